@@ -1,0 +1,59 @@
+# make demo    run the main job: the natural gradient on the hydrogen molecule
+# make test    run all tests                 (ARGS="-k h2" goes on to pytest)
+# make lint    formatting, rules and types
+# make bench   time exact steps
+# make lock    resolve constraints.txt anew  (ARGS=--upgrade takes the newest releases)
+# make clean   remove the environment and what tools left behind; results/ stays
+#
+# All of them make the virtual environment .venv first if it is missing or out of date.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+help:
+	@sed -n '/^# make/s/^# //p' Makefile
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "qngd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -q -c constraints.txt -e '.[all,test,dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/qngd run circuits/h2.py --out results/h2
+	@echo
+	@echo "Plots:"
+	@ls results/h2/*.png
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m experiments.bench_exact $(ARGS)
+
+# Needs no $(STAMP): the constraints that would be installed are about to be replaced.
+lock: | $(BIN)/python
+	$(PIP) install -q uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras \
+		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		$(ARGS) pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
