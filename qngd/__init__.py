@@ -1,0 +1,110 @@
+"""Quantum natural gradient descent for variational quantum circuits.
+
+    import qngd
+    result = qngd.minimize(circuit, observable, theta0)
+
+`circuit` is a Qiskit QuantumCircuit, a PennyLane QNode or OpenQASM 3. See `minimize`, `metric_tensor`,
+`gradient`, `expectation`, `sample`, `wrap`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qngd.allocation import AutoShots, TargetError
+    from qngd.api import expectation, gradient, metric_tensor, sample, statevector
+    from qngd.circuit import Circuit
+    from qngd.errors import (
+        BackendError,
+        CircuitError,
+        MemoryLimitError,
+        MissingPackageError,
+        ObservableError,
+        ParameterError,
+        QngdError,
+        QngdWarning,
+        SettingError,
+    )
+    from qngd.estimate import Estimate, MetricTensor
+    from qngd.evaluate import Cost
+    from qngd.interop import wrap
+    from qngd.run import Budget, Result, Status, minimize
+    from qngd.optimizer import QNG
+    from qngd.problem import Problem
+
+__version__ = "0.1.0"
+
+# Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
+_HOME = {
+    "AutoShots": "allocation",
+    "TargetError": "allocation",
+    "expectation": "api",
+    "gradient": "api",
+    "metric_tensor": "api",
+    "sample": "api",
+    "statevector": "api",
+    "Circuit": "circuit",
+    "BackendError": "errors",
+    "CircuitError": "errors",
+    "MemoryLimitError": "errors",
+    "MissingPackageError": "errors",
+    "ObservableError": "errors",
+    "ParameterError": "errors",
+    "QngdError": "errors",
+    "QngdWarning": "errors",
+    "SettingError": "errors",
+    "Estimate": "estimate",
+    "MetricTensor": "estimate",
+    "Cost": "evaluate",
+    "wrap": "interop",
+    "Budget": "run",
+    "Result": "run",
+    "Status": "run",
+    "minimize": "run",
+    "QNG": "optimizer",
+    "Problem": "problem",
+}
+
+__all__ = [
+    "QNG",
+    "AutoShots",
+    "BackendError",
+    "Budget",
+    "Circuit",
+    "CircuitError",
+    "Cost",
+    "Estimate",
+    "MemoryLimitError",
+    "MetricTensor",
+    "MissingPackageError",
+    "ObservableError",
+    "ParameterError",
+    "Problem",
+    "QngdError",
+    "QngdWarning",
+    "Result",
+    "SettingError",
+    "Status",
+    "TargetError",
+    "expectation",
+    "gradient",
+    "metric_tensor",
+    "minimize",
+    "sample",
+    "statevector",
+    "wrap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'qngd' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"qngd.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

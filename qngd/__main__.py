@@ -1,0 +1,5 @@
+"""`python -m qngd`."""
+
+from qngd.cli import main
+
+main()

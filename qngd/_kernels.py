@@ -1,0 +1,421 @@
+"""Compiled kernels on statevectors. A state of N = 2ⁿ amplitudes is a float array (2, N): real, imaginary.
+
+A Hermitian Pauli string with masks (x, z) and w = |x ∧ z| acts as
+
+    (Pψ)[b] = i^w (−1)^(z·(b⊕x)) ψ[b⊕x],
+
+so a rotation mixes the pairs (a, b = a⊕x): with σ = (−1)^(z·a), s = sin φ/2, c = cos φ/2,
+
+    w even:  a' = c·a − i s τ·b,   b' = c·b − i s τ·a,   τ = i^w σ
+    w odd:   a' = c·a − v·b,       b' = c·b + v·a,       v = s·(−i·i^w)·σ
+    x = 0:   a' = (c − i s σ)·a.
+
+Amplitudes are visited in chunks of 64: inside a chunk σ is a row of a small table of signs times one
+sign for the chunk, which leaves inner loops that vectorise. Signs of strings live in the angles.
+Every kernel takes a range of work items so that threads can share one state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qngd._jit import kernel
+
+CHUNK_BITS = 6
+CHUNK = 1 << CHUNK_BITS
+_LOW = np.uint64(CHUNK - 1)
+_BITS = np.uint64(CHUNK_BITS)
+_ONE = np.uint64(1)
+_COUNT = np.array([bin(i).count("1") for i in range(CHUNK)])
+# SIGNS[z, j] = (−1)^(z·j)
+SIGNS = 1.0 - 2.0 * (_COUNT[np.arange(CHUNK)[:, None] & np.arange(CHUNK)[None, :]] & 1)
+
+
+@kernel
+def _parity(word):
+    word ^= word >> np.uint64(32)
+    word ^= word >> np.uint64(16)
+    word ^= word >> np.uint64(8)
+    word ^= word >> np.uint64(4)
+    word ^= word >> np.uint64(2)
+    word ^= word >> np.uint64(1)
+    return word & np.uint64(1)
+
+
+@kernel
+def _sign(word):
+    return 1.0 - 2.0 * np.float64(_parity(word))
+
+
+@kernel
+def _count_mod_4(word):
+    count = 0
+    while word:
+        word &= word - np.uint64(1)
+        count += 1
+    return count & 3
+
+
+@kernel
+def _top_bit(word):
+    bit = np.uint64(0)
+    while word > np.uint64(1):
+        word >>= np.uint64(1)
+        bit += np.uint64(1)
+    return bit
+
+
+@kernel
+def _pair(j, top):
+    """The j-th index with bit `top` clear."""
+    low = j & ((_ONE << top) - _ONE)
+    return ((j ^ low) << _ONE) | low
+
+
+@kernel
+def num_items(x, size):
+    """Work items of a string with mask x on `size` amplitudes: chunks, or pairs of chunks."""
+    chunk = min(size, CHUNK)
+    chunks = size // chunk
+    return chunks if (x >> _BITS) == 0 else chunks // 2
+
+
+@kernel
+def rotate(re, im, x, z, cos, sin, begin, end):
+    """ψ ← exp(−i φ/2 P)ψ on the work items begin…end, with cos = cos φ/2 and sin = sin φ/2."""
+    chunk = min(re.shape[0], CHUNK)
+    signs = SIGNS[z & _LOW]
+    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    if x == 0:
+        for item in range(begin, end):
+            s = sin * _sign(zh & np.uint64(item))
+            o = item * chunk
+            r, i = re[o : o + chunk], im[o : o + chunk]
+            for j in range(chunk):
+                v = s * signs[j]
+                t = r[j]
+                r[j] = cos * t + v * i[j]
+                i[j] = cos * i[j] - v * t
+        return
+    w = _count_mod_4(x & z)
+    # −i·i^w is 1 for w = 1 and −1 for w = 3; i^w is 1 for w = 0 and −1 for w = 2
+    if w >= 2:
+        sin = -sin
+    if xh == 0:
+        _rotate_inside(re, im, chunk, xl, zh, signs, cos, sin, w & 1, begin, end)
+        return
+    top = _top_bit(xh)
+    for item in range(begin, end):
+        first = _pair(np.uint64(item), top)
+        s = sin * _sign(zh & first)
+        oa, ob = np.int64(first) * chunk, np.int64(first ^ xh) * chunk
+        ra, ia = re[oa : oa + chunk], im[oa : oa + chunk]
+        rb, ib = re[ob : ob + chunk], im[ob : ob + chunk]
+        if w & 1:
+            if xl == 0:
+                for j in range(chunk):
+                    v = s * signs[j]
+                    tr, ti, ur, ui = ra[j], ia[j], rb[j], ib[j]
+                    ra[j] = cos * tr - v * ur
+                    ia[j] = cos * ti - v * ui
+                    rb[j] = cos * ur + v * tr
+                    ib[j] = cos * ui + v * ti
+            else:
+                for j in range(chunk):
+                    m = np.uint64(j) ^ xl
+                    v = s * signs[j]
+                    tr, ti, ur, ui = ra[j], ia[j], rb[m], ib[m]
+                    ra[j] = cos * tr - v * ur
+                    ia[j] = cos * ti - v * ui
+                    rb[m] = cos * ur + v * tr
+                    ib[m] = cos * ui + v * ti
+        elif xl == 0:
+            for j in range(chunk):
+                v = s * signs[j]
+                tr, ti, ur, ui = ra[j], ia[j], rb[j], ib[j]
+                ra[j] = cos * tr + v * ui
+                ia[j] = cos * ti - v * ur
+                rb[j] = cos * ur + v * ti
+                ib[j] = cos * ui - v * tr
+        else:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                v = s * signs[j]
+                tr, ti, ur, ui = ra[j], ia[j], rb[m], ib[m]
+                ra[j] = cos * tr + v * ui
+                ia[j] = cos * ti - v * ur
+                rb[m] = cos * ur + v * ti
+                ib[m] = cos * ui - v * tr
+
+
+@kernel
+def _rotate_inside(re, im, chunk, xl, zh, signs, cos, sin, odd, begin, end):
+    """The case where both members of every pair lie in one chunk."""
+    old_re = np.empty(CHUNK)
+    old_im = np.empty(CHUNK)
+    for item in range(begin, end):
+        s = sin * _sign(zh & np.uint64(item))
+        o = item * chunk
+        r, i = re[o : o + chunk], im[o : o + chunk]
+        for j in range(chunk):
+            old_re[j] = r[j]
+            old_im[j] = i[j]
+        # with m = j⊕x: τ is the same seen from both members, v changes its sign
+        if odd:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                v = s * signs[m]  # seen from j: −v_j = +v_m
+                r[j] = cos * old_re[j] + v * old_re[m]
+                i[j] = cos * old_im[j] + v * old_im[m]
+        else:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                v = s * signs[j]
+                r[j] = cos * old_re[j] + v * old_im[m]
+                i[j] = cos * old_im[j] - v * old_re[m]
+
+
+@kernel
+def run(re, im, x, z, cos, sin, begin, end):
+    """Apply the rotations begin…end−1 to the whole state."""
+    for k in range(begin, end):
+        rotate(re, im, x[k], z[k], cos[k], sin[k], 0, num_items(x[k], re.shape[0]))
+
+
+@kernel
+def run_back(re, im, x, z, cos, sin, begin, end):
+    """Undo the rotations end−1…begin."""
+    for k in range(end - 1, begin - 1, -1):
+        rotate(re, im, x[k], z[k], cos[k], -sin[k], 0, num_items(x[k], re.shape[0]))
+
+
+@kernel
+def add_pauli(re, im, x, z, weight, out_re, out_im, begin, end):
+    """out += weight·Pψ on the chunks begin…end."""
+    chunk = min(re.shape[0], CHUNK)
+    signs = SIGNS[z & _LOW]
+    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    w = _count_mod_4(x & z)
+    # (Pψ)[b] = (−i)^w (−1)^(z·b) ψ[b⊕x], because (−1)^(z·x) = (−1)^w
+    if w >= 2:
+        weight = -weight
+    for item in range(begin, end):
+        s = weight * _sign(zh & np.uint64(item))
+        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
+        r, i = out_re[o : o + chunk], out_im[o : o + chunk]
+        pr, pi = re[p : p + chunk], im[p : p + chunk]
+        if w & 1:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                v = s * signs[j]
+                r[j] += v * pi[m]
+                i[j] -= v * pr[m]
+        else:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                v = s * signs[j]
+                r[j] += v * pr[m]
+                i[j] += v * pi[m]
+
+
+@kernel
+def apply_strings(re, im, x, z, out, begin, end):
+    """out[k] = P_kψ restricted to the chunks begin…end: out is (count, 2, (end−begin)·chunk)."""
+    chunk = min(re.shape[0], CHUNK)
+    for k in range(x.shape[0]):
+        signs = SIGNS[z[k] & _LOW]
+        xl, xh, zh = x[k] & _LOW, x[k] >> _BITS, z[k] >> _BITS
+        w = _count_mod_4(x[k] & z[k])
+        for item in range(begin, end):
+            s = _sign(zh & np.uint64(item))
+            if w >= 2:
+                s = -s
+            o, p = (item - begin) * chunk, np.int64(np.uint64(item) ^ xh) * chunk
+            r, i = out[k, 0, o : o + chunk], out[k, 1, o : o + chunk]
+            pr, pi = re[p : p + chunk], im[p : p + chunk]
+            if w & 1:
+                for j in range(chunk):
+                    m = np.uint64(j) ^ xl
+                    v = s * signs[j]
+                    r[j] = v * pi[m]
+                    i[j] = -v * pr[m]
+            else:
+                for j in range(chunk):
+                    m = np.uint64(j) ^ xl
+                    v = s * signs[j]
+                    r[j] = v * pr[m]
+                    i[j] = v * pi[m]
+
+
+@kernel
+def real_overlap(re, im, x, z, begin, end):
+    """Re ⟨ψ|P|ψ⟩ on the chunks begin…end."""
+    chunk = min(re.shape[0], CHUNK)
+    signs = SIGNS[z & _LOW]
+    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    w = _count_mod_4(x & z)
+    total = 0.0
+    for item in range(begin, end):
+        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
+        r, i = re[o : o + chunk], im[o : o + chunk]
+        pr, pi = re[p : p + chunk], im[p : p + chunk]
+        part = 0.0
+        if w & 1:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                part += signs[j] * (r[j] * pi[m] - i[j] * pr[m])
+        else:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                part += signs[j] * (r[j] * pr[m] + i[j] * pi[m])
+        total += part * _sign(zh & np.uint64(item))
+    return -total if w >= 2 else total
+
+
+@kernel
+def imaginary_overlap(ar, ai, br, bi, x, z, begin, end):
+    """Im ⟨a|P|b⟩ on the chunks begin…end."""
+    chunk = min(ar.shape[0], CHUNK)
+    signs = SIGNS[z & _LOW]
+    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    w = _count_mod_4(x & z)
+    total = 0.0
+    for item in range(begin, end):
+        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
+        r, i = ar[o : o + chunk], ai[o : o + chunk]
+        pr, pi = br[p : p + chunk], bi[p : p + chunk]
+        part = 0.0
+        if w & 1:  # ⟨a|P|b⟩ = −i·Σ ±a*b, whose imaginary part is −Re a*b
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                part -= signs[j] * (r[j] * pr[m] + i[j] * pi[m])
+        else:
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                part += signs[j] * (r[j] * pi[m] - i[j] * pr[m])
+        total += part * _sign(zh & np.uint64(item))
+    return -total if w >= 2 else total
+
+
+@kernel
+def apply_observable(re, im, start, x, z, coefficient, out_re, out_im, begin, end):
+    """out = Hψ on the chunks begin…end. Terms come in groups of equal x: start (G+1,), x (G,), z and
+    coefficient (T,); the diagonals of a group are added up before the amplitudes are touched."""
+    chunk = min(re.shape[0], CHUNK)
+    even = np.empty(CHUNK)
+    odd = np.empty(CHUNK)
+    for item in range(begin, end):
+        o = item * chunk
+        r, i = out_re[o : o + chunk], out_im[o : o + chunk]
+        r[:] = 0.0
+        i[:] = 0.0
+        for g in range(x.shape[0]):
+            even[:] = 0.0
+            odd[:] = 0.0
+            for t in range(start[g], start[g + 1]):
+                w = _count_mod_4(x[g] & z[t])
+                v = coefficient[t] * _sign((z[t] >> _BITS) & np.uint64(item))
+                signs = SIGNS[z[t] & _LOW]
+                if w >= 2:
+                    v = -v
+                if w & 1:
+                    for j in range(chunk):
+                        odd[j] += v * signs[j]
+                else:
+                    for j in range(chunk):
+                        even[j] += v * signs[j]
+            xl = x[g] & _LOW
+            p = np.int64(np.uint64(item) ^ (x[g] >> _BITS)) * chunk
+            pr, pi = re[p : p + chunk], im[p : p + chunk]
+            for j in range(chunk):
+                m = np.uint64(j) ^ xl
+                r[j] += even[j] * pr[m] + odd[j] * pi[m]
+                i[j] += even[j] * pi[m] - odd[j] * pr[m]
+
+
+@kernel
+def backward(re, im, lre, lim, x, z, cos, sin, moving, out):
+    """Reverse sweep over all rotations: out[k] = Im ⟨λ|P_k|ψ⟩ where both states stand just after rotation k."""
+    size = re.shape[0]
+    chunks = size // min(size, CHUNK)
+    for k in range(x.shape[0] - 1, -1, -1):
+        if moving[k]:
+            out[k] = imaginary_overlap(lre, lim, re, im, x[k], z[k], 0, chunks)
+        items = num_items(x[k], size)
+        rotate(re, im, x[k], z[k], cos[k], -sin[k], 0, items)
+        rotate(lre, lim, x[k], z[k], cos[k], -sin[k], 0, items)
+
+
+@kernel
+def tangents_forward(state, x, z, cos, sin, entry_start, entry, weight, todo, middle, out):
+    """The part of T_i = Σ_k J_ki P_k ψ from rotations before `middle`, carried to `middle`.
+
+    Parameter i has the entries entry_start[i]…entry_start[i+1] (rotations in running order, with their
+    weights); `todo` lists the parameters to do, by first entry. `state` starts at |0…0⟩.
+    """
+    re, im = state[0], state[1]
+    chunks = re.shape[0] // min(re.shape[0], CHUNK)
+    beside = np.empty_like(state)
+    reached = 0  # rotations applied to `state`
+    for i in todo:
+        begin, end = entry_start[i], entry_start[i + 1]
+        while end > begin and entry[end - 1] >= middle:
+            end -= 1
+        if begin == end:
+            continue
+        tr, ti = out[i, 0], out[i, 1]
+        first = entry[begin]
+        run(re, im, x, z, cos, sin, reached, first + 1)
+        reached = first + 1
+        add_pauli(re, im, x[first], z[first], weight[begin], tr, ti, 0, chunks)
+        if end - begin == 1:
+            run(tr, ti, x, z, cos, sin, first + 1, middle)
+            continue
+        beside[:] = state
+        at = first + 1
+        for e in range(begin + 1, end):
+            k = entry[e]
+            run(tr, ti, x, z, cos, sin, at, k + 1)
+            run(beside[0], beside[1], x, z, cos, sin, at, k + 1)
+            at = k + 1
+            add_pauli(beside[0], beside[1], x[k], z[k], weight[e], tr, ti, 0, chunks)
+        run(tr, ti, x, z, cos, sin, at, middle)
+
+
+@kernel
+def tangents_backward(state, x, z, cos, sin, entry_start, entry, weight, todo, middle, out):
+    """The part of T_i from rotations at or after `middle`, carried back to `middle`.
+
+    `todo` lists the parameters by last entry, latest first; `state` starts at the end of the circuit.
+    """
+    re, im = state[0], state[1]
+    size = re.shape[0]
+    chunks = size // min(size, CHUNK)
+    beside = np.empty_like(state)
+    carried = np.empty_like(state)
+    reached = x.shape[0]  # rotations still applied to `state`
+    for i in todo:
+        begin, end = entry_start[i], entry_start[i + 1]
+        while begin < end and entry[begin] < middle:
+            begin += 1
+        if begin == end:
+            continue
+        last = entry[end - 1]
+        run_back(re, im, x, z, cos, sin, last + 1, reached)
+        reached = last + 1
+        carried[:] = 0.0
+        tr, ti = carried[0], carried[1]
+        add_pauli(re, im, x[last], z[last], weight[end - 1], tr, ti, 0, chunks)
+        at = last + 1
+        if end - begin > 1:
+            beside[:] = state
+            for e in range(end - 2, begin - 1, -1):
+                k = entry[e]
+                run_back(tr, ti, x, z, cos, sin, k + 1, at)
+                run_back(beside[0], beside[1], x, z, cos, sin, k + 1, at)
+                at = k + 1
+                add_pauli(beside[0], beside[1], x[k], z[k], weight[e], tr, ti, 0, chunks)
+        run_back(tr, ti, x, z, cos, sin, middle, at)
+        for j in range(size):
+            out[i, 0, j] += tr[j]
+            out[i, 1, j] += ti[j]

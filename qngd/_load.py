@@ -1,0 +1,323 @@
+"""Problem files: importing one, reading its settings, and saying what is wrong with it in one line.
+
+A problem file is Python with a function `problem(**settings) -> qngd.Problem`. It is somebody else's code and
+may raise anything; what it raises becomes a `ProblemFileError` that names file and line. An exception that
+never passed through the file is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import json
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from qngd.errors import QngdError
+from qngd.problem import Problem
+
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_EXTRA = {"qiskit": "qiskit", "qiskit_aer": "qiskit", "pennylane": "pennylane"}
+
+
+class UsageError(QngdError, ValueError):
+    """What was typed on the command line cannot be meant."""
+
+
+class ProblemFileError(QngdError, RuntimeError):
+    """The code of a problem file raised."""
+
+
+@dataclass(frozen=True)
+class ProblemFile:
+    """An imported problem file: `label` is what the user called it, `origin` its path on disk."""
+
+    label: str
+    origin: str
+    function: Callable[..., Any]
+
+    def build(self, settings: Sequence[str] = ()) -> Problem:
+        """The problem with settings written as "name=value".
+
+        Raises:
+            UsageError: a setting is unknown, missing or of the wrong kind.
+            ProblemFileError: the function raised, or returned something else than a `Problem`.
+        """
+        arguments = parse_settings(self.function, settings, self.label)
+        with self.blamed():
+            problem = self.function(**arguments)
+        if not isinstance(problem, Problem):
+            raise ProblemFileError(
+                f"{self.label}: problem() returned {type(problem).__name__}, not a qngd.Problem"
+            )
+        return problem
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Exceptions of the file's code, wherever it is called from, become one line."""
+        with _blaming(self.label, self.origin):
+            yield
+
+
+def open_problem(target: str) -> ProblemFile:
+    """Import a problem file, given by path or as a dotted module.
+
+    Raises:
+        UsageError: there is no such file or module, or it has no function `problem`.
+        ProblemFileError: importing it raised.
+    """
+    spec = _spec_of_file(target) if _looks_like_path(target) else _spec_of_module(target)
+    origin = spec.origin or target
+    with _blaming(target, origin):
+        module = _imported(spec)
+    function = getattr(module, "problem", None)
+    if not callable(function):
+        raise UsageError(f"{target} has no function problem(); define problem(**settings) -> qngd.Problem")
+    return ProblemFile(target, origin, function)
+
+
+def _looks_like_path(target: str) -> bool:
+    return "/" in target or "\\" in target or target.endswith(".py") or Path(target).exists()
+
+
+def _spec_of_file(target: str) -> ModuleSpec:
+    path = Path(target)
+    try:
+        path.read_bytes()
+    except OSError as error:
+        beside = path.with_name(f"{path.name}.py")
+        hint = f"; did you mean {beside}?" if beside.is_file() else ""
+        raise UsageError(f"{target}: {(error.strerror or str(error)).lower()}{hint}") from None
+    path = path.resolve()
+    if path.suffix != ".py":
+        raise UsageError(
+            f"{target} is not a Python file; a problem file defines problem(**settings) -> qngd.Problem"
+        )
+    _importable(path.parent)  # as `python FILE` does, so that the file can import its neighbours
+    spec = importlib.util.spec_from_file_location(f"qngd_problem_{path.stem}", path)
+    assert spec is not None
+    return spec
+
+
+def _spec_of_module(target: str) -> ModuleSpec:
+    if not _DOTTED.fullmatch(target):
+        raise UsageError(f"{target!r} is neither a file nor the name of a Python module")
+    _importable(Path.cwd())  # as `python -m` does
+    try:
+        spec = importlib.util.find_spec(target)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        raise UsageError(f"{target}: no such file or module")
+    return spec
+
+
+def _importable(directory: Path) -> None:
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
+
+
+def _imported(spec: ModuleSpec) -> types.ModuleType:
+    if not spec.name.startswith("qngd_problem_"):
+        return importlib.import_module(spec.name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickle look a class up by its module
+    assert spec.loader is not None
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _blaming(label: str, origin: str) -> Iterator[None]:
+    try:
+        yield
+    except QngdError:
+        raise
+    except Exception as error:  # other people's code may raise anything; ours is raised again
+        line = _line_in(origin, error)
+        if line is None:
+            raise
+        raise ProblemFileError(f"{label}:{line}: {_text(error)}") from error
+
+
+def _line_in(origin: str, error: Exception) -> int | None:
+    """The innermost line of the file that the error came through."""
+    if isinstance(error, SyntaxError) and error.filename in (origin, None):  # None: null bytes
+        return error.lineno or 1
+    line = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == origin:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _text(error: Exception) -> str:
+    """The error on one line; a ValueError is how a problem refuses a setting, and speaks for itself."""
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = " ".join(message.split())
+    if isinstance(error, ValueError) and text:
+        return text
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA:
+        text += f"; pip install 'qngd[{_EXTRA[error.name]}]'"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def parse_settings(
+    function: Callable[..., Any], settings: Sequence[str], label: str = "problem()"
+) -> dict[str, Any]:
+    """Settings written as "name=value" as keyword arguments of `function`, by its annotations and defaults.
+
+    Raises:
+        UsageError: the text lists what the function accepts.
+
+    >>> parse_settings(lambda layers=1, edges=(): None, ["layers=3", "edges=[[0, 1]]"])
+    {'layers': 3, 'edges': [[0, 1]]}
+    """
+    accepted, takes_any = _accepted(function)
+    arguments: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(f"--set {setting}: write it as name=value")
+        if name not in accepted and not takes_any:
+            raise UsageError(_unknown(name, accepted, label))
+        arguments[name] = _converted(name, text.strip(), accepted.get(name))
+    missing = [name for name, one in accepted.items() if one.required and name not in arguments]
+    if missing:
+        raise UsageError(f"{label} needs {', '.join(f'--set {name}=…' for name in missing)}")
+    return arguments
+
+
+@dataclass(frozen=True)
+class _Setting:
+    name: str
+    hint: Any
+    default: Any
+    written: str
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+    def __str__(self) -> str:
+        default = "" if self.required else f"={self.default!r}"
+        return f"{self.name}{default}" + (f" ({self.written})" if self.written else "")
+
+
+def _accepted(function: Callable[..., Any]) -> tuple[dict[str, _Setting], bool]:
+    """The settings a function takes by keyword, and whether it takes any name."""
+    parameters = inspect.signature(function).parameters.values()
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):  # annotations with names for type checkers alone: go by defaults
+        hints = {}
+    keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    accepted = {
+        p.name: _Setting(p.name, hints.get(p.name), p.default, _written(p))
+        for p in parameters
+        if p.kind in keyword
+    }
+    return accepted, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def _written(parameter: inspect.Parameter) -> str:
+    annotation = parameter.annotation
+    if annotation is inspect.Parameter.empty:
+        return ""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.sub(r"\b(collections\.abc|typing|pathlib|numpy)\.", "", text)
+
+
+def _unknown(name: str, accepted: dict[str, _Setting], label: str) -> str:
+    if not accepted:
+        return f"unknown setting {name!r}: {label} takes no settings"
+    near = difflib.get_close_matches(name, accepted, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ";"
+    return f"unknown setting {name!r}{hint} {label} takes {', '.join(map(str, accepted.values()))}"
+
+
+def _converted(name: str, text: str, setting: _Setting | None) -> Any:
+    hint = None if setting is None else setting.hint
+    default = inspect.Parameter.empty if setting is None else setting.default
+    kinds = _kinds_of_default(default) if hint is None else _kinds_of_hint(hint)
+    choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+    for kind in sorted(kinds, key=list(_PARSERS).index):
+        try:
+            value = _PARSERS[kind](text)
+        except ValueError:
+            continue
+        if not choices or value in choices:
+            return value
+    wanted = setting.written if setting and setting.written else " or ".join(sorted(kinds))
+    hints = [how for kind, how in _HOW_TO_WRITE.items() if kind in kinds]
+    raise UsageError("; ".join([f"setting {name}: {text!r} is not of type {wanted}", *hints]))
+
+
+def _parse_none(text: str) -> None:
+    if text.lower() not in ("none", "null"):
+        raise ValueError
+
+
+def _parse_bool(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError
+    return words[text.lower()]
+
+
+# In the order in which the members of a union are tried: the narrowest first.
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "none": _parse_none,
+    "bool": _parse_bool,
+    "int": int,
+    "float": float,
+    "json": json.loads,
+    "path": Path,
+    "str": str,
+}
+_HOW_TO_WRITE = {"bool": "write true or false", "json": "write it as JSON, such as [1, 2]"}
+_KIND_OF_TYPE: dict[Any, str] = {
+    types.NoneType: "none",
+    bool: "bool",
+    int: "int",
+    Integral: "int",
+    float: "float",
+    Real: "float",
+    str: "str",
+    Path: "path",
+}
+
+
+def _kinds_of_hint(hint: Any) -> set[str]:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return set().union(*(_kinds_of_hint(member) for member in typing.get_args(hint)))
+    if origin is typing.Annotated:
+        return _kinds_of_hint(typing.get_args(hint)[0])
+    if origin is typing.Literal:
+        return {_KIND_OF_TYPE.get(type(c), "json") for c in typing.get_args(hint)}
+    if hint in (Any, object):
+        return {"json", "str"}
+    return {_KIND_OF_TYPE.get(hint, "json")}
+
+
+def _kinds_of_default(default: Any) -> set[str]:
+    """What a setting without annotation may be: a whole number as default does not rule out a fraction."""
+    if default is inspect.Parameter.empty or default is None:
+        return {"json", "str"}
+    kind = _KIND_OF_TYPE.get(type(default), "json")
+    return {"int", "float"} if kind == "int" else {kind}

@@ -1,0 +1,59 @@
+"""How much memory there is, and saying so before it is too late."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qngd.errors import MemoryLimitError
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def available_bytes() -> int:
+    """Memory this process can still take: what the system has free, within its control group's limit."""
+    free = _meminfo_available() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit, used = (_cgroup_bytes(name) for name in ("memory.max", "memory.current"))
+    if limit is not None and used is not None:
+        free = min(free, limit - used)
+    return max(free, 0)
+
+
+def require_bytes(needed: int, what: str) -> None:
+    """Raise MemoryLimitError if `needed` bytes for `what` are not there."""
+    available = available_bytes()
+    if needed > available:
+        raise MemoryLimitError(
+            f"{what} needs {format_bytes(needed)}, and {format_bytes(available)} are available; "
+            "use fewer qubits, a cheaper approximation of the metric, or a backend with shots"
+        )
+
+
+def format_bytes(count: int) -> str:
+    """A byte count with a unit, such as '4.0 GiB'."""
+    size = float(count)
+    for unit in _UNITS:
+        if size < 1024:
+            break
+        if unit != _UNITS[-1]:
+            size /= 1024
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def _meminfo_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None  # not Linux
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _cgroup_bytes(name: str) -> int | None:
+    try:
+        text = Path("/sys/fs/cgroup", name).read_text().strip()
+    except OSError:
+        return None  # no control group, or version 1
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,62 @@
+"""Two ways to use all cores with kernels that release the GIL, and who owns the cores meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+_SPLIT_FROM = 1 << 15  # amplitudes; below it, handing out work costs more than the work
+
+
+def num_threads() -> int:
+    """Threads that the kernels use: the cores this process may run on, or QNGD_NUM_THREADS."""
+    setting = os.environ.get("QNGD_NUM_THREADS", "")
+    return max(1, int(setting)) if setting.isdigit() else len(os.sched_getaffinity(0))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="qngd")
+
+
+def splits(size: int) -> bool:
+    """Whether kernels on a state of `size` amplitudes are shared out over the cores."""
+    return size >= _SPLIT_FROM and num_threads() > 1
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread(size: int) -> AbstractContextManager[Any]:
+    """While our threads own the cores, BLAS must not start threads of its own: the two pools would fight."""
+    return _controller().limit(limits=1, user_api="blas") if splits(size) else nullcontext()
+
+
+def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]:
+    """kernel(begin, end) over 0…items in one piece per thread, for a state of `size` amplitudes."""
+    threads = num_threads()
+    if not splits(size) or items < threads:
+        return [kernel(0, items)]
+    edges = [items * t // threads for t in range(threads + 1)]
+    pool = _pool(threads)
+    futures = [pool.submit(kernel, a, b) for a, b in zip(edges[1:-1], edges[2:], strict=True)]
+    first = kernel(edges[0], edges[1])
+    return [first, *(future.result() for future in futures)]
+
+
+def together(calls: list[Callable[[], Any]]) -> list[Any]:
+    """Run the calls at the same time, one per thread."""
+    if len(calls) == 1:
+        return [calls[0]()]
+    pool = _pool(num_threads())
+    futures = [pool.submit(call) for call in calls[1:]]
+    first = calls[0]()
+    return [first, *(future.result() for future in futures)]

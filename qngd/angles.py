@@ -1,0 +1,141 @@
+"""The angle map φ(θ): from the user's parameters to the rotation angles, with its Jacobian.
+
+A circuit uses S *slots*, each a real function e_s(θ) that the user wrote as the argument of some
+gate; each rotation angle is a linear combination of slots, φ = C·e(θ) + c. An SDK knows how to
+evaluate its own expressions; here they are either affine (a matrix) or an object with two methods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+
+@dataclass(frozen=True, slots=True)
+class Angle:
+    """A linear combination of slots plus a constant, in radians: Σ coefficient·e_slot(θ) + constant.
+
+    >>> 2 * Angle.of_slot(3) + 0.5
+    Angle(terms=((3, 2.0),), constant=0.5)
+    """
+
+    terms: tuple[tuple[int, float], ...] = ()
+    constant: float = 0.0
+
+    @classmethod
+    def of_slot(cls, slot: int) -> Angle:
+        return cls(((slot, 1.0),))
+
+    def __add__(self, other: Angle | float) -> Angle:
+        if isinstance(other, Angle):
+            return Angle(self.terms + other.terms, self.constant + other.constant)
+        return Angle(self.terms, self.constant + float(other))
+
+    __radd__ = __add__
+
+    def __mul__(self, factor: float) -> Angle:
+        terms = tuple((slot, coefficient * factor) for slot, coefficient in self.terms)
+        return Angle(terms, self.constant * factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Angle:
+        return self * (1.0 / divisor)
+
+    def __neg__(self) -> Angle:
+        return self * -1.0
+
+    def __sub__(self, other: Angle | float) -> Angle:
+        return self + (-other)
+
+    def __rsub__(self, other: float) -> Angle:
+        return -self + other
+
+
+class Expressions(Protocol):
+    """S real functions of P parameters, evaluated by whoever knows how."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(S, P)."""
+
+    @property
+    def pattern(self) -> sparse.csr_array:
+        """(S, P), nonzero where a slot may depend on a parameter at some θ."""
+
+    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
+        """The values e(θ), shape (S,), and the exact Jacobian ∂e/∂θ, shape (S, P)."""
+
+
+@dataclass(frozen=True)
+class AffineExpressions:
+    """e(θ) = A·θ + a, the common case: `matrix` of shape (S, P), `offset` of shape (S,)."""
+
+    matrix: sparse.csr_array
+    offset: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.matrix.shape
+
+    @property
+    def pattern(self) -> sparse.csr_array:
+        return self.matrix
+
+    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
+        return self.matrix @ theta + self.offset, self.matrix
+
+
+@dataclass(frozen=True)
+class AngleMap:
+    """φ(θ) = combination·e(θ) + constant: `combination` is (K, S), `constant` is (K,)."""
+
+    combination: sparse.csr_array
+    constant: np.ndarray
+    expressions: Expressions
+
+    @property
+    def num_rotations(self) -> int:
+        return self.combination.shape[0]
+
+    @property
+    def num_parameters(self) -> int:
+        return self.expressions.shape[1]
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the Jacobian is the same at every θ."""
+        return isinstance(self.expressions, AffineExpressions)
+
+    @cached_property
+    def pattern(self) -> sparse.csr_array:
+        """(K, P), nonzero where a rotation angle may depend on a parameter."""
+        if self.is_affine:
+            return self._affine[1]
+        slots = abs(sparse.csr_array(self.expressions.pattern, dtype=float))
+        return (abs(self.combination) @ slots).tocsr().sorted_indices()
+
+    @cached_property
+    def _affine(self) -> tuple[np.ndarray, sparse.csr_array]:
+        values, matrix = self.expressions.linearize(np.zeros(self.num_parameters))
+        jacobian = (self.combination @ matrix).tocsr()
+        jacobian.eliminate_zeros()
+        jacobian.sort_indices()
+        return self.combination @ values + self.constant, jacobian
+
+    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
+        """The angles φ(θ), shape (K,), and the exact Jacobian J = ∂φ/∂θ, shape (K, P)."""
+        if self.is_affine:
+            offset, jacobian = self._affine
+            return jacobian @ theta + offset, jacobian
+        values, matrix = self.expressions.linearize(theta)
+        jacobian = (self.combination @ matrix).tocsr()
+        jacobian.sort_indices()
+        return self.combination @ values + self.constant, jacobian
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        return self.linearize(theta)[0]

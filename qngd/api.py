@@ -1,0 +1,136 @@
+"""The functions for one θ: expectation value, gradient, metric tensor, samples, statevector."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from qngd.allocation import check_shots
+from qngd.circuit import Circuit
+from qngd.estimate import Estimate, MetricTensor
+from qngd.evaluate import Approx, check_approx
+from qngd.interop import as_observable, wrap_for
+from qngd.sampled import evaluator_for, sample_bits
+from qngd.statevector import Simulator
+
+
+def expectation(
+    circuit: Any,
+    observable: Any,
+    theta: Any,
+    *,
+    backend: Any = None,
+    shots: Any = None,
+    seed: int | None = None,
+) -> Estimate:
+    """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
+
+    Args:
+        circuit: anything `wrap` takes.
+        observable: a `SparsePauliOp`, a PennyLane operator, a mapping of Pauli labels to real coefficients,
+            or None for what a QNode itself measures.
+        theta: parameter values in the user's own structure, in radians.
+        backend, shots, seed: see `minimize`.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError: an argument does not fit.
+        MemoryLimitError: the statevector would not fit in memory.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    >>> print(qngd.expectation(program, {"Z": 1.0}, [0.0]))
+    1
+    """
+    wrapped, flat = wrap_at(circuit, theta)
+    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots)
+    return evaluator.evaluate(flat, gradient=False, metric=None, seed=seed).energy
+
+
+def gradient(
+    circuit: Any,
+    observable: Any,
+    theta: Any,
+    *,
+    backend: Any = None,
+    shots: Any = None,
+    seed: int | None = None,
+) -> Estimate:
+    """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
+
+    Exact: one forward and one reverse sweep, whatever P is. Arguments and errors as for `expectation`.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    >>> qngd.gradient(program, {"X": 1.0}, [0.0]).value
+    array([1.])
+    """
+    wrapped, flat = wrap_at(circuit, theta)
+    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots)
+    slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=seed).gradient
+    assert slope is not None
+    return slope
+
+
+def metric_tensor(
+    circuit: Any,
+    theta: Any,
+    *,
+    approx: Approx = "block-diag",
+    backend: Any = None,
+    shots: Any = None,
+    seed: int | None = None,
+) -> MetricTensor:
+    """The Fubini–Study metric g_ij = Re⟨∂_iψ|∂_jψ⟩ − ⟨∂_iψ|ψ⟩⟨ψ|∂_jψ⟩ (arXiv:1909.02108); 4g is the quantum
+    Fisher information.
+
+    Args:
+        circuit, theta, backend, shots, seed: as for `expectation`.
+        approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
+            rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
+            several gates of a layer share gets the exact variance of its summed generator; "diag" is
+            Σ_k J_ki² g_kk over the rotations k, without any covariance.
+
+    Returns:
+        A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors.
+
+    Raises:
+        CircuitError, ParameterError, SettingError: an argument does not fit.
+        MemoryLimitError: the derivative states of "full" would not fit in memory.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    >>> np.asarray(qngd.metric_tensor(program, [0.3]))
+    array([[0.25]])
+    """
+    check_approx(approx)
+    wrapped, flat = wrap_at(circuit, theta)
+    evaluator = evaluator_for(wrapped, None, backend, shots)
+    return evaluator.metric(flat, approx, seed)
+
+
+def sample(
+    circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None
+) -> Counter[str]:
+    """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    >>> qngd.sample(program, [0.0], shots=10)
+    Counter({'0': 10})
+    """
+    wrapped, flat = wrap_at(circuit, theta)
+    return sample_bits(wrapped, flat, check_shots(shots), backend, seed)
+
+
+def statevector(circuit: Any, theta: Any) -> np.ndarray:
+    """The amplitudes of |ψ(θ)⟩, shape (2ⁿ,), up to a global phase; qubit 0 is the lowest bit of the index.
+
+    Raises:
+        MemoryLimitError: 2ⁿ amplitudes do not fit in memory.
+    """
+    wrapped, flat = wrap_at(circuit, theta)
+    return Simulator(wrapped).statevector(wrapped.angle_map(flat))
+
+
+def wrap_at(circuit: Any, theta: Any) -> tuple[Circuit, np.ndarray]:
+    """The neutral circuit and the flat parameter values (P,)."""
+    wrapped = wrap_for(circuit, theta)
+    return wrapped, wrapped.flatten(theta)

@@ -1,0 +1,63 @@
+"""Where circuits run, behind one protocol. `None` and "statevector" mean the embedded simulator.
+
+Each SDK is imported only when one of its objects, or the name of one of its devices, arrives.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from qngd.backends.base import Backend
+from qngd.errors import BackendError, MissingPackageError
+
+__all__ = ["Backend", "resolve"]
+
+_EXPECTED = (
+    "give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
+    "'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', a Qiskit BackendV2, V2 sampler or V2 "
+    "estimator, or a PennyLane device"
+)
+
+
+def resolve(backend: Any) -> Backend:
+    """The backend that an object or a name stands for.
+
+    Raises:
+        BackendError: it is not known.
+        MissingPackageError: the package that a name belongs to is not installed.
+    """
+    if backend is None:
+        backend = "statevector"
+    if isinstance(backend, str):
+        return _by_name(backend)
+    if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):
+        return backend  # it is one
+    packages = {base.__module__.partition(".")[0] for base in type(backend).__mro__}
+    for package in ("qiskit", "pennylane"):
+        if package in packages:
+            return _load(package).from_object(backend)
+    raise BackendError(f"backend: {type(backend).__name__} is not a backend; {_EXPECTED}")
+
+
+def _by_name(name: str) -> Backend:
+    if name == "statevector":
+        from qngd.backends.statevector import StatevectorSampler
+
+        return StatevectorSampler()
+    if name == "aer" or name.startswith("fake_"):
+        return _load("qiskit").from_name(name)
+    if "." in name:  # as in the names of all PennyLane devices
+        return _load("pennylane").from_object(name)
+    raise BackendError(f"backend: {name!r} is not known; {_EXPECTED}")
+
+
+def _load(name: str) -> Any:
+    try:
+        return importlib.import_module(f"qngd.backends.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("qngd"):
+            raise
+        raise MissingPackageError(
+            f"backend: this needs the package {error.name}; install it with pip install 'qngd[{name}]'"
+        ) from error

@@ -1,0 +1,88 @@
+"""Templates as Qiskit circuits: a parameter per open angle, a classical bit per measured qubit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit import ParameterVector
+
+from qngd.ops import Op
+from qngd.pauli import LETTERS
+from qngd.template import Template
+
+REGISTER = "meas"  # the classical register: bit j is the j-th measured qubit
+_X, _Y = LETTERS.index("X"), LETTERS.index("Y")
+_ROTATIONS = {
+    "X": "rx", "Y": "ry", "Z": "rz",
+    "XX": "rxx", "YY": "ryy", "ZZ": "rzz", "ZX": "rzx",
+}  # fmt: skip
+
+
+def build(template: Template, measure: bool) -> QuantumCircuit:
+    """The template's gates on n qubits with R parameters, and with `measure` the measurements of `measured`."""
+    circuit = QuantumCircuit(QuantumRegister(template.num_qubits, "q"))
+    ops = template.all_ops
+    angles = iter(ParameterVector("angle", len(template.rotations)))
+    for position, kind in enumerate(ops.kind):
+        qubits = [int(qubit) for qubit in ops.qubits_of(position)]
+        if kind == Op.ROTATION:
+            rotate(circuit, ops.letters_of(position), qubits, next(angles))
+        elif kind == Op.QUARTER:
+            turns = float(ops.turns[position])
+            rotate(circuit, ops.letters_of(position), qubits, turns * np.pi / 2)
+        else:
+            getattr(circuit, Op(kind).name.lower())(*qubits)
+    if measure:
+        read = [int(qubit) for qubit in measured(template)]
+        circuit.add_register(ClassicalRegister(len(read), REGISTER))
+        circuit.measure(read, range(len(read)))
+    return circuit
+
+
+def measured(template: Template) -> np.ndarray:
+    """The qubits to measure; qubit 0 where nothing needs to be, because devices refuse to measure nothing."""
+    qubits = template.measured
+    return qubits if len(qubits) else np.zeros(1, dtype=np.int64)
+
+
+def rotate(
+    circuit: QuantumCircuit, letters: Sequence[int] | np.ndarray, qubits: list[int], angle: Any
+) -> None:
+    """Append exp(−i·angle/2·P), letter i on qubits[i]."""
+    label = "".join(LETTERS[letter] for letter in letters)
+    if label == "XZ":
+        label, qubits = "ZX", qubits[::-1]
+    if label in _ROTATIONS:
+        getattr(circuit, _ROTATIONS[label])(angle, *qubits)
+    else:
+        _rotate_as_z(circuit, letters, qubits, angle)
+
+
+def _rotate_as_z(
+    circuit: QuantumCircuit, letters: Sequence[int] | np.ndarray, qubits: list[int], angle: Any
+) -> None:
+    """Turn every letter to Z, gather the parity on the last but one qubit, rotate about ZZ, and undo both.
+
+    Consecutive rotations that share letters on their first qubits (excitations do) share the beginning of this
+    ladder, and the transpiler cancels it.
+    """
+    turned = list(zip(letters, qubits, strict=True))
+    for letter, qubit in turned:
+        if letter == _X:
+            circuit.h(qubit)
+        elif letter == _Y:  # √X takes Y to Z
+            circuit.sx(qubit)
+    ladder = list(zip(qubits[:-2], qubits[1:-1], strict=True))
+    for control, target in ladder:
+        circuit.cx(control, target)
+    circuit.rzz(angle, *qubits[-2:])
+    for control, target in reversed(ladder):
+        circuit.cx(control, target)
+    for letter, qubit in turned:
+        if letter == _X:
+            circuit.h(qubit)
+        elif letter == _Y:
+            circuit.sxdg(qubit)

@@ -1,0 +1,146 @@
+"""Compiling templates once a run, all of them onto the same physical qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit.exceptions import QiskitError
+from qiskit.transpiler import StagedPassManager, Target
+
+from qngd.backends._qiskit_circuits import build
+from qngd.backends._qiskit_device import Device
+from qngd.errors import BackendError
+from qngd.template import Template
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a compiled circuit takes on the device.
+
+    `seconds` is one shot from the first gate to the end of the readout, by the device's gate times, without the
+    delay between shots; None where it gives no times.
+    """
+
+    depth: int
+    two_qubit_gates: int
+    two_qubit_depth: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A template's circuit for the device. `columns` are the template's rotations whose angles its parameters are,
+    in the order of `circuit.parameters`: compilation can drop rotations that no measurement sees."""
+
+    circuit: QuantumCircuit
+    columns: np.ndarray
+
+    @classmethod
+    def of(cls, circuit: QuantumCircuit) -> Compiled:
+        columns = [parameter.index for parameter in circuit.parameters]
+        return cls(circuit, np.array(columns, dtype=np.int64))
+
+    def values(self, angles: np.ndarray) -> np.ndarray:
+        """The parameters' values for a request's angles (…, R), brought to (−π, π]: a turn more is a global phase."""
+        return np.pi - np.remainder(np.pi - angles[..., self.columns], 2 * np.pi)
+
+    @property
+    def layout(self) -> tuple[int, ...] | None:
+        """The physical qubits of the template's qubits; None where the device connects all with all."""
+        layout = self.circuit.layout
+        return None if layout is None else tuple(layout.initial_index_layout(filter_ancillas=True))
+
+    def bind(self, angles: np.ndarray) -> QuantumCircuit:
+        return self.circuit.assign_parameters(self.values(angles))
+
+
+class Compiler:
+    """Compiles each template once and keeps the result as long as the template lives.
+
+    Templates of one submission belong to one circuit, some with an ancilla as one more qubit. The one with the most
+    qubits, and of these the most two-qubit gates, is laid out first, and the others are pinned to its physical
+    qubits; those of a later submission to the qubits of templates already known. So all parts of a run see the
+    same noise.
+    """
+
+    def __init__(self, device: Device, measure: bool) -> None:
+        self.device = device
+        self._measure = measure
+        self._known: WeakKeyDictionary[Template, Compiled] = WeakKeyDictionary()
+        self._managers: dict[tuple[int, ...] | None, StagedPassManager] = {}
+
+    def compile(self, templates: Sequence[Template]) -> list[Compiled]:
+        """The templates' circuits, in order.
+
+        Raises:
+            BackendError: Qiskit cannot compile a circuit for the device.
+        """
+        new = [template for template in templates if template not in self._known]
+        for template in sorted(new, key=_size, reverse=True):
+            self._known[template] = self._compile(template, self._pin(template, templates))
+        return [self._known[template] for template in templates]
+
+    def footprints(self, templates: Sequence[Template]) -> list[Footprint]:
+        """What the compiled templates take on the device."""
+        return [_footprint(made.circuit, self.device.target) for made in self.compile(templates)]
+
+    def _pin(self, template: Template, companions: Sequence[Template]) -> tuple[int, ...] | None:
+        """Where companions that are already compiled have put the qubits."""
+        placed = [t for t in companions if t in self._known and t.num_qubits >= template.num_qubits]
+        if not placed:
+            return None
+        layout = self._known[min(placed, key=lambda t: t.num_qubits)].layout
+        return None if layout is None else layout[: template.num_qubits]
+
+    def _compile(self, template: Template, layout: tuple[int, ...] | None) -> Compiled:
+        circuit = build(template, self._measure)
+        if self.device.target is None:
+            return Compiled.of(circuit)
+        if layout not in self._managers:
+            self._managers[layout] = self._manager(layout)
+        try:
+            return Compiled.of(self._managers[layout].run(circuit))
+        except QiskitError as error:
+            raise BackendError(
+                f"backend: Qiskit cannot compile a circuit for {self.device.name}: {error}"
+            ) from error
+
+    def _manager(self, layout: tuple[int, ...] | None) -> StagedPassManager:
+        return generate_preset_pass_manager(
+            optimization_level=self.device.settings.optimization_level,
+            backend=self.device.native,
+            target=self.device.target,
+            initial_layout=None if layout is None else list(layout),
+            seed_transpiler=self.device.settings.seed_transpiler,
+        )
+
+
+def _size(template: Template) -> tuple[int, int]:
+    return template.num_qubits, template.num_two_qubit_gates
+
+
+def _footprint(circuit: QuantumCircuit, target: Target | None) -> Footprint:
+    return Footprint(
+        depth=circuit.depth(),
+        two_qubit_gates=circuit.num_nonlocal_gates(),
+        two_qubit_depth=circuit.depth(lambda instruction: len(instruction.qubits) > 1),
+        seconds=None if target is None else _seconds(circuit, target),
+    )
+
+
+def _seconds(circuit: QuantumCircuit, target: Target) -> float | None:
+    """The longest path through the circuit, each instruction as long as the target says; None if it never does."""
+    ready = np.zeros(circuit.num_qubits)
+    known = False
+    for instruction in circuit.data:
+        qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
+        entries = target[instruction.operation.name] if instruction.operation.name in target else {}
+        properties = entries.get(qubits)
+        duration = getattr(properties, "duration", None)
+        known = known or duration is not None
+        ready[list(qubits)] = ready[list(qubits)].max() + (duration or 0.0)
+    return float(ready.max()) if known else None

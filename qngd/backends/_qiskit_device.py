@@ -1,0 +1,181 @@
+"""What is known of a Qiskit device before anything is sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
+from qiskit.transpiler import InstructionProperties, Target
+
+from qngd.errors import BackendError, SettingError
+from qngd.plan import Request
+from qngd.template import Template
+
+
+@dataclass(frozen=True)
+class QiskitSettings:
+    """How circuits are compiled and run.
+
+    Args:
+        optimization_level: of Qiskit's transpiler, 0 to 3.
+        seed_transpiler: of its random numbers, so that a run can be repeated.
+        fractional_gates: whether to use gates whose angle the device bounds (IBM's RZZ, 0 to π/2). Angles are set
+            after compilation, and the shifts of a gradient can leave the bounds, so the default leaves such
+            gates out.
+        is_noisy: whether the device is noisy; None finds out.
+        retries, backoff: how often, and after how many seconds each, a transient failure is tried again.
+
+    Raises:
+        SettingError: a setting is out of range.
+    """
+
+    optimization_level: int = 2
+    seed_transpiler: int = 0
+    fractional_gates: bool = False
+    is_noisy: bool | None = None
+    retries: int = 3
+    backoff: tuple[float, ...] = (1.0, 4.0, 16.0)
+
+    def __post_init__(self) -> None:
+        if self.optimization_level not in (0, 1, 2, 3):
+            raise SettingError(f"optimization_level is 0 to 3; got {self.optimization_level!r}")
+
+
+class Device:
+    """A `BackendV2`, or None for primitives that simulate circuits as they are written."""
+
+    def __init__(self, native: BackendV2 | None, name: str, settings: QiskitSettings) -> None:
+        self.native = native
+        self.name = name
+        self.settings = settings
+
+    @cached_property
+    def target(self) -> Target | None:
+        """What to compile for; without gates of bounded angle unless the settings want them."""
+        if self.native is None:
+            return None
+        target = self.native.target
+        bounded = _bounded(target)
+        return _without(target, bounded) if bounded and not self.settings.fractional_gates else target
+
+    @cached_property
+    def is_noisy(self) -> bool:
+        """Whether there is a noise model, or gates are listed with errors or durations, as real ones are."""
+        if self.settings.is_noisy is not None:
+            return self.settings.is_noisy
+        if self.native is None:
+            return False
+        model = getattr(self.native.options, "noise_model", None)
+        if model not in (None, "ideal"):  # "ideal": IonQ's word for none
+            return True
+        return any(p.error or p.duration for p in _properties(self.native.target))
+
+    @cached_property
+    def max_shots(self) -> int | None:
+        """The most shots of one circuit, where the device says so."""
+        if self.native is None:
+            return None
+        bounds = self.native.options.validator.get("shots")
+        if isinstance(bounds, tuple) and len(bounds) == 2:
+            return int(bounds[1])
+        configuration = getattr(self.native, "configuration", None)
+        holder = configuration() if callable(configuration) else self.native
+        limit = getattr(holder, "max_shots", None)
+        return int(limit) if limit else None
+
+    @property
+    def rep_delay(self) -> float:
+        """Seconds between two shots, 0 where unknown."""
+        configuration = getattr(self.native, "configuration", None)
+        holder = configuration() if callable(configuration) else self.native
+        return float(getattr(holder, "default_rep_delay", None) or 0.0)
+
+    def check(self, templates: Sequence[Template], requests: Sequence[Request]) -> None:
+        """Raise BackendError where the device has too few qubits or allows too few shots."""
+        available = None if self.native is None else self.native.num_qubits
+        needed = max((template.num_qubits for template in templates), default=0)
+        if available is not None and needed > available:
+            hint = ""
+            if self.native is not None and hasattr(self.native.options, "matrix_product_state_max_bond_dimension"):
+                hint = '; AerSimulator(method="matrix_product_state") takes more'
+            raise BackendError(
+                f"backend: {self.name} has {available} qubits, the circuit needs {needed}{hint}"
+            )
+        for r, request in enumerate(requests):
+            if request.shots is not None and self.max_shots and request.shots > self.max_shots:
+                raise BackendError(
+                    f"backend: {self.name} allows {self.max_shots} shots per circuit, "
+                    f"request {r} asks for {request.shots}"
+                )
+
+    def check_angles(self, circuit: QuantumCircuit, request: int) -> None:
+        """Raise BackendError where a gate of this bound circuit has an angle that the device refuses."""
+        if self.target is None:
+            return
+        bounded = _bounded(self.target)
+        for instruction in circuit.data if bounded else ():
+            name, angles = instruction.operation.name, instruction.operation.params
+            if name in bounded and not self.target.supported_angle_bound(name, list(map(float, angles))):
+                where = ", ".join(str(circuit.find_bit(qubit).index) for qubit in instruction.qubits)
+                raise BackendError(
+                    f"backend: {self.name} refuses {name}({angles[0]:.4g}) on qubits {where} of request "
+                    f"{request}; use fractional_gates=False"
+                )
+
+
+def _bounded(target: Target) -> frozenset[str]:
+    """The gates whose angles the device bounds; Qiskit before 2.2 knows of none."""
+    has_bounds = getattr(target, "gate_has_angle_bounds", None)
+    if has_bounds is None:
+        return frozenset()
+    return frozenset(name for name in target.operation_names if has_bounds(name))
+
+
+def _without(target: Target, left_out: frozenset[str]) -> Target:
+    """The target without these gates."""
+    copy = Target(
+        description=target.description,
+        num_qubits=target.num_qubits,
+        dt=target.dt,
+        granularity=target.granularity,
+        min_length=target.min_length,
+        pulse_alignment=target.pulse_alignment,
+        acquire_alignment=target.acquire_alignment,
+        qubit_properties=target.qubit_properties,
+        concurrent_measurements=target.concurrent_measurements,
+    )
+    for name in target.operation_names:
+        if name in left_out:
+            continue
+        operation = target.operation_from_name(name)
+        if isinstance(operation, type):  # control flow holds for the whole device
+            copy.add_instruction(operation, name=name)
+        else:
+            copy.add_instruction(operation, dict(target[name]), name=name)
+    return copy
+
+
+def _properties(target: Target) -> list[InstructionProperties]:
+    return [
+        properties
+        for name in target.operation_names
+        for properties in (target[name] or {}).values()
+        if properties is not None
+    ]
+
+
+def device_of(primitive: Any, settings: QiskitSettings) -> Device:
+    """The device behind a primitive."""
+    name = type(primitive).__name__
+    native = getattr(primitive, "backend", None)
+    if callable(native) and not isinstance(native, BackendV2):  # IBM's primitives have a method
+        native = native()
+    if native is None:
+        native = getattr(primitive, "_backend", None)  # Aer's primitives have no public name for it
+    if not isinstance(native, BackendV2):
+        return Device(None, name, settings)
+    return Device(native, f"{name} on {native.name}", settings)

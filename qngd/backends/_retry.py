@@ -1,0 +1,141 @@
+"""Trying again where a provider's failure is transient, and saying what the provider said where it is not.
+
+Transient is what speaks of the way to the provider or of its load: lost connections, timeouts, and HTTP
+statuses such as 429 and 503. Providers wrap these in errors of their own, so the whole chain of causes counts.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from qngd.errors import BackendError, SettingError
+
+# Too early, too many requests, and a server that is down, overloaded or too slow.
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+# Network errors of the HTTP clients that SDKs use; not all derive from the built-in ones.
+_NETWORK_ERRORS = {
+    "requests": ("ConnectionError", "Timeout"),
+    "httpx": ("TransportError",),
+    "botocore.exceptions": ("ConnectionError", "HTTPClientError"),
+}
+# What providers raise when they refuse or fail, beside errors of their own and any with an HTTP status.
+_FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often, and after how many seconds, a transient failure is tried again.
+
+    Args:
+        retries: attempts after the first; 0 never tries again.
+        backoff: seconds to wait before each of them; the last entry repeats.
+        sleep: what waits; a test gives its own.
+
+    Raises:
+        SettingError: a setting is out of range.
+    """
+
+    retries: int = 3
+    backoff: tuple[float, ...] = (1.0, 4.0, 16.0)
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        if self.retries < 0:
+            raise SettingError(f"retries must be at least 0; got {self.retries}")
+        if not self.backoff or any(delay < 0 for delay in self.backoff):
+            raise SettingError(f"backoff must hold seconds of at least 0; got {self.backoff}")
+
+    def call(
+        self,
+        action: Callable[[], T],
+        what: str,
+        *,
+        errors: tuple[type[Exception], ...] = (),
+        is_transient: Callable[[BaseException], bool] | None = None,
+    ) -> T:
+        """`action()`, tried again while its failure is transient. It must do nothing but call the provider.
+
+        Args:
+            what: begins the message, such as "ibm_x failed".
+            errors: the provider's own kinds of error.
+            is_transient: `speaks_of_the_way` if not given.
+
+        Raises:
+            BackendError: the failure is permanent, or the last attempt failed too.
+        """
+        transient = is_transient or speaks_of_the_way
+        for delay in self._delays():
+            try:
+                return action()
+            except Exception as error:
+                # Providers' errors share no base class: anything that is not known as one goes on as it is.
+                if not is_failure(error, errors):
+                    raise
+                if delay is None or not transient(error):
+                    raise BackendError(_message(what, error, self, transient(error))) from error
+            self.sleep(delay)
+        raise AssertionError("the last delay is None")
+
+    def _delays(self) -> Iterator[float | None]:
+        """What to wait after each failed attempt; None after the last."""
+        for attempt in range(self.retries):
+            yield self.backoff[min(attempt, len(self.backoff) - 1)]
+        yield None
+
+
+def is_failure(error: BaseException, errors: tuple[type[Exception], ...] = ()) -> bool:
+    """Whether this is a provider refusing or failing, and not a bug: one of `errors`, a built-in error that
+    providers use, a network error, or one with an HTTP status."""
+    known = isinstance(error, (*_FAILURES, *errors))
+    return known or http_status(error) is not None or _is_network_error(error)
+
+
+def speaks_of_the_way(error: BaseException) -> bool:
+    """Whether an error, or one that it wraps, is about the network or the provider's load."""
+    return any(
+        _is_network_error(link) or http_status(link) in _TRANSIENT_STATUS for link in chain(error)
+    )
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised from, hidden ones (`raise … from None`) included."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        yield link
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+
+
+def http_status(error: BaseException) -> int | None:
+    """The HTTP status that an error carries, in the ways of requests, httpx, botocore and the SDKs."""
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        status = getattr(response, "status_code", getattr(error, "status_code", None))
+    return status if isinstance(status, int) else None
+
+
+def _is_network_error(error: BaseException) -> bool:
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return True
+    # An error of a module that nobody imported cannot have been raised.
+    kinds = [
+        getattr(sys.modules[module], name)
+        for module, names in _NETWORK_ERRORS.items()
+        if module in sys.modules
+        for name in names
+    ]
+    return isinstance(error, tuple(kinds))
+
+
+def _message(what: str, error: BaseException, retry: Retry, transient: bool) -> str:
+    tried = f" (tried {retry.retries + 1} times)" if transient and retry.retries else ""
+    return f"{what}{tried}: {type(error).__name__}: {error}"

@@ -1,0 +1,38 @@
+"""The one protocol behind which circuits run: submit requests, collect outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from qngd.outcomes import Outcome
+from qngd.plan import Request
+from qngd.template import Template
+
+
+class Backend(Protocol):
+    """Runs requests. `submit` returns at once where the device allows it; `collect` waits."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether it is known that circuits do not run as written, so that states are mixed."""
+
+    def submit(
+        self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None
+    ) -> Any:
+        """Send all requests as one submission and return a handle to it.
+
+        Raises:
+            BackendError: something about the requests does not fit the device; nothing was run.
+        """
+
+    def collect(self, handle: Any) -> list[Outcome]:
+        """One outcome per request, in order.
+
+        Raises:
+            BackendError: the device failed; the text says what the provider said.
+        """

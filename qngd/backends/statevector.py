@@ -1,0 +1,108 @@
+"""The embedded simulator as a device with shots: true multinomial counts, so that covariances are real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from qngd._memory import require_bytes
+from qngd._threads import num_threads, splits, together
+from qngd.clifford import turns_to_z
+from qngd.errors import BackendError
+from qngd.frame import push
+from qngd.outcomes import Counts, Outcome
+from qngd.pauli import PauliStrings
+from qngd.plan import Request
+from qngd.statevector import apply_rotations, zero_state
+from qngd.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class _Program:
+    """A template for the simulator: rotations without Clifford gates, quarter turns after which the measured
+    qubits read as parities of basis indices, and these parities."""
+
+    num_qubits: int
+    x: np.ndarray
+    z: np.ndarray
+    sign: np.ndarray
+    turn_x: np.ndarray
+    turn_z: np.ndarray
+    turn_sign: np.ndarray
+    parity: np.ndarray
+    flip: np.ndarray
+    measured: np.ndarray
+
+    @classmethod
+    def of(cls, template: Template) -> _Program:
+        n = template.num_qubits
+        generators, frame = push(template.all_ops, n)
+        measured = template.measured
+        reads = np.zeros((len(measured), n), dtype=bool)
+        reads[np.arange(len(measured)), measured] = True
+        pulled = frame.pull(PauliStrings.from_bits(np.zeros_like(reads), reads))
+        turn_x, turn_z, turn_sign, parity, flip = turns_to_z(pulled)
+        return cls(
+            n, generators.x[:, 0].copy(), generators.z[:, 0].copy(), generators.sign.astype(float),
+            turn_x, turn_z, turn_sign, parity, flip, measured,
+        )  # fmt: skip
+
+    def probabilities(self, angles: np.ndarray) -> np.ndarray:
+        state = zero_state(self.num_qubits)
+        half = 0.5 * self.sign * angles
+        apply_rotations(state, self.x, self.z, np.cos(half), np.sin(half))
+        eighth = np.full(len(self.turn_x), np.pi / 4)
+        apply_rotations(
+            state, self.turn_x, self.turn_z, np.cos(eighth), self.turn_sign * np.sin(eighth)
+        )
+        return (state**2).sum(axis=0)
+
+    def sample(self, angles: np.ndarray, shots: int, seed: np.random.SeedSequence) -> Counts:
+        cumulative = np.cumsum(self.probabilities(angles))
+        draws = np.random.default_rng(seed).random(shots) * cumulative[-1]
+        indices, counts = np.unique(np.searchsorted(cumulative, draws, "right"), return_counts=True)
+        indices = np.minimum(indices, len(cumulative) - 1).astype(np.uint64)
+        odd = (np.bitwise_count(indices[:, None] & self.parity) & 1).astype(bool) ^ self.flip
+        bits = (odd.astype(np.uint64) << self.measured.astype(np.uint64)).sum(1, dtype=np.uint64)
+        return Counts(bits[:, None], counts)
+
+
+class StatevectorSampler:
+    """Samples from exact statevectors. Seeds make it reproducible, whatever the number of threads."""
+
+    name = "statevector"
+    is_noisy = False
+
+    def submit(
+        self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None
+    ) -> tuple[Sequence[Template], Sequence[Request], int | None]:
+        for template in templates:
+            n = template.num_qubits
+            require_bytes(num_threads() * 40 << n, f"sampling {n} qubits on the embedded simulator")
+        if any(request.shots is None for request in requests):
+            raise BackendError("the embedded sampler needs a number of shots")
+        return templates, requests, seed
+
+    def collect(
+        self, handle: tuple[Sequence[Template], Sequence[Request], int | None]
+    ) -> list[Outcome]:
+        templates, requests, seed = handle
+        programs = [_Program.of(template) for template in templates]
+        seeds = np.random.SeedSequence(seed).spawn(len(requests))
+        outcomes: list[Outcome] = [Counts(np.zeros((0, 1)), np.zeros(0))] * len(requests)
+
+        def work(share: range) -> None:
+            for r in share:
+                request = requests[r]
+                assert request.shots is not None
+                outcomes[r] = programs[request.template].sample(
+                    request.angles, request.shots, seeds[r]
+                )
+
+        # Large states are split over the threads themselves; small ones are shared out.
+        hands = 1 if any(splits(1 << t.num_qubits) for t in templates) else num_threads()
+        together([partial(work, range(h, len(requests), hands)) for h in range(hands)])
+        return outcomes

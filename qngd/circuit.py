@@ -1,0 +1,316 @@
+"""The neutral form of a circuit: Pauli rotations, an angle map, and layers.
+
+    |ψ(θ)⟩ = C · R_K(φ_K) ⋯ R_1(φ_1) |0…0⟩,   R_k(φ) = exp(−i φ/2 · P_k),   φ = φ(θ),   J = ∂φ/∂θ
+
+The P_k are Pauli strings with every Clifford gate of the circuit pushed to the end (into C, which
+acts on the observable alone). Qubit 0 is the least significant bit of a basis index and the
+rightmost letter of a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from qngd.angles import AngleMap
+from qngd.builder import CircuitBuilder, Gate
+from qngd.errors import ObservableError, ParameterError
+from qngd.frame import Frame, push
+from qngd.layering import assign_layers, running_order
+from qngd.observable import Observable
+from qngd.ops import Ops
+from qngd.pauli import LETTERS, PauliStrings
+
+
+class ThetaStructure(Protocol):
+    """How the user writes parameter values, and how that maps to a flat vector of P numbers."""
+
+    def flatten(self, theta: Any) -> np.ndarray:
+        """The values as a flat float array (P,); raises ParameterError where they do not fit."""
+
+    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
+        """The flat values in the structure of `like`, which is what `flatten` was given."""
+
+
+@dataclass(frozen=True)
+class FlatTheta:
+    """Parameter values as one array in the order of `names`, or as a mapping from name to value."""
+
+    names: tuple[str, ...]
+
+    def flatten(self, theta: Any) -> np.ndarray:
+        if isinstance(theta, Mapping):
+            given = {str(getattr(key, "name", key)): value for key, value in theta.items()}
+            missing = [name for name in self.names if name not in given]
+            unknown = [name for name in given if name not in self.names]
+            if missing or unknown:
+                raise ParameterError(
+                    f"theta: missing {missing or 'none'}, unknown {unknown or 'none'}; "
+                    f"the circuit's parameters are {list(self.names)}"
+                )
+            theta = [given[name] for name in self.names]
+        return as_flat(theta, len(self.names))
+
+    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
+        if isinstance(like, Mapping):
+            order = {name: value for name, value in zip(self.names, flat, strict=True)}
+            return {key: float(order[str(getattr(key, "name", key))]) for key in like}
+        return np.array(flat)
+
+
+def as_flat(theta: Any, count: int) -> np.ndarray:
+    """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it."""
+    try:
+        values = np.asarray(theta, dtype=float)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"theta must be {count} real numbers; got {type(theta).__name__}"
+        ) from None
+    if values.shape != (count,):
+        raise ParameterError(f"theta must have shape ({count},); got {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise ParameterError(f"theta[{bad[0]}] is {values[bad[0]]}; parameters must be finite")
+    return values
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """One Pauli rotation exp(−i φ/2 · P) of a circuit.
+
+    `gate` is the user's gate, number `position` in the circuit counting from 0, on `gate_qubits`. `pauli` and
+    `qubits` say how it acts (letter i on qubits[i]); `generator` is the label
+    with the Clifford gates pushed to the end; `angle` is φ as text; `moves` whether a parameter moves it.
+    """
+
+    index: int
+    gate: str
+    position: int
+    gate_qubits: tuple[int, ...]
+    pauli: str
+    qubits: tuple[int, ...]
+    angle: str
+    generator: str
+    moves: bool
+    layer: int
+
+    def __str__(self) -> str:
+        gate = f"{self.gate} #{self.position} on {', '.join(map(str, self.gate_qubits))}"
+        turn = f"R_{self.pauli}({self.angle})"
+        if self.qubits != self.gate_qubits:
+            turn += f" on {', '.join(map(str, self.qubits))}"
+        return f"{gate}: {turn}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Commuting rotations with parameters, measured by one circuit: a block of the metric."""
+
+    index: int
+    rotations: tuple[Rotation, ...]
+    parameters: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    def __str__(self) -> str:
+        names = self.parameters
+        rotations = f"{len(self)} rotation{'' if len(self) == 1 else 's'}"
+        parameters = f"{len(names)} parameter{'' if len(names) == 1 else 's'}"
+        shown = names if len(names) <= 6 else (*names[:3], "…", names[-1])
+        head = f"layer {self.index}: {rotations}, {parameters} ({', '.join(shown)})"
+        return "\n".join([head, *(f"  {rotation}" for rotation in self.rotations)])
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """A circuit in neutral form; `qngd.wrap` makes it. Nothing in it is of size 2ⁿ.
+
+    Attributes:
+        num_qubits: n.
+        parameters: the P parameter names, in flattened order.
+        ops: the circuit as the user ordered it, for devices.
+        gates: the user's gates, for messages.
+        generators: the K strings P_k, with their signs.
+        angle_map: φ(θ) and its Jacobian.
+        moving: (K,) whether a parameter moves the rotation.
+        level: (K,) layer of a moving rotation; slab (just before that layer) of a fixed one.
+        order: (K,) the order in which to run the rotations so that layers follow each other.
+        frame: the Clifford C at the end.
+        structure: how the user writes θ.
+        observable: what the user's own circuit measures, or None.
+        device: the user's own device, or None.
+        example: parameter values in the user's structure, or None.
+        wires: the user's labels of the qubits in their order, or None where qubits are numbers.
+    """
+
+    num_qubits: int
+    parameters: tuple[str, ...]
+    ops: Ops
+    gates: tuple[Gate, ...]
+    generators: PauliStrings
+    angle_map: AngleMap
+    moving: np.ndarray
+    level: np.ndarray
+    order: np.ndarray
+    frame: Frame
+    structure: ThetaStructure
+    observable: Observable | None = None
+    device: Any = None
+    example: Any = field(default=None, repr=False)
+    wires: tuple[Any, ...] | None = None
+
+    @property
+    def num_parameters(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def num_layers(self) -> int:
+        return int(self.level[self.moving].max()) + 1 if self.moving.any() else 0
+
+    @property
+    def num_rotations(self) -> int:
+        """How many `rotations` there are."""
+        if not self.angle_map.is_affine:
+            return len(self.generators)
+        return int(np.maximum(np.diff(self.angle_map.pattern.indptr), 1).sum())
+
+    def __repr__(self) -> str:
+        return (
+            f"Circuit(num_qubits={self.num_qubits}, num_parameters={self.num_parameters}, "
+            f"rotations={self.num_rotations}, layers={self.num_layers})"
+        )
+
+    def flatten(self, theta: Any) -> np.ndarray:
+        """Parameter values in the user's structure as a flat array (P,).
+
+        Raises:
+            ParameterError: they do not fit the circuit.
+        """
+        return self.structure.flatten(theta)
+
+    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
+        """A flat array (P,) in the structure of `like`."""
+        return self.structure.unflatten(flat, like)
+
+    def pull(self, observable: Observable) -> Observable:
+        """C†HC: the observable as the rotations alone see it.
+
+        Raises:
+            ObservableError: it has another number of qubits than the circuit.
+        """
+        if observable.num_qubits != self.num_qubits:
+            raise ObservableError(
+                f"the observable acts on {observable.num_qubits} qubits, "
+                f"the circuit has {self.num_qubits}"
+            )
+        return Observable.from_strings(
+            self.frame.pull(observable.strings), observable.coefficients
+        )
+
+    @cached_property
+    def rotations(self) -> tuple[Rotation, ...]:
+        """All rotations in the user's order, those that no parameter moves included.
+
+        One whose angle is a sum over parameters, R_P(a + b) = R_P(a)·R_P(b), appears once for each of them (with
+        the same `index`); one with a nonlinear angle appears once.
+        """
+        labels = self.generators.labels()
+        made = []
+        for k, position in enumerate(self.ops.rotations):
+            gate_index = int(self.ops.gate[position])
+            gate = self.gates[gate_index]
+            common = Rotation(
+                index=k,
+                gate=gate.name,
+                position=gate_index,
+                gate_qubits=gate.qubits,
+                pauli="".join(LETTERS[code] for code in self.ops.letters_of(position)),
+                qubits=tuple(int(q) for q in self.ops.qubits_of(position)),
+                angle="",
+                generator=("-" if self.generators.sign[k] < 0 else "") + labels[k],
+                moves=bool(self.moving[k]),
+                layer=int(self.level[k]),
+            )
+            made += [replace(common, angle=text) for text in self._angle_texts(k)]
+        return tuple(made)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in running order."""
+        members: list[list[Rotation]] = [[] for _ in range(self.num_layers)]
+        for rotation in self.rotations:
+            if rotation.moves:
+                members[rotation.layer].append(rotation)
+        pattern = self.angle_map.pattern
+        made = []
+        for index, rotations in enumerate(members):
+            columns = sorted({int(c) for r in rotations for c in _row(pattern, r.index)[0]})
+            names = tuple(self.parameters[c] for c in columns)
+            made.append(Layer(index, tuple(rotations), names))
+        return tuple(made)
+
+    def _angle_texts(self, k: int) -> list[str]:
+        """The angle of rotation k for people, one text for each parameter it is a sum over."""
+        columns, values = _row(self.angle_map.pattern, k)
+        names = [self.parameters[c] for c in columns]
+        if not self.angle_map.is_affine:
+            return [f"f({', '.join(names)})" if names else f"{self.angle_map.constant[k]:.6g}"]
+        constant = float(self._affine_constant[k])
+        texts = [_scaled(v, name) for name, v in zip(names, values, strict=True)]
+        if not texts:
+            return [f"{constant:.6g}"]
+        if abs(constant) > 1e-15:
+            texts[0] += f" {'-' if constant < 0 else '+'} {abs(constant):.6g}"
+        return texts
+
+    @cached_property
+    def _affine_constant(self) -> np.ndarray:
+        return self.angle_map(np.zeros(self.num_parameters))
+
+
+def _scaled(factor: float, name: str) -> str:
+    if abs(factor) == 1:
+        return name if factor > 0 else f"-{name}"
+    return f"{factor:.6g}*{name}"
+
+
+def _row(matrix: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    span = slice(matrix.indptr[k], matrix.indptr[k + 1])
+    return matrix.indices[span], matrix.data[span]
+
+
+def finish(
+    builder: CircuitBuilder,
+    angle_map: AngleMap,
+    parameters: Sequence[str],
+    structure: ThetaStructure | None = None,
+    **native: Any,
+) -> Circuit:
+    """The circuit that a reader has built: push the Clifford gates, find the layers.
+
+    `native` may hold `observable`, `device`, `example` (parameter values in the user's structure) and
+    `wires` (the user's labels of the qubits).
+    """
+    ops = builder.ops()
+    generators, frame = push(ops, builder.num_qubits)
+    moving = np.diff(angle_map.pattern.indptr) > 0
+    level = assign_layers(ops, generators, moving)
+    return Circuit(
+        num_qubits=builder.num_qubits,
+        parameters=tuple(parameters),
+        ops=ops,
+        gates=tuple(builder.gates),
+        generators=generators,
+        angle_map=angle_map,
+        moving=moving,
+        level=level,
+        order=running_order(level, moving),
+        frame=frame,
+        structure=structure or FlatTheta(tuple(parameters)),
+        **native,
+    )

@@ -1,0 +1,270 @@
+"""The `qngd` command. What is slow to import is imported inside the commands."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from qngd import __version__
+
+if TYPE_CHECKING:
+    from qngd._load import ProblemFile
+    from qngd.circuit import Circuit
+    from qngd.problem import Problem
+    from qngd.run import Result
+
+_EXIT_CODES = {"not_finite": 1, "interrupted": 130}  # by status; 0 for the others
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Path = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROBLEM",
+        help="A Python file, or a dotted module, with a function problem(**settings) -> qngd.Problem.",
+        show_default=False,
+    ),
+]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting for problem(), read by its annotation: a number, true/false, text, JSON for lists. "
+        "Repeat for more.",
+        show_default=False,
+    ),
+]
+_Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")
+]
+
+
+def main() -> None:
+    """The entry point of the `qngd` command."""
+    app(prog_name="qngd")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qngd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _qngd(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Quantum natural gradient descent for variational quantum circuits.
+
+    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 interrupted.
+    """
+
+
+@app.command()
+def run(
+    problem: _Path,
+    settings: _Settings = None,
+    steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Fixed learning rate, quoted for the Fubini-Study metric. Left out: adapted at every step.",
+            show_default=False,
+        ),
+    ] = None,
+    damping: Annotated[
+        float | None,
+        typer.Option(
+            help="Added to the metric's eigenvalues; 0 is the pseudo-inverse. Left out: 1e-3.",
+            show_default=False,
+        ),
+    ] = None,
+    approx: Annotated[
+        Literal["full", "block-diag", "diag"] | None,
+        typer.Option(
+            help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
+            show_default=False,
+        ),
+    ] = None,
+    tol: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Stop when the energy changes by less than this three steps in a row; 0 never does.",
+        ),
+    ] = 1e-8,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Of the run's shots. The problem's own seed, if it has one, is --set seed=N.",
+            show_default=False,
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Name of a backend. Left out: the embedded simulator.", show_default=False),
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Shots per circuit. Left out: exact.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for convergence.png, spectrum.png and their data (history.csv, spectrum.csv, "
+            "result.json). Left out: no files.",
+            show_default=False,
+        ),
+    ] = None,
+    traceback: _Traceback = False,
+) -> None:
+    """Minimize the energy of a problem and show how it went.
+
+    Ctrl-C stops after the last finished step and keeps what was reached.
+
+    Example: qngd run circuits/h2.py --set layers=2 --out results/h2
+    """
+    with _one_line_errors(traceback):
+        options = {
+            "max_steps": steps, "learning_rate": learning_rate, "damping": damping, "approx": approx,
+            "tol": tol, "seed": seed, "backend": backend, "shots": shots,
+        }  # fmt: skip
+        status = _run(_open(problem, settings or []), options, out)
+    raise typer.Exit(_EXIT_CODES.get(status, 0))
+
+
+@app.command()
+def layers(problem: _Path, settings: _Settings = None, traceback: _Traceback = False) -> None:
+    """Show a problem's circuit layer by layer, and what a step would measure on a device.
+
+    Rotations of one layer commute: one circuit measures their block of the metric.
+    """
+    with _one_line_errors(traceback):
+        from qngd.report import describe_circuit, step_measurements
+
+        opened = _open(problem, settings or [])
+        typer.echo(f"{opened.problem.name}: {describe_circuit(opened.circuit)}\n")
+        for layer in opened.circuit.layers:
+            typer.echo(f"{layer}\n")
+        typer.echo("A step measures")
+        _echo_table(step_measurements(opened.circuit, opened.problem), indent="  ")
+
+
+@app.command()
+def plot(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The --out folder of a run.", show_default=False)
+    ],
+    traceback: _Traceback = False,
+) -> None:
+    """Draw the plots of an earlier run again, from its data files."""
+    with _one_line_errors(traceback):
+        from qngd import report
+
+        for path in report.plot(directory):
+            typer.echo(path)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A problem with its wrapped circuit, and the file whose code may still be called."""
+
+    file: ProblemFile
+    settings: tuple[str, ...]
+    problem: Problem
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.problem.circuit
+
+
+def _open(target: str, settings: list[str]) -> _Opened:
+    from qngd._load import open_problem
+
+    file = open_problem(target)
+    problem = file.build(settings)
+    from qngd.report import wrapped
+
+    with file.blamed():
+        circuit = wrapped(problem)
+    return _Opened(file, tuple(settings), replace(problem, circuit=circuit))
+
+
+def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
+    """Minimize, print the closing table, write files; returns the status."""
+    import qngd
+    from qngd import report
+    from qngd._progress import progress
+
+    problem = opened.problem
+    limits = {name: options[name] for name in ("max_steps", "tol", "seed", "backend", "shots")}
+    optimizer = qngd.QNG(**{name: options[name] for name in ("learning_rate", "approx", "damping")})
+    if out is not None:
+        report.prepare(out)
+    typer.echo(f"{problem.name}: {report.describe_circuit(opened.circuit)}")
+    start = time.perf_counter()
+    with (
+        opened.file.blamed(),
+        progress(options["max_steps"], problem.reference_energy) as show,
+    ):
+        result = qngd.minimize(problem, optimizer=optimizer, callback=show, **limits)
+    seconds = time.perf_counter() - start
+    typer.echo()
+    _echo_table(report.summary(result, problem, seconds))
+    typer.echo()
+    about = {
+        "file": opened.file.label, "set": opened.settings, **options, "seconds": round(seconds, 3),
+    }  # fmt: skip
+    _keep(result, problem, out, about)
+    return str(result.status)
+
+
+def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:
+    from qngd import report
+
+    if out is None:
+        typer.echo("no files written; --out DIR keeps plots, history and parameters")
+        return
+    report.write(result, problem, out, run=about)
+    paths = report.plot(out)
+    typer.echo(f"plots: {', '.join(map(str, paths))}")
+    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
+
+
+def _echo_table(rows: Mapping[str, str], indent: str = "") -> None:
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        typer.echo(f"{indent}{typer.style(f'{name:<{width}}', bold=True)}  {text}")
+
+
+@contextmanager
+def _one_line_errors(traceback: bool) -> Iterator[None]:
+    """An error that qngd raised on purpose is one line on stderr, and an exit code."""
+    from qngd._load import UsageError
+    from qngd.errors import QngdError
+
+    try:
+        yield
+    except QngdError as error:
+        if traceback:
+            raise
+        sys.stdout.flush()
+        typer.echo(f"qngd: error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None

@@ -1,0 +1,39 @@
+"""What can go wrong, by kind. Every error names the argument, the gate and its place, and what to do."""
+
+from __future__ import annotations
+
+
+class QngdError(Exception):
+    """Base of every error that qngd raises on purpose."""
+
+
+class CircuitError(QngdError, ValueError):
+    """A circuit, or a gate in it, that has no exact neutral form."""
+
+
+class ParameterError(QngdError, ValueError):
+    """Parameter values whose number, shape or kind does not fit the circuit."""
+
+
+class ObservableError(QngdError, ValueError):
+    """An observable that is not a real combination of Pauli strings on the circuit's qubits."""
+
+
+class SettingError(QngdError, ValueError):
+    """A setting outside its range, or one that does not go with another."""
+
+
+class BackendError(QngdError, RuntimeError):
+    """A backend that cannot run what was asked, or that failed while running it."""
+
+
+class MemoryLimitError(QngdError, MemoryError):
+    """A computation that would not fit in memory; raised before anything is allocated."""
+
+
+class MissingPackageError(QngdError, ImportError):
+    """An optional package that this call needs is not installed."""
+
+
+class QngdWarning(UserWarning):
+    """Something the caller should know that does not make the result wrong."""

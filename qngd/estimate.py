@@ -1,0 +1,110 @@
+"""Numbers with their errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A value (a number or an array) with its standard error, of the same shape.
+
+    An exact value has standard error 0 and says so. `covariance`, where known, is the covariance matrix of
+    an array's entries.
+
+    >>> print(Estimate(np.float64(-1.1362), np.float64(0.0041)))
+    -1.136 ± 0.004
+    """
+
+    value: Any
+    stderr: Any
+    shots: int = 0
+    covariance: np.ndarray | None = field(default=None, repr=False)
+
+    @classmethod
+    def exact(cls, value: Any) -> Estimate:
+        return cls(value, np.zeros_like(value))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no shots are behind it, and its standard error is 0."""
+        return self.shots == 0 and not np.any(self.stderr)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype=dtype)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __str__(self) -> str:
+        if np.ndim(self.value):
+            return f"{self.value}" if self.is_exact else f"{self.value} ± {self.stderr}"
+        return format_with_error(float(self.value), float(self.stderr))
+
+
+def format_with_error(value: float, stderr: float) -> str:
+    """'-1.136 ± 0.004': the error to one digit, the value to the same place; an exact value to 10 digits."""
+    if not (math.isfinite(value) and math.isfinite(stderr)):
+        return f"{value} ± {stderr}"
+    if stderr == 0:
+        return f"{value:.10g}"
+    places = max(0, -math.floor(math.log10(float(f"{stderr:.0e}"))))
+    return f"{value:.{places}f} ± {stderr:.{places}f}"
+
+
+@dataclass(frozen=True, eq=False)
+class MetricTensor:
+    """The Fubini–Study metric g over the flattened parameters, (P, P); the Fisher information is 4g.
+
+    `np.asarray(m)` is the matrix; `stderr` (P, P) its standard errors (0 where exact or where the
+    approximation sets an entry to 0). `approx` says what was computed: "diag", "block-diag" or "full".
+    `note` holds what the user should know about how it came about.
+
+    >>> m = MetricTensor(np.diag([0.25, 0.1]), np.zeros((2, 2)), "diag")
+    >>> m.eigenvalues
+    array([0.1 , 0.25])
+    >>> m @ np.ones(2)
+    array([0.25, 0.1 ])
+    """
+
+    value: np.ndarray
+    stderr: np.ndarray
+    approx: str
+    shots: int = 0
+    note: str = ""
+
+    @classmethod
+    def exact(cls, value: np.ndarray, approx: str) -> MetricTensor:
+        return cls(value, np.zeros_like(value), approx)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.value.shape
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no shots are behind it."""
+        return self.shots == 0 and not np.any(self.stderr)
+
+    @property
+    def eigenvalues(self) -> np.ndarray:
+        """The eigenvalues in ascending order, (P,)."""
+        return np.linalg.eigvalsh(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype=dtype)
+
+    def __matmul__(self, vector: np.ndarray) -> np.ndarray:
+        return self.value @ vector
+
+    def __str__(self) -> str:
+        kind = "exact" if self.is_exact else f"from {self.shots} shots"
+        low, high = (self.eigenvalues[[0, -1]] if len(self.value) else (0.0, 0.0))
+        return (
+            f"{self.approx} metric of {len(self.value)} parameters, {kind}; "
+            f"eigenvalues {low:.3g} to {high:.3g}"
+        )

@@ -1,0 +1,162 @@
+"""What an optimization asks of a circuit at one θ: energy, gradient and metric, each with its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit import Circuit
+from qngd.errors import ObservableError, SettingError
+from qngd.estimate import Estimate, MetricTensor
+from qngd.observable import Observable
+from qngd.statevector import Simulator, Terms
+
+Approx = Literal["diag", "block-diag", "full"]
+APPROXIMATIONS = ("diag", "block-diag", "full")
+_FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent: submissions, circuits run and shots taken."""
+
+    jobs: int = 0
+    circuits: int = 0
+    shots: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.jobs + other.jobs, self.circuits + other.circuits, self.shots + other.shots
+        )
+
+    def __str__(self) -> str:
+        return f"{self.jobs} jobs, {self.circuits} circuits, {self.shots} shots"
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Per request of a plan (R,), what one shot adds to a variance: of its energy, of its block's entries in the
+    metric (the largest), and of the natural gradient step."""
+
+    energy: np.ndarray
+    metric: np.ndarray
+    step: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None."""
+
+    theta: np.ndarray
+    energy: Estimate
+    gradient: Estimate | None
+    metric: MetricTensor | None
+    cost: Cost
+    spread: Spread | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no number in it is NaN or infinite."""
+        parts = [self.energy.value]
+        parts += [part.value for part in (self.gradient, self.metric) if part is not None]
+        return all(bool(np.all(np.isfinite(part))) for part in parts)
+
+    def completed(self, other: Evaluation) -> Evaluation:
+        """This energy with the gradient and metric of a later evaluation at the same θ."""
+        return replace(
+            self, gradient=other.gradient, metric=other.metric, cost=self.cost + other.cost
+        )
+
+
+class Evaluator(Protocol):
+    """Answers what a step asks. Calls with the same arguments and seed give the same answer."""
+
+    circuit: Circuit
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its answers carry no statistical error."""
+
+    def default_approx(self) -> Approx:
+        """The metric to use where the user has not chosen."""
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool,
+        metric: Approx | None,
+        seed: int | None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        """Energy, and gradient and metric if asked for, in one submission. `spread` is that of an evaluation of
+        the same kind nearby, for rules that share out shots."""
+
+    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
+        """The metric alone."""
+
+
+class ExactEvaluator:
+    """Answers from the embedded statevector simulator."""
+
+    is_exact = True
+
+    def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
+        self.circuit = circuit
+        self._simulator = Simulator(circuit)
+        self._terms = None if observable is None else Terms.of(circuit.pull(observable))
+
+    def default_approx(self) -> Approx:
+        amplitudes = self.circuit.num_parameters << self.circuit.num_qubits
+        return "full" if amplitudes <= _FULL_UP_TO else "block-diag"
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Approx | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        if self._terms is None:
+            raise ObservableError("observable: an energy needs one, and none was given")
+        slope = matrix = None
+        if metric in ("block-diag", "diag") and gradient:
+            diagonal = metric == "diag"
+            matrix, energy, slope = self._simulator.block_metric(
+                phi, jacobian, self._terms, diagonal
+            )
+        else:
+            if metric is not None:
+                matrix = self._metric(phi, jacobian, metric)
+            if gradient:
+                energy, slope = self._simulator.energy_and_gradient(phi, self._terms)
+            else:
+                energy = self._simulator.expectation(phi, self._terms)
+        return Evaluation(
+            theta=theta,
+            energy=Estimate.exact(np.float64(energy)),
+            gradient=None if slope is None else Estimate.exact(jacobian.T @ slope),
+            metric=None if matrix is None else MetricTensor.exact(matrix, str(metric)),
+            cost=Cost(jobs=1, circuits=1),
+        )
+
+    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        return MetricTensor.exact(self._metric(phi, jacobian, approx), approx)
+
+    def _metric(self, phi: np.ndarray, jacobian: sparse.csr_array, approx: str) -> np.ndarray:
+        if approx == "full":
+            return self._simulator.full_metric(phi, jacobian)
+        return self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]
+
+
+def check_approx(approx: str) -> None:
+    """Raise SettingError unless `approx` names an approximation of the metric."""
+    if approx not in APPROXIMATIONS:
+        raise SettingError(f"approx: {approx!r} is none of {', '.join(APPROXIMATIONS)}")

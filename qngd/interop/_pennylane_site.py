@@ -1,0 +1,72 @@
+"""The gate that is being read: how its parameters become angles, and how it is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NoReturn
+
+import numpy as np
+from autograd import numpy as anp
+from pennylane.operation import Operator
+
+from qngd.angles import Angle
+from qngd.errors import CircuitError
+from qngd.interop._pennylane_slots import Slots
+from qngd.interop._pennylane_trace import Node, node_of, plain
+
+_REAL_TOLERANCE = 1e-12
+# How to say that a number is no parameter.
+FIX_IT = "mark the arguments requires_grad=False (in a script: leave it out of trainable_params)"
+
+
+class Site:
+    """One gate of the user's circuit at a time; `enter` moves on to the next."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._position = -1
+        self._op: Operator | None = None
+
+    def enter(self, position: int, op: Operator) -> None:
+        self._position, self._op = position, op
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raises CircuitError with the gate's name, position and wires before the reason."""
+        assert self._op is not None
+        wires = list(self._op.wires)
+        raise CircuitError(f"gate #{self._position}, {self._op.name} on wires {wires}: {reason}")
+
+    def angle(self, value: Any) -> Angle | float:
+        """A parameter of an operation: a slot if a parameter of the user's moves it, else a number.
+
+        Raises:
+            CircuitError: it is an array (a batch), complex, or not finite.
+        """
+        if type(value) is float and math.isfinite(value):
+            return value
+        node = node_of(value)
+        if node is not None and type(node.value) in (float, np.float64):
+            return self._slots.of(node)
+        number = plain(value)
+        if np.ndim(number) != 0:
+            self.refuse(
+                f"a parameter has shape {np.shape(number)} where one number belongs; broadcasted "
+                "(batched) parameters are not supported: wrap the circuit for one set of parameters"
+            )
+        if abs(np.imag(number)) > _REAL_TOLERANCE:
+            self.refuse(f"its parameter is {number}, and must be real")
+        if node is not None:
+            return self.slot(anp.real(value) if np.iscomplexobj(number) else value)
+        if not math.isfinite(np.real(number)):
+            self.refuse(f"its parameter is {number}")
+        return float(np.real(number))
+
+    def slot(self, box: Any) -> Angle:
+        """The slot of a traced real number."""
+        node = node_of(box)
+        assert node is not None
+        return self._slots.of(node)
+
+    def frozen(self, value: float, *nodes: Node) -> Angle:
+        """A slot that has this value now; its derivative stands in other slots of the gate."""
+        return self._slots.frozen(value, nodes)

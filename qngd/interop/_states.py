@@ -1,0 +1,43 @@
+"""State vectors as Pauli rotations, to rounding: what an SDK's "initialize" becomes.
+
+The SDKs' own decompositions are made for devices and may lose what a device would not notice
+(Qiskit's drops amplitudes of 1e-8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qngd.interop._synthesis import Turn, diagonal_turns, multiplexed_turns
+
+
+def state_turns(amplitudes: np.ndarray, places: Sequence[int]) -> list[Turn]:
+    """A normalised state of 2ⁿ amplitudes from |0…0⟩, up to a global phase.
+
+    The first of the places is the most significant bit of an amplitude's index.
+
+    From the first place down, RY rotations multiplexed by the places before set the magnitudes
+    (arXiv:quant-ph/0407010); a diagonal sets the phases. A state that is real up to a phase needs
+    no diagonal: its signs come with the last RY.
+    """
+    largest = amplitudes[np.argmax(np.abs(amplitudes))]
+    amplitudes = amplitudes * (abs(largest) / largest)
+    is_real = np.abs(amplitudes.imag).max() <= np.finfo(float).eps / 4
+    weights = amplitudes.real if is_real else np.abs(amplitudes)
+    turns: list[Turn] = []
+    for last in reversed(range(len(places))):
+        zero, one = weights[0::2], weights[1::2]
+        angles = _fill(2 * np.arctan2(one, zero), (zero != 0) | (one != 0))
+        turns = multiplexed_turns("Y", angles.tolist(), places[:last], places[last]) + turns
+        weights = np.hypot(zero, one)
+    if not is_real:
+        phases = _fill(np.angle(amplitudes), amplitudes != 0)
+        turns += diagonal_turns(phases.tolist(), places)
+    return turns
+
+
+def _fill(values: np.ndarray, matters: np.ndarray) -> np.ndarray:
+    """Values that do not matter made equal to one that does: then fewer rotations have an angle."""
+    return np.where(matters, values, values[np.argmax(matters)])

@@ -1,0 +1,200 @@
+"""A run on disk: what it was started with, every step as a row, and the state it would go on from.
+
+    run_dir/run.json      what was run: a fingerprint, the optimizer's settings, names
+    run_dir/steps.jsonl   the energy at the start, then one row a step, appended
+    run_dir/state.npz     the state after the last step, replaced atomically
+
+A row is written before the state, so after a crash in between the surplus row is dropped: nothing that was
+paid for and reached is lost, and the run continues to the same digits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qngd.circuit import Circuit
+from qngd.errors import SettingError
+from qngd.estimate import Estimate, MetricTensor
+from qngd.evaluate import Cost, Evaluation, Spread
+from qngd.observable import Observable
+from qngd.optimizer import QNG, State, StepInfo
+from qngd.solve import Spectrum
+
+
+def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *settings: object) -> str:
+    """A hash of what determines a run: the circuit's rotations and angles, the observable, the start, settings."""
+    digest = hashlib.sha256()
+    offset, jacobian = circuit.angle_map.linearize(theta0)
+    arrays = (
+        circuit.generators.x, circuit.generators.z, circuit.generators.sign, circuit.level,
+        offset, jacobian.indptr, jacobian.indices, jacobian.data,
+        observable.strings.x, observable.strings.z, observable.coefficients, theta0,
+    )  # fmt: skip
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr((circuit.num_qubits, circuit.parameters, settings)).encode())
+    return digest.hexdigest()
+
+
+class Journal:
+    """The record of one run in `directory`, which is made if it does not exist."""
+
+    def __init__(self, directory: str | Path, key: str, about: dict[str, Any]) -> None:
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._check_same_run(key, about)
+
+    def _check_same_run(self, key: str, about: dict[str, Any]) -> None:
+        path = self.directory / "run.json"
+        if not path.exists():
+            _replace(path, json.dumps({"fingerprint": key, **about}, indent=1).encode())
+            return
+        known = json.loads(path.read_text())
+        if known.get("fingerprint") != key:
+            raise SettingError(
+                f"run_dir: {self.directory} holds a run of another circuit, observable, start, optimizer, "
+                "backend or seed; give another directory, or delete this one to start anew"
+            )
+
+    def load(self) -> tuple[State, tuple[float, float], list[StepInfo]] | None:
+        """The state to go on from, the energy at the start with its error, and the steps that led from there;
+        None for a new run."""
+        path = self.directory / "state.npz"
+        if not path.exists():
+            return None
+        with np.load(path) as arrays:
+            state = _state_from(dict(arrays))
+        start, *steps = self._rows()[: state.step + 1]
+        self._rewrite([start, *steps])
+        return state, (start["energy"], start["stderr"]), [_info_from(row) for row in steps]
+
+    def _rows(self) -> list[dict[str, Any]]:
+        path = self.directory / "steps.jsonl"
+        if not path.exists():
+            return []
+        complete = path.read_text().split("\n")[:-1]  # a crash may cut the last line short
+        return [json.loads(line) for line in complete]
+
+    def begin(self, state: State) -> None:
+        """Store the state after the first evaluation; the first row is the start."""
+        energy = state.evaluation.energy
+        self._rewrite([{"energy": float(energy.value), "stderr": float(energy.stderr)}])
+        self._store(state)
+
+    def add(self, state: State, info: StepInfo) -> None:
+        """Append a step and store the state it led to."""
+        with (self.directory / "steps.jsonl").open("a") as file:
+            file.write(json.dumps(dataclasses.asdict(info), default=_plain) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._store(state)
+
+    def _rewrite(self, rows: list[dict[str, Any]]) -> None:
+        """Put `rows` in place of all rows: those after the stored state are what a crash left behind."""
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        _replace(self.directory / "steps.jsonl", text.encode())
+
+    def _store(self, state: State) -> None:
+        path = self.directory / "state.npz"
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, **_state_arrays(state))
+        os.replace(partial, path)
+
+
+def about(name: str, optimizer: QNG, circuit: Circuit) -> dict[str, Any]:
+    """What a person wants to know of a stored run."""
+    return {
+        "problem": name,
+        "optimizer": repr(optimizer),
+        "num_qubits": circuit.num_qubits,
+        "parameters": list(circuit.parameters),
+    }
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays for JSON; Python's floats keep all digits."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
+def _state_arrays(state: State) -> dict[str, Any]:
+    evaluation = state.evaluation
+    arrays: dict[str, Any] = {
+        "step": state.step,
+        "rate": state.rate,
+        "evaluations": state.evaluations,
+        "cost": dataclasses.astuple(state.cost),
+        "theta": evaluation.theta,
+        "evaluation_cost": dataclasses.astuple(evaluation.cost),
+    }
+    if state.seed is not None:
+        arrays["seed"] = state.seed
+    for name in ("energy", "gradient", "metric"):
+        part = getattr(evaluation, name)
+        if part is not None:
+            arrays[f"{name}_value"] = part.value
+            arrays[f"{name}_stderr"] = part.stderr
+            arrays[f"{name}_shots"] = part.shots
+    if evaluation.metric is not None:
+        arrays["metric_approx"] = evaluation.metric.approx
+    if evaluation.spread is not None:
+        for name in ("energy", "metric", "step"):
+            arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
+    return arrays
+
+
+def _state_from(arrays: dict[str, Any]) -> State:
+    def estimate(name: str) -> Estimate | None:
+        if f"{name}_value" not in arrays:
+            return None
+        return Estimate(
+            arrays[f"{name}_value"][()], arrays[f"{name}_stderr"][()], int(arrays[f"{name}_shots"])
+        )
+
+    energy, metric = estimate("energy"), estimate("metric")
+    assert energy is not None
+    evaluation = Evaluation(
+        theta=arrays["theta"],
+        energy=energy,
+        gradient=estimate("gradient"),
+        metric=None
+        if metric is None
+        else MetricTensor(metric.value, metric.stderr, str(arrays["metric_approx"]), metric.shots),
+        cost=Cost(*map(int, arrays["evaluation_cost"])),
+        spread=None
+        if "spread_energy" not in arrays
+        else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
+    )
+    return State(
+        step=int(arrays["step"]),
+        evaluation=evaluation,
+        rate=float(arrays["rate"]),
+        evaluations=int(arrays["evaluations"]),
+        cost=Cost(*map(int, arrays["cost"])),
+        seed=int(arrays["seed"]) if "seed" in arrays else None,
+    )
+
+
+def _info_from(row: dict[str, Any]) -> StepInfo:
+    spectrum = dict(row["spectrum"])
+    spectrum["eigenvalues"] = np.array(spectrum["eigenvalues"])
+    return StepInfo(
+        **{
+            **row,
+            "spectrum": Spectrum(**spectrum),
+            "cost": Cost(**row["cost"]),
+            "step_cost": Cost(**row["step_cost"]),
+        }
+    )

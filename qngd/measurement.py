@@ -1,0 +1,152 @@
+"""What to measure together, and the Clifford gates that turn commuting strings into Z strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import stim
+
+from qngd.builder import CircuitBuilder
+from qngd.errors import SettingError
+from qngd.frame import push
+from qngd.ops import Ops
+from qngd.pauli import PauliStrings, anticommute
+
+Grouping = Literal["qubit-wise", "commuting"]
+# the Clifford gates of stim's Gaussian elimination, by our names
+_STIM_GATES = {"H": "h", "S": "s", "S_DAG": "sdg", "CX": "cx", "X": "x", "Y": "y", "Z": "z"}
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Clifford gates after which m commuting strings are Z strings: string i reads as `sign[i]` times the parity
+    of the qubits in `z[i]`, masks (m, W)."""
+
+    ops: Ops
+    z: np.ndarray
+    sign: np.ndarray
+
+
+def group(strings: PauliStrings, weights: np.ndarray, grouping: Grouping) -> list[np.ndarray]:
+    """Sets of strings that one circuit can measure, by sorted insertion: heaviest first, into the first set that
+    fits (arXiv:1908.06942).
+
+    "qubit-wise": members agree letter by letter where both act, so single-qubit gates suffice.
+    "commuting": members commute; measuring them may take two-qubit gates.
+    """
+    if grouping not in ("qubit-wise", "commuting"):
+        raise SettingError(f"grouping: {grouping!r} is none of qubit-wise, commuting")
+    order = np.argsort(-np.abs(weights), kind="stable")
+    if grouping == "commuting":
+        return _insert_commuting(strings, order)
+    return _insert_qubit_wise(strings, order)
+
+
+def _insert_qubit_wise(strings: PauliStrings, order: np.ndarray) -> list[np.ndarray]:
+    """Each set is known by the letters it fixes, so one comparison a set is enough."""
+    xs = np.zeros_like(strings.x)
+    zs = np.zeros_like(strings.z)
+    members: list[list[int]] = []
+    for k in order:
+        x, z = strings.x[k], strings.z[k]
+        count = len(members)
+        shared = (x | z) & (xs[:count] | zs[:count])
+        clash = ((x ^ xs[:count]) | (z ^ zs[:count])) & shared
+        fitting = np.flatnonzero(~clash.any(axis=1))
+        place = int(fitting[0]) if len(fitting) else count
+        if place == count:
+            members.append([])
+        members[place].append(int(k))
+        xs[place] |= x
+        zs[place] |= z
+    return [np.array(sorted(m)) for m in members]
+
+
+def _insert_commuting(strings: PauliStrings, order: np.ndarray) -> list[np.ndarray]:
+    clashes = anticommute(strings, strings)
+    members: list[list[int]] = []
+    for k in order:
+        place = next((m for m in members if not clashes[k, m].any()), None)
+        if place is None:
+            members.append(place := [])
+        place.append(int(k))
+    return [np.array(sorted(m)) for m in members]
+
+
+def diagonalize(strings: PauliStrings) -> Basis:
+    """The basis in which commuting strings are Z strings.
+
+    Strings that share no qubits are treated apart. Where all agree letter by letter, single-qubit gates do;
+    elsewhere stim's Gaussian elimination finds the gates.
+    """
+    builder = CircuitBuilder(strings.num_qubits)
+    letters = strings.letters()
+    for rows, qubits in _components(letters != 0):
+        part = letters[np.ix_(rows, qubits)]
+        common = part.max(axis=0)
+        if np.all((part == 0) | (part == common)):
+            for q, letter in zip(qubits, common, strict=True):
+                _rotate_to_z(builder, int(q), int(letter))
+        else:
+            _eliminate(builder, part, qubits)
+    ops = builder.ops()
+    _, frame = push(ops, strings.num_qubits)
+    turned = frame.carry(strings)
+    if turned.x.any():
+        raise ValueError("the strings to diagonalize do not commute")
+    return Basis(ops, turned.z, turned.sign)
+
+
+def _rotate_to_z(builder: CircuitBuilder, qubit: int, letter: int) -> None:
+    if letter == 2:  # Y: S† makes it X
+        builder.clifford("sdg", qubit)
+    if letter in (1, 2):
+        builder.clifford("h", qubit)
+
+
+def _components(acts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Sets of strings (rows) connected through shared qubits (columns), with their qubits."""
+    left = np.flatnonzero(acts.any(axis=1))
+    found = []
+    while len(left):
+        rows, qubits = left[:1], acts[left[0]]
+        while True:
+            touching = left[(acts[left] & qubits).any(axis=1)]
+            grown = acts[touching].any(axis=0)
+            if len(touching) == len(rows) and np.array_equal(grown, qubits):
+                break
+            rows, qubits = touching, grown
+        found.append((rows, np.flatnonzero(qubits)))
+        left = np.setdiff1d(left, rows)
+    return found
+
+
+def _eliminate(builder: CircuitBuilder, letters: np.ndarray, qubits: np.ndarray) -> None:
+    """Emit gates that turn the commuting strings with these letter codes on `qubits` into Z strings."""
+    stabilizers = [stim.PauliString("".join("_XYZ"[c] for c in row)) for row in _independent(letters)]
+    tableau = stim.Tableau.from_stabilizers(stabilizers, allow_underconstrained=True)
+    for instruction in tableau.inverse().to_circuit("elimination"):
+        name = _STIM_GATES[instruction.name]
+        for targets in instruction.target_groups():
+            builder.clifford(name, *(int(qubits[t.value]) for t in targets))
+
+
+def _independent(letters: np.ndarray) -> list[np.ndarray]:
+    """A largest independent subset of the strings, by elimination over two values."""
+    basis: list[tuple[int, int]] = []  # (reduced bits, leading bit)
+    chosen = []
+    for row in letters:
+        bits = 0
+        for code in row:
+            bits = bits << 2 | (0, 1, 3, 2)[code]  # x and z bit of I, X, Y, Z
+        for reduced, lead in basis:
+            if bits >> lead & 1:
+                bits ^= reduced
+        if bits:
+            basis.append((bits, bits.bit_length() - 1))
+            chosen.append(row)
+    return chosen
+
+

@@ -1,0 +1,310 @@
+"""One step as plain data: which circuits to run with which angles and shots, and what the counts mean.
+
+Planning and assembling never touch a backend. A plan can be counted, priced, hashed and stored before any
+shot is spent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit import Circuit
+from qngd.cross import CROSS_METHODS, CrossMethod, correlation_template, overlap_template
+from qngd.errors import SettingError
+from qngd.evaluate import Approx
+from qngd.measurement import Grouping, group
+from qngd.observable import Observable
+from qngd.shifts import directions
+from qngd.template import Template, layer_members, layer_template, observable_template
+
+
+_SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Run template `template` with `angles` (R,) for `shots` shots (None: exact expectation values)."""
+
+    template: int
+    angles: np.ndarray
+    shots: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTerm:
+    """A block of the metric, from the joint samples of the generators of `rotations` (m,) in one request;
+    `jacobian` (m, p) takes the generators to the parameters `columns` (p,)."""
+
+    request: int
+    rotations: np.ndarray
+    columns: np.ndarray
+    jacobian: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CrossTerm:
+    """Entries of the metric over rotations between `rotation` and `others` of a later layer.
+
+    One request gives the correlations C_ik with all `others`; four requests with the `signs` s·t of the overlaps
+    give the entry with the single other.
+    """
+
+    requests: tuple[int, ...]
+    rotation: int
+    others: np.ndarray
+    signs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The requests of one step, and how energy, gradient and metric follow from what comes back.
+
+    A request of an observable's template has an energy e_r = Σ_t coefficients[t]·⟨string t⟩, and the energies
+    of different requests are independent. All results but the metric are linear in them:
+
+        E = constant + energy_weights·e,   ∇E = mixing·slopes·e.
+
+    Attributes:
+        templates: the circuits.
+        coefficients: per template the (m,) coefficients of its strings, or None for a layer of the metric.
+        requests: what to run, R in number, without duplicates.
+        constant: the observable's identity coefficient.
+        energy_weights: (R,).
+        slopes: (D, R), derivatives along directions in the space of angles.
+        mixing: (P, D); None if no gradient is asked for.
+        blocks: blocks of the metric, one a layer.
+        crosses: entries between layers, for the full metric.
+        jacobian: (K, P), rotations to parameters.
+        approx: which metric, or None.
+    """
+
+    templates: tuple[Template, ...]
+    coefficients: tuple[np.ndarray | None, ...]
+    requests: tuple[Request, ...]
+    constant: float
+    energy_weights: np.ndarray
+    slopes: sparse.csr_array
+    mixing: sparse.csr_array | None
+    blocks: tuple[BlockTerm, ...]
+    crosses: tuple[CrossTerm, ...]
+    jacobian: sparse.csr_array
+    approx: Approx | None
+
+    @property
+    def num_parameters(self) -> int:
+        return self.jacobian.shape[1]
+
+    @property
+    def num_circuits(self) -> int:
+        return len(self.requests)
+
+    @property
+    def num_shots(self) -> int:
+        return sum(request.shots or 0 for request in self.requests)
+
+    def with_shots(self, shots: np.ndarray | None) -> Plan:
+        """The plan with these shots (R,) per request, or exact values for None."""
+        counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]
+        requests = zip(self.requests, counts, strict=True)
+        return replace(self, requests=tuple(replace(r, shots=s) for r, s in requests))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that will be run."""
+        digest = hashlib.sha256()
+        for template in self.templates:
+            ops, z = template.all_ops, template.basis.z
+            for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        for request in self.requests:
+            digest.update(repr((request.template, request.shots)).encode())
+            digest.update(np.ascontiguousarray(request.angles).tobytes())
+        return digest.hexdigest()
+
+
+class Planner:
+    """Plans steps of one circuit and observable. The templates are made once; a plan only adds angles.
+
+    `observable` may be None where only a metric is wanted.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        observable: Observable | None,
+        grouping: Grouping = "qubit-wise",
+        cross: CrossMethod = "hadamard",
+    ) -> None:
+        if cross not in CROSS_METHODS:
+            raise SettingError(f"cross: {cross!r} is none of {', '.join(CROSS_METHODS)}")
+        self.circuit = circuit
+        self.observable = observable
+        self._grouping: Grouping = grouping
+        self._cross: CrossMethod = cross
+
+    @cached_property
+    def _energy_templates(self) -> list[tuple[Template, np.ndarray]]:
+        """One template per measurement group, with the coefficients of its strings."""
+        if self.observable is None:
+            return []
+        strings, weights = self.observable.strings, self.observable.coefficients
+        acts = np.flatnonzero((strings.x | strings.z).any(axis=1) & (weights != 0))
+        groups = group(strings[acts], weights[acts], self._grouping)
+        members = [acts[rows] for rows in groups]
+        return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
+
+    @cached_property
+    def _layer_templates(self) -> list[Template]:
+        return [layer_template(self.circuit, layer) for layer in range(self.circuit.num_layers)]
+
+    @cached_property
+    def _correlation_templates(self) -> list[tuple[Template, int, np.ndarray]]:
+        """For every moving rotation and later layer the template, the rotation and the layer's rotations."""
+        circuit = self.circuit
+        found = []
+        for i in np.flatnonzero(circuit.moving):
+            for layer in range(circuit.level[i] + 1, circuit.num_layers):
+                template = correlation_template(circuit, int(i), layer, self._cross)
+                found.append((template, int(i), layer_members(circuit, layer)))
+        return found
+
+    @cached_property
+    def _overlap_templates(self) -> list[Template]:
+        return [overlap_template(self.circuit, layer) for layer in range(self.circuit.num_layers)]
+
+    def plan(
+        self,
+        theta: np.ndarray,
+        *,
+        energy: bool = True,
+        gradient: bool = True,
+        metric: Approx | None = None,
+    ) -> Plan:
+        """The requests of one step at the flat parameter vector `theta` (P,), without shots."""
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        book = _Book()
+        parts = []
+        if energy or gradient:
+            for template, weights in self._energy_templates:
+                parts.append((book.template(template, weights), template))
+        energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m in parts if energy]
+        slopes, mixing = self._slopes(book, parts, phi, jacobian) if gradient else ([], None)
+        blocks = self._blocks(book, phi, jacobian) if metric is not None else []
+        crosses = self._crosses(book, phi) if metric == "full" else []
+        count = len(book.requests)
+        weights = np.zeros(count)
+        for request, weight in energy_entries:
+            weights[request] += weight
+        return Plan(
+            templates=tuple(book.templates),
+            coefficients=tuple(book.coefficients),
+            requests=tuple(book.requests),
+            constant=self.observable.identity_coefficient if self.observable else 0.0,
+            energy_weights=weights,
+            slopes=_sparse(slopes, (mixing.shape[1] if mixing is not None else 0, count)),
+            mixing=mixing,
+            blocks=tuple(blocks),
+            crosses=tuple(crosses),
+            jacobian=jacobian,
+            approx=metric,
+        )
+
+    def _slopes(
+        self,
+        book: _Book,
+        parts: list[tuple[int, Template]],
+        phi: np.ndarray,
+        jacobian: sparse.csr_array,
+    ) -> tuple[list[tuple[int, int, float]], sparse.csr_array]:
+        """Entries (direction, request, weight) of the shift rules. A template that a direction's rotations are
+        not part of cannot depend on them, and is not run."""
+        found, mixing = directions(self.circuit, jacobian)
+        entries = []
+        present = [np.isin(np.arange(len(phi)), m.rotations) for _, m in parts]
+        for d, direction in enumerate(found):
+            for (t, template), inside in zip(parts, present, strict=True):
+                if not inside[direction.rotations].any():
+                    continue
+                for shift, weight in zip(direction.shifts, direction.weights, strict=True):
+                    for side in (1.0, -1.0):
+                        angles = phi.copy()
+                        angles[direction.rotations] += side * shift * direction.coefficients
+                        request = book.request(t, angles[template.rotations])
+                        entries.append((d, request, side * float(weight)))
+        return entries, mixing
+
+    def _blocks(
+        self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array
+    ) -> list[BlockTerm]:
+        blocks = []
+        for layer, template in enumerate(self._layer_templates):
+            members = layer_members(self.circuit, layer)
+            rows = jacobian[members]
+            columns = np.unique(rows.indices)
+            request = book.request(book.template(template, None), phi[template.rotations])
+            blocks.append(BlockTerm(request, members, columns, rows[:, columns].toarray()))
+        return blocks
+
+    def _crosses(self, book: _Book, phi: np.ndarray) -> list[CrossTerm]:
+        if self._cross == "overlap":
+            return self._overlaps(book, phi)
+        terms = []
+        for template, rotation, others in self._correlation_templates:
+            request = book.request(book.template(template, None), phi[template.rotations])
+            terms.append(CrossTerm((request,), rotation, others))
+        return terms
+
+    def _overlaps(self, book: _Book, phi: np.ndarray) -> list[CrossTerm]:
+        circuit = self.circuit
+        terms = []
+        for layer, template in enumerate(self._overlap_templates):
+            t = book.template(template, None)
+            half = len(template.rotations) // 2
+            for k in layer_members(circuit, layer):
+                for i in np.flatnonzero(circuit.moving & (circuit.level < layer)):
+                    requests = []
+                    for s, u in _SIGNS:
+                        shifted = phi.copy()
+                        shifted[i] += s * np.pi / 2
+                        shifted[k] += u * np.pi / 2
+                        there, back = template.rotations[:half], template.rotations[half:]
+                        angles = np.concatenate([shifted[there], -phi[back]])
+                        requests.append(book.request(t, angles))
+                    signs = tuple(s * u for s, u in _SIGNS)
+                    terms.append(CrossTerm(tuple(requests), int(i), np.array([k]), signs))
+        return terms
+
+
+class _Book:
+    """Collects templates and requests, each once."""
+
+    def __init__(self) -> None:
+        self.templates: list[Template] = []
+        self.coefficients: list[np.ndarray | None] = []
+        self.requests: list[Request] = []
+        self._known: dict[tuple[int, bytes], int] = {}
+
+    def template(self, template: Template, coefficients: np.ndarray | None) -> int:
+        self.templates.append(template)
+        self.coefficients.append(coefficients)
+        return len(self.templates) - 1
+
+    def request(self, template: int, angles: np.ndarray) -> int:
+        key = (template, angles.tobytes())
+        if key not in self._known:
+            self._known[key] = len(self.requests)
+            self.requests.append(Request(template, angles, None))
+        return self._known[key]
+
+
+def _sparse(
+    entries: Sequence[tuple[int, int, float]], shape: tuple[int, int]
+) -> sparse.csr_array:
+    rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
+    return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()

@@ -1,0 +1,30 @@
+"""A variational problem: what to minimize, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A circuit, an observable and a start.
+
+    Args:
+        circuit: anything `qngd.wrap` takes.
+        observable: anything `qngd.expectation` takes; None for a QNode that brings its own.
+        theta0: parameter values to start from, in the user's own structure.
+        name: for progress, tables and plots.
+        reference_energy: the exact lowest energy, if known, to show errors against.
+        unit: of the energies, such as "hartree"; reports then say whether chemical accuracy was reached.
+
+    >>> Problem("ry.qasm", {"Z": 1.0}, [0.1], name="one qubit", reference_energy=-1.0).name
+    'one qubit'
+    """
+
+    circuit: Any
+    observable: Any = None
+    theta0: Any = None
+    name: str = "problem"
+    reference_energy: float | None = None
+    unit: str = ""

@@ -1,0 +1,304 @@
+"""The main loop: step until something says stop, and say what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qngd.circuit import Circuit
+from qngd.errors import ParameterError, SettingError
+from qngd.evaluate import Cost, Evaluator
+from qngd.interop import as_observable, wrap_for
+from qngd.journal import Journal, about, fingerprint
+from qngd.optimizer import QNG, State, StepInfo
+from qngd.problem import Problem
+from qngd.sampled import evaluator_for
+
+_STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
+
+
+class Status(StrEnum):
+    """Why a run stopped."""
+
+    CONVERGED = "converged"
+    MAX_STEPS = "max_steps"
+    BUDGET = "budget"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    NOT_FINITE = "not_finite"
+
+
+_REMEDY = {
+    Status.CONVERGED: "the energy changed by less than tol={tol:g} for {still} steps in a row",
+    Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or resume from .theta, to go on",
+    Status.BUDGET: "the next step would exceed the budget ({cost} spent); raise it to go on",
+    Status.STOPPED: "the callback asked to stop",
+    Status.INTERRUPTED: "interrupted from the keyboard; resume from .theta to go on",
+    Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
+    "use a smaller learning_rate or a larger damping",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits on what a run may spend; None means no limit. A step that would exceed one is not started.
+
+    >>> Budget(shots=100_000)
+    Budget(jobs=None, circuits=None, shots=100000)
+    """
+
+    jobs: int | None = None
+    circuits: int | None = None
+    shots: int | None = None
+
+    def allows(self, spent: Cost, next_step: Cost) -> bool:
+        """Whether `next_step` can still be paid."""
+        total = spent + next_step
+        pairs = ((self.jobs, total.jobs), (self.circuits, total.circuits), (self.shots, total.shots))
+        return all(limit is None or used <= limit for limit, used in pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Where a run ended and how it got there.
+
+    Attributes:
+        theta: the last accepted parameters, in the structure of theta0.
+        energy, stderr: the energy there and its standard error.
+        steps: steps taken, rejected trials included.
+        status, message: why it stopped, and what to do about it.
+        history: the energy at theta0 and after every step, (steps + 1,).
+        history_stderr: their standard errors.
+        infos: what each step saw and did.
+        cost: jobs, circuits and shots spent.
+    """
+
+    theta: Any
+    energy: float
+    stderr: float
+    steps: int
+    status: Status
+    message: str
+    history: np.ndarray
+    history_stderr: np.ndarray
+    infos: tuple[StepInfo, ...]
+    cost: Cost
+    state: State
+
+    def __str__(self) -> str:
+        return (
+            f"{self.state.evaluation.energy} after {self.steps} steps: {self.status}, "
+            f"{self.message}"
+        )
+
+
+def minimize(
+    problem_or_circuit: Any,
+    observable: Any = None,
+    theta0: Any = None,
+    *,
+    optimizer: QNG | None = None,
+    backend: Any = None,
+    shots: Any = None,
+    max_steps: int = 200,
+    tol: float = 1e-8,
+    seed: int | None = None,
+    callback: Callable[[StepInfo], Any] | None = None,
+    run_dir: str | Path | None = None,
+    budget: Budget | None = None,
+) -> Result:
+    """Lower ⟨H⟩ by natural gradient descent from `theta0`.
+
+    Args:
+        problem_or_circuit: a `Problem`, or anything `wrap` takes.
+        observable, theta0: as in `Problem`; given here they override the problem's.
+        optimizer: a `QNG`; the default needs no tuning.
+        backend: None for the embedded simulator (a QNode's own device otherwise).
+        shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
+            a `TargetError` takes what a standard error needs; None means exact.
+        max_steps: steps at most, rejected trials included.
+        tol: stop when the energy changes by less than this three steps in a row; 0 never stops so.
+        seed: for all random numbers of the run; each submission gets its own, derived from it.
+        callback: called with each step's `StepInfo`; a true return value stops the run.
+        run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
+            continues as if it had not stopped.
+        budget: limits on jobs, circuits and shots.
+
+    Returns:
+        A `Result`; numerical trouble and Ctrl-C end a run with a status, never with an exception.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    >>> round(qngd.minimize(program, {"Z": 1.0}, [0.3]).energy, 6)
+    -1.0
+    """
+    problem = _problem(problem_or_circuit, observable, theta0)
+    circuit, flat = _start(problem)
+    chosen = optimizer if optimizer is not None else QNG()
+    evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots)
+    limits = _Limits(max_steps, tol, budget or Budget())
+    run = _Run()
+    state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, (backend, shots))
+    try:
+        status = _loop(evaluator, chosen, state, run, limits, callback)
+    except KeyboardInterrupt:  # in a step, in the journal or in the callback
+        status = Status.INTERRUPTED
+    return run.result(status, limits, circuit.unflatten(run.state.theta, problem.theta0))
+
+
+def _begin_or_resume(
+    run: _Run,
+    optimizer: QNG,
+    evaluator: Evaluator,
+    theta0: np.ndarray,
+    seed: int | None,
+    problem: Problem,
+    run_dir: str | Path | None,
+    where: tuple[Any, ...],
+) -> State:
+    """The state to go on from: of a new run, or the one that `run_dir` holds."""
+    if run_dir is not None:
+        circuit = evaluator.circuit
+        observable = as_observable(problem.observable, circuit)
+        key = fingerprint(circuit, observable, theta0, optimizer, seed, *map(str, where))
+        run.journal = Journal(run_dir, key, about(problem.name, optimizer, circuit))
+        if (stored := run.journal.load()) is not None:
+            run.restore(*stored)
+            return run.state
+    state = optimizer.init(evaluator, theta0, seed)
+    run.begin(state)
+    return state
+
+
+@dataclass(frozen=True)
+class _Limits:
+    max_steps: int
+    tol: float
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        if self.max_steps < 0:
+            raise SettingError(f"max_steps must be at least 0; got {self.max_steps}")
+        if not self.tol >= 0:
+            raise SettingError(f"tol must be at least 0; got {self.tol}")
+
+
+class _Run:
+    """The record of a run: its last good state and what every step said, also on disk if it has a journal."""
+
+    state: State
+
+    def __init__(self) -> None:
+        self.journal: Journal | None = None
+        self.energies: list[float] = []
+        self.stderrs: list[float] = []
+        self.infos: list[StepInfo] = []
+
+    def begin(self, state: State) -> None:
+        self.state = state
+        self._note(state.energy, float(state.evaluation.energy.stderr))
+        if self.journal is not None:
+            self.journal.begin(state)
+
+    def add(self, state: State, info: StepInfo) -> None:
+        self.state = state
+        self.infos.append(info)
+        self._note(info.energy, info.stderr)
+        if self.journal is not None:
+            self.journal.add(state, info)
+
+    def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
+        """Go on from a journal: `start` is the energy at theta0 and its error."""
+        self.state = state
+        self.infos = infos
+        self._note(*start)
+        for info in infos:
+            self._note(info.energy, info.stderr)
+
+    def _note(self, energy: float, stderr: float) -> None:
+        self.energies.append(energy)
+        self.stderrs.append(stderr)
+
+    def is_still(self, tol: float) -> bool:
+        """Whether the last accepted steps changed the energy by less than `tol`, and by less than its error."""
+        if len(self.infos) < _STILL_STEPS:
+            return False
+        recent = self.infos[-_STILL_STEPS:]
+        return all(abs(info.decrease) < tol for info in recent)
+
+    def result(self, status: Status, limits: _Limits, theta: Any) -> Result:
+        message = _REMEDY[status].format(
+            tol=limits.tol, still=_STILL_STEPS, max_steps=limits.max_steps, cost=self.state.cost
+        )
+        return Result(
+            theta=theta,
+            energy=self.energies[-1],
+            stderr=self.stderrs[-1],
+            steps=len(self.infos),
+            status=status,
+            message=message,
+            history=np.array(self.energies),
+            history_stderr=np.array(self.stderrs),
+            infos=tuple(self.infos),
+            cost=self.state.cost,
+            state=self.state,
+        )
+
+
+def _loop(
+    evaluator: Evaluator,
+    optimizer: QNG,
+    state: State,
+    run: _Run,
+    limits: _Limits,
+    callback: Callable[[StepInfo], Any] | None,
+) -> Status:
+    """Step until something says stop. `run` holds what was reached, whatever happens."""
+    step_cost = Cost()
+    while True:
+        if not state.evaluation.is_finite:
+            return Status.NOT_FINITE
+        if len(run.infos) >= limits.max_steps:
+            return Status.MAX_STEPS
+        if not limits.budget.allows(state.cost, step_cost):
+            return Status.BUDGET
+        last = len(run.infos) + 1 == limits.max_steps
+        state, info = optimizer.step(evaluator, state, last=last)
+        step_cost = info.step_cost
+        if not state.evaluation.is_finite:
+            return Status.NOT_FINITE
+        run.add(state, info)
+        if callback is not None and callback(info):
+            return Status.STOPPED
+        if limits.tol > 0 and run.is_still(limits.tol):
+            return Status.CONVERGED
+
+
+def _problem(given: Any, observable: Any, theta0: Any) -> Problem:
+    problem = given if isinstance(given, Problem) else Problem(given)
+    return replace(
+        problem,
+        observable=problem.observable if observable is None else observable,
+        theta0=problem.theta0 if theta0 is None else theta0,
+    )
+
+
+def _start(problem: Problem) -> tuple[Circuit, np.ndarray]:
+    theta0 = problem.theta0
+    if theta0 is None and isinstance(problem.circuit, Circuit):
+        theta0 = problem.circuit.example
+    if theta0 is None:
+        raise ParameterError(
+            "theta0 is missing: give the parameter values to start from, in the circuit's own structure"
+        )
+    circuit = wrap_for(problem.circuit, theta0)
+    if circuit.num_parameters == 0:
+        raise ParameterError("the circuit has no trainable parameters, so there is nothing to minimize")
+    return circuit, circuit.flatten(theta0)

@@ -1,0 +1,107 @@
+"""Estimates from a device: plan, submit, collect, assemble. And which evaluator answers for a backend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qngd.allocation import ShotRule, as_rule, observed_spread
+from qngd.assemble import assemble
+from qngd.backends import Backend, resolve
+from qngd.circuit import Circuit
+from qngd.cross import CrossMethod
+from qngd.errors import BackendError
+from qngd.estimate import MetricTensor
+from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
+from qngd.measurement import Grouping
+from qngd.observable import Observable
+from qngd.outcomes import Counts
+from qngd.pauli import PauliStrings
+from qngd.plan import Plan, Planner, Request
+from qngd.template import observable_template
+
+
+class SampledEvaluator:
+    """Answers a step's questions with one submission to a backend."""
+
+    is_exact = False
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        observable: Observable | None,
+        backend: Backend,
+        shots: ShotRule,
+        grouping: Grouping = "qubit-wise",
+        cross: CrossMethod = "hadamard",
+    ) -> None:
+        self.circuit = circuit
+        self.backend = backend
+        self.shots = shots
+        self.planner = Planner(circuit, observable, grouping, cross)
+
+    def default_approx(self) -> Approx:
+        return "block-diag"
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Approx | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        plan = self.planner.plan(theta, gradient=gradient, metric=metric)
+        return self._run(plan, theta, seed, spread)
+
+    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
+        plan = self.planner.plan(theta, energy=False, gradient=False, metric=approx)
+        metric = self._run(plan, theta, seed, None).metric
+        assert metric is not None
+        return metric
+
+    def _run(
+        self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None
+    ) -> Evaluation:
+        plan = plan.with_shots(self.shots.shots(plan, spread))
+        handle = self.backend.submit(plan.templates, plan.requests, seed)
+        outcomes = self.backend.collect(handle)
+        cost = Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
+        evaluation = assemble(plan, outcomes, theta, cost)
+        return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
+
+
+def evaluator_for(
+    circuit: Circuit, observable: Observable | None, backend: Any = None, shots: Any = None
+) -> Evaluator:
+    """What answers a step's questions about this circuit on this backend.
+
+    Raises:
+        BackendError: the backend is unknown, or cannot do what is asked.
+        SettingError: `shots` is out of range.
+    """
+    rule = as_rule(shots)
+    if shots is None and backend in (None, "statevector"):
+        return ExactEvaluator(circuit, observable)
+    return SampledEvaluator(circuit, observable, resolve(backend), rule)
+
+
+def sample_bits(
+    circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None
+) -> Counter[str]:
+    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
+    n = circuit.num_qubits
+    reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
+    template = observable_template(circuit, reads)
+    request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
+    device = resolve(backend)
+    (outcome,) = device.collect(device.submit([template], [request], seed))
+    if not isinstance(outcome, Counts):
+        raise BackendError(f"backend: {device.name} returns expectation values, not samples")
+    letters = np.where(outcome.unpacked(n), "1", "0")[:, ::-1]
+    pairs = zip(map("".join, letters), outcome.counts, strict=True)
+    return Counter({bits: int(count) for bits, count in pairs})

@@ -1,0 +1,193 @@
+"""Circuits to run, as plain data: Clifford gates and rotations with open angles, then Z measurements.
+
+A *template* fixes the gates; a *request* adds the angles and the shots. A device compiles a template once
+and runs it with many angles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd._jit import kernel
+from qngd.circuit import Circuit
+from qngd.frame import anticommuting, push
+from qngd.measurement import Basis, diagonalize
+from qngd.ops import Op, Ops
+from qngd.pauli import PauliStrings
+
+_ROTATION = int(Op.ROTATION)
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """Gates on `num_qubits` qubits starting in |0…0⟩, and m commuting strings to read at their end.
+
+    `rotations` (R,) are the circuit's rotations that the template's rotations take their angles from.
+    `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
+    also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
+    """
+
+    num_qubits: int
+    ops: Ops
+    rotations: np.ndarray
+    strings: PauliStrings
+    basis: Basis
+    pairs: bool = False
+
+    @property
+    def all_ops(self) -> Ops:
+        """The gates with those of the measurement basis appended."""
+        return concatenate(self.ops, self.basis.ops)
+
+    @property
+    def measured(self) -> np.ndarray:
+        """The qubits that the Z strings read."""
+        masks = np.bitwise_or.reduce(self.basis.z, axis=0, initial=0)
+        qubits = np.arange(self.num_qubits)
+        bits = masks[qubits // 64] >> (qubits % 64).astype(np.uint64) & np.uint64(1)
+        return np.flatnonzero(bits)
+
+    @property
+    def num_two_qubit_gates(self) -> int:
+        """Gates on two or more qubits, before any compilation."""
+        return int((np.diff(self.all_ops.start) > 1).sum())
+
+
+def select(ops: Ops, keep: np.ndarray) -> Ops:
+    """The operations where the mask `keep` (N,) is true."""
+    lengths = np.diff(ops.start)
+    wires = np.repeat(keep, lengths)
+    return Ops(
+        kind=ops.kind[keep],
+        start=np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64),
+        qubits=ops.qubits[wires],
+        letters=ops.letters[wires],
+        turns=ops.turns[keep],
+        gate=ops.gate[keep],
+    )
+
+
+def concatenate(first: Ops, second: Ops) -> Ops:
+    """`first`, then `second`."""
+    return Ops(
+        kind=np.concatenate([first.kind, second.kind]),
+        start=np.concatenate([first.start, first.start[-1] + second.start[1:]]),
+        qubits=np.concatenate([first.qubits, second.qubits]),
+        letters=np.concatenate([first.letters, second.letters]),
+        turns=np.concatenate([first.turns, second.turns]),
+        gate=np.concatenate([first.gate, second.gate]),
+    )
+
+
+def causal_cone(circuit: Circuit, strings: PauliStrings, allowed: np.ndarray) -> np.ndarray:
+    """Which of the `allowed` rotations (mask over K) the expectation values of the pulled `strings` can depend on.
+
+    Backwards: a rotation matters iff its generator anticommutes with a string or with a later rotation that
+    matters; otherwise it commutes past everything measured and drops out.
+    """
+    generators = circuit.generators
+    matters = np.zeros(len(generators), dtype=bool)
+    x = np.concatenate([strings.x, np.zeros_like(generators.x)])
+    z = np.concatenate([strings.z, np.zeros_like(generators.z)])
+    _cone(x, z, len(strings), generators.x, generators.z, circuit.order, allowed, matters)
+    return matters
+
+
+@kernel
+def _cone(x, z, count, gx, gz, order, allowed, matters):
+    """Rows 0…count of (x, z) are what is sensitive so far; rotations that matter are appended."""
+    for place in range(order.shape[0] - 1, -1, -1):
+        k = order[place]
+        if not allowed[k]:
+            continue
+        for row in range(count - 1, -1, -1):
+            if anticommuting(x[row], z[row], gx[k], gz[k]):
+                matters[k] = True
+                x[count] = gx[k]
+                z[count] = gz[k]
+                count += 1
+                break
+
+
+def observable_template(circuit: Circuit, strings: PauliStrings) -> Template:
+    """The circuit without the rotations that `strings`, measured at its end, cannot depend on."""
+    everything = np.ones(len(circuit.generators), dtype=bool)
+    kept = causal_cone(circuit, circuit.frame.pull(strings), everything)
+    wires = (strings.letters() != 0).any(axis=0)
+    keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
+    return Template(
+        circuit.num_qubits,
+        select(circuit.ops, keep),
+        np.flatnonzero(kept),
+        strings,
+        diagonalize(strings),
+    )
+
+
+def layer_template(circuit: Circuit, layer: int) -> Template:
+    """The circuit up to a layer, measuring the generators of the layer's rotations (in circuit order)."""
+    keep, rotations, strings = prefix(circuit, layer)
+    return Template(
+        circuit.num_qubits,
+        select(circuit.ops, keep),
+        rotations,
+        strings,
+        diagonalize(strings),
+        pairs=True,
+    )
+
+
+def layer_members(circuit: Circuit, layer: int) -> np.ndarray:
+    """The moving rotations of a layer, in circuit order."""
+    return np.flatnonzero(circuit.moving & (circuit.level == layer))
+
+
+def prefix(
+    circuit: Circuit, layer: int, also: int | None = None
+) -> tuple[np.ndarray, np.ndarray, PauliStrings]:
+    """What leads to a layer: a mask over the operations, the rotations among them, and the generators of the
+    layer's rotations at their end.
+
+    Rotations of this and later layers are left out, as if their angle were 0, and so is what then acts on nothing
+    that is measured. What leads to, and comes from, the place of rotation `also` is kept too.
+    """
+    members = layer_members(circuit, layer)
+    earlier = np.where(circuit.moving, circuit.level < layer, circuit.level <= layer)
+    watched = members if also is None else np.append(members, also)
+    kept = causal_cone(circuit, circuit.generators[watched], earlier)
+    targets = np.zeros_like(kept)
+    targets[watched] = True
+    keep = light_cone(circuit.ops, kept, targets, np.zeros(circuit.num_qubits, dtype=bool))
+    _, frame = push(select(circuit.ops, keep), circuit.num_qubits)
+    return keep, np.flatnonzero(kept), frame.carry(circuit.generators[members])
+
+
+def light_cone(
+    ops: Ops, kept: np.ndarray, targets: np.ndarray, wires: np.ndarray
+) -> np.ndarray:
+    """A mask over the operations: the kept rotations, and the Clifford gates that lead to them, to the places of
+    the `targets` (masks over K), or to the final `wires` (mask over qubits)."""
+    keep = np.zeros(len(ops), dtype=bool)
+    _sweep(ops.kind, ops.start, ops.qubits, kept, targets, wires.copy(), keep)
+    return keep
+
+
+@kernel
+def _sweep(kind, start, qubits, kept, targets, live, keep):
+    rotation = kept.shape[0]
+    for position in range(kind.shape[0] - 1, -1, -1):
+        is_rotation = kind[position] == _ROTATION
+        if is_rotation:
+            rotation -= 1
+            keep[position] = kept[rotation]
+            reaches = kept[rotation] or targets[rotation]
+        else:
+            reaches = False
+            for i in range(start[position], start[position + 1]):
+                reaches = reaches or live[qubits[i]]
+            keep[position] = reaches
+        if reaches:
+            for i in range(start[position], start[position + 1]):
+                live[qubits[i]] = True
