@@ -74,6 +74,7 @@ def problem(*, bond_length: float = 0.7, layers: int = 1, seed: int = 0) -> qngd
         theta0,
         name=f"H2, {bond_length:g} Å, {layers} layer{'s' if layers > 1 else ''}",
         reference_energy=float(np.linalg.eigvalsh(observable.to_matrix())[0]),
+        unit="hartree",
     )
 
 

@@ -71,6 +71,7 @@ def problem(
         pnp.array(theta0, requires_grad=True),
         name=f"H{num_atoms} chain, {spacing:g} Å, {layers} layer{'s' if layers > 1 else ''}",
         reference_energy=_lowest_energy(hamiltonian, num_qubits, num_atoms),
+        unit="hartree",
     )
 
 

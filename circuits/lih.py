@@ -82,6 +82,7 @@ def problem(
         pnp.zeros(len(doubles) + len(singles), requires_grad=True),
         name=f"LiH, {bond_length:g} Å, {active_electrons} electrons in {active_orbitals} orbitals",
         reference_energy=_lowest_energy(hamiltonian, num_qubits, active_electrons),
+        unit="hartree",
     )
 
 

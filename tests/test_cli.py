@@ -1,0 +1,415 @@
+"""The command line, by running it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from qngd import __version__, cli
+from qngd._load import UsageError, parse_settings
+from qngd.evaluate import APPROXIMATIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+TOY = str(ROOT / "tests" / "toy.py")
+FILES = ["convergence.png", "history.csv", "result.json", "spectrum.csv", "spectrum.png"]
+
+
+def qngd(*arguments: str) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(cli.app, list(arguments), prog_name="qngd")
+
+
+def refused(*arguments: str, code: int) -> str:
+    """The one line that the command says no with."""
+    result = qngd(*arguments)
+    assert result.exit_code == code, result.output
+    (line,) = [text for text in result.output.splitlines() if text.startswith("qngd: error: ")]
+    assert result.output.rstrip().endswith(line)
+    return line.removeprefix("qngd: error: ")
+
+
+def file_with(folder: Path, text: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(text)
+    return str(path)
+
+
+def process(*arguments: str, **options: typing.Any) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    command = [sys.executable, "-m", "qngd", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+# --- in a process of its own ---
+
+
+def test_a_run_from_start_to_files(tmp_path: Path):
+    done = process("run", TOY, "--set", "layers=3", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "two spins, $1: 2 qubits, 6 parameters" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+    stored = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert stored["run"]["set"] == ["layers=3"]
+    assert stored["run"]["max_steps"] == 100
+    assert stored["status"] == "converged"
+
+
+def test_help_imports_nothing_heavy():
+    heavy = ("numpy", "numba", "matplotlib", "qiskit", "pennylane")
+    code = (
+        "import sys; from typer.testing import CliRunner; from qngd.cli import app\n"
+        "print(CliRunner().invoke(app, ['run', '--help']).exit_code)\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["0", "[]"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole groups of processes")
+def test_an_interrupted_run_keeps_what_it_reached(tmp_path: Path):
+    command = [sys.executable, "-m", "qngd", "run", TOY, "--steps", "1000000", "--tol", "0"]
+    command += ["--learning-rate", "1e-4", "--out", str(tmp_path)]
+    # A shell that started the tests in the background would have made its children deaf to the signal.
+    ready = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **ready) as running:
+        assert running.stdout is not None
+        while not running.stdout.readline().startswith("step"):
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted from the keyboard" in output
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert stored["status"] == "interrupted"
+    assert stored["steps"] >= 1
+
+
+def test_an_error_is_one_line_on_stderr():
+    done = process("run", "nowhere.py")
+    assert done.returncode == 2
+    assert done.stderr == "qngd: error: nowhere.py: no such file or directory\n"
+    assert done.stdout == ""
+
+
+# --- run ---
+
+
+def test_the_closing_table():
+    result = qngd("run", TOY, "--set", "unit=hartree")
+    assert result.exit_code == 0, result.output
+    rows = dict(line.split("  ", 1) for line in result.output.splitlines() if "  " in line)
+    rows = {name.strip(): text.strip() for name, text in rows.items()}
+    assert rows["circuit"] == "2 qubits, 4 parameters, 2 layers"
+    assert rows["status"] == "converged"
+    assert rows["energy"] == "-1.118033989 hartree"
+    assert rows["chemical accuracy"] == "yes (0.0016 hartree)"
+    assert "--out DIR" in result.output
+
+
+def test_progress_is_a_line_every_tenth_of_the_run():
+    result = qngd("run", TOY, "--steps", "50", "--tol", "0", "--learning-rate", "0.01")
+    lines = [line for line in result.output.splitlines() if line.startswith("step ") and "/" in line]
+    assert [int(line.split("/")[0].split()[-1]) for line in lines] == [1, *range(5, 51, 5)]
+    for word in ("energy", "error", "|grad|", "cond"):
+        assert all(word in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_run_without_reference_shows_no_error():
+    result = qngd("run", TOY, "--set", "known=false", "--steps", "3")
+    assert result.exit_code == 0
+    assert "error" not in result.output
+    assert "reference" not in result.output
+
+
+def test_options_reach_the_optimizer(tmp_path: Path):
+    options = {"--learning-rate": "0.05", "--damping": "0.01", "--approx": "diag", "--steps": "3"}
+    flags = [part for pair in options.items() for part in pair]
+    assert qngd("run", TOY, *flags, "--out", str(tmp_path)).exit_code == 0
+    history = [line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines()]
+    rows = [dict(zip(history[0], cells, strict=True)) for cells in history[2:]]
+    assert [(row["rate"], row["damping"]) for row in rows] == [("0.05", "0.01")] * 3
+    assert {row["rank"] for row in rows} == {"4"}  # the diagonal is regular where the full metric is not
+
+
+def test_shots_and_seed():
+    runs = [qngd("run", TOY, "--shots", "50", "--seed", seed, "--steps", "3").output for seed in "112"]
+    energies = [next(t for t in run.splitlines() if t.startswith("energy")) for run in runs]
+    assert " ± " in energies[0]
+    assert energies[0] == energies[1] != energies[2]
+
+
+def test_a_dotted_module_works_like_its_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    assert qngd("run", "tests.toy", "--steps", "2").exit_code == 0
+
+
+def test_a_problem_file_may_import_its_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    shutil.copy(TOY, tmp_path / "toy_neighbour.py")
+    path = file_with(tmp_path, "from toy_neighbour import problem\n")
+    assert qngd("run", path, "--steps", "2").exit_code == 0
+
+
+def test_approximations_are_those_of_the_library():
+    hints = typing.get_type_hints(cli.run)
+    literal = next(part for part in typing.get_args(hints["approx"]) if part is not type(None))
+    assert sorted(typing.get_args(literal)) == sorted(APPROXIMATIONS)
+
+
+def test_the_main_job_reaches_chemical_accuracy(tmp_path: Path):
+    pytest.importorskip("qiskit")
+    result = qngd("run", str(ROOT / "circuits" / "h2.py"), "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert abs(stored["energy"] - stored["problem"]["reference_energy"]) < 1.6e-3
+
+
+# --- layers, plot, and the rest ---
+
+
+def test_layers_names_gates_parameters_and_what_a_step_measures():
+    result = qngd("layers", TOY, "--set", "layers=1")
+    assert result.exit_code == 0
+    expected = [
+        "two spins, $1: 2 qubits, 2 parameters, 1 layer",
+        "",
+        "layer 0: 2 rotations, 2 parameters (t[0], t[1])",
+        "  ry #0 on 0: R_Y(t[0])",
+        "  ry #1 on 1: R_Y(t[1])",
+        "",
+        "A step measures",
+        "  energy    2 circuits for 2 Pauli terms, grouped qubit by qubit",
+        "  metric    1 circuit, one per layer (block-diag)",
+        "  gradient  the energy at 4 shifted points",
+    ]
+    assert result.output.splitlines() == expected
+
+
+def test_plot_draws_again(tmp_path: Path):
+    assert qngd("run", TOY, "--steps", "2", "--out", str(tmp_path)).exit_code == 0
+    (tmp_path / "spectrum.png").unlink()
+    assert qngd("plot", str(tmp_path)).exit_code == 0
+    assert (tmp_path / "spectrum.png").exists()
+
+
+def test_version():
+    assert qngd("--version").output == f"qngd {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "layers", "plot"])
+def test_help_is_complete(command: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert command in qngd("--help").output
+    text = qngd(command, "--help").output
+    for option in ("--traceback", "--help"):
+        assert option in text
+    if command == "run":
+        names = "set steps learning-rate damping approx tol seed backend shots out"
+        assert all(f"--{name}" in text for name in names.split())
+
+
+# --- problem files with something wrong ---
+
+
+def test_a_missing_file_suggests_the_one_that_is_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    assert refused("run", "tests/toy", code=2).endswith("did you mean tests/toy.py?")
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("no.such.module", "no such file or module"),
+        ("a b", "neither a file nor the name of a Python module"),
+        (str(ROOT / "tests"), "is a directory"),
+        (str(ROOT / "pyproject.toml"), "is not a Python file"),
+        ("json", "has no function problem()"),
+    ],
+)
+def test_what_is_no_problem_file(target: str, words: str):
+    assert words in refused("layers", target, code=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def problem(:\n", "mine.py:1: SyntaxError: invalid syntax"),
+        ("\nx = y\n", "mine.py:2: NameError: name 'y' is not defined"),
+        ("import no_such_thing\n", "mine.py:1: ModuleNotFoundError: No module named 'no_such_thing'"),
+        ("def problem():\n    return 3\n", "problem() returned int, not a qngd.Problem"),
+        ("def problem():\n    raise KeyError('two\\nlines')\n", "mine.py:2: KeyError: 'two\\nlines'"),
+        ("def problem():\n    int('x')\n", "mine.py:2: invalid literal for int()"),
+        ("import qngd\ndef problem():\n    return qngd.Problem(3)\n", "circuit: int is not a circuit"),
+        ("\0", "mine.py:1: SyntaxError"),
+    ],
+)
+def test_code_that_fails_is_named_with_file_and_line(text: str, words: str, tmp_path: Path):
+    assert words in refused("run", file_with(tmp_path, text), code=1)
+
+
+def test_an_sdk_that_is_missing_can_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pennylane", None)
+    line = refused("run", file_with(tmp_path, "import pennylane\n"), code=1)
+    assert line.endswith("pip install 'qngd[pennylane]'")
+
+
+def test_code_that_fails_when_it_is_traced(tmp_path: Path):
+    pytest.importorskip("pennylane")
+    text = """
+import pennylane as qml
+import qngd
+
+@qml.qnode(qml.device("default.qubit", wires=1))
+def energy(x):
+    qml.RX(x[5], 0)
+    return qml.expval(qml.Z(0))
+
+def problem():
+    return qngd.Problem(energy, None, qml.numpy.array([1.0]))
+"""
+    assert "mine.py:7: IndexError" in refused("run", file_with(tmp_path, text), code=1)
+
+
+def test_a_traceback_on_request(tmp_path: Path):
+    path = file_with(tmp_path, "x = y\n")
+    result = qngd("run", path, "--traceback")
+    assert isinstance(result.exception.__cause__, NameError)
+
+
+# --- options with something wrong ---
+
+
+def test_an_unknown_setting_lists_the_known_ones():
+    line = refused("run", TOY, "--set", "layer=3", code=2)
+    assert "unknown setting 'layer', did you mean 'layers'?" in line
+    assert "layers=2 (int), field=0.5 (float), known=True (bool), start=None (list[float] | None)" in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("layers=two", "setting layers: 'two' is not of type int"),
+        ("layers=2.5", "setting layers: '2.5' is not of type int"),
+        ("known=maybe", "write true or false"),
+        ("start=[1", "write it as JSON, such as [1, 2]"),
+        ("layers", "write it as name=value"),
+        ("=3", "write it as name=value"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind(setting: str, words: str):
+    assert words in refused("run", TOY, "--set", setting, code=2)
+
+
+def test_what_the_problem_itself_refuses():
+    assert refused("run", TOY, "--set", "layers=0", code=1).endswith(": layers must be at least 1, got 0")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--learning-rate", "-1"), "learning_rate must be a positive number"),
+        (("--damping", "nan"), "damping must be a finite number"),
+        (("--backend", "abacus"), "backend: 'abacus'"),
+        (("--out", TOY), "cannot write to"),
+        (("--set", "start=[0.1]"), "theta must have shape (4,)"),
+    ],
+)
+def test_what_the_library_refuses(options: tuple[str, str], words: str):
+    assert words in refused("run", TOY, *options, code=1)
+
+
+@pytest.mark.parametrize(
+    "options", [("--steps", "-1"), ("--shots", "0"), ("--approx", "half"), ("--steps", "x"), ("--what",)]
+)
+def test_wrong_usage(options: tuple[str, ...]):
+    assert qngd("run", TOY, *options).exit_code == 2
+
+
+# --- settings as text ---
+
+
+def annotated(
+    whole: int = 0,
+    part: float = 0.0,
+    name: str = "",
+    flag: bool = False,
+    maybe: int | None = None,
+    choice: typing.Literal["a", "b"] = "a",
+    path: Path = Path(),
+    pairs: list[tuple[int, int]] | None = None,
+) -> None: ...
+
+
+def plain(whole=1, part=0.5, name="x", flag=True, nothing=None, several=(1, 2)) -> None: ...
+
+
+def anything(**settings: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "setting", "value"),
+    [
+        (annotated, "whole=-3", -3),
+        (annotated, "part=3", 3.0),
+        (annotated, "part=1e-3", 1e-3),
+        (annotated, "name=a=b", "a=b"),
+        (annotated, "name=3", "3"),
+        (annotated, "flag=Yes", True),
+        (annotated, "flag=false", False),
+        (annotated, "maybe=none", None),
+        (annotated, "maybe=4", 4),
+        (annotated, "choice=b", "b"),
+        (annotated, "path=a/b", Path("a/b")),
+        (annotated, "pairs=[[0, 1]]", [[0, 1]]),
+        (plain, "whole=2", 2),
+        (plain, "whole=2.5", 2.5),
+        (plain, "part=2", 2.0),
+        (plain, "name=true", "true"),
+        (plain, "flag=off", False),
+        (plain, "nothing=3", 3),
+        (plain, "nothing=word", "word"),
+        (plain, "several=[3]", [3]),
+        (anything, "new=[1]", [1]),
+        (anything, "new=word", "word"),
+    ],
+)
+def test_settings_are_read_by_annotation_or_default(function, setting: str, value: object):
+    (read,) = parse_settings(function, [setting]).values()
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_the_last_of_several_settings_counts():
+    assert parse_settings(plain, ["whole=2", "name=y", "whole=3"]) == {"whole": 3, "name": "y"}
+
+
+def test_a_choice_outside_the_list():
+    with pytest.raises(UsageError, match="'c' is not of type"):
+        parse_settings(annotated, ["choice=c"])
+
+
+def test_a_setting_without_default_is_asked_for():
+    def needy(size: int, seed: int = 0) -> None: ...
+
+    with pytest.raises(UsageError, match="needs --set size=…"):
+        parse_settings(needy, [])
+    assert parse_settings(needy, ["size=2"]) == {"size": 2}
+
+
+def test_a_function_without_settings():
+    with pytest.raises(UsageError, match="takes no settings"):
+        parse_settings(lambda: None, ["a=1"])

@@ -1,0 +1,220 @@
+"""The floors of the house: who may import whom, and what `import qngd` costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qngd
+
+ROOT = Path(qngd.__file__).parent
+
+# From top to bottom: a floor imports only floors above it. A package is one floor. "qngd" is the flat surface,
+# `qngd/__init__.py`, which loads names from anywhere when they are first used.
+FLOORS = ["errors", "_jit", "_memory", "_threads", "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford", "measurement", "template", "_kernels", "statevector", "estimate", "evaluate", "outcomes", "shifts", "cross", "plan", "assemble", "allocation", "interop", "backends", "sampled", "api", "problem", "solve", "step", "optimizer", "journal", "run", "qngd", "_load", "_figures", "report", "_progress", "cli", "__main__"]
+
+SDKS = {
+    "autograd", "braket", "cirq", "jax", "openqasm3", "pennylane", "pennylane_lightning", "qiskit",
+    "qiskit_aer", "qiskit_ibm_runtime", "qiskit_qasm3_import", "tensorflow", "torch",
+}  # fmt: skip
+MAY_IMPORT_SDKS = {"interop", "backends"}
+SLOW = SDKS | {"numba", "stim", "scipy", "matplotlib", "rich", "typer"}
+OF_THE_CHECKOUT = {"circuits", "experiments", "tests"}
+
+
+def module_name(path):
+    parts = ("qngd", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def floor_of(module):
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _is_for_types(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports_of(source, module, inside_functions=True):
+    """The modules that this source imports when it runs, and the line of each."""
+    found = []
+    is_package = module in FILES and FILES[module].name == "__init__.py"
+
+    def visit(node):
+        for child in ast.iter_child_nodes(node):
+            if _is_for_types(child):
+                for statement in child.orelse:
+                    visit(statement)
+                continue
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inside_functions:
+                continue
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, child.lineno) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                base = child.module or ""
+                if child.level:
+                    parents = module.split(".")
+                    above = parents[: len(parents) - child.level + is_package]
+                    base = ".".join([*above, base] if base else above)
+                names = [f"{base}.{alias.name}" for alias in child.names]
+                found.extend((n if n in FILES else base, child.lineno) for n in names)
+            visit(child)
+
+    visit(ast.parse(source))
+    return found
+
+
+def all_imports(inside_functions=True):
+    for module, path in FILES.items():
+        for name, line in imports_of(path.read_text(), module, inside_functions):
+            yield module, name, f"{path.relative_to(ROOT.parent)}:{line} imports {name}"
+
+
+def sdk_faults(imports):
+    return [
+        where
+        for module, name, where in imports
+        if name.split(".")[0] in SDKS and floor_of(module) not in MAY_IMPORT_SDKS
+    ]
+
+
+def floor_faults(imports):
+    """Where a module imports a floor that does not stand above its own (or itself)."""
+    return [
+        where
+        for module, name, where in imports
+        if name.split(".")[0] == "qngd"
+        and module != "qngd"
+        and floor_of(name) != floor_of(module)
+        and FLOORS.index(floor_of(name)) >= FLOORS.index(floor_of(module))
+    ]
+
+
+def test_every_module_has_a_floor():
+    floors = {floor_of(module) for module in FILES}
+    assert floors - set(FLOORS) == set(), "give new modules a place in FLOORS"
+    assert set(FLOORS) - floors == set(), "FLOORS names modules that are gone"
+    assert len(FLOORS) == len(set(FLOORS))
+
+
+def test_a_floor_imports_only_floors_above_it():
+    assert floor_faults(all_imports()) == []
+
+
+def test_sdks_are_imported_in_interop_and_backends_alone():
+    assert sdk_faults(all_imports()) == []
+
+
+def test_the_package_imports_nothing_of_the_checkout():
+    assert [w for _, name, w in all_imports() if name.split(".")[0] in OF_THE_CHECKOUT] == []
+
+
+def test_no_import_cycles():
+    """Also within a package, counting what runs when a module is loaded."""
+    graph = {module: set() for module in FILES}
+    for module, name, _ in all_imports(inside_functions=False):
+        if name in FILES and module != "qngd":
+            graph[module].add(name)
+    done, path = set(), []
+
+    def follow(module):
+        assert module not in path, " → ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        path.append(module)
+        for name in graph[module]:
+            follow(name)
+        path.pop()
+        done.add(module)
+
+    for module in graph:
+        follow(module)
+
+
+@pytest.mark.parametrize(
+    "source, floors, sdks",
+    [
+        ("import numpy\nfrom qngd.errors import QngdError", 0, 0),
+        ("from qngd.run import minimize", 1, 0),
+        ("def f():\n    from qngd import optimizer", 1, 0),
+        ("class A:\n    import qngd.cli", 1, 0),
+        ("import qngd", 1, 0),
+        ("from qngd.interop import wrap", 1, 0),
+        ("from .run import minimize", 1, 0),
+        ("from . import pauli, run", 1, 0),
+        ("if TYPE_CHECKING:\n    from qngd.run import minimize", 0, 0),
+        ("def f():\n    try:\n        import qiskit.circuit\n    except ImportError: pass", 0, 1),
+        ("from pennylane import numpy", 0, 1),
+    ],
+)
+def test_these_tests_see_what_they_should(source, floors, sdks):
+    module = "qngd.circuit"
+    imports = [(module, name, f"line {line}") for name, line in imports_of(source, module)]
+    assert (len(floor_faults(imports)), len(sdk_faults(imports))) == (floors, sdks)
+
+
+# --- what an import costs ---
+
+
+def run(code):
+    """The printed output of a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_by(statement):
+    code = f"import sys; {statement}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    return set(run(code).split())
+
+
+def test_importing_the_package_is_light():
+    assert loaded_by("import qngd") & (SLOW | {"numpy"}) == set()
+    assert "numba" in loaded_by("import qngd; qngd.minimize")
+
+
+def test_importing_the_package_is_quick():
+    code = "import time; t = time.perf_counter(); import qngd; print(time.perf_counter() - t)"
+    assert min(float(run(code)) for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize("module", ["interop", "backends", "api", "run", "report", "cli"])
+def test_sdks_wait_for_their_objects(module):
+    assert loaded_by(f"import importlib; importlib.import_module('qngd.{module}')") & SDKS == set()
+
+
+# --- the flat surface ---
+
+
+def test_every_public_name_is_there():
+    assert sorted(qngd.__all__) == sorted(set(qngd.__all__))
+    for name in qngd.__all__:
+        assert getattr(qngd, name).__name__ == name
+        assert name in dir(qngd)
+    with pytest.raises(AttributeError, match="nothing"):
+        qngd.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("before", ["pass", "qngd.Budget", "qngd.expectation", "qngd.cli"])
+def test_public_names_stay_what_they_are_whatever_is_used_first(before):
+    """A module must not take the place of the function that has its name."""
+    first = "import importlib; importlib.import_module('qngd.cli')" if before == "qngd.cli" else before
+    code = f"import qngd; {first}; print(*[type(getattr(qngd, n)).__name__ for n in qngd.__all__])"
+    assert "module" not in run(code).split()
+
+
+def test_public_names_survive_the_import_of_every_module():
+    modules = [name for name in FILES if not name.endswith("__main__")]
+    code = f"""
+import importlib, types, qngd
+for name in {modules!r}:
+    importlib.import_module(name)
+print(*[n for n in qngd.__all__ if isinstance(getattr(qngd, n), types.ModuleType)])
+"""
+    assert run(code).split() == []

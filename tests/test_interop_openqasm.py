@@ -1,0 +1,448 @@
+"""OpenQASM programs against hand-written Qiskit circuits, and their errors by line."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit, qasm3
+from qiskit.circuit import Parameter, library
+from qiskit.quantum_info import Operator, Statevector
+
+from qngd.circuit import Circuit
+from qngd.errors import CircuitError
+from qngd.interop import wrap
+from tests import dense
+
+HEAD = 'OPENQASM 3.0; include "stdgates.inc";\n'
+A, B = Parameter("a"), Parameter("b")
+INPUTS = HEAD + "input float[64] b; input angle a;\n"
+VALUES = {"a": 0.7, "b": -1.1}
+
+
+def overlap_error(state: np.ndarray, expected: np.ndarray) -> float:
+    overlap = np.vdot(expected, state)
+    return float(np.abs(state - expected * overlap / abs(overlap)).max())
+
+
+def assert_same_state(program: str, expected: QuantumCircuit) -> Circuit:
+    """The program prepares the state of a circuit in a and b."""
+    wrapped = wrap(program)
+    theta = np.array([VALUES[name] for name in wrapped.parameters])
+    bound = expected.assign_parameters({p: VALUES[p.name] for p in expected.parameters})
+    state = dense.statevector(wrapped, theta)
+    assert overlap_error(state, Statevector(bound).data) < 1e-10
+    return wrapped
+
+
+def mixed(num_qubits: int) -> QuantumCircuit:
+    """What `MIXED` below does."""
+    circuit = QuantumCircuit(num_qubits)
+    for q in range(num_qubits):
+        circuit.ry(0.3 + 0.4 * q, q)
+    for q in range(num_qubits - 1):
+        circuit.cx(q, q + 1)
+    circuit.t(0)
+    return circuit
+
+
+MIXED = """
+qubit[4] q;
+for int i in [0:3] { ry(0.3 + 0.4 * i) q[i]; }
+for int i in [0:2] cx q[i], q[i + 1];
+t q[0];
+"""
+
+
+def gates(body: str) -> str:
+    return INPUTS + MIXED + body
+
+
+def written(build) -> QuantumCircuit:
+    circuit = mixed(4)
+    build(circuit)
+    return circuit
+
+
+@pytest.mark.parametrize("kind", ["float", "float[64]", "float[32]", "angle", "angle[32]", "angle[20]"])
+def test_every_kind_of_parameter(kind):
+    expected = QuantumCircuit(1)
+    expected.ry(A, 0)
+    wrapped = assert_same_state(HEAD + f"input {kind} a; qubit q; ry(a) q;", expected)
+    assert wrapped.parameters == ("a",)
+
+
+def test_parameters_are_in_the_order_of_declaration_and_count_when_unused():
+    wrapped = wrap(HEAD + "input float z; input float unused; input angle a; qubit q; rx(a) q; rz(z) q;")
+    assert wrapped.parameters == ("z", "unused", "a")
+    assert wrapped.angle_map.linearize(np.ones(3))[1].toarray().tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert np.array_equal(wrapped.flatten({"a": 1, "unused": 2, "z": 3}), [3, 2, 1])
+
+
+def test_stdgates_are_qiskits():
+    calls = {
+        "p(a)": "p", "x": "x", "y": "y", "z": "z", "h": "h", "s": "s", "sdg": "sdg", "t": "t",
+        "tdg": "tdg", "sx": "sx", "rx(a)": "rx", "ry(a)": "ry", "rz(a)": "rz", "cx": "cx",
+        "cy": "cy", "cz": "cz", "cp(a)": "cp", "crx(a)": "crx", "cry(a)": "cry", "crz(a)": "crz",
+        "ch": "ch", "swap": "swap", "ccx": "ccx", "cswap": "cswap", "cu(a, b, a, b)": "cu",
+        "CX": "cx", "phase(a)": "p", "cphase(a)": "cp", "id": "id",
+    }  # fmt: skip
+    angles = {"a": A, "b": B}
+    for call, method in calls.items():
+        name, _, arguments = call.removesuffix(")").partition("(")
+        values = [angles[x] for x in arguments.split(", ") if x]
+        gate = getattr(QuantumCircuit, method)
+        count = {"ccx": 3, "cswap": 3}.get(name, 2 if name[0] in "cC" or name == "swap" else 1)
+        for qubits in ([3, 1, 0][:count], [0, 2, 3][:count]):
+            operands = ", ".join(f"q[{i}]" for i in qubits)
+            expected = written(lambda c: gate(c, *values, *qubits))  # noqa: B023
+            assert_same_state(gates(f"{call} {operands};"), expected)
+
+
+def test_u_and_its_older_names():
+    def build(circuit):
+        circuit.u(A, B, 0.3, 2)
+        circuit.append(library.U1Gate(A), [1])
+        circuit.append(library.U2Gate(A, B), [1])
+        circuit.append(library.U3Gate(A, B, 0.4), [0])
+
+    body = "U(a, b, 0.3) q[2]; u1(a) q[1]; u2(a, b) q[1]; u3(a, b, 0.4) q[0];"
+    assert_same_state(gates(body), written(build))
+
+
+def test_expressions():
+    def build(circuit):
+        circuit.rz(2 * A + B - math.pi / 2, 0)
+        circuit.rx(A.sin() * B**2, 1)
+        circuit.ry(-A / 4, 2)
+        circuit.rx((A * B).exp() ** 0.5 + (0.3 * B).cos(), 3)
+        circuit.rx(0.5 * A + math.sin(0.3) + math.e + 7 - 1.5, 3)
+
+    body = """
+    rz(2*a + b - pi/2) q[0];
+    rx(sin(a) * b**2) q[1];
+    ry(-a / 4) q[2];
+    rx(sqrt(exp(a * b)) + cos(0.3 * b)) q[3];
+    rx(0.5 * a + sin(0.3) + euler + (14 / 2) - mod(7, 4) / 2.0) q[3];
+    """
+    wrapped = assert_same_state(gates(body), written(build))
+    _, jacobian = wrapped.angle_map.linearize(np.array([VALUES["b"], VALUES["a"]]))
+    row = next(r.index for r in wrapped.rotations if r.moves and r.gate_qubits == (1,))
+    a, b = VALUES["a"], VALUES["b"]
+    assert jacobian.toarray()[row] == pytest.approx([2 * b * np.sin(a), np.cos(a) * b**2])
+
+
+def test_constants_and_variables():
+    program = (
+        HEAD
+        + """
+    const int n = 2;
+    const float weight = 0.3 * pi;
+    input float a;
+    qubit[n + 1] q;
+    float half = a / 2;
+    int k;
+    k = 1;
+    k += n;
+    h q;
+    rx(weight * half) q[n];
+    if (k == 3) { rz(k * a) q[0]; } else { rx(a) q[0]; }
+    half = half + 0.1;
+    ry(half) q[sizeof(q) - 2];
+    """
+    )
+    expected = QuantumCircuit(3)
+    expected.h([0, 1, 2])
+    expected.rx(0.3 * math.pi * A / 2, 2)
+    expected.rz(3 * A, 0)
+    expected.ry(A / 2 + 0.1, 1)
+    assert_same_state(program, expected)
+
+
+def test_loops():
+    def build(circuit):
+        for i in (0, 1, 2):
+            circuit.rzz(A * i, i, i + 1)
+        for i in (3, 1):
+            circuit.rx(A, i)
+        for i in (0, 3):
+            circuit.rz(B, i)
+
+    body = """
+    for uint i in [0:2] { cx q[i], q[i + 1]; rz(a * i) q[i + 1]; cx q[i], q[i + 1]; }
+    for int i in [3:-2:0] rx(a) q[i];
+    for int i in {0, 3} { let s = q[i:i]; rz(b) s; }
+    """
+    assert_same_state(gates(body), written(build))
+
+
+def test_registers_aliases_and_broadcasting():
+    program = (
+        INPUTS
+        + """
+    qubit[2] second;
+    qubit one;
+    qubit[2] first;
+    h second; h one; h first;
+    let all = first ++ second;
+    let tail = all[2:3];
+    rx(a) tail;
+    ry(b) all[{0, -1}];
+    cx first, second;
+    crz(a) one, all;
+    rz(0.3) all[0:2:2];
+    t one;
+    """
+    )
+    expected = QuantumCircuit(5)
+    expected.h(range(5))
+    expected.rx(A, [0, 1])
+    expected.ry(B, [3, 1])
+    expected.cx(3, 0)
+    expected.cx(4, 1)
+    for q in (3, 4, 0, 1):
+        expected.crz(A, 2, q)
+    expected.rz(0.3, [3, 0])
+    expected.t(2)
+    assert_same_state(program, expected)
+
+
+def test_physical_qubits():
+    expected = QuantumCircuit(3)
+    expected.ry(A, 2)
+    expected.cx(2, 0)
+    assert_same_state(HEAD + "input float a; ry(a) $2; cx $2, $0;", expected)
+
+
+def test_modifiers():
+    def build(circuit):
+        circuit.append(library.RYGate(A).control(2, ctrl_state=1, annotated=False), [3, 0, 2])
+        circuit.rx(-B, 0)
+        circuit.p(3 * A, 1)
+        circuit.append(library.SXGate(), [2])
+        circuit.append(library.RZXGate(-2 * A).control(1, ctrl_state=0, annotated=False), [2, 1, 0])
+        circuit.cp(A, 3, 2)
+        circuit.ccx(0, 1, 2)
+        circuit.t(3)
+
+    body = """
+    gate rzx(x) c, d { h d; cx c, d; rz(x) d; cx c, d; h d; }
+    ctrl @ negctrl @ ry(a) q[3], q[0], q[2];
+    inv @ rx(b) q[0];
+    pow(3) @ p(a) q[1];
+    pow(1/2) @ x q[2];
+    negctrl @ inv @ pow(2) @ rzx(a) q[2], q[1], q[0];
+    ctrl @ gphase(a) q[3];
+    inv @ ctrl @ gphase(a) q[3];
+    ctrl(2) @ gphase(a) q[3], q[2];
+    ctrl(2) @ x q[0], q[1], q[2];
+    pow(0.5) @ s q[3];
+    """
+    assert_same_state(gates(body), written(build))
+
+
+def test_a_phase_under_a_control_is_the_specifications():
+    """stdgates.inc itself, where phases must come out right for ctrl to."""
+    definitions = """
+    gate my_ry(t) c { U(t, 0, 0) c; gphase(-t/2); }
+    gate my_x c { U(pi, 0, pi) c; gphase(-pi/2); }
+    gate my_rz(t) c { gphase(-t/2); U(0, 0, t) c; }
+    gate my_u3(t, f, l) c { gphase(-(f + l + t)/2); U(t, f, l) c; }
+    gate my_cu(t, f, l, g) c, d { p(g - t/2) c; ctrl @ U(t, f, l) c, d; }
+    """
+
+    def build(circuit):
+        circuit.cry(A, 3, 0)
+        circuit.cx(2, 3)
+        circuit.crz(B, 1, 2)
+        circuit.cu(A, B, 0.3, 0.4, 0, 1)
+        circuit.cu(A, B, 0.3, -(B + 0.3) / 2, 0, 2)
+        circuit.cu(math.pi / 2, B, 0.3, -(B + 0.3) / 2, 0, 3)
+        circuit.cu(A, B, 0.3, -(B + 0.3) / 2, 0, 3)
+
+    body = (
+        definitions
+        + """
+    ctrl @ my_ry(a) q[3], q[0];
+    ctrl @ my_x q[2], q[3];
+    ctrl @ my_rz(b) q[1], q[2];
+    my_cu(a, b, 0.3, 0.4) q[0], q[1];
+    ctrl @ u3(a, b, 0.3) q[0], q[2];
+    ctrl @ u2(b, 0.3) q[0], q[3];
+    ctrl @ my_u3(a, b, 0.3) q[0], q[3];
+    """
+    )
+    assert_same_state(gates(body), written(build))
+
+
+def test_a_gate_named_like_one_of_qiskits_is_the_programs_own():
+    program = """OPENQASM 3.0;
+    input float a;
+    gate h(t) p { U(t, 0, 0) p; gphase(-t/2); }
+    gate rzz(t) p, r { h(t) p; inv @ h(2 * t) r; }
+    qubit[3] q;
+    h(1.1) q;
+    ctrl @ h(a) q[0], q[1];
+    negctrl @ rzz(a) q[2], q[1], q[0];
+    """
+    expected = QuantumCircuit(3)
+    expected.ry(1.1, [0, 1, 2])
+    expected.cry(A, 0, 1)
+    expected.append(library.CRYGate(A, ctrl_state=0), [2, 1])
+    expected.append(library.CRYGate(-2 * A, ctrl_state=0), [2, 0])
+    assert_same_state(program, expected)
+
+
+def test_gate_definitions():
+    body = """
+    gate bond(x) c, d { cx c, d; rz(2 * sin(x) * pi) d; barrier c, d; cx c, d; }
+    gate chain(x, y) c, d, e { bond(x * y) c, d; for int i in [1:2] { bond(x / i) d, e; } inv @ s c; }
+    chain(a, b + 1) q[3], q[0], q[2];
+    chain(a, b + 1) q[1], q[0], q[2];
+    bond(0.2) q[1], q[2];
+    """
+
+    def build(circuit):
+        for first in (3, 1):
+            circuit.rzz(2 * math.pi * (A * (B + 1)).sin(), first, 0)
+            circuit.rzz(2 * math.pi * A.sin() + 2 * math.pi * (A / 2).sin(), 0, 2)
+            circuit.sdg(first)
+        circuit.rzz(2 * math.sin(0.2) * math.pi, 1, 2)
+
+    wrapped = assert_same_state(gates(body), written(build))
+    assert [gate.name for gate in wrapped.gates][-3:] == ["chain", "chain", "bond"]
+
+
+def test_what_has_no_effect_is_dropped():
+    program = (
+        HEAD
+        + """
+    bit[2] c;
+    qubit[2] q;
+    reset q;
+    h q[0];
+    barrier q;
+    delay[100ns] q[0];
+    box { cx q[0], q[1]; }
+    gphase(0.3);
+    c = measure q;
+    bit last = measure q[0];
+    end;
+    while (true) { x q[0]; }
+    """
+    )
+    expected = QuantumCircuit(2)
+    expected.h(0)
+    expected.cx(0, 1)
+    assert len(assert_same_state(program, expected).ops) == 2
+
+
+def test_a_file(tmp_path):
+    path = tmp_path / "circuit.qasm"
+    path.write_text(HEAD + "input float a; qubit q; ry(a) q;\n", encoding="utf-8")
+    assert wrap(path).parameters == wrap(str(path)).parameters == ("a",)
+    renamed = path.rename(tmp_path / "circuit.txt")
+    assert wrap(str(renamed)).parameters == ("a",)
+
+
+def test_version_2_is_read_as_well(tmp_path):
+    (tmp_path / "more.inc").write_text("gate twice a { s a; s a; }\n", encoding="utf-8")
+    path = tmp_path / "old.qasm"
+    path.write_text(
+        '// a comment\nOPENQASM 2.0;\ninclude "qelib1.inc";\ninclude "more.inc";\nqreg q[3];\ncreg c[3];\n'
+        "h q[0];\ncx q[0], q[2];\nu3(0.1, 0.2, 0.3) q[1];\nrxx(0.4) q[0], q[1];\ntwice q[2];\n"
+        "measure q -> c;\n",
+        encoding="utf-8",
+    )
+    expected = QuantumCircuit(3)
+    expected.h(0)
+    expected.cx(0, 2)
+    expected.u(0.1, 0.2, 0.3, 1)
+    expected.rxx(0.4, 0, 1)
+    expected.z(2)
+    assert_same_state(path, expected)
+
+
+def test_qiskits_own_programs_come_back():
+    circuit = mixed(4)
+    circuit.rzz(A, 0, 2)
+    circuit.append(library.XXPlusYYGate(A * 2, B), [3, 1])
+    circuit.append(library.UnitaryGate(Operator(library.iSwapGate()).data), [2, 0])
+    circuit.cu(A, B, 0.1, A, 1, 0)
+    circuit.mcp(A, [0, 1], 3)
+    wrapped = assert_same_state(qasm3.dumps(circuit), circuit)
+    assert sorted(wrapped.parameters) == ["a", "b"]
+
+
+# errors
+
+DECLARED = HEAD + "input float a; bit c;\nqubit[2] q; qubit one;\n"  # three lines
+ERRORS = {
+    "ry(a q[0];": (4, "correct the program"),
+    "ry(pow(a, 2)) q[0];": (4, "correct the program"),
+    "foo(a) q;": (4, "foo is not defined; define it"),
+    "ry(b) q;": (4, "input float b;"),
+    "ry q;": (4, "ry takes 1 angles, not 0"),
+    "cx q;": (4, "cx acts on 2 qubits, not on 1"),
+    "cx q[0], q[0];": (4, "twice on the same qubit"),
+    "qubit[3] r;\n\ncx q, r;": (6, "registers of 2 and 3 qubits"),
+    "x q[2];": (4, "index 2 is outside the register of 2 qubits"),
+    "x one[0];": (4, "leave the index out"),
+    "x a;": (4, "a is no qubit here"),
+    "x $0;": (4, "use one kind"),
+    "ry(q) q;": (4, "a number is needed"),
+    "ry(1/2 * a) q;": (4, "write 1.0/2"),
+    "ry(a / 0) q;": (4, "has no value"),
+    "ry(a % 2) q;": (4, "has no value before the program runs"),
+    "ry(floor(a)) q;": (4, "has no derivative"),
+    "ry((-2.0)**0.5) q;": (4, "is not real"),
+    "ry(sinh(a)) q;": (4, "sinh of 1 arguments is not a function"),
+    "float x;\nry(x) q;": (5, "without a value"),
+    "input int n;": (4, "only float and angle"),
+    "input array[float[64], 2] v;": (4, "only float and angle"),
+    "qubit q;": (4, "declared twice"),
+    "qubit[0] r;": (4, "at least one"),
+    "gate x p { h p; }": (4, "the gate x is defined twice"),
+    "gate f p { f p; }\nf one;": (4, "calls itself"),
+    "gate f p { reset p; }\nf one;": (4, "correct the program"),
+    "def f(qubit p) { x p; }": (4, "a def is not read"),
+    "#pragma noise\n": (4, "a pragma is not read"),
+    "while (c) { x q[0]; }": (4, "a while loop is not read"),
+    'include "more.inc";': (4, "paste what more.inc holds"),
+    "c = measure one;\nif (c) { x q[0]; }": (5, "classical control"),
+    "if (a > 1) { x q[0]; }": (4, "has no value before the program runs"),
+    "for int i in [0:0.5] { x q[i]; }": (4, "an integer is needed"),
+    "for float x in [0:0:2] { x q[0]; }": (4, "step of a range"),
+    "pow(0.5) @ rx(a) q[0];": (4, "scale its angle"),
+    "pow(a) @ rx(0.1) q[0];": (4, "depends on an input"),
+    "ctrl(0) @ x q[0];": (4, "at least one"),
+    "d = measure one;": (4, "write bit[n] d;"),
+    "h one;\nreset one;": (5, "fresh qubit"),
+    "c = measure one;\n\nx one;": (6, "to the end"),
+}
+
+
+@pytest.mark.parametrize("body", ERRORS)
+def test_errors_name_the_line_and_say_what_to_do(body):
+    line, advice = ERRORS[body]
+    with pytest.raises(CircuitError, match=rf"line {line}\b") as caught:
+        wrap(DECLARED + body)
+    assert advice in str(caught.value)
+
+
+def test_other_errors():
+    with pytest.raises(CircuitError, match=r"cannot read the file 'nowhere.qasm'.*No such file"):
+        wrap("nowhere.qasm")
+    with pytest.raises(CircuitError, match="cannot read the file 'hello'"):
+        wrap("hello")
+    with pytest.raises(CircuitError, match=r'ry is not defined; include "stdgates.inc"'):
+        wrap("OPENQASM 3.0; qubit q; ry(0.1) q;")
+    with pytest.raises(CircuitError, match=r"OpenQASM 2: .*5,0: 'foo' is not defined"):
+        wrap('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\n\nfoo q[0];')
+    with pytest.raises(CircuitError, match=r"version 4.0 is not read"):
+        wrap("OPENQASM 4.0; qubit q;")
+    with pytest.raises(CircuitError, match="no example arguments"):
+        wrap(HEAD + "qubit q;", 1.0)
+    with pytest.raises(CircuitError, match="no qubits"):
+        wrap(HEAD)

@@ -1,0 +1,359 @@
+"""The metric: full, block and diagonal against derivative states, and what changes nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+import qngd
+from qngd.solve import natural_direction
+from qngd.statevector import Simulator
+from tests import dense
+from tests.strategies import (
+    GATES,
+    GateUse,
+    Program,
+    Sketch,
+    ansatz,
+    examples,
+    observables,
+    programs,
+    random_observable,
+    random_program,
+)
+
+APPROX = ["full", "block-diag", "diag"]
+GENERIC = list(enumerate([1, 2, 3, 4, 5, 6, 7, 8]))
+
+
+def metric(circuit, theta, approx):
+    return np.asarray(qngd.metric_tensor(circuit, theta, approx=approx))
+
+
+def expected_metrics(circuit, theta):
+    """The three metrics from the dense metric over rotations, cut to what each approximation keeps."""
+    phi, jacobian = circuit.angle_map.linearize(np.asarray(theta, float))
+    over_rotations = dense.rotation_metric(circuit, phi)
+    moving, level, j = circuit.moving, circuit.level, jacobian.toarray()
+    both = moving[:, None] & moving[None]
+    keep = {
+        "full": both,
+        "block-diag": both & (level[:, None] == level[None]),
+        "diag": both & np.eye(len(phi), dtype=bool),
+    }
+    return {approx: j.T @ (over_rotations * mask) @ j for approx, mask in keep.items()}
+
+
+def check_metrics(program):
+    circuit = program.circuit()
+    expected = expected_metrics(circuit, program.theta)
+    truth = dense.Truth(program.states, program.theta)
+    assert np.allclose(expected["full"], truth.metric, rtol=0, atol=1e-8)
+    scale = 1 + np.abs(truth.metric).max(initial=0)
+    for approx in APPROX:
+        found = metric(circuit, program.theta, approx)
+        assert found.shape == (program.num_parameters,) * 2
+        assert np.allclose(found, expected[approx], rtol=0, atol=1e-12 * scale), approx
+        assert np.allclose(found, found.T, rtol=0, atol=1e-14 * scale), approx
+        assert np.linalg.eigvalsh(found).min(initial=0) > -1e-13 * scale, approx
+
+
+@given(programs())
+@examples(60)
+def test_metrics_of_programs(program):
+    check_metrics(program)
+
+
+@pytest.mark.parametrize("seed, num_qubits", GENERIC)
+def test_metrics_of_generic_programs(seed, num_qubits):
+    program = random_program(100 + seed, num_qubits, 50, 4, bend=0.1 * (seed % 2))
+    check_metrics(program)
+
+
+@pytest.mark.parametrize("num_qubits", range(1, 9))
+def test_metrics_over_rotations(num_qubits):
+    """Every rotation its own parameter: nothing is hidden by a sum."""
+    circuit = random_program(num_qubits, num_qubits, 40, 5).circuit()
+    phi = np.random.default_rng(0).normal(size=len(circuit.moving))
+    identity = sparse.csr_array(np.diag(circuit.moving.astype(float)))
+    expected = dense.rotation_metric(circuit, phi)
+    both = circuit.moving[:, None] & circuit.moving[None]
+    same = circuit.level[:, None] == circuit.level[None]
+    diagonal = np.eye(len(phi), dtype=bool)
+    simulator = Simulator(circuit)
+    for name, found, mask in (
+        ("full", simulator.full_metric(phi, identity), both),
+        ("block", simulator.block_metric(phi, identity)[0], both & same),
+        ("diag", simulator.block_metric(phi, identity, diagonal=True)[0], both & diagonal),
+    ):
+        assert np.allclose(found, expected * mask, rtol=0, atol=1e-13), name
+
+
+def test_blocks_hold_the_correlations_of_rotation_layers():
+    """RY layer after an entangler: correlations within a layer, none between layers."""
+    circuit = ansatz(4, 2)
+    theta = np.random.default_rng(3).normal(size=16)
+    block, full = (metric(circuit, theta, a) for a in ("block-diag", "full"))
+    layer = np.repeat(np.arange(4), 4)
+    mask = layer[:, None] == layer[None]
+    assert np.allclose(block, full * mask, atol=1e-13)
+    assert np.abs(block[8:12, 8:12] - np.diag(np.diag(block)[8:12])).max() > 1e-2
+    assert np.abs(full * ~mask).max() > 1e-2
+
+
+def test_a_shared_parameter_has_the_variance_of_its_summed_generator():
+    """RX(θ) on both qubits of a Bell state: Var(X0 + X1)/4 = ¼·(1 + 1 + 2) for XX = 1, and 0 for RY − …"""
+    for first, second, sign, expected in (
+        ("rx", "rx", 1, 1.0),
+        ("rx", "rx", -1, 0.0),
+        ("ry", "ry", 1, 0.0),
+        ("rz", "rz", 1, 1.0),
+        ("rx", "rz", 1, 0.5),
+    ):
+        sketch = Sketch(2, 1)
+        sketch("h", 0)("cx", 0, 1)
+        sketch(first, 0, sketch.t[0])(second, 1, sign * sketch.t[0])
+        circuit = sketch.circuit()
+        for approx in ("full", "block-diag"):
+            assert metric(circuit, [0.0], approx) == pytest.approx(expected, abs=1e-14)
+        # the diagonal over rotations forgets the correlation
+        assert metric(circuit, [0.0], "diag") == pytest.approx(0.5, abs=1e-14)
+
+
+@pytest.mark.parametrize("approx", APPROX)
+@pytest.mark.parametrize("factor", [2.0, -0.5, 3.7])
+def test_a_scaled_parameter_scales_the_metric_by_its_square(approx, factor):
+    sketch = Sketch(1, 1)
+    circuit = sketch("ry", 0, factor * sketch.t[0]).circuit()
+    assert metric(circuit, [0.3], approx) == pytest.approx(0.25 * factor**2)
+
+
+@pytest.mark.parametrize("approx", APPROX)
+def test_one_qubit_by_hand(approx):
+    """RY(a) then RZ(b) on |0⟩: g = diag(¼, ¼ sin²a), the sphere of radius ½."""
+    sketch = Sketch(1, 2)
+    circuit = sketch("ry", 0, sketch.t[0])("rz", 0, sketch.t[1]).circuit()
+    found = metric(circuit, [0.7, 1.3], approx)
+    assert np.allclose(found, np.diag([0.25, 0.25 * np.sin(0.7) ** 2]), atol=1e-15)
+
+
+@pytest.mark.parametrize("approx", APPROX)
+def test_without_parameters_or_rotations(approx):
+    assert metric(Sketch(2)("h", 0)("t", 0).circuit(), [], approx).shape == (0, 0)
+    assert np.array_equal(metric(Sketch(2, 3)("h", 0).circuit(), [1, 2, 3], approx), np.zeros((3, 3)))
+    assert np.array_equal(metric(Sketch(2, 1).circuit(), [0.4], approx), np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("approx", APPROX)
+def test_parameters_that_nothing_uses(approx):
+    sketch = Sketch(2, 4)
+    sketch("ry", 0, sketch.t[2])("cx", 0, 1)("rx", 1, sketch.t[0])
+    found = metric(sketch.circuit(), [0.3, 9.0, 0.4, 9.0], approx)
+    assert not found[[1, 3]].any() and not found[:, [1, 3]].any()
+    assert found[0, 0] > 0.01 and found[2, 2] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("approx", APPROX)
+def test_a_jacobian_that_vanishes_at_this_theta(approx):
+    """θ² at θ = 0: the rotation moves, its slope is zero here."""
+    program = Program(2, (GateUse("ry", (0,), ((1.0,),), (-5.0,)),), np.array([0.0]), bend=0.1)
+    assert np.allclose(metric(program.circuit(), program.theta, approx), 0, atol=1e-15)
+
+
+# --- what changes nothing ---
+
+
+def all_numbers(circuit, theta, terms):
+    return {
+        "energy": float(qngd.expectation(circuit, terms, theta)),
+        "gradient": qngd.gradient(circuit, terms, theta).value,
+        "full": metric(circuit, theta, "full"),
+        "diag": metric(circuit, theta, "diag"),
+        "block-diag": metric(circuit, theta, "block-diag"),
+    }
+
+
+def assert_same(found, expected, names):
+    for name in names:
+        assert np.allclose(found[name], expected[name], rtol=0, atol=1e-11), name
+
+
+CLIFFORDS = ["h", "s", "sdg", "x", "y", "z", "sx", "cx", "cy", "cz", "swap", "dcx", "ecr", "iswap"]
+INVERSE = {"s": ("sdg",), "sdg": ("s",), "sx": ("sxdg",), "iswap": ("iswap",) * 3, "dcx": ("dcx",) * 2}
+
+
+@st.composite
+def with_an_identity(draw):
+    """A program, and the same with a Clifford gate and its inverse put in somewhere."""
+    program = draw(programs(min_qubits=2, max_qubits=5))
+    names = draw(st.lists(st.sampled_from(CLIFFORDS), min_size=1, max_size=4))
+    qubits = [tuple(draw(st.permutations(range(program.num_qubits)))) for _ in names]
+    there = [
+        GateUse(name, q[: GATES[name].num_qubits]) for name, q in zip(names, qubits, strict=True)
+    ]
+    back = [
+        GateUse(inverse, use.qubits)
+        for use in reversed(there)
+        for inverse in INVERSE.get(use.name, (use.name,))
+    ]
+    place = draw(st.integers(0, len(program.gates)))
+    return program, program.inserted(place, *there, *back), draw(observables(program.num_qubits))
+
+
+@given(with_an_identity())
+@examples(40)
+def test_cliffords_and_their_inverse_change_nothing(case):
+    """The blocks may change: layers follow the user's circuit, and it has become another."""
+    program, longer, terms = case
+    assert dense.same_state(
+        longer.states(program.theta[None])[0], program.states(program.theta[None])[0]
+    )
+    expected = all_numbers(program.circuit(), program.theta, terms)
+    found = all_numbers(longer.circuit(), program.theta, terms)
+    assert_same(found, expected, ["energy", "gradient", "full", "diag"])
+
+
+@given(programs(min_qubits=1, max_qubits=5, min_parameters=1), st.data())
+@examples(40)
+def test_rotations_that_do_not_act_change_nothing(program, data):
+    """RZ and RZZ with a parameter of their own on |0…0⟩: a row of zeros, everything else as before."""
+    count = program.num_parameters
+    own = (*([0.0] * count), 1.0)
+    idle = [GateUse("rz", (data.draw(st.integers(0, program.num_qubits - 1)),), (own,), (0.4,))]
+    if program.num_qubits > 1:
+        idle.append(GateUse("rzz", (1, 0), (own,), (-0.2,)))
+    longer_rows = tuple(
+        GateUse(use.name, use.qubits, tuple((*row, 0.0) for row in use.rows), use.offsets)
+        for use in program.gates
+    )
+    theta = np.append(program.theta, 0.9)
+    longer = Program(program.num_qubits, (*idle, *longer_rows), theta, program.bend)
+    terms = data.draw(observables(program.num_qubits))
+    expected = all_numbers(program.circuit(), program.theta, terms)
+    found = all_numbers(longer.circuit(), theta, terms)
+    for name, value in found.items():
+        if name != "energy":
+            assert np.allclose(np.delete(value, slice(0, count), 0), 0, atol=1e-13), name
+            found[name] = value[(slice(0, count),) * value.ndim]
+    assert_same(found, expected, ["energy", "gradient", "full", "diag"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_last_clifford_changes_the_observable_alone(seed):
+    program = random_program(seed, 4, 40, 4)
+    last = [GateUse("h", (1,)), GateUse("cx", (1, 3)), GateUse("s", (3,)), GateUse("ecr", (0, 2))]
+    longer = program.inserted(len(program.gates), *last)
+    terms = random_observable(seed, 4)
+    before = all_numbers(program.circuit(), program.theta, terms)
+    after = all_numbers(longer.circuit(), program.theta, terms)
+    assert_same(after, before, ["full", "diag", "block-diag"])
+    assert abs(after["energy"] - before["energy"]) > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_renaming_qubits_changes_nothing(seed):
+    program = random_program(seed, 5, 40, 4)
+    names = np.random.default_rng(seed).permutation(5)
+    gates = tuple(
+        GateUse(use.name, tuple(int(names[q]) for q in use.qubits), use.rows, use.offsets)
+        for use in program.gates
+    )
+    renamed = Program(5, gates, program.theta)
+    terms = random_observable(seed, 5)
+    moved = {}
+    for label, c in terms.items():
+        letters = [""] * 5
+        for q, letter in enumerate(reversed(label)):
+            letters[names[q]] = letter
+        moved["".join(reversed(letters))] = c
+    expected = all_numbers(program.circuit(), program.theta, terms)
+    assert_same(all_numbers(renamed.circuit(), program.theta, moved), expected, expected)
+
+
+# --- reparametrization ---
+
+
+@pytest.mark.parametrize("approx", ["full", "block-diag"])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_undamped_step_does_not_see_a_linear_reparametrization(seed, approx):
+    """θ = Bη: the state moves the same way, and so do the angles that are not a gauge."""
+    n = 2 + seed % 4
+    program = random_program(seed, n, 30, 4)
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(4, 4)) + 2 * np.eye(4)
+    other = program.reparametrized(matrix)
+    terms = random_observable(seed, n)
+    moves = []
+    for this, back in ((program, np.eye(4)), (other, matrix)):
+        circuit = this.circuit()
+        g = metric(circuit, this.theta, approx)
+        slope = qngd.gradient(circuit, terms, this.theta).value
+        direction, _ = natural_direction(g, slope, 0.0)
+        moves.append((back @ direction, slope @ direction))
+    truth = dense.Truth(program.states, program.theta)
+    horizontal = truth.tangents - np.outer(truth.tangents @ truth.state.conj(), truth.state)
+    ways = [move @ horizontal for move, _ in moves]
+    size = np.linalg.norm(ways[0])
+    assert size > 1e-3
+    assert np.allclose(ways[0], ways[1], rtol=0, atol=1e-8 * size)
+    assert moves[0][1] == pytest.approx(moves[1][1], rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_undamped_direction_is_the_projected_gradient(seed):
+    """Σ d_i ∂_iψ is the projection of 2(H − E)ψ onto the tangent space: no metric is needed to say so."""
+    n = 3 + seed % 3
+    program = random_program(50 + seed, n, 30, 4)
+    terms = random_observable(seed, n)
+    truth = dense.Truth(program.states, program.theta, terms)
+    g = metric(program.circuit(), program.theta, "full")
+    slope = qngd.gradient(program.circuit(), terms, program.theta).value
+    direction, _ = natural_direction(g, slope, 0.0)
+    horizontal = truth.tangents - np.outer(truth.tangents @ truth.state.conj(), truth.state)
+    hpsi = dense.observable_matrix(terms) @ truth.state
+    force = 2 * (hpsi - truth.energy * truth.state)
+    real = np.concatenate([horizontal.real, horizontal.imag], axis=1)
+    target = np.concatenate([force.real, force.imag])
+    weights = np.linalg.lstsq(real.T, target, rcond=1e-9)[0]
+    assert np.allclose(direction @ real, weights @ real, rtol=0, atol=1e-7 * np.linalg.norm(target))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_pseudo_inverse_knows_the_rank_of_singular_metrics(seed):
+    """Each parameter of a generic circuit doubled: rank P, not 2P, and a step that rounding does not rule."""
+    n = 2 + seed % 5
+    program = random_program(200 + seed, n, 40, 5)
+    doubled = tuple(
+        GateUse(u.name, u.qubits, tuple((*r, *(-0.7 * np.array(r))) for r in u.rows), u.offsets)
+        for u in program.gates
+    )
+    theta = np.concatenate([program.theta, np.zeros(5)])
+    twice = Program(n, doubled, theta)
+    terms = random_observable(seed, n)
+    single = dense.Truth(program.states, program.theta, terms)
+    rank = np.linalg.matrix_rank(single.metric, tol=1e-9)
+    for approx in ("full",):
+        g = metric(twice.circuit(), theta, approx)
+        slope = qngd.gradient(twice.circuit(), terms, theta).value
+        direction, spectrum = natural_direction(g, slope, 0.0)
+        assert spectrum.rank == rank
+        best = np.linalg.lstsq(single.metric, single.gradient, rcond=1e-9)[0]
+        assert slope @ direction == pytest.approx(single.gradient @ best, rel=1e-6)
+
+
+# --- settings ---
+
+
+@pytest.mark.parametrize("approx", ["blockdiag", "Full", "", None])
+def test_unknown_approximations_are_named(approx):
+    with pytest.raises(qngd.SettingError, match="approx"):
+        qngd.metric_tensor(Sketch(1).circuit(), [], approx=approx)
+
+
+def test_block_diag_is_the_default():
+    circuit = ansatz(3, 2)
+    theta = np.linspace(0.1, 2, circuit.num_parameters)
+    found = qngd.metric_tensor(circuit, theta)
+    assert found.approx == "block-diag" and found.is_exact
+    assert np.array_equal(found, metric(circuit, theta, "block-diag"))
