@@ -100,9 +100,7 @@ def _hamiltonian(bond_length: float) -> SparsePauliOp:
 
     from pennylane import qchem
 
-    molecule = qchem.Molecule(
-        ["H", "H"], np.array([[0.0, 0.0, 0.0], [0.0, 0.0, bond_length]]), unit="angstrom"
-    )
+    molecule = qchem.Molecule(["H", "H"], np.array([[0.0, 0.0, 0.0], [0.0, 0.0, bond_length]]), unit="angstrom")
     hamiltonian, _ = qchem.molecular_hamiltonian(molecule, method="dhf")
     terms = [
         ("".join(word.values()), list(word.keys()), float(np.real(coefficient)))

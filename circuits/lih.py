@@ -22,9 +22,7 @@ ORBITALS = 6  # STO-3G: 1s, 2s, 2p of lithium, 1s of hydrogen
 MAX_EXACT_QUBITS = 14
 
 
-def problem(
-    *, bond_length: float = 1.57, active_electrons: int = 2, active_orbitals: int = 5
-) -> qngd.Problem:
+def problem(*, bond_length: float = 1.57, active_electrons: int = 2, active_orbitals: int = 5) -> qngd.Problem:
     """The ground state of LiH.
 
     Args:
@@ -55,9 +53,7 @@ def problem(
             f"with active_electrons={active_electrons}, got {active_orbitals!r}"
         )
 
-    molecule = qchem.Molecule(
-        ["Li", "H"], np.array([[0.0, 0.0, 0.0], [0.0, 0.0, bond_length]]), unit="angstrom"
-    )
+    molecule = qchem.Molecule(["Li", "H"], np.array([[0.0, 0.0, 0.0], [0.0, 0.0, bond_length]]), unit="angstrom")
     hamiltonian, num_qubits = qchem.molecular_hamiltonian(
         molecule,
         method="dhf",

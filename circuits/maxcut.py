@@ -52,9 +52,7 @@ def problem(
     if not isinstance(depth, Integral) or depth < 1:
         raise ValueError(f"depth must be an integer of at least 1, got {depth!r}")
     if edges is not None and num_vertices is not None:
-        raise ValueError(
-            "edges and num_vertices exclude each other: give a graph or have one drawn, not both"
-        )
+        raise ValueError("edges and num_vertices exclude each other: give a graph or have one drawn, not both")
     if num_vertices is None:
         graph = _given_graph(FOUR_VERTICES if edges is None else edges)
     else:
@@ -104,8 +102,7 @@ def _random_graph(num_vertices, degree, seed) -> nx.Graph:
         raise ValueError(f"num_vertices must be an integer of at least 2, got {num_vertices!r}")
     if not isinstance(degree, Integral) or not 1 <= degree < num_vertices:
         raise ValueError(
-            f"degree must be an integer from 1 to {num_vertices - 1} "
-            f"with num_vertices={num_vertices}, got {degree!r}"
+            f"degree must be an integer from 1 to {num_vertices - 1} with num_vertices={num_vertices}, got {degree!r}"
         )
     if num_vertices * degree % 2:
         raise ValueError(

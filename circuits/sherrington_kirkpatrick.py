@@ -19,9 +19,7 @@ import qngd
 MAX_EXACT_QUBITS = 20
 
 
-def problem(
-    *, num_qubits: int = 6, depth: int = 4, couplings: str = "gaussian", seed: int = 0
-) -> qngd.Problem:
+def problem(*, num_qubits: int = 6, depth: int = 4, couplings: str = "gaussian", seed: int = 0) -> qngd.Problem:
     """The ground state of one spin glass.
 
     Args:
@@ -59,9 +57,7 @@ def problem(
         [("ZZ", pair, strength) for pair, strength in zip(pairs, strengths, strict=True)],
         num_qubits=num_qubits,
     )
-    mixer = SparsePauliOp.from_sparse_list(
-        [("X", [i], -1.0) for i in range(num_qubits)], num_qubits=num_qubits
-    )
+    mixer = SparsePauliOp.from_sparse_list([("X", [i], -1.0) for i in range(num_qubits)], num_qubits=num_qubits)
 
     theta = ParameterVector("theta", 2 * depth)
     circuit = QuantumCircuit(num_qubits, name="sk")

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from qngd.estimate import Estimate, MetricTensor
     from qngd.evaluate import Cost
     from qngd.interop import wrap
-    from qngd.run import Budget, Result, Status, minimize
     from qngd.optimizer import QNG
+    from qngd.price import Price, cost
     from qngd.problem import Problem
+    from qngd.run import Budget, Result, Status, minimize
 
 __version__ = "0.1.0"
 
@@ -64,6 +65,8 @@ _HOME = {
     "Status": "run",
     "minimize": "run",
     "QNG": "optimizer",
+    "Price": "price",
+    "cost": "price",
     "Problem": "problem",
 }
 
@@ -81,6 +84,7 @@ __all__ = [
     "MissingPackageError",
     "ObservableError",
     "ParameterError",
+    "Price",
     "Problem",
     "QngdError",
     "QngdWarning",
@@ -88,6 +92,7 @@ __all__ = [
     "SettingError",
     "Status",
     "TargetError",
+    "cost",
     "expectation",
     "gradient",
     "metric_tensor",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from qngd.report import CHEMICAL_ACCURACY, RunData
+from qngd._run_data import CHEMICAL_ACCURACY, RunData
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
 _BLUE, _RED, _GREEN, _ORANGE, _GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#6B6B6B"

@@ -58,9 +58,7 @@ class ProblemFile:
         with self.blamed():
             problem = self.function(**arguments)
         if not isinstance(problem, Problem):
-            raise ProblemFileError(
-                f"{self.label}: problem() returned {type(problem).__name__}, not a qngd.Problem"
-            )
+            raise ProblemFileError(f"{self.label}: problem() returned {type(problem).__name__}, not a qngd.Problem")
         return problem
 
     @contextmanager
@@ -101,9 +99,7 @@ def _spec_of_file(target: str) -> ModuleSpec:
         raise UsageError(f"{target}: {(error.strerror or str(error)).lower()}{hint}") from None
     path = path.resolve()
     if path.suffix != ".py":
-        raise UsageError(
-            f"{target} is not a Python file; a problem file defines problem(**settings) -> qngd.Problem"
-        )
+        raise UsageError(f"{target} is not a Python file; a problem file defines problem(**settings) -> qngd.Problem")
     _importable(path.parent)  # as `python FILE` does, so that the file can import its neighbours
     spec = importlib.util.spec_from_file_location(f"qngd_problem_{path.stem}", path)
     assert spec is not None
@@ -175,9 +171,7 @@ def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def parse_settings(
-    function: Callable[..., Any], settings: Sequence[str], label: str = "problem()"
-) -> dict[str, Any]:
+def parse_settings(function: Callable[..., Any], settings: Sequence[str], label: str = "problem()") -> dict[str, Any]:
     """Settings written as "name=value" as keyword arguments of `function`, by its annotations and defaults.
 
     Raises:
@@ -227,9 +221,7 @@ def _accepted(function: Callable[..., Any]) -> tuple[dict[str, _Setting], bool]:
         hints = {}
     keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     accepted = {
-        p.name: _Setting(p.name, hints.get(p.name), p.default, _written(p))
-        for p in parameters
-        if p.kind in keyword
+        p.name: _Setting(p.name, hints.get(p.name), p.default, _written(p)) for p in parameters if p.kind in keyword
     }
     return accepted, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 

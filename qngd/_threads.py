@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +48,7 @@ def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]
         return [kernel(0, items)]
     edges = [items * t // threads for t in range(threads + 1)]
     pool = _pool(threads)
-    futures = [pool.submit(kernel, a, b) for a, b in zip(edges[1:-1], edges[2:], strict=True)]
+    futures = [pool.submit(kernel, a, b) for a, b in itertools.pairwise(edges[1:])]
     first = kernel(edges[0], edges[1])
     return [first, *(future.result() for future in futures)]
 

@@ -163,9 +163,7 @@ def check_shots(shots: Any) -> int:
     return int(shots)
 
 
-def observed_spread(
-    plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation
-) -> Spread | None:
+def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:
     """What one shot of every request adds to the variances of energy, metric and natural gradient step; None for
     exact outcomes."""
     if any(outcome.shots == 0 for outcome in outcomes):

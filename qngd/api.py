@@ -13,7 +13,7 @@ from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Approx, check_approx
 from qngd.interop import as_observable, wrap_for
 from qngd.sampled import evaluator_for, sample_bits
-from qngd.statevector import Simulator
+from qngd.simulator import Simulator
 
 
 def expectation(
@@ -107,9 +107,7 @@ def metric_tensor(
     return evaluator.metric(flat, approx, seed)
 
 
-def sample(
-    circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None
-) -> Counter[str]:
+def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None) -> Counter[str]:
     """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
@@ -125,6 +123,10 @@ def statevector(circuit: Any, theta: Any) -> np.ndarray:
 
     Raises:
         MemoryLimitError: 2ⁿ amplitudes do not fit in memory.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit[2] q; x q[0]; rz(a) q[1];'
+    >>> np.abs(qngd.statevector(program, [0.3]))
+    array([0., 1., 0., 0.])
     """
     wrapped, flat = wrap_at(circuit, theta)
     return Simulator(wrapped).statevector(wrapped.angle_map(flat))

@@ -40,9 +40,7 @@ def _energies(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.n
     return values, variances
 
 
-def _gradient(
-    plan: Plan, values: np.ndarray, variances: np.ndarray, shots: int
-) -> Estimate | None:
+def _gradient(plan: Plan, values: np.ndarray, variances: np.ndarray, shots: int) -> Estimate | None:
     if plan.mixing is None:
         return None
     linear = (plan.mixing @ plan.slopes).toarray()
@@ -77,9 +75,7 @@ def _template(plan: Plan, request: int) -> Template:
     return plan.templates[plan.requests[request].template]
 
 
-def _diagonal_block(
-    outcome: Outcome, template: Template, jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _diagonal_block(outcome: Outcome, template: Template, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Σ_k J_ki²·Var P_k for every parameter i: the diagonal over rotations, contracted."""
     matrix, errors = covariance(outcome, template, np.eye(len(jacobian)))
     squares = jacobian.T**2
@@ -91,9 +87,7 @@ def _between_layers(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray
     count = plan.jacobian.shape[0]
     mean, spread = np.zeros(count), np.zeros(count)
     for block in plan.blocks:
-        mean[block.rotations], spread[block.rotations] = means(
-            outcomes[block.request], _template(plan, block.request)
-        )
+        mean[block.rotations], spread[block.rotations] = means(outcomes[block.request], _template(plan, block.request))
     value, variance = np.zeros((count, count)), np.zeros((count, count))
     for term in plan.crosses:
         i, others = term.rotation, term.others

@@ -57,7 +57,7 @@ class FlatTheta:
 
     def unflatten(self, flat: np.ndarray, like: Any) -> Any:
         if isinstance(like, Mapping):
-            order = {name: value for name, value in zip(self.names, flat, strict=True)}
+            order = dict(zip(self.names, flat, strict=True))
             return {key: float(order[str(getattr(key, "name", key))]) for key in like}
         return np.array(flat)
 
@@ -65,11 +65,12 @@ class FlatTheta:
 def as_flat(theta: Any, count: int) -> np.ndarray:
     """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it."""
     try:
-        values = np.asarray(theta, dtype=float)
+        values = np.asarray(theta)
+        if np.iscomplexobj(values):
+            raise TypeError
+        values = values.astype(float)
     except (TypeError, ValueError):
-        raise ParameterError(
-            f"theta must be {count} real numbers; got {type(theta).__name__}"
-        ) from None
+        raise ParameterError(f"theta must be {count} real numbers; got {type(theta).__name__}") from None
     if values.shape != (count,):
         raise ParameterError(f"theta must have shape ({count},); got {values.shape}")
     bad = np.flatnonzero(~np.isfinite(values))
@@ -143,7 +144,7 @@ class Circuit:
         frame: the Clifford C at the end.
         structure: how the user writes θ.
         observable: what the user's own circuit measures, or None.
-        device: the user's own device, or None.
+        device: the user's own device, or None; device_shots: the shots that go with it.
         example: parameter values in the user's structure, or None.
         wires: the user's labels of the qubits in their order, or None where qubits are numbers.
     """
@@ -161,6 +162,7 @@ class Circuit:
     structure: ThetaStructure
     observable: Observable | None = None
     device: Any = None
+    device_shots: int | None = None
     example: Any = field(default=None, repr=False)
     wires: tuple[Any, ...] | None = None
 
@@ -205,12 +207,9 @@ class Circuit:
         """
         if observable.num_qubits != self.num_qubits:
             raise ObservableError(
-                f"the observable acts on {observable.num_qubits} qubits, "
-                f"the circuit has {self.num_qubits}"
+                f"the observable acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}"
             )
-        return Observable.from_strings(
-            self.frame.pull(observable.strings), observable.coefficients
-        )
+        return Observable.from_strings(self.frame.pull(observable.strings), observable.coefficients)
 
     @cached_property
     def rotations(self) -> tuple[Rotation, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.run import Result
 
+_LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "run_dir")
 _EXIT_CODES = {"not_finite": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -47,9 +48,25 @@ _Settings = Annotated[
         show_default=False,
     ),
 ]
-_Traceback = Annotated[
-    bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")
+_Backend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Where circuits run: statevector, aer, a fake IBM device such as fake_nairobi, or a PennyLane device "
+        "such as lightning.qubit. Left out: the embedded simulator, or a QNode's own device.",
+        show_default=False,
+    ),
 ]
+_Shots = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help='Shots per circuit, or "auto" to divide 1000 per circuit so that the step\'s error is smallest. '
+        "Left out: exact.",
+        show_default=False,
+    ),
+]
+_Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")]
 
 
 def main() -> None:
@@ -117,19 +134,22 @@ def run(
             show_default=False,
         ),
     ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(help="Name of a backend. Left out: the embedded simulator.", show_default=False),
-    ] = None,
-    shots: Annotated[
-        int | None, typer.Option(min=1, help="Shots per circuit. Left out: exact.", show_default=False)
-    ] = None,
+    backend: _Backend = None,
+    shots: _Shots = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
             help="Folder for convergence.png, spectrum.png and their data (history.csv, spectrum.csv, "
             "result.json). Left out: no files.",
+            show_default=False,
+        ),
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that keeps the run step by step. A run that it already holds goes on where it stopped.",
             show_default=False,
         ),
     ] = None,
@@ -144,7 +164,8 @@ def run(
     with _one_line_errors(traceback):
         options = {
             "max_steps": steps, "learning_rate": learning_rate, "damping": damping, "approx": approx,
-            "tol": tol, "seed": seed, "backend": backend, "shots": shots,
+            "tol": tol, "seed": seed, "backend": backend, "shots": _read_shots(shots),
+            "run_dir": run_dir,
         }  # fmt: skip
         status = _run(_open(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
@@ -168,10 +189,34 @@ def layers(problem: _Path, settings: _Settings = None, traceback: _Traceback = F
 
 
 @app.command()
+def cost(
+    problem: _Path,
+    settings: _Settings = None,
+    backend: _Backend = None,
+    shots: _Shots = None,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
+    approx: Annotated[
+        Literal["full", "block-diag", "diag"], typer.Option(help="Which metric a step measures.")
+    ] = "block-diag",
+    traceback: _Traceback = False,
+) -> None:
+    """Show what a run would cost on a backend: jobs, circuits, shots, depths and device time. Nothing is run.
+
+    Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000
+    """
+    with _one_line_errors(traceback):
+        import qngd
+
+        opened = _open(problem, settings or [])
+        with opened.file.blamed():
+            price = qngd.cost(opened.problem, backend=backend, shots=_read_shots(shots), approx=approx, steps=steps)
+        typer.echo(f"{opened.problem.name}")
+        _echo_table(price.rows())
+
+
+@app.command()
 def plot(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The --out folder of a run.", show_default=False)
-    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a run.", show_default=False)],
     traceback: _Traceback = False,
 ) -> None:
     """Draw the plots of an earlier run again, from its data files."""
@@ -214,7 +259,7 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     from qngd._progress import progress
 
     problem = opened.problem
-    limits = {name: options[name] for name in ("max_steps", "tol", "seed", "backend", "shots")}
+    limits = {name: options[name] for name in _LIMITS}
     optimizer = qngd.QNG(**{name: options[name] for name in ("learning_rate", "approx", "damping")})
     if out is not None:
         report.prepare(out)
@@ -229,11 +274,20 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     typer.echo()
     _echo_table(report.summary(result, problem, seconds))
     typer.echo()
-    about = {
-        "file": opened.file.label, "set": opened.settings, **options, "seconds": round(seconds, 3),
-    }  # fmt: skip
+    about = {"file": opened.file.label, "set": opened.settings, **options, "seconds": round(seconds, 3)}
     _keep(result, problem, out, about)
     return str(result.status)
+
+
+def _read_shots(text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        from qngd._load import UsageError
+
+        raise UsageError(f'--shots: {text!r} is neither a whole number nor "auto"') from None
 
 
 def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:

@@ -72,10 +72,10 @@ def quarter_turns(frame: Frame) -> tuple[list[Word], Word]:
 
 def turns_to_z(
     strings: PauliStrings,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Quarter turns after which commuting strings (up to 63 qubits) are Z strings, at most one per string.
 
-    Returns masks x, z and signs of the axes in order of application, then for every string the mask of the
+    Returns masks x and z of the axes in order of application, then for every string the mask of the
     qubits whose parity it reads, uint64, and whether that parity is flipped.
     """
     axes: list[Word] = []
@@ -128,8 +128,8 @@ def _onto_x(word: Word, q: int) -> list[Word]:
     return [_between(word, helper), _between(helper, x_q)]
 
 
-def as_arrays(axes: list[Word]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks x, z (uint64) and signs (float) of the axes."""
+def as_arrays(axes: list[Word]) -> tuple[np.ndarray, np.ndarray]:
+    """Masks x, z (uint64) of the axes, whose signs are all +1."""
     x = np.array([axis.x for axis in axes], dtype=np.uint64)
     z = np.array([axis.z for axis in axes], dtype=np.uint64)
-    return x, z, np.array([axis.sign for axis in axes], dtype=float)
+    return x, z

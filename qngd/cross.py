@@ -29,9 +29,7 @@ CrossMethod = Literal["hadamard", "mid-circuit", "overlap"]
 CROSS_METHODS = ("hadamard", "mid-circuit", "overlap")
 
 
-def correlation_template(
-    circuit: Circuit, rotation: int, layer: int, method: CrossMethod
-) -> Template:
+def correlation_template(circuit: Circuit, rotation: int, layer: int, method: CrossMethod) -> Template:
     """The strings whose expectation values are C_ik for i = `rotation` and all k of `layer` in circuit order.
 
     One qubit more than the circuit: the ancilla, or the place of the bit measured midway.

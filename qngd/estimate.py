@@ -56,6 +56,18 @@ def format_with_error(value: float, stderr: float) -> str:
     return f"{value:.{places}f} ± {stderr:.{places}f}"
 
 
+def format_seconds(seconds: float) -> str:
+    """'0.42 s', '12 s', '3 min 20 s', '5 h 10 min', '3.2 days'."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes / 1440:.3g} days"
+
+
 @dataclass(frozen=True, eq=False)
 class MetricTensor:
     """The Fubini–Study metric g over the flattened parameters, (P, P); the Fisher information is 4g.
@@ -103,8 +115,5 @@ class MetricTensor:
 
     def __str__(self) -> str:
         kind = "exact" if self.is_exact else f"from {self.shots} shots"
-        low, high = (self.eigenvalues[[0, -1]] if len(self.value) else (0.0, 0.0))
-        return (
-            f"{self.approx} metric of {len(self.value)} parameters, {kind}; "
-            f"eigenvalues {low:.3g} to {high:.3g}"
-        )
+        low, high = self.eigenvalues[[0, -1]] if len(self.value) else (0.0, 0.0)
+        return f"{self.approx} metric of {len(self.value)} parameters, {kind}; eigenvalues {low:.3g} to {high:.3g}"

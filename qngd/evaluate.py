@@ -12,7 +12,7 @@ from qngd.circuit import Circuit
 from qngd.errors import ObservableError, SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.observable import Observable
-from qngd.statevector import Simulator, Terms
+from qngd.simulator import Simulator, Terms
 
 Approx = Literal["diag", "block-diag", "full"]
 APPROXIMATIONS = ("diag", "block-diag", "full")
@@ -28,9 +28,10 @@ class Cost:
     shots: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.jobs + other.jobs, self.circuits + other.circuits, self.shots + other.shots
-        )
+        return Cost(self.jobs + other.jobs, self.circuits + other.circuits, self.shots + other.shots)
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.jobs - other.jobs, self.circuits - other.circuits, self.shots - other.shots)
 
     def __str__(self) -> str:
         return f"{self.jobs} jobs, {self.circuits} circuits, {self.shots} shots"
@@ -66,9 +67,7 @@ class Evaluation:
 
     def completed(self, other: Evaluation) -> Evaluation:
         """This energy with the gradient and metric of a later evaluation at the same θ."""
-        return replace(
-            self, gradient=other.gradient, metric=other.metric, cost=self.cost + other.cost
-        )
+        return replace(self, gradient=other.gradient, metric=other.metric, cost=self.cost + other.cost)
 
 
 class Evaluator(Protocol):
@@ -97,6 +96,9 @@ class Evaluator(Protocol):
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
         """The metric alone."""
+
+    def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None) -> Cost:
+        """What energy, gradient and metric in one submission would cost, without running anything."""
 
 
 class ExactEvaluator:
@@ -128,9 +130,7 @@ class ExactEvaluator:
         slope = matrix = None
         if metric in ("block-diag", "diag") and gradient:
             diagonal = metric == "diag"
-            matrix, energy, slope = self._simulator.block_metric(
-                phi, jacobian, self._terms, diagonal
-            )
+            matrix, energy, slope = self._simulator.block_metric(phi, jacobian, self._terms, diagonal)
         else:
             if metric is not None:
                 matrix = self._metric(phi, jacobian, metric)
@@ -149,6 +149,9 @@ class ExactEvaluator:
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         return MetricTensor.exact(self._metric(phi, jacobian, approx), approx)
+
+    def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
+        return Cost(jobs=1, circuits=1)
 
     def _metric(self, phi: np.ndarray, jacobian: sparse.csr_array, approx: str) -> np.ndarray:
         if approx == "full":

@@ -176,7 +176,7 @@ def _push(kind, start, qubits, letters, turns, fx, fz, fp, x, z, sign):
         elif op == _Y:
             fp[a] = (fp[a] + 2) & 3
             fp[n + a] = (fp[n + a] + 2) & 3
-        elif op == _CX or op == _RECORD:  # X_c → X_c X_t, Z_t → Z_c Z_t
+        elif op in (_CX, _RECORD):  # X_c → X_c X_t, Z_t → Z_c Z_t
             b = support[1]
             _times(fx, fz, fp, a, fx[b], fz[b], fp[b])
             _times(fx, fz, fp, n + b, fx[n + a], fz[n + a], fp[n + a])

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from qngd.circuit import Circuit
+from qngd.damping import Spectrum
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation, Spread
 from qngd.observable import Observable
 from qngd.optimizer import QNG, State, StepInfo
-from qngd.solve import Spectrum
 
 
 def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *settings: object) -> str:
@@ -133,7 +133,6 @@ def _state_arrays(state: State) -> dict[str, Any]:
     evaluation = state.evaluation
     arrays: dict[str, Any] = {
         "step": state.step,
-        "rate": state.rate,
         "evaluations": state.evaluations,
         "cost": dataclasses.astuple(state.cost),
         "theta": evaluation.theta,
@@ -141,12 +140,15 @@ def _state_arrays(state: State) -> dict[str, Any]:
     }
     if state.seed is not None:
         arrays["seed"] = state.seed
+    arrays.update({f"memory_{name}": array for name, array in state.memory.items()})
     for name in ("energy", "gradient", "metric"):
         part = getattr(evaluation, name)
         if part is not None:
             arrays[f"{name}_value"] = part.value
             arrays[f"{name}_stderr"] = part.stderr
             arrays[f"{name}_shots"] = part.shots
+            if getattr(part, "covariance", None) is not None:
+                arrays[f"{name}_covariance"] = part.covariance
     if evaluation.metric is not None:
         arrays["metric_approx"] = evaluation.metric.approx
     if evaluation.spread is not None:
@@ -160,7 +162,10 @@ def _state_from(arrays: dict[str, Any]) -> State:
         if f"{name}_value" not in arrays:
             return None
         return Estimate(
-            arrays[f"{name}_value"][()], arrays[f"{name}_stderr"][()], int(arrays[f"{name}_shots"])
+            arrays[f"{name}_value"][()],
+            arrays[f"{name}_stderr"][()],
+            int(arrays[f"{name}_shots"]),
+            arrays.get(f"{name}_covariance"),
         )
 
     energy, metric = estimate("energy"), estimate("metric")
@@ -180,7 +185,7 @@ def _state_from(arrays: dict[str, Any]) -> State:
     return State(
         step=int(arrays["step"]),
         evaluation=evaluation,
-        rate=float(arrays["rate"]),
+        memory={name.removeprefix("memory_"): array for name, array in arrays.items() if name.startswith("memory_")},
         evaluations=int(arrays["evaluations"]),
         cost=Cost(*map(int, arrays["cost"])),
         seed=int(arrays["seed"]) if "seed" in arrays else None,

@@ -161,11 +161,7 @@ def _join_peers(x, z, moving, depth, earliest, latest, order):
     begin = 0
     while begin < count:
         end = begin
-        while (
-            end < count
-            and depth[order[end]] == depth[order[begin]]
-            and moving[order[end]] == moving[order[begin]]
-        ):
+        while end < count and depth[order[end]] == depth[order[begin]] and moving[order[end]] == moving[order[begin]]:
             end += 1
         if moving[order[begin]]:
             common = 0

@@ -148,5 +148,3 @@ def _independent(letters: np.ndarray) -> list[np.ndarray]:
             basis.append((bits, bits.bit_length() - 1))
             chosen.append(row)
     return chosen
-
-

@@ -61,16 +61,17 @@ class Observable:
         Raises:
             ObservableError: a coefficient is complex or not finite.
         """
-        values = np.asarray(coefficients, dtype=complex)
+        values = _numbers(coefficients, len(strings))
         scale = float(np.abs(values).max(initial=0.0))
-        for label, value in zip(strings.labels(), values, strict=True):
-            if not np.isfinite(value):
-                raise ObservableError(f"the coefficient of {label} is {value}; use finite numbers")
-            if abs(value.imag) > 1e-10 * max(scale, 1e-300):
-                raise ObservableError(
-                    f"the coefficient of {label} is {value}: an observable must be Hermitian, "
-                    "so its Pauli coefficients must be real"
-                )
+        for row in np.flatnonzero(~np.isfinite(values))[:1]:
+            (label,) = strings[[row]].labels()
+            raise ObservableError(f"the coefficient of {label} is {values[row]}; use finite numbers")
+        for row in np.flatnonzero(np.abs(values.imag) > 1e-10 * scale)[:1]:
+            (label,) = strings[[row]].labels()
+            raise ObservableError(
+                f"the coefficient of {label} is {values[row]}: an observable must be Hermitian, "
+                "so its Pauli coefficients must be real"
+            )
         real = values.real * strings.sign
         keys = np.concatenate([strings.x, strings.z], axis=1)
         unique, inverse = np.unique(keys, axis=0, return_inverse=True)
@@ -96,3 +97,13 @@ class Observable:
         """Σ|c| without the identity: no energy is further than this from the mean eigenvalue."""
         is_identity = ~(self.strings.x.any(axis=1) | self.strings.z.any(axis=1))
         return math.fsum(np.abs(self.coefficients[~is_identity]))
+
+
+def _numbers(coefficients: object, count: int) -> np.ndarray:
+    try:
+        values = np.asarray(coefficients, dtype=complex)
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if values.shape != (count,):
+        raise ObservableError(f"an observable needs one number per Pauli string; got {coefficients!r}")
+    return values

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, Spread, check_approx
-from qngd.solve import Spectrum, check_damping, natural_direction
-from qngd.step import AdaptiveRate, FixedRate, LengthRule, Proposal
-
-_DEFAULT_DAMPING = 1e-3
+from qngd.damping import Damping, Direction, SignalToNoise, Spectrum, as_damping, natural_direction
+from qngd.errors import SettingError
+from qngd.estimate import Estimate
+from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, check_approx
+from qngd.step import CurvatureRate, FixedRate, LengthRule, Memory, Proposal
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Everything a run goes on from: where it stands, and how far it dares to go.
+    """Everything a run goes on from: where it stands, and what its rules remember.
 
     `evaluations` counts submissions; with the run's `seed` it determines the random numbers of the next.
     """
 
     step: int
     evaluation: Evaluation
-    rate: float
+    memory: Memory
     evaluations: int
     cost: Cost
     seed: int | None = None
@@ -40,14 +41,17 @@ class State:
 class StepInfo:
     """What a step saw and did; only for looking.
 
-    `energy` and `stderr` are those after the step, `gradient_norm` and `spectrum` those it was taken from;
-    `length` is √(δᵀgδ), `predicted_decrease` what the slope promised and `decrease` what came.
+    `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard
+    deviations, infinite where exact) and `spectrum` those it was taken from; `rate` is
+    the learning rate it took, `length` is √(δᵀgδ), `predicted_decrease` what the slope promised and `decrease` what
+    came; `cost` is that of the run so far and `step_cost` its own.
     """
 
     step: int
     energy: float
     stderr: float
     gradient_norm: float
+    significance: float
     spectrum: Spectrum
     rate: float
     length: float
@@ -63,112 +67,119 @@ class QNG:
     """Quantum natural gradient descent, θ ← θ − η (g + λI)⁻¹ ∇E (arXiv:1909.02108).
 
     Args:
-        learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature
-            seen along each step and bounds the step's length in state space.
+        learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
+            and bounds the step's length in state space (`qngd.step.CurvatureRate`).
         approx: "full", "block-diag" or "diag"; None takes "full" where the backend is exact and that is
             affordable, else "block-diag".
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; None is 1e-3.
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
+            signal-to-noise filter where the gradient was sampled.
+        length: a rule of `qngd.step` in place of a learning rate.
 
     Raises:
-        SettingError: a setting is out of range.
+        SettingError: a setting is out of range, or both a learning rate and a length rule are given.
 
-    >>> QNG(learning_rate=0.1, damping=1e-3)
-    QNG(learning_rate=0.1, approx=None, damping=0.001)
+    >>> QNG(learning_rate=0.1, damping=1e-3).learning_rate
+    0.1
     """
 
     learning_rate: float | None = None
     approx: Approx | None = None
-    damping: float | None = None
+    damping: float | Damping | None = None
+    length: LengthRule | None = None
 
     def __post_init__(self) -> None:
         if self.approx is not None:
             check_approx(self.approx)
         if self.damping is not None:
-            check_damping(self.damping)
+            as_damping(self.damping)
         if self.learning_rate is not None:
             FixedRate(self.learning_rate)
+            if self.length is not None:
+                raise SettingError("learning_rate and length exclude each other; give one of them")
 
     @property
     def length_rule(self) -> LengthRule:
-        return AdaptiveRate() if self.learning_rate is None else FixedRate(self.learning_rate)
+        if self.learning_rate is not None:
+            return FixedRate(self.learning_rate)
+        return CurvatureRate() if self.length is None else self.length
+
+    @property
+    def damping_rule(self) -> Damping:
+        return SignalToNoise() if self.damping is None else as_damping(self.damping)
 
     def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
         """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
-        evaluation = self._evaluate(evaluator, theta, seed, 0)
-        return State(0, evaluation, self.length_rule.initial_rate, 1, evaluation.cost, seed)
+        state = State(0, _nowhere(theta), self.length_rule.start(), 0, Cost(), seed)
+        return self._ensure_complete(evaluator, state)
 
-    def step(
-        self, evaluator: Evaluator, state: State, *, last: bool = False
-    ) -> tuple[State, StepInfo]:
+    def preview(self, evaluator: Evaluator, state: State) -> Cost:
+        """What the next step would spend at most."""
+        full = evaluator.preview(state.theta, metric=self._approx(evaluator), spread=state.evaluation.spread)
+        trial = self._energy_first(evaluator)
+        missing = state.evaluation.gradient is None or state.evaluation.metric is None
+        return full + (Cost(1, 1) if trial else Cost()) + (full if missing else Cost())
+
+    def step(self, evaluator: Evaluator, state: State, *, last: bool = False) -> tuple[State, StepInfo]:
         """One natural gradient step. With `last`, gradient and metric at the new point are not asked for."""
+        before = state.cost
         state = self._ensure_complete(evaluator, state)
         here = state.evaluation
-        assert here.gradient is not None and here.metric is not None
-        gradient, metric = np.asarray(here.gradient.value), here.metric.value
-        damping = _DEFAULT_DAMPING if self.damping is None else self.damping
-        direction, spectrum = natural_direction(metric, gradient, damping)
+        assert here.gradient is not None
+        assert here.metric is not None
+        direction = natural_direction(here.metric, here.gradient, self.damping_rule)
         rule = self.length_rule
-        proposal = rule.propose(direction, gradient, metric, state.rate)
-        there = self._try(evaluator, state, here.theta + proposal.delta, rule, last)
-        decrease = state.energy - float(there.energy.value)
-        noise = float(np.hypot(here.energy.stderr, there.energy.stderr))
-        verdict = rule.judge(proposal, decrease, noise)
-        if verdict.accepted and rule.needs_trial and evaluator.is_exact and not last:
-            there = there.completed(self._evaluate(evaluator, there.theta, state.seed, state.evaluations))
+        proposal = rule.propose(direction, here, state.memory)
+        first = last or self._energy_first(evaluator)
+        there = self._evaluate(evaluator, state, here.theta + proposal.delta, energy_only=first)
+        accepted = rule.judge(proposal, direction, here, there, state.memory)
+        if accepted and first and not last:
+            there = there.completed(self._evaluate(evaluator, state, there.theta))
+        memory = rule.learn(proposal, direction, here, there, accepted, state.memory)
         new = State(
             step=state.step + 1,
-            evaluation=there if verdict.accepted else here,
-            rate=verdict.rate,
+            evaluation=there if accepted else here,
+            memory=memory,
             evaluations=state.evaluations + 1,
             cost=state.cost + there.cost,
             seed=state.seed,
         )
-        return new, _describe(
-            new, there.cost, gradient, spectrum, proposal, decrease, verdict.accepted
-        )
+        decrease = state.energy - float(there.energy.value)
+        info = _describe(new, here, direction, proposal, decrease, accepted)
+        return new, replace(info, step_cost=new.cost - before)
 
-    def _try(
-        self,
-        evaluator: Evaluator,
-        state: State,
-        theta: np.ndarray,
-        rule: LengthRule,
-        last: bool,
-    ) -> Evaluation:
-        """Evaluate a trial: all in one submission where that is what costs, else the energy first."""
-        energy_only = last or (rule.needs_trial and evaluator.is_exact)
-        if energy_only:
-            return evaluator.evaluate(
-                theta, gradient=False, metric=None, seed=_seed(state.seed, state.evaluations)
-            )
-        return self._evaluate(
-            evaluator, theta, state.seed, state.evaluations, state.evaluation.spread
-        )
+    def _approx(self, evaluator: Evaluator) -> Approx:
+        return self.approx or evaluator.default_approx()
+
+    def _energy_first(self, evaluator: Evaluator) -> bool:
+        """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
+        return self.length_rule.needs_trial and evaluator.is_exact
 
     def _ensure_complete(self, evaluator: Evaluator, state: State) -> State:
-        """After a last step the gradient is missing; a run that goes on asks for it now."""
+        """Gradient and metric are missing at the start, and after a last step if the run goes on all the same."""
         if state.evaluation.gradient is not None and state.evaluation.metric is not None:
             return state
-        fresh = self._evaluate(evaluator, state.theta, state.seed, state.evaluations)
+        fresh = self._evaluate(evaluator, state, state.theta)
+        started = state.evaluations > 0
         return replace(
             state,
-            evaluation=state.evaluation.completed(fresh),
+            evaluation=state.evaluation.completed(fresh) if started else fresh,
             evaluations=state.evaluations + 1,
             cost=state.cost + fresh.cost,
         )
 
-    def _evaluate(
-        self,
-        evaluator: Evaluator,
-        theta: np.ndarray,
-        seed: int | None,
-        count: int,
-        spread: Spread | None = None,
-    ) -> Evaluation:
-        approx = self.approx or evaluator.default_approx()
+    def _evaluate(self, evaluator: Evaluator, state: State, theta: np.ndarray, energy_only: bool = False) -> Evaluation:
         return evaluator.evaluate(
-            theta, gradient=True, metric=approx, seed=_seed(seed, count), spread=spread
+            theta,
+            gradient=not energy_only,
+            metric=None if energy_only else self._approx(evaluator),
+            seed=_seed(state.seed, state.evaluations),
+            spread=state.evaluation.spread,
         )
+
+
+def _nowhere(theta: np.ndarray) -> Evaluation:
+    """Before the first evaluation."""
+    return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
 
 
 def _seed(seed: int | None, count: int) -> int | None:
@@ -180,25 +191,25 @@ def _seed(seed: int | None, count: int) -> int | None:
 
 def _describe(
     state: State,
-    step_cost: Cost,
-    gradient: np.ndarray,
-    spectrum: Spectrum,
+    here: Evaluation,
+    direction: Direction,
     proposal: Proposal,
     decrease: float,
     accepted: bool,
 ) -> StepInfo:
+    gradient: Any = here.gradient
     return StepInfo(
         step=state.step,
         energy=state.energy,
         stderr=float(state.evaluation.energy.stderr),
-        gradient_norm=float(np.linalg.norm(gradient)),
-        spectrum=spectrum,
+        gradient_norm=float(np.linalg.norm(gradient.value)),
+        significance=direction.significance,
+        spectrum=direction.spectrum,
         rate=proposal.rate,
         length=proposal.length,
-        predicted_decrease=proposal.slope_decrease,
+        predicted_decrease=proposal.promised,
         decrease=decrease,
         accepted=accepted,
         cost=state.cost,
-        step_cost=step_cost,
+        step_cost=Cost(),
     )
-

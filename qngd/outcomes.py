@@ -105,9 +105,7 @@ def _weighted(bits, z, weights, out):
                 out[u, j] += sign * weights[t, j]
 
 
-def covariance(
-    outcome: Outcome, template: Template, jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def covariance(outcome: Outcome, template: Template, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The covariance (p, p) of the weighted sums y = jacobianᵀ·values, jacobian (m, p), and its standard errors.
 
     From N counts it is the unbiased sample covariance, never indefinite, and its error follows from the fourth

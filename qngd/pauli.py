@@ -76,9 +76,7 @@ class PauliStrings:
                     continue
                 code = LETTERS.find(letter)
                 if code < 0:
-                    raise ValueError(
-                        f"Pauli label {label!r} has the letter {letter!r}; use I, X, Y and Z"
-                    )
+                    raise ValueError(f"Pauli label {label!r} has the letter {letter!r}; use I, X, Y and Z")
                 bit = np.uint64(1) << np.uint64(qubit % 64)
                 x[row, qubit // 64] |= X_BIT[code] * bit
                 z[row, qubit // 64] |= Z_BIT[code] * bit
@@ -107,9 +105,7 @@ class PauliStrings:
 
 def anticommute(a: PauliStrings, b: PauliStrings) -> np.ndarray:
     """Which strings of `a` anticommute with which of `b`: a boolean array (len(a), len(b))."""
-    crossings = np.bitwise_count(a.x[:, None] & b.z[None]) + np.bitwise_count(
-        a.z[:, None] & b.x[None]
-    )
+    crossings = np.bitwise_count(a.x[:, None] & b.z[None]) + np.bitwise_count(a.z[:, None] & b.x[None])
     return (crossings.sum(axis=2) & 1).astype(bool)
 
 

@@ -23,7 +23,6 @@ from qngd.observable import Observable
 from qngd.shifts import directions
 from qngd.template import Template, layer_members, layer_template, observable_template
 
-
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
 
 
@@ -239,9 +238,7 @@ class Planner:
                         entries.append((d, request, side * float(weight)))
         return entries, mixing
 
-    def _blocks(
-        self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array
-    ) -> list[BlockTerm]:
+    def _blocks(self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array) -> list[BlockTerm]:
         blocks = []
         for layer, template in enumerate(self._layer_templates):
             members = layer_members(self.circuit, layer)
@@ -303,8 +300,6 @@ class _Book:
         return self._known[key]
 
 
-def _sparse(
-    entries: Sequence[tuple[int, int, float]], shape: tuple[int, int]
-) -> sparse.csr_array:
+def _sparse(entries: Sequence[tuple[int, int, float]], shape: tuple[int, int]) -> sparse.csr_array:
     rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
     return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()

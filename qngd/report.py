@@ -23,16 +23,16 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import qngd
+from qngd._run_data import CHEMICAL_ACCURACY, HISTORY_COLUMNS, RunData
 from qngd.circuit import Circuit
 from qngd.errors import SettingError
-from qngd.estimate import format_with_error
+from qngd.estimate import format_seconds, format_with_error
 from qngd.interop import as_observable, wrap, wrap_for
 from qngd.measurement import group
 from qngd.observable import Observable
@@ -42,35 +42,6 @@ from qngd.shifts import directions
 
 if TYPE_CHECKING:
     from qngd.run import Result
-
-CHEMICAL_ACCURACY = 1.6e-3  # hartree, about 1 kcal/mol
-HISTORY_COLUMNS = (
-    "step", "energy", "stderr", "error", "accepted", "decrease", "predicted_decrease", "rate", "length",
-    "gradient_norm", "rank", "condition", "damping", "jobs", "circuits", "shots",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class RunData:
-    """A run as read back from its folder: `result` is result.json, `history` maps each of `HISTORY_COLUMNS`
-    to an array (steps + 1,), NaN where a cell is empty; `eigenvalues` is (steps, P), ascending."""
-
-    result: dict[str, Any]
-    history: dict[str, np.ndarray]
-    eigenvalues: np.ndarray
-
-    @property
-    def name(self) -> str:
-        return str(self.result["problem"]["name"])
-
-    @property
-    def unit(self) -> str:
-        return str(self.result["problem"]["unit"])
-
-    @property
-    def reference(self) -> float | None:
-        energy = self.result["problem"]["reference_energy"]
-        return None if energy is None else float(energy)
 
 
 def prepare(directory: str | Path) -> Path:
@@ -89,9 +60,7 @@ def prepare(directory: str | Path) -> Path:
     return folder
 
 
-def write(
-    result: Result, problem: Problem, directory: str | Path, *, run: Mapping[str, Any] | None = None
-) -> None:
+def write(result: Result, problem: Problem, directory: str | Path, *, run: Mapping[str, Any] | None = None) -> None:
     """Write the data files of a run into a folder; each appears whole or not at all.
 
     Args:
@@ -195,14 +164,6 @@ def describe_circuit(circuit: Circuit) -> str:
 def plural(count: int, noun: str) -> str:
     """'1 layer', '2 layers'."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def format_seconds(seconds: float) -> str:
-    """'0.42 s', '12 s', '3 min 20 s'."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def step_measurements(circuit: Circuit, problem: Problem) -> dict[str, str]:

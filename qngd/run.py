@@ -19,6 +19,7 @@ from qngd.optimizer import QNG, State, StepInfo
 from qngd.problem import Problem
 from qngd.sampled import evaluator_for
 
+_NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
 
 
@@ -26,6 +27,7 @@ class Status(StrEnum):
     """Why a run stopped."""
 
     CONVERGED = "converged"
+    NOISE = "noise"
     MAX_STEPS = "max_steps"
     BUDGET = "budget"
     STOPPED = "stopped"
@@ -35,6 +37,8 @@ class Status(StrEnum):
 
 _REMEDY = {
     Status.CONVERGED: "the energy changed by less than tol={tol:g} for {still} steps in a row",
+    Status.NOISE: "the gradient was within its statistical error for {noise} steps in a row; "
+    "take more shots to go lower",
     Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or resume from .theta, to go on",
     Status.BUDGET: "the next step would exceed the budget ({cost} spent); raise it to go on",
     Status.STOPPED: "the callback asked to stop",
@@ -55,6 +59,11 @@ class Budget:
     jobs: int | None = None
     circuits: int | None = None
     shots: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no limit."""
+        return self.jobs is None and self.circuits is None and self.shots is None
 
     def allows(self, spent: Cost, next_step: Cost) -> bool:
         """Whether `next_step` can still be paid."""
@@ -91,10 +100,7 @@ class Result:
     state: State
 
     def __str__(self) -> str:
-        return (
-            f"{self.state.evaluation.energy} after {self.steps} steps: {self.status}, "
-            f"{self.message}"
-        )
+        return f"{self.state.evaluation.energy} after {self.steps} steps: {self.status}, {self.message}"
 
 
 def minimize(
@@ -122,7 +128,8 @@ def minimize(
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
         max_steps: steps at most, rejected trials included.
-        tol: stop when the energy changes by less than this three steps in a row; 0 never stops so.
+        tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
+            within its error five steps in a row; 0 never stops so.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
@@ -214,6 +221,10 @@ class _Run:
         if self.journal is not None:
             self.journal.add(state, info)
 
+    def spend(self, cost: Cost) -> None:
+        """Count a step that led nowhere: the state before it stays."""
+        self.state = replace(self.state, cost=self.state.cost + cost)
+
     def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
         """Go on from a journal: `start` is the energy at theta0 and its error."""
         self.state = state
@@ -227,15 +238,24 @@ class _Run:
         self.stderrs.append(stderr)
 
     def is_still(self, tol: float) -> bool:
-        """Whether the last accepted steps changed the energy by less than `tol`, and by less than its error."""
+        """Whether the last steps changed the energy, or would have, by less than `tol`."""
         if len(self.infos) < _STILL_STEPS:
             return False
         recent = self.infos[-_STILL_STEPS:]
         return all(abs(info.decrease) < tol for info in recent)
 
+    def is_noise(self) -> bool:
+        """Whether the last gradients cannot be told from zero."""
+        recent = self.infos[-_NOISE_STEPS:]
+        return len(recent) == _NOISE_STEPS and all(info.significance < 2 for info in recent)
+
     def result(self, status: Status, limits: _Limits, theta: Any) -> Result:
         message = _REMEDY[status].format(
-            tol=limits.tol, still=_STILL_STEPS, max_steps=limits.max_steps, cost=self.state.cost
+            tol=limits.tol,
+            still=_STILL_STEPS,
+            noise=_NOISE_STEPS,
+            max_steps=limits.max_steps,
+            cost=self.state.cost,
         )
         return Result(
             theta=theta,
@@ -261,24 +281,25 @@ def _loop(
     callback: Callable[[StepInfo], Any] | None,
 ) -> Status:
     """Step until something says stop. `run` holds what was reached, whatever happens."""
-    step_cost = Cost()
     while True:
         if not state.evaluation.is_finite:
             return Status.NOT_FINITE
         if len(run.infos) >= limits.max_steps:
             return Status.MAX_STEPS
-        if not limits.budget.allows(state.cost, step_cost):
+        if not limits.budget.is_open and not limits.budget.allows(state.cost, optimizer.preview(evaluator, state)):
             return Status.BUDGET
         last = len(run.infos) + 1 == limits.max_steps
         state, info = optimizer.step(evaluator, state, last=last)
-        step_cost = info.step_cost
         if not state.evaluation.is_finite:
+            run.spend(info.step_cost)
             return Status.NOT_FINITE
         run.add(state, info)
         if callback is not None and callback(info):
             return Status.STOPPED
         if limits.tol > 0 and run.is_still(limits.tol):
             return Status.CONVERGED
+        if limits.tol > 0 and run.is_noise():
+            return Status.NOISE
 
 
 def _problem(given: Any, observable: Any, theta0: Any) -> Problem:

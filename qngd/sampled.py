@@ -10,7 +10,7 @@ import numpy as np
 
 from qngd.allocation import ShotRule, as_rule, observed_spread
 from qngd.assemble import assemble
-from qngd.backends import Backend, resolve
+from qngd.backends import Backend, default, resolve
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
 from qngd.errors import BackendError
@@ -64,41 +64,43 @@ class SampledEvaluator:
         assert metric is not None
         return metric
 
-    def _run(
-        self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None
-    ) -> Evaluation:
+    def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
+        plan = self.planner.plan(theta, metric=metric)
+        plan = plan.with_shots(self.shots.shots(plan, spread))
+        return Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
+
+    def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = plan.with_shots(self.shots.shots(plan, spread))
         handle = self.backend.submit(plan.templates, plan.requests, seed)
         outcomes = self.backend.collect(handle)
-        cost = Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
+        shots = sum(outcome.shots for outcome in outcomes)
+        cost = Cost(jobs=getattr(handle, "num_jobs", 1), circuits=plan.num_circuits, shots=shots)
         evaluation = assemble(plan, outcomes, theta, cost)
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
 
 
-def evaluator_for(
-    circuit: Circuit, observable: Observable | None, backend: Any = None, shots: Any = None
-) -> Evaluator:
+def evaluator_for(circuit: Circuit, observable: Observable | None, backend: Any = None, shots: Any = None) -> Evaluator:
     """What answers a step's questions about this circuit on this backend.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
         SettingError: `shots` is out of range.
     """
-    rule = as_rule(shots)
+    if backend is None:
+        backend, own_shots = default(circuit)
+        shots = own_shots if shots is None else shots
     if shots is None and backend in (None, "statevector"):
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, resolve(backend), rule)
+    return SampledEvaluator(circuit, observable, resolve(backend), as_rule(shots))
 
 
-def sample_bits(
-    circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None
-) -> Counter[str]:
+def sample_bits(circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None) -> Counter[str]:
     """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
     n = circuit.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
     template = observable_template(circuit, reads)
     request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
-    device = resolve(backend)
+    device = resolve(default(circuit)[0] if backend is None else backend)
     (outcome,) = device.collect(device.submit([template], [request], seed))
     if not isinstance(outcome, Counts):
         raise BackendError(f"backend: {device.name} returns expectation values, not samples")

@@ -34,14 +34,10 @@ class Direction:
 
 def two_term(rotation: int) -> Direction:
     """One rotation: ½[E(φ + π/2) − E(φ − π/2)]."""
-    return Direction(
-        np.array([rotation]), np.array([1.0]), np.array([np.pi / 2]), np.array([0.5])
-    )
+    return Direction(np.array([rotation]), np.array([1.0]), np.array([np.pi / 2]), np.array([0.5]))
 
 
-def directions(
-    circuit: Circuit, jacobian: sparse.csr_array
-) -> tuple[list[Direction], sparse.csr_array]:
+def directions(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[list[Direction], sparse.csr_array]:
     """Directions whose derivatives D give the gradient as `mixing @ D`, with `mixing` of shape (P, D).
 
     A rotation is shifted by itself, unless it belongs to a parameter's commuting group (its rotations of one
@@ -79,9 +75,7 @@ def _changes(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.r_[False, (a[1:] != a[:-1]) | (b[1:] != b[:-1])]
 
 
-def _grouped(
-    generators: PauliStrings, members: np.ndarray, coefficients: np.ndarray
-) -> Direction | None:
+def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.ndarray) -> Direction | None:
     """The general rule for a commuting group if it needs fewer evaluations than one rule per rotation."""
     frequencies = _frequencies(generators, coefficients)
     if frequencies is None or len(frequencies) >= len(members):

@@ -144,9 +144,7 @@ def layer_members(circuit: Circuit, layer: int) -> np.ndarray:
     return np.flatnonzero(circuit.moving & (circuit.level == layer))
 
 
-def prefix(
-    circuit: Circuit, layer: int, also: int | None = None
-) -> tuple[np.ndarray, np.ndarray, PauliStrings]:
+def prefix(circuit: Circuit, layer: int, also: int | None = None) -> tuple[np.ndarray, np.ndarray, PauliStrings]:
     """What leads to a layer: a mask over the operations, the rotations among them, and the generators of the
     layer's rotations at their end.
 
@@ -164,9 +162,7 @@ def prefix(
     return keep, np.flatnonzero(kept), frame.carry(circuit.generators[members])
 
 
-def light_cone(
-    ops: Ops, kept: np.ndarray, targets: np.ndarray, wires: np.ndarray
-) -> np.ndarray:
+def light_cone(ops: Ops, kept: np.ndarray, targets: np.ndarray, wires: np.ndarray) -> np.ndarray:
     """A mask over the operations: the kept rotations, and the Clifford gates that lead to them, to the places of
     the `targets` (masks over K), or to the final `wires` (mask over qubits)."""
     keep = np.zeros(len(ops), dtype=bool)

@@ -95,9 +95,7 @@ def run_ops(circuit: Circuit, angles: np.ndarray) -> np.ndarray:
     return states
 
 
-def statevector(
-    circuit: Circuit, theta: np.ndarray, angles: np.ndarray | None = None
-) -> np.ndarray:
+def statevector(circuit: Circuit, theta: np.ndarray, angles: np.ndarray | None = None) -> np.ndarray:
     """The state of a wrapped circuit, from its operations in the user's order, up to a global phase."""
     phi = circuit.angle_map(np.asarray(theta, float)) if angles is None else angles
     return run_ops(circuit, np.asarray(phi)[None])[0]
@@ -116,9 +114,7 @@ def derivative_states(
     return _derivatives(lambda points: np.array([function(p) for p in points]), theta, step)
 
 
-def metric(
-    function: Callable[[np.ndarray], np.ndarray], theta: np.ndarray, step: float = _STEP
-) -> np.ndarray:
+def metric(function: Callable[[np.ndarray], np.ndarray], theta: np.ndarray, step: float = _STEP) -> np.ndarray:
     """The full Fubini–Study metric of θ → |ψ(θ)⟩ by central differences."""
     theta = np.asarray(theta, float)
     return _metric(function(theta), derivative_states(function, theta, step))
@@ -160,9 +156,7 @@ def same_state(a: np.ndarray, b: np.ndarray, atol: float = 1e-10) -> bool:
     return abs(phase) > 0.5 and bool(np.allclose(a * (phase / abs(phase)), b, rtol=0, atol=atol))
 
 
-def _derivatives(
-    states: Callable[[np.ndarray], np.ndarray], theta: np.ndarray, step: float
-) -> np.ndarray:
+def _derivatives(states: Callable[[np.ndarray], np.ndarray], theta: np.ndarray, step: float) -> np.ndarray:
     theta = np.asarray(theta, float)
     if not theta.size:
         return np.zeros((0, states(theta[None]).shape[1]), dtype=complex)

@@ -98,17 +98,11 @@ MATRICES = {
     "QubitUnitary, two wires": Case(2, lambda p, w: qml.QubitUnitary(unitary(2), w)),
     "QubitUnitary, three wires": Case(3, lambda p, w: qml.QubitUnitary(unitary(3), w)),
     "QubitUnitary, a permutation": Case(2, lambda p, w: qml.QubitUnitary(np.eye(4)[[3, 0, 1, 2]], w)),
-    "ControlledQubitUnitary": Case(
-        4, lambda p, w: qml.ControlledQubitUnitary(unitary(2), w, control_values=[0, 1])
-    ),
-    "DiagonalQubitUnitary": Case(
-        3, lambda p, w: qml.DiagonalQubitUnitary(np.exp(1j * np.arange(8) ** 1.5), w)
-    ),
+    "ControlledQubitUnitary": Case(4, lambda p, w: qml.ControlledQubitUnitary(unitary(2), w, control_values=[0, 1])),
+    "DiagonalQubitUnitary": Case(3, lambda p, w: qml.DiagonalQubitUnitary(np.exp(1j * np.arange(8) ** 1.5), w)),
     "DiagonalQubitUnitary with parameters": Case(
         2,
-        lambda p, w: qml.DiagonalQubitUnitary(
-            qmath.exp(1j * qmath.stack([p[0], p[1] * 2, p[0] * p[1], p[2]])), w
-        ),
+        lambda p, w: qml.DiagonalQubitUnitary(qmath.exp(1j * qmath.stack([p[0], p[1] * 2, p[0] * p[1], p[2]])), w),
     ),
     "BlockEncode": Case(2, lambda p, w: qml.BlockEncode(np.array([[0.1, 0.2], [0.3, 0.4]]), w)),
     "SpecialUnitary, fixed": Case(2, lambda p, w: qml.SpecialUnitary(np.linspace(-1, 1, 15), w)),
@@ -123,19 +117,20 @@ MOVING = {
     "SpecialUnitary, two wires": Case(2, lambda p, w: qml.SpecialUnitary(weights(p, 15), w)),
     "QubitUnitary of a product": Case(
         2,
-        lambda p, w: qml.QubitUnitary(
-            qmath.dot(qml.CRX.compute_matrix(p[0]), qml.IsingXY.compute_matrix(p[1])), w
-        ),
+        lambda p, w: qml.QubitUnitary(qmath.dot(qml.CRX.compute_matrix(p[0]), qml.IsingXY.compute_matrix(p[1])), w),
     ),
     "inverse of a QubitUnitary": Case(
         1, lambda p, w: ADJ(qml.QubitUnitary(qml.U3.compute_matrix(p[0], p[1], p[2]), w))
     ),
-    "inverse of ctrl of SpecialUnitary": Case(2, lambda p, w: ADJ(CTRL(qml.SpecialUnitary(p[:3], w[0]), w[1]))),
+    "inverse of ctrl of a QubitUnitary": Case(
+        2,
+        lambda p, w: ADJ(
+            CTRL(qml.prod(qml.QubitUnitary(qml.U3.compute_matrix(p[0], p[1], p[2]), w[0]), qml.T(w[0])), w[1])
+        ),
+    ),
     "HilbertSchmidt": Case(
         4,
-        lambda p, w: qml.HilbertSchmidt(
-            [qml.RX(p[1], w[2]), qml.CZ(w[2:])], [qml.RZ(p[0], w[0]), qml.CNOT(w[:2])]
-        ),
+        lambda p, w: qml.HilbertSchmidt([qml.RX(p[1], w[2]), qml.CZ(w[2:])], [qml.RZ(p[0], w[0]), qml.CNOT(w[:2])]),
     ),
     "LocalHilbertSchmidt": Case(
         4,
@@ -157,7 +152,8 @@ COMPOSED = {
     "exp, a matrix": Case(2, lambda p, w: qml.exp(qml.Hermitian(np.diag([1.0, 2, 3, 5]), w), 0.3j * p[0])),
     "TrotterProduct": Case(2, lambda p, w: qml.TrotterProduct(noncommuting(w), p[0], n=2, order=2)),
     "TrotterizedQfunc": Case(
-        2, lambda p, w: qml.trotterize(lambda t, a, wires: block([t * a, t], wires), n=2, order=2)(0.7, p[0], w)
+        2,
+        lambda p, w: qml.trotterize(lambda t, a, wires: block([t * a, t], wires), n=2, order=2)(0.7, p[0], w),
     ),
     "ApproxTimeEvolution": Case(2, lambda p, w: qml.ApproxTimeEvolution(noncommuting(w), p[0], 2)),
     "CommutingEvolution": Case(3, lambda p, w: qml.CommutingEvolution(commuting(w), p[0])),
@@ -226,9 +222,7 @@ TEMPLATES = {
     "TemporaryAND": Case(3, lambda p, w: qml.TemporaryAND(w)),
     "ControlledSequence": Case(3, lambda p, w: qml.ControlledSequence(qml.RX(p[0], w[0]), control=w[1:])),
     "FABLE": Case(3, lambda p, w: qml.FABLE(np.array([[0.1, 0.2], [0.3, -0.2]]), wires=w)),
-    "GQSP": Case(
-        2, lambda p, w: qml.GQSP(qml.RX(p[0], w[1]), np.array([[0.1, 0.2], [0.3, 0.5], [0.6, 0.7]]), w[0])
-    ),
+    "GQSP": Case(2, lambda p, w: qml.GQSP(qml.RX(p[0], w[1]), np.array([[0.1, 0.2], [0.3, 0.5], [0.6, 0.7]]), w[0])),
     "IQP": Case(3, lambda p, w: qml.IQP(p[:3], 3, [[[0]], [[1, 2]], [[0, 2]]])),
     "PrepSelPrep": Case(3, lambda p, w: qml.PrepSelPrep(lcu(w), control=w[1:])),
     "Qubitization": Case(3, lambda p, w: qml.Qubitization(lcu(w), control=w[1:])),
@@ -257,9 +251,7 @@ TEMPLATES = {
     "SelectPauliRot": Case(3, lambda p, w: qml.SelectPauliRot(p, w[:2], w[2], rot_axis="Y")),
     "QROM": Case(4, lambda p, w: qml.QROM(["1", "0", "1", "1"], w[:2], w[2:3], w[3:])),
     "SelectOnlyQRAM": Case(4, lambda p, w: qml.SelectOnlyQRAM(["01", "10", "11", "00"], w[:2], w[2:])),
-    "BBQRAM": Case(
-        6, lambda p, w: qml.BBQRAM(["1", "0"], control_wires=w[:1], target_wires=w[1:2], work_wires=w[2:])
-    ),
+    "BBQRAM": Case(6, lambda p, w: qml.BBQRAM(["1", "0"], control_wires=w[:1], target_wires=w[1:2], work_wires=w[2:])),
     "HybridQRAM": Case(
         8,
         lambda p, w: qml.HybridQRAM(
@@ -267,9 +259,7 @@ TEMPLATES = {
         ),
     ),
     "BasisRotation": Case(2, lambda p, w: qml.BasisRotation(wires=w, unitary_matrix=unitary(1))),
-    "FermionicDoubleExcitation": Case(
-        4, lambda p, w: qml.FermionicDoubleExcitation(p[0], wires1=w[:2], wires2=w[2:])
-    ),
+    "FermionicDoubleExcitation": Case(4, lambda p, w: qml.FermionicDoubleExcitation(p[0], wires1=w[:2], wires2=w[2:])),
     "AllSinglesDoubles": Case(
         4,
         lambda p, w: qml.AllSinglesDoubles(
@@ -314,9 +304,7 @@ PREPARATIONS = {
     "Superposition": Case(
         4, lambda p, w: qml.Superposition(np.array([0.6, 0.8]), np.array([[0, 1, 0], [1, 1, 0]]), w[:3], w[3])
     ),
-    "QROMStatePreparation": Case(
-        4, lambda p, w: qml.QROMStatePreparation(np.array([0.6, 0.8]), w[:1], w[1:3], w[3:])
-    ),
+    "QROMStatePreparation": Case(4, lambda p, w: qml.QROMStatePreparation(np.array([0.6, 0.8]), w[:1], w[1:3], w[3:])),
     "MPSPrep": Case(
         4,
         lambda p, w: qml.MPSPrep(

@@ -128,9 +128,7 @@ GATES: dict[str, GateSpec] = {
     "swap": _fixed(CLIFFORD[Op.SWAP], 2),
     "dcx": _fixed(_XC @ _CX, 2),
     "iswap": _fixed([[1, 0, 0, 0], [0, 0, 1j, 0], [0, 1j, 0, 0], [0, 0, 0, 1]], 2),
-    "ecr": _fixed(
-        np.array([[0, 1, 0, 1j], [1, 0, -1j, 0], [0, 1j, 0, 1], [-1j, 0, 1, 0]]) / np.sqrt(2), 2
-    ),
+    "ecr": _fixed(np.array([[0, 1, 0, 1j], [1, 0, -1j, 0], [0, 1j, 0, 1], [-1j, 0, 1, 0]]) / np.sqrt(2), 2),
     "rxx": _rotation("XX"),
     "ryy": _rotation("YY"),
     "rzz": _rotation("ZZ"),
@@ -248,11 +246,7 @@ class Program:
             assert builder.gate(use.name, use.qubits, angles)
         matrix = sparse.csr_array(np.array(rows, float).reshape(len(rows), self.num_parameters))
         shift = np.array(offsets, float)
-        made = (
-            BentExpressions(matrix, shift, self.bend)
-            if self.bend
-            else AffineExpressions(matrix, shift)
-        )
+        made = BentExpressions(matrix, shift, self.bend) if self.bend else AffineExpressions(matrix, shift)
         names = [f"t{i}" for i in range(self.num_parameters)]
         return finish(builder, builder.angle_map(made), names)
 
@@ -341,9 +335,7 @@ def observables(draw: st.DrawFn, num_qubits: int, max_terms: int = 8) -> dict[st
     return draw(st.dictionaries(label, coefficient, min_size=1, max_size=max_terms))
 
 
-def random_program(
-    seed: int, num_qubits: int, num_gates: int, num_parameters: int, bend: float = 0.0
-) -> Program:
+def random_program(seed: int, num_qubits: int, num_gates: int, num_parameters: int, bend: float = 0.0) -> Program:
     """A program without any special values."""
     rng = np.random.default_rng(seed)
     names = sorted(n for n, spec in GATES.items() if spec.num_qubits <= num_qubits)

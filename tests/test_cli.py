@@ -46,9 +46,7 @@ def file_with(folder: Path, text: str) -> str:
 def process(*arguments: str, **options: typing.Any) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own."""
     command = [sys.executable, "-m", "qngd", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options
-    )
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 # --- in a process of its own ---

@@ -16,9 +16,9 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
     if path.name != "__main__.py"
 )
-FUNCTIONS = sorted(
-    name for name in qngd.__all__ if inspect.isfunction(getattr(qngd, name))
-) or pytest.fail("no public functions")
+FUNCTIONS = sorted(name for name in qngd.__all__ if inspect.isfunction(getattr(qngd, name))) or pytest.fail(
+    "no public functions"
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

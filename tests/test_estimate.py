@@ -9,7 +9,7 @@ from qngd.estimate import Estimate, MetricTensor, format_with_error
 
 
 @pytest.mark.parametrize(
-    "value, stderr, text",
+    ("value", "stderr", "text"),
     [
         (-1.1362, 0.0041, "-1.136 ± 0.004"),
         (-1.1362, 0.00041, "-1.1362 ± 0.0004"),
@@ -33,11 +33,13 @@ def test_error_to_one_digit_value_to_the_same_place(value, stderr, text):
 
 def test_exact_numbers_say_so():
     exact = Estimate.exact(np.float64(0.25))
-    assert exact.is_exact and exact.stderr == 0 and float(exact) == 0.25
+    assert exact.is_exact
+    assert exact.stderr == 0
+    assert float(exact) == 0.25
     assert Estimate.exact(np.arange(3.0)).stderr.tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("stderr, shots", [(0.1, 100), (0.0, 100), (0.1, 0)])
+@pytest.mark.parametrize(("stderr", "shots"), [(0.1, 100), (0.0, 100), (0.1, 0)])
 def test_sampled_numbers_do_not(stderr, shots):
     """Zero spread over 100 shots is an estimate still."""
     assert not Estimate(np.float64(1.0), np.float64(stderr), shots).is_exact
@@ -48,7 +50,8 @@ def test_arrays_of_estimates():
     estimate = Estimate(np.array([1.0, 2.0]), np.array([0.1, 0.2]), 10)
     assert np.asarray(estimate).tolist() == [1.0, 2.0]
     assert np.asarray(estimate, dtype=np.float32).dtype == np.float32
-    assert "±" in str(estimate) and "±" not in str(Estimate.exact(np.array([1.0, 2.0])))
+    assert "±" in str(estimate)
+    assert "±" not in str(Estimate.exact(np.array([1.0, 2.0])))
 
 
 def test_converting_does_not_hand_out_the_original():
@@ -61,7 +64,8 @@ def test_converting_does_not_hand_out_the_original():
 def test_a_metric_is_a_matrix():
     value = np.array([[0.25, 0.1], [0.1, 0.2]])
     metric = MetricTensor.exact(value, "full")
-    assert metric.is_exact and metric.shape == (2, 2)
+    assert metric.is_exact
+    assert metric.shape == (2, 2)
     assert np.allclose(metric @ [1.0, 2.0], [0.45, 0.5])
     assert np.allclose(metric.eigenvalues, np.sort(np.roots([1, -0.45, 0.04])))
     assert np.array_equal(metric.stderr, np.zeros((2, 2)))

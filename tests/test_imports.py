@@ -11,9 +11,18 @@ import qngd
 
 ROOT = Path(qngd.__file__).parent
 
-# From top to bottom: a floor imports only floors above it. A package is one floor. "qngd" is the flat surface,
-# `qngd/__init__.py`, which loads names from anywhere when they are first used.
-FLOORS = ["errors", "_jit", "_memory", "_threads", "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford", "measurement", "template", "_kernels", "statevector", "estimate", "evaluate", "outcomes", "shifts", "cross", "plan", "assemble", "allocation", "interop", "backends", "sampled", "api", "problem", "solve", "step", "optimizer", "journal", "run", "qngd", "_load", "_figures", "report", "_progress", "cli", "__main__"]
+# From top to bottom: a floor imports only floors above it. A package is one floor. "qngd" is the flat
+# surface, `qngd/__init__.py`, which loads names from anywhere when they are first used.
+FLOORS = [
+    "errors", "_jit", "_memory", "_threads",
+    "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford",
+    "measurement", "template",
+    "_kernels", "simulator", "estimate", "evaluate",
+    "outcomes", "shifts", "cross", "plan", "assemble", "allocation",
+    "interop", "backends", "sampled", "api",
+    "problem", "price", "damping", "step", "optimizer", "journal", "run",
+    "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
+]  # fmt: skip
 
 SDKS = {
     "autograd", "braket", "cirq", "jax", "openqasm3", "pennylane", "pennylane_lightning", "qiskit",
@@ -91,6 +100,7 @@ def floor_faults(imports):
         for module, name, where in imports
         if name.split(".")[0] == "qngd"
         and module != "qngd"
+        and {floor_of(name), floor_of(module)} <= set(FLOORS)  # a new module is another test's complaint
         and floor_of(name) != floor_of(module)
         and FLOORS.index(floor_of(name)) >= FLOORS.index(floor_of(module))
     ]
@@ -138,7 +148,7 @@ def test_no_import_cycles():
 
 
 @pytest.mark.parametrize(
-    "source, floors, sdks",
+    ("source", "floors", "sdks"),
     [
         ("import numpy\nfrom qngd.errors import QngdError", 0, 0),
         ("from qngd.run import minimize", 1, 0),

@@ -297,7 +297,13 @@ def test_a_gate_named_like_one_of_qiskits_is_the_programs_own():
 def test_gate_definitions():
     body = """
     gate bond(x) c, d { cx c, d; rz(2 * sin(x) * pi) d; barrier c, d; cx c, d; }
-    gate chain(x, y) c, d, e { bond(x * y) c, d; for int i in [1:2] { bond(x / i) d, e; } inv @ s c; }
+    const float quarter = pi / 4;
+    gate chain(x, y) c, d, e {
+      rz(quarter) e;
+      bond(x * y) c, d;
+      for int i in [1:2] { bond(x / i) d, e; }
+      inv @ s c;
+    }
     chain(a, b + 1) q[3], q[0], q[2];
     chain(a, b + 1) q[1], q[0], q[2];
     bond(0.2) q[1], q[2];
@@ -305,6 +311,7 @@ def test_gate_definitions():
 
     def build(circuit):
         for first in (3, 1):
+            circuit.t(2)
             circuit.rzz(2 * math.pi * (A * (B + 1)).sin(), first, 0)
             circuit.rzz(2 * math.pi * A.sin() + 2 * math.pi * (A / 2).sin(), 0, 2)
             circuit.sdg(first)
@@ -383,6 +390,13 @@ ERRORS = {
     "ry(pow(a, 2)) q[0];": (4, "correct the program"),
     "foo(a) q;": (4, "foo is not defined; define it"),
     "ry(b) q;": (4, "input float b;"),
+    "gate f p { rx(a) p; }\nf one;": (4, "hand it to a gate"),
+    "const int n = 2;\nn = 3;": (5, "n is no variable"),
+    "n = 3;": (4, "n is no variable"),
+    "q = 3;": (4, "q is no variable"),
+    "if (c == true) { x q[0]; }": (4, "classical control"),
+    "bit[2] d;\nif (d[0]) { x q[0]; }": (5, "classical control"),
+    "rx(0.1) one;\nc = measure one;\nint n = measure one;": (6, "declare bit n"),
     "ry q;": (4, "ry takes 1 angles, not 0"),
     "cx q;": (4, "cx acts on 2 qubits, not on 1"),
     "cx q[0], q[0];": (4, "twice on the same qubit"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import warnings
 
 import numpy as np
@@ -106,7 +107,7 @@ def embedded(case, wires, labels, at_start=False):
             qml.RY(0.3 + p[0] * (i + 1), label)
             qml.RZ(p[1] * 0.5 + i, label)
         qml.T(labels[0])
-        for a, b in zip(labels, labels[1:], strict=False):
+        for a, b in itertools.pairwise(labels):
             qml.CNOT([a, b])
         if not at_start:
             case.make(p, wires)
@@ -132,7 +133,7 @@ def test_states_and_jacobian(name):
             assert not (jacobian != 0)[circuit.angle_map.pattern.toarray() == 0].any()
 
 
-@pytest.mark.parametrize("name", [n for n in GATES if n not in ("IQP", "Snapshot")])
+@pytest.mark.parametrize("name", [n for n in GATES if n not in ("IQP", "Snapshot", "Subroutine")])
 def test_controlled_and_inverted(name):
     """The global phase of every operation matters under a control."""
     case = GATES[name]
@@ -261,13 +262,17 @@ def test_wires_without_a_device_are_those_of_default_qubit(wires, order):
     assert_same_state(dense.statevector(circuit, [0.7]), reverse_bits(node(0.7)))
 
 
-def test_wires_that_are_only_measured_or_worked_on_count():
+@pytest.mark.parametrize(
+    ("seen", "spare", "order"),
+    [(3, 4, (0, 1, 2, 3, 4)), ("seen", "spare", (1, 0, 2, "seen", "spare"))],
+)
+def test_wires_that_are_only_measured_or_worked_on_count(seen, spare, order):
     def function(x):
-        qml.RX(x, 0)
-        qml.MultiControlledX([0, 1, 2], work_wires=["spare"])
-        return qml.expval(qml.Z("seen"))
+        qml.RX(x, 1)
+        qml.MultiControlledX([1, 0, 2], work_wires=[spare])
+        return qml.expval(qml.Z(seen))
 
-    assert wrap(function, 0.1).wires == (0, 1, 2, "seen", "spare")
+    assert wrap(function, 0.1).wires == order
 
 
 def test_more_than_64_wires():
@@ -342,6 +347,26 @@ def test_affine_arithmetic_is_recognised():
 def test_an_offset_that_is_only_rounding_is_none():
     circuit = wrap(lambda x: qml.RX(x / 3 * 3 - x * 0.1, 0), 0.7)
     assert circuit.angle_map(np.zeros(1))[0] == 0.0
+
+
+def test_derivatives_that_are_only_rounding_are_none():
+    def function(x):
+        qml.RX(0.1 * x[0] * 3 - 0.3 * x[0] + x[1], 0)
+        qml.RY(x[0], 0)
+
+    matrix = wrap(function, np.array([0.3, 0.4])).angle_map.pattern.toarray()
+    np.testing.assert_array_equal(matrix, [[0, 1], [1, 0]])
+
+
+def test_a_constant_tensor_without_gradient():
+    constant = pnp.array([0.5, 2.0], requires_grad=False)
+
+    def function(x, y):
+        qml.RX(x * constant[0] + y[0] * constant[1] + constant[0], 0)
+
+    circuit = wrap(function, 0.3, np.ones(1))
+    np.testing.assert_allclose(circuit.angle_map(np.array([2.0, 3.0])), [7.5])
+    assert circuit.angle_map.is_affine
 
 
 def test_a_derivative_that_vanishes_at_the_example_is_in_the_pattern():
@@ -643,9 +668,7 @@ def test_integer_wires_are_the_qubits_of_other_circuits():
 
 def test_hundreds_of_terms_are_quick():
     rng = np.random.default_rng(1)
-    words = [
-        qml.pauli.PauliWord(dict(enumerate(rng.choice(list("XYZ"), 12).tolist()))) for _ in range(800)
-    ]
+    words = [qml.pauli.PauliWord(dict(enumerate(rng.choice(list("XYZ"), 12).tolist()))) for _ in range(800)]
     sentence = qml.pauli.PauliSentence(dict.fromkeys(words, 0.5))
     observable = as_observable(sentence.operation(), circuit_on(list(range(12))))
     labels = set(observable.strings.labels())
@@ -673,7 +696,7 @@ def test_coefficients_with_parameters_are_refused():
         qml.RX(x, 0)
         return qml.expval(qml.Hamiltonian([x, 1.0], [qml.Z(0), qml.X(0)]))
 
-    with pytest.raises(ObservableError, match="coefficients depend on trainable arguments.*requires_grad=False"):
+    with pytest.raises(ObservableError, match=r"coefficients depend on trainable arguments.*requires_grad=False"):
         wrap(function, 0.3)
     assert len(wrap(function, pnp.array(0.3, requires_grad=False)).observable) == 2
 
@@ -803,6 +826,23 @@ def test_noise_is_refused(name):
         wrap(lambda: getattr(qml, name)(*arguments, wires=0))
 
 
+def test_deferred_measurements_are_gates():
+    @qml.defer_measurements
+    @qml.qnode(qml.device("default.qubit", wires=3))
+    def node(x):
+        qml.RX(x, 0)
+        m = qml.measure(0)
+        qml.cond(m, qml.RY)(x / 2, 1)
+        return qml.expval(qml.Z(1))
+
+    circuit = wrap(node, 0.3)
+    psi = dense.statevector(circuit, [0.9])
+    z = dense.observable_matrix(
+        dict(zip(circuit.observable.strings.labels(), circuit.observable.coefficients, strict=True))
+    )
+    np.testing.assert_allclose(np.vdot(psi, z @ psi).real, node(0.9), atol=1e-12)
+
+
 def test_a_wire_that_the_device_does_not_have():
     node = qml.QNode(lambda x: qml.RX(x, "z") and qml.state(), qml.device("default.qubit", wires=2))
     with pytest.raises(CircuitError, match=r"RX acts on wire 'z'.*its wires are \[0, 1\]"):
@@ -859,7 +899,7 @@ def test_a_structure_that_changes_later():
 
 
 def test_values_that_are_not_finite():
-    with pytest.raises(ParameterError, match="gate #0, RX on qubits.*its angle is nan"):
+    with pytest.raises(ParameterError, match=r"gate #0, RX on qubits.*its angle is nan"):
         wrap(lambda x: qml.RX(pnp.arccos(x), 0), 1.5)
     circuit = wrap(lambda x: qml.RX(pnp.sqrt(x), 0), 0.5)
     with pytest.raises(ParameterError, match="its derivative is inf"):

@@ -147,9 +147,7 @@ def test_controlled_gates_of_any_control_state(gate, state):
 
 MATRIX_4 = random_unitary(4, seed=3).data
 MATRIX_8 = random_unitary(8, seed=4).data
-HERMITIAN = np.array(
-    [[0.3, 0.1 - 0.7j, 0, 0.2], [0.1 + 0.7j, -1, 0.4j, 0], [0, -0.4j, 0.2, 1], [0.2, 0, 1, 0]]
-)
+HERMITIAN = np.array([[0.3, 0.1 - 0.7j, 0, 0.2], [0.1 + 0.7j, -1, 0.4j, 0], [0, -0.4j, 0.2, 1], [0.2, 0, 1, 0]])
 LIBRARY_GATES = [
     library.RVGate(0.3, -0.2, 0.9),
     library.MCXGate(4),
@@ -354,9 +352,9 @@ def test_jacobian_of_the_angles_is_exact():
     _, jacobian = angles.linearize(theta)
     step = 1e-5
     for i, e in enumerate(np.eye(3) * step):
-        difference = (
-            8 * (angles(theta + e) - angles(theta - e)) - angles(theta + 2 * e) + angles(theta - 2 * e)
-        ) / (12 * step)
+        difference = (8 * (angles(theta + e) - angles(theta - e)) - angles(theta + 2 * e) + angles(theta - 2 * e)) / (
+            12 * step
+        )
         assert np.abs(jacobian.toarray()[:, i] - difference).max() < 1e-9
     assert np.array_equal(angles.pattern.toarray() != 0, jacobian.toarray() != 0)
 
@@ -642,6 +640,12 @@ def channel(circuit):
     circuit.append(Kraus([np.sqrt(0.9) * np.eye(2), np.sqrt(0.1) * dense.PAULI["X"]]), [1])
 
 
+def simulator_state(circuit):
+    instruction = Instruction("set_statevector", 2, 0, [])
+    instruction._directive = True  # as Aer's are
+    circuit.append(instruction, [0, 1])
+
+
 def complex_angle(circuit):
     circuit.rx(A * (1 + 1j), 1)
 
@@ -679,6 +683,7 @@ def plain_instruction(circuit):
         (while_loop, r"instruction 2, while_loop on qubits \(1\)", "classical control"),
         (store, r"instruction 2, store on qubits \(\)", "classical control"),
         (channel, r"instruction 2, kraus on qubits \(1\)", "noise to the backend"),
+        (simulator_state, r"instruction 2, set_statevector on", "with initialize"),
         (complex_angle, r"instruction 2, rx on qubits \(1\).*complex", "must be real"),
         (complex_nonlinear_coefficient, r"instruction 2, rx on qubits \(1\).*nan", "finite"),
         (sign_angle, r"instruction 2, rx on qubits \(1\).*sign\(a\)", "without such a function"),

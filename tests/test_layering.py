@@ -92,7 +92,7 @@ def test_running_in_layer_order_gives_the_same_state(program):
 
 
 @pytest.mark.parametrize("entangler", ["cx", "cz", "ecr", "iswap"])
-@pytest.mark.parametrize("num_qubits, repetitions", [(2, 3), (4, 2), (5, 4)])
+@pytest.mark.parametrize(("num_qubits", "repetitions"), [(2, 3), (4, 2), (5, 4)])
 def test_rotation_layers_between_entanglers(num_qubits, repetitions, entangler):
     circuit = ansatz(num_qubits, repetitions, entangler)
     moving = np.flatnonzero(circuit.moving)

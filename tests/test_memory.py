@@ -119,7 +119,7 @@ def test_wrapping_and_describing_need_no_state():
 
 
 @pytest.mark.parametrize(
-    "count, text",
+    ("count", "text"),
     [
         (0, "0 B"),
         (1023, "1023 B"),
@@ -156,7 +156,7 @@ MEMINFO = "MemTotal:       16000 kB\nMemFree:    1000 kB\nMemAvailable:    3000 
 
 
 @pytest.mark.parametrize(
-    "limit, used, expected",
+    ("limit", "used", "expected"),
     [
         (None, None, 3000 * 1024),
         ("max\n", "5\n", 3000 * 1024),

@@ -68,7 +68,7 @@ def test_real_coefficients_of_any_number_type_are_taken():
 
 
 @pytest.mark.parametrize(
-    "terms, words",
+    ("terms", "words"),
     [
         ({}, ["no terms"]),
         ({"XQ": 1.0}, ["'XQ'", "'Q'"]),

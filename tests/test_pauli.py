@@ -18,9 +18,7 @@ def stim_label(label: str) -> str:
     return label[::-1].replace("I", "_")
 
 
-@pytest.mark.parametrize(
-    "num_qubits, words", [(0, 1), (1, 1), (63, 1), (64, 1), (65, 2), (128, 2), (129, 3)]
-)
+@pytest.mark.parametrize(("num_qubits", "words"), [(0, 1), (1, 1), (63, 1), (64, 1), (65, 2), (128, 2), (129, 3)])
 def test_number_of_words(num_qubits, words):
     assert num_words(num_qubits) == words
 
@@ -39,7 +37,7 @@ def test_rightmost_letter_is_qubit_0():
     assert (strings.x[0, 0], strings.z[0, 0]) == (0b0110, 0b0011)
 
 
-@pytest.mark.parametrize("qubit, word, bit", [(0, 0, 0), (63, 0, 63), (64, 1, 0), (129, 2, 1)])
+@pytest.mark.parametrize(("qubit", "word", "bit"), [(0, 0, 0), (63, 0, 63), (64, 1, 0), (129, 2, 1)])
 def test_where_a_qubit_stands_in_the_masks(qubit, word, bit):
     label = "".join("Y" if q == qubit else "I" for q in reversed(range(130)))
     strings = PauliStrings.from_labels([label])
@@ -55,7 +53,7 @@ def test_rows_are_taken_by_slice_index_and_mask():
     assert strings[np.array([True, False, True])].labels() == ["XI", "ZZ"]
 
 
-@pytest.mark.parametrize("labels, word", [(["XX", "XXX"], "XXX"), (["XA"], "'A'"), (["xx"], "'x'")])
+@pytest.mark.parametrize(("labels", "word"), [(["XX", "XXX"], "XXX"), (["XA"], "'A'"), (["xx"], "'x'")])
 def test_bad_labels_are_named(labels, word):
     with pytest.raises(ValueError, match=word):
         PauliStrings.from_labels(labels)
@@ -70,7 +68,8 @@ def test_commutation_of_all_pairs_against_matrices(num_qubits):
     products = np.einsum("aij,bjk->abik", matrices, matrices)
     expected = np.abs(products + products.swapaxes(0, 1)).max((2, 3)) < 1e-12
     assert np.array_equal(found, expected)
-    assert found.any() and not found.all()
+    assert found.any()
+    assert not found.all()
 
 
 @pytest.mark.parametrize("num_qubits", [1, 2, 4])
@@ -79,9 +78,7 @@ def test_products_against_matrices(num_qubits):
     a, b = (random_labels(seed, num_qubits, 60) for seed in (1, 2))
     signs = rng.choice([-1, 1], (2, 60)).astype(np.int8)
     strings = [PauliStrings.from_labels(labels) for labels in (a, b)]
-    left, right = (
-        PauliStrings(num_qubits, s.x, s.z, sign) for s, sign in zip(strings, signs, strict=True)
-    )
+    left, right = (PauliStrings(num_qubits, s.x, s.z, sign) for s, sign in zip(strings, signs, strict=True))
     found, phase = product(left, right)
     assert set(phase) == {0, 1, 2, 3}
     for k, label in enumerate(found.labels()):
@@ -100,4 +97,5 @@ def test_products_and_commutation_against_stim(num_qubits):
         p, q = stim.PauliString(stim_label(a[k])), stim.PauliString(stim_label(b[k]))
         assert pairs[k, k] == (not p.commutes(q))
         assert stim.PauliString(stim_label(found.labels()[k])) * 1j ** int(phase[k]) == p * q
-    assert pairs.any() and not pairs.all()
+    assert pairs.any()
+    assert not pairs.all()

@@ -60,14 +60,17 @@ def test_the_history_starts_at_theta0_and_has_an_entry_a_step(optimizer, steps):
     assert result.energy == result.history[-1]
     assert result.energy == pytest.approx(float(qngd.expectation(circuit, TERMS, result.theta)))
     assert [info.energy for info in result.infos] == result.history[1:].tolist()
-    assert result.stderr == 0 and not result.history_stderr.any()
-    assert result.status == "max_steps" and "max_steps" in result.message
+    assert result.stderr == 0
+    assert not result.history_stderr.any()
+    assert result.status == "max_steps"
+    assert "max_steps" in result.message
 
 
 def test_no_steps_change_nothing():
     circuit, theta = circuit_and_theta()
     result = qngd.minimize(circuit, TERMS, theta, max_steps=0)
-    assert np.array_equal(result.theta, theta) and result.steps == 0
+    assert np.array_equal(result.theta, theta)
+    assert result.steps == 0
 
 
 def test_theta0_is_not_written_to():
@@ -90,7 +93,8 @@ def test_theta_comes_back_in_its_own_structure():
 
 def test_the_cost_of_an_exact_run_is_counted():
     result = minimize(max_steps=5, tol=0)
-    assert result.cost.jobs == 6 and result.cost.shots == 0
+    assert result.cost.jobs == 6
+    assert result.cost.shots == 0
     assert result.cost == result.infos[-1].cost
 
 
@@ -166,7 +170,8 @@ def test_an_exact_stationary_point(optimizer, tol):
     circuit = sketch("ry", 0, sketch.t[0]).circuit()
     run = {"optimizer": optimizer, "max_steps": 900, "tol": tol}
     result = qngd.minimize(circuit, {"Z": 1.0}, [0.0], **run)
-    assert result.theta.tolist() == [0.0] and result.energy == 1.0
+    assert result.theta.tolist() == [0.0]
+    assert result.energy == 1.0
     assert result.status == ("converged" if tol else "max_steps")
 
 
@@ -184,7 +189,8 @@ def test_a_constant_observable():
 @pytest.mark.parametrize("tol", [1e-2, 1e-6])
 def test_tol_stops_after_three_small_changes(optimizer, tol):
     result = minimize(optimizer, max_steps=2000, tol=tol)
-    assert result.status == "converged" and f"{tol:g}" in result.message
+    assert result.status == "converged"
+    assert f"{tol:g}" in result.message
     changes = np.abs([info.decrease for info in result.infos])
     assert np.all(changes[-3:] < tol)
     small = changes < tol
@@ -194,8 +200,10 @@ def test_tol_stops_after_three_small_changes(optimizer, tol):
 def test_a_callback_sees_every_step_and_may_stop():
     seen = []
     result = minimize(callback=lambda info: seen.append(info) or len(seen) == 4, tol=0)
-    assert result.status == "stopped" and "callback" in result.message
-    assert result.steps == 4 and [info.step for info in seen] == [1, 2, 3, 4]
+    assert result.status == "stopped"
+    assert "callback" in result.message
+    assert result.steps == 4
+    assert [info.step for info in seen] == [1, 2, 3, 4]
     assert tuple(seen) == result.infos
 
 
@@ -227,7 +235,8 @@ def test_an_interrupted_evaluation_ends_the_run(optimizer, spoil):
         result = minimize(optimizer, tol=0)
     except KeyboardInterrupt:
         pytest.fail("Ctrl-C in an evaluation came through")
-    assert result.status == "interrupted" and "keyboard" in result.message
+    assert result.status == "interrupted"
+    assert "keyboard" in result.message
     assert result.steps == 3
     assert np.array_equal(result.history, whole.history[:4])
     assert result.energy == whole.history[3]
@@ -243,7 +252,8 @@ def test_an_interrupted_callback_ends_the_run_after_its_step():
     except KeyboardInterrupt:
         pytest.fail("Ctrl-C in the callback came through")
     assert result.status == "interrupted"
-    assert result.steps == 3 and len(result.history) == 4
+    assert result.steps == 3
+    assert len(result.history) == 4
 
 
 @pytest.mark.parametrize("part", ["energy", "gradient", "metric"])
@@ -252,8 +262,10 @@ def test_nan_ends_a_fixed_run_at_the_last_good_point(part, spoil):
     spoil(good.cost.jobs + 5, part)
     result = minimize(tol=0)
     assert result.status == "not_finite"
-    assert "learning_rate" in result.message and "damping" in result.message
-    assert result.steps == 3 and np.all(np.isfinite(result.history))
+    assert "learning_rate" in result.message
+    assert "damping" in result.message
+    assert result.steps == 3
+    assert np.all(np.isfinite(result.history))
     assert np.array_equal(result.theta, good.theta)
     assert result.cost.jobs == 5  # what was spent is spent
 
@@ -264,14 +276,16 @@ def test_nan_at_the_start(part, optimizer, spoil):
     circuit, theta = circuit_and_theta()
     spoil(1, part)
     result = qngd.minimize(circuit, TERMS, theta, optimizer=optimizer)
-    assert result.status == "not_finite" and result.steps == 0
+    assert result.status == "not_finite"
+    assert result.steps == 0
     assert np.array_equal(result.theta, theta)
 
 
 def test_an_adaptive_run_gets_over_a_nan(spoil):
     spoil(4, "energy")
     result = minimize(ADAPTIVE, tol=0)
-    assert result.status == "max_steps" and np.all(np.isfinite(result.history))
+    assert result.status == "max_steps"
+    assert np.all(np.isfinite(result.history))
     assert [info.accepted for info in result.infos].count(False) >= 1
 
 
@@ -281,21 +295,24 @@ def test_an_absurd_rate_is_a_status_not_an_error(rate):
     optimizer = qngd.QNG(rate, damping=0)
     result = qngd.minimize(circuit, TERMS, theta, optimizer=optimizer, max_steps=20, tol=0)
     assert result.status in ("not_finite", "max_steps")
-    assert np.all(np.isfinite(result.history)) and np.all(np.isfinite(result.theta))
+    assert np.all(np.isfinite(result.history))
+    assert np.all(np.isfinite(result.theta))
 
 
 @BOTH
 @pytest.mark.parametrize("jobs", [1, 2, 3, 8])
 def test_a_budget_is_never_exceeded(optimizer, jobs):
     result = minimize(optimizer, budget=qngd.Budget(jobs=jobs), max_steps=50, tol=0)
-    assert result.status == "budget" and "budget" in result.message
+    assert result.status == "budget"
+    assert "budget" in result.message
     assert result.cost.jobs <= jobs
 
 
 def test_a_budget_is_used_up():
     """A fixed step costs one job: the start and five steps for six jobs."""
     result = minimize(budget=qngd.Budget(jobs=6), max_steps=50, tol=0)
-    assert result.cost.jobs == 6 and result.steps == 5
+    assert result.cost.jobs == 6
+    assert result.steps == 5
     assert minimize(budget=qngd.Budget(shots=0), tol=0).status == "max_steps"
 
 
@@ -320,7 +337,8 @@ def test_going_on_from_the_state_gives_the_same_digits(optimizer):
     for k in range(5):
         state, _ = optimizer.step(evaluator, state, last=k == 4)
     assert np.array_equal(state.theta, whole.theta)
-    assert state.energy == whole.energy and state.step == 9
+    assert state.energy == whole.energy
+    assert state.step == 9
 
 
 # --- what it takes ---
@@ -338,7 +356,7 @@ def test_a_problem_and_what_overrides_it():
 
 
 @pytest.mark.parametrize(
-    "how, word",
+    ("how", "word"),
     [
         ({"max_steps": -1}, "max_steps"),
         ({"tol": -1e-9}, "tol"),
@@ -388,7 +406,8 @@ def test_something_to_minimize_is_needed():
 def test_rotations_are_not_needed():
     """Parameters that nothing uses: a flat energy, and a run that converges."""
     result = qngd.minimize(Sketch(1, 2)("h", 0).circuit(), {"X": 1.0}, [0.1, 0.2])
-    assert result.status == "converged" and result.energy == pytest.approx(1)
+    assert result.status == "converged"
+    assert result.energy == pytest.approx(1)
 
 
 def test_a_run_on_a_generic_program_lowers_the_energy():

@@ -51,7 +51,8 @@ def test_the_pseudo_inverse_does_not_move_along_the_null_space():
     gradient = vectors @ np.array([1.0, -2.0, 3.0, 4.0])
     direction, spectrum = natural_direction(metric, gradient, 0.0)
     assert np.allclose(vectors.T @ direction, [0, 0, 60, 16], atol=1e-10)
-    assert spectrum.rank == 2 and spectrum.condition == pytest.approx(5)
+    assert spectrum.rank == 2
+    assert spectrum.condition == pytest.approx(5)
 
 
 def test_the_pseudo_inverse_keeps_what_is_small_but_not_rounding():
@@ -79,7 +80,8 @@ def test_what_the_solve_saw():
     assert np.allclose(spectrum.eigenvalues, SPECTRA["spread"], atol=1e-14)
     assert (spectrum.smallest, spectrum.largest) == pytest.approx((1e-6, 0.25), rel=1e-8)
     assert spectrum.condition == pytest.approx(2.5e5, rel=1e-6)
-    assert spectrum.rank == 4 and spectrum.damping == 1e-2
+    assert spectrum.rank == 4
+    assert spectrum.damping == 1e-2
 
 
 @pytest.mark.parametrize("damping", [0.0, 1e-3])
@@ -87,13 +89,15 @@ def test_a_metric_of_zeros(damping):
     direction, spectrum = natural_direction(np.zeros((3, 3)), np.array([1.0, 2.0, 3.0]), damping)
     expected = np.array([1e3, 2e3, 3e3]) if damping else np.zeros(3)
     assert np.allclose(direction, expected)
-    assert spectrum.rank == 0 and np.isfinite(spectrum.condition)
+    assert spectrum.rank == 0
+    assert np.isfinite(spectrum.condition)
 
 
 @pytest.mark.parametrize("damping", [0.0, 1e-3])
 def test_no_parameters(damping):
     direction, spectrum = natural_direction(np.zeros((0, 0)), np.zeros(0), damping)
-    assert direction.shape == (0,) and spectrum.rank == 0
+    assert direction.shape == (0,)
+    assert spectrum.rank == 0
 
 
 def test_nothing_is_written_to_the_arguments():
@@ -101,7 +105,8 @@ def test_nothing_is_written_to_the_arguments():
     gradient = np.ones(4)
     before = metric.copy()
     natural_direction(metric, gradient, 0.1)
-    assert np.array_equal(metric, before) and np.array_equal(gradient, np.ones(4))
+    assert np.array_equal(metric, before)
+    assert np.array_equal(gradient, np.ones(4))
 
 
 @pytest.mark.parametrize("damping", [-1e-9, np.nan, np.inf])

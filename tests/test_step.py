@@ -34,10 +34,12 @@ def test_a_metric_that_is_not_quite_positive_gives_no_length_of_nan():
 
 def test_a_fixed_rate_accepts_everything_and_never_changes():
     rule = FixedRate(0.3)
-    assert rule.initial_rate == 0.3 and not rule.needs_trial
+    assert rule.initial_rate == 0.3
+    assert not rule.needs_trial
     for decrease in (1.0, 0.0, -5.0):
         verdict = rule.judge(propose(rule, 0.3), decrease, 0.0)
-        assert verdict.accepted and verdict.rate == 0.3
+        assert verdict.accepted
+        assert verdict.rate == 0.3
 
 
 @pytest.mark.parametrize("rate", [0, -0.1, np.nan, np.inf])
@@ -72,7 +74,7 @@ def test_the_next_rate_is_the_minimizer_of_a_parabola(curvature):
 
 
 @pytest.mark.parametrize(
-    "share, factor, accepted",
+    ("share", "factor", "accepted"),
     [
         (1.0, "grow", True),  # no curvature at all
         (1.7, "grow", True),  # more than promised

@@ -1,5 +1,6 @@
 """Sharing one state over threads changes no result; who owns the cores, and what an error does."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import sparse
 
 from qngd import _threads
 from qngd.observable import Observable
-from qngd.statevector import Simulator, Terms
+from qngd.simulator import Simulator, Terms
 from tests import dense
 from tests.strategies import random_observable, random_program
 
@@ -74,7 +75,8 @@ def test_work_is_really_shared_out(threads):
         return begin, end
 
     assert _threads.split(kernel, 8, 2**9) == [(0, 2), (2, 5), (5, 8)]
-    assert len(seen) == 3 and threading.get_ident() in seen
+    assert len(seen) == 3
+    assert threading.get_ident() in seen
 
 
 @pytest.mark.parametrize("items", [0, 1, 2, 3, 4, 7, 64, 1000])
@@ -82,13 +84,14 @@ def test_work_is_really_shared_out(threads):
 def test_pieces_cover_everything_once(items, count, threads):
     threads(count)
     pieces = _threads.split(lambda begin, end: list(range(begin, end)), items, 2**20)
-    assert sum(pieces, []) == list(range(items))
+    assert list(itertools.chain.from_iterable(pieces)) == list(range(items))
     assert len(pieces) == (count if items >= count else 1)
 
 
 def test_small_states_are_not_shared_out(threads):
     threads(4, split_from=1 << 15)
-    assert not _threads.splits((1 << 15) - 1) and _threads.splits(1 << 15)
+    assert not _threads.splits((1 << 15) - 1)
+    assert _threads.splits(1 << 15)
     assert _threads.split(lambda a, b: (a, b), 100, 1 << 14) == [(0, 100)]
 
 
@@ -122,7 +125,7 @@ def test_calls_together_keep_their_order(threads):
 
 
 @pytest.mark.parametrize(
-    "setting, expected", [("1", 1), ("7", 7), ("0", 1), ("", None), ("many", None), ("-2", None)]
+    ("setting", "expected"), [("1", 1), ("7", 7), ("0", 1), ("", None), ("many", None), ("-2", None)]
 )
 def test_the_number_of_threads(setting, expected, monkeypatch):
     monkeypatch.setenv("QNGD_NUM_THREADS", setting)
@@ -132,16 +135,13 @@ def test_the_number_of_threads(setting, expected, monkeypatch):
 
 def test_blas_keeps_to_one_thread_while_ours_run(threads):
     def counts():
-        return [
-            pool["num_threads"]
-            for pool in threadpoolctl.threadpool_info()
-            if pool["user_api"] == "blas"
-        ]
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
     threads(2)
     before = counts()
     with _threads.one_blas_thread(2**20):
-        assert counts() and set(counts()) == {1}
+        assert counts()
+        assert set(counts()) == {1}
     assert counts() == before
     threads(1)
     with _threads.one_blas_thread(2**20):

@@ -9,9 +9,10 @@ import importlib
 from typing import Any
 
 from qngd.backends.base import Backend
+from qngd.circuit import Circuit
 from qngd.errors import BackendError, MissingPackageError
 
-__all__ = ["Backend", "resolve"]
+__all__ = ["Backend", "default", "resolve"]
 
 _EXPECTED = (
     "give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
@@ -33,11 +34,20 @@ def resolve(backend: Any) -> Backend:
         return _by_name(backend)
     if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):
         return backend  # it is one
-    packages = {base.__module__.partition(".")[0] for base in type(backend).__mro__}
+    # "qiskit" also for qiskit_ibm_runtime, whose sessions derive from nothing of Qiskit itself
+    packages = {(base.__module__ or "").partition(".")[0].partition("_")[0] for base in type(backend).__mro__}
     for package in ("qiskit", "pennylane"):
         if package in packages:
             return _load(package).from_object(backend)
     raise BackendError(f"backend: {type(backend).__name__} is not a backend; {_EXPECTED}")
+
+
+def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
+    """The backend and shots of a circuit whose user names none: a QNode's own device, or None for the embedded exact
+    simulator (also where the device is an exact simulator itself, which gives the same numbers)."""
+    if circuit.device is None:
+        return None, None
+    return _load("pennylane").default_for(circuit.device, circuit.device_shots)
 
 
 def _by_name(name: str) -> Backend:

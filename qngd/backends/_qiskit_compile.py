@@ -12,7 +12,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import StagedPassManager, Target
 
 from qngd.backends._qiskit_circuits import build
-from qngd.backends._qiskit_device import Device
+from qngd.backends._qiskit_device import Device, packages_of
 from qngd.errors import BackendError
 from qngd.template import Template
 
@@ -21,8 +21,8 @@ from qngd.template import Template
 class Footprint:
     """What a compiled circuit takes on the device.
 
-    `seconds` is one shot from the first gate to the end of the readout, by the device's gate times, without the
-    delay between shots; None where it gives no times.
+    `seconds` is one shot from the first gate to the end of the readout by the device's gate times, without
+    the delay between shots; None where it gives no times.
     """
 
     depth: int
@@ -33,8 +33,8 @@ class Footprint:
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A template's circuit for the device. `columns` are the template's rotations whose angles its parameters are,
-    in the order of `circuit.parameters`: compilation can drop rotations that no measurement sees."""
+    """A template's circuit for the device. Its parameters, in the order of `circuit.parameters`, are the
+    angles of the rotations `columns`: compilation can drop rotations that no measurement sees."""
 
     circuit: QuantumCircuit
     columns: np.ndarray
@@ -45,7 +45,7 @@ class Compiled:
         return cls(circuit, np.array(columns, dtype=np.int64))
 
     def values(self, angles: np.ndarray) -> np.ndarray:
-        """The parameters' values for a request's angles (…, R), brought to (−π, π]: a turn more is a global phase."""
+        """The parameters' values for angles (…, R), in (−π, π]: one turn more is a global phase."""
         return np.pi - np.remainder(np.pi - angles[..., self.columns], 2 * np.pi)
 
     @property
@@ -61,10 +61,10 @@ class Compiled:
 class Compiler:
     """Compiles each template once and keeps the result as long as the template lives.
 
-    Templates of one submission belong to one circuit, some with an ancilla as one more qubit. The one with the most
-    qubits, and of these the most two-qubit gates, is laid out first, and the others are pinned to its physical
-    qubits; those of a later submission to the qubits of templates already known. So all parts of a run see the
-    same noise.
+    Templates of one submission belong to one circuit, some with an ancilla as one more qubit. The one with
+    the most qubits, and of these the most two-qubit gates, is laid out first, and the others are pinned to
+    its physical qubits; those of a later submission to the qubits of templates already known. So all parts
+    of a run see the same noise.
     """
 
     def __init__(self, device: Device, measure: bool) -> None:
@@ -100,19 +100,20 @@ class Compiler:
         circuit = build(template, self._measure)
         if self.device.target is None:
             return Compiled.of(circuit)
-        if layout not in self._managers:
-            self._managers[layout] = self._manager(layout)
         try:
+            if layout not in self._managers:
+                self._managers[layout] = self._manager(layout)
             return Compiled.of(self._managers[layout].run(circuit))
         except QiskitError as error:
-            raise BackendError(
-                f"backend: Qiskit cannot compile a circuit for {self.device.name}: {error}"
-            ) from error
+            raise BackendError(f"backend: Qiskit cannot compile a circuit for {self.device.name}: {error}") from error
 
     def _manager(self, layout: tuple[int, ...] | None) -> StagedPassManager:
+        """Qiskit's passes. A provider's device can bring passes of its own; for Aer's, Qiskit refuses to
+        combine a coupling map with the gates on three qubits that the target holds."""
+        native = self.device.native
         return generate_preset_pass_manager(
             optimization_level=self.device.settings.optimization_level,
-            backend=self.device.native,
+            backend=None if "qiskit_aer" in packages_of(native) else native,
             target=self.device.target,
             initial_layout=None if layout is None else list(layout),
             seed_transpiler=self.device.settings.seed_transpiler,
@@ -133,13 +134,12 @@ def _footprint(circuit: QuantumCircuit, target: Target | None) -> Footprint:
 
 
 def _seconds(circuit: QuantumCircuit, target: Target) -> float | None:
-    """The longest path through the circuit, each instruction as long as the target says; None if it never does."""
+    """The longest path through the circuit by the target's durations; None if it gives none."""
     ready = np.zeros(circuit.num_qubits)
     known = False
     for instruction in circuit.data:
         qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
-        entries = target[instruction.operation.name] if instruction.operation.name in target else {}
-        properties = entries.get(qubits)
+        properties = target.get(instruction.operation.name, {}).get(qubits)
         duration = getattr(properties, "duration", None)
         known = known or duration is not None
         ready[list(qubits)] = ready[list(qubits)].max() + (duration or 0.0)

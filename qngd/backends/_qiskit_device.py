@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,9 +25,9 @@ class QiskitSettings:
     Args:
         optimization_level: of Qiskit's transpiler, 0 to 3.
         seed_transpiler: of its random numbers, so that a run can be repeated.
-        fractional_gates: whether to use gates whose angle the device bounds (IBM's RZZ, 0 to π/2). Angles are set
-            after compilation, and the shifts of a gradient can leave the bounds, so the default leaves such
-            gates out.
+        fractional_gates: whether to use gates whose angle the device bounds (IBM's RZZ, 0 to π/2). Angles are
+            set after compilation, and the shifts of a gradient can leave the bounds, so the default leaves
+            such gates out.
         is_noisy: whether the device is noisy; None finds out.
         retries, backoff: how often, and after how many seconds each, a transient failure is tried again.
 
@@ -64,15 +66,23 @@ class Device:
 
     @cached_property
     def is_noisy(self) -> bool:
-        """Whether there is a noise model, or gates are listed with errors or durations, as real ones are."""
+        """Whether there is a noise model, or the device is like a real one: gates are listed with errors or
+        durations, or act on some pairs of qubits only.
+
+        Aer can be like a device without its noise, so there only the noise model counts.
+        """
         if self.settings.is_noisy is not None:
             return self.settings.is_noisy
         if self.native is None:
             return False
-        model = getattr(self.native.options, "noise_model", None)
+        model = getattr(self.native.options, "noise_model", getattr(self.native, "noise_model", None))
         if model not in (None, "ideal"):  # "ideal": IonQ's word for none
             return True
-        return any(p.error or p.duration for p in _properties(self.native.target))
+        if "qiskit_aer" in packages_of(self.native):
+            return False
+        target = self.native.target
+        listed = any(properties.error or properties.duration for properties in _properties(target))
+        return listed or not _connects_all(target)
 
     @cached_property
     def max_shots(self) -> int | None:
@@ -82,29 +92,37 @@ class Device:
         bounds = self.native.options.validator.get("shots")
         if isinstance(bounds, tuple) and len(bounds) == 2:
             return int(bounds[1])
-        configuration = getattr(self.native, "configuration", None)
-        holder = configuration() if callable(configuration) else self.native
-        limit = getattr(holder, "max_shots", None)
+        limit = self._configured("max_shots")
         return int(limit) if limit else None
+
+    @cached_property
+    def max_circuits(self) -> int | None:
+        """The most circuits of one job, where the device says so."""
+        if self.native is None:
+            return None
+        with warnings.catch_warnings():
+            # IBM's fake devices deprecated it for a while: they have no limit any more, and return None
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return self.native.max_circuits
 
     @property
     def rep_delay(self) -> float:
         """Seconds between two shots, 0 where unknown."""
+        return float(self._configured("default_rep_delay") or 0.0)
+
+    def _configured(self, name: str) -> Any:
+        """From the device's configuration, which `BackendV2` does not promise; None where it is not there."""
         configuration = getattr(self.native, "configuration", None)
-        holder = configuration() if callable(configuration) else self.native
-        return float(getattr(holder, "default_rep_delay", None) or 0.0)
+        return getattr(configuration() if callable(configuration) else self.native, name, None)
 
     def check(self, templates: Sequence[Template], requests: Sequence[Request]) -> None:
         """Raise BackendError where the device has too few qubits or allows too few shots."""
         available = None if self.native is None else self.native.num_qubits
         needed = max((template.num_qubits for template in templates), default=0)
         if available is not None and needed > available:
-            hint = ""
-            if self.native is not None and hasattr(self.native.options, "matrix_product_state_max_bond_dimension"):
-                hint = '; AerSimulator(method="matrix_product_state") takes more'
-            raise BackendError(
-                f"backend: {self.name} has {available} qubits, the circuit needs {needed}{hint}"
-            )
+            is_aer = "qiskit_aer" in packages_of(self.native)
+            hint = '; AerSimulator(method="matrix_product_state") takes more' if is_aer else ""
+            raise BackendError(f"backend: {self.name} has {available} qubits, the circuit needs {needed}{hint}")
         for r, request in enumerate(requests):
             if request.shots is not None and self.max_shots and request.shots > self.max_shots:
                 raise BackendError(
@@ -166,6 +184,20 @@ def _properties(target: Target) -> list[InstructionProperties]:
         for properties in (target[name] or {}).values()
         if properties is not None
     ]
+
+
+def _connects_all(target: Target) -> bool:
+    """Whether two-qubit gates act on all pairs of qubits."""
+    coupling = target.build_coupling_map()
+    if coupling is None:
+        return True
+    pairs = {frozenset(edge) for edge in coupling.get_edges()}
+    return len(pairs) == math.comb(coupling.size(), 2)
+
+
+def packages_of(native: Any) -> set[str]:
+    """The packages that an object's class and its bases come from."""
+    return {base.__module__.partition(".")[0] for base in type(native).__mro__}
 
 
 def device_of(primitive: Any, settings: QiskitSettings) -> Device:

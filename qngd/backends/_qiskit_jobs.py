@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from qiskit.exceptions import QiskitError
+from qiskit.providers import JobTimeoutError
 
 from qngd.backends._retry import Retry, chain, speaks_of_the_way
 from qngd.backends._shots import Repetitions
@@ -16,8 +19,9 @@ from qngd.evaluate import Cost
 from qngd.plan import Request
 from qngd.template import Template
 
-# IBM's error codes for which its registry says to retry, or to wait (https://quantum.cloud.ibm.com/docs/errors):
-# internal errors on the way to the device, too many jobs or requests, maintenance, and 5203, "failed to run job".
+# IBM's error codes for which its registry (https://quantum.cloud.ibm.com/docs/errors) says to retry or to
+# wait: internal errors on the way to the device, too many jobs or requests, maintenance, and 5203, failed to
+# run.
 _IBM_TRANSIENT = frozenset(
     {
         1000, 1006, 1008, 1010, 1011, 1012, 1202, 1999, 3202, 3203, 3204, 3210, 3212,
@@ -27,11 +31,12 @@ _IBM_TRANSIENT = frozenset(
 _IBM_CODE = re.compile(r"[Ee]rror code:? *(\d{4})\b")
 # A job in one of these states gives no result any more; it must be sent again.
 _DEAD = frozenset({"ERROR", "CANCELLED"})
+_ERRORS = (QiskitError, CancelledError)  # local jobs are threads; theirs is the second
 
 
 @dataclass(eq=False)
 class Job:
-    """One of the provider's jobs. `send` submits it, again if need be; `sent` counts how often that happened."""
+    """One of the provider's jobs. `send` submits it, again if need be; `sent` counts how often it did."""
 
     send: Callable[[], Any]
     circuits: int
@@ -82,14 +87,8 @@ class Handle:
 def is_transient(error: BaseException) -> bool:
     """Whether the provider says that trying again may help."""
     codes = {int(code) for link in chain(error) for code in _IBM_CODE.findall(str(link))}
-    return speaks_of_the_way(error) or not codes.isdisjoint(_IBM_TRANSIENT) or _timed_out(error)
-
-
-def _timed_out(error: BaseException) -> bool:
-    """Whether only the waiting timed out; the job goes on."""
-    from qiskit.providers.exceptions import JobTimeoutError
-
-    return isinstance(error, JobTimeoutError)
+    only_waited = isinstance(error, JobTimeoutError)  # and the job goes on
+    return only_waited or speaks_of_the_way(error) or not codes.isdisjoint(_IBM_TRANSIENT)
 
 
 def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
@@ -102,9 +101,7 @@ def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
     """
     for number, job in enumerate(jobs):
         try:
-            retry.call(
-                job.submit, f"{name} refused the job", errors=(QiskitError,), is_transient=is_transient
-            )
+            retry.call(job.submit, f"{name} refused the job", errors=_ERRORS, is_transient=is_transient)
         except BackendError as error:
             before = [sent.job_id for sent in jobs[:number]]
             raise BackendError(
@@ -113,7 +110,7 @@ def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
 
 
 def fetch(job: Job, name: str, retry: Retry) -> Any:
-    """Wait for a job's result. After a transient failure, wait on; where the job itself failed, send it again.
+    """Wait for a job's result. After a transient failure wait on, or if the job itself failed, send it again.
 
     Raises:
         BackendError: the job failed or was cancelled for good; the text says what the provider said.
@@ -128,4 +125,19 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
         return job.native.result()
 
     what = f"{name}: job {job.job_id} failed"
-    return retry.call(result, what, errors=(QiskitError,), is_transient=is_transient)
+    found = retry.call(result, what, errors=_ERRORS, is_transient=is_transient)
+    if found is None:  # IBM's runtime, where the server has nothing
+        raise BackendError(f"{name}: job {job.job_id} returned no result")
+    return found
+
+
+def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np.ndarray, said: str = "") -> None:
+    """Raise BackendError where fewer results came back than the requests `asked`, naming those that miss one
+    and what the provider `said`."""
+    if returned >= len(asked):
+        return
+    missing = sorted({int(request) for request in asked[returned:]})
+    raise BackendError(
+        f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits; missing are those "
+        f"of requests {', '.join(map(str, missing))}{f' ({said})' if said else ''}"
+    )

@@ -30,13 +30,11 @@ from qngd.template import Template
 class QiskitBackend:
     """Runs requests on a `BackendV2`: Aer, fake devices, and hardware through its provider.
 
-    Requests with different shots share the job: circuits that need more run several times (see `_shots`). A step is
-    one job unless the device's `max_circuits` forces more.
+    Requests with different shots share the job: circuits that need more run several times (see `_shots`). A
+    step is one job unless the device's `max_circuits` forces more.
     """
 
-    def __init__(
-        self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None
-    ) -> None:
+    def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
         self.native = native
         self.settings = settings or QiskitSettings()
         self.device = Device(native, native.name, self.settings)
@@ -53,6 +51,11 @@ class QiskitBackend:
     def is_noisy(self) -> bool:
         return self.device.is_noisy
 
+    @property
+    def rep_delay(self) -> float:
+        """Seconds between two shots, 0 where unknown."""
+        return self.device.rep_delay
+
     def describe(self, templates: Sequence[Template]) -> list[Footprint]:
         """Depth, two-qubit gates and time of the compiled circuits.
 
@@ -62,19 +65,18 @@ class QiskitBackend:
         self.device.check(templates, ())
         return self._compiler.footprints(templates)
 
-    def submit(
-        self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None
-    ) -> Handle:
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
         """Send all requests in one job (or as few as `max_circuits` allows), parameters bound.
 
         Raises:
-            BackendError: the requests do not fit the device, and nothing was sent; or the provider refused them.
+            BackendError: the requests do not fit the device and nothing was sent, or the provider refused
+                them.
         """
         self.device.check(templates, requests)
         repetitions = equal_shots(shots_of(requests, self.name))
         bound = self._bound(templates, requests)
         circuits = [bound[r] for r in repetitions.rows]
-        most = self.native.max_circuits or max(len(circuits), 1)
+        most = self.device.max_circuits or max(len(circuits), 1)
         parts = [circuits[start : start + most] for start in range(0, len(circuits), most)]
         options = self._run_options(repetitions.shots, seed, len(parts))
         made = tuple(
@@ -95,15 +97,14 @@ class QiskitBackend:
         for job in handle.jobs:
             result = jobs.fetch(job, self.name, self.retry)
             asked = [int(next(rows)) for _ in range(job.circuits)]
-            check_complete(self.name, job, len(result.results), asked)
+            said = "" if result.success else str(result.status)
+            jobs.check_complete(self.name, job, len(result.results), asked, said)
             for index, r in enumerate(asked):
                 template = handle.templates[handle.requests[r].template]
                 found[r].append(self._counts(result, index, template, r))
         return [merged(parts) for parts in found]
 
-    def _bound(
-        self, templates: Sequence[Template], requests: Sequence[Request]
-    ) -> list[QuantumCircuit]:
+    def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
         compiled = self._compiler.compile(templates)
         circuits = [compiled[request.template].bind(request.angles) for request in requests]
         for r, circuit in enumerate(circuits):
@@ -111,7 +112,8 @@ class QiskitBackend:
         return circuits
 
     def _run_options(self, shots: int, seed: int | None, count: int) -> list[dict[str, Any]]:
-        """What `run` is given with each of `count` jobs. Only simulators take a seed, and say so in their options."""
+        """What `run` is given with each of `count` jobs. Simulators take a seed, and say so in their
+        options."""
         options: list[dict[str, Any]] = [{"shots": shots} for _ in range(count)]
         fresh = self._seeds.next(seed)
         if fresh is not None and hasattr(self.native.options, "seed_simulator"):
@@ -147,16 +149,6 @@ def shots_of(requests: Sequence[Request], name: str) -> list[int]:
     if len(shots) < len(requests):
         raise BackendError(f"backend: {name} needs a number of shots; give shots=…")
     return shots
-
-
-def check_complete(name: str, job: Job, returned: int, asked: Sequence[int]) -> None:
-    """Raise BackendError where a job returned fewer results than circuits, naming the requests that miss one."""
-    if returned < len(asked):
-        missing = sorted(set(asked[returned:]))
-        raise BackendError(
-            f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits; missing are "
-            f"those of requests {', '.join(map(str, missing))}"
-        )
 
 
 def masks(ones: np.ndarray, qubits: np.ndarray, num_qubits: int) -> np.ndarray:

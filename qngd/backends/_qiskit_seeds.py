@@ -18,14 +18,15 @@ from qiskit.primitives import (
     StatevectorSampler,
 )
 
+from qngd.backends._qiskit_device import packages_of
 from qngd.errors import QngdWarning
 
 
 class Seeds:
     """Hands out one seed per submission.
 
-    With a seed from the caller it follows from that one; without, from the device's own fixed seed and the number
-    of submissions so far; and without either there is none, and the device draws its own numbers.
+    It follows from the caller's seed; without one, from the device's own fixed seed and the number of
+    submissions so far; and without either there is none, and the device draws its own numbers.
     """
 
     def __init__(self, own: int | None) -> None:
@@ -60,12 +61,12 @@ def own_seed(native: Any) -> int | None:
 
 
 def reseeded(native: Any, seed: np.random.SeedSequence) -> Any:
-    """A copy of the primitive that draws from `seed`; the primitive itself where there is no way to make one, with a
-    warning if it then returns the same noise every time.
+    """A copy of the primitive that draws from `seed`; the primitive itself where there is no way to make
+    one, with a warning if it then returns the same noise every time.
 
     Qiskit's primitives take a seed when they are made, and nothing public changes it later, so the copies are
-    changed in private. IBM's new primitives give every PUB of a job the same seed, which ties together errors that
-    should be independent: IBM's are only seeded where the user did that already.
+    changed in private. IBM's new primitives start every PUB of a job from the same seed, which ties together
+    errors that should be independent: IBM's are only seeded where the user did that already.
     """
     made = copy.copy(native)
     (number,) = integers(seed, 1)
@@ -78,7 +79,7 @@ def reseeded(native: Any, seed: np.random.SeedSequence) -> Any:
         made._seed = number
     elif own_seed(native) is None:
         return native
-    elif hasattr(native.options, "simulator"):  # IBM's
+    elif hasattr(getattr(native, "options", None), "simulator"):  # IBM's
         options = copy.deepcopy(native.options)
         options.simulator.seed_simulator = number
         setattr(made, "options" if "options" in vars(native) else "_options", options)
@@ -99,8 +100,3 @@ def _is_aer_sampler(native: Any) -> bool:
     from qiskit_aer.primitives import SamplerV2
 
     return isinstance(native, SamplerV2)
-
-
-def packages_of(native: Any) -> set[str]:
-    """The packages that an object's class and its bases come from."""
-    return {base.__module__.partition(".")[0] for base in type(native).__mro__}

@@ -1,7 +1,7 @@
 """Trying again where a provider's failure is transient, and saying what the provider said where it is not.
 
 Transient is what speaks of the way to the provider or of its load: lost connections, timeouts, and HTTP
-statuses such as 429 and 503. Providers wrap these in errors of their own, so the whole chain of causes counts.
+statuses such as 429 and 503. Providers wrap these in errors of their own, so the chain of causes counts.
 """
 
 from __future__ import annotations
@@ -98,9 +98,7 @@ def is_failure(error: BaseException, errors: tuple[type[Exception], ...] = ()) -
 
 def speaks_of_the_way(error: BaseException) -> bool:
     """Whether an error, or one that it wraps, is about the network or the provider's load."""
-    return any(
-        _is_network_error(link) or http_status(link) in _TRANSIENT_STATUS for link in chain(error)
-    )
+    return any(_is_network_error(link) or http_status(link) in _TRANSIENT_STATUS for link in chain(error))
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

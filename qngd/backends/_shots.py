@@ -16,7 +16,7 @@ _MOST_COPIES = 64  # of the circuit with the most shots
 
 @dataclass(frozen=True, eq=False)
 class Repetitions:
-    """Every circuit runs with `shots` shots, that of request r `copies[r]` times, which is at least what was asked
+    """Every circuit runs with `shots` shots, that of request r `copies[r]` times: at least what was asked
     for."""
 
     shots: int
@@ -29,8 +29,8 @@ class Repetitions:
 
 
 def equal_shots(wanted: Sequence[int]) -> Repetitions:
-    """The fewest circuits of equal shots that give request r at least `wanted[r]`, and all together at most 5 % more
-    than wanted; where no such division is found, the one with the least excess.
+    """The fewest circuits of equal shots that give request r at least `wanted[r]`, and in total at most 5 %
+    more than wanted; where no such division is found, the one with the least excess.
 
     >>> equal_shots([4000, 1000, 2000]).copies
     array([4, 1, 2])

@@ -21,9 +21,7 @@ class Backend(Protocol):
     def is_noisy(self) -> bool:
         """Whether it is known that circuits do not run as written, so that states are mixed."""
 
-    def submit(
-        self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None
-    ) -> Any:
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
         """Send all requests as one submission and return a handle to it.
 
         Raises:

@@ -7,17 +7,18 @@ expectation values (`QiskitEstimator`). Sessions and batches need nothing from h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
 from qngd.backends._qiskit_compile import Footprint
-from qngd.backends._qiskit_device import QiskitSettings
+from qngd.backends._qiskit_device import QiskitSettings, packages_of
+from qngd.backends._qiskit_estimator import QiskitEstimator
 from qngd.backends._qiskit_jobs import Handle
-from qngd.backends._qiskit_primitives import QiskitEstimator, QiskitSampler
 from qngd.backends._qiskit_run import QiskitBackend
-from qngd.backends._qiskit_seeds import packages_of
+from qngd.backends._qiskit_sampler import QiskitSampler
 from qngd.backends._retry import Retry
 from qngd.errors import BackendError, MissingPackageError
 
@@ -34,8 +35,8 @@ __all__ = [
     "known_names",
 ]
 
-# Aer: the threads share out circuits rather than the shots of each. A step is many short circuits, and where other
-# processes are busy too, waiting for each other within each of them takes ten times as long.
+# Aer: threads share out circuits rather than the shots of each. A step is many short circuits, and where
+# other processes are busy too, waiting for each other within every one takes ten times as long.
 _MANY_SMALL_CIRCUITS = {"max_parallel_experiments": 0}
 
 
@@ -63,9 +64,7 @@ def from_object(
     return QiskitBackend(native, settings, retry)
 
 
-def from_name(
-    name: str, settings: QiskitSettings | None = None, retry: Retry | None = None
-) -> QiskitBackend:
+def from_name(name: str, settings: QiskitSettings | None = None, retry: Retry | None = None) -> QiskitBackend:
     """The backend for "aer", the ideal Aer simulator, or for a fake IBM device such as "fake_nairobi".
 
     Raises:
@@ -104,16 +103,13 @@ def _missing(package: str, name: str) -> MissingPackageError:
     )
 
 
-def _fake_devices() -> dict[str, type[BackendV2]]:
+def _fake_devices() -> dict[str, Callable[[], BackendV2]]:
     """The classes of IBM's fake devices by the devices' names."""
     from qiskit_ibm_runtime import fake_provider
 
-    classes = (getattr(fake_provider, name) for name in dir(fake_provider))
-    return {
-        made.backend_name: made
-        for made in classes
-        if isinstance(made, type) and isinstance(getattr(made, "backend_name", None), str)
-    }
+    members = (getattr(fake_provider, name) for name in dir(fake_provider))
+    names = ((getattr(member, "backend_name", None), member) for member in members)
+    return {name: member for name, member in names if isinstance(name, str)}
 
 
 def _is_ibm_hardware(native: BackendV2) -> bool:

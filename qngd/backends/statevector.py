@@ -16,7 +16,7 @@ from qngd.frame import push
 from qngd.outcomes import Counts, Outcome
 from qngd.pauli import PauliStrings
 from qngd.plan import Request
-from qngd.statevector import apply_rotations, zero_state
+from qngd.simulator import apply_rotations, zero_state
 from qngd.template import Template
 
 
@@ -31,7 +31,6 @@ class _Program:
     sign: np.ndarray
     turn_x: np.ndarray
     turn_z: np.ndarray
-    turn_sign: np.ndarray
     parity: np.ndarray
     flip: np.ndarray
     measured: np.ndarray
@@ -44,10 +43,10 @@ class _Program:
         reads = np.zeros((len(measured), n), dtype=bool)
         reads[np.arange(len(measured)), measured] = True
         pulled = frame.pull(PauliStrings.from_bits(np.zeros_like(reads), reads))
-        turn_x, turn_z, turn_sign, parity, flip = turns_to_z(pulled)
+        turn_x, turn_z, parity, flip = turns_to_z(pulled)
         return cls(
             n, generators.x[:, 0].copy(), generators.z[:, 0].copy(), generators.sign.astype(float),
-            turn_x, turn_z, turn_sign, parity, flip, measured,
+            turn_x, turn_z, parity, flip, measured,
         )  # fmt: skip
 
     def probabilities(self, angles: np.ndarray) -> np.ndarray:
@@ -55,9 +54,7 @@ class _Program:
         half = 0.5 * self.sign * angles
         apply_rotations(state, self.x, self.z, np.cos(half), np.sin(half))
         eighth = np.full(len(self.turn_x), np.pi / 4)
-        apply_rotations(
-            state, self.turn_x, self.turn_z, np.cos(eighth), self.turn_sign * np.sin(eighth)
-        )
+        apply_rotations(state, self.turn_x, self.turn_z, np.cos(eighth), np.sin(eighth))
         return (state**2).sum(axis=0)
 
     def sample(self, angles: np.ndarray, shots: int, seed: np.random.SeedSequence) -> Counts:
@@ -86,9 +83,7 @@ class StatevectorSampler:
             raise BackendError("the embedded sampler needs a number of shots")
         return templates, requests, seed
 
-    def collect(
-        self, handle: tuple[Sequence[Template], Sequence[Request], int | None]
-    ) -> list[Outcome]:
+    def collect(self, handle: tuple[Sequence[Template], Sequence[Request], int | None]) -> list[Outcome]:
         templates, requests, seed = handle
         programs = [_Program.of(template) for template in templates]
         seeds = np.random.SeedSequence(seed).spawn(len(requests))
@@ -98,9 +93,7 @@ class StatevectorSampler:
             for r in share:
                 request = requests[r]
                 assert request.shots is not None
-                outcomes[r] = programs[request.template].sample(
-                    request.angles, request.shots, seeds[r]
-                )
+                outcomes[r] = programs[request.template].sample(request.angles, request.shots, seeds[r])
 
         # Large states are split over the threads themselves; small ones are shared out.
         hands = 1 if any(splits(1 << t.num_qubits) for t in templates) else num_threads()

@@ -64,8 +64,7 @@ def as_observable(native: Any, circuit: Circuit) -> Observable:
         observable = _reader(native, "observable").read_observable(native, circuit)
     if observable.num_qubits != circuit.num_qubits:
         raise ObservableError(
-            f"the observable acts on {observable.num_qubits} qubits, "
-            f"the circuit has {circuit.num_qubits}"
+            f"the observable acts on {observable.num_qubits} qubits, the circuit has {circuit.num_qubits}"
         )
     return observable
 
@@ -74,7 +73,7 @@ def _reader(native: Any, role: str) -> Any:
     """The module that reads this object, by the package that its class (or a base) comes from."""
     if isinstance(native, (str, os.PathLike)) and role == "circuit":
         return _load("openqasm")
-    packages = {base.__module__.partition(".")[0] for base in type(native).__mro__}
+    packages = {(base.__module__ or "").partition(".")[0] for base in type(native).__mro__}
     for package in ("qiskit", "pennylane"):
         if package in packages:
             return _load(package)

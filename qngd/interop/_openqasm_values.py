@@ -113,6 +113,8 @@ def evaluate(node: ast.Expression, names: Mapping[str, Any]) -> Value:
         return converted(node, node.type, evaluate(node.argument, names))
     if isinstance(node, ast.SizeOf):
         return _size(node, names)
+    if isinstance(node, ast.IndexExpression):
+        evaluate(node.collection, names)  # refuses bits and qubits by name
     raise refusal(node, f"a {type(node).__name__} has no value that a gate can use; write a number")
 
 
@@ -206,7 +208,11 @@ def _named(node: ast.Identifier, names: Mapping[str, Any]) -> Value:
     value = names.get(node.name)
     if value is None:
         if node.name not in CONSTANTS:
-            raise refusal(node, f"{node.name} is not declared; declare it with input float {node.name};")
+            raise refusal(
+                node,
+                f"{node.name} is not declared here; declare it with input float {node.name}; and "
+                "hand it to a gate that needs it as one of its angles",
+            )
         return CONSTANTS[node.name]
     if isinstance(value, Bits):
         raise refusal(

@@ -69,9 +69,7 @@ class Arguments:
         made: list[Leaf] = []
         start = 0
         found = [
-            leaf
-            for name, argument in zip(self.names, self.example, strict=True)
-            for leaf in _walk(argument, name)
+            leaf for name, argument in zip(self.names, self.example, strict=True) for leaf in _walk(argument, name)
         ]
         for i, (path, value) in enumerate(found):
             name = self.leaf_names[i] if self.leaf_names else path
@@ -118,11 +116,7 @@ class Arguments:
         given = self._leaves_of(theta)
         if given is None:
             return self._flat(theta)
-        parts = [
-            _numbers(value).reshape(-1)
-            for leaf, value in zip(self.leaves, given, strict=True)
-            if leaf.trainable
-        ]
+        parts = [_numbers(value).reshape(-1) for leaf, value in zip(self.leaves, given, strict=True) if leaf.trainable]
         self._check_fixed(given)
         return as_flat(np.concatenate([np.zeros(0), *parts]), len(self.parameters))
 
@@ -158,8 +152,7 @@ class Arguments:
             numbers = np.zeros((0, 0))
         if numbers.shape != (count,):
             raise ParameterError(
-                f"theta must be {self._wanted()}, or a flat array of shape ({count},); got "
-                f"{_described(theta)}"
+                f"theta must be {self._wanted()}, or a flat array of shape ({count},); got {_described(theta)}"
             )
         return as_flat(numbers, count)
 

@@ -235,9 +235,7 @@ class GateReader:
                 letters = "Z" * len(extra) + pauli
                 self._builder.rotation(letters, [*(q for q, _ in extra), *on], share * sign)
 
-    def _rotate_under_many(
-        self, pauli: str, on: Sequence[int], angle: Angle | float, controls: Controls
-    ) -> None:
+    def _rotate_under_many(self, pauli: str, on: Sequence[int], angle: Angle | float, controls: Controls) -> None:
         if not pauli:  # a phase: the last control is its target, exp(iα|v⟩⟨v|) = exp(iα/2)·R_Z(±α)
             *rest, (last, value) = controls
             self._rotate("", (), angle * 0.5, tuple(rest))

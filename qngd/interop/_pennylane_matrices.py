@@ -62,9 +62,7 @@ def exponential(op: Any, site: Site) -> list[Turn]:
 def _in_eigenbasis(op: Any, time: Angle | float, site: Site) -> list[Turn]:
     advice = "use qml.TrotterProduct or qml.ApproxTimeEvolution to say which product is meant"
     if len(op.wires) > _MAX_EVOLUTION_WIRES:
-        site.refuse(
-            f"its terms do not commute, and it acts on more than {_MAX_EVOLUTION_WIRES} wires; {advice}"
-        )
+        site.refuse(f"its terms do not commute, and it acts on more than {_MAX_EVOLUTION_WIRES} wires; {advice}")
     matrix = qml.matrix(op.base, wire_order=op.wires)
     if node_of(matrix) is not None:
         site.refuse(f"its terms do not commute and have parameters of their own; {advice}")
@@ -151,9 +149,7 @@ def special_unitary(op: Any, site: Site) -> list[Turn]:
     return turns
 
 
-def _exponential_and_derivatives(
-    hermitian: np.ndarray, directions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _exponential_and_derivatives(hermitian: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """exp(iA) and its derivatives along A + t·B for every B, (M, N, N), in A's eigenbasis."""
     levels, basis = np.linalg.eigh(hermitian)
     mean, half = np.add.outer(levels, levels) / 2, np.subtract.outer(levels, levels) / 2

@@ -30,8 +30,7 @@ def observable_of(op: Operator, wires: Mapping[Any, int]) -> Observable:
     missing = [label for label in sentence.wires if label not in wires]
     if missing:
         raise ObservableError(
-            f"the observable acts on wires {missing}, which the circuit does not have; its wires are "
-            f"{list(wires)}"
+            f"the observable acts on wires {missing}, which the circuit does not have; its wires are {list(wires)}"
         )
     return Observable.from_strings(_strings(sentence, wires), _coefficients(sentence))
 
@@ -84,7 +83,6 @@ def _strings(sentence: PauliSentence, wires: Mapping[Any, int]) -> PauliStrings:
         masks["z"] += z.to_bytes(size, "little")
     shape = (len(sentence), num_words(count))
     words = {
-        name: np.frombuffer(bytes(mask), dtype="<u8").reshape(shape).astype(np.uint64)
-        for name, mask in masks.items()
+        name: np.frombuffer(bytes(mask), dtype="<u8").reshape(shape).astype(np.uint64) for name, mask in masks.items()
     }
     return PauliStrings(count, words["x"], words["z"], np.ones(shape[0], dtype=np.int8))

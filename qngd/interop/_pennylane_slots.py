@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from qngd.interop._pennylane_trace import Node, Trace, gradient, reach
 from qngd.ops import Ops
 
 _FIXED_TOLERANCE = 1e-12  # radians; fixed angles of two runs that differ by more are not fixed
+# Derivatives beside the largest by the same parameter: below the first they are rounding errors, above the
+# second they certainly are none.
+_ROUNDING, _NOT_ROUNDING = 1e-13, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,25 +93,29 @@ class Slots:
         return values
 
     def jacobian(self, num_parameters: int) -> sparse.csr_array:
-        """∂e/∂θ, shape (S, P), without stored zeros.
+        """∂e/∂θ, shape (S, P), without stored zeros and what is zero but for rounding.
 
         Raises:
             CircuitError: autograd cannot differentiate the arithmetic.
             ParameterError: a derivative is not finite.
         """
-        rows: list[dict[int, float]] = []
-        for row, source in enumerate(self._sources):
-            try:
-                with np.errstate(all="ignore"):  # what is not finite is reported below
-                    rows.append(gradient(source) if isinstance(source, Node) else {})
-            except NotImplementedError as error:
-                raise CircuitError(
-                    f"{self.name_of(row)}: the arithmetic of its angle cannot be differentiated "
-                    f"({error}); write it with other functions of pennylane.numpy"
-                ) from error
+        with warnings.catch_warnings(), np.errstate(all="ignore"):  # what is not finite is reported below
+            # autograd drops the imaginary part where a real number was cast to a complex one, as it should
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            rows = [self._gradient(row) for row in range(len(self._sources))]
         matrix = _csr(rows, num_parameters)
         self._check_finite(matrix.data, np.repeat(np.arange(len(rows)), np.diff(matrix.indptr)), "derivative")
-        return matrix
+        return _without_small(matrix, _ROUNDING)
+
+    def _gradient(self, row: int) -> dict[int, float]:
+        source = self._sources[row]
+        try:
+            return gradient(source) if isinstance(source, Node) else {}
+        except NotImplementedError as error:
+            raise CircuitError(
+                f"{self.name_of(row)}: the arithmetic of its angle cannot be differentiated ({error}); "
+                "write it with other functions of pennylane.numpy"
+            ) from error
 
     def reachable(self, num_parameters: int, *, frozen_only: bool = False) -> sparse.csr_array:
         """(S, P), 1 where the graph of the arithmetic alone does not exclude a dependence.
@@ -145,6 +153,17 @@ def _csr(rows: Sequence[dict[int, float]], columns: int) -> sparse.csr_array:
     return sparse.csr_array((data, indices, indptr), shape=(len(rows), columns))
 
 
+def _without_small(matrix: sparse.csr_array, tolerance: float) -> sparse.csr_array:
+    """Without the entries that are small beside the largest of their column, the parameter's own scale."""
+    if matrix.nnz == 0:
+        return matrix
+    largest = abs(matrix).max(axis=0).toarray().reshape(-1)
+    kept = matrix.copy()
+    kept.data[np.abs(kept.data) <= tolerance * largest[kept.indices]] = 0.0
+    kept.eliminate_zeros()
+    return kept
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One run of a circuit at one θ: what was built, and which of its angles are traced."""
@@ -163,9 +182,7 @@ class TracedExpressions:
     Each run must build the circuit that was built at wrapping: same operations, same fixed angles.
     """
 
-    def __init__(
-        self, read: Callable[[np.ndarray], Reading], first: Reading, pattern: sparse.csr_array
-    ) -> None:
+    def __init__(self, read: Callable[[np.ndarray], Reading], first: Reading, pattern: sparse.csr_array) -> None:
         self._read = read
         self._first = first
         self.pattern = sparse.csr_array(pattern != 0, dtype=float)
@@ -188,12 +205,13 @@ class TracedExpressions:
             check_same_circuit(self._first, reading)
             jacobian = reading.slots.jacobian(self.shape[1])
             self._check_pattern(jacobian)
+            jacobian = sparse.csr_array(jacobian.multiply(self.pattern))
             self._last = (theta, reading.slots.values(), jacobian)
         return self._last[1], self._last[2]
 
     def _check_pattern(self, jacobian: sparse.csr_array) -> None:
-        present = sparse.csr_array(jacobian != 0, dtype=float)
-        outside = (present - present.multiply(self.pattern)).tocoo()
+        large = _without_small(jacobian, _NOT_ROUNDING)
+        outside = (large - large.multiply(self.pattern)).tocoo()
         new = np.flatnonzero(outside.data)
         if len(new):
             raise CircuitError(

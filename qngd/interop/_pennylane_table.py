@@ -121,8 +121,7 @@ def _generator_words(kind: type[Operator]) -> Words:
         matrix = qml.matrix(generator, wire_order=wires)
         sentence = qml.pauli_decompose(matrix, pauli=True)
     return tuple(
-        ("".join(word.values()), tuple(word.keys()), -2.0 * float(complex(c).real))
-        for word, c in sentence.items()
+        ("".join(word.values()), tuple(word.keys()), -2.0 * float(complex(c).real)) for word, c in sentence.items()
     )
 
 
@@ -145,9 +144,7 @@ def turns_of(op: Operator, data: Sequence[Any], angle: Callable[[Any], Any]) -> 
     if words is None:
         words = _words[kind] = _generator_words(kind)
     phi = angle(data[0])
-    return [
-        Turn(letters, places, phi if factor == 1.0 else phi * factor) for letters, places, factor in words
-    ]
+    return [Turn(letters, places, phi if factor == 1.0 else phi * factor) for letters, places, factor in words]
 
 
 def commuting_words(sentence: PauliSentence) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -45,19 +46,16 @@ class Tape:
     def wires(self) -> tuple[Any, ...]:
         """The wires in the order that `default.qubit` gives them where its own are not set.
 
-        That is 0, 1, 2, … if the operations use just these; else operations first, then what is only
-        measured, then work wires, each in order of first use.
+        Wires that are acted on come first, then those only measured, then work wires, each in order of
+        first use; but if they are 0, 1, 2, … in this sense, they come in the order of the numbers.
         """
-        acted = _labels(op.wires for op in self.script.operations)
-        measured = _labels(m.wires for m in self.script.measurements)
-        work = _labels(getattr(op, "work_wires", None) or () for op in self.script.operations)
-        order: list[Any] = []
-        for labels in (acted, measured, work):
-            new = [label for label in labels if label not in order]
-            following = list(range(len(order), len(order) + len(new)))
-            counted = order == list(range(len(order))) and set(new) == set(following)
-            order += following if counted else new
-        return tuple(order)
+        acted = [op.wires for op in self.script.operations]
+        measured = [m.wires for m in self.script.measurements]
+        work = [getattr(op, "work_wires", None) or () for op in self.script.operations]
+        order = _labels([*acted, *measured, *work])
+        ends = [0, len(_labels(acted)), len(_labels([*acted, *measured])), len(order)]
+        counted = all(set(order[start:end]) == set(range(start, end)) for start, end in itertools.pairwise(ends))
+        return tuple(range(len(order))) if counted else tuple(order)
 
 
 class Source(Protocol):
@@ -65,6 +63,7 @@ class Source(Protocol):
 
     arguments: Arguments
     device: Any
+    device_shots: int | None
 
     def tape(self, values: Sequence[Any]) -> Tape:
         """The circuit at these values (or boxes) of the arguments' trainable leaves."""
@@ -76,6 +75,7 @@ class FunctionSource:
     def __init__(self, native: Callable[..., Any], example: tuple[Any, ...]) -> None:
         self._native = native
         self.device = native.device if isinstance(native, qml.QNode) else None
+        self.device_shots = native.shots.total_shots if isinstance(native, qml.QNode) else None
         function = native.func if isinstance(native, qml.QNode) else native
         self.arguments = Arguments(example, _argument_names(function, example))
 
@@ -101,8 +101,7 @@ class FunctionSource:
         batch, _ = construct_batch(self._native, level="user")(*arguments)
         if len(batch) != 1:
             raise CircuitError(
-                f"the QNode's transforms make {len(batch)} circuits of it; wrap it without the transform "
-                "that splits it"
+                f"the QNode's transforms make {len(batch)} circuits of it; wrap it without the transform that splits it"
             )
         return batch[0]
 
@@ -110,7 +109,8 @@ class FunctionSource:
 class ScriptSource:
     """A `QuantumScript`: its trainable parameters that are real numbers or arrays are the arguments."""
 
-    device = None
+    device: Any = None
+    device_shots: int | None = None
 
     def __init__(self, script: QuantumScript) -> None:
         self._script = script
@@ -118,9 +118,7 @@ class ScriptSource:
         chosen = [
             info
             for i, info in enumerate(script.par_info)
-            if i in trainable
-            and info["op_idx"] < len(script.operations)
-            and _may_vary(info["op"], info["p_idx"])
+            if i in trainable and info["op_idx"] < len(script.operations) and _may_vary(info["op"], info["p_idx"])
         ]
         self._places = [(info["op_idx"], info["p_idx"]) for info in chosen]
         # one argument, the list of parameters, like `script.get_parameters()`
@@ -145,8 +143,7 @@ def source_of(native: Any, example: tuple[Any, ...]) -> Source:
     if isinstance(native, QuantumScript):
         if example:
             raise CircuitError(
-                "a QuantumScript carries its own parameter values; call wrap(script) without example "
-                "arguments"
+                "a QuantumScript carries its own parameter values; call wrap(script) without example arguments"
             )
         return ScriptSource(native)
     if isinstance(native, (Operator, MeasurementProcess)) or not callable(native):

@@ -12,7 +12,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from autograd.core import add_outgrads, primitive_vjps, vspace
@@ -35,17 +35,25 @@ _MOVES = {
     _tensor_asarray: 0, anp._array_from_scalar_or_array: 2,
 }  # fmt: skip
 _STACKS = {anp.concatenate_args: 1, anp.array_from_args: 2}
+# Of the former, those whose other arguments say nothing about where an element goes.
+_RESHAPES = {anp.real, anp._astype, _tensor_asarray, anp._array_from_scalar_or_array}
 # Linear in all their traced arguments together, as long as those start at this position.
 _LINEAR = {
     **_MOVES, **_STACKS, anp.add: 0, anp.subtract: 0, anp.negative: 0, anp.sum: 0, anp.mean: 0,
     anp.cumsum: 0, anp.trace: 0, anp.diag: 0, anp.tril: 0, anp.triu: 0, anp.imag: 0, anp.conj: 0,
-    anp.conjugate: 0, anp.diff: 0, anp.where: 1, anp.pad: 0,
+    anp.conjugate: 0, anp.diff: 0, anp.pad: 0,
 }  # fmt: skip
 # Linear in the first argument when the second is a constant.
 _QUOTIENTS = {anp.divide, anp.true_divide}
 # Linear in one argument when the others are constants.
 _PRODUCTS = {
     anp.multiply, anp.dot, anp.matmul, anp.tensordot, anp.inner, anp.outer, anp.kron, anp.einsum,
+}  # fmt: skip
+# Element by element: with one traced array of the result's shape, the Jacobian is diagonal.
+_ELEMENTWISE = {
+    anp.add, anp.subtract, anp.multiply, anp.divide, anp.true_divide, anp.power, anp.negative, anp.square,
+    anp.sqrt, anp.exp, anp.log, anp.sin, anp.cos, anp.tan, anp.arcsin, anp.arccos, anp.arctan, anp.sinh,
+    anp.cosh, anp.tanh, anp.reciprocal,
 }  # fmt: skip
 # Another parameter may matter elsewhere: nonzero gradients at a point do not show the whole pattern.
 _BRANCHES = {
@@ -67,10 +75,17 @@ class _Watch(set[Any]):
         self.branched = False
 
     def __contains__(self, function: object) -> bool:
-        followed = not super().__contains__(function)
-        if not followed and function not in _SHAPE_ONLY:
+        ignored = super().__contains__(function)
+        if ignored and function not in _SHAPE_ONLY:
             self.branched = True
-        return not followed
+        return ignored
+
+
+class Single(NamedTuple):
+    """For every element of an array the only parameter that moves it (−1: none), and the derivative by it."""
+
+    which: np.ndarray
+    rate: np.ndarray
 
 
 class Node(AutogradNode):
@@ -78,7 +93,7 @@ class Node(AutogradNode):
     from `parents`. `linear` says whether the value is an affine function of the parameters."""
 
     __slots__ = (
-        "_index", "argnums", "args", "function", "kwargs", "linear", "parents", "serial", "stopped",
+        "_single", "argnums", "args", "function", "kwargs", "linear", "parents", "serial", "stopped",
         "value",
     )  # fmt: skip
 
@@ -90,7 +105,7 @@ class Node(AutogradNode):
         self.argnums = argnums
         self.parents = parents
         self.serial = next(_serial)
-        self._index: Any = Ellipsis  # not asked for yet
+        self._single: Any = Ellipsis  # not asked for yet
         # rounded to integers or truth values: piecewise constant, its derivative is zero
         self.stopped = getattr(value, "dtype", np.dtype(float)).kind not in "fc"
         if self.stopped or function in _BRANCHES:
@@ -104,14 +119,14 @@ class Node(AutogradNode):
         self.serial = next(_serial)
         self.linear = True
         self.stopped = False
-        self._index = index
+        self._single = Single(index, np.ones(np.shape(value)))
 
     @property
-    def index(self) -> np.ndarray | None:
-        """If every element is one of the parameters or a constant: which (−1: constant); else None."""
-        if self._index is Ellipsis:
-            self._index = None if self.stopped else _moved_index(self)
-        return self._index
+    def single(self) -> Single | None:
+        """Which parameter moves each element and how fast, if it is one at most; else None."""
+        if self._single is Ellipsis:
+            self._single = None if self.stopped else _single(self)
+        return self._single
 
 
 _watch = _Watch()
@@ -126,29 +141,35 @@ def _is_linear(function: Any, argnums: Sequence[int]) -> bool:
     return function in _PRODUCTS and len(argnums) == 1
 
 
-def _moved_index(node: Node) -> np.ndarray | None:
-    function, args = node.function, list(node.args)
-    if function in _MOVES and tuple(node.argnums) == (_MOVES[function],):
-        position = node.argnums[0]
-        index = node.parents[0].index
-        if index is None or function is anp._astype:
-            return index
-        args[position] = index
-        if function in (anp.real, _tensor_asarray, anp._array_from_scalar_or_array):
-            return index.reshape(np.shape(node.value))
-        return np.asarray(function(*args, **node.kwargs))
-    if function in _STACKS and node.argnums[0] >= _STACKS[function]:
-        traced = dict(zip(node.argnums, node.parents, strict=True))
-        for position in range(_STACKS[function], len(args)):
-            if position not in traced:
-                args[position] = np.full(np.shape(args[position]), _CONSTANT)
-                continue
-            index = traced[position].index
-            if index is None:
-                return None
-            args[position] = index
-        return np.asarray(function(*args, **node.kwargs))
+def _single(node: Node) -> Single | None:
+    function, argnums = node.function, tuple(node.argnums)
+    first = _MOVES.get(function, _STACKS.get(function))
+    if first is not None and argnums[0] >= first and (function in _STACKS or argnums == (first,)):
+        traced = dict(zip(argnums, node.parents, strict=True))
+        sources = {position: parent.single for position, parent in traced.items()}
+        if any(source is None for source in sources.values()):
+            return None
+        if function in _RESHAPES:
+            (source,) = sources.values()
+            return Single(*(part.reshape(np.shape(node.value)) for part in source))
+        return Single(_moved(node, sources, 0, _CONSTANT), _moved(node, sources, 1, 0.0))
+    if function in _ELEMENTWISE and len(argnums) == 1 and np.isrealobj(node.value):
+        parent = node.parents[0]
+        if parent.single is not None and np.shape(parent.value) == np.shape(node.value):
+            (slope,) = _pull_back(node, np.ones(np.shape(node.value)))
+            return Single(parent.single.which, np.asarray(slope) * parent.single.rate)
     return None
+
+
+def _moved(node: Node, sources: dict[int, Any], part: int, constant: float) -> np.ndarray:
+    """The node's function on the indices or rates of its arguments instead of on their values."""
+    args = list(node.args)
+    if node.function in _STACKS:
+        for position in range(_STACKS[node.function], len(args)):
+            args[position] = np.full(np.shape(args[position]), constant)
+    for position, source in sources.items():
+        args[position] = source[part]
+    return np.asarray(node.function(*args, **node.kwargs))
 
 
 class Trace:
@@ -203,8 +224,8 @@ def gradient(node: Node) -> dict[int, float]:
     while queue:
         _, current = heapq.heappop(queue)
         grad = outgrads.pop(current)[0]
-        if current.index is not None:
-            _collect(collected, current.index, np.real(grad))
+        if current.single is not None:
+            _collect(collected, current.single, np.real(grad))
             continue
         if current.stopped:
             continue
@@ -223,12 +244,13 @@ def _pull_back(node: Node, grad: Any) -> Any:
     return maker(node.argnums, node.value, node.args, node.kwargs)(grad)
 
 
-def _collect(collected: dict[int, float], index: np.ndarray, grad: np.ndarray) -> None:
-    if index.ndim == 0:
-        pairs: Iterable[tuple[int, float]] = [(int(index), float(grad))]
+def _collect(collected: dict[int, float], single: Single, grad: np.ndarray) -> None:
+    if single.which.ndim == 0:
+        pairs: Iterable[tuple[int, float]] = [(int(single.which), float(grad) * float(single.rate))]
     else:
-        where = np.flatnonzero(grad)
-        pairs = zip(index.reshape(-1)[where].tolist(), grad.reshape(-1)[where].tolist(), strict=True)
+        slopes = np.asarray(grad * single.rate).reshape(-1)
+        where = np.flatnonzero(slopes)
+        pairs = zip(single.which.reshape(-1)[where].tolist(), slopes[where].tolist(), strict=True)
     for i, value in pairs:
         if i != _CONSTANT:
             collected[i] = collected.get(i, 0.0) + value
@@ -244,8 +266,8 @@ def reach(nodes: Sequence[Node]) -> set[int]:
         if node in seen:
             continue
         seen.add(node)
-        if node.index is not None:
-            found.update(np.unique(node.index).tolist())
+        if node.single is not None:
+            found.update(np.unique(node.single.which).tolist())
         else:
             stack.extend(node.parents)
     return found - {_CONSTANT}

@@ -102,9 +102,7 @@ class SymbolicExpressions:
 class AngleReader:
     """Turns the arguments of Qiskit's gates into angles of the builder."""
 
-    def __init__(
-        self, builder: CircuitBuilder, parameters: Iterable[Parameter], names: Sequence[str]
-    ) -> None:
+    def __init__(self, builder: CircuitBuilder, parameters: Iterable[Parameter], names: Sequence[str]) -> None:
         """`names` is θ's order; it holds the names of all `parameters`, and may hold more."""
         self._builder = builder
         self._num_parameters = len(names)
@@ -145,8 +143,7 @@ class AngleReader:
                 gradients[parameter] = value.gradient(parameter)
             except RuntimeError as error:  # what Qiskit raises for sign(x)
                 raise ValueError(
-                    f"the angle {value} has no derivative that Qiskit knows ({error}); "
-                    "write it without such a function"
+                    f"the angle {value} has no derivative that Qiskit knows ({error}); write it without such a function"
                 ) from None
         if any(isinstance(g, ParameterExpression) for g in gradients.values()):
             return self._nonlinear_slot(value, gradients)

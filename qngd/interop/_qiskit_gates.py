@@ -48,23 +48,13 @@ def plain_gate(operation: Operation) -> Gate:
     return gate
 
 
-def controlled(gate: Gate, count: int, state: int) -> Gate:
-    """The gate where `count` more qubits, in front of its own, hold the bits of `state`."""
-    namesake = _STANDARD.get(gate.name)
-    if namesake is not None and not isinstance(gate, namesake.base_class):
-        gate = gate.copy(name=f"{gate.name}_")  # Qiskit's `control` goes by names
-    return gate.control(count, ctrl_state=state, annotated=False)
-
-
 def holds_matrix(gate: Operation) -> bool:
     """Whether a matrix on several qubits is among what a gate consists of."""
     if isinstance(gate, UnitaryGate):
         return gate.num_qubits > 1
     definition = getattr(gate, "definition", None)
     return definition is not None and any(
-        holds_matrix(instruction.operation)
-        for instruction in definition.data
-        if not instruction.is_standard_gate()
+        holds_matrix(instruction.operation) for instruction in definition.data if not instruction.is_standard_gate()
     )
 
 
@@ -79,8 +69,16 @@ def _modified(gate: Gate, modifier: Any) -> Gate:
     if isinstance(modifier, PowerModifier):
         return _power(gate, modifier.power)
     if isinstance(modifier, ControlModifier):
-        return controlled(gate, modifier.num_ctrl_qubits, modifier.ctrl_state)
+        return _controlled(gate, modifier.num_ctrl_qubits, modifier.ctrl_state)
     raise ValueError(f"the modifier {modifier} of {gate.name} is unknown; write the gate out")
+
+
+def _controlled(gate: Gate, count: int, state: int) -> Gate:
+    """The gate where `count` more qubits, in front of its own, hold the bits of `state`."""
+    namesake = _STANDARD.get(gate.name)
+    if namesake is not None and not isinstance(gate, namesake.base_class):
+        gate = gate.copy(name=f"{gate.name}_")  # Qiskit's `control` goes by names
+    return gate.control(count, ctrl_state=state, annotated=False)
 
 
 def _power(gate: Gate, power: float) -> Gate:

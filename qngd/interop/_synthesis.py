@@ -67,9 +67,7 @@ def diagonal_turns(phases: Sequence[Angle | float], places: Sequence[int]) -> li
     return turns
 
 
-def multiplexed_turns(
-    letter: str, angles: Sequence[Angle | float], selects: Sequence[int], target: int
-) -> list[Turn]:
+def multiplexed_turns(letter: str, angles: Sequence[Angle | float], selects: Sequence[int], target: int) -> list[Turn]:
     """Σ_s |s⟩⟨s| ⊗ R_letter(angles[s]) with s on `selects`: commuting, exp(−iΣ_S c_S/2·Z_S⊗letter)."""
     turns = []
     for mask, coefficient in enumerate(walsh(angles)):

@@ -207,9 +207,7 @@ class _Program:
         run = _STATEMENTS.get(type(node))
         if run is None:
             what = _UNREAD.get(type(node), f"a {type(node).__name__}")
-            raise refusal(
-                node, f"{what} is not read; write the circuit with gates, gate definitions and loops"
-            )
+            raise refusal(node, f"{what} is not read; write the circuit with gates, gate definitions and loops")
         run(self, node, frame)
 
     def _block(self, nodes: Sequence[Any], frame: _Frame) -> None:
@@ -267,9 +265,7 @@ class _Program:
         self._declare(node, name, Parameter(name), frame)
         self.inputs.append(name)
 
-    def _declare_variable(
-        self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, frame: _Frame
-    ) -> None:
+    def _declare_variable(self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, frame: _Frame) -> None:
         name, given = node.identifier.name, node.init_expression
         if isinstance(node.type, ast.BitType):
             self._declare(node, name, Bits(), frame)
@@ -472,9 +468,7 @@ def _with_phase(gate: Gate, phase: Value) -> Gate:
     return circuit.to_gate()
 
 
-def _modifier(
-    node: ast.QuantumGateModifier, frame: _Frame
-) -> InverseModifier | PowerModifier | ControlModifier:
+def _modifier(node: ast.QuantumGateModifier, frame: _Frame) -> InverseModifier | PowerModifier | ControlModifier:
     kind = ast.GateModifierName
     if node.modifier is kind.inv:
         return InverseModifier()

@@ -11,6 +11,9 @@ traced numbers (never on the device), so its arithmetic is differentiated exactl
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -65,6 +68,7 @@ def read_circuit(native: Any, *example_args: Any) -> Circuit:
         arguments,
         observable=_own_observable(tape, reader.wires),
         device=reader.source.device,
+        device_shots=reader.source.device_shots,
         example=arguments.as_given,
         wires=tuple(reader.wires),
     )
@@ -96,13 +100,14 @@ class _Reader:
         self._as_tensors = False
 
     def read(self, theta: np.ndarray) -> tuple[Reading, Tape]:
-        if not self._as_tensors:
-            try:
-                return self._read(theta)
-            except NonDifferentiableError:
-                # numbers met a tensor with requires_grad=False; slower, but tensors may
-                self._as_tensors = True
-        return self._read(theta)
+        with _without_collection():
+            if not self._as_tensors:
+                try:
+                    return self._read(theta)
+                except NonDifferentiableError:
+                    # numbers met a tensor with requires_grad=False; slower, but tensors may
+                    self._as_tensors = True
+            return self._read(theta)
 
     def _read(self, theta: np.ndarray) -> tuple[Reading, Tape]:
         values = [leaf.traced_value(theta) for leaf in self.source.arguments.trainable]
@@ -128,6 +133,18 @@ class _Reader:
         return {label: qubit for qubit, label in enumerate(labels)}
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Reading makes many objects that all live on; looking for garbage among them takes most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _read_elsewhere(reader: _Reader, theta: np.ndarray) -> tuple[Reading, np.ndarray]:
     """The circuit at another, generic θ: what is fixed must be the same there, what vanished at the example
     by chance does not vanish again."""
@@ -151,9 +168,7 @@ def _direction(count: int) -> np.ndarray:
     return np.random.default_rng(20210).uniform(0.5, 1.0, count)
 
 
-def _expressions(
-    reader: _Reader, theta: np.ndarray, first: Reading, other: np.ndarray, second: Reading
-) -> Expressions:
+def _expressions(reader: _Reader, theta: np.ndarray, first: Reading, other: np.ndarray, second: Reading) -> Expressions:
     count = len(theta)
     values, jacobian = first.slots.values(), first.slots.jacobian(count)
     if first.slots.are_linear and not first.trace.branched:

@@ -21,6 +21,7 @@ from qiskit.circuit import (
     CircuitInstruction,
     ControlFlowOp,
     ControlledGate,
+    ControlModifier,
     Delay,
     ForLoopOp,
     Gate,
@@ -56,7 +57,7 @@ from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, ObservableError, QngdWarning
 from qngd.interop._qiskit_angles import AngleReader
-from qngd.interop._qiskit_gates import controlled, holds_matrix, one_line, plain_gate
+from qngd.interop._qiskit_gates import holds_matrix, one_line, plain_gate
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
     Turn,
@@ -140,8 +141,8 @@ class _Walk:
             self._act_on(qubits)
             if self.builder.gate(_SAME_AS.get(name, name), qubits, angles):
                 return
-        elif instruction.is_directive() and name != "store":
-            return  # a barrier, or a simulator's request to save something
+        elif instruction.is_directive() and (name == "barrier" or name.startswith("save_")):
+            return  # nothing, or a simulator's request to save something
         self._operation(instruction.operation, qubits)
 
     def _operation(self, operation: Operation, qubits: tuple[int, ...]) -> None:
@@ -197,7 +198,8 @@ class _Walk:
     def _for_loop(self, operation: ForLoopOp, qubits: tuple[int, ...]) -> None:
         """A loop over fixed values: unrolled."""
         values, variable, body = operation.params
-        if variable is not None and not isinstance(variable, Parameter):
+        is_plain = variable is None or isinstance(variable, Parameter)
+        if not is_plain or not isinstance(values, (range, tuple, list)):
             raise self._classical(operation.name)
         for value in values:
             used = variable is not None and variable in body.parameters
@@ -286,8 +288,8 @@ class _Walk:
         definition = base.definition
         place = dict(zip(definition.qubits, targets, strict=True))
         for instruction in definition.data:
-            inner = controlled(instruction.operation, count, state)
-            self._gate(inner, controls + tuple([place[q] for q in instruction.qubits]))
+            inner = AnnotatedOperation(instruction.operation, ControlModifier(count, state))
+            self._annotated(inner, controls + tuple([place[q] for q in instruction.qubits]))
         phase = PauliEvolutionGate(Pauli("I" * len(targets)), -definition.global_phase)
         self._evolution(phase.control(count, ctrl_state=state), qubits)
 
@@ -343,11 +345,12 @@ class _Walk:
     def _classical(self, name: str) -> CircuitError:
         return self._refusal(
             name,
-            "classical control is not part of a unitary circuit; remove it or write out the branch "
-            "that is meant",
+            "classical control is not part of a unitary circuit; remove it or write out the branch that is meant",
         )
 
     def _opaque(self, name: str) -> CircuitError:
+        if name.startswith("set_"):
+            return self._refusal(name, "it sets the state of a simulator; prepare the state with initialize")
         if name in _CHANNELS:
             return self._refusal(name, "it is not unitary; remove it, and give noise to the backend instead")
         return self._refusal(
@@ -364,7 +367,7 @@ class _Walk:
             "formula that devices run; qiskit.quantum_info.Statevector takes the exact exponential "
             "instead and gives other numbers. circuit.decompose() shows what is wrapped",
             QngdWarning,
-            stacklevel=4,
+            stacklevel=5,  # the caller of `wrap`
         )
 
 
@@ -486,10 +489,10 @@ def _masks(bits: np.ndarray) -> np.ndarray:
 
 def _coefficients(operator: SparsePauliOp) -> np.ndarray:
     """The coefficients as numbers; those in Qiskit's expressions must have no parameters left."""
-    for label, value in zip(operator.paulis.to_labels(), operator.coeffs, strict=True):
+    for k, value in enumerate(operator.coeffs):
         if isinstance(value, ParameterExpression) and value.parameters:
             raise ObservableError(
-                f"observable: the coefficient of {label} is {value}, with unbound parameters; bind "
-                "them with assign_parameters"
+                f"observable: the coefficient of {operator.paulis[k]} is {value}, with unbound "
+                "parameters; bind them with assign_parameters"
             )
     return operator.coeffs.astype(complex)

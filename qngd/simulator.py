@@ -79,9 +79,7 @@ class Simulator:
         n = self.circuit.num_qubits
         require_bytes(count * 16 << n, f"{what} on {n} qubits")
 
-    def _advance(
-        self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, begin: int, end: int
-    ) -> None:
+    def _advance(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, begin: int, end: int) -> None:
         """Apply the rotations begin…end−1 (running order), on all cores if the state is large."""
         apply_rotations(state, self._x, self._z, cos, sin, begin, end)
 
@@ -96,10 +94,10 @@ class Simulator:
         """C·R_K⋯R_1|0⟩ as complex amplitudes (N,), up to a global phase; qubit 0 is the lowest bit."""
         state = self.state(phi)
         axes, pauli = quarter_turns(self.circuit.frame)
-        x, z, sign = as_arrays([*axes, pauli])
+        x, z = as_arrays([*axes, pauli])
         angle = np.full(len(x), np.pi / 4)
         angle[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
-        apply_rotations(state, x, z, np.cos(angle), sign * np.sin(angle))
+        apply_rotations(state, x, z, np.cos(angle), np.sin(angle))
         return state[0] + 1j * state[1]
 
     def probabilities(self, phi: np.ndarray) -> np.ndarray:
@@ -122,9 +120,7 @@ class Simulator:
         self._advance(state, cos, sin, 0, len(self._x))
         return self._reverse(state, cos, sin, terms)
 
-    def _reverse(
-        self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms
-    ) -> tuple[float, np.ndarray]:
+    def _reverse(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """Energy and gradient from the final state, which is run back to the start."""
         other = _times_observable(state, terms)
         energy = _real_inner(state, other)
@@ -150,14 +146,12 @@ class Simulator:
     ) -> None:
         """The loop of `_kernels.backward`, each kernel on all cores."""
         x, z, size = self._x, self._z, self.size
-        chunks = size // _kernels.CHUNK
+        chunks = size // min(size, _kernels.CHUNK)
         for k in range(len(x) - 1, -1, -1):
             if self._moving[k]:
 
                 def overlap(a: int, b: int, k: int = k) -> float:
-                    return _kernels.imaginary_overlap(
-                        other[0], other[1], state[0], state[1], x[k], z[k], a, b
-                    )
+                    return _kernels.imaginary_overlap(other[0], other[1], state[0], state[1], x[k], z[k], a, b)
 
                 slopes[k] = sum(split(overlap, chunks, size))
             apply_rotations(state, x, z, cos, -sin, k, k + 1)
@@ -278,7 +272,7 @@ class Simulator:
         center = zero_state(self.circuit.num_qubits)
         self._advance(center, cos, sin, 0, middle)
         self._tangents(tangents, center, cos, sin, middle, jacobian)
-        flat = tangents.reshape(parameters, -1)
+        flat = tangents.reshape(parameters, 2 * self.size)
         means = flat @ center.reshape(-1)
         gram = _symmetric_product(flat)
         return 0.25 * (gram - np.outer(means, means))
@@ -309,7 +303,14 @@ class Simulator:
         # The forward part writes, the backward part adds: finish one before the other.
         together(
             [
-                _bind(_kernels.tangents_forward, zero_state(self.circuit.num_qubits), arrays, part, middle, tangents)
+                _bind(
+                    _kernels.tangents_forward,
+                    zero_state(self.circuit.num_qubits),
+                    arrays,
+                    part,
+                    middle,
+                    tangents,
+                )
                 for part in _deal(rising, threads)
             ]
         )

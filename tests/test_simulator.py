@@ -11,7 +11,7 @@ import qngd
 from qngd import _kernels
 from qngd.observable import Observable
 from qngd.pauli import PauliStrings
-from qngd.statevector import Simulator, Terms
+from qngd.simulator import Simulator, Terms
 from tests import dense
 from tests.strategies import (
     Sketch,
@@ -28,7 +28,8 @@ from tests.strategies import (
 SIZES = range(1, 9)
 # x and z masks on 8 qubits with bits below and above the chunk's boundary, of every |x∧z| mod 4
 LOW_AND_HIGH = [
-    "ZIIIIIII", "XIIIIIII", "YIIIIIII", "YYIIIIII", "YYIZIIII", "IIIIIIIX", "IIIIIIIY", "IIIIIIIZ", "ZIIIIIIX", "XIIIIIIZ",
+    "ZIIIIIII", "XIIIIIII", "YIIIIIII", "YYIIIIII", "YYIZIIII", "IIIIIIIX", "IIIIIIIY", "IIIIIIIZ",
+    "ZIIIIIIX", "XIIIIIIZ",
     "YIIIIIIY", "YYYIIIII", "YIIIIIYY", "IYYYYIII", "IIIIYYYY", "XXYIIIII", "IXIIIIYY", "ZZIIIIYZ",
     "IZXIIIIZ", "YYYYYYYY", "XXXXXXXX", "ZZZZZZZZ", "IIXXIIII", "IYIYZIXI",
 ]  # fmt: skip
@@ -68,7 +69,7 @@ def chunks_of(state):
 def spans(count):
     """A range of work items in up to three pieces of different lengths, later pieces first."""
     edges = sorted({0, count // 3, count // 2, count})
-    return list(zip(edges, edges[1:], strict=False))[::-1]
+    return list(itertools.pairwise(edges))[::-1]
 
 
 def test_the_cases_cover_the_kernels_branches():
@@ -110,9 +111,7 @@ def test_add_pauli_and_overlaps(n):
         for begin, end in spans(chunks_of(state)):
             _kernels.add_pauli(state[0], state[1], x, z, weight, out[0], out[1], begin, end)
             real += _kernels.real_overlap(state[0], state[1], x, z, begin, end)
-            imaginary += _kernels.imaginary_overlap(
-                other[0], other[1], state[0], state[1], x, z, begin, end
-            )
+            imaginary += _kernels.imaginary_overlap(other[0], other[1], state[0], state[1], x, z, begin, end)
         assert np.allclose(amplitudes(out), expected, rtol=0, atol=1e-14), label
         assert real == pytest.approx((a.conj() @ matrix @ a).real, abs=1e-13), label
         assert imaginary == pytest.approx((b.conj() @ matrix @ a).imag, abs=1e-13), label
@@ -183,19 +182,18 @@ def test_energies_and_gradients_of_programs(case):
     assert float(energy.value) == pytest.approx(truth.energy, abs=1e-10)
     assert np.shape(gradient.value) == (program.num_parameters,)
     assert np.allclose(gradient.value, truth.gradient, rtol=0, atol=1e-9)
-    assert energy.is_exact and gradient.is_exact
+    assert energy.is_exact
+    assert gradient.is_exact
 
 
-@pytest.mark.parametrize("seed, num_qubits", list(enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 7])))
+@pytest.mark.parametrize(("seed", "num_qubits"), list(enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 7])))
 def test_states_energies_and_gradients_of_generic_programs(seed, num_qubits):
     program = random_program(seed, num_qubits, 60, 4, bend=0.1 * (seed % 3 == 0))
     circuit = program.circuit()
     terms = random_observable(seed, num_qubits, 20)
     truth = dense.Truth(program.states, program.theta, terms)
     assert dense.same_state(qngd.statevector(circuit, program.theta), truth.state)
-    assert float(qngd.expectation(circuit, terms, program.theta)) == pytest.approx(
-        truth.energy, abs=1e-10
-    )
+    assert float(qngd.expectation(circuit, terms, program.theta)) == pytest.approx(truth.energy, abs=1e-10)
     gradient = qngd.gradient(circuit, terms, program.theta).value
     assert np.allclose(gradient, truth.gradient, rtol=0, atol=1e-9)
     assert np.abs(gradient).max() > 1e-3
@@ -254,9 +252,7 @@ def test_samples_follow_the_state(num_qubits):
 def test_samples_depend_on_the_seed_alone():
     program = random_program(1, 5, 40, 3)
     circuit = program.circuit()
-    first, again, other = (
-        qngd.sample(circuit, program.theta, shots=500, seed=seed) for seed in (1, 1, 2)
-    )
+    first, again, other = (qngd.sample(circuit, program.theta, shots=500, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -307,7 +303,8 @@ def test_results_do_not_depend_on_earlier_calls():
     simulator.block_metric(phi - 1, jacobian, terms)
     simulator.probabilities(phi)
     second = simulator.energy_and_gradient(phi, terms)
-    assert first[0] == second[0] and np.array_equal(first[1], second[1])
+    assert first[0] == second[0]
+    assert np.array_equal(first[1], second[1])
 
 
 def test_the_dense_matrices_are_exponentials():

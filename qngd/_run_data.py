@@ -1,0 +1,37 @@
+"""A run as its data files hold it: what plots are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+CHEMICAL_ACCURACY = 1.6e-3  # hartree, about 1 kcal/mol
+HISTORY_COLUMNS = (
+    "step", "energy", "stderr", "error", "accepted", "decrease", "predicted_decrease", "rate", "length",
+    "gradient_norm", "rank", "condition", "damping", "jobs", "circuits", "shots",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """A run as read back from its folder: `result` is result.json, `history` maps each of `HISTORY_COLUMNS`
+    to an array (steps + 1,), NaN where a cell is empty; `eigenvalues` is (steps, P), ascending."""
+
+    result: dict[str, Any]
+    history: dict[str, np.ndarray]
+    eigenvalues: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return str(self.result["problem"]["name"])
+
+    @property
+    def unit(self) -> str:
+        return str(self.result["problem"]["unit"])
+
+    @property
+    def reference(self) -> float | None:
+        energy = self.result["problem"]["reference_energy"]
+        return None if energy is None else float(energy)

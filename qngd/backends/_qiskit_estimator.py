@@ -1,0 +1,197 @@
+"""Any Qiskit V2 estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from qiskit.primitives import StatevectorEstimator
+from qiskit.primitives.base import BaseEstimatorV2
+from qiskit.quantum_info import PauliList, SparsePauliOp
+
+from qngd.backends._qiskit_compile import Compiled
+from qngd.backends._qiskit_device import QiskitSettings, packages_of
+from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, pubs_of
+from qngd.backends._qiskit_run import shots_of
+from qngd.backends._qiskit_seeds import reseeded
+from qngd.backends._retry import Retry
+from qngd.backends._shots import Repetitions, equal_shots
+from qngd.outcomes import Means, Outcome
+from qngd.plan import Request
+from qngd.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What an estimator is asked for a template: distinct Z strings on the compiled circuit's qubits. And
+    how the values of the template's strings (and of their products) follow: `sign` times the value at
+    `place`, or for the identity, whose place is −1, the sign itself."""
+
+    observables: list[str]
+    place: np.ndarray
+    sign: np.ndarray
+
+    @classmethod
+    def of(cls, template: Template, compiled: Compiled) -> Reading:
+        z, sign = template.basis.z, template.basis.sign.astype(float)
+        if template.pairs:
+            i, j = np.triu_indices(len(z), 1)
+            z = np.concatenate([z, z[i] ^ z[j]])
+            sign = np.concatenate([sign, sign[i] * sign[j]])
+        unique, inverse = np.unique(z, axis=0, return_inverse=True)
+        acts = unique.any(axis=1)
+        place = np.where(acts, np.cumsum(acts) - 1, -1)[inverse.reshape(-1)]
+        return cls(_labels(unique[acts], template.num_qubits, compiled), place, sign)
+
+    def values(self, values: np.ndarray) -> np.ndarray:
+        """Of all strings and products, from those of the observables (…, U)."""
+        padded = np.concatenate([values, np.ones((*values.shape[:-1], 1))], axis=-1)
+        return self.sign * padded[..., self.place]
+
+    def errors(self, stderr: np.ndarray) -> np.ndarray:
+        """Their standard errors; the identity has none."""
+        padded = np.concatenate([stderr, np.zeros((*stderr.shape[:-1], 1))], axis=-1)
+        return padded[..., self.place]
+
+
+def _labels(z: np.ndarray, num_qubits: int, compiled: Compiled) -> list[str]:
+    """Z strings with masks (U, W) as labels on the compiled circuit's qubits."""
+    if not len(z):
+        return []
+    bytes_ = np.ascontiguousarray(z).view(np.uint8)
+    bits = np.unpackbits(bytes_, axis=1, bitorder="little")[:, :num_qubits].astype(bool)
+    strings = SparsePauliOp(PauliList.from_symplectic(bits, np.zeros_like(bits)))
+    return list(strings.apply_layout(compiled.circuit.layout).paulis.to_labels())
+
+
+class QiskitEstimator(Primitive):
+    """Runs requests on a V2 estimator, with whatever mitigation it does.
+
+    It is asked for the Z strings of each template (and their products, where a metric needs them) with
+    precision 1/√shots: shots per measurement basis, as most estimators see it. Requests with different shots
+    share the one precision of the job, as on a `QiskitBackend`.
+
+    Standard errors are those that the estimator reports, but see `honest_errors`. The estimators that add
+    Gaussian noise to exact values (Qiskit's `StatevectorEstimator`, Aer's) are asked for the exact values,
+    and the noise is added here: the first reports no error, and the second starts every PUB from the same
+    seed. Only these give exact values, for requests without shots.
+    """
+
+    _measure = False
+    native: BaseEstimatorV2
+
+    def __init__(self, native: Any, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
+        super().__init__(native, settings, retry)
+        self._is_exact = _is_exact(native)
+        self._readings: WeakKeyDictionary[Template, Reading] = WeakKeyDictionary()
+
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
+        """Send all requests as one job.
+
+        Raises:
+            BackendError: the requests do not fit the device and nothing was sent, or the estimator refused
+                them.
+        """
+        compiled = self._compile(templates, requests)
+        repetitions = self._repetitions(requests)
+        precision = _precision(repetitions.shots)
+        pubs = pubs_of(requests, repetitions, compiled)
+        fresh = self._seeds.next(seed)
+        native, asked = self.native, precision
+        if self._is_exact:
+            asked = 0.0
+        elif fresh is not None:
+            native = reseeded(self.native, fresh)
+        circuits = int(repetitions.copies.sum())
+        pieces = [self._pub(pub, templates[pub.template], compiled[pub.template]) for pub in pubs]
+        sent = self._send(partial(native.run, pieces, precision=asked), circuits)
+        return PrimitiveHandle(templates, requests, repetitions, sent, tuple(pubs), precision, fresh)
+
+    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
+        """Wait for the job and read its expectation values.
+
+        Raises:
+            BackendError: the job failed, or returned less than was asked for.
+        """
+        values, errors = self._estimates(handle, self._results(handle))
+        found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in handle.requests]
+        for pub, ev, std in zip(handle.pubs, values, errors, strict=True):
+            reading = self._readings[handle.templates[pub.template]]
+            for r, row, error in zip(pub.rows, reading.values(ev), reading.errors(std), strict=True):
+                found[r].append((row, error))
+        shots = handle.repetitions.shots * handle.repetitions.copies
+        return [_averaged(parts, int(count)) for parts, count in zip(found, shots, strict=True)]
+
+    def _repetitions(self, requests: Sequence[Request]) -> Repetitions:
+        """Shots 0 stand for exact values."""
+        if self._is_exact and all(request.shots is None for request in requests):
+            return Repetitions(0, np.ones(len(requests), dtype=np.int64))
+        return equal_shots(shots_of(requests, self.name))
+
+    def _pub(self, pub: Pub, template: Template, compiled: Compiled) -> tuple[Any, ...]:
+        reading = self._readings.get(template)
+        if reading is None:
+            reading = self._readings[template] = Reading.of(template, compiled)
+        if pub.values is None:
+            return compiled.circuit, reading.observables
+        # rows of parameters against columns of observables
+        return compiled.circuit, reading.observables, pub.values[:, None, :]
+
+    def _estimates(self, handle: PrimitiveHandle, results: Sequence[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Values and standard errors (k, U) of the observables of each PUB with k rows."""
+        values, errors = [], []
+        for pub, result in zip(handle.pubs, results, strict=True):
+            evs = np.asarray(result.data.evs, dtype=float)
+            stds = np.asarray(getattr(result.data, "stds", np.zeros_like(evs)), dtype=float)
+            shape = (len(pub.rows), -1)
+            values.append(evs.reshape(shape))
+            errors.append(stds.reshape(shape))
+        if self._is_exact:
+            rng = np.random.default_rng(handle.noise)
+            values = [v + handle.precision * rng.standard_normal(v.shape) for v in values]
+            return values, [np.full(v.shape, handle.precision) for v in values]
+        return values, honest_errors(values, errors, handle.precision)
+
+
+def honest_errors(values: Sequence[np.ndarray], errors: Sequence[np.ndarray], precision: float) -> list[np.ndarray]:
+    """An estimator's standard errors, corrected where they cannot be right.
+
+    None at all (all are 0): they are the precision. Too small: no mitigation makes an error smaller than that
+    of the shots themselves, √((1 − e²)/N) at the value e, but zero-noise extrapolation reports the scatter
+    around a fit through a few points, which can be anything. Not finite (such a fit that failed): as large as
+    the largest of the job, at most 1, the bound on the values.
+    """
+    finite = np.concatenate([e[np.isfinite(e)] for e in errors] or [np.zeros(0)])
+    if not finite.any():
+        return [np.full(e.shape, precision) for e in errors]
+    worst = min(float(finite.max()), 1.0)
+    floors = [precision * np.sqrt(np.maximum(1 - v**2, 0.0)) for v in values]
+    return [np.maximum(np.where(np.isfinite(e), e, worst), floor) for e, floor in zip(errors, floors, strict=True)]
+
+
+def _is_exact(native: Any) -> bool:
+    """Whether an estimator gives exact expectation values when asked for precision 0."""
+    if isinstance(native, StatevectorEstimator):
+        return True
+    if "qiskit_aer" not in packages_of(native):
+        return False
+    from qiskit_aer.primitives import EstimatorV2
+
+    return isinstance(native, EstimatorV2)
+
+
+def _precision(shots: int) -> float:
+    """1/√shots, a little more so that ⌈1/p²⌉ is not one shot too many; 0 for exact values."""
+    return (1 + 1e-9) / math.sqrt(shots) if shots else 0.0
+
+
+def _averaged(parts: Sequence[tuple[np.ndarray, np.ndarray]], shots: int) -> Means:
+    """The mean of a request's independent estimates."""
+    values = np.mean([value for value, _ in parts], axis=0)
+    stderr = np.sqrt(np.sum([error**2 for _, error in parts], axis=0)) / len(parts)
+    return Means(values, stderr, shots)

@@ -1,0 +1,184 @@
+"""Trying again, and one number of shots for a job: what every provider's backend uses."""
+
+import types
+
+import numpy as np
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qngd.backends._retry import Retry, http_status, is_failure, speaks_of_the_way
+from qngd.backends._shots import equal_shots
+from qngd.errors import BackendError, SettingError
+from tests.strategies import examples
+
+
+class Naps(list):
+    """Seconds slept, without sleeping."""
+
+    def __call__(self, seconds):
+        self.append(seconds)
+
+
+class Provider:
+    """Fails with each of `errors` in turn, then answers."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+class OfTheProvider(Exception):
+    pass
+
+
+def with_status(status):
+    error = OfTheProvider("the server said no")
+    error.status_code = status
+    return error
+
+
+def wrapped_from_none(inner):
+    """As IBM's service raises: the HTTP error is only in the context."""
+    try:
+        try:
+            raise inner
+        except Exception:
+            raise RuntimeError("failed to run the program") from None
+    except RuntimeError as error:
+        return error
+
+
+TRANSIENT = {
+    "connection": ConnectionResetError("reset"),
+    "timeout": TimeoutError("slow"),
+    "requests": requests.exceptions.ConnectionError("no route"),
+    "too many requests": with_status(429),
+    "unavailable": with_status(503),
+    "wrapped": wrapped_from_none(with_status(502)),
+}
+PERMANENT = {
+    "refused": ValueError("bad circuit"),
+    "unauthorized": with_status(401),
+    "not found": with_status(404),
+    "file": FileNotFoundError("no such file"),
+    "wrapped": wrapped_from_none(with_status(400)),
+}
+
+
+@pytest.mark.parametrize("error", TRANSIENT.values(), ids=TRANSIENT)
+def test_transient_failures_are_tried_again_with_backoff(error):
+    naps = Naps()
+    provider = Provider(error, error)
+    assert Retry(sleep=naps).call(provider, "x failed") == "answer"
+    assert provider.calls == 3
+    assert naps == [1.0, 4.0]
+
+
+@pytest.mark.parametrize("error", PERMANENT.values(), ids=PERMANENT)
+def test_permanent_failures_end_at_once_with_what_the_provider_said(error):
+    naps = Naps()
+    provider = Provider(error)
+    with pytest.raises(BackendError, match=f"^x failed: {type(error).__name__}: ") as caught:
+        Retry(sleep=naps).call(provider, "x failed")
+    assert str(error) in str(caught.value)
+    assert caught.value.__cause__ is error
+    assert provider.calls == 1
+    assert naps == []
+
+
+def test_the_last_attempt_says_how_often_it_was_tried():
+    naps = Naps()
+    provider = Provider(*[TimeoutError("slow")] * 9)
+    with pytest.raises(BackendError, match=r"^x failed \(tried 6 times\): TimeoutError: slow"):
+        Retry(retries=5, backoff=(1, 2), sleep=naps).call(provider, "x failed")
+    assert provider.calls == 6
+    assert naps == [1, 2, 2, 2, 2]
+
+
+def test_without_retries_nothing_is_tried_again():
+    provider = Provider(TimeoutError("slow"))
+    with pytest.raises(BackendError, match=r"^x failed: TimeoutError"):
+        Retry(retries=0).call(provider, "x failed")
+    assert provider.calls == 1
+
+
+@pytest.mark.parametrize("bug", [TypeError("bug"), KeyError("bug"), OfTheProvider("unknown")])
+def test_what_is_no_failure_of_the_provider_goes_on_as_it_is(bug):
+    with pytest.raises(type(bug)) as caught:
+        Retry().call(Provider(bug), "x failed")
+    assert caught.value is bug
+    assert not is_failure(bug)
+
+
+def test_a_backend_names_its_own_errors_and_what_is_transient():
+    naps = Naps()
+    retry = Retry(sleep=naps)
+    provider = Provider(OfTheProvider("come back later"))
+    answer = retry.call(provider, "x failed", errors=(OfTheProvider,), is_transient=lambda e: "later" in str(e))
+    assert answer == "answer"
+    assert naps == [1.0]
+    with pytest.raises(BackendError, match="never"):
+        retry.call(Provider(OfTheProvider("never")), "x failed", errors=(OfTheProvider,))
+
+
+def test_interruptions_pass():
+    with pytest.raises(KeyboardInterrupt):
+        Retry().call(Provider(KeyboardInterrupt()), "x failed")
+
+
+def test_status_is_found_where_each_client_puts_it():
+    error = OfTheProvider()
+    assert http_status(error) is None
+    error.response = types.SimpleNamespace(status_code=503)
+    assert http_status(error) == 503
+    error.response = {"ResponseMetadata": {"HTTPStatusCode": 429}}
+    assert http_status(error) == 429
+    assert speaks_of_the_way(error)
+
+
+@pytest.mark.parametrize("setting", [{"retries": -1}, {"backoff": ()}, {"backoff": (-1.0,)}])
+def test_settings_are_checked(setting):
+    with pytest.raises(SettingError, match=next(iter(setting))):
+        Retry(**setting)
+
+
+@examples(200)
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=40))
+def test_every_request_gets_its_shots(wanted):
+    repetitions = equal_shots(wanted)
+    given_shots = repetitions.shots * repetitions.copies
+    assert np.all(given_shots >= wanted)
+    assert np.all(given_shots - repetitions.shots < wanted)
+    assert np.array_equal(np.bincount(repetitions.rows, minlength=len(wanted)), repetitions.copies)
+    # one more than asked is rounding; otherwise the excess stays below what one number for all would cost
+    assert given_shots.sum() <= max(wanted) * len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shots", "copies"),
+    [
+        ([1000] * 3, 1000, [1, 1, 1]),
+        ([4000, 1000, 2000], 1000, [4, 1, 2]),
+        ([1000, 980, 990], 1000, [1, 1, 1]),
+        ([], 0, []),
+    ],
+)
+def test_equal_shots(wanted, shots, copies):
+    repetitions = equal_shots(wanted)
+    assert repetitions.shots == shots
+    assert repetitions.copies.tolist() == copies
+
+
+def test_uneven_shots_stay_close_to_what_was_asked():
+    rng = np.random.default_rng(0)
+    wanted = rng.integers(300, 9000, 60)
+    repetitions = equal_shots(wanted)
+    assert (repetitions.shots * repetitions.copies).sum() < 1.06 * wanted.sum()
