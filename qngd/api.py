@@ -125,7 +125,7 @@ def statevector(circuit: Any, theta: Any) -> np.ndarray:
         MemoryLimitError: 2ⁿ amplitudes do not fit in memory.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit[2] q; x q[0]; rz(a) q[1];'
-    >>> np.abs(qngd.statevector(program, [0.3]))
+    >>> np.abs(qngd.statevector(program, [0.3])).round(12)
     array([0., 1., 0., 0.])
     """
     wrapped, flat = wrap_at(circuit, theta)

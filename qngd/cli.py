@@ -282,12 +282,11 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
 def _read_shots(text: str | None) -> int | str | None:
     if text is None or text == "auto":
         return text
-    try:
-        return int(text)
-    except ValueError:
+    if not text.isdecimal() or int(text) < 1:
         from qngd._load import UsageError
 
-        raise UsageError(f'--shots: {text!r} is neither a whole number nor "auto"') from None
+        raise UsageError(f'--shots: {text!r} is neither a whole number of at least 1 nor "auto"')
+    return int(text)
 
 
 def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:

@@ -125,11 +125,10 @@ class SignalToNoise:
         _check(self.threshold, "threshold")
 
     def inverse(self, values: np.ndarray, slopes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        plain = self.on.inverse(values, slopes, errors)
-        signal = np.abs(slopes)
         noisy = errors > 0
-        ratio = np.where(noisy, signal / np.where(noisy, self.threshold * errors, 1.0), np.inf)
-        return plain * np.where(noisy, ratio**6 / (1.0 + ratio**6), 1.0) if noisy.any() else plain
+        ratio = np.abs(slopes) / np.where(noisy, self.threshold * errors, 1.0)
+        power = np.minimum(ratio, 1e8) ** 6
+        return self.on.inverse(values, slopes, errors) * np.where(noisy, power / (1.0 + power), 1.0)
 
     def level(self, values: np.ndarray) -> float:
         return self.on.level(values)

@@ -21,20 +21,38 @@ _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metr
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent: submissions, circuits run and shots taken."""
+    """What was spent: submissions, circuits run and shots taken; and, where the backend compiles circuits, the depth
+    and the two-qubit gates of the largest of them after compilation."""
 
     jobs: int = 0
     circuits: int = 0
     shots: int = 0
+    depth: int = 0
+    two_qubit_gates: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.jobs + other.jobs, self.circuits + other.circuits, self.shots + other.shots)
+        return Cost(
+            self.jobs + other.jobs,
+            self.circuits + other.circuits,
+            self.shots + other.shots,
+            max(self.depth, other.depth),
+            max(self.two_qubit_gates, other.two_qubit_gates),
+        )
 
     def __sub__(self, other: Cost) -> Cost:
-        return Cost(self.jobs - other.jobs, self.circuits - other.circuits, self.shots - other.shots)
+        """What was spent since `other`."""
+        return replace(
+            self,
+            jobs=self.jobs - other.jobs,
+            circuits=self.circuits - other.circuits,
+            shots=self.shots - other.shots,
+        )
 
     def __str__(self) -> str:
-        return f"{self.jobs} jobs, {self.circuits} circuits, {self.shots} shots"
+        spent = f"{self.jobs} jobs, {self.circuits} circuits, {self.shots} shots"
+        if not self.depth:
+            return spent
+        return f"{spent}; circuits up to depth {self.depth} with {self.two_qubit_gates} two-qubit gates"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +94,14 @@ class Evaluator(Protocol):
     circuit: Circuit
 
     @property
+    def name(self) -> str:
+        """Where its answers come from."""
+
+    @property
+    def note(self) -> str:
+        """What the user should know about all its answers, or nothing."""
+
+    @property
     def is_exact(self) -> bool:
         """Whether its answers carry no statistical error."""
 
@@ -105,6 +131,8 @@ class ExactEvaluator:
     """Answers from the embedded statevector simulator."""
 
     is_exact = True
+    name = "exact statevector"
+    note = ""
 
     def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit

@@ -137,7 +137,7 @@ def cost(
         two_qubit_gates=max((t.num_two_qubit_gates for t in plan.templates), default=0)
         if footprints is None
         else max((f.two_qubit_gates for f in footprints), default=0),
-        seconds=_seconds(footprints, used, per_request, getattr(device, "repetition_delay", 0.0)),
+        seconds=_seconds(footprints, used, per_request, getattr(device, "rep_delay", 0.0)),
         is_noisy=device.is_noisy,
     )
 

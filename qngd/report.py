@@ -139,6 +139,8 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         **_errors(result, problem),
         "cost": str(result.cost),
     }
+    if result.note:
+        rows["note"] = result.note
     if seconds is not None:
         rows["time"] = format_seconds(seconds)
     return rows

@@ -85,6 +85,7 @@ class Result:
         history_stderr: their standard errors.
         infos: what each step saw and did.
         cost: jobs, circuits and shots spent.
+        note: what else the user should know, such as that the backend is noisy.
     """
 
     theta: Any
@@ -98,6 +99,7 @@ class Result:
     infos: tuple[StepInfo, ...]
     cost: Cost
     state: State
+    note: str = ""
 
     def __str__(self) -> str:
         return f"{self.state.evaluation.energy} after {self.steps} steps: {self.status}, {self.message}"
@@ -152,12 +154,13 @@ def minimize(
     evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots)
     limits = _Limits(max_steps, tol, budget or Budget())
     run = _Run()
-    state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, (backend, shots))
+    state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, shots)
     try:
         status = _loop(evaluator, chosen, state, run, limits, callback)
     except KeyboardInterrupt:  # in a step, in the journal or in the callback
         status = Status.INTERRUPTED
-    return run.result(status, limits, circuit.unflatten(run.state.theta, problem.theta0))
+    theta = circuit.unflatten(run.state.theta, problem.theta0)
+    return run.result(status, limits, theta, evaluator.note)
 
 
 def _begin_or_resume(
@@ -168,13 +171,13 @@ def _begin_or_resume(
     seed: int | None,
     problem: Problem,
     run_dir: str | Path | None,
-    where: tuple[Any, ...],
+    shots: Any,
 ) -> State:
     """The state to go on from: of a new run, or the one that `run_dir` holds."""
     if run_dir is not None:
         circuit = evaluator.circuit
         observable = as_observable(problem.observable, circuit)
-        key = fingerprint(circuit, observable, theta0, optimizer, seed, *map(str, where))
+        key = fingerprint(circuit, observable, theta0, optimizer, seed, evaluator.name, shots)
         run.journal = Journal(run_dir, key, about(problem.name, optimizer, circuit))
         if (stored := run.journal.load()) is not None:
             run.restore(*stored)
@@ -249,7 +252,7 @@ class _Run:
         recent = self.infos[-_NOISE_STEPS:]
         return len(recent) == _NOISE_STEPS and all(info.significance < 2 for info in recent)
 
-    def result(self, status: Status, limits: _Limits, theta: Any) -> Result:
+    def result(self, status: Status, limits: _Limits, theta: Any, note: str) -> Result:
         message = _REMEDY[status].format(
             tol=limits.tol,
             still=_STILL_STEPS,
@@ -269,6 +272,7 @@ class _Run:
             infos=tuple(self.infos),
             cost=self.state.cost,
             state=self.state,
+            note=note,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,19 @@ class SampledEvaluator:
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross)
 
+    @property
+    def name(self) -> str:
+        return self.backend.name
+
+    @property
+    def note(self) -> str:
+        if not self.backend.is_noisy:
+            return ""
+        return (
+            f"{self.backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
+            "states, is then not the quantum Fisher information"
+        )
+
     def default_approx(self) -> Approx:
         return "block-diag"
 
@@ -69,13 +83,27 @@ class SampledEvaluator:
         plan = plan.with_shots(self.shots.shots(plan, spread))
         return Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
 
+    def _footprints(self, plan: Plan) -> Sequence[Any]:
+        """What the compiled circuits take, from backends that compile."""
+        describe = getattr(self.backend, "describe", None)
+        return [] if describe is None else describe(plan.templates)
+
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = plan.with_shots(self.shots.shots(plan, spread))
         handle = self.backend.submit(plan.templates, plan.requests, seed)
         outcomes = self.backend.collect(handle)
-        shots = sum(outcome.shots for outcome in outcomes)
-        cost = Cost(jobs=getattr(handle, "num_jobs", 1), circuits=plan.num_circuits, shots=shots)
+        footprints = self._footprints(plan)
+        cost = Cost(
+            jobs=getattr(handle, "num_jobs", 1),
+            circuits=getattr(handle, "num_circuits", plan.num_circuits),
+            shots=sum(outcome.shots for outcome in outcomes),
+            depth=max((f.depth for f in footprints), default=0),
+            two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
+        )
         evaluation = assemble(plan, outcomes, theta, cost)
+        if evaluation.metric is not None and self.note:
+            notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
+            evaluation = replace(evaluation, metric=replace(evaluation.metric, note=notes))
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
 
 

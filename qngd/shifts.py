@@ -80,6 +80,8 @@ def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.nda
     frequencies = _frequencies(generators, coefficients)
     if frequencies is None or len(frequencies) >= len(members):
         return None
+    if not len(frequencies):  # the sum is a constant
+        return Direction(members, coefficients, frequencies, frequencies)
     count = len(frequencies)
     # Equidistant shifts within half a period of the lowest frequency step solve equidistant frequencies exactly
     # and keep others well conditioned.

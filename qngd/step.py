@@ -151,7 +151,7 @@ class CurvatureRate:
         there: Evaluation,
         memory: Memory,
     ) -> bool:
-        recent = self._with(here, memory)
+        recent = self._with(here, memory)[-self.window :]
         top, top_error = recent[np.argmax(recent[:, 0])]
         energy, error = float(there.energy.value), float(there.energy.stderr)
         slack = 2 * np.hypot(top_error, error) + _ROUNDING * max(abs(top), 1.0)

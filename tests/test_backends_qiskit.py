@@ -1,6 +1,7 @@
 """Qiskit's devices, samplers and estimators: values against the embedded simulator, what is sent, and what
 fails."""
 
+import copy
 import types
 import warnings
 from dataclasses import replace
@@ -389,7 +390,8 @@ def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
     handle = backend.submit(templates, requests, 3)
     assert [len(run["circuits"]) for run in device.runs] == [4, 4, 2]
     assert len({run["seed_simulator"] for run in device.runs}) == 3
-    assert handle.cost.jobs == 3
+    assert handle.num_jobs == handle.cost.jobs == 3
+    assert handle.num_circuits == handle.cost.circuits == 10
     assert len(set(handle.job_ids)) == 3
     assert [outcome.shots for outcome in backend.collect(handle)] == [100] * 10
 
@@ -599,6 +601,7 @@ def test_a_run_on_the_new_estimator_with_readout_mitigation():
 def test_zero_noise_extrapolation_on_the_new_estimator():
     estimator = new_estimator(fake_provider.FakeManilaV2())
     estimator.options.resilience_level = 2
+    estimator.options.simulator.seed_simulator = 7
     circuit = real_amplitudes(2, 1)
     found = qngd.expectation(circuit, {"ZZ": 1.0}, [0.3, 0.2, 0.1, 0.4], backend=estimator, shots=500)
     exact = qngd.expectation(circuit, {"ZZ": 1.0}, [0.3, 0.2, 0.1, 0.4])
@@ -876,6 +879,38 @@ def test_half_a_result_of_a_sampler(lose):
     handle = backend.submit([*templates, one_request()[0][0]], requests, None)
     with pytest.raises(BackendError, match=f"job half returned .* requests {'2' if lose == 'pub' else '1'}"):
         backend.collect(handle)
+
+
+class HalfEstimator(StatevectorEstimator):
+    """Loses the last row of each PUB."""
+
+    def run(self, pubs, *, precision=None):
+        results = list(super().run(pubs, precision=precision).result())
+        cut = [types.SimpleNamespace(evs=r.data.evs[:-1], stds=r.data.stds[:-1]) for r in results]
+        return types.SimpleNamespace(
+            result=lambda: [types.SimpleNamespace(data=data) for data in cut],
+            job_id=lambda: "half",
+            status=lambda: JobStatus.DONE,
+        )
+
+
+def test_half_a_result_of_an_estimator():
+    backend = from_object(HalfEstimator())
+    templates, (request,) = one_request()
+    handle = backend.submit(templates, [request, replace(request, angles=np.array([0.1]))], None)
+    with pytest.raises(BackendError, match=r"job half returned 1 results for 2 circuits; .* requests 1$"):
+        backend.collect(handle)
+
+
+def test_a_circuit_without_counts_names_its_request():
+    def emptied(result):
+        made = copy.deepcopy(result)
+        made.results[1].data.counts = {}
+        return made
+
+    device = Unreliable({"change": emptied})
+    with pytest.raises(BackendError, match="aer_simulator returned no counts for request 1: DONE"):
+        run_on(device)
 
 
 class Client:

@@ -144,7 +144,7 @@ def test_options_reach_the_optimizer(tmp_path: Path):
 
 
 def test_shots_and_seed():
-    runs = [qngd("run", TOY, "--shots", "50", "--seed", seed, "--steps", "3").output for seed in "112"]
+    runs = [qngd("run", TOY, "--shots", "5000", "--seed", seed, "--steps", "3").output for seed in "112"]
     energies = [next(t for t in run.splitlines() if t.startswith("energy")) for run in runs]
     assert " ± " in energies[0]
     assert energies[0] == energies[1] != energies[2]

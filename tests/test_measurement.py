@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.builder import CircuitBuilder
 from qngd.errors import SettingError
 from qngd.frame import push
 from qngd.measurement import diagonalize, group
 from qngd.ops import Op
 from qngd.pauli import PauliStrings
 from tests.dense import label_matrix
-from tests.strategies import examples, random_labels
+from tests.strategies import examples
 from tests.test_frame import matrix_of, random_clifford_circuit
 
 GROUPINGS = ["qubit-wise", "commuting"]
@@ -246,14 +245,3 @@ def test_bases_on_many_qubits(num_qubits, qubits, seed):
 def test_strings_that_do_not_commute_are_refused(labels):
     with pytest.raises(ValueError, match="commut"):
         diagonalize(PauliStrings.from_labels(labels))
-
-
-def test_a_circuit_without_gates_has_no_basis_gates():
-    builder = CircuitBuilder(3)
-    assert len(builder.ops()) == len(diagonalize(PauliStrings.from_labels(["ZIZ", "IZI"])).ops) == 0
-
-
-def test_random_labels_need_more_than_one_group():
-    """What the tables above group at random is not trivially one set."""
-    labels = random_labels(0, 4, 20)
-    assert len(grouped(labels, [1.0] * 20, "commuting")) > 3

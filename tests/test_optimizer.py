@@ -8,13 +8,19 @@ import pytest
 
 import qngd
 from qngd.estimate import Estimate, MetricTensor
-from qngd.evaluate import Cost, Evaluation
+from qngd.damping import Absolute, SignalToNoise, SpectralCutoff, natural_direction
+from qngd.errors import SettingError
+from qngd.evaluate import Cost, Evaluation, Spread
 from qngd.optimizer import QNG
+from qngd.step import CurvatureRate, FixedRate
 from tests.strategies import Sketch, random_observable, random_program
 
 HESSIAN = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.7]])
 METRIC = np.array([[0.25, 0.05, 0.0], [0.05, 0.2, 0.02], [0.0, 0.02, 0.1]])
 START = np.array([1.0, -2.0, 0.5])
+
+
+ALONE, FULL = Cost(jobs=1, circuits=1), Cost(jobs=1, circuits=3, shots=50)  # an energy, and all there is
 
 
 class Parabola:
@@ -31,8 +37,11 @@ class Parabola:
     def default_approx(self):
         return "full"
 
-    def evaluate(self, theta, *, gradient, metric, seed, **_):
-        self.asked.append((theta.copy(), gradient, metric, seed))
+    def preview(self, theta, *, metric, spread):
+        return FULL
+
+    def evaluate(self, theta, *, gradient, metric, seed, spread):
+        self.asked.append((theta.copy(), gradient, metric, seed, spread))
         fault = self.spoil.get(len(self.asked))
         if isinstance(fault, BaseException):
             raise fault
@@ -47,8 +56,30 @@ class Parabola:
             energy=Estimate.exact(np.float64(energy)),
             gradient=Estimate.exact(slope) if gradient else None,
             metric=MetricTensor.exact(matrix, metric) if metric else None,
-            cost=Cost(jobs=1, circuits=3, shots=50),
+            cost=FULL if gradient or metric else ALONE,
         )
+
+
+class Sampled(Parabola):
+    """The same with Gaussian noise that the seed determines, and a spread to hand on."""
+
+    is_exact = False
+    covariance = 1e-4 * np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.3]])
+
+    def evaluate(self, theta, *, gradient, metric, seed, spread):
+        exact = super().evaluate(theta, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        rng = np.random.default_rng(seed)
+        energy = Estimate(exact.energy.value + 1e-3 * rng.normal(), np.float64(1e-3), 50)
+        slope = exact.gradient
+        if slope is not None:
+            noisy = rng.multivariate_normal(slope.value, self.covariance)
+            slope = Estimate(noisy, np.sqrt(np.diag(self.covariance)), 50, self.covariance)
+        seen = Spread(*rng.random((3, 3)))
+        return dataclasses.replace(exact, energy=energy, gradient=slope, spread=seen)
+
+
+RULES = pytest.mark.parametrize("optimizer", [QNG(0.1), QNG()], ids=["fixed", "adaptive"])
+KINDS = pytest.mark.parametrize("kind", [Parabola, Sampled])
 
 
 def walk(optimizer, evaluator, theta, steps, **how):

@@ -12,6 +12,7 @@ import pytest
 import qngd
 from qngd import _figures, report
 from qngd.errors import SettingError
+from qngd.step import CurvatureRate
 from tests.toy import problem
 
 PLOTS = ("convergence.png", "spectrum.png")
@@ -29,7 +30,8 @@ def toy() -> qngd.Problem:
 
 @pytest.fixture
 def exact(toy: qngd.Problem) -> qngd.Result:
-    return minimized(toy)
+    """Starts with steps that are far too long, so that some are rejected."""
+    return minimized(toy, optimizer=qngd.QNG(length=CurvatureRate(initial=20.0, max_length=20.0, window=1)))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.primitives.base import BaseEstimatorV2
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
+from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_compile import Compiled
 from qngd.backends._qiskit_device import QiskitSettings, packages_of
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, pubs_of
@@ -146,7 +147,9 @@ class QiskitEstimator(Primitive):
         """Values and standard errors (k, U) of the observables of each PUB with k rows."""
         values, errors = [], []
         for pub, result in zip(handle.pubs, results, strict=True):
+            count = len(self._readings[handle.templates[pub.template]].observables)
             evs = np.asarray(result.data.evs, dtype=float)
+            jobs.check_complete(self.name, handle.jobs[0], evs.size // max(count, 1), pub.rows)
             stds = np.asarray(getattr(result.data, "stds", np.zeros_like(evs)), dtype=float)
             shape = (len(pub.rows), -1)
             values.append(evs.reshape(shape))

@@ -74,14 +74,19 @@ class Handle:
         return [job.job_id for job in self.jobs]
 
     @property
+    def num_jobs(self) -> int:
+        """Jobs sent; one that was sent again counts again."""
+        return sum(job.sent for job in self.jobs)
+
+    @property
+    def num_circuits(self) -> int:
+        """Circuits run, those that run several times as often as they do."""
+        return sum(job.circuits for job in self.jobs)
+
+    @property
     def cost(self) -> Cost:
-        """What it takes: jobs sent (again counts again), circuits and shots."""
-        circuits = sum(job.circuits for job in self.jobs)
-        return Cost(
-            jobs=sum(job.sent for job in self.jobs),
-            circuits=circuits,
-            shots=circuits * self.repetitions.shots,
-        )
+        """Jobs, circuits and shots."""
+        return Cost(self.num_jobs, self.num_circuits, self.num_circuits * self.repetitions.shots)
 
 
 def is_transient(error: BaseException) -> bool:

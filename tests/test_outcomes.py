@@ -1,0 +1,214 @@
+"""Statistics of counts against those of the single shots written out, and against many repetitions."""
+
+import numpy as np
+import pytest
+
+from qngd.builder import CircuitBuilder
+from qngd.errors import BackendError
+from qngd.measurement import Basis
+from qngd.outcomes import Counts, Means, covariance, energy, means, weighted_values, zeros_frequency
+from qngd.pauli import PauliStrings
+from qngd.template import Template
+
+
+def template_of(num_qubits, masks, signs):
+    """Nothing but Z strings with these masks (Python ints of any size) and signs."""
+    words = max(1, -(-num_qubits // 64))
+    z = np.array([[m >> 64 * w & (1 << 64) - 1 for w in range(words)] for m in masks], dtype=np.uint64)
+    z = z.reshape(len(masks), words)
+    strings = PauliStrings(num_qubits, np.zeros_like(z), z, np.ones(len(masks), dtype=np.int8))
+    nothing = CircuitBuilder(num_qubits).ops()
+    basis = Basis(nothing, z, np.array(signs, dtype=np.int8))
+    return Template(num_qubits, nothing, np.zeros(0, dtype=np.int64), strings, basis, pairs=True)
+
+
+def counts_of(num_qubits, outcomes, counts):
+    words = max(1, -(-num_qubits // 64))
+    bits = [[b >> 64 * w & (1 << 64) - 1 for w in range(words)] for b in outcomes]
+    return Counts(np.array(bits, dtype=np.uint64), np.array(counts))
+
+
+def random_case(seed, num_qubits, num_strings, shots, distinct=40):
+    """A template, counts, and the value of every string in every single shot, (shots, m)."""
+    rng = np.random.default_rng(seed)
+
+    def number():
+        return int.from_bytes(rng.bytes(-(-num_qubits // 8)), "little") % (1 << num_qubits)
+
+    masks = [number() for _ in range(num_strings)]
+    signs = rng.choice([-1, 1], num_strings).tolist()
+    outcomes = sorted({number() for _ in range(distinct)})
+    counts = rng.multinomial(shots, rng.dirichlet(np.full(len(outcomes), 0.5)))
+    rows = [[s * (-1) ** (b & m).bit_count() for m, s in zip(masks, signs, strict=True)] for b in outcomes]
+    values = np.repeat(np.array(rows, dtype=float), counts, axis=0)
+    return template_of(num_qubits, masks, signs), counts_of(num_qubits, outcomes, counts), values
+
+
+SIZES = [1, 5, 63, 64, 65, 100, 128, 130]
+
+
+@pytest.mark.parametrize("num_qubits", SIZES)
+def test_bits_unpack_to_qubits(num_qubits):
+    rng = np.random.default_rng(num_qubits)
+    bits = rng.integers(0, 2, (7, num_qubits)).astype(bool)
+    numbers = [sum(1 << q for q in range(num_qubits) if row[q]) for row in bits]
+    counts = counts_of(num_qubits, numbers, np.arange(7))
+    assert np.array_equal(counts.unpacked(num_qubits), bits)
+    assert counts.shots == 21
+
+
+@pytest.mark.parametrize("num_qubits", SIZES)
+def test_statistics_are_those_of_the_single_shots(num_qubits):
+    template, counts, values = random_case(num_qubits, num_qubits, 6, 500)
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(6, 3))
+    distinct = np.repeat(weighted_values(counts, template, weights), counts.counts, axis=0)
+    assert np.allclose(distinct, values @ weights, rtol=0, atol=1e-12)
+    value, variance = energy(counts, template, weights[:, 0])
+    per_shot = values @ weights[:, 0]
+    assert value == pytest.approx(per_shot.mean(), abs=1e-12)
+    assert variance == pytest.approx(per_shot.var(ddof=1) / 500, rel=1e-10)
+    mean, spread = means(counts, template)
+    assert np.allclose(mean, values.mean(axis=0), rtol=0, atol=1e-12)
+    assert np.allclose(spread, values.var(axis=0, ddof=1) / 500, rtol=1e-10, atol=0)
+    matrix, _ = covariance(counts, template, weights)
+    assert np.allclose(matrix, np.cov((values @ weights).T), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_unequal_strings_of_one_circuit_are_not_independent(seed):
+    """The variance of a sum is not the sum of variances: covariances are in it."""
+    template, counts, values = random_case(seed, 3, 5, 400)
+    coefficients = np.random.default_rng(seed).normal(size=5)
+    independent = (coefficients**2 * values.var(axis=0, ddof=1)).sum() / 400
+    _, variance = energy(counts, template, coefficients)
+    assert abs(variance - independent) > 0.05 * independent
+
+
+def test_the_identity_is_certain():
+    template = template_of(70, [0, 0], [1, -1])
+    counts = counts_of(70, [1 << 69, 3], [4, 6])
+    assert energy(counts, template, np.array([2.0, 0.5])) == (1.5, 0.0)
+    assert [a.tolist() for a in means(counts, template)] == [[1.0, -1.0], [0.0, 0.0]]
+
+
+# --- errors over repetitions ---
+
+
+def distribution():
+    """Three Z strings of correlated bits, far from symmetric, and combinations of them that a metric may want."""
+    p = np.array([0.35, 0.05, 0.1, 0.02, 0.2, 0.03, 0.05, 0.2])
+    template = template_of(3, [0b001, 0b011, 0b110], [1, -1, 1])
+    jacobian = np.array([[1.0, 0.3], [0.0, -0.8], [0.5, 1.2]])
+    return p, template, jacobian
+
+
+EVERYTHING = np.arange(8, dtype=np.uint64)[:, None]
+
+
+def all_values(template, weights):
+    return weighted_values(Counts(EVERYTHING, np.zeros(8)), template, weights)
+
+
+def repeated(statistic, shots, times=4000):
+    p, template, jacobian = distribution()
+    rng = np.random.default_rng(shots)
+    found = [statistic(Counts(EVERYTHING, n), template, jacobian) for n in rng.multinomial(shots, p, times)]
+    return (np.array(part) for part in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("shots", [20, 100, 2000])
+def test_covariances_are_unbiased_and_their_errors_right(shots):
+    """At 20 shots the errors are themselves uncertain; their mean square is right all the same."""
+    p, template, jacobian = distribution()
+    values = all_values(template, jacobian)
+    centred = values - p @ values
+    truth = (centred.T * p) @ centred
+    found, errors = repeated(covariance, shots)
+    spread = found.std(axis=0, ddof=1)
+    assert np.all(np.abs(found.mean(axis=0) - truth) < 4 * spread / np.sqrt(len(found)))
+    assert np.allclose(np.sqrt((errors**2).mean(axis=0)), spread, rtol=0.1)
+    assert np.linalg.eigvalsh(found).min() > -1e-14
+    assert np.array_equal(found, np.swapaxes(found, 1, 2))
+
+
+@pytest.mark.parametrize("shots", [20, 100, 2000])
+def test_errors_of_energies_and_means(shots):
+    p, template, jacobian = distribution()
+    values, variances = repeated(lambda c, t, j: energy(c, t, j[:, 1]), shots)
+    assert variances.mean() == pytest.approx(values.var(ddof=1), rel=0.1)
+    found, spread = repeated(lambda c, t, j: means(c, t), shots)
+    truth = p @ all_values(template, np.eye(3))
+    assert np.all(np.abs(found.mean(axis=0) - truth) < 4 * found.std(axis=0) / np.sqrt(len(found)))
+    assert np.allclose(spread.mean(axis=0), found.var(axis=0, ddof=1), rtol=0.1)
+
+
+@pytest.mark.parametrize("shots", [20, 100, 2000])
+def test_errors_of_the_frequency_of_zeros(shots):
+    found, spread = repeated(lambda c, t, j: zeros_frequency(c), shots)
+    assert found.mean() == pytest.approx(0.35, abs=4 * found.std() / np.sqrt(len(found)))
+    assert spread.mean() == pytest.approx(found.var(ddof=1), rel=0.1)
+
+
+def test_zeros_are_zero_in_every_word():
+    counts = counts_of(100, [0, 1 << 80, 1], [5, 3, 2])
+    assert zeros_frequency(counts)[0] == 0.5
+
+
+# --- one shot, or none ---
+
+
+def test_one_shot_says_nothing_about_a_covariance():
+    template, counts, _ = random_case(1, 3, 4, 1)
+    matrix, errors = covariance(counts, template, np.eye(4))
+    assert np.array_equal(matrix, np.zeros((4, 4)))
+    assert np.all(np.isinf(errors))
+
+
+def test_one_shot_says_nothing_about_an_error():
+    """An error of 0 would claim that the value is exact."""
+    template, counts, _ = random_case(1, 3, 4, 1)
+    assert energy(counts, template, np.ones(4))[1] == np.inf
+
+
+# --- expectation values instead of counts ---
+
+
+@pytest.mark.parametrize("shots", [0, 4096])
+def test_means_are_taken_as_they_are(shots):
+    template, counts, values = random_case(5, 4, 5, 300)
+    upper = np.triu_indices(5, 1)
+    products = (values[:, upper[0]] * values[:, upper[1]]).mean(axis=0)
+    exact = np.concatenate([values.mean(axis=0), products])
+    errors = np.random.default_rng(0).uniform(0.01, 0.05, 15) * (shots > 0)
+    given = Means(exact, errors, shots)
+    jacobian = np.random.default_rng(1).normal(size=(5, 3))
+    value, variance = energy(given, template, jacobian[:, 0])
+    assert value == pytest.approx(energy(counts, template, jacobian[:, 0])[0], abs=1e-12)
+    assert variance == pytest.approx((jacobian[:, 0] ** 2 * errors[:5] ** 2).sum(), abs=1e-15)
+    mean, spread = means(given, template)
+    assert np.array_equal(mean, exact[:5])
+    assert np.array_equal(spread, errors[:5] ** 2)
+    matrix, _ = covariance(given, template, jacobian)
+    # the sample covariance of counts divides by N − 1
+    assert np.allclose(matrix, covariance(counts, template, jacobian)[0] * 299 / 300, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("contracted", [False, True])
+def test_errors_of_covariances_from_independent_means(contracted):
+    """Means and products with independent normal errors, as an estimator gives them, many times."""
+    p, template, jacobian = distribution()
+    values = all_values(template, np.eye(3))
+    products = [p @ (values[:, i] * values[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    middle = np.concatenate([p @ values, products])
+    errors = np.array([0.02, 0.03, 0.01, 0.02, 0.03, 0.015])
+    rng = np.random.default_rng(0)
+    draws = [Means(middle + errors * rng.normal(size=6), errors, 1000) for _ in range(4000)]
+    weights = jacobian if contracted else np.eye(3)
+    found, reported = (np.array(part) for part in zip(*(covariance(d, template, weights) for d in draws), strict=True))
+    assert np.allclose(reported.mean(axis=0), found.std(axis=0, ddof=1), rtol=0.1)
+
+
+def test_overlaps_need_counts():
+    with pytest.raises(BackendError, match="counts.*expectation values.*hadamard"):
+        zeros_frequency(Means(np.zeros(1), np.zeros(1), 10))
