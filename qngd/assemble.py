@@ -104,13 +104,17 @@ def _between_layers(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray
     half = 0.25 * jacobian.T @ value @ jacobian
     squares = jacobian**2
     half_spread = squares.T @ variance @ squares / 16
-    return half + half.T, half_spread + half_spread.T
+    # the entry (a, b) holds J_ia·J_kb + J_ib·J_ka times g_ik: the middle term of its square
+    pairs = zip(jacobian, variance, strict=True)
+    middle = sum((np.outer(own, own) * ((jacobian.T * v) @ jacobian) for own, v in pairs), 0.0) / 8
+    return half + half.T, np.maximum(half_spread + half_spread.T + middle, 0.0)
 
 
 def project(matrix: np.ndarray) -> tuple[np.ndarray, str]:
     """The nearest positive semidefinite matrix in the Frobenius norm, and a note on what the projection did."""
     values, vectors = np.linalg.eigh(matrix)
-    negative = values < 0
+    rounding = len(values) * np.finfo(float).eps * np.abs(values).max(initial=0.0)
+    negative = values < -rounding
     if not negative.any():
         return matrix, ""
     fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T

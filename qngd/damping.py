@@ -76,7 +76,8 @@ class Relative:
         _check(self.value, "damping")
 
     def inverse(self, values: np.ndarray, slopes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        return 1.0 / (values + max(self.level(values), np.finfo(float).tiny))
+        level = self.level(values)
+        return 1.0 / (values + level) if level > 0 else np.zeros_like(values)
 
     def level(self, values: np.ndarray) -> float:
         return self.value * float(values.mean())
@@ -105,9 +106,12 @@ class SpectralCutoff:
         _check(self.value, "damping")
 
     def inverse(self, values: np.ndarray, slopes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        ratio = values / max(self.level(values), np.finfo(float).tiny)
-        # 1/(w(1 + r⁻⁶)) = r⁶/(w(1 + r⁶)), written so that w = 0 gives 0
-        return ratio**5 / (1.0 + ratio**6) / max(self.level(values), np.finfo(float).tiny)
+        level = self.level(values)
+        if level == 0:
+            return np.zeros_like(values)
+        # 1/(w(1 + r⁻⁶)) with r = w/c, written so that w = 0 gives 0
+        ratio = values / level
+        return ratio**5 / (1.0 + ratio**6) / level
 
     def level(self, values: np.ndarray) -> float:
         return self.value * float(values.max(initial=0.0))
@@ -142,8 +146,9 @@ def as_damping(given: object) -> Damping:
     """
     if hasattr(given, "inverse") and hasattr(given, "level"):
         return given
-    if isinstance(given, (int, float)) and not isinstance(given, bool) and np.isfinite(given) and given >= 0:
-        return Absolute(float(given)) if given > 0 else PseudoInverse()
+    number = float(given) if isinstance(given, (int, float, np.number)) and not isinstance(given, bool) else -1.0
+    if 0 <= number < np.inf:
+        return Absolute(number) if number > 0 else PseudoInverse()
     raise SettingError(f"damping must be a finite number ≥ 0 or a damping rule; got {given!r}")
 
 
@@ -190,9 +195,10 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
 
 
 def _significance(projected: np.ndarray, errors: np.ndarray) -> float:
-    noisy = errors > 0
+    # the eigenbasis leaves traces of rounding where a component has neither value nor error
+    noisy = errors > 1e-7 * errors.max(initial=0.0)
     count = int(noisy.sum())
-    if not count or np.any(projected[~noisy] != 0):
+    if not count or np.any(np.abs(projected[~noisy]) > 1e-10 * np.abs(projected).max()):
         return np.inf
     excess = float(((projected[noisy] / errors[noisy]) ** 2).sum()) - count
     return excess / np.sqrt(2 * count)

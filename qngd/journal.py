@@ -101,6 +101,10 @@ class Journal:
         text = "".join(json.dumps(row) + "\n" for row in rows)
         _replace(self.directory / "steps.jsonl", text.encode())
 
+    def keep(self, state: State) -> None:
+        """Store a state that a failed step has only made costlier."""
+        self._store(state)
+
     def _store(self, state: State) -> None:
         path = self.directory / "state.npz"
         partial = path.with_suffix(".partial.npz")
@@ -139,7 +143,7 @@ def _state_arrays(state: State) -> dict[str, Any]:
         "evaluation_cost": dataclasses.astuple(evaluation.cost),
     }
     if state.seed is not None:
-        arrays["seed"] = state.seed
+        arrays["seed"] = str(state.seed)  # of any size
     arrays.update({f"memory_{name}": array for name, array in state.memory.items()})
     for name in ("energy", "gradient", "metric"):
         part = getattr(evaluation, name)
@@ -188,7 +192,7 @@ def _state_from(arrays: dict[str, Any]) -> State:
         memory={name.removeprefix("memory_"): array for name, array in arrays.items() if name.startswith("memory_")},
         evaluations=int(arrays["evaluations"]),
         cost=Cost(*map(int, arrays["cost"])),
-        seed=int(arrays["seed"]) if "seed" in arrays else None,
+        seed=int(str(arrays["seed"])) if "seed" in arrays else None,
     )
 
 

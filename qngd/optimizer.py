@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -109,43 +109,39 @@ class QNG:
 
     def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
         """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
-        state = State(0, _nowhere(theta), self.length_rule.start(), 0, Cost(), seed)
-        return self._ensure_complete(evaluator, state)
+        first = evaluator.evaluate(
+            theta, gradient=True, metric=self._approx(evaluator), seed=_seed(seed, 0), spread=None
+        )
+        return State(0, first, self.length_rule.start(), 1, first.cost, seed)
 
     def preview(self, evaluator: Evaluator, state: State) -> Cost:
         """What the next step would spend at most."""
         full = evaluator.preview(state.theta, metric=self._approx(evaluator), spread=state.evaluation.spread)
-        trial = self._energy_first(evaluator)
-        missing = state.evaluation.gradient is None or state.evaluation.metric is None
-        return full + (Cost(1, 1) if trial else Cost()) + (full if missing else Cost())
+        return full + Cost(1, 1) if self._energy_first(evaluator) else full
 
-    def step(self, evaluator: Evaluator, state: State, *, last: bool = False) -> tuple[State, StepInfo]:
-        """One natural gradient step. With `last`, gradient and metric at the new point are not asked for."""
-        before = state.cost
-        state = self._ensure_complete(evaluator, state)
+    def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
+        """One natural gradient step."""
         here = state.evaluation
         assert here.gradient is not None
         assert here.metric is not None
         direction = natural_direction(here.metric, here.gradient, self.damping_rule)
         rule = self.length_rule
         proposal = rule.propose(direction, here, state.memory)
-        first = last or self._energy_first(evaluator)
+        first = self._energy_first(evaluator)
         there = self._evaluate(evaluator, state, here.theta + proposal.delta, energy_only=first)
         accepted = rule.judge(proposal, direction, here, there, state.memory)
-        if accepted and first and not last:
+        if accepted and first:
             there = there.completed(self._evaluate(evaluator, state, there.theta))
-        memory = rule.learn(proposal, direction, here, there, accepted, state.memory)
         new = State(
             step=state.step + 1,
             evaluation=there if accepted else here,
-            memory=memory,
+            memory=rule.learn(proposal, direction, here, there, accepted, state.memory),
             evaluations=state.evaluations + 1,
             cost=state.cost + there.cost,
             seed=state.seed,
         )
         decrease = state.energy - float(there.energy.value)
-        info = _describe(new, here, direction, proposal, decrease, accepted)
-        return new, replace(info, step_cost=new.cost - before)
+        return new, _describe(new, here, direction, proposal, decrease, accepted, there.cost)
 
     def _approx(self, evaluator: Evaluator) -> Approx:
         return self.approx or evaluator.default_approx()
@@ -154,20 +150,9 @@ class QNG:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
         return self.length_rule.needs_trial and evaluator.is_exact
 
-    def _ensure_complete(self, evaluator: Evaluator, state: State) -> State:
-        """Gradient and metric are missing at the start, and after a last step if the run goes on all the same."""
-        if state.evaluation.gradient is not None and state.evaluation.metric is not None:
-            return state
-        fresh = self._evaluate(evaluator, state, state.theta)
-        started = state.evaluations > 0
-        return replace(
-            state,
-            evaluation=state.evaluation.completed(fresh) if started else fresh,
-            evaluations=state.evaluations + 1,
-            cost=state.cost + fresh.cost,
-        )
-
     def _evaluate(self, evaluator: Evaluator, state: State, theta: np.ndarray, energy_only: bool = False) -> Evaluation:
+        if not np.all(np.isfinite(theta)):
+            return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
         return evaluator.evaluate(
             theta,
             gradient=not energy_only,
@@ -175,11 +160,6 @@ class QNG:
             seed=_seed(state.seed, state.evaluations),
             spread=state.evaluation.spread,
         )
-
-
-def _nowhere(theta: np.ndarray) -> Evaluation:
-    """Before the first evaluation."""
-    return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
 
 
 def _seed(seed: int | None, count: int) -> int | None:
@@ -196,6 +176,7 @@ def _describe(
     proposal: Proposal,
     decrease: float,
     accepted: bool,
+    step_cost: Cost,
 ) -> StepInfo:
     gradient: Any = here.gradient
     return StepInfo(
@@ -211,5 +192,5 @@ def _describe(
         decrease=decrease,
         accepted=accepted,
         cost=state.cost,
-        step_cost=Cost(),
+        step_cost=step_cost,
     )

@@ -54,8 +54,10 @@ def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tu
     per_shot = weighted_values(outcome, template, coefficients[:, None])[:, 0]
     shots = outcome.shots
     mean = float(outcome.counts @ per_shot / shots)
+    if shots < 2:  # nothing is known of the spread but its bound
+        return mean, float(np.abs(coefficients).sum()) ** 2
     spread = float(outcome.counts @ (per_shot - mean) ** 2)
-    return mean, spread / max(shots - 1, 1) / shots
+    return mean, spread / (shots - 1) / shots
 
 
 def means(outcome: Outcome, template: Template) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +67,7 @@ def means(outcome: Outcome, template: Template) -> tuple[np.ndarray, np.ndarray]
         return outcome.values[:count], outcome.stderr[:count] ** 2
     values = weighted_values(outcome, template, np.eye(count))
     mean = outcome.counts @ values / outcome.shots
-    return mean, (1 - mean**2) / max(outcome.shots - 1, 1)
+    return mean, (1 - mean**2) / (outcome.shots - 1) if outcome.shots > 1 else np.ones(count)
 
 
 def zeros_frequency(outcome: Outcome) -> tuple[float, float]:
@@ -75,7 +77,7 @@ def zeros_frequency(outcome: Outcome) -> tuple[float, float]:
             "an overlap needs counts, and this backend gives expectation values; use cross='hadamard', or a sampler"
         )
     frequency = float(outcome.counts[~outcome.bits.any(axis=1)].sum() / outcome.shots)
-    return frequency, frequency * (1 - frequency) / max(outcome.shots - 1, 1)
+    return frequency, frequency * (1 - frequency) / (outcome.shots - 1) if outcome.shots > 1 else 0.25
 
 
 def weighted_values(counts: Counts, template: Template, weights: np.ndarray) -> np.ndarray:
@@ -145,5 +147,17 @@ def _covariance_of_means(outcome: Means, jacobian: np.ndarray) -> tuple[np.ndarr
     # d(P_ij − m_i m_j): the errors of the means enter times the other mean
     variance = spread + np.outer(errors**2, means**2) + np.outer(means**2, errors**2)
     np.fill_diagonal(variance, 4 * means**2 * errors**2)
-    contracted = (jacobian**2).T @ variance @ jacobian**2
-    return jacobian.T @ matrix @ jacobian, np.sqrt(np.maximum(contracted, 0.0))
+    between = symmetric_spread(np.triu(variance, 1), jacobian)
+    own = (jacobian**2).T @ (np.diag(variance)[:, None] * jacobian**2)
+    return jacobian.T @ matrix @ jacobian, np.sqrt(np.maximum(between + own, 0.0))
+
+
+def symmetric_spread(variance: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+    """The variance of JᵀSJ from that of the independent entries S_ik = S_ki, `variance` (K, K) holding each once:
+    Σ_ik V_ik (J_ia J_kb + J_ka J_ib)²."""
+    squares = jacobian**2
+    direct = squares.T @ variance @ squares
+    parameters = jacobian.shape[1]
+    pairs = (jacobian[:, :, None] * jacobian[:, None, :]).reshape(len(jacobian), -1)
+    mixed = (pairs * (variance @ pairs)).sum(axis=0).reshape(parameters, parameters)
+    return direct + direct.T + 2 * mixed

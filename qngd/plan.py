@@ -175,7 +175,8 @@ class Planner:
 
     @cached_property
     def _overlap_templates(self) -> list[Template]:
-        return [overlap_template(self.circuit, layer) for layer in range(self.circuit.num_layers)]
+        """One for every layer but the first, which has none before it."""
+        return [overlap_template(self.circuit, layer) for layer in range(1, self.circuit.num_layers)]
 
     def plan(
         self,
@@ -260,7 +261,7 @@ class Planner:
     def _overlaps(self, book: _Book, phi: np.ndarray) -> list[CrossTerm]:
         circuit = self.circuit
         terms = []
-        for layer, template in enumerate(self._overlap_templates):
+        for layer, template in enumerate(self._overlap_templates, 1):
             t = book.template(template, None)
             half = len(template.rotations) // 2
             for k in layer_members(circuit, layer):

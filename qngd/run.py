@@ -154,7 +154,7 @@ def minimize(
     evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots)
     limits = _Limits(max_steps, tol, budget or Budget())
     run = _Run()
-    state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, shots)
+    state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, shots, limits.budget)
     try:
         status = _loop(evaluator, chosen, state, run, limits, callback)
     except KeyboardInterrupt:  # in a step, in the journal or in the callback
@@ -172,6 +172,7 @@ def _begin_or_resume(
     problem: Problem,
     run_dir: str | Path | None,
     shots: Any,
+    budget: Budget,
 ) -> State:
     """The state to go on from: of a new run, or the one that `run_dir` holds."""
     if run_dir is not None:
@@ -182,6 +183,9 @@ def _begin_or_resume(
         if (stored := run.journal.load()) is not None:
             run.restore(*stored)
             return run.state
+    first = evaluator.preview(theta0, metric=optimizer.approx or evaluator.default_approx(), spread=None)
+    if not budget.allows(Cost(), first):
+        raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
     state = optimizer.init(evaluator, theta0, seed)
     run.begin(state)
     return state
@@ -227,6 +231,8 @@ class _Run:
     def spend(self, cost: Cost) -> None:
         """Count a step that led nowhere: the state before it stays."""
         self.state = replace(self.state, cost=self.state.cost + cost)
+        if self.journal is not None:
+            self.journal.keep(self.state)
 
     def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
         """Go on from a journal: `start` is the energy at theta0 and its error."""
@@ -288,22 +294,21 @@ def _loop(
     while True:
         if not state.evaluation.is_finite:
             return Status.NOT_FINITE
+        if limits.tol > 0 and run.is_still(limits.tol):
+            return Status.CONVERGED
+        if limits.tol > 0 and run.is_noise():
+            return Status.NOISE
         if len(run.infos) >= limits.max_steps:
             return Status.MAX_STEPS
         if not limits.budget.is_open and not limits.budget.allows(state.cost, optimizer.preview(evaluator, state)):
             return Status.BUDGET
-        last = len(run.infos) + 1 == limits.max_steps
-        state, info = optimizer.step(evaluator, state, last=last)
+        state, info = optimizer.step(evaluator, state)
         if not state.evaluation.is_finite:
             run.spend(info.step_cost)
             return Status.NOT_FINITE
         run.add(state, info)
         if callback is not None and callback(info):
             return Status.STOPPED
-        if limits.tol > 0 and run.is_still(limits.tol):
-            return Status.CONVERGED
-        if limits.tol > 0 and run.is_noise():
-            return Status.NOISE
 
 
 def _problem(given: Any, observable: Any, theta0: Any) -> Problem:

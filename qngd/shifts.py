@@ -87,9 +87,14 @@ def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.nda
     # and keep others well conditioned.
     shifts = (2 * np.arange(1, count + 1) - 1) * np.pi / (2 * count) / _step(frequencies)
     system = 2 * np.sin(np.outer(frequencies, shifts))
-    if np.linalg.cond(system) > 1e4:
+    if np.linalg.cond(system) > 1e6:
         return None
-    return Direction(members, coefficients, shifts, np.linalg.solve(system, frequencies))
+    weights = np.linalg.solve(system, frequencies)
+    # Unevenly spaced frequencies can take large weights. With equal shots the error at a given total is
+    # √(2R·2Σb²); one rule per rotation, its shots shared out well, has Σ|c|. Twice that for fewer circuits is fair.
+    if np.sqrt(4 * count * np.sum(weights**2)) > 2 * np.abs(coefficients).sum():
+        return None
+    return Direction(members, coefficients, shifts, weights)
 
 
 def _step(frequencies: np.ndarray) -> float:

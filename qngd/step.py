@@ -62,7 +62,7 @@ class LengthRule(Protocol):
         accepted: bool,
         memory: Memory,
     ) -> Memory:
-        """The memory to go on with; `there` is complete if it was accepted (except after a last step)."""
+        """The memory to go on with; `there` is complete if it was accepted."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,18 @@ class CurvatureRate:
     significance: float = 2.0
     needs_trial = True
 
+    def __post_init__(self) -> None:
+        if not 0 < self.initial < np.inf:
+            raise SettingError(f"initial must be a positive number; got {self.initial}")
+        if not self.max_length > 0:
+            raise SettingError(f"max_length must be positive; got {self.max_length}")
+        if self.window < 1:
+            raise SettingError(f"window must be at least 1; got {self.window}")
+        if not 0 < self.shrink < 1 < self.grow:
+            raise SettingError(f"shrink and grow must be 0 < shrink < 1 < grow; got {self.shrink}, {self.grow}")
+        if not 0 <= self.significance < np.inf:
+            raise SettingError(f"significance must be a number ≥ 0; got {self.significance}")
+
     def start(self) -> Memory:
         return {"rate": np.array(self.initial), "recent": np.zeros((0, 2))}
 
@@ -180,7 +192,9 @@ class CurvatureRate:
         return recent if len(recent) and np.array_equal(recent[-1:], row) else np.vstack([recent, row])
 
     def _after_success(self, proposal: Proposal, direction: Direction, here: Evaluation, there: Evaluation) -> float:
-        if there.gradient is None or here.gradient is None or proposal.length == 0:
+        assert there.gradient is not None
+        assert here.gradient is not None
+        if proposal.length == 0:
             return 1.0
         delta = proposal.delta
         curvature = float(delta @ (np.asarray(there.gradient.value) - here.gradient.value))

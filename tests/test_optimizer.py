@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd.estimate import Estimate, MetricTensor
 from qngd.damping import Absolute, SignalToNoise, SpectralCutoff, natural_direction
-from qngd.errors import SettingError
+from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation, Spread
 from qngd.optimizer import QNG
 from qngd.step import CurvatureRate, FixedRate
@@ -104,23 +103,51 @@ def test_fixed_steps_by_hand(rate, damping):
     energies = [0.5 * t @ HESSIAN @ t for t in path]
     assert np.allclose(state.theta, path[-1], rtol=1e-10)
     assert state.step == 4
-    assert state.rate == rate
+    assert state.memory == {}
     assert np.allclose([info.energy for info in infos], energies[1:], rtol=1e-10)
     assert np.allclose([info.decrease for info in infos], -np.diff(energies), rtol=1e-9)
     assert [info.step for info in infos] == [1, 2, 3, 4]
     for info, theta, change in zip(infos, path, np.diff(path, axis=0), strict=False):
         assert info.accepted
+        assert info.significance == np.inf
         assert info.rate == rate
         assert info.gradient_norm == pytest.approx(np.linalg.norm(HESSIAN @ theta))
         assert info.length == pytest.approx(np.sqrt(change @ METRIC @ change))
         assert info.predicted_decrease == pytest.approx(-change @ HESSIAN @ theta)
-        assert info.spectrum.damping == damping
+        assert info.spectrum.damping == pytest.approx(damping, abs=1e-15)
 
 
 def test_the_default_damping_is_absolute():
     state, _ = walk(QNG(0.1), Parabola(), START, 1)
-    expected = START - 0.1 * np.linalg.solve(METRIC + 1e-3 * np.eye(3), HESSIAN @ START)
+    expected = START - 0.1 * np.linalg.solve(METRIC + 1e-2 * np.eye(3), HESSIAN @ START)
     assert np.allclose(state.theta, expected, rtol=1e-12)
+
+
+def test_the_default_damping_filters_sampled_gradients():
+    """Slopes along the eigenvectors of g are kept to r⁶/(1 + r⁶), r = |slope|/error."""
+    evaluator = Sampled()
+    before = QNG(0.1).init(evaluator, 0.01 * START, seed=3)
+    after, _ = QNG(0.1).step(evaluator, before)
+    values, vectors = np.linalg.eigh(METRIC)
+    slopes = vectors.T @ before.evaluation.gradient.value
+    ratio = np.abs(slopes) / np.sqrt([v @ Sampled.covariance @ v for v in vectors.T])
+    kept = ratio**6 / (1 + ratio**6)
+    assert kept.min() < 0.9
+    assert np.allclose(after.theta, before.theta - 0.1 * vectors @ (kept * slopes / (values + 1e-2)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("rule", [Absolute(0.3), SpectralCutoff(0.5), SignalToNoise(2.0, Absolute(0.1))], ids=str)
+@KINDS
+def test_a_damping_rule_is_used(kind, rule):
+    evaluator = kind()
+    before = QNG(0.1).init(evaluator, START, seed=1)
+    after, info = QNG(0.1, damping=rule).step(evaluator, before)
+    seen = natural_direction(before.evaluation.metric, before.evaluation.gradient, rule)
+    assert np.array_equal(after.theta, START - 0.1 * seen.vector)
+    assert info.spectrum.damping == seen.spectrum.damping
+    assert info.significance == seen.significance
+    plain, _ = QNG(0.1).step(evaluator, before)
+    assert not np.allclose(after.theta, plain.theta, rtol=1e-3)
 
 
 def test_a_singular_metric_is_pseudo_inverted():
@@ -173,35 +200,42 @@ def test_the_approximation_asked_for_is_used(approx):
 # --- adaptive rate ---
 
 
-def test_adaptive_steps_never_rise_on_exact_energies():
+def test_adaptive_steps_stay_below_the_recent_energies():
     """Any convex energy, also where the metric is singular and knows nothing of the Hessian."""
     for seed, rank in itertools.product(range(5), (3, 2)):
         rng = np.random.default_rng(seed)
         hessian, metric = (f @ f.T for f in (rng.normal(size=(3, 3)), rng.normal(size=(3, rank))))
         _, infos = walk(QNG(), Parabola(hessian, 0.2 * metric), START, 80)
-        energies = np.array([0.5 * START @ hessian @ START, *(info.energy for info in infos)])
-        assert np.all(np.diff(energies) <= 0)
-        assert energies[-1] < 0.25 * energies[0]
+        energies = np.array([0.5 * START @ hessian @ START, *(info.energy for info in infos if info.accepted)])
+        for k in range(1, len(energies)):
+            assert energies[k] <= energies[max(0, k - 10) : k].max() + 1e-13
+        assert energies[-1] < 0.1 * energies[0]
+        assert max(info.length for info in infos) <= 0.4 + 1e-12
 
 
-def test_the_adaptive_rate_finds_newtons_step():
-    """Where the metric is the Hessian up to a factor, one step teaches the rate, and the next arrives."""
-    evaluator = Parabola(HESSIAN, 0.1 * HESSIAN)
-    state, infos = walk(QNG(damping=0), evaluator, 0.05 * START, 6)
-    assert infos[-1].energy < 1e-15 * infos[0].energy + 1e-25
-    assert state.theta == pytest.approx(np.zeros(3), abs=1e-8)
+@pytest.mark.parametrize("factor", [0.02, 0.1, 0.3])
+def test_the_adaptive_rate_finds_newtons_step(factor):
+    """Where the metric is the Hessian up to a factor η, that is the rate: after one step at 0.1 the next arrives."""
+    state, infos = walk(QNG(damping=0), Parabola(HESSIAN, factor * HESSIAN), 0.05 * START, 3)
+    assert infos[1 + (not infos[0].accepted)].rate == pytest.approx(factor, rel=1e-9)
+    assert infos[-1].energy < 1e-25
+    assert state.theta == pytest.approx(np.zeros(3), abs=1e-12)
 
 
 def test_a_rejected_trial_leaves_the_state_but_shrinks_the_rate():
-    evaluator = Parabola(100 * HESSIAN, METRIC)
+    evaluator = Parabola(60 * HESSIAN, METRIC)
     optimizer = QNG()
-    start = 0.05 * START
+    start = 0.1 * START
     before = optimizer.init(evaluator, start)
     after, info = optimizer.step(evaluator, before)
     assert not info.accepted
     assert np.array_equal(after.theta, start)
     assert after.energy == before.energy == info.energy
-    assert after.rate < before.rate
+    # the energy is a parabola: the new rate would have gone to its lowest point
+    delta = evaluator.asked[1][0] - start
+    lowest = -(delta @ evaluator.hessian @ start) / (delta @ evaluator.hessian @ delta)
+    assert 0.1 < lowest < 0.5
+    assert after.memory["rate"] == pytest.approx(info.rate * lowest)
     assert after.step == 1
     assert after.evaluation.gradient is before.evaluation.gradient
     assert info.decrease < 0 < info.predicted_decrease
@@ -209,79 +243,145 @@ def test_a_rejected_trial_leaves_the_state_but_shrinks_the_rate():
     assert [question[1:3] for question in evaluator.asked] == [(True, "full"), (False, None)]
 
 
-def test_a_trial_that_is_not_finite_is_rejected():
-    evaluator = Parabola()
-    evaluator.spoil = {2: "energy"}
+@pytest.mark.parametrize("kind", [Parabola, Sampled])
+@pytest.mark.parametrize("part", ["energy", "energy gradient metric"])
+def test_a_trial_that_is_not_finite_is_rejected(kind, part):
+    evaluator = kind()
+    evaluator.spoil = {2: part}
     optimizer = QNG()
-    before = optimizer.init(evaluator, START)
+    before = optimizer.init(evaluator, START, seed=1)
     after, info = optimizer.step(evaluator, before)
     assert not info.accepted
+    assert np.isnan(info.decrease)
+    assert info.energy == before.energy
     assert after.evaluation.is_finite
-    assert after.rate == pytest.approx(0.25 * info.rate)
+    assert after.memory["rate"] == pytest.approx(0.2 * info.rate)
+    _, info = optimizer.step(evaluator, after)
+    assert info.accepted
+
+
+def test_a_sampled_trial_asks_for_everything_at_once():
+    """Submissions cost a queue, and most trials are accepted."""
+    evaluator = Sampled()
+    _, infos = walk(QNG(), evaluator, START, 4, seed=2)
+    assert [info.accepted for info in infos] == [True] * 4
+    assert [question[1:3] for question in evaluator.asked] == [(True, "full")] * 5
+
+
+def test_a_length_rule_is_used():
+    state, infos = walk(QNG(length=CurvatureRate(initial=0.02, max_length=0.01)), Parabola(), START, 2)
+    assert [info.length for info in infos] == pytest.approx([0.01, 0.01])
+    assert state.memory["recent"].shape == (2, 2)
+    fixed, _ = walk(QNG(length=FixedRate(0.02)), Parabola(), START, 2)
+    assert np.array_equal(fixed.theta, walk(QNG(0.02), Parabola(), START, 2)[0].theta)
 
 
 # --- state ---
 
 
-@pytest.mark.parametrize("optimizer", [QNG(0.1), QNG()], ids=["fixed", "adaptive"])
+def same_state(one, other):
+    assert np.array_equal(one.theta, other.theta)
+    assert one.energy == other.energy
+    assert one.memory.keys() == other.memory.keys()
+    assert all(np.array_equal(one.memory[name], other.memory[name]) for name in one.memory)
+    assert one.step == other.step
+    return True
+
+
+@KINDS
+@RULES
 @pytest.mark.parametrize("stop", [1, 3, 7])
-def test_stopping_and_going_on_gives_the_same_digits(optimizer, stop):
-    whole, infos = walk(optimizer, Parabola(), START, 9)
-    first = Parabola()
-    state = optimizer.init(first, START)
-    energies = []
-    for k in range(9):
-        if k == stop:
-            first = Parabola()  # nothing is kept but the state
-        state, info = optimizer.step(first, state, last=k == stop - 1)
-        energies.append(info.energy)
-    assert np.array_equal(state.theta, whole.theta)
-    assert energies == [info.energy for info in infos]
-    assert state.rate == whole.rate
+def test_going_on_from_a_state_gives_the_same_digits(optimizer, kind, stop):
+    """Nothing is kept but the state."""
+    whole, infos = walk(optimizer, kind(), START, 9, seed=4)
+    state, first = walk(optimizer, kind(), START, stop, seed=4)
+    evaluator = kind()
+    for _ in range(9 - stop):
+        state, info = optimizer.step(evaluator, state)
+        first.append(info)
+    assert same_state(state, whole)
+    assert state.evaluations == whole.evaluations
+    assert [info.energy for info in first] == [info.energy for info in infos]
+    assert state.cost == whole.cost
 
 
-def test_a_last_step_asks_for_no_derivatives():
-    evaluator = Parabola()
-    optimizer = QNG(0.1)
-    state, _ = optimizer.step(evaluator, optimizer.init(evaluator, START), last=True)
-    assert [question[1:3] for question in evaluator.asked] == [(True, "full"), (False, None)]
-    assert state.evaluation.gradient is None
-    assert state.evaluation.metric is None
-
-
-@pytest.mark.parametrize("optimizer", [QNG(0.1), QNG()], ids=["fixed", "adaptive"])
-def test_the_cost_is_what_was_asked(optimizer):
-    evaluator = Parabola()
-    state = optimizer.init(evaluator, START)
-    for k in range(6):
-        before = state.cost
-        state, info = optimizer.step(evaluator, state, last=k == 5)
+@KINDS
+@RULES
+def test_the_cost_is_what_was_asked_and_no_more_than_announced(optimizer, kind):
+    """Also of rejected trials."""
+    evaluator = kind(100 * HESSIAN, METRIC)
+    state = optimizer.init(evaluator, 0.05 * START, seed=1)
+    refused = 0
+    for _ in range(9):
+        before, count = state.cost, len(evaluator.asked)
+        announced = optimizer.preview(evaluator, state)
+        assert len(evaluator.asked) == count
+        state, info = optimizer.step(evaluator, state)
+        asked = [FULL if question[1] else ALONE for question in evaluator.asked[count:]]
+        assert info.step_cost == sum(asked, Cost())
         assert state.cost == info.cost == before + info.step_cost
-    count = len(evaluator.asked)
-    assert state.cost == Cost(count, 3 * count, 50 * count)
+        unspent = dataclasses.astuple(announced - info.step_cost)
+        assert min(unspent) >= 0
+        assert info.accepted or not evaluator.is_exact or ALONE in asked
+        refused += not info.accepted
+        if info.accepted:
+            assert announced == info.step_cost
+    assert refused == 0 if optimizer.learning_rate else refused > 0
+    assert state.cost == sum((FULL if question[1] else ALONE for question in evaluator.asked), Cost())
 
 
-@pytest.mark.parametrize("optimizer", [QNG(0.1), QNG()], ids=["fixed", "adaptive"])
+@RULES
 def test_every_submission_has_its_own_seed(optimizer):
     """Also the ones after a rejected trial, and the whole run again with the same."""
-
-    class Sampled(Parabola):
-        is_exact = False
-
     seeds = []
     for seed in (5, 5, 6):
-        evaluator = Sampled(30 * HESSIAN, METRIC)
-        walk(optimizer, evaluator, START, 8, seed=seed)
+        evaluator = Sampled(100 * HESSIAN, METRIC)
+        _, infos = walk(optimizer, evaluator, 0.05 * START, 8, seed=seed)
+        assert all(info.accepted for info in infos) == (optimizer.learning_rate is not None)
         seeds.append([question[3] for question in evaluator.asked])
     assert seeds[0] == seeds[1]
-    assert len(set(seeds[0])) == len(seeds[0])
+    assert len(set(seeds[0])) == len(seeds[0]) == 9
     assert not set(seeds[0]) & set(seeds[2])
+
+
+@RULES
+def test_every_question_hands_on_the_spread_of_where_it_starts(optimizer):
+    evaluator = Sampled(30 * HESSIAN, METRIC)
+    state = optimizer.init(evaluator, START, seed=5)
+    assert evaluator.asked[0][4] is None
+    for k in range(1, 7):
+        spread = state.evaluation.spread
+        state, _ = optimizer.step(evaluator, state)
+        assert evaluator.asked[k][4] is spread is not None
+
+
+@pytest.mark.parametrize("asked", ["diag", None])
+def test_the_evaluator_chooses_the_metric_where_the_user_does_not(asked):
+    class Choosy(Parabola):
+        def default_approx(self):
+            return "block-diag"
+
+    evaluator = Choosy()
+    walk(QNG(0.1, approx=asked), evaluator, START, 2)
+    assert {question[2] for question in evaluator.asked} == {asked or "block-diag"}
 
 
 def test_without_a_seed_none_is_given():
     evaluator = Parabola()
     walk(QNG(0.1), evaluator, START, 2)
     assert {question[3] for question in evaluator.asked} == {None}
+
+
+@RULES
+def test_what_breaks_an_evaluation_comes_through(optimizer):
+    """And the state before it is as good as ever."""
+    evaluator = Parabola()
+    state = optimizer.init(evaluator, START)
+    evaluator.spoil = {2: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step(evaluator, state)
+    again, _ = optimizer.step(evaluator, state)
+    assert same_state(again, walk(optimizer, Parabola(), START, 1)[0])
 
 
 def test_state_and_settings_cannot_be_changed():
@@ -292,14 +392,17 @@ def test_state_and_settings_cannot_be_changed():
             setattr(thing, name, 1)
 
 
-def test_a_step_writes_nothing_to_the_state_before():
-    evaluator, optimizer = Parabola(), QNG(0.1)
-    state = optimizer.init(evaluator, START)
+@RULES
+def test_a_step_writes_nothing_to_the_state_before(optimizer):
+    evaluator = Parabola()
+    state, _ = walk(optimizer, evaluator, START, 2)
+    theta, memory = state.theta.copy(), {name: array.copy() for name, array in state.memory.items()}
     first, _ = optimizer.step(evaluator, state)
     again, _ = optimizer.step(evaluator, state)
-    assert np.array_equal(state.theta, START)
-    assert state.step == 0
-    assert np.array_equal(first.theta, again.theta)
+    assert np.array_equal(state.theta, theta)
+    assert all(np.array_equal(state.memory[name], memory[name]) for name in memory)
+    assert state.step == 2
+    assert same_state(first, again)
 
 
 # --- settings ---
@@ -313,6 +416,8 @@ def test_a_step_writes_nothing_to_the_state_before():
         ({"learning_rate": np.nan}, "learning_rate"),
         ({"damping": -1e-3}, "damping"),
         ({"damping": np.inf}, "damping"),
+        ({"damping": "strong"}, "damping"),
+        ({"learning_rate": 0.1, "length": CurvatureRate()}, "length"),
         ({"approx": "blocks"}, "approx"),
     ],
 )

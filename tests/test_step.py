@@ -16,7 +16,7 @@ METRIC = np.array([[0.25, 0.05], [0.05, 0.1]])
 GRADIENT = np.array([0.3, -0.2])
 DIRECTION = np.linalg.solve(METRIC, GRADIENT)
 HESSIAN = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.7]])
-FREE = {"grow": 1e12, "shrink": 1e-12, "max_length": np.inf}  # nothing in the way of what is learned
+FREE = {"grow": 1e12, "shrink": 1e-12, "max_length": 1e12}  # nothing in the way of what is learned
 RULES = [FixedRate(0.1), CurvatureRate()]
 
 
@@ -108,7 +108,6 @@ def test_a_bad_rate_is_named(rate):
         FixedRate(rate)
 
 
-@pytest.mark.xfail(reason="the settings of CurvatureRate are not checked")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -218,11 +217,6 @@ def test_after_a_rejected_trial_the_rate_goes_to_the_minimizer_of_a_parabola(sha
     promised = rule.propose(toward(here), here, rule.start()).promised
     rate, _ = rate_after(rule, here, at(-1.0 - share * promised, gradient=None), accepted=False)
     assert rate == pytest.approx(0.1 * factor)
-
-
-def test_without_a_new_gradient_the_rate_stays():
-    rate, _ = rate_after(CurvatureRate(), at(), at(-0.1, gradient=None, metric=None))
-    assert rate == 0.1
 
 
 @pytest.mark.parametrize("metric", [METRIC, np.zeros((2, 2)), [[0.25]]], ids=["full", "zero", "one"])

@@ -63,8 +63,9 @@ class _Program:
         indices, counts = np.unique(np.searchsorted(cumulative, draws, "right"), return_counts=True)
         indices = np.minimum(indices, len(cumulative) - 1).astype(np.uint64)
         odd = (np.bitwise_count(indices[:, None] & self.parity) & 1).astype(bool) ^ self.flip
-        bits = (odd.astype(np.uint64) << self.measured.astype(np.uint64)).sum(1, dtype=np.uint64)
-        return Counts(bits[:, None], counts)
+        every = (odd.astype(np.uint64) << self.measured.astype(np.uint64)).sum(1, dtype=np.uint64)
+        bits, place = np.unique(every, return_inverse=True)
+        return Counts(bits[:, None], np.bincount(place, counts).astype(np.int64))
 
 
 class StatevectorSampler:
