@@ -9,9 +9,11 @@ import numpy as np
 
 from qngd.allocation import check_shots
 from qngd.circuit import Circuit
+from qngd.cross import CrossMethod
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Approx, check_approx
 from qngd.interop import as_observable, wrap_for
+from qngd.measurement import Grouping
 from qngd.sampled import evaluator_for, sample_bits
 from qngd.simulator import Simulator
 
@@ -24,6 +26,7 @@ def expectation(
     backend: Any = None,
     shots: Any = None,
     seed: int | None = None,
+    grouping: Grouping = "qubit-wise",
 ) -> Estimate:
     """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
 
@@ -32,7 +35,7 @@ def expectation(
         observable: a `SparsePauliOp`, a PennyLane operator, a mapping of Pauli labels to real coefficients,
             or None for what a QNode itself measures.
         theta: parameter values in the user's own structure, in radians.
-        backend, shots, seed: see `minimize`.
+        backend, shots, seed, grouping: see `minimize`.
 
     Raises:
         CircuitError, ObservableError, ParameterError: an argument does not fit.
@@ -43,7 +46,7 @@ def expectation(
     1
     """
     wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots)
+    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
     return evaluator.evaluate(flat, gradient=False, metric=None, seed=seed).energy
 
 
@@ -55,6 +58,7 @@ def gradient(
     backend: Any = None,
     shots: Any = None,
     seed: int | None = None,
+    grouping: Grouping = "qubit-wise",
 ) -> Estimate:
     """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
 
@@ -65,7 +69,7 @@ def gradient(
     array([1.])
     """
     wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots)
+    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
     slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=seed).gradient
     assert slope is not None
     return slope
@@ -79,6 +83,7 @@ def metric_tensor(
     backend: Any = None,
     shots: Any = None,
     seed: int | None = None,
+    cross: CrossMethod = "hadamard",
 ) -> MetricTensor:
     """The Fubini–Study metric g_ij = Re⟨∂_iψ|∂_jψ⟩ − ⟨∂_iψ|ψ⟩⟨ψ|∂_jψ⟩ (arXiv:1909.02108); 4g is the quantum
     Fisher information.
@@ -89,6 +94,9 @@ def metric_tensor(
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
             several gates of a layer share gets the exact variance of its summed generator; "diag" is
             Σ_k J_ki² g_kk over the rotations k, without any covariance.
+        cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
+            ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.cross`. The
+            sampled matrix is projected onto the positive cone, and its `note` says what that did.
 
     Returns:
         A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors.
@@ -103,7 +111,7 @@ def metric_tensor(
     """
     check_approx(approx)
     wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, None, backend, shots)
+    evaluator = evaluator_for(wrapped, None, backend, shots, cross=cross)
     return evaluator.metric(flat, approx, seed)
 
 

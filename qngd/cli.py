@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qngd.run import Result
 
 _LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "run_dir")
-_EXIT_CODES = {"not_finite": 1, "interrupted": 130}  # by status; 0 for the others
+_EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
     add_completion=False,

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from qngd.circuit import Circuit
-from qngd.errors import ParameterError, SettingError
+from qngd.cross import CrossMethod
+from qngd.errors import BackendError, ParameterError, SettingError
 from qngd.evaluate import Cost, Evaluator
 from qngd.interop import as_observable, wrap_for
 from qngd.journal import Journal, about, fingerprint
+from qngd.measurement import Grouping
 from qngd.optimizer import QNG, State, StepInfo
 from qngd.problem import Problem
 from qngd.sampled import evaluator_for
@@ -33,6 +35,7 @@ class Status(StrEnum):
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     NOT_FINITE = "not_finite"
+    FAILED = "failed"
 
 
 _REMEDY = {
@@ -45,6 +48,7 @@ _REMEDY = {
     Status.INTERRUPTED: "interrupted from the keyboard; resume from .theta to go on",
     Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
     "use a smaller learning_rate or a larger damping",
+    Status.FAILED: "the backend failed, and what was reached before is kept: {failure}; mend it and resume from .theta",
 }
 
 
@@ -113,6 +117,8 @@ def minimize(
     optimizer: QNG | None = None,
     backend: Any = None,
     shots: Any = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
     max_steps: int = 200,
     tol: float = 1e-8,
     seed: int | None = None,
@@ -129,6 +135,9 @@ def minimize(
         backend: None for the embedded simulator (a QNode's own device otherwise).
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
+        grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
+            "commuting" ones, with a Clifford circuit that diagonalizes them.
+        cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included.
         tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
             within its error five steps in a row; 0 never stops so.
@@ -139,7 +148,8 @@ def minimize(
         budget: limits on jobs, circuits and shots.
 
     Returns:
-        A `Result`; numerical trouble and Ctrl-C end a run with a status, never with an exception.
+        A `Result`; numerical trouble, Ctrl-C and a backend that fails for good end a run with a status, never with an
+        exception (unless nothing was reached yet).
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -151,7 +161,7 @@ def minimize(
     problem = _problem(problem_or_circuit, observable, theta0)
     circuit, flat = _start(problem)
     chosen = optimizer if optimizer is not None else QNG()
-    evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots)
+    evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots, grouping, cross)
     limits = _Limits(max_steps, tol, budget or Budget())
     run = _Run()
     state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, shots, limits.budget)
@@ -159,6 +169,8 @@ def minimize(
         status = _loop(evaluator, chosen, state, run, limits, callback)
     except KeyboardInterrupt:  # in a step, in the journal or in the callback
         status = Status.INTERRUPTED
+    except BackendError as error:
+        status, run.failure = Status.FAILED, str(error)
     theta = circuit.unflatten(run.state.theta, problem.theta0)
     return run.result(status, limits, theta, evaluator.note)
 
@@ -211,6 +223,7 @@ class _Run:
 
     def __init__(self) -> None:
         self.journal: Journal | None = None
+        self.failure = ""
         self.energies: list[float] = []
         self.stderrs: list[float] = []
         self.infos: list[StepInfo] = []
@@ -265,6 +278,7 @@ class _Run:
             noise=_NOISE_STEPS,
             max_steps=limits.max_steps,
             cost=self.state.cost,
+            failure=self.failure,
         )
         return Result(
             theta=theta,

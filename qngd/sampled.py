@@ -107,7 +107,14 @@ class SampledEvaluator:
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
 
 
-def evaluator_for(circuit: Circuit, observable: Observable | None, backend: Any = None, shots: Any = None) -> Evaluator:
+def evaluator_for(
+    circuit: Circuit,
+    observable: Observable | None,
+    backend: Any = None,
+    shots: Any = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+) -> Evaluator:
     """What answers a step's questions about this circuit on this backend.
 
     Raises:
@@ -119,7 +126,7 @@ def evaluator_for(circuit: Circuit, observable: Observable | None, backend: Any 
         shots = own_shots if shots is None else shots
     if shots is None and backend in (None, "statevector"):
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, resolve(backend), as_rule(shots))
+    return SampledEvaluator(circuit, observable, resolve(backend), as_rule(shots), grouping, cross)
 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None) -> Counter[str]:

@@ -50,6 +50,17 @@ class Template:
         return np.flatnonzero(bits)
 
     @property
+    def places(self) -> np.ndarray:
+        """The qubits that only hold a bit measured midway; a device that measures midway does not need them."""
+        records = np.flatnonzero(self.ops.kind == Op.RECORD)
+        return self.ops.qubits[self.ops.start[records] + 1]
+
+    @property
+    def num_wires(self) -> int:
+        """Qubits of a device that measures midway; the places of the bits come last."""
+        return self.num_qubits - len(self.places)
+
+    @property
     def num_two_qubit_gates(self) -> int:
         """Gates on two or more qubits, before any compilation."""
         return int((np.diff(self.all_ops.start) > 1).sum())

@@ -54,12 +54,12 @@ def check_counts(template, angles, shots, seed):
     found, expected = frequencies(template, outcome), shots * expected_probabilities(template, angles)
     assert found[expected < 1e-9 * shots].sum() == 0
     likely = expected >= 5
-    rest = shots - expected[likely].sum()
-    table = np.append(expected[likely], rest), np.append(found[likely], shots - found[likely].sum())
-    kept = table[0] >= 1
-    if kept.sum() > 1:
-        statistic = ((table[1] - table[0]) ** 2 / table[0])[kept].sum()
-        assert stats.chi2.sf(statistic, kept.sum() - 1) > 1e-6
+    wanted = np.append(expected[likely], shots - expected[likely].sum())
+    got = np.append(found[likely], shots - found[likely].sum())
+    filled = wanted >= 1
+    if filled.sum() > 1:
+        statistic = ((got - wanted)[filled] ** 2 / wanted[filled]).sum()
+        assert stats.chi2.sf(statistic, filled.sum() - 1) > 1e-6
 
 
 @given(programs(max_qubits=4), st.data())

@@ -24,6 +24,7 @@ _CLIFFORDS: dict[int, Callable[..., Operator]] = {
     Op.Y: qml.Y,
     Op.Z: qml.Z,
     Op.CX: qml.CNOT,
+    Op.RECORD: qml.CNOT,  # a measurement midway, deferred to a wire of its own
     Op.CZ: qml.CZ,
     Op.SWAP: qml.SWAP,
 }

@@ -23,8 +23,14 @@ _ROTATIONS = {
 
 
 def build(template: Template, measure: bool) -> QuantumCircuit:
-    """The template's gates on n qubits with R parameters; `measure` appends the measurements."""
-    circuit = QuantumCircuit(QuantumRegister(template.num_qubits, "q"))
+    """The template's gates on n qubits with R parameters; `measure` appends the measurements.
+
+    A bit recorded midway is measured midway; without measurements it is copied to a qubit of its own.
+    """
+    circuit = QuantumCircuit(QuantumRegister(template.num_wires if measure else template.num_qubits, "q"))
+    read = [int(qubit) for qubit in measured(template)]
+    if measure:
+        circuit.add_register(ClassicalRegister(len(read), REGISTER))
     ops = template.all_ops
     angles = iter(ParameterVector("angle", len(template.rotations)))
     for position, kind in enumerate(ops.kind):
@@ -34,12 +40,16 @@ def build(template: Template, measure: bool) -> QuantumCircuit:
         elif kind == Op.QUARTER:
             turns = float(ops.turns[position])
             rotate(circuit, ops.letters_of(position), qubits, turns * np.pi / 2)
+        elif kind == Op.RECORD:
+            if measure:
+                circuit.measure(qubits[0], read.index(qubits[1]))
+            else:
+                circuit.cx(*qubits)
         else:
             getattr(circuit, Op(kind).name.lower())(*qubits)
     if measure:
-        read = [int(qubit) for qubit in measured(template)]
-        circuit.add_register(ClassicalRegister(len(read), REGISTER))
-        circuit.measure(read, range(len(read)))
+        at_end = [(qubit, bit) for bit, qubit in enumerate(read) if qubit not in template.places]
+        circuit.measure(*zip(*at_end, strict=True))
     return circuit
 
 

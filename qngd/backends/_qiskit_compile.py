@@ -90,11 +90,11 @@ class Compiler:
 
     def _pin(self, template: Template, companions: Sequence[Template]) -> tuple[int, ...] | None:
         """Where companions that are already compiled have put the qubits."""
-        placed = [t for t in companions if t in self._known and t.num_qubits >= template.num_qubits]
+        placed = [t for t in companions if t in self._known and t.num_wires >= template.num_wires]
         if not placed:
             return None
-        layout = self._known[min(placed, key=lambda t: t.num_qubits)].layout
-        return None if layout is None else layout[: template.num_qubits]
+        layout = self._known[min(placed, key=lambda t: t.num_wires)].layout
+        return None if layout is None else layout[: template.num_wires]
 
     def _compile(self, template: Template, layout: tuple[int, ...] | None) -> Compiled:
         circuit = build(template, self._measure)
@@ -121,7 +121,7 @@ class Compiler:
 
 
 def _size(template: Template) -> tuple[int, int]:
-    return template.num_qubits, template.num_two_qubit_gates
+    return template.num_wires, template.num_two_qubit_gates
 
 
 def _footprint(circuit: QuantumCircuit, target: Target | None) -> Footprint:

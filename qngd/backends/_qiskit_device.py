@@ -118,7 +118,7 @@ class Device:
     def check(self, templates: Sequence[Template], requests: Sequence[Request]) -> None:
         """Raise BackendError where the device has too few qubits or allows too few shots."""
         available = None if self.native is None else self.native.num_qubits
-        needed = max((template.num_qubits for template in templates), default=0)
+        needed = max((template.num_wires for template in templates), default=0)
         if available is not None and needed > available:
             is_aer = "qiskit_aer" in packages_of(self.native)
             hint = '; AerSimulator(method="matrix_product_state") takes more' if is_aer else ""
