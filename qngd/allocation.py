@@ -16,7 +16,7 @@ import numpy as np
 from qngd.errors import SettingError
 from qngd.evaluate import Evaluation, Spread
 from qngd.outcomes import Counts, Outcome, energy, means, weighted_values
-from qngd.plan import BlockTerm, CrossTerm, Plan
+from qngd.plan import BlockTerm, CrossTerm, Plan, SpsaTerm
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -186,6 +186,9 @@ def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluat
         for term in plan.crosses:
             for r in term.requests:
                 of_step[r] += _cross_spread(plan, outcomes, term, r, inverse, direction)
+        for sample in plan.samples:
+            for r in sample.requests:
+                of_step[r] += _sample_spread(sample, len(plan.samples), inverse, direction)
     for block in plan.blocks:
         of_metric[block.request] = _entry_spread(plan, outcomes, block)
     return Spread(of_energy, of_metric, of_step)
@@ -230,6 +233,12 @@ def _entry_spread(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm) -> 
     matrix = (weight[:, None] * centred).T @ centred
     fourth = (weight[:, None] * centred**2).T @ centred**2
     return float((fourth - matrix**2).max(initial=0.0)) / 16
+
+
+def _sample_spread(sample: SpsaTerm, count: int, inverse: np.ndarray, direction: np.ndarray) -> float:
+    """Variance of g⁻¹·δg·d from one shot of an overlap, whose own variance is at most ¼."""
+    moved = inverse @ sample.pair.sample([1.0, 0.0, 0.0, 0.0]) @ direction / count
+    return float(moved @ moved) / 4
 
 
 def _cross_spread(

@@ -90,7 +90,8 @@ def metric_tensor(
 
     Args:
         circuit, theta, backend, shots, seed: as for `expectation`.
-        approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
+        approx: "full"; "qn-spsa", a random estimate of the full metric from 40 overlaps, whatever P is
+            (`qngd.spsa`); "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
             several gates of a layer share gets the exact variance of its summed generator; "diag" is
             Σ_k J_ki² g_kk over the rotations k, without any covariance.

@@ -10,6 +10,7 @@ from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation
 from qngd.outcomes import Outcome, covariance, energy, means, zeros_frequency
 from qngd.plan import Plan
+from qngd.spsa import combine
 from qngd.template import Template
 
 
@@ -53,6 +54,8 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
     if plan.approx is None:
         return None
     size = plan.num_parameters
+    if plan.approx == "qn-spsa":
+        return _spsa_metric(plan, outcomes)
     value, variance = np.zeros((size, size)), np.zeros((size, size))
     for block in plan.blocks:
         outcome, template = outcomes[block.request], _template(plan, block.request)
@@ -69,6 +72,15 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         value, note = project(value + cross)
         variance += spread
     return MetricTensor(value, np.sqrt(variance), plan.approx, shots, note)
+
+
+def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
+    if not plan.samples:  # no rotation moves
+        return MetricTensor.exact(np.zeros((plan.num_parameters, plan.num_parameters)), "qn-spsa")
+    matrices = [term.pair.sample([zeros_frequency(outcomes[r])[0] for r in term.requests]) for term in plan.samples]
+    value, stderr, note = combine(matrices)
+    shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
+    return MetricTensor(value, stderr, "qn-spsa", shots, note)
 
 
 def _template(plan: Plan, request: int) -> Template:

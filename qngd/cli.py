@@ -113,7 +113,7 @@ def run(
         ),
     ] = None,
     approx: Annotated[
-        Literal["full", "block-diag", "diag"] | None,
+        Literal["full", "block-diag", "diag", "qn-spsa"] | None,
         typer.Option(
             help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
@@ -196,7 +196,7 @@ def cost(
     shots: _Shots = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
     approx: Annotated[
-        Literal["full", "block-diag", "diag"], typer.Option(help="Which metric a step measures.")
+        Literal["full", "block-diag", "diag", "qn-spsa"], typer.Option(help="Which metric a step measures.")
     ] = "block-diag",
     traceback: _Traceback = False,
 ) -> None:

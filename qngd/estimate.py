@@ -114,6 +114,6 @@ class MetricTensor:
         return self.value @ vector
 
     def __str__(self) -> str:
-        kind = "exact" if self.is_exact else f"from {self.shots} shots"
+        kind = "exact" if self.is_exact else f"from {self.shots} shots" if self.shots else "from random samples"
         low, high = self.eigenvalues[[0, -1]] if len(self.value) else (0.0, 0.0)
         return f"{self.approx} metric of {len(self.value)} parameters, {kind}; eigenvalues {low:.3g} to {high:.3g}"

@@ -13,9 +13,10 @@ from qngd.errors import ObservableError, SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.observable import Observable
 from qngd.simulator import Simulator, Terms
+from qngd.spsa import combine, random_pairs
 
-Approx = Literal["diag", "block-diag", "full"]
-APPROXIMATIONS = ("diag", "block-diag", "full")
+Approx = Literal["diag", "block-diag", "full", "qn-spsa"]
+APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa")
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default
 
 
@@ -160,7 +161,7 @@ class ExactEvaluator:
             diagonal = metric == "diag"
             matrix, energy, slope = self._simulator.block_metric(phi, jacobian, self._terms, diagonal)
         else:
-            if metric is not None:
+            if metric is not None and metric != "qn-spsa":
                 matrix = self._metric(phi, jacobian, metric)
             if gradient:
                 energy, slope = self._simulator.energy_and_gradient(phi, self._terms)
@@ -170,13 +171,34 @@ class ExactEvaluator:
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
             gradient=None if slope is None else Estimate.exact(jacobian.T @ slope),
-            metric=None if matrix is None else MetricTensor.exact(matrix, str(metric)),
+            metric=self._spsa(theta, seed)
+            if metric == "qn-spsa"
+            else None
+            if matrix is None
+            else MetricTensor.exact(matrix, str(metric)),
             cost=Cost(jobs=1, circuits=1),
         )
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
+        if approx == "qn-spsa":
+            return self._spsa(theta, seed)
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         return MetricTensor.exact(self._metric(phi, jacobian, approx), approx)
+
+    def _spsa(self, theta: np.ndarray, seed: int | None) -> MetricTensor:
+        """Exact overlaps in random directions."""
+
+        def state(at: np.ndarray) -> np.ndarray:
+            re, im = self._simulator.state(self.circuit.angle_map(at))
+            return re + 1j * im
+
+        here = state(theta)
+        samples = [
+            pair.sample([abs(np.vdot(here, state(theta + shift))) ** 2 for shift in pair.shifts])
+            for pair in random_pairs(len(theta), seed)
+        ]
+        value, stderr, note = combine(samples)
+        return MetricTensor(value, stderr, "qn-spsa", note=note)
 
     def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
         return Cost(jobs=1, circuits=1)

@@ -21,6 +21,7 @@ from qngd.evaluate import Approx
 from qngd.measurement import Grouping, group
 from qngd.observable import Observable
 from qngd.shifts import directions
+from qngd.spsa import Pair, random_pairs
 from qngd.template import Template, layer_members, layer_template, observable_template
 
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
@@ -61,6 +62,14 @@ class CrossTerm:
 
 
 @dataclass(frozen=True, eq=False)
+class SpsaTerm:
+    """One random sample of the metric, from the overlaps of four requests."""
+
+    requests: tuple[int, ...]
+    pair: Pair
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """The requests of one step, and how energy, gradient and metric follow from what comes back.
 
@@ -79,6 +88,7 @@ class Plan:
         mixing: (P, D); None if no gradient is asked for.
         blocks: blocks of the metric, one a layer.
         crosses: entries between layers, for the full metric.
+        samples: random samples, for QN-SPSA.
         jacobian: (K, P), rotations to parameters.
         approx: which metric, or None.
     """
@@ -92,6 +102,7 @@ class Plan:
     mixing: sparse.csr_array | None
     blocks: tuple[BlockTerm, ...]
     crosses: tuple[CrossTerm, ...]
+    samples: tuple[SpsaTerm, ...]
     jacobian: sparse.csr_array
     approx: Approx | None
 
@@ -185,8 +196,10 @@ class Planner:
         energy: bool = True,
         gradient: bool = True,
         metric: Approx | None = None,
+        seed: int | None = None,
     ) -> Plan:
-        """The requests of one step at the flat parameter vector `theta` (P,), without shots."""
+        """The requests of one step at the flat parameter vector `theta` (P,), without shots; `seed` is for the random
+        directions of QN-SPSA."""
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         book = _Book()
         parts = []
@@ -195,8 +208,9 @@ class Planner:
                 parts.append((book.template(template, weights), template))
         energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m in parts if energy]
         slopes, mixing = self._slopes(book, parts, phi, jacobian) if gradient else ([], None)
-        blocks = self._blocks(book, phi, jacobian) if metric is not None else []
+        blocks = self._blocks(book, phi, jacobian) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
+        samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
         count = len(book.requests)
         weights = np.zeros(count)
         for request, weight in energy_entries:
@@ -211,6 +225,7 @@ class Planner:
             mixing=mixing,
             blocks=tuple(blocks),
             crosses=tuple(crosses),
+            samples=tuple(samples),
             jacobian=jacobian,
             approx=metric,
         )
@@ -276,6 +291,22 @@ class Planner:
                         requests.append(book.request(t, angles))
                     signs = tuple(s * u for s, u in _SIGNS)
                     terms.append(CrossTerm(tuple(requests), int(i), np.array([k]), signs))
+        return terms
+
+    def _samples(self, book: _Book, theta: np.ndarray, phi: np.ndarray, seed: int | None) -> list[SpsaTerm]:
+        if not self.circuit.num_layers:
+            return []
+        template = self._overlap_templates[-1]
+        t = book.template(template, None)
+        half = len(template.rotations) // 2
+        terms = []
+        for pair in random_pairs(len(theta), seed):
+            requests = []
+            for shift in pair.shifts:
+                there = self.circuit.angle_map(theta + shift)
+                angles = np.concatenate([there[template.rotations[:half]], -phi[template.rotations[half:]]])
+                requests.append(book.request(t, angles))
+            terms.append(SpsaTerm(tuple(requests), pair))
         return terms
 
 

@@ -69,11 +69,11 @@ class SampledEvaluator:
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        plan = self.planner.plan(theta, gradient=gradient, metric=metric)
+        plan = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed)
         return self._run(plan, theta, seed, spread)
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
-        plan = self.planner.plan(theta, energy=False, gradient=False, metric=approx)
+        plan = self.planner.plan(theta, energy=False, gradient=False, metric=approx, seed=seed)
         metric = self._run(plan, theta, seed, None).metric
         assert metric is not None
         return metric

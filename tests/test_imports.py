@@ -17,7 +17,7 @@ FLOORS = [
     "errors", "_jit", "_memory", "_threads",
     "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford",
     "measurement", "template",
-    "_kernels", "simulator", "estimate", "evaluate",
+    "_kernels", "simulator", "estimate", "spsa", "evaluate",
     "outcomes", "shifts", "cross", "plan", "assemble", "allocation",
     "interop", "backends", "sampled", "api",
     "problem", "price", "damping", "step", "optimizer", "journal", "run",

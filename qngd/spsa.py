@@ -1,0 +1,59 @@
+"""A stochastic full metric from a few overlaps, whatever P is (QN-SPSA, Gacon et al., arXiv:2103.09232).
+
+With F(δ) = |⟨ψ(θ)|ψ(θ + δ)⟩|² = 1 − δᵀgδ + …, and random signs Δ₁, Δ₂,
+
+    D = F(ε(Δ₁+Δ₂)) − F(εΔ₁) − F(ε(Δ₂−Δ₁)) + F(−εΔ₁),    −D/(4ε²) = Δ₁ᵀgΔ₂ + O(ε²),
+
+and the mean of −D/(4ε²)·½(Δ₁Δ₂ᵀ + Δ₂Δ₁ᵀ) over the signs is g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLES = 10  # pairs of directions per metric, four overlaps each
+STEP = 0.1  # ε, radians: errors of order ε² against shot noise of order 1/ε²
+SIGNS = (1.0, -1.0, -1.0, 1.0)  # of the four overlaps in D
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two random sign vectors (P,)."""
+
+    first: np.ndarray
+    second: np.ndarray
+
+    @property
+    def shifts(self) -> tuple[np.ndarray, ...]:
+        """The four shifts δ (P,) whose overlaps D adds up with `SIGNS`."""
+        a, b = STEP * self.first, STEP * self.second
+        return (a + b, a, b - a, -a)
+
+    def sample(self, overlaps: Sequence[float]) -> np.ndarray:
+        """One sample (P, P) of the metric."""
+        difference = sum(s * f for s, f in zip(SIGNS, overlaps, strict=True))
+        outer = np.outer(self.first, self.second)
+        return -difference / (4 * STEP**2) * 0.5 * (outer + outer.T)
+
+
+def random_pairs(num_parameters: int, seed: int | None) -> list[Pair]:
+    """`SAMPLES` pairs of directions."""
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(SAMPLES, 2, num_parameters))
+    return [Pair(first, second) for first, second in signs]
+
+
+def combine(samples: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:
+    """The mean of the samples made positive semidefinite, √(m²), its standard errors, and a note on what that did."""
+    stacked = np.array(samples)
+    mean = stacked.mean(axis=0)
+    stderr = stacked.std(axis=0, ddof=1) / np.sqrt(len(stacked))
+    values, vectors = np.linalg.eigh(mean)
+    note = (
+        f"QN-SPSA: mean of {len(stacked)} random samples; {int((values < 0).sum())} of {len(values)} eigenvalues were "
+        "negative and count with their absolute value"
+    )
+    positive = (vectors * np.abs(values)) @ vectors.T
+    return 0.5 * (positive + positive.T), stderr, note

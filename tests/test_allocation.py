@@ -1,0 +1,321 @@
+"""Who gets the shots: sums and limits, targets that are reached, and a smaller error of the step for the same total."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import qngd
+from qngd.allocation import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
+from qngd.assemble import assemble
+from qngd.backends.statevector import StatevectorSampler
+from qngd.errors import SettingError
+from qngd.evaluate import Cost, Spread
+from qngd.observable import Observable
+from qngd.plan import Planner
+from qngd.sampled import SampledEvaluator
+from tests.strategies import Sketch, ansatz, examples
+from tests.test_assemble import ExactDevice
+
+
+def lopsided():
+    """Parameters that move much and little, an almost singular metric, and terms of very different weights."""
+    sketch = Sketch(3, 4)
+    a, b, c, d = sketch.t
+    sketch("ry", 0, 0.7)("u", 1, 0.4, 1.1, 0.2)("cx", 0, 1)("t", 1)("rx", 2, 0.9)
+    sketch("rx", 0, a)("rx", 1, -0.5 * a)("ry", 2, b)("cz", 1, 2)("cx", 0, 2)
+    sketch("rzz", 0, 1, c)("rz", 2, 0.2 * d)("h", 1)("rx", 1, a - b)
+    terms = {"ZZI": 4.0, "IZX": -0.6, "XXI": 0.3, "YYI": 0.1, "ZIZ": 0.4}
+    return sketch.circuit(), np.array([0.4, -0.8, 1.3, 0.2]), terms
+
+
+def plan_of(circuit, theta, terms, **what):
+    return Planner(circuit, Observable.from_mapping(terms)).plan(theta, **{"metric": "block-diag", **what})
+
+
+def exactly(plan, theta):
+    """The evaluation and the spread without statistical error."""
+    device = ExactDevice()
+    outcomes = device.collect(device.submit(plan.templates, plan.requests, None))
+    found = assemble(plan, outcomes, theta, Cost())
+    return found, observed_spread(plan, outcomes, found)
+
+
+def repeated(plan, theta, shots, times, seed):
+    plan = plan.with_shots(shots)
+    device, count = StatevectorSampler(), plan.num_circuits
+    outcomes = device.collect(device.submit(plan.templates, plan.requests * times, seed))
+    parts = [outcomes[count * k : count * (k + 1)] for k in range(times)]
+    return [(assemble(plan, part, theta, Cost()), part) for part in parts]
+
+
+def of_metric(plan):
+    return np.array([plan.coefficients[r.template] is None for r in plan.requests])
+
+
+# --- sums and limits ---
+
+
+@st.composite
+def spreads(draw, count):
+    def numbers():
+        return np.array(draw(st.lists(st.floats(0, 1e6), min_size=count, max_size=count)))
+
+    return Spread(numbers(), numbers(), numbers())
+
+
+PLAN = plan_of(*lopsided())
+
+
+@given(st.one_of(st.none(), spreads(PLAN.num_circuits)), st.integers(0, 10**6), st.integers(2, 50), st.floats(0.01, 0.99))
+@examples(100)
+def test_auto_shots_stay_within_their_total(spread, more, minimum, energy_share):
+    total = minimum * PLAN.num_circuits + more
+    found = AutoShots(total, energy_share, minimum).shots(PLAN, spread)
+    assert found.shape == (PLAN.num_circuits,)
+    assert found.dtype.kind == "i"
+    assert found.min() >= minimum
+    assert found.sum() <= total
+    # rounding down loses less than one shot a circuit
+    assert found.sum() > total - PLAN.num_circuits
+
+
+def test_the_first_step_divides_equally():
+    found = AutoShots(PLAN.num_circuits * 500).shots(PLAN, None)
+    assert np.all(found == 500)
+    assert np.all(AutoShots().shots(PLAN, None) == 1000)
+    other = Spread(*(np.ones(PLAN.num_circuits + 1),) * 3)  # of a plan of another kind
+    assert np.all(AutoShots().shots(PLAN, other) == 1000)
+
+
+def test_shots_go_with_the_root_of_the_spread():
+    """Two circuits of the gradient with spreads 1 and 16 get 1 : 4; energy_share goes to the energy."""
+    step, energy = np.zeros(PLAN.num_circuits), np.zeros(PLAN.num_circuits)
+    (first, *_) = np.flatnonzero(PLAN.energy_weights)
+    a, b = np.flatnonzero(PLAN.energy_weights == 0)[:2]
+    step[[a, b]] = 1, 16
+    energy[[first, a]] = 9, 100  # that of a shifted circuit is not of the energy
+    found = AutoShots(1_000_000, 0.3, 10).shots(PLAN, Spread(energy, np.zeros_like(energy), step)) - 10
+    free = 1_000_000 - 10 * PLAN.num_circuits
+    assert found[first] == pytest.approx(0.3 * free, abs=1)
+    assert found[a] == pytest.approx(0.7 * free / 5, abs=1)
+    assert found[b] == pytest.approx(0.7 * free * 4 / 5, abs=1)
+    assert np.delete(found, [first, a, b]).sum() == 0
+
+
+@pytest.mark.parametrize("minimum", [2, 100])
+def test_a_total_that_is_too_small_is_named_with_the_least_that_does(minimum):
+    count = PLAN.num_circuits
+    with pytest.raises(SettingError, match=f"shots.*{count} circuits.*{minimum * count} or more"):
+        AutoShots(minimum * count - 1, minimum=minimum).shots(PLAN, None)
+    assert np.all(AutoShots(minimum * count, minimum=minimum).shots(PLAN, None) == minimum)
+
+
+# --- the error of the step ---
+
+
+def step_errors(plan, theta, shots, exact, seed, times=600):
+    """|d − d₀|² of natural gradient steps d, the damping held fixed, over repetitions."""
+    damping = 1e-2 * np.linalg.norm(exact.metric.value, 2) * np.eye(len(theta))
+
+    def direction(found):
+        return np.linalg.solve(found.metric.value + damping, found.gradient.value)
+
+    truth = direction(exact)
+    moves = np.array([direction(found) for found, _ in repeated(plan, theta, shots, times, seed)])
+    return ((moves - truth) ** 2).sum(axis=1)
+
+
+def test_the_spread_predicts_the_error_of_a_step():
+    """To first order in 1/N, so with many shots; every circuit by itself is given few in turn."""
+    circuit, theta, terms = lopsided()
+    plan = plan_of(circuit, theta, terms)
+    exact, spread = exactly(plan, theta)
+    shots = np.full(plan.num_circuits, 40_000)
+    for few in (None, of_metric(plan), ~of_metric(plan)):
+        some = shots if few is None else np.where(few, 10_000, 400_000)
+        errors = step_errors(plan, theta, some, exact, seed=2, times=300)
+        predicted = (spread.step / some).sum()
+        assert errors.mean() == pytest.approx(predicted, abs=3.5 * errors.std() / np.sqrt(len(errors)) + 0.05 * predicted)
+
+
+def test_the_spread_of_energies_and_metrics():
+    circuit, theta, terms = lopsided()
+    plan = plan_of(circuit, theta, terms)
+    _, spread = exactly(plan, theta)
+    runs = repeated(plan, theta, np.full(plan.num_circuits, 500), 1000, seed=9)
+    energies = np.array([float(found.energy.value) for found, _ in runs])
+    of_energy = plan.energy_weights**2 @ spread.energy / 500
+    assert energies.var() == pytest.approx(of_energy, rel=0.15)
+    metrics = np.array([found.metric.value for found, _ in runs])
+    for block in plan.blocks:
+        alone = [c for c in block.columns if sum(c in other.columns for other in plan.blocks) == 1]
+        assert alone
+        largest = metrics.var(axis=0)[np.ix_(alone, block.columns)].max()
+        assert largest <= 1.15 * spread.metric[block.request] / 500
+    assert np.all((spread.metric > 0) == of_metric(plan))
+
+
+@pytest.mark.parametrize("metric", ["block-diag", "full"])
+def test_auto_shots_beat_an_equal_division(metric):
+    """At the same total, from the spread of a single sampled step before: less than half the error."""
+    circuit, theta, terms = lopsided()
+    plan = plan_of(circuit, theta, terms, metric=metric)
+    exact, _ = exactly(plan, theta)
+    equal = np.full(plan.num_circuits, 3000)
+    for seed in range(2):
+        ((found, outcomes),) = repeated(plan, theta, equal, 1, 100 + seed)
+        auto = AutoShots(int(equal.sum())).shots(plan, observed_spread(plan, outcomes, found))
+        assert auto.sum() <= equal.sum()
+        errors = [step_errors(plan, theta, shots, exact, seed, times=200).mean() for shots in (equal, auto)]
+        assert errors[1] < 0.5 * errors[0]
+
+
+def test_no_other_division_is_better():
+    """Moving shots between circuits only raises the predicted error: the optimum of Σ a/N at fixed Σ N."""
+    circuit, theta, terms = lopsided()
+    plan = plan_of(circuit, theta, terms)
+    _, spread = exactly(plan, theta)
+    total = 10**7
+    found = AutoShots(total, 1e-6, 2).shots(plan, spread).astype(float)
+    best = (spread.step / found).sum()
+    rng = np.random.default_rng(0)
+    used = np.flatnonzero(spread.step)
+    for _ in range(50):
+        a, b = rng.choice(used, 2, replace=False)
+        other = found.copy()
+        moved = 0.2 * min(found[a], found[b])
+        other[a] += moved
+        other[b] -= moved
+        assert (spread.step / other).sum() > best
+
+
+def test_shots_of_the_metric_fade_as_the_gradient_vanishes():
+    circuit, terms = ansatz(2, 1), {"ZZ": 1.0, "XI": 0.5, "IX": -0.3}
+    start = np.array([0.3, -0.6, 0.9, 0.2])
+    end = qngd.minimize(circuit, terms, start, max_steps=300, tol=1e-13).theta
+    shares = []
+    for t in (0.0, 0.9, 0.99, 1.0):
+        theta = start + t * (end - start)
+        plan = plan_of(circuit, theta, terms)
+        found, spread = exactly(plan, theta)
+        shots = AutoShots(10**6).shots(plan, spread)
+        shares.append((shots[of_metric(plan)].sum() / shots.sum(), np.linalg.norm(found.gradient.value)))
+    assert shares[0][0] > 0.1
+    assert shares[1][1] > 1e-3
+    assert all(b < 0.5 * a for (a, _), (b, _) in zip(shares, shares[1:], strict=False))
+    assert shares[-1][1] < 1e-5
+    assert shares[-1][0] < 1e-3
+
+
+def test_a_run_divides_from_what_it_has_seen():
+    circuit, theta, terms = lopsided()
+    device = ExactDevice()
+    total = 100 * PLAN.num_circuits
+    qngd.minimize(
+        circuit, terms, theta, backend=device, shots=AutoShots(total), optimizer=qngd.QNG(0.01), max_steps=3, tol=0
+    )
+    asked = [np.array([r.shots for r in requests]) for _, requests, _ in device.submissions]
+    full = [shots for shots in asked if len(shots) == PLAN.num_circuits]
+    assert len(full) >= 3
+    assert np.all(full[0] == 100)
+    for shots in full[1:]:
+        assert shots.min() >= 10
+        assert total - PLAN.num_circuits < shots.sum() <= total
+        assert shots.max() > 5 * np.median(shots)
+
+
+# --- targets ---
+
+
+@pytest.mark.parametrize("metric", ["diag", "block-diag", "full"])
+@pytest.mark.parametrize("target", [TargetError(0.02), TargetError(0.05, 0.1, 0.005), TargetError(0.1, 0.02, 0.02)])
+def test_targets_are_reached(target, metric):
+    """After a first look with 200 shots a circuit, with errors of the spread that it saw."""
+    circuit, theta, terms = lopsided()
+    observable = Observable.from_mapping(terms)
+    evaluator = SampledEvaluator(circuit, observable, StatevectorSampler(), target)
+    first = evaluator.evaluate(theta, metric=metric, seed=1)
+    assert first.cost.shots == 200 * first.cost.circuits
+    found = [evaluator.evaluate(theta, metric=metric, seed=s, spread=first.spread) for s in range(2, 12)]
+    energy = np.mean([float(f.energy.stderr) for f in found])
+    gradient = np.mean([f.gradient.stderr for f in found], axis=0)
+    matrix = np.mean([f.metric.stderr for f in found], axis=0)
+    assert energy <= 1.15 * target.energy
+    assert gradient.max() <= 1.15 * (target.gradient or target.energy)
+    assert matrix.max() <= 1.15 * target.metric
+    # and one of the first two is not overshot
+    assert max(energy / target.energy, gradient.max() / (target.gradient or target.energy)) > 0.8
+
+
+def test_targets_cost_no_more_than_their_limit():
+    circuit, theta, terms = lopsided()
+    plan = plan_of(circuit, theta, terms)
+    _, spread = exactly(plan, theta)
+    assert TargetError(1e-4, limit=5000).shots(plan, spread).max() == 5000
+    assert np.all(TargetError(1e-4, limit=50).shots(plan, None) == 50)
+    assert np.all(TargetError(1e9, 1e9, 1e9).shots(plan, spread) == 2)
+    other = Spread(*(np.ones(plan.num_circuits + 1),) * 3)
+    assert np.all(TargetError(0.01).shots(plan, other) == 200)
+
+
+def test_a_target_of_the_energy_alone():
+    """Three groups with spreads a get N ∝ √a, in all (Σ√a)²/ε²."""
+    circuit, theta, terms = lopsided()
+    plan = plan_of(circuit, theta, terms, metric=None, gradient=False)
+    _, spread = exactly(plan, theta)
+    found = TargetError(0.01).shots(plan, spread)
+    roots = np.sqrt(spread.energy)
+    assert np.all(np.abs(found - roots * roots.sum() / 1e-4) <= 1)
+
+
+# --- the `shots` argument ---
+
+
+def test_what_shots_stands_for():
+    assert as_rule(None) == FixedShots(None)
+    assert as_rule(None).shots(PLAN, None) is None
+    assert as_rule("auto") == AutoShots()
+    assert as_rule(500) == as_rule(500.0) == as_rule(np.int64(500)) == FixedShots(500)
+    assert np.all(as_rule(500).shots(PLAN, None) == 500)
+    rule = TargetError(0.1)
+    assert as_rule(rule) is rule
+
+
+@pytest.mark.parametrize("shots", [0, -5, 0.5, 1e-3, float("nan"), float("inf"), True, False, [10], {"a": 1}, 1j])
+def test_a_bad_number_is_named(shots):
+    with pytest.raises(SettingError, match=r"shots must be a whole number of at least 1; got"):
+        check_shots(shots)
+    with pytest.raises(SettingError, match="shots"):
+        as_rule(shots)
+
+
+@pytest.mark.parametrize("text", ["Auto", "", "1000", "target"])
+def test_an_unknown_word_is_named(text):
+    with pytest.raises(SettingError, match=f'shots: {text!r} is neither a number nor "auto"'):
+        as_rule(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: AutoShots(total=0), "total"),
+        (lambda: AutoShots(total=-10), "total"),
+        (lambda: AutoShots(total=float("nan")), "total"),
+        (lambda: AutoShots(energy_share=0.0), "energy_share"),
+        (lambda: AutoShots(energy_share=1.0), "energy_share"),
+        (lambda: AutoShots(energy_share=float("nan")), "energy_share"),
+        (lambda: AutoShots(minimum=1), "minimum"),
+        (lambda: AutoShots(minimum=float("nan")), "minimum"),
+        (lambda: TargetError(0.0), "energy"),
+        (lambda: TargetError(-1.0), "energy"),
+        (lambda: TargetError(float("nan")), "energy"),
+        (lambda: TargetError(0.1, gradient=0.0), "gradient"),
+        (lambda: TargetError(0.1, metric=-0.1), "metric"),
+        (lambda: TargetError(0.1, metric=float("nan")), "metric"),
+        (lambda: TargetError(0.1, limit=0), "limit"),
+    ],
+)
+def test_settings_out_of_range_are_named(make, named):
+    with pytest.raises(SettingError, match=named):
+        make()
