@@ -9,7 +9,10 @@ on the device confirm that exact noisy energy.
     python -m experiments.noise_floor            results/noise_floor/runs.json
     python -m experiments.noise_floor --smoke    fewer shots and steps, no search for the floor
 
-Expected: EXPECTED
+Expected: z = −0.70 (embedded sampler), −0.57 (aer), +1.17 (lightning.qubit) from −1.13619, and −0.21 (fake_nairobi)
+from its floor −1.07417, after 18 to 21 steps; exact noisy energy −1.07351 at the noiseless optimum, sampled
+−1.07322 ± 0.00027.
+About a minute and a half on two shared cores. The floor is the lowest found, not proved lowest.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class ExactNoise:
 
     def __init__(self, device: BackendV2) -> None:
         self._backend = QiskitBackend(device)
-        model = NoiseModel.from_backend(device)
+        model = noise_model(device)
         self._simulator = AerSimulator(method="density_matrix", noise_model=model, max_parallel_experiments=0)
         self._readout = readout_matrices(model)
         self.name = f"{device.name}, exact"
@@ -73,6 +76,14 @@ class ExactNoise:
 
     def collect(self, handle: list[Means]) -> list[Means]:
         return handle
+
+
+def noise_model(device: BackendV2) -> NoiseModel:
+    """What the fake device itself simulates; set by its first run. NoiseModel.from_backend has another readout."""
+    tiny = QuantumCircuit(1)
+    tiny.measure_all()
+    device.run(tiny, shots=1).result()
+    return device.options.noise_model
 
 
 def readout_matrices(model: NoiseModel) -> dict[int, np.ndarray]:

@@ -63,11 +63,11 @@ class AutoShots:
     minimum: int = 10
 
     def __post_init__(self) -> None:
-        if self.total is not None and self.total < 1:
+        if self.total is not None and not self.total >= 1:
             raise SettingError(f"total must be at least 1 shot; got {self.total}")
         if not 0 < self.energy_share < 1:
             raise SettingError(f"energy_share must be between 0 and 1; got {self.energy_share}")
-        if self.minimum < 2:
+        if not self.minimum >= 2:
             raise SettingError(f"minimum must be at least 2 shots; got {self.minimum}")
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
@@ -110,6 +110,8 @@ class TargetError:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"{name} must be a positive standard error; got {value}")
+        if not self.limit >= 2:
+            raise SettingError(f"limit must be at least 2 shots; got {self.limit}")
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits

@@ -20,6 +20,7 @@ import numpy as np
 
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit
+from qngd.errors import SettingError
 from qngd.measurement import diagonalize
 from qngd.ops import Op, Ops
 from qngd.pauli import LETTERS, PauliStrings
@@ -27,6 +28,12 @@ from qngd.template import Template, concatenate, light_cone, prefix, select
 
 CrossMethod = Literal["hadamard", "mid-circuit", "overlap"]
 CROSS_METHODS = ("hadamard", "mid-circuit", "overlap")
+
+
+def check_cross(cross: str) -> None:
+    """Raise SettingError unless `cross` names a method."""
+    if cross not in CROSS_METHODS:
+        raise SettingError(f"cross: {cross!r} is none of {', '.join(CROSS_METHODS)}")
 
 
 def correlation_template(circuit: Circuit, rotation: int, layer: int, method: CrossMethod) -> Template:

@@ -35,6 +35,7 @@ def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *s
     arrays = (
         circuit.generators.x, circuit.generators.z, circuit.generators.sign, circuit.level,
         offset, jacobian.indptr, jacobian.indices, jacobian.data,
+        circuit.frame.x, circuit.frame.z, circuit.frame.phase,
         observable.strings.x, observable.strings.z, observable.coefficients, theta0,
     )  # fmt: skip
     for array in arrays:
@@ -155,6 +156,7 @@ def _state_arrays(state: State) -> dict[str, Any]:
                 arrays[f"{name}_covariance"] = part.covariance
     if evaluation.metric is not None:
         arrays["metric_approx"] = evaluation.metric.approx
+        arrays["metric_note"] = evaluation.metric.note
     if evaluation.spread is not None:
         for name in ("energy", "metric", "step"):
             arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
@@ -180,7 +182,9 @@ def _state_from(arrays: dict[str, Any]) -> State:
         gradient=estimate("gradient"),
         metric=None
         if metric is None
-        else MetricTensor(metric.value, metric.stderr, str(arrays["metric_approx"]), metric.shots),
+        else MetricTensor(
+            metric.value, metric.stderr, str(arrays["metric_approx"]), metric.shots, str(arrays["metric_note"])
+        ),
         cost=Cost(*map(int, arrays["evaluation_cost"])),
         spread=None
         if "spread_energy" not in arrays

@@ -29,6 +29,12 @@ class Basis:
     sign: np.ndarray
 
 
+def check_grouping(grouping: str) -> None:
+    """Raise SettingError unless `grouping` names a way to group."""
+    if grouping not in ("qubit-wise", "commuting"):
+        raise SettingError(f"grouping: {grouping!r} is none of qubit-wise, commuting")
+
+
 def group(strings: PauliStrings, weights: np.ndarray, grouping: Grouping) -> list[np.ndarray]:
     """Sets of strings that one circuit can measure, by sorted insertion: heaviest first, into the first set that
     fits (arXiv:1908.06942).
@@ -36,8 +42,7 @@ def group(strings: PauliStrings, weights: np.ndarray, grouping: Grouping) -> lis
     "qubit-wise": members agree letter by letter where both act, so single-qubit gates suffice.
     "commuting": members commute; measuring them may take two-qubit gates.
     """
-    if grouping not in ("qubit-wise", "commuting"):
-        raise SettingError(f"grouping: {grouping!r} is none of qubit-wise, commuting")
+    check_grouping(grouping)
     order = np.argsort(-np.abs(weights), kind="stable")
     if grouping == "commuting":
         return _insert_commuting(strings, order)

@@ -47,6 +47,9 @@ class Observable:
         for label in terms:
             if not isinstance(label, str):
                 raise ObservableError(f"an observable's keys are Pauli labels, not {label!r}")
+        for label, value in terms.items():
+            if np.ndim(value) or not isinstance(value, (int, float, complex, np.number)):
+                raise ObservableError(f"the coefficient of {label} is {value!r}; use a real number")
         num_qubits = len(next(iter(terms)))
         try:
             strings = PauliStrings.from_labels(terms, num_qubits)

@@ -15,10 +15,9 @@ import numpy as np
 from scipy import sparse
 
 from qngd.circuit import Circuit
-from qngd.cross import CROSS_METHODS, CrossMethod, correlation_template, overlap_template
-from qngd.errors import SettingError
+from qngd.cross import CrossMethod, check_cross, correlation_template, overlap_template
 from qngd.evaluate import Approx
-from qngd.measurement import Grouping, group
+from qngd.measurement import Grouping, check_grouping, group
 from qngd.observable import Observable
 from qngd.shifts import directions
 from qngd.spsa import Pair, random_pairs
@@ -151,8 +150,8 @@ class Planner:
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
     ) -> None:
-        if cross not in CROSS_METHODS:
-            raise SettingError(f"cross: {cross!r} is none of {', '.join(CROSS_METHODS)}")
+        check_grouping(grouping)
+        check_cross(cross)
         self.circuit = circuit
         self.observable = observable
         self._grouping: Grouping = grouping

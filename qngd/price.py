@@ -9,7 +9,7 @@ import numpy as np
 
 from qngd.allocation import as_rule
 from qngd.backends import default, resolve
-from qngd.errors import ParameterError
+from qngd.errors import ParameterError, SettingError
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
 from qngd.interop import as_observable, wrap_for
@@ -107,6 +107,8 @@ def cost(
     1 jobs, 4 circuits, 400 shots
     """
     check_approx(approx)
+    if steps < 0:
+        raise SettingError(f"steps must be at least 0; got {steps}")
     given = problem_or_circuit
     problem = given if isinstance(given, Problem) else Problem(given, observable, theta0)
     start = problem.theta0 if theta0 is None else theta0

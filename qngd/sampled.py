@@ -13,11 +13,11 @@ from qngd.allocation import ShotRule, as_rule, observed_spread
 from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
 from qngd.circuit import Circuit
-from qngd.cross import CrossMethod
+from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError
 from qngd.estimate import MetricTensor
 from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
-from qngd.measurement import Grouping
+from qngd.measurement import Grouping, check_grouping
 from qngd.observable import Observable
 from qngd.outcomes import Counts
 from qngd.pauli import PauliStrings
@@ -121,6 +121,8 @@ def evaluator_for(
         BackendError: the backend is unknown, or cannot do what is asked.
         SettingError: `shots` is out of range.
     """
+    check_grouping(grouping)
+    check_cross(cross)
     if backend is None:
         backend, own_shots = default(circuit)
         shots = own_shots if shots is None else shots

