@@ -22,6 +22,8 @@ from qngd.outcomes import Counts
 from qngd.plan import Planner
 from tests import dense
 from tests.strategies import (
+    GateUse,
+    Program,
     Sketch,
     examples,
     observables,
@@ -145,6 +147,23 @@ def test_nothing_is_asked_for_twice_or_in_vain(program, data):
     for request in plan.requests:
         assert request.angles.shape == plan.templates[request.template].rotations.shape
         assert request.shots is None
+
+
+def test_requests_that_coincide_are_merged():
+    """RX(f(t)) and RX(t) of one group where f' = 0: what sees the first alone sees no shift."""
+    first = GateUse("rx", (0,), ((1.0,),), (-5.0,))  # angle y + y²/10 at y = −5
+    second = GateUse("rx", (1,), ((1.0,),), (0.0,))
+    program = Program(2, (first, second), np.zeros(1), bend=0.1)
+    for terms, circuits in (
+        ({"IZ": 1.0}, 1),
+        ({"ZI": 1.0}, 3),
+        ({"ZI": 1.0, "IY": 0.5}, 3),
+        ({"ZY": 1.0, "YI": 0.5}, 6),
+    ):
+        plan = plan_of(program.circuit(), terms, [0.0])
+        assert plan.num_circuits == circuits
+        keys = {(r.template, r.angles.tobytes()) for r in plan.requests}
+        assert len(keys) == circuits
 
 
 # --- as data ---

@@ -15,7 +15,7 @@ from qngd.plan import Planner
 from qngd.sampled import SampledEvaluator
 from tests import dense
 from tests.strategies import Sketch, ansatz, random_observable, random_program
-from tests.test_assemble import ExactDevice
+from tests.test_assemble import MANY, ExactDevice
 from tests.test_metric import expected_metrics
 from tests.test_template import CHAIN, qaoa, real_amplitudes
 
@@ -270,6 +270,7 @@ def test_everything_of_an_evaluation_is_one_submission():
     assert {r.template for r in requests} == set(range(len(templates)))
     assert found.cost.jobs == 1
     assert found.cost.circuits == len(requests)
+    assert found.cost.shots == found.energy.shots > MANY  # those that came back
     assert evaluator.preview(program.theta, metric="full") == Cost(1, len(requests), 70 * len(requests))
 
 

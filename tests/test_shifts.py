@@ -172,16 +172,21 @@ COMPLETE = ["".join("Z" if q in pair else "I" for q in range(5)) for pair in ite
         (["ZZ", "ZI", "IZ"], [-0.5, 0.5, 0.5], 2),  # a controlled phase: a projector
         (["ZZ", "ZI", "IZ"], [0.5, 0.5, 0.5], 2),
         (["ZII", "IZI", "IIZ", "ZZI", "IZZ", "ZIZ", "ZZZ"], [0.25, 0.25, 0.25, -0.25, -0.25, -0.25, 0.25], 2),
+        (["ZZI", "IZZ", "XXX", "ZIZ", "YYX", "XYY", "YXY"], [1.0] * 7, 4),  # −3, 1 and 5; XXX·ZZI = −YYX
         (COMPLETE, [1.0] * 10, 6),  # 4, 6 and 2 steps of the cut of a complete graph of five
         (COMPLETE, [1.3] * 10, 6),
         (["Z" * k + "I" * (14 - k) for k in range(1, 15)], [1.0] * 14, 28),
     ],
 )
 def test_evaluations_of_a_group(labels, coefficients, expected):
+    circuit = group_circuit(PauliStrings.from_labels(labels), coefficients, 1)
+    assert evaluations(circuit) == expected
     if len(labels[0]) < 6:
         assert expected == 2 * min(len(frequencies(labels, coefficients)), len(labels))
-    strings = PauliStrings.from_labels(labels)
-    assert evaluations(group_circuit(strings, coefficients, 1)) == expected
+        terms = random_observable(1, len(labels[0]), 6)
+        matrix = dense.observable_matrix(terms)
+        truth = dense.gradient(lambda t: dense.statevector(circuit, t), matrix, np.array([0.4]))
+        assert gradient(circuit, [0.4], terms) == pytest.approx(truth, abs=1e-7)
 
 
 @pytest.mark.parametrize(
