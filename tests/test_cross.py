@@ -84,18 +84,30 @@ def pairs(circuit):
 @given(programs(max_qubits=3, min_parameters=1, max_gates=10))
 @examples(30)
 def test_correlations_of_programs(method, program):
-    check_correlations(program, method)
+    check_correlations(program.circuit(), phi_of(program), method)
 
 
 @pytest.mark.parametrize("method", CORRELATIONS)
 @pytest.mark.parametrize(("seed", "num_qubits"), GENERIC)
 def test_correlations_of_generic_programs(seed, num_qubits, method):
-    check_correlations(random_program(seed, num_qubits, 14, 3), method)
+    program = random_program(seed, num_qubits, 14, 3)
+    check_correlations(program.circuit(), phi_of(program), method)
 
 
-def check_correlations(program, method):
-    circuit, n = program.circuit(), program.num_qubits
-    phi = phi_of(program)
+@pytest.mark.parametrize("method", CORRELATIONS)
+def test_a_rotation_beside_the_later_layer_keeps_the_gates_before_it(method):
+    """RX after H, where nothing else leads: its string is Z, and certain."""
+    sketch = Sketch(2, 3)
+    sketch("h", 0)("rx", 0, sketch.t[0])("ry", 1, sketch.t[1])("rz", 1, sketch.t[2])
+    circuit = sketch.circuit()
+    phi = np.array([0.4, 0.7, 1.1])
+    assert correlations(circuit, phi)[0][0, 2] == pytest.approx(np.cos(0.7))
+    assert (0, 1) in pairs(circuit)
+    check_correlations(circuit, phi, method)
+
+
+def check_correlations(circuit, phi, method):
+    n = circuit.num_qubits
     expected = correlations(circuit, phi)[0] if len(phi) else None
     for i, layer in pairs(circuit):
         template = correlation_template(circuit, i, layer, method)

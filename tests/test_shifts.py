@@ -106,7 +106,10 @@ def group_circuit(strings, coefficients, seed):
         builder.rotation("Y", (q,), float(rng.normal()))
         builder.rotation("Z", (q,), float(rng.normal()))
     for q in range(n - 1):
-        builder.clifford("cx", q, q + 1)
+        if seed % 2:  # the strings get other letters and signs
+            builder.clifford("cx", q, q + 1)
+        else:
+            builder.rotation("ZX", (q, q + 1), 0.8)
     slot = builder.slot()
     for c, sign, label in zip(coefficients, strings.sign, strings.labels(), strict=True):
         builder.begin("group", range(n))
@@ -154,6 +157,7 @@ def frequencies(labels, coefficients):
 COMPLETE = ["".join("Z" if q in pair else "I" for q in range(5)) for pair in itertools.combinations(range(5), 2)]
 
 
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(
     ("labels", "coefficients", "expected"),
     [
@@ -178,8 +182,8 @@ COMPLETE = ["".join("Z" if q in pair else "I" for q in range(5)) for pair in ite
         (["Z" * k + "I" * (14 - k) for k in range(1, 15)], [1.0] * 14, 28),
     ],
 )
-def test_evaluations_of_a_group(labels, coefficients, expected):
-    circuit = group_circuit(PauliStrings.from_labels(labels), coefficients, 1)
+def test_evaluations_of_a_group(labels, coefficients, expected, seed):
+    circuit = group_circuit(PauliStrings.from_labels(labels), coefficients, seed)
     assert evaluations(circuit) == expected
     if len(labels[0]) < 6:
         assert expected == 2 * min(len(frequencies(labels, coefficients)), len(labels))
