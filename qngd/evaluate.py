@@ -156,13 +156,15 @@ class ExactEvaluator:
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         if self._terms is None:
             raise ObservableError("observable: an energy needs one, and none was given")
-        slope = matrix = None
+        slope: np.ndarray | None = None
+        tensor: MetricTensor | None = None
         if metric in ("block-diag", "diag") and gradient:
             diagonal = metric == "diag"
             matrix, energy, slope = self._simulator.block_metric(phi, jacobian, self._terms, diagonal)
+            tensor = MetricTensor.exact(matrix, metric)
         else:
-            if metric is not None and metric != "qn-spsa":
-                matrix = self._metric(phi, jacobian, metric)
+            if metric is not None:
+                tensor = self._metric(theta, phi, jacobian, metric, seed)
             if gradient:
                 energy, slope = self._simulator.energy_and_gradient(phi, self._terms)
             else:
@@ -171,19 +173,24 @@ class ExactEvaluator:
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
             gradient=None if slope is None else Estimate.exact(jacobian.T @ slope),
-            metric=self._spsa(theta, seed)
-            if metric == "qn-spsa"
-            else None
-            if matrix is None
-            else MetricTensor.exact(matrix, str(metric)),
+            metric=tensor,
             cost=Cost(jobs=1, circuits=1),
         )
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        return self._metric(theta, phi, jacobian, approx, seed)
+
+    def _metric(
+        self, theta: np.ndarray, phi: np.ndarray, jacobian: sparse.csr_array, approx: Approx, seed: int | None
+    ) -> MetricTensor:
         if approx == "qn-spsa":
             return self._spsa(theta, seed)
-        phi, jacobian = self.circuit.angle_map.linearize(theta)
-        return MetricTensor.exact(self._metric(phi, jacobian, approx), approx)
+        if approx == "full":
+            matrix = self._simulator.full_metric(phi, jacobian)
+        else:
+            matrix = self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]
+        return MetricTensor.exact(matrix, approx)
 
     def _spsa(self, theta: np.ndarray, seed: int | None) -> MetricTensor:
         """Exact overlaps in random directions."""
@@ -202,11 +209,6 @@ class ExactEvaluator:
 
     def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
         return Cost(jobs=1, circuits=1)
-
-    def _metric(self, phi: np.ndarray, jacobian: sparse.csr_array, approx: str) -> np.ndarray:
-        if approx == "full":
-            return self._simulator.full_metric(phi, jacobian)
-        return self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]
 
 
 def check_approx(approx: str) -> None:

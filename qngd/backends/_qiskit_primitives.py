@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qngd.backends import _qiskit_jobs as jobs
-from qngd.backends._qiskit_compile import Compiled, Compiler, Footprint
+from qngd.backends._qiskit_compile import Compiled, Compiler, OnDevice
 from qngd.backends._qiskit_device import QiskitSettings, device_of
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, own_seed
@@ -40,7 +40,7 @@ class PrimitiveHandle(Handle):
     noise: np.random.SeedSequence | None = None
 
 
-class Primitive:
+class Primitive(OnDevice):
     """What samplers and estimators have in common."""
 
     _measure: bool
@@ -52,28 +52,6 @@ class Primitive:
         self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
         self._compiler = Compiler(self.device, self._measure)
         self._seeds = Seeds(own_seed(native))
-
-    @property
-    def name(self) -> str:
-        return self.device.name
-
-    @property
-    def is_noisy(self) -> bool:
-        return self.device.is_noisy
-
-    @property
-    def rep_delay(self) -> float:
-        """Seconds between two shots, 0 where unknown."""
-        return self.device.rep_delay
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint]:
-        """Depth, two-qubit gates and time of the compiled circuits.
-
-        Raises:
-            BackendError: a circuit does not fit the device.
-        """
-        self.device.check(templates, ())
-        return self._compiler.footprints(templates)
 
     def _compile(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[Compiled]:
         self.device.check(templates, requests)

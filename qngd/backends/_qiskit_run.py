@@ -14,7 +14,7 @@ from qiskit.result import Result
 
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_circuits import measured
-from qngd.backends._qiskit_compile import Compiler, Footprint
+from qngd.backends._qiskit_compile import Compiler, OnDevice
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, integers
@@ -27,7 +27,7 @@ from qngd.plan import Request
 from qngd.template import Template
 
 
-class QiskitBackend:
+class QiskitBackend(OnDevice):
     """Runs requests on a `BackendV2`: Aer, fake devices, and hardware through its provider.
 
     Requests with different shots share the job: circuits that need more run several times (see `_shots`). A
@@ -42,28 +42,6 @@ class QiskitBackend:
         self._compiler = Compiler(self.device, measure=True)
         own = getattr(native.options, "seed_simulator", None)
         self._seeds = Seeds(int(own) if own is not None else None)
-
-    @property
-    def name(self) -> str:
-        return self.device.name
-
-    @property
-    def is_noisy(self) -> bool:
-        return self.device.is_noisy
-
-    @property
-    def rep_delay(self) -> float:
-        """Seconds between two shots, 0 where unknown."""
-        return self.device.rep_delay
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint]:
-        """Depth, two-qubit gates and time of the compiled circuits.
-
-        Raises:
-            BackendError: a circuit does not fit the device.
-        """
-        self.device.check(templates, ())
-        return self._compiler.footprints(templates)
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
         """Send all requests in one job (or as few as `max_circuits` allows), parameters bound.
