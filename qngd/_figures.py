@@ -31,11 +31,12 @@ def convergence(data: RunData) -> Figure:
 def spectrum(data: RunData) -> Figure:
     """Eigenvalues of the metric that each step was taken from, and how many of them are above rounding."""
     figure, (top, bottom) = _two_panels(data, "spectrum of the metric", heights=(3, 1))
-    if len(data.eigenvalues):
+    if np.isfinite(data.eigenvalues).any():
         _draw_eigenvalues(top, data)
         _draw_rank(bottom, data)
     else:
-        top.text(0.5, 0.5, "no step was taken", transform=top.transAxes, ha="center", color=_GREY)
+        what = "no metric was measured" if len(data.eigenvalues) else "no step was taken"
+        top.text(0.5, 0.5, what, transform=top.transAxes, ha="center", color=_GREY)
         for axes in (top, bottom):
             axes.set(xticks=[], yticks=[])
     top.set_ylabel("eigenvalue of the metric g")

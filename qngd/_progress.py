@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from qngd.estimate import format_with_error
-from qngd.optimizer import StepInfo
+from qngd.state import StepInfo
 
 _LINES = 10  # printed by a run whose output is not a terminal, about
 _REDRAW = 0.1  # seconds between two redraws of the live line
@@ -40,7 +40,8 @@ def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
     if reference is not None:
         parts.append(f"error {info.energy - reference:.1e}")
     parts.append(f"|grad| {info.gradient_norm:.1e}")
-    parts.append(f"cond {info.spectrum.condition:.1e}")
+    if info.spectrum is not None:
+        parts.append(f"cond {info.spectrum.condition:.1e}")
     if not info.accepted:
         parts.append("rejected")
     return "  ".join(parts)

@@ -9,15 +9,16 @@ import numpy as np
 
 CHEMICAL_ACCURACY = 1.6e-3  # hartree, about 1 kcal/mol
 HISTORY_COLUMNS = (
-    "step", "energy", "stderr", "error", "accepted", "decrease", "predicted_decrease", "rate", "length",
-    "gradient_norm", "rank", "condition", "damping", "jobs", "circuits", "shots",
+    "step", "energy", "stderr", "error", "accepted", "decrease", "predicted_decrease", "rate", "length", "radius",
+    "gradient_norm", "natural_norm", "rank", "condition", "smallest", "largest", "damping", "jobs", "circuits", "shots",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class RunData:
     """A run as read back from its folder: `result` is result.json, `history` maps each of `HISTORY_COLUMNS`
-    to an array (steps + 1,), NaN where a cell is empty; `eigenvalues` is (steps, P), ascending."""
+    to an array (steps + 1,), NaN where a cell is empty; `eigenvalues` is (steps, P), ascending, NaN
+    where a step saw none."""
 
     result: dict[str, Any]
     history: dict[str, np.ndarray]

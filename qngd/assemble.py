@@ -10,7 +10,7 @@ from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation
 from qngd.outcomes import Outcome, covariance, energy, means, zeros_frequency
 from qngd.plan import Plan
-from qngd.spsa import combine
+from qngd.spsa import metric_from
 from qngd.template import Template
 
 
@@ -66,21 +66,20 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         variance[place] += (0.25 * errors) ** 2
     asked = {block.request for block in plan.blocks}.union(*(c.requests for c in plan.crosses))
     shots = sum(outcomes[r].shots for r in asked)
-    note = ""
-    if plan.crosses:
-        cross, spread = _between_layers(plan, outcomes)
-        value, note = project(value + cross)
-        variance += spread
-    return MetricTensor(value, np.sqrt(variance), plan.approx, shots, note)
+    if not plan.crosses:
+        return MetricTensor(value, np.sqrt(variance), plan.approx, shots)
+    cross, spread = _between_layers(plan, outcomes)
+    raw = value + cross
+    positive, note = project(raw)
+    return MetricTensor(positive, np.sqrt(variance + spread), plan.approx, shots, note, raw if note else None)
 
 
 def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
     if not plan.samples:  # no rotation moves
         return MetricTensor.exact(np.zeros((plan.num_parameters, plan.num_parameters)), "qn-spsa")
     matrices = [term.pair.sample([zeros_frequency(outcomes[r])[0] for r in term.requests]) for term in plan.samples]
-    value, stderr, note = combine(matrices)
     shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
-    return MetricTensor(value, stderr, "qn-spsa", shots, note)
+    return metric_from(matrices, shots)
 
 
 def _template(plan: Plan, request: int) -> Template:

@@ -74,7 +74,8 @@ class MetricTensor:
 
     `np.asarray(m)` is the matrix; `stderr` (P, P) its standard errors (0 where exact or where the
     approximation sets an entry to 0). `approx` says what was computed: "diag", "block-diag" or "full".
-    `note` holds what the user should know about how it came about.
+    `note` holds what the user should know about how it came about; `unprojected` is the unbiased estimate that was
+    indefinite before it was made positive, None where nothing was changed.
 
     >>> m = MetricTensor(np.diag([0.25, 0.1]), np.zeros((2, 2)), "diag")
     >>> m.eigenvalues
@@ -88,6 +89,7 @@ class MetricTensor:
     approx: str
     shots: int = 0
     note: str = ""
+    unprojected: np.ndarray | None = None
 
     @classmethod
     def exact(cls, value: np.ndarray, approx: str) -> MetricTensor:
@@ -96,6 +98,11 @@ class MetricTensor:
     @property
     def shape(self) -> tuple[int, int]:
         return self.value.shape
+
+    @property
+    def raw(self) -> np.ndarray:
+        """The unbiased estimate, for averages."""
+        return self.value if self.unprojected is None else self.unprojected
 
     @property
     def is_exact(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -13,7 +14,7 @@ from qngd.errors import ObservableError, SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.observable import Observable
 from qngd.simulator import Simulator, Terms
-from qngd.spsa import combine, random_pairs
+from qngd.spsa import metric_from, random_pairs
 
 Approx = Literal["diag", "block-diag", "full", "qn-spsa"]
 APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa")
@@ -124,8 +125,11 @@ class Evaluator(Protocol):
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
         """The metric alone."""
 
-    def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None) -> Cost:
-        """What energy, gradient and metric in one submission would cost, without running anything."""
+    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None, spread: Spread | None) -> Cost:
+        """What `evaluate` would cost at most, without running anything."""
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ, which is never made; SettingError where the answers are not exact."""
 
 
 class ExactEvaluator:
@@ -204,11 +208,17 @@ class ExactEvaluator:
             pair.sample([abs(np.vdot(here, state(theta + shift))) ** 2 for shift in pair.shifts])
             for pair in random_pairs(len(theta), seed)
         ]
-        value, stderr, note = combine(samples)
-        return MetricTensor(value, stderr, "qn-spsa", note=note)
+        return metric_from(samples)
 
-    def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Approx | None = None, spread: Spread | None = None
+    ) -> Cost:
         return Cost(jobs=1, circuits=1)
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ: two sweeps over the circuit a product."""
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        return lambda vector: self._simulator.metric_product(phi, jacobian, vector)
 
 
 def check_approx(approx: str) -> None:

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from qngd.circuit import Circuit
-from qngd.damping import Spectrum
+from qngd.direction import Spectrum
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation, Spread
 from qngd.observable import Observable
-from qngd.optimizer import QNG, State, StepInfo
+from qngd.state import Optimizer, State, StepInfo
 
 
 def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *settings: object) -> str:
@@ -113,7 +113,7 @@ class Journal:
         os.replace(partial, path)
 
 
-def about(name: str, optimizer: QNG, circuit: Circuit) -> dict[str, Any]:
+def about(name: str, optimizer: Optimizer, circuit: Circuit) -> dict[str, Any]:
     """What a person wants to know of a stored run."""
     return {
         "problem": name,
@@ -145,6 +145,10 @@ def _state_arrays(state: State) -> dict[str, Any]:
     }
     if state.seed is not None:
         arrays["seed"] = str(state.seed)  # of any size
+    if state.best is not None:
+        arrays["best_theta"], arrays["best_energy"] = state.best
+    if state.finished:
+        arrays["finished"] = state.finished
     arrays.update({f"memory_{name}": array for name, array in state.memory.items()})
     for name in ("energy", "gradient", "metric"):
         part = getattr(evaluation, name)
@@ -157,6 +161,8 @@ def _state_arrays(state: State) -> dict[str, Any]:
     if evaluation.metric is not None:
         arrays["metric_approx"] = evaluation.metric.approx
         arrays["metric_note"] = evaluation.metric.note
+        if evaluation.metric.unprojected is not None:
+            arrays["metric_unprojected"] = evaluation.metric.unprojected
     if evaluation.spread is not None:
         for name in ("energy", "metric", "step"):
             arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
@@ -183,7 +189,12 @@ def _state_from(arrays: dict[str, Any]) -> State:
         metric=None
         if metric is None
         else MetricTensor(
-            metric.value, metric.stderr, str(arrays["metric_approx"]), metric.shots, str(arrays["metric_note"])
+            metric.value,
+            metric.stderr,
+            str(arrays["metric_approx"]),
+            metric.shots,
+            str(arrays["metric_note"]),
+            arrays.get("metric_unprojected"),
         ),
         cost=Cost(*map(int, arrays["evaluation_cost"])),
         spread=None
@@ -197,16 +208,17 @@ def _state_from(arrays: dict[str, Any]) -> State:
         evaluations=int(arrays["evaluations"]),
         cost=Cost(*map(int, arrays["cost"])),
         seed=int(str(arrays["seed"])) if "seed" in arrays else None,
+        best=(arrays["best_theta"], float(arrays["best_energy"])) if "best_theta" in arrays else None,
+        finished=str(arrays.get("finished", "")),
     )
 
 
 def _info_from(row: dict[str, Any]) -> StepInfo:
-    spectrum = dict(row["spectrum"])
-    spectrum["eigenvalues"] = np.array(spectrum["eigenvalues"])
+    seen = row["spectrum"]
     return StepInfo(
         **{
             **row,
-            "spectrum": Spectrum(**spectrum),
+            "spectrum": None if seen is None else Spectrum(**{**seen, "eigenvalues": np.array(seen["eigenvalues"])}),
             "cost": Cost(**row["cost"]),
             "step_cost": Cost(**row["step_cost"]),
         }

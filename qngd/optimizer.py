@@ -1,65 +1,24 @@
-"""Natural gradient descent as explicit state: `new_state, info = optimizer.step(evaluator, state)`."""
+"""Quantum natural gradient descent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from qngd.damping import Damping, Direction, SignalToNoise, Spectrum, as_damping, natural_direction
+from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
+from qngd.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.errors import SettingError
-from qngd.estimate import Estimate
-from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, check_approx
-from qngd.step import CurvatureRate, FixedRate, LengthRule, Memory, Proposal
+from qngd.estimate import Estimate, MetricTensor
+from qngd.evaluate import APPROXIMATIONS, Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.refresh import Refresh
+from qngd.state import State, StepInfo, Submissions
+from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """Everything a run goes on from: where it stands, and what its rules remember.
-
-    `evaluations` counts submissions; with the run's `seed` it determines the random numbers of the next.
-    """
-
-    step: int
-    evaluation: Evaluation
-    memory: Memory
-    evaluations: int
-    cost: Cost
-    seed: int | None = None
-
-    @property
-    def theta(self) -> np.ndarray:
-        return self.evaluation.theta
-
-    @property
-    def energy(self) -> float:
-        return float(self.evaluation.energy.value)
-
-
-@dataclass(frozen=True, eq=False)
-class StepInfo:
-    """What a step saw and did; only for looking.
-
-    `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard
-    deviations, infinite where exact) and `spectrum` those it was taken from; `rate` is
-    the learning rate it took, `length` is √(δᵀgδ), `predicted_decrease` what the slope promised and `decrease` what
-    came; `cost` is that of the run so far and `step_cost` its own.
-    """
-
-    step: int
-    energy: float
-    stderr: float
-    gradient_norm: float
-    significance: float
-    spectrum: Spectrum
-    rate: float
-    length: float
-    predicted_decrease: float
-    decrease: float
-    accepted: bool
-    cost: Cost
-    step_cost: Cost
+Metric = Approx | Literal["matrix-free", "identity"]
+_EVERY_STEP = Refresh()
 
 
 @dataclass(frozen=True)
@@ -69,36 +28,65 @@ class QNG:
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
             and bounds the step's length in state space (`qngd.step.CurvatureRate`).
-        approx: "full", "block-diag" or "diag"; None takes "full" where the backend is exact and that is
-            affordable, else "block-diag".
+        approx: "full", "block-diag", "diag" or "qn-spsa", as in `metric_tensor`; "matrix-free", the full metric of the
+            exact simulator without its matrix, for thousands of parameters; or "identity", plain gradient descent.
+            None takes "full" where the backend is exact and that is affordable, else "block-diag".
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
         length: a rule of `qngd.step` in place of a learning rate.
+        refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
+            measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
 
     Raises:
-        SettingError: a setting is out of range, or both a learning rate and a length rule are given.
+        SettingError: a setting is out of range, or settings exclude each other.
 
     >>> QNG(learning_rate=0.1, damping=1e-3).learning_rate
     0.1
     """
 
     learning_rate: float | None = None
-    approx: Approx | None = None
+    approx: Metric | None = None
     damping: float | Damping | None = None
-    length: LengthRule | None = None
+    length: StepRule | None = None
+    refresh: Refresh | None = None
 
     def __post_init__(self) -> None:
-        if self.approx is not None:
-            check_approx(self.approx)
+        known = (*APPROXIMATIONS, "matrix-free", "identity")
+        if self.approx is not None and self.approx not in known:
+            raise SettingError(f"approx: {self.approx!r} is none of {', '.join(known)}")
         if self.damping is not None:
             as_damping(self.damping)
         if self.learning_rate is not None:
             FixedRate(self.learning_rate)
             if self.length is not None:
                 raise SettingError("learning_rate and length exclude each other; give one of them")
+        if self.length is not None and not isinstance(self.length, StepRule):
+            raise SettingError(f"length must be a rule of qngd.step; got {self.length!r}")
+        if self.refresh is not None and not isinstance(self.refresh, Refresh):
+            raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {self.refresh!r}")
+        if self.approx == "matrix-free":
+            absolute_level(self.damping_rule)
+            if self.refresh not in (None, _EVERY_STEP):
+                raise SettingError('refresh: approx="matrix-free" keeps no metric that could be used again')
+
+    @classmethod
+    def imaginary_time(
+        cls, time_step: float, *, approx: Metric | None = None, damping: float | Damping | None = None
+    ) -> QNG:
+        """Variational imaginary-time evolution e^{−τH} in steps of Δτ (McArdle et al., arXiv:1804.03023).
+
+        McLachlan's principle gives g·dθ/dτ = −½∇E, which is the natural gradient with the rate Δτ/2. By default the
+        inverse is smoothly cut off at 1e-6 of the largest eigenvalue.
+
+        >>> QNG.imaginary_time(0.1).learning_rate
+        0.05
+        """
+        if not 0 < time_step < np.inf:
+            raise SettingError(f"time_step must be a positive number; got {time_step}")
+        return cls(0.5 * time_step, approx, SpectralCutoff(1e-6) if damping is None else damping)
 
     @property
-    def length_rule(self) -> LengthRule:
+    def step_rule(self) -> StepRule:
         if self.learning_rate is not None:
             return FixedRate(self.learning_rate)
         return CurvatureRate() if self.length is None else self.length
@@ -107,90 +95,129 @@ class QNG:
     def damping_rule(self) -> Damping:
         return SignalToNoise() if self.damping is None else as_damping(self.damping)
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
-        first = evaluator.evaluate(
-            theta, gradient=True, metric=self._approx(evaluator), seed=_seed(seed, 0), spread=None
-        )
-        return State(0, first, self.length_rule.start(), 1, first.cost, seed)
+    @property
+    def refresh_rule(self) -> Refresh:
+        if self.refresh is not None:
+            return self.refresh
+        return Refresh(average="all") if self.approx == "qn-spsa" else _EVERY_STEP
 
-    def preview(self, evaluator: Evaluator, state: State) -> Cost:
-        """What the next step would spend at most."""
-        full = evaluator.preview(state.theta, metric=self._approx(evaluator), spread=state.evaluation.spread)
-        return full + Cost(1, 1) if self._energy_first(evaluator) else full
+    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
+        """The state at the flat parameter vector `theta` (P,), after one evaluation there.
+
+        Raises:
+            SettingError: the backend cannot give the metric asked for.
+        """
+        if self.approx == "matrix-free":
+            evaluator.metric_product(theta)
+        asked = Submissions(evaluator, seed, 0)
+        first = self._evaluate(asked, theta, metric=True)
+        memory = {**self.step_rule.start(), **_measured(0)}
+        return State(0, first, memory, asked.count, asked.cost, seed)
+
+    def preview(
+        self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
+    ) -> Cost:
+        """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
+        full = evaluator.preview(theta, gradient=True, metric=self._measured_approx(evaluator), spread=spread)
+        rule = self.step_rule
+        energies = (0 if first else rule.num_probes) + (not first and self._energy_first(evaluator))
+        if not energies:
+            return full
+        alone = evaluator.preview(theta, gradient=False, metric=None, spread=None)
+        return sum((alone for _ in range(energies)), full)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One natural gradient step."""
-        here = state.evaluation
-        assert here.gradient is not None
-        assert here.metric is not None
-        direction = natural_direction(here.metric, here.gradient, self.damping_rule)
-        rule = self.length_rule
-        proposal = rule.propose(direction, here, state.memory)
-        first = self._energy_first(evaluator)
-        there = self._evaluate(evaluator, state, here.theta + proposal.delta, energy_only=first)
-        accepted = rule.judge(proposal, direction, here, there, state.memory)
-        if accepted and first:
-            there = there.completed(self._evaluate(evaluator, state, there.theta))
-        new = State(
-            step=state.step + 1,
-            evaluation=there if accepted else here,
-            memory=rule.learn(proposal, direction, here, there, accepted, state.memory),
-            evaluations=state.evaluations + 1,
-            cost=state.cost + there.cost,
-            seed=state.seed,
-        )
-        decrease = state.energy - float(there.energy.value)
-        return new, _describe(new, here, direction, proposal, decrease, accepted, there.cost)
+        here, rule, memory = state.evaluation, self.step_rule, state.memory
+        asked = Submissions.after(evaluator, state)
+        direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
 
-    def _approx(self, evaluator: Evaluator) -> Approx:
+        def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
+            return [asked.evaluate(here.theta + s, gradient=False, metric=None).energy for s in shifts]
+
+        proposal = rule.propose(direction, here, memory, probe)
+        theta = here.theta + proposal.delta
+        age, path = int(memory["metric_age"]) + 1, float(memory["metric_path"]) + proposal.length
+        due = self.refresh_rule.is_due(age, path)
+        first = self._energy_first(evaluator)
+        if first:
+            there = asked.evaluate(theta, gradient=False, metric=None)
+        else:
+            there = self._evaluate(asked, theta, metric=due)
+        accepted = rule.judge(Trial(proposal, direction, here, there), memory)
+        if accepted and first:
+            there = there.completed(self._evaluate(asked, theta, metric=due))
+        trial = Trial(proposal, direction, here, there)
+        learnt = rule.learn(trial, accepted, memory)
+        if accepted:
+            there, upkeep = self._kept(here, there, memory, due, age, path)
+        else:
+            upkeep = {name: memory[name] for name in _measured(0)}
+        new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
+        return new, _describe(new, trial, accepted, asked.cost)
+
+    def _approx(self, evaluator: Evaluator) -> Metric:
         return self.approx or evaluator.default_approx()
+
+    def _measured_approx(self, evaluator: Evaluator) -> Approx | None:
+        """The metric that an evaluation must measure, None for those that need no measurement."""
+        approx = self._approx(evaluator)
+        return None if approx == "matrix-free" or approx == "identity" else approx
 
     def _energy_first(self, evaluator: Evaluator) -> bool:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
-        return self.length_rule.needs_trial and evaluator.is_exact
+        return self.step_rule.may_reject and evaluator.is_exact
 
-    def _evaluate(self, evaluator: Evaluator, state: State, theta: np.ndarray, energy_only: bool = False) -> Evaluation:
-        if not np.all(np.isfinite(theta)):
-            return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
-        return evaluator.evaluate(
-            theta,
-            gradient=not energy_only,
-            metric=None if energy_only else self._approx(evaluator),
-            seed=_seed(state.seed, state.evaluations),
-            spread=state.evaluation.spread,
-        )
+    def _evaluate(self, asked: Submissions, theta: np.ndarray, metric: bool) -> Evaluation:
+        """Energy and gradient, and the metric if it is to be measured."""
+        found = asked.evaluate(theta, gradient=True, metric=self._measured_approx(asked.evaluator) if metric else None)
+        if self.approx == "identity":
+            return replace(found, metric=MetricTensor.exact(np.eye(len(theta)), "identity"))
+        return found
+
+    def _kept(
+        self, here: Evaluation, there: Evaluation, memory: Memory, measured: bool, age: int, path: float
+    ) -> tuple[Evaluation, Memory]:
+        """`there` with the metric to go on with, and what is remembered of its measurement."""
+        count = int(memory["metric_count"])
+        if not measured:
+            kept = {"metric_count": np.array(count), "metric_age": np.array(age), "metric_path": np.array(path)}
+            return replace(there, metric=here.metric), kept
+        if there.metric is not None and here.metric is not None and there.is_finite:
+            there = replace(there, metric=self.refresh_rule.averaged(there.metric, here.metric, count + 1))
+        return there, _measured(count + 1)
+
+    def _direction(self, evaluator: Evaluator, here: Evaluation, damping: Damping) -> Direction:
+        assert here.gradient is not None
+        if self.approx == "matrix-free":
+            return conjugate_direction(evaluator.metric_product(here.theta), here.gradient, damping)
+        assert here.metric is not None
+        return natural_direction(here.metric, here.gradient, damping)
 
 
-def _seed(seed: int | None, count: int) -> int | None:
-    """A fresh seed for every submission, reproducible as a whole."""
-    if seed is None:
-        return None
-    return int(np.random.SeedSequence(seed, spawn_key=(count,)).generate_state(1, np.uint32)[0])
+def _measured(count: int) -> dict[str, np.ndarray]:
+    """What is remembered right after measurement number `count` of the metric: steps and path since then."""
+    return {"metric_count": np.array(count), "metric_age": np.array(0), "metric_path": np.array(0.0)}
 
 
-def _describe(
-    state: State,
-    here: Evaluation,
-    direction: Direction,
-    proposal: Proposal,
-    decrease: float,
-    accepted: bool,
-    step_cost: Cost,
-) -> StepInfo:
-    gradient: Any = here.gradient
+def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> StepInfo:
+    gradient, direction = trial.here.gradient, trial.direction
+    step: Proposal = trial.proposal
+    assert gradient is not None
     return StepInfo(
         step=state.step,
         energy=state.energy,
         stderr=float(state.evaluation.energy.stderr),
-        gradient_norm=float(np.linalg.norm(gradient.value)),
-        significance=direction.significance,
-        spectrum=direction.spectrum,
-        rate=proposal.rate,
-        length=proposal.length,
-        predicted_decrease=proposal.promised,
-        decrease=decrease,
+        decrease=trial.decrease,
         accepted=accepted,
         cost=state.cost,
         step_cost=step_cost,
+        gradient_norm=float(np.linalg.norm(gradient.value)),
+        significance=direction.significance,
+        natural_norm=direction.length,
+        spectrum=direction.spectrum,
+        rate=step.rate,
+        length=step.length,
+        radius=step.radius,
+        predicted_decrease=step.predicted,
     )

@@ -36,9 +36,9 @@ from qngd.estimate import format_seconds, format_with_error
 from qngd.interop import as_observable, wrap, wrap_for
 from qngd.measurement import group
 from qngd.observable import Observable
-from qngd.optimizer import StepInfo
 from qngd.problem import Problem
 from qngd.shifts import directions
+from qngd.state import StepInfo
 
 if TYPE_CHECKING:
     from qngd.run import Result
@@ -73,8 +73,8 @@ def write(result: Result, problem: Problem, directory: str | Path, *, run: Mappi
         SettingError: the folder cannot be written to.
     """
     folder = prepare(directory)
-    spectra = ((i.step, *map(_ten_digits, i.spectrum.eigenvalues)) for i in result.infos)
     count = len(result.state.theta)
+    spectra = ((i.step, *map(_ten_digits, _eigenvalues(i, count))) for i in result.infos)
     names = ("step", *(f"eigenvalue_{i}" for i in range(1, count + 1)))
     _write_whole(folder / "history.csv", _csv(HISTORY_COLUMNS, _history_rows(result, problem)))
     _write_whole(folder / "spectrum.csv", _csv(names, spectra))
@@ -232,11 +232,20 @@ def _history_rows(result: Result, problem: Problem) -> Iterable[tuple[Any, ...]]
 
 def _history_row(info: StepInfo, reference: float) -> tuple[Any, ...]:
     seen = info.spectrum
+    spectrum = [math.nan] * 5
+    if seen is not None:
+        spectrum = [seen.rank, seen.condition, seen.smallest, seen.largest, seen.damping]
     return (
         info.step, info.energy, info.stderr, info.energy - reference, int(info.accepted), info.decrease,
-        info.predicted_decrease, info.rate, info.length, info.gradient_norm, seen.rank, seen.condition,
-        seen.damping, info.cost.jobs, info.cost.circuits, info.cost.shots,
+        info.predicted_decrease, info.rate, info.length, info.radius, info.gradient_norm, info.natural_norm,
+        *spectrum, info.cost.jobs, info.cost.circuits, info.cost.shots,
     )  # fmt: skip
+
+
+def _eigenvalues(info: StepInfo, count: int) -> np.ndarray:
+    """The largest eigenvalues that a step saw, (count,), after NaN for those that it did not see."""
+    seen = np.zeros(0) if info.spectrum is None else info.spectrum.eigenvalues[-count:]
+    return np.concatenate([np.full(count - len(seen), np.nan), seen])
 
 
 def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from qngd.evaluate import Cost, Evaluator
 from qngd.interop import as_observable, wrap_for
 from qngd.journal import Journal, about, fingerprint
 from qngd.measurement import Grouping
-from qngd.optimizer import QNG, State, StepInfo
+from qngd.optimizer import QNG
 from qngd.problem import Problem
 from qngd.sampled import evaluator_for
+from qngd.state import Optimizer, State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
@@ -29,6 +30,7 @@ class Status(StrEnum):
     """Why a run stopped."""
 
     CONVERGED = "converged"
+    TARGET = "target"
     NOISE = "noise"
     MAX_STEPS = "max_steps"
     BUDGET = "budget"
@@ -39,7 +41,8 @@ class Status(StrEnum):
 
 
 _REMEDY = {
-    Status.CONVERGED: "the energy changed by less than tol={tol:g} for {still} steps in a row",
+    Status.CONVERGED: "{finished}",
+    Status.TARGET: "the energy, with its standard error, reached target={target}",
     Status.NOISE: "the gradient was within its statistical error for {noise} steps in a row; "
     "take more shots to go lower",
     Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or resume from .theta, to go on",
@@ -81,7 +84,8 @@ class Result:
     """Where a run ended and how it got there.
 
     Attributes:
-        theta: the last accepted parameters, in the structure of theta0.
+        theta: the parameters of the lowest energy met where energies are exact, else the last accepted ones; in the
+            structure of theta0.
         energy, stderr: the energy there and its standard error.
         steps: steps taken, rejected trials included.
         status, message: why it stopped, and what to do about it.
@@ -114,13 +118,15 @@ def minimize(
     observable: Any = None,
     theta0: Any = None,
     *,
-    optimizer: QNG | None = None,
+    optimizer: Optimizer | None = None,
     backend: Any = None,
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     max_steps: int = 200,
     tol: float = 1e-8,
+    gtol: float = 0.0,
+    target: float | None = None,
     seed: int | None = None,
     callback: Callable[[StepInfo], Any] | None = None,
     run_dir: str | Path | None = None,
@@ -131,7 +137,7 @@ def minimize(
     Args:
         problem_or_circuit: a `Problem`, or anything `wrap` takes.
         observable, theta0: as in `Problem`; given here they override the problem's.
-        optimizer: a `QNG`; the default needs no tuning.
+        optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`.
         backend: None for the embedded simulator (a QNode's own device otherwise).
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
@@ -141,6 +147,8 @@ def minimize(
         max_steps: steps at most, rejected trials included.
         tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
             within its error five steps in a row; 0 never stops so.
+        gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
+        target: stop when the energy plus its standard error is at most this.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
@@ -162,7 +170,7 @@ def minimize(
     circuit, flat = _start(problem)
     chosen = optimizer if optimizer is not None else QNG()
     evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots, grouping, cross)
-    limits = _Limits(max_steps, tol, budget or Budget())
+    limits = _Limits(max_steps, tol, gtol, target, budget or Budget())
     run = _Run()
     state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, shots, limits.budget)
     try:
@@ -171,13 +179,13 @@ def minimize(
         status = Status.INTERRUPTED
     except BackendError as error:
         status, run.failure = Status.FAILED, str(error)
-    theta = circuit.unflatten(run.state.theta, problem.theta0)
+    theta = circuit.unflatten(run.state.lowest[0], problem.theta0)
     return run.result(status, limits, theta, evaluator.note)
 
 
 def _begin_or_resume(
     run: _Run,
-    optimizer: QNG,
+    optimizer: Optimizer,
     evaluator: Evaluator,
     theta0: np.ndarray,
     seed: int | None,
@@ -195,7 +203,7 @@ def _begin_or_resume(
         if (stored := run.journal.load()) is not None:
             run.restore(*stored)
             return run.state
-    first = evaluator.preview(theta0, metric=optimizer.approx or evaluator.default_approx(), spread=None)
+    first = optimizer.preview(evaluator, theta0, None, first=True)
     if not budget.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
     state = optimizer.init(evaluator, theta0, seed)
@@ -207,13 +215,18 @@ def _begin_or_resume(
 class _Limits:
     max_steps: int
     tol: float
+    gtol: float
+    target: float | None
     budget: Budget
 
     def __post_init__(self) -> None:
         if self.max_steps < 0:
             raise SettingError(f"max_steps must be at least 0; got {self.max_steps}")
-        if not self.tol >= 0:
-            raise SettingError(f"tol must be at least 0; got {self.tol}")
+        for name in ("tol", "gtol"):
+            if not getattr(self, name) >= 0:
+                raise SettingError(f"{name} must be at least 0; got {getattr(self, name)}")
+        if self.target is not None and not np.isfinite(self.target):
+            raise SettingError(f"target must be a finite energy; got {self.target}")
 
 
 class _Run:
@@ -224,6 +237,7 @@ class _Run:
     def __init__(self) -> None:
         self.journal: Journal | None = None
         self.failure = ""
+        self.finished = ""
         self.energies: list[float] = []
         self.stderrs: list[float] = []
         self.infos: list[StepInfo] = []
@@ -259,12 +273,20 @@ class _Run:
         self.energies.append(energy)
         self.stderrs.append(stderr)
 
-    def is_still(self, tol: float) -> bool:
-        """Whether the last steps changed the energy, or would have, by less than `tol`."""
-        if len(self.infos) < _STILL_STEPS:
-            return False
+    def converged(self, limits: _Limits) -> str:
+        """Why the run has converged, or nothing."""
+        if self.state.finished:
+            return self.state.finished
         recent = self.infos[-_STILL_STEPS:]
-        return all(abs(info.decrease) < tol for info in recent)
+        if len(recent) == _STILL_STEPS and all(abs(info.decrease) < limits.tol for info in recent):
+            return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
+        if recent and recent[-1].natural_norm < limits.gtol:
+            return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
+        return ""
+
+    def reached(self, target: float | None) -> bool:
+        """Whether the energy is at the target, errors considered."""
+        return target is not None and self.energies[-1] + self.stderrs[-1] <= target
 
     def is_noise(self) -> bool:
         """Whether the last gradients cannot be told from zero."""
@@ -273,8 +295,8 @@ class _Run:
 
     def result(self, status: Status, limits: _Limits, theta: Any, note: str) -> Result:
         message = _REMEDY[status].format(
-            tol=limits.tol,
-            still=_STILL_STEPS,
+            finished=self.finished,
+            target=limits.target,
             noise=_NOISE_STEPS,
             max_steps=limits.max_steps,
             cost=self.state.cost,
@@ -282,7 +304,7 @@ class _Run:
         )
         return Result(
             theta=theta,
-            energy=self.energies[-1],
+            energy=self.state.lowest[1],
             stderr=self.stderrs[-1],
             steps=len(self.infos),
             status=status,
@@ -298,7 +320,7 @@ class _Run:
 
 def _loop(
     evaluator: Evaluator,
-    optimizer: QNG,
+    optimizer: Optimizer,
     state: State,
     run: _Run,
     limits: _Limits,
@@ -308,14 +330,19 @@ def _loop(
     while True:
         if not state.evaluation.is_finite:
             return Status.NOT_FINITE
-        if limits.tol > 0 and run.is_still(limits.tol):
+        if run.reached(limits.target):
+            return Status.TARGET
+        run.finished = run.converged(limits)
+        if run.finished:
             return Status.CONVERGED
         if limits.tol > 0 and run.is_noise():
             return Status.NOISE
         if len(run.infos) >= limits.max_steps:
             return Status.MAX_STEPS
-        if not limits.budget.is_open and not limits.budget.allows(state.cost, optimizer.preview(evaluator, state)):
-            return Status.BUDGET
+        if not limits.budget.is_open:
+            ahead = optimizer.preview(evaluator, state.theta, state.evaluation.spread)
+            if not limits.budget.allows(state.cost, ahead):
+                return Status.BUDGET
         state, info = optimizer.step(evaluator, state)
         if not state.evaluation.is_finite:
             run.spend(info.step_cost)

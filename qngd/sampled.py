@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross
-from qngd.errors import BackendError
+from qngd.errors import BackendError, SettingError
 from qngd.estimate import MetricTensor
 from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
 from qngd.measurement import Grouping, check_grouping
@@ -78,10 +78,17 @@ class SampledEvaluator:
         assert metric is not None
         return metric
 
-    def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
-        plan = self.planner.plan(theta, metric=metric)
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Approx | None = None, spread: Spread | None = None
+    ) -> Cost:
+        plan = self.planner.plan(theta, gradient=gradient, metric=metric)
         plan = plan.with_shots(self.shots.shots(plan, spread))
         return Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        raise SettingError(
+            'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
+        )
 
     def _footprints(self, plan: Plan) -> Sequence[Any]:
         """What the compiled circuits take, from backends that compile."""

@@ -132,7 +132,7 @@ class Simulator:
         tangent = np.zeros_like(state)
         weights = (jacobian @ vector)[self._order] * self._sign
         done = 0
-        for k in np.flatnonzero(weights):
+        for k in np.flatnonzero(weights).tolist():
             for each in (state, tangent):
                 self._advance(each, cos, sin, done, k + 1)
             done = k + 1

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd.estimate import MetricTensor
+
 SAMPLES = 10  # pairs of directions per metric, four overlaps each
 STEP = 0.1  # ε, radians: errors of order ε² against shot noise of order 1/ε²
 SIGNS = (1.0, -1.0, -1.0, 1.0)  # of the four overlaps in D
@@ -45,15 +47,20 @@ def random_pairs(num_parameters: int, seed: int | None) -> list[Pair]:
     return [Pair(first, second) for first, second in signs]
 
 
-def combine(samples: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:
-    """The mean of the samples made positive semidefinite, √(m²), its standard errors, and a note on what that did."""
+def metric_from(samples: Sequence[np.ndarray], shots: int = 0) -> MetricTensor:
+    """The mean of the samples, made positive semidefinite, with its standard errors."""
     stacked = np.array(samples)
     mean = stacked.mean(axis=0)
     stderr = stacked.std(axis=0, ddof=1) / np.sqrt(len(stacked))
-    values, vectors = np.linalg.eigh(mean)
-    note = (
-        f"QN-SPSA: mean of {len(stacked)} random samples; {int((values < 0).sum())} of {len(values)} eigenvalues were "
-        "negative and count with their absolute value"
-    )
+    value, note = absolute(mean)
+    note = f"QN-SPSA: mean of {len(stacked)} random samples; {note}"
+    return MetricTensor(value, stderr, "qn-spsa", shots, note, mean)
+
+
+def absolute(matrix: np.ndarray) -> tuple[np.ndarray, str]:
+    """√(m²): negative eigenvalues, as random as the others, count with their absolute value; and a note on them."""
+    values, vectors = np.linalg.eigh(matrix)
     positive = (vectors * np.abs(values)) @ vectors.T
-    return 0.5 * (positive + positive.T), stderr, note
+    negative = int((values < 0).sum())
+    note = f"{negative} of {len(values)} eigenvalues were negative and count with their absolute value"
+    return 0.5 * (positive + positive.T), note

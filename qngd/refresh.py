@@ -1,0 +1,64 @@
+"""When the metric is measured anew, and how measurements are averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from qngd.assemble import project
+from qngd.errors import SettingError
+from qngd.estimate import MetricTensor
+from qngd.spsa import absolute
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """The metric changes slowly: it may be kept for some steps, and noisy ones may be averaged.
+
+    Args:
+        every: measure it at every so many accepted steps; 1 is always.
+        drift: also as soon as the steps since then are together longer than this in state space (Σ√(δᵀgδ), radians).
+        average: weight of what was known before in ḡ ← a·ḡ + (1−a)·g, as qBang does (arXiv:2304.13882); "all" is
+            the mean of all measurements, as in QN-SPSA (arXiv:2103.09232).
+
+    Raises:
+        SettingError: a setting is out of range.
+
+    >>> Refresh(every=5, drift=0.2).is_due(age=3, path=0.25)
+    True
+    """
+
+    every: int = 1
+    drift: float = np.inf
+    average: float | Literal["all"] = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.every, bool) or self.every < 1 or self.every != int(self.every):
+            raise SettingError(f"every must be a whole number of steps, at least 1; got {self.every!r}")
+        if not self.drift > 0:
+            raise SettingError(f"drift must be positive; got {self.drift}")
+        if self.average != "all" and not 0 <= self.average < 1:
+            raise SettingError(f'average must be at least 0 and below 1, or "all"; got {self.average!r}')
+
+    def is_due(self, age: int, path: float) -> bool:
+        """Whether to measure again, `age` accepted steps and a path of this length after the last measurement."""
+        return age >= self.every or path > self.drift
+
+    def averaged(self, fresh: MetricTensor, known: MetricTensor, count: int) -> MetricTensor:
+        """The metric to go on with after measurement number `count` (from 0), `known` the one before."""
+        old = count / (count + 1) if self.average == "all" else self.average
+        if old == 0:
+            return fresh
+        new = 1 - old
+        raw = old * known.raw + new * fresh.raw
+        value, note = absolute(raw) if fresh.approx == "qn-spsa" else project(raw)
+        return replace(
+            fresh,
+            value=value,
+            note=f"average of {count + 1} metrics" + (f"; {note}" if note else ""),
+            stderr=np.hypot(old * known.stderr, new * fresh.stderr),
+            shots=known.shots + fresh.shots,
+            unprojected=raw,
+        )

@@ -1,0 +1,120 @@
+"""What every step rule shares: the step it proposes, the trial it becomes, and how a rule is asked.
+
+A rule is frozen; what changes from step to step is its memory, plain arrays in the run's state.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.damping import Damping
+from qngd.direction import Direction
+from qngd.errors import SettingError
+from qngd.estimate import Estimate
+from qngd.evaluate import Evaluation
+
+Memory = Mapping[str, np.ndarray]
+Probe = Callable[[Sequence[np.ndarray]], list[Estimate]]
+_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A step δ to try: its rate η where δ = −η·d (else η of its gradient part), its length √(δᵀgδ) in state space,
+    in radians, the decrease that the rule's model predicts, and the trust radius that bounded the length."""
+
+    delta: np.ndarray
+    rate: float
+    length: float
+    predicted: float
+    radius: float = np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A proposal, the direction it came from, and what was found at both of its ends. `there` is complete (gradient
+    and metric too) only once the trial was accepted."""
+
+    proposal: Proposal
+    direction: Direction
+    here: Evaluation
+    there: Evaluation
+
+    @property
+    def decrease(self) -> float:
+        """The energy before minus the energy after."""
+        return float(self.here.energy.value) - float(self.there.energy.value)
+
+    @property
+    def slack(self) -> float:
+        """What errors alone may make of `decrease`: two standard errors, or the rounding of exact energies."""
+        size = max(abs(float(self.here.energy.value)), 1.0)
+        return 2 * float(np.hypot(self.here.energy.stderr, self.there.energy.stderr)) + _ROUNDING * size
+
+    @property
+    def slope(self) -> float:
+        """−δ·∇E: the decrease that the gradient alone promises."""
+        return -float(self.proposal.delta @ gradient_of(self.here))
+
+
+class StepRule(ABC):
+    """Where to go from here. A rule must say `propose`; by default every trial is accepted and nothing is learnt.
+
+    `may_reject` says that `judge` can refuse a trial; `num_probes` bounds the energies that `propose` asks for.
+    """
+
+    may_reject = False
+    num_probes = 0
+
+    def start(self) -> Memory:
+        """The memory at the start of a run."""
+        return {}
+
+    def damping(self, chosen: Damping, memory: Memory) -> Damping:
+        """The damping of the next direction: the chosen one, unless the rule adapts it."""
+        return chosen
+
+    @abstractmethod
+    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, in one submission."""
+
+    def judge(self, trial: Trial, memory: Memory) -> bool:
+        """Whether to go on from there; only its energy is needed."""
+        return True
+
+    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        """The memory to go on with."""
+        return memory
+
+
+def along(direction: Direction, here: Evaluation, rate: float, radius: float = np.inf) -> Proposal:
+    """δ = −η·d with η = `rate`, or less where that is longer than `radius`."""
+    # a rate that is far too large ends in infinities, which the run reports
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = rate * direction.length
+        if length > radius:
+            rate, length = rate * radius / length, radius
+        delta = -rate * direction.vector
+        return Proposal(delta, rate, length, -float(delta @ gradient_of(here)), radius)
+
+
+def gradient_of(evaluation: Evaluation) -> np.ndarray:
+    """Its gradient (P,); it must have one."""
+    assert evaluation.gradient is not None
+    return np.asarray(evaluation.gradient.value)
+
+
+def require_positive(value: float, name: str) -> None:
+    """Raise SettingError unless `value` is positive and finite."""
+    if not 0 < value < np.inf:
+        raise SettingError(f"{name} must be a positive number; got {value}")
+
+
+def require_between(low: float, value: float, high: float, name: str) -> None:
+    """Raise SettingError unless low < value < high."""
+    if not low < value < high:
+        raise SettingError(f"{name} must lie between {low:g} and {high:g}; got {value}")

@@ -1,0 +1,113 @@
+"""A rate from the curvature that the last step met: the default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.direction import Direction
+from qngd.errors import SettingError
+from qngd.evaluate import Evaluation
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, gradient_of, require_positive
+
+
+@dataclass(frozen=True)
+class CurvatureRate(StepRule):
+    """The rate follows the curvature that the last step met, as Barzilai and Borwein do for plain gradients
+    (doi:10.1093/imanum/8.1.141), in the geometry of states.
+
+    With y the change of the gradient along δ, the model E + δ·∇E + δᵀ(g + λ)δ/2η is right about the curvature
+    that δ met for η = δᵀ(g + λ)δ/δᵀy, that is for the old rate times −δ·∇E/δᵀy. From sampled gradients, δᵀy
+    is first freed of the part that the noise of ∇E puts into both δ and y, and used only if it is then larger than
+    `significance` standard errors; otherwise the rate stays.
+
+    Steps along d are no minimizations, so the energy may rise now and then: a trial is accepted if it lies below the
+    highest of the last `window` energies (Raydan, doi:10.1137/S1052623494266365), within twice their errors. No
+    step is longer than `max_length` in state space.
+
+    Args:
+        initial: the first rate.
+        max_length: bound on √(δᵀgδ), in radians.
+        window: energies that a new one is compared with.
+        grow, shrink: bounds on the change of the rate from one step to the next.
+        significance: standard errors that make a sampled curvature credible.
+    """
+
+    initial: float = 0.1
+    max_length: float = 0.5
+    window: int = 10
+    grow: float = 5.0
+    shrink: float = 0.2
+    significance: float = 2.0
+    may_reject = True
+
+    def __post_init__(self) -> None:
+        require_positive(self.initial, "initial")
+        if not self.max_length > 0:
+            raise SettingError(f"max_length must be positive; got {self.max_length}")
+        if self.window < 1:
+            raise SettingError(f"window must be at least 1; got {self.window}")
+        if not 0 < self.shrink < 1 < self.grow:
+            raise SettingError(f"shrink and grow must be 0 < shrink < 1 < grow; got {self.shrink}, {self.grow}")
+        if not 0 <= self.significance < np.inf:
+            raise SettingError(f"significance must be a number ≥ 0; got {self.significance}")
+
+    def start(self) -> Memory:
+        return {"rate": np.array(self.initial), "recent": np.zeros((0, 2))}
+
+    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        return along(direction, here, float(memory["rate"]), self.max_length)
+
+    def judge(self, trial: Trial, memory: Memory) -> bool:
+        recent = self._with(trial.here, memory)
+        top, top_error = recent[np.argmax(recent[:, 0])]
+        # the decrease and its slack, reckoned from the highest recent energy
+        rise = float(trial.there.energy.value) - float(top)
+        slack = max(trial.slack, 2 * float(np.hypot(top_error, trial.there.energy.stderr)))
+        return bool(rise <= slack - 1e-4 * max(trial.slope, 0.0))
+
+    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        if accepted:
+            factor = float(np.clip(curvature_factor(trial, self.significance), self.shrink, self.grow))
+        else:
+            factor = float(np.clip(parabola_factor(trial), self.shrink / 2, 0.5))
+        return {"rate": np.array(trial.proposal.rate * factor), "recent": self._with(trial.here, memory)}
+
+    def _with(self, here: Evaluation, memory: Memory) -> np.ndarray:
+        """The last energies and their errors, the current one included once: (≤ window, 2)."""
+        row = np.array([[float(here.energy.value), float(here.energy.stderr)]])
+        recent = memory["recent"]
+        if not (len(recent) and np.array_equal(recent[-1:], row)):
+            recent = np.vstack([recent, row])
+        return recent[-self.window :]
+
+
+def curvature_factor(trial: Trial, significance: float) -> float:
+    """What to multiply δ by so that it ends at the minimum of the parabola through the slopes at both ends.
+
+    Infinite where the slope does not rise; 1 where noise hides the curvature.
+    """
+    if trial.proposal.length == 0:
+        return 1.0
+    delta, here, there = trial.proposal.delta, trial.here, trial.there
+    curvature = float(delta @ (gradient_of(there) - gradient_of(here)))
+    curvature -= trial.proposal.rate * trial.direction.noise
+    error = np.sqrt(sum(_variance_along(delta, end) for end in (here, there)))
+    if abs(curvature) < significance * error:
+        return 1.0
+    return trial.slope / curvature if curvature > 0 else np.inf
+
+
+def parabola_factor(trial: Trial) -> float:
+    """The minimizer s/(2(s − a)) of the parabola through both energies and the slope s, a the decrease; 0 if none."""
+    excess = trial.slope - trial.decrease
+    return trial.slope / (2 * excess) if np.isfinite(excess) and excess > 0 else 0.0
+
+
+def _variance_along(delta: np.ndarray, evaluation: Evaluation) -> float:
+    gradient = evaluation.gradient
+    assert gradient is not None
+    if gradient.covariance is not None:
+        return float(delta @ gradient.covariance @ delta)
+    return float(delta**2 @ np.asarray(gradient.stderr) ** 2)

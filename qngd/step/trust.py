@@ -1,0 +1,128 @@
+"""Trust regions: the step is bounded by how well the model has predicted so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.damping import Absolute, Damping, UnitDiagonal
+from qngd.direction import Direction
+from qngd.errors import SettingError
+from qngd.evaluate import Evaluation
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, require_positive
+from qngd.step.curvature import curvature_factor, parabola_factor
+
+_GOOD, _BAD = 0.75, 0.25  # actual over predicted decrease
+
+
+@dataclass(frozen=True)
+class TrustRegion(StepRule):
+    """δ = −η·d within √(δᵀgδ) ≤ r, the radius r adapted to how the energy follows the model (Conn, Gould and Toint,
+    doi:10.1137/1.9780898719857).
+
+    The model along d is the parabola with the slope at hand and the curvature that the last step met; η is its
+    minimum. r is doubled where the energy fell by at least ¾ of what was predicted and the radius was what held the
+    step, and cut to a quarter of the step's length where it fell by less than ¼, errors considered.
+
+    Args:
+        radius: the first r, in radians.
+        max_radius: its bound.
+        initial: the first rate η.
+        significance: standard errors that make a sampled curvature credible.
+    """
+
+    radius: float = 0.2
+    max_radius: float = 0.5
+    initial: float = 0.1
+    significance: float = 2.0
+    may_reject = True
+
+    def __post_init__(self) -> None:
+        require_positive(self.radius, "radius")
+        require_positive(self.initial, "initial")
+        if not self.max_radius >= self.radius:
+            raise SettingError(f"max_radius must be at least the radius, {self.radius}; got {self.max_radius}")
+        if not 0 <= self.significance < np.inf:
+            raise SettingError(f"significance must be a number ≥ 0; got {self.significance}")
+
+    def start(self) -> Memory:
+        return {"rate": np.array(self.initial), "radius": np.array(self.radius)}
+
+    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        rate = float(memory["rate"])
+        step = along(direction, here, rate, float(memory["radius"]))
+        # s·t − ½κt² with the slope s and κ = s/rate, at t = step.rate
+        predicted = step.predicted * (1 - 0.5 * step.rate / rate)
+        return Proposal(step.delta, step.rate, step.length, predicted, step.radius)
+
+    def judge(self, trial: Trial, memory: Memory) -> bool:
+        return bool(trial.decrease >= 1e-4 * trial.proposal.predicted - trial.slack)
+
+    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        step = trial.proposal
+        if accepted:
+            factor = float(np.clip(curvature_factor(trial, self.significance), 0.2, 5.0))
+        else:
+            factor = float(np.clip(parabola_factor(trial), 0.1, 0.5))
+        return {"rate": np.array(step.rate * factor), "radius": np.array(self._radius(trial))}
+
+    def _radius(self, trial: Trial) -> float:
+        step = trial.proposal
+        if not trial.decrease + trial.slack >= _BAD * step.predicted:
+            return 0.25 * step.length
+        if trial.decrease >= _GOOD * step.predicted and step.length >= 0.99 * step.radius:
+            return min(2 * step.radius, self.max_radius)
+        return step.radius
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt(StepRule):
+    """δ = −η·(g + λ·diag g)⁻¹∇E, with λ adapted to how the energy follows the model (Marquardt,
+    doi:10.1137/0111030; Stokes et al. name it for the natural gradient, arXiv:1909.02108).
+
+    The model takes g/η for the Hessian, so −δ·∇E − δᵀgδ/2η is predicted. λ falls to a third where the energy fell by
+    at least ¾ of that, and is multiplied by four where it fell by less than ¼; a trial that raises the energy by
+    more than its errors is refused. The optimizer's own damping is not used.
+
+    Args:
+        learning_rate: η, the rate of an undamped step; λ makes it shorter.
+        initial: the first λ, relative to the diagonal of g.
+        smallest, largest: bounds on λ.
+    """
+
+    learning_rate: float = 0.5
+    initial: float = 1.0
+    smallest: float = 1e-6
+    largest: float = 1e6
+    may_reject = True
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        if not 0 < self.smallest <= self.initial <= self.largest < np.inf:
+            raise SettingError(
+                "smallest ≤ initial ≤ largest must hold and all be positive; got "
+                f"{self.smallest}, {self.initial}, {self.largest}"
+            )
+
+    def start(self) -> Memory:
+        return {"damping": np.array(self.initial)}
+
+    def damping(self, chosen: Damping, memory: Memory) -> Damping:
+        return UnitDiagonal(Absolute(float(memory["damping"])))
+
+    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        step = along(direction, here, self.learning_rate)
+        predicted = step.predicted - 0.5 * step.length**2 / self.learning_rate
+        return Proposal(step.delta, step.rate, step.length, predicted)
+
+    def judge(self, trial: Trial, memory: Memory) -> bool:
+        return bool(trial.decrease >= 1e-4 * trial.proposal.predicted - trial.slack)
+
+    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        predicted, level = trial.proposal.predicted, float(memory["damping"])
+        if not trial.decrease + trial.slack >= _BAD * predicted:
+            level *= 4
+        elif trial.decrease >= _GOOD * predicted:
+            level /= 3
+        return {"damping": np.array(np.clip(level, self.smallest, self.largest))}
