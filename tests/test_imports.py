@@ -18,7 +18,7 @@ FLOORS = [
     "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford",
     "measurement", "template",
     "_kernels", "simulator", "estimate", "spsa", "evaluate",
-    "outcomes", "shifts", "cross", "plan", "assemble", "allocation",
+    "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "assemble", "allocation",
     "interop", "backends", "sampled", "api",
     "problem", "price", "damping", "step", "optimizer", "journal", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
