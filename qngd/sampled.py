@@ -43,6 +43,7 @@ class SampledEvaluator:
         self.backend = backend
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross)
+        self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -69,8 +70,18 @@ class SampledEvaluator:
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        plan = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed)
+        if gradient:
+            plan = self._full_plan(theta, metric, seed)
+        else:
+            plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
         return self._run(plan, theta, seed, spread)
+
+    def _full_plan(self, theta: np.ndarray, metric: Approx | None, seed: int | None) -> Plan:
+        """The plan of energy, gradient and metric; the last one is kept."""
+        key = metric, seed if metric == "qn-spsa" else None, theta.tobytes()
+        if self._kept is None or self._kept[1] != key:
+            self._kept = self.planner.plan(theta, metric=metric, seed=seed), key
+        return self._kept[0]
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
         plan = self.planner.plan(theta, energy=False, gradient=False, metric=approx, seed=seed)
@@ -79,9 +90,10 @@ class SampledEvaluator:
         return metric
 
     def preview(self, theta: np.ndarray, *, metric: Approx, spread: Spread | None = None) -> Cost:
-        plan = self.planner.plan(theta, metric=metric)
-        plan = plan.with_shots(self.shots.shots(plan, spread))
-        return Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
+        """What an evaluation would cost, at any θ: every θ takes the same circuits."""
+        kept = self._kept
+        plan = kept[0] if kept is not None and kept[1][0] == metric else self._full_plan(theta, metric, None)
+        return submission_cost(self.backend, plan.with_shots(self.shots.shots(plan, spread)))
 
     def _footprints(self, plan: Plan) -> Sequence[Any]:
         """What the compiled circuits take, from backends that compile."""
@@ -105,6 +117,13 @@ class SampledEvaluator:
             notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
             evaluation = replace(evaluation, metric=replace(evaluation.metric, note=notes))
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
+
+
+def submission_cost(backend: Backend, plan: Plan) -> Cost:
+    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
+    times."""
+    split = getattr(backend, "preview", None)
+    return Cost(1, plan.num_circuits, plan.num_shots) if split is None else split(plan.requests)
 
 
 def evaluator_for(

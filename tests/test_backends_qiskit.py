@@ -379,10 +379,11 @@ def test_errors_shrink_with_the_shots_of_each_request():
     assert many.stderr == pytest.approx(0.1 / np.sqrt(3))
 
 
-def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
-    class Limited(Counting):
-        max_circuits = 4
+class Limited(Counting):
+    max_circuits = 4
 
+
+def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
     device = Limited()
     backend = from_object(device)
     templates, requests = one_request()
@@ -394,6 +395,17 @@ def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
     assert handle.num_circuits == handle.cost.circuits == 10
     assert len(set(handle.job_ids)) == 3
     assert [outcome.shots for outcome in backend.collect(handle)] == [100] * 10
+
+
+@pytest.mark.parametrize("make", [Counting, Limited, lambda: StatevectorSampler(), StatevectorEstimator])
+def test_what_a_submission_will_cost_is_known_before(make):
+    backend = from_object(make())
+    templates, (request,) = one_request()
+    requests = [replace(request, shots=shots) for shots in (100, 250, 400, 100, 100)]
+    announced = backend.preview(requests)
+    assert announced == backend.submit(templates, requests, 1).cost
+    assert announced.circuits > len(requests)
+    assert announced.jobs == (-(-announced.circuits // 4) if make is Limited else 1)
 
 
 def test_nothing_to_run():

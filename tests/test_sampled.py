@@ -283,6 +283,31 @@ def test_compiled_templates_can_be_kept_over_a_run():
         assert {id(t) for t in templates} <= {id(t) for t in first}
 
 
+class Splitting(ExactDevice):
+    """At most three circuits a job, each run twice."""
+
+    def preview(self, requests):
+        shots = sum(2 * (request.shots or 0) for request in requests)
+        return Cost(-(-2 * len(requests) // 3), 2 * len(requests), shots)
+
+
+def test_what_a_device_makes_of_a_submission_is_announced():
+    program, circuit, terms = problem()
+    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), Splitting(), FixedShots(70))
+    count = evaluator.planner.plan(program.theta, metric="diag").num_circuits
+    assert evaluator.preview(program.theta, metric="diag") == Cost(-(-2 * count // 3), 2 * count, 140 * count)
+
+
+def test_a_step_under_a_budget_is_planned_once(monkeypatch):
+    circuit, terms = ansatz(2, 1), {"ZZ": 1.0, "XI": 0.5}
+    planned = []
+    plan = Planner.plan
+    monkeypatch.setattr(Planner, "plan", lambda *a, **k: planned.append(1) or plan(*a, **k))
+    budget = qngd.Budget(jobs=1000)
+    result = qngd.minimize(circuit, terms, np.full(4, 0.4), shots=10, seed=3, max_steps=5, tol=0, budget=budget)
+    assert len(planned) == result.cost.jobs == 6
+
+
 # --- seeds ---
 
 

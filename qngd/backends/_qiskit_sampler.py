@@ -11,9 +11,8 @@ from qiskit.primitives.base import BaseSamplerV2
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_circuits import REGISTER, measured
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, pubs_of
-from qngd.backends._qiskit_run import distinct, masks, merged, shots_of
+from qngd.backends._qiskit_run import distinct, masks, merged
 from qngd.backends._qiskit_seeds import reseeded
-from qngd.backends._shots import equal_shots
 from qngd.outcomes import Counts, Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -36,7 +35,7 @@ class QiskitSampler(Primitive):
                 them.
         """
         compiled = self._compile(templates, requests)
-        repetitions = equal_shots(shots_of(requests, self.name))
+        repetitions = self.repetitions(requests)
         pubs = pubs_of(requests, repetitions, compiled)
         fresh = self._seeds.next(seed)
         native = self.native if fresh is None else reseeded(self.native, fresh)

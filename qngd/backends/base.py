@@ -11,7 +11,12 @@ from qngd.template import Template
 
 
 class Backend(Protocol):
-    """Runs requests. `submit` returns at once where the device allows it; `collect` waits."""
+    """Runs requests. `submit` returns at once where the device allows it; `collect` waits.
+
+    What else a backend may have is used where it is there: `preview(requests)`, the `Cost` of submitting them, where
+    that is not one job, and `describe(templates)`, what their compiled circuits take. A handle may have `num_jobs`,
+    `num_circuits` and `job_ids`.
+    """
 
     @property
     def name(self) -> str:
