@@ -3,6 +3,7 @@
     run_dir/run.json      what was run: a fingerprint, the optimizer's settings, names
     run_dir/steps.jsonl   the energy at the start, then one row a step, appended
     run_dir/state.npz     the state after the last step, replaced atomically
+    run_dir/jobs.jsonl    the ids of jobs at a provider, see `job_log`
 
 A row is written before the state, so after a crash in between the surplus row is dropped: nothing that was
 paid for and reached is lost, and the run continues to the same digits.
@@ -24,6 +25,7 @@ from qngd.damping import Spectrum
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation, Spread
+from qngd.job_log import JobLog
 from qngd.observable import Observable
 from qngd.optimizer import QNG, State, StepInfo
 
@@ -50,6 +52,7 @@ class Journal:
     def __init__(self, directory: str | Path, key: str, about: dict[str, Any]) -> None:
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.jobs = JobLog(self.directory / "jobs.jsonl")
         self._check_same_run(key, about)
 
     def _check_same_run(self, key: str, about: dict[str, Any]) -> None:
@@ -69,9 +72,11 @@ class Journal:
         None for a new run."""
         path = self.directory / "state.npz"
         if not path.exists():
+            self.jobs.resume(-1)
             return None
         with np.load(path) as arrays:
             state = _state_from(dict(arrays))
+        self.jobs.resume(state.step)
         start, *steps = self._rows()[: state.step + 1]
         self._rewrite([start, *steps])
         return state, (start["energy"], start["stderr"]), [_info_from(row) for row in steps]
@@ -111,6 +116,7 @@ class Journal:
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, **_state_arrays(state))
         os.replace(partial, path)
+        self.jobs.step = state.step
 
 
 def about(name: str, optimizer: QNG, circuit: Circuit) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from qngd.journal import Journal, about, fingerprint
 from qngd.measurement import Grouping
 from qngd.optimizer import QNG, State, StepInfo
 from qngd.problem import Problem
-from qngd.sampled import evaluator_for
+from qngd.sampled import SampledEvaluator, evaluator_for
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
@@ -192,6 +192,8 @@ def _begin_or_resume(
         observable = as_observable(problem.observable, circuit)
         key = fingerprint(circuit, observable, theta0, optimizer, seed, evaluator.name, shots)
         run.journal = Journal(run_dir, key, about(problem.name, optimizer, circuit))
+        if isinstance(evaluator, SampledEvaluator):
+            evaluator.job_log = run.journal.jobs
         if (stored := run.journal.load()) is not None:
             run.restore(*stored)
             return run.state

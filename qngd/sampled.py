@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError
 from qngd.estimate import MetricTensor
 from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
+from qngd.job_log import JobLog
 from qngd.measurement import Grouping, check_grouping
 from qngd.observable import Observable
 from qngd.outcomes import Counts
@@ -43,6 +45,7 @@ class SampledEvaluator:
         self.backend = backend
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross)
+        self.job_log: JobLog | None = None  # of a run that is kept on disk
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
@@ -100,9 +103,27 @@ class SampledEvaluator:
         describe = getattr(self.backend, "describe", None)
         return [] if describe is None else describe(plan.templates)
 
+    def _handle(self, plan: Plan, seed: int | None) -> Any:
+        """A new submission, or the one that was sent before a run was interrupted."""
+        log = self.job_log
+        if log is None:
+            return self.backend.submit(plan.templates, plan.requests, seed)
+        handle, sent = None, log.take(plan.fingerprint)
+        if sent and hasattr(self.backend, "attach"):
+            try:
+                handle = self.backend.attach(plan.templates, plan.requests, seed, sent)
+            except BackendError as error:
+                remedy = f"try again later, or delete {log.path} to send the circuits anew"
+                raise BackendError(f"{error}; {remedy}") from error
+        if handle is None:
+            handle = self.backend.submit(plan.templates, plan.requests, seed)
+        if hasattr(handle, "watch"):
+            handle.watch(partial(log.add, plan.fingerprint, self.name))
+        return handle
+
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = plan.with_shots(self.shots.shots(plan, spread))
-        handle = self.backend.submit(plan.templates, plan.requests, seed)
+        handle = self._handle(plan, seed)
         outcomes = self.backend.collect(handle)
         footprints = self._footprints(plan)
         cost = Cost(

@@ -19,7 +19,7 @@ FLOORS = [
     "measurement", "template",
     "_kernels", "simulator", "estimate", "spsa", "evaluate",
     "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "assemble", "allocation",
-    "interop", "backends", "sampled", "api",
+    "interop", "backends", "job_log", "sampled", "api",
     "problem", "price", "damping", "step", "optimizer", "journal", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
 ]  # fmt: skip

@@ -13,10 +13,7 @@ from qiskit.transpiler import StagedPassManager, Target
 
 from qngd.backends._qiskit_circuits import build
 from qngd.backends._qiskit_device import Device, packages_of
-from qngd.backends._shots import Repetitions, equal_shots
 from qngd.errors import BackendError
-from qngd.evaluate import Cost
-from qngd.plan import Request
 from qngd.template import Template
 
 
@@ -125,61 +122,6 @@ class Compiler:
 
 def _size(template: Template) -> tuple[int, int]:
     return template.num_wires, template.num_two_qubit_gates
-
-
-class OnDevice:
-    """What all of Qiskit's backends tell of their device."""
-
-    device: Device
-    _compiler: Compiler
-
-    @property
-    def name(self) -> str:
-        return self.device.name
-
-    @property
-    def is_noisy(self) -> bool:
-        return self.device.is_noisy
-
-    @property
-    def rep_delay(self) -> float:
-        """Seconds between two shots, 0 where unknown."""
-        return self.device.rep_delay
-
-    def repetitions(self, requests: Sequence[Request]) -> Repetitions:
-        """How often each request's circuit runs, so that all take the same shots.
-
-        Raises:
-            BackendError: one has no number of shots, and the device has no exact values.
-        """
-        return equal_shots(shots_of(requests, self.name))
-
-    def num_jobs(self, circuits: int) -> int:
-        """How many jobs so many circuits take."""
-        return min(circuits, 1)
-
-    def preview(self, requests: Sequence[Request]) -> Cost:
-        """What submitting these requests would cost, if no job fails."""
-        repetitions = self.repetitions(requests)
-        circuits = int(repetitions.copies.sum())
-        return Cost(self.num_jobs(circuits), circuits, circuits * repetitions.shots)
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint]:
-        """Depth, two-qubit gates and time of the compiled circuits.
-
-        Raises:
-            BackendError: a circuit does not fit the device.
-        """
-        self.device.check(templates, ())
-        return self._compiler.footprints(templates)
-
-
-def shots_of(requests: Sequence[Request], name: str) -> list[int]:
-    """The requests' shots; raises BackendError where one has none, because the device has no exact values."""
-    shots = [request.shots for request in requests if request.shots is not None]
-    if len(shots) < len(requests):
-        raise BackendError(f"backend: {name} needs a number of shots; give shots=…")
-    return shots
 
 
 def _footprint(circuit: QuantumCircuit, target: Target | None) -> Footprint:

@@ -90,13 +90,7 @@ class QiskitEstimator(Primitive):
         self._is_exact = _is_exact(native)
         self._readings: WeakKeyDictionary[Template, Reading] = WeakKeyDictionary()
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        """Send all requests as one job.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the estimator refused
-                them.
-        """
+    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
         compiled = self._compile(templates, requests)
         repetitions = self.repetitions(requests)
         precision = _precision(repetitions.shots)
@@ -109,8 +103,8 @@ class QiskitEstimator(Primitive):
             native = reseeded(self.native, fresh)
         circuits = int(repetitions.copies.sum())
         pieces = [self._pub(pub, templates[pub.template], compiled[pub.template]) for pub in pubs]
-        sent = self._send(partial(native.run, pieces, precision=asked), circuits)
-        return PrimitiveHandle(templates, requests, repetitions, sent, tuple(pubs), precision, fresh)
+        made = self._jobs(partial(native.run, pieces, precision=asked), circuits)
+        return PrimitiveHandle(templates, requests, repetitions, made, tuple(pubs), precision, fresh)
 
     def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
         """Wait for the job and read its expectation values.

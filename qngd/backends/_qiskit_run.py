@@ -13,8 +13,9 @@ from qiskit.providers import BackendV2
 from qiskit.result import Result
 
 from qngd.backends import _qiskit_jobs as jobs
+from qngd.backends._qiskit_base import OnDevice
 from qngd.backends._qiskit_circuits import measured
-from qngd.backends._qiskit_compile import Compiler, OnDevice
+from qngd.backends._qiskit_compile import Compiler
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, integers
@@ -42,13 +43,7 @@ class QiskitBackend(OnDevice):
         own = getattr(native.options, "seed_simulator", None)
         self._seeds = Seeds(int(own) if own is not None else None)
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
-        """Send all requests in one job (or as few as `max_circuits` allows), parameters bound.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the provider refused
-                them.
-        """
+    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
         self.device.check(templates, requests)
         repetitions = self.repetitions(requests)
         bound = self._bound(templates, requests)
@@ -60,7 +55,6 @@ class QiskitBackend(OnDevice):
             Job(partial(self.native.run, part, **option), len(part))
             for part, option in zip(parts, options, strict=True)
         )
-        jobs.submit(made, self.name, self.retry)
         return Handle(templates, requests, repetitions, made)
 
     def collect(self, handle: Handle) -> list[Outcome]:

@@ -27,13 +27,7 @@ class QiskitSampler(Primitive):
     _measure = True
     native: BaseSamplerV2
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        """Send all requests as one job.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the sampler refused
-                them.
-        """
+    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
         compiled = self._compile(templates, requests)
         repetitions = self.repetitions(requests)
         pubs = pubs_of(requests, repetitions, compiled)
@@ -43,8 +37,8 @@ class QiskitSampler(Primitive):
             native.run,
             [(compiled[p.template].circuit, p.values, repetitions.shots) for p in pubs],
         )
-        sent = self._send(run, int(repetitions.copies.sum()))
-        return PrimitiveHandle(templates, requests, repetitions, sent, tuple(pubs))
+        made = self._jobs(run, int(repetitions.copies.sum()))
+        return PrimitiveHandle(templates, requests, repetitions, made, tuple(pubs))
 
     def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
         """Wait for the job and read its bits.
