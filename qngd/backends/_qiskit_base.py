@@ -53,10 +53,16 @@ class OnDevice:
         handle = self._prepare(templates, requests, seed)
         if len(job_ids) != len(handle.jobs):  # the crash came between them
             return None
-        for job, job_id in zip(handle.jobs, job_ids, strict=True):
-            what = f"{self.name}: job {job_id} cannot be fetched"
-            job.adopt(self.retry.call(partial(find, job_id), what, errors=jobs.ERRORS, is_transient=jobs.is_transient))
-        return None if any(job.is_dead for job in handle.jobs) else handle
+        alive = [
+            self.retry.call(
+                partial(job.take, find, job_id),
+                f"{self.name}: job {job_id} cannot be fetched",
+                errors=jobs.ERRORS,
+                is_transient=jobs.is_transient,
+            )
+            for job, job_id in zip(handle.jobs, job_ids, strict=True)
+        ]
+        return handle if all(alive) else None
 
     @property
     def name(self) -> str:

@@ -47,13 +47,14 @@ class Job:
     tell: Callable[[str], None] = lambda job_id: None
 
     def submit(self) -> None:
-        self.adopt(self.send())
-
-    def adopt(self, native: Any) -> None:
-        """Take this job of the provider's."""
-        self.native = native
+        self.native = self.send()
         self.sent += 1
         self.tell(self.job_id)
+
+    def take(self, find: Callable[[str], Any], job_id: str) -> bool:
+        """Become a job that was sent before; whether it has not failed."""
+        self.native, self.sent = find(job_id), 1
+        return not self.is_dead
 
     @property
     def job_id(self) -> str:
