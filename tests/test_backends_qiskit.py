@@ -455,6 +455,34 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(make):
     assert first != other
 
 
+@pytest.mark.parametrize("name", ["aer", "fake_manila"])
+def test_the_same_seed_gives_the_same_run(name):
+    """Bit for bit, also with AutoShots, on a simulator made anew."""
+
+    def run(seed):
+        circuit, terms = ansatz(2, 1), {"ZZ": 1.0, "XI": 0.5}
+        how = {"backend": name, "shots": qngd.AutoShots(4000), "max_steps": 3, "tol": 0}
+        return qngd.minimize(circuit, terms, np.full(4, 0.4), seed=seed, **how)
+
+    first, again, other = run(5), run(5), run(6)
+    assert np.array_equal(first.theta, again.theta)
+    assert np.array_equal(first.history, again.history)
+    assert len(set(first.history)) == 4
+    assert not np.array_equal(first.history, other.history)
+
+
+@pytest.mark.parametrize("mode", ["Batch", "Session"])
+def test_ibms_primitives_in_batch_and_session(mode):
+    """The mode belongs to the primitive; local ones take it too."""
+    runtime = pytest.importorskip("qiskit_ibm_runtime")
+    fake = pytest.importorskip("qiskit_ibm_runtime.fake_provider").FakeManilaV2()
+    circuit, terms = ansatz(2, 1), {"ZZ": 1.0}
+    exact = float(qngd.expectation(circuit, terms, np.full(4, 0.4)))
+    with getattr(runtime, mode)(backend=fake) as opened:
+        found = qngd.expectation(circuit, terms, np.full(4, 0.4), backend=new_sampler(opened), shots=4000, seed=1)
+    assert abs(found.value - exact) < 0.15  # its noise
+
+
 @pytest.mark.parametrize("make", SEEDED.values(), ids=SEEDED)
 def test_a_seed_that_the_user_fixed_does_not_repeat_the_noise(make):
     first, second = bits_of(make(seed=5), None, times=2)
