@@ -25,7 +25,8 @@ def require_bytes(needed: int, what: str) -> None:
     if needed > available:
         raise MemoryLimitError(
             f"{what} needs {format_bytes(needed)}, and {format_bytes(available)} are available; "
-            "use fewer qubits, a cheaper approximation of the metric, or a backend with shots"
+            "use fewer qubits, a cheaper approximation of the metric, or another simulator or device as `backend`, "
+            "such as a QNode's own device"
         )
 
 

@@ -2,7 +2,7 @@
 
 A rule sees the plan and the *spread* of the step before: per request, how much one shot of it would add to the
 variance of what is estimated. With N_r shots a request with spread a_r adds a_r/N_r, so Σ a_r/N_r at a given total
-Σ N_r is smallest for N_r ∝ √a_r.
+Σ N_r is smallest for N_r ∝ √a_r; and Σ a_r/N_r = ε² takes the fewest shots, Σ N_r = (Σ√a)²/ε², for the same.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 
 from qngd.errors import SettingError
 from qngd.evaluate import Evaluation, Spread
-from qngd.outcomes import Counts, Outcome, energy, means, weighted_values
-from qngd.plan import BlockTerm, CrossTerm, Plan, SpsaTerm
+from qngd.metric_parts import Part, metric_parts
+from qngd.outcomes import Outcome, energy, zeros_frequency
+from qngd.plan import Plan, SpsaTerm
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -93,8 +94,12 @@ class TargetError:
     """As many shots as a standard error takes: of the energy, of every entry of the gradient (by default the same)
     and of every entry of the metric.
 
-    From the variances seen in the step before; the first step takes 200 shots per circuit. `limit` bounds the shots
-    of one circuit.
+    From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
+    would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
+    wants of it. A number that seemed certain still gets (range of one shot)/ε shots: what did not happen in N shots
+    happens with a probability of about 1/N at most, and its variance is then within ε². `limit` bounds the shots of
+    one circuit. For QN-SPSA the target is that of the shots' part of the error; the directions' part does not fall
+    with shots.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -117,16 +122,41 @@ class TargetError:
         count = plan.num_circuits
         if spread is None or len(spread.energy) != count:
             return np.full(count, min(_FIRST_SHOTS, self.limit))
-        needed = np.full(count, 2.0)
-        weights = plan.energy_weights
-        of_energy = _sharing(weights[None] ** 2 * spread.energy) / self.energy**2
-        needed = np.maximum(needed, of_energy)
+        bounds = _energy_bounds(plan)
+        needed = np.maximum(2.0, _needed(plan.energy_weights[None], spread.energy, bounds, self.energy))
         if plan.mixing is not None:
             linear = (plan.mixing @ plan.slopes).toarray()
             target = self.energy if self.gradient is None else self.gradient
-            needed = np.maximum(needed, _sharing(linear**2 * spread.energy) / target**2)
-        needed = np.maximum(needed, spread.metric / self.metric**2)
-        return np.minimum(np.ceil(needed), self.limit).astype(int)
+            needed = np.maximum(needed, _needed(linear, spread.energy, bounds, target))
+        of_metric = spread.metric / self.metric**2 + _metric_bounds(plan) / self.metric
+        return np.minimum(np.ceil(np.maximum(needed, of_metric)), self.limit).astype(int)
+
+
+def _needed(linear: np.ndarray, spread: np.ndarray, bounds: np.ndarray, target: float) -> np.ndarray:
+    """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies."""
+    unseen = (abs(linear) * bounds).max(axis=0, initial=0.0) / target
+    return np.maximum(_sharing(linear**2 * spread) / target**2, unseen)
+
+
+def _energy_bounds(plan: Plan) -> np.ndarray:
+    """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
+    per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
+    return np.array([per_template[request.template] for request in plan.requests])
+
+
+def _metric_bounds(plan: Plan) -> np.ndarray:
+    """Shots (R,) that keep what is not in the spread within unit error: the second order of the blocks' variances,
+    2(B²/4)²/N² for generator sums of at most B, shared out over the blocks, and outcomes not seen between layers."""
+    found = np.zeros(plan.num_circuits)
+    for block in plan.blocks:
+        largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
+        found[block.request] = np.sqrt(2 * len(plan.blocks)) * largest**2 / 4
+    for term in plan.crosses:
+        own, *others = abs(plan.jacobian[[term.rotation, *term.others]]).toarray()
+        found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0) / 2
+    for sample in plan.samples:
+        found[list(sample.requests)] = np.abs(_one_overlap(sample)).max(initial=0.0) / len(plan.samples)
+    return found
 
 
 def _sharing(variances: np.ndarray) -> np.ndarray:
@@ -166,98 +196,56 @@ def check_shots(shots: Any) -> int:
 
 
 def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:
-    """What one shot of every request adds to the variances of energy, metric and natural gradient step; None for
-    exact outcomes."""
-    if any(outcome.shots == 0 for outcome in outcomes):
+    """What one shot of every request adds to the variances of energy and natural gradient step, and the shots that the
+    metric takes; None for exact outcomes."""
+    shots = np.array([outcome.shots for outcome in outcomes])
+    if not shots.all():
         return None
-    count = plan.num_circuits
-    of_energy, of_metric, of_step = np.zeros(count), np.zeros(count), np.zeros(count)
+    of_energy, of_step = np.zeros(len(shots)), np.zeros(len(shots))
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
             template = plan.templates[request.template]
-            of_energy[r] = energy(outcomes[r], template, coefficients)[1] * outcomes[r].shots
+            of_energy[r] = energy(outcomes[r], template, coefficients)[1] * shots[r]
+    parts = metric_parts(plan, outcomes)
     if plan.mixing is not None and evaluation.metric is not None:
         assert evaluation.gradient is not None
         inverse = _damped_inverse(evaluation.metric.value)
         direction = inverse @ evaluation.gradient.value
         linear = inverse @ (plan.mixing @ plan.slopes).toarray()
         of_step += (linear**2).sum(axis=0) * of_energy
-        for block in plan.blocks:
-            of_step[block.request] += _block_spread(plan, outcomes, block, inverse, direction)
-        for term in plan.crosses:
-            for r in term.requests:
-                of_step[r] += _cross_spread(plan, outcomes, term, r, inverse, direction)
+        for part in parts:
+            along = part.influence.along(inverse[:, part.columns], direction[part.columns])
+            of_step[part.request] += along * shots[part.request]
         for sample in plan.samples:
-            for r in sample.requests:
-                of_step[r] += _sample_spread(sample, len(plan.samples), inverse, direction)
-    for block in plan.blocks:
-        of_metric[block.request] = _entry_spread(plan, outcomes, block)
-    return Spread(of_energy, of_metric, of_step)
+            moved = inverse @ _one_overlap(sample) @ direction / len(plan.samples)
+            # the variance of one shot is at most ¼
+            of_step[list(sample.requests)] += float(moved @ moved) / 4
+    return Spread(of_energy, _metric_shots(plan, outcomes, parts), of_step)
+
+
+def _metric_shots(plan: Plan, outcomes: Sequence[Outcome], parts: Sequence[Part]) -> np.ndarray:
+    """Shots (R,) for unit error of every entry of the metric, each entry with its fewest in all (see `_sharing`)."""
+    every = np.arange(plan.num_parameters)
+    found = [(part.request, part.columns, part.influence.first_order) for part in parts]
+    for sample in plan.samples:
+        scale = (_one_overlap(sample) / len(plan.samples)) ** 2
+        found += [(r, every, scale * zeros_frequency(outcomes[r])[1]) for r in sample.requests]
+    roots = [(r, np.ix_(columns, columns), np.sqrt(v * outcomes[r].shots)) for r, columns, v in found]
+    total = np.zeros((len(every), len(every)))
+    for _, place, root in roots:
+        total[place] += root
+    needed = np.zeros(plan.num_circuits)
+    for r, place, root in roots:
+        needed[r] = (root * total[place]).max(initial=0.0)
+    return needed
+
+
+def _one_overlap(sample: SpsaTerm) -> np.ndarray:
+    """What an overlap of 1 adds to a sample of the metric, up to the sign."""
+    return sample.pair.sample([1.0, 0.0, 0.0, 0.0])
 
 
 def _damped_inverse(metric: np.ndarray) -> np.ndarray:
     damping = _RELATIVE_DAMPING * max(float(np.linalg.norm(metric, 2)), 1e-12)
     return np.linalg.inv(metric + damping * np.eye(len(metric)))
-
-
-def _centred(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm) -> tuple[Any, Any]:
-    """Frequencies (U,) of a layer's distinct outcomes and their centred generator sums (U, p)."""
-    outcome = outcomes[block.request]
-    assert isinstance(outcome, Counts)
-    template = plan.templates[plan.requests[block.request].template]
-    values = weighted_values(outcome, template, block.jacobian)
-    weight = outcome.counts / outcome.shots
-    return weight, values - weight @ values
-
-
-def _block_spread(
-    plan: Plan,
-    outcomes: Sequence[Outcome],
-    block: BlockTerm,
-    inverse: np.ndarray,
-    direction: np.ndarray,
-) -> float:
-    """Variance of g⁻¹·δg·d from one shot of a layer, δg = ¼ c cᵀ for the centred generator sums c."""
-    if not isinstance(outcomes[block.request], Counts):
-        return 0.0
-    weight, centred = _centred(plan, outcomes, block)
-    moved = 0.25 * centred * (centred @ direction[block.columns])[:, None]
-    moved = moved @ inverse[:, block.columns].T
-    return float(weight @ ((moved - weight @ moved) ** 2).sum(axis=1))
-
-
-def _entry_spread(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm) -> float:
-    """The largest variance of an entry of the block from one shot."""
-    if not isinstance(outcomes[block.request], Counts):
-        return 0.0
-    weight, centred = _centred(plan, outcomes, block)
-    matrix = (weight[:, None] * centred).T @ centred
-    fourth = (weight[:, None] * centred**2).T @ centred**2
-    return float((fourth - matrix**2).max(initial=0.0)) / 16
-
-
-def _sample_spread(sample: SpsaTerm, count: int, inverse: np.ndarray, direction: np.ndarray) -> float:
-    """Variance of g⁻¹·δg·d from one shot of an overlap, whose own variance is at most ¼."""
-    moved = inverse @ sample.pair.sample([1.0, 0.0, 0.0, 0.0]) @ direction / count
-    return float(moved @ moved) / 4
-
-
-def _cross_spread(
-    plan: Plan,
-    outcomes: Sequence[Outcome],
-    term: CrossTerm,
-    request: int,
-    inverse: np.ndarray,
-    direction: np.ndarray,
-) -> float:
-    """Variance of g⁻¹·δg·d from one shot of a circuit between layers, its entries counted as independent."""
-    rows = plan.jacobian
-    own = rows[[term.rotation]].toarray()[0]
-    others = rows[term.others].toarray()
-    moved = 0.25 * (np.outer(others @ direction, own) + (own @ direction) * others) @ inverse.T
-    if term.signs:  # ½ times a frequency, whose variance from one shot is at most ¼
-        return float((moved**2).sum()) / 16
-    outcome = outcomes[request]
-    variances = means(outcome, plan.templates[plan.requests[request].template])[1]
-    return float(variances @ (moved**2).sum(axis=1)) * outcome.shots

@@ -127,15 +127,26 @@ class AngleMap:
         jacobian.sort_indices()
         return self.combination @ values + self.constant, jacobian
 
-    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
-        """The angles φ(θ), shape (K,), and the exact Jacobian J = ∂φ/∂θ, shape (K, P)."""
+    @property
+    def linear(self) -> sparse.csr_array:
+        """(K, D), the constant ∂φ/∂u for variables u(θ) that the angles are affine in: θ itself where the whole map is
+        affine, the slots elsewhere."""
+        return self._affine[1] if self.is_affine else self.combination
+
+    def chain(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
+        """The angles φ(θ), shape (K,), and ∂u/∂θ, shape (D, P), of the variables that `linear` belongs to."""
         if self.is_affine:
             offset, jacobian = self._affine
-            return jacobian @ theta + offset, jacobian
-        values, matrix = self.expressions.linearize(theta)
-        jacobian = (self.combination @ matrix).tocsr()
-        jacobian.sort_indices()
-        return self.combination @ values + self.constant, jacobian
+            return jacobian @ theta + offset, sparse.eye_array(self.num_parameters, format="csr")
+        values, inner = self.expressions.linearize(theta)
+        return self.combination @ values + self.constant, inner
+
+    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
+        """The angles φ(θ), shape (K,), and the exact Jacobian J = ∂φ/∂θ, shape (K, P)."""
+        angles, inner = self.chain(theta)
+        if self.is_affine:
+            return angles, self.linear
+        return angles, (self.linear @ inner).tocsr().sorted_indices()
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
-        return self.linearize(theta)[0]
+        return self.chain(theta)[0]

@@ -8,10 +8,10 @@ import numpy as np
 
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation
-from qngd.outcomes import Outcome, covariance, energy, means, zeros_frequency
+from qngd.metric_parts import metric_parts
+from qngd.outcomes import Outcome, energy, zeros_frequency
 from qngd.plan import Plan
 from qngd.spsa import metric_from
-from qngd.template import Template
 
 
 def assemble(plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
@@ -57,21 +57,14 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
     if plan.approx == "qn-spsa":
         return _spsa_metric(plan, outcomes)
     value, variance = np.zeros((size, size)), np.zeros((size, size))
-    for block in plan.blocks:
-        outcome, template = outcomes[block.request], _template(plan, block.request)
-        estimate = _diagonal_block if plan.approx == "diag" else covariance
-        matrix, errors = estimate(outcome, template, block.jacobian)
-        place = np.ix_(block.columns, block.columns)
-        value[place] += 0.25 * matrix
-        variance[place] += (0.25 * errors) ** 2
-    asked = {block.request for block in plan.blocks}.union(*(c.requests for c in plan.crosses))
-    shots = sum(outcomes[r].shots for r in asked)
-    if not plan.crosses:
-        return MetricTensor(value, np.sqrt(variance), plan.approx, shots)
-    cross, spread = _between_layers(plan, outcomes)
-    raw = value + cross
-    positive, note = project(raw)
-    return MetricTensor(positive, np.sqrt(variance + spread), plan.approx, shots, note, raw if note else None)
+    parts = metric_parts(plan, outcomes)
+    for part in parts:
+        place = np.ix_(part.columns, part.columns)
+        value[place] += part.influence.value
+        variance[place] += part.influence.variance
+    shots = sum(outcomes[part.request].shots for part in parts)
+    positive, note = project(value) if plan.crosses else (value, "")
+    return MetricTensor(positive, np.sqrt(variance), plan.approx, shots, note, value if note else None)
 
 
 def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
@@ -80,45 +73,6 @@ def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
     matrices = [term.pair.sample([zeros_frequency(outcomes[r])[0] for r in term.requests]) for term in plan.samples]
     shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
     return metric_from(matrices, shots)
-
-
-def _template(plan: Plan, request: int) -> Template:
-    return plan.templates[plan.requests[request].template]
-
-
-def _diagonal_block(outcome: Outcome, template: Template, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Σ_k J_ki²·Var P_k for every parameter i: the diagonal over rotations, contracted."""
-    matrix, errors = covariance(outcome, template, np.eye(len(jacobian)))
-    squares = jacobian.T**2
-    return np.diag(squares @ np.diag(matrix)), np.diag(np.sqrt(squares**2 @ np.diag(errors) ** 2))
-
-
-def _between_layers(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the metric between layers, contracted with the Jacobian, and its variance."""
-    count = plan.jacobian.shape[0]
-    mean, spread = np.zeros(count), np.zeros(count)
-    for block in plan.blocks:
-        mean[block.rotations], spread[block.rotations] = means(outcomes[block.request], _template(plan, block.request))
-    value, variance = np.zeros((count, count)), np.zeros((count, count))
-    for term in plan.crosses:
-        i, others = term.rotation, term.others
-        if term.signs:
-            frequencies = [zeros_frequency(outcomes[r]) for r in term.requests]
-            value[i, others] = -0.5 * sum(s * f for s, (f, _) in zip(term.signs, frequencies, strict=True))
-            variance[i, others] = 0.25 * sum(v for _, v in frequencies)
-            continue
-        (request,) = term.requests
-        together, error = means(outcomes[request], _template(plan, request))
-        value[i, others] = together - mean[i] * mean[others]
-        variance[i, others] = error + mean[i] ** 2 * spread[others] + mean[others] ** 2 * spread[i]
-    jacobian = plan.jacobian.toarray()
-    half = 0.25 * jacobian.T @ value @ jacobian
-    squares = jacobian**2
-    half_spread = squares.T @ variance @ squares / 16
-    # the entry (a, b) holds J_ia·J_kb + J_ib·J_ka times g_ik: the middle term of its square
-    pairs = zip(jacobian, variance, strict=True)
-    middle = sum((np.outer(own, own) * ((jacobian.T * v) @ jacobian) for own, v in pairs), 0.0) / 8
-    return half + half.T, np.maximum(half_spread + half_spread.T + middle, 0.0)
 
 
 def project(matrix: np.ndarray) -> tuple[np.ndarray, str]:

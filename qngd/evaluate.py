@@ -59,8 +59,8 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Per request of a plan (R,), what one shot adds to a variance: of its energy, of its block's entries in the
-    metric (the largest), and of the natural gradient step."""
+    """Per request of a plan (R,): what one shot adds to the variance of its energy and of the natural gradient step,
+    and `metric`, the shots that a standard error of 1 takes in every entry of the metric that it enters."""
 
     energy: np.ndarray
     metric: np.ndarray

@@ -3,6 +3,7 @@
     run_dir/run.json      what was run: a fingerprint, the optimizer's settings, names
     run_dir/steps.jsonl   the energy at the start, then one row a step, appended
     run_dir/state.npz     the state after the last step, replaced atomically
+    run_dir/jobs.jsonl    the ids of jobs at a provider, see `job_log`
 
 A row is written before the state, so after a crash in between the surplus row is dropped: nothing that was
 paid for and reached is lost, and the run continues to the same digits.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,21 @@ from qngd.direction import Spectrum
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation, Spread
+from qngd.job_log import JobLog
 from qngd.observable import Observable
 from qngd.state import Optimizer, State, StepInfo
 
+_NOT_FINITE = ("inf", "-inf", "nan")
+
 
 def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *settings: object) -> str:
-    """A hash of what determines a run: the circuit's rotations and angles, the observable, the start, settings."""
+    """A hash of what determines a run: the circuit's rotations and angles, the observable, the start, settings.
+
+    Raises:
+        SettingError: a setting cannot be recognized when the run is resumed.
+    """
+    for setting in settings:
+        _check_recognizable(setting)
     digest = hashlib.sha256()
     offset, jacobian = circuit.angle_map.linearize(theta0)
     arrays = (
@@ -44,12 +55,28 @@ def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *s
     return digest.hexdigest()
 
 
+def _check_recognizable(setting: Any) -> None:
+    """Raise SettingError unless the text of `setting` says all of it: of other objects it holds an address."""
+    if dataclasses.is_dataclass(setting) and not isinstance(setting, type):
+        for field in dataclasses.fields(setting):
+            _check_recognizable(getattr(setting, field.name))
+    elif isinstance(setting, (tuple, list)):
+        for part in setting:
+            _check_recognizable(part)
+    elif setting is not None and not isinstance(setting, (str, int, float, np.generic)):
+        raise SettingError(
+            f"run_dir: a stored run is recognized by its settings, and {setting!r} is none that can be written down; "
+            "make rules frozen dataclasses of numbers, texts and such rules"
+        )
+
+
 class Journal:
     """The record of one run in `directory`, which is made if it does not exist."""
 
     def __init__(self, directory: str | Path, key: str, about: dict[str, Any]) -> None:
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.jobs = JobLog(self.directory / "jobs.jsonl")
         self._check_same_run(key, about)
 
     def _check_same_run(self, key: str, about: dict[str, Any]) -> None:
@@ -69,9 +96,11 @@ class Journal:
         None for a new run."""
         path = self.directory / "state.npz"
         if not path.exists():
+            self.jobs.resume(-1)
             return None
         with np.load(path) as arrays:
             state = _state_from(dict(arrays))
+        self.jobs.resume(state.step)
         start, *steps = self._rows()[: state.step + 1]
         self._rewrite([start, *steps])
         return state, (start["energy"], start["stderr"]), [_info_from(row) for row in steps]
@@ -81,7 +110,7 @@ class Journal:
         if not path.exists():
             return []
         complete = path.read_text().split("\n")[:-1]  # a crash may cut the last line short
-        return [json.loads(line) for line in complete]
+        return [_numbers(json.loads(line)) for line in complete]
 
     def begin(self, state: State) -> None:
         """Store the state after the first evaluation; the first row is the start."""
@@ -92,15 +121,14 @@ class Journal:
     def add(self, state: State, info: StepInfo) -> None:
         """Append a step and store the state it led to."""
         with (self.directory / "steps.jsonl").open("a") as file:
-            file.write(json.dumps(dataclasses.asdict(info), default=_plain) + "\n")
+            file.write(_line(dataclasses.asdict(info)))
             file.flush()
             os.fsync(file.fileno())
         self._store(state)
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Put `rows` in place of all rows: those after the stored state are what a crash left behind."""
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        _replace(self.directory / "steps.jsonl", text.encode())
+        _replace(self.directory / "steps.jsonl", "".join(map(_line, rows)).encode())
 
     def keep(self, state: State) -> None:
         """Store a state that a failed step has only made costlier."""
@@ -111,6 +139,7 @@ class Journal:
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, **_state_arrays(state))
         os.replace(partial, path)
+        self.jobs.step = state.step
 
 
 def about(name: str, optimizer: Optimizer, circuit: Circuit) -> dict[str, Any]:
@@ -129,9 +158,31 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
+def _line(row: dict[str, Any]) -> str:
+    """A row as JSON, which has no word for numbers that are not finite: these are the texts of `_NOT_FINITE`."""
+    return json.dumps(_plain(row), allow_nan=False) + "\n"
+
+
 def _plain(value: Any) -> Any:
-    """Numbers and arrays for JSON; Python's floats keep all digits."""
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+    """Arrays as lists, and what JSON cannot hold as text; Python's floats keep all digits."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, (str, int)) else str(value)
+
+
+def _numbers(value: Any) -> Any:
+    """What `_plain` wrote, numbers that are not finite as such."""
+    if isinstance(value, dict):
+        return {name: _numbers(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    return float(value) if value in _NOT_FINITE else value
 
 
 def _state_arrays(state: State) -> dict[str, Any]:

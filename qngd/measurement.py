@@ -132,24 +132,40 @@ def _eliminate(builder: CircuitBuilder, letters: np.ndarray, qubits: np.ndarray)
     """Emit gates that turn the commuting strings with these letter codes on `qubits` into Z strings."""
     stabilizers = [stim.PauliString("".join("_XYZ"[c] for c in row)) for row in _independent(letters)]
     tableau = stim.Tableau.from_stabilizers(stabilizers, allow_underconstrained=True)
-    for instruction in tableau.inverse().to_circuit("elimination"):
-        name = _STIM_GATES[instruction.name]
-        for targets in instruction.target_groups():
-            builder.clifford(name, *(int(qubits[t.value]) for t in targets))
+    # the inverse of the tableau's circuit, not a circuit of the inverse: it ends in more gates that can go
+    gates = [
+        (_STIM_GATES[instruction.name], tuple(int(qubits[t.value]) for t in targets))
+        for instruction in tableau.to_circuit("elimination").inverse()
+        for targets in instruction.target_groups()
+    ]
+    for name, wires in _without_last_permutations(gates):
+        builder.clifford(name, *wires)
 
 
-def _independent(letters: np.ndarray) -> list[np.ndarray]:
-    """A largest independent subset of the strings, by elimination over two values."""
-    basis: list[tuple[int, int]] = []  # (reduced bits, leading bit)
-    chosen = []
-    for row in letters:
-        bits = 0
-        for code in row:
-            bits = bits << 2 | (0, 1, 3, 2)[code]  # x and z bit of I, X, Y, Z
-        for reduced, lead in basis:
-            if bits >> lead & 1:
-                bits ^= reduced
-        if bits:
-            basis.append((bits, bits.bit_length() - 1))
-            chosen.append(row)
-    return chosen
+def _without_last_permutations(gates: list[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
+    """Without the gates at the end that turn Z strings into Z strings: all but H do."""
+    kept: list[tuple[str, tuple[int, ...]]] = []
+    busy: set[int] = set()
+    for name, wires in reversed(gates):
+        if name == "h" or not busy.isdisjoint(wires):
+            kept.append((name, wires))
+            busy.update(wires)
+    return kept[::-1]
+
+
+def _independent(letters: np.ndarray) -> np.ndarray:
+    """Independent strings (letter codes) that generate the same group up to signs: the reduced row echelon form over
+    two values, Z bits before X bits, which takes far fewer gates than the strings as given."""
+    z, x = letters >= 2, (letters == 1) | (letters == 2)
+    rows = np.hstack([z, x])
+    rank = 0
+    for column in range(rows.shape[1]):
+        below = np.flatnonzero(rows[rank:, column])
+        if len(below):
+            rows[[rank, rank + below[0]]] = rows[[rank + below[0], rank]]
+            others = rows[:, column].copy()
+            others[rank] = False
+            rows[others] ^= rows[rank]
+            rank += 1
+    z, x = np.hsplit(rows[:rank], 2)
+    return np.where(x, np.where(z, 2, 1), np.where(z, 3, 0))

@@ -19,7 +19,7 @@ from qngd.cross import CrossMethod, check_cross, correlation_template, overlap_t
 from qngd.evaluate import Approx
 from qngd.measurement import Grouping, check_grouping, group
 from qngd.observable import Observable
-from qngd.shifts import directions
+from qngd.shifts import Direction, directions
 from qngd.spsa import Pair, random_pairs
 from qngd.template import Template, layer_members, layer_template, observable_template
 
@@ -169,6 +169,11 @@ class Planner:
         return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
 
     @cached_property
+    def _directions(self) -> tuple[list[Direction], sparse.csr_array]:
+        """The same at every θ, so that every step takes the same circuits."""
+        return directions(self.circuit, self.circuit.angle_map.linear)
+
+    @cached_property
     def _layer_templates(self) -> list[Template]:
         return [layer_template(self.circuit, layer) for layer in range(self.circuit.num_layers)]
 
@@ -199,14 +204,16 @@ class Planner:
     ) -> Plan:
         """The requests of one step at the flat parameter vector `theta` (P,), without shots; `seed` is for the random
         directions of QN-SPSA."""
-        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        angle_map = self.circuit.angle_map
+        phi, inner = angle_map.chain(theta)
+        jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
         book = _Book()
         parts = []
         if energy or gradient:
             for template, weights in self._energy_templates:
                 parts.append((book.template(template, weights), template))
         energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m in parts if energy]
-        slopes, mixing = self._slopes(book, parts, phi, jacobian) if gradient else ([], None)
+        slopes, mixing = self._slopes(book, parts, phi, inner) if gradient else ([], None)
         blocks = self._blocks(book, phi, jacobian) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
         samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
@@ -234,11 +241,11 @@ class Planner:
         book: _Book,
         parts: list[tuple[int, Template]],
         phi: np.ndarray,
-        jacobian: sparse.csr_array,
+        inner: sparse.csr_array,
     ) -> tuple[list[tuple[int, int, float]], sparse.csr_array]:
         """Entries (direction, request, weight) of the shift rules. A template that a direction's rotations are
         not part of cannot depend on them, and is not run."""
-        found, mixing = directions(self.circuit, jacobian)
+        found, mixing = self._directions
         entries = []
         present = [np.isin(np.arange(len(phi)), m.rotations) for _, m in parts]
         for d, direction in enumerate(found):
@@ -251,7 +258,7 @@ class Planner:
                         angles[direction.rotations] += side * shift * direction.coefficients
                         request = book.request(t, angles[template.rotations])
                         entries.append((d, request, side * float(weight)))
-        return entries, mixing
+        return entries, (inner.T @ mixing).tocsr()
 
     def _blocks(self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array) -> list[BlockTerm]:
         blocks = []
@@ -304,13 +311,14 @@ class Planner:
             for shift in pair.shifts:
                 there = self.circuit.angle_map(theta + shift)
                 angles = np.concatenate([there[template.rotations[:half]], -phi[template.rotations[half:]]])
-                requests.append(book.request(t, angles))
+                # the samples must be independent, and at every seed as many
+                requests.append(book.another_request(t, angles))
             terms.append(SpsaTerm(tuple(requests), pair))
         return terms
 
 
 class _Book:
-    """Collects templates and requests, each once."""
+    """Collects templates and requests, each once unless asked for another."""
 
     def __init__(self) -> None:
         self.templates: list[Template] = []
@@ -329,6 +337,11 @@ class _Book:
             self._known[key] = len(self.requests)
             self.requests.append(Request(template, angles, None))
         return self._known[key]
+
+    def another_request(self, template: int, angles: np.ndarray) -> int:
+        """A request with shots of its own, even if one like it is known."""
+        self.requests.append(Request(template, angles, None))
+        return len(self.requests) - 1
 
 
 def _sparse(entries: Sequence[tuple[int, int, float]], shape: tuple[int, int]) -> sparse.csr_array:

@@ -15,6 +15,7 @@ from qngd.evaluate import Approx, Cost, check_approx
 from qngd.interop import as_observable, wrap_for
 from qngd.plan import Planner
 from qngd.problem import Problem
+from qngd.sampled import submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -118,6 +119,7 @@ def cost(
     target = as_observable(problem.observable if observable is None else observable, circuit)
     own, own_shots = default(circuit) if backend is None else (None, None)
     device = own or resolve(backend)
+    own_shots = own_shots or getattr(device, "default_shots", None)
     shots = own_shots if shots is None else shots
     plan = Planner(circuit, target).plan(circuit.flatten(start), metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
@@ -129,7 +131,7 @@ def cost(
     of_energy = (plan.energy_weights != 0) & ~of_metric
     return Price(
         backend=device.name,
-        step=Cost(1, plan.num_circuits, int(per_request.sum())),
+        step=submission_cost(device, plan.with_shots(per_request)),
         steps=steps,
         energy_circuits=int(of_energy.sum()),
         gradient_circuits=int((~of_metric & ~of_energy).sum()),

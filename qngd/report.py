@@ -170,8 +170,7 @@ def plural(count: int, noun: str) -> str:
 
 def step_measurements(circuit: Circuit, problem: Problem) -> dict[str, str]:
     """What one step measures on a device, from row names to text."""
-    _, jacobian = circuit.angle_map.linearize(_some_theta(circuit, problem))
-    points = sum(2 * len(direction.shifts) for direction in directions(circuit, jacobian)[0])
+    points = sum(2 * len(direction.shifts) for direction in directions(circuit, circuit.angle_map.linear)[0])
     rows = {
         "metric": f"{plural(circuit.num_layers, 'circuit')}, one per layer (block-diag)",
         "gradient": f"the energy at {plural(points, 'shifted point')}",
@@ -182,11 +181,6 @@ def step_measurements(circuit: Circuit, problem: Problem) -> dict[str, str]:
     terms, groups = _measured_terms(observable)
     text = f"{plural(groups, 'circuit')} for {plural(terms, 'Pauli term')}, grouped qubit by qubit"
     return {"energy": text, **rows}
-
-
-def _some_theta(circuit: Circuit, problem: Problem) -> np.ndarray:
-    theta = circuit.example if problem.theta0 is None else problem.theta0
-    return np.zeros(circuit.num_parameters) if theta is None else circuit.flatten(theta)
 
 
 def _measured_terms(observable: Observable) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from qngd.journal import Journal, about, fingerprint
 from qngd.measurement import Grouping
 from qngd.optimizer import QNG
 from qngd.problem import Problem
-from qngd.sampled import evaluator_for
+from qngd.sampled import SampledEvaluator, evaluator_for
 from qngd.state import Optimizer, State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
@@ -200,6 +200,8 @@ def _begin_or_resume(
         observable = as_observable(problem.observable, circuit)
         key = fingerprint(circuit, observable, theta0, optimizer, seed, evaluator.name, shots)
         run.journal = Journal(run_dir, key, about(problem.name, optimizer, circuit))
+        if isinstance(evaluator, SampledEvaluator):
+            evaluator.job_log = run.journal.jobs
         if (stored := run.journal.load()) is not None:
             run.restore(*stored)
             return run.state

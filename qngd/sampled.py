@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from qngd.allocation import ShotRule, as_rule, observed_spread
+from qngd.allocation import FixedShots, ShotRule, as_rule, observed_spread
 from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
 from qngd.circuit import Circuit
@@ -17,6 +18,7 @@ from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError, SettingError
 from qngd.estimate import MetricTensor
 from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
+from qngd.job_log import JobLog
 from qngd.measurement import Grouping, check_grouping
 from qngd.observable import Observable
 from qngd.outcomes import Counts
@@ -43,6 +45,8 @@ class SampledEvaluator:
         self.backend = backend
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross)
+        self.job_log: JobLog | None = None  # of a run that is kept on disk
+        self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -69,8 +73,18 @@ class SampledEvaluator:
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        plan = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed)
+        if gradient:
+            plan = self._full_plan(theta, metric, seed)
+        else:
+            plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
         return self._run(plan, theta, seed, spread)
+
+    def _full_plan(self, theta: np.ndarray, metric: Approx | None, seed: int | None) -> Plan:
+        """The plan of energy, gradient and metric; the last one is kept."""
+        key = metric, seed if metric == "qn-spsa" else None, theta.tobytes()
+        if self._kept is None or self._kept[1] != key:
+            self._kept = self.planner.plan(theta, metric=metric, seed=seed), key
+        return self._kept[0]
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
         plan = self.planner.plan(theta, energy=False, gradient=False, metric=approx, seed=seed)
@@ -81,9 +95,20 @@ class SampledEvaluator:
     def preview(
         self, theta: np.ndarray, *, gradient: bool = True, metric: Approx | None = None, spread: Spread | None = None
     ) -> Cost:
-        plan = self.planner.plan(theta, gradient=gradient, metric=metric)
-        plan = plan.with_shots(self.shots.shots(plan, spread))
-        return Cost(jobs=1, circuits=plan.num_circuits, shots=plan.num_shots)
+        """What an evaluation would cost, at any θ: every θ takes the same circuits."""
+        kept = self._kept
+        if not gradient:
+            plan = self.planner.plan(theta, gradient=False, metric=metric)
+        elif kept is not None and kept[1][0] == metric:
+            plan = kept[0]
+        else:
+            plan = self._full_plan(theta, metric, None)
+        return submission_cost(self.backend, self._with_shots(plan, spread))
+
+    def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
+        # what was seen of an evaluation of another kind, say without a metric, says nothing about this one
+        fits = spread is not None and len(spread.energy) == plan.num_circuits
+        return plan.with_shots(self.shots.shots(plan, spread if fits else None))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError(
@@ -95,9 +120,27 @@ class SampledEvaluator:
         describe = getattr(self.backend, "describe", None)
         return [] if describe is None else describe(plan.templates)
 
+    def _handle(self, plan: Plan, seed: int | None) -> Any:
+        """A new submission, or the one that was sent before a run was interrupted."""
+        log = self.job_log
+        if log is None:
+            return self.backend.submit(plan.templates, plan.requests, seed)
+        handle, sent = None, log.take(plan.fingerprint)
+        if sent and hasattr(self.backend, "attach"):
+            try:
+                handle = self.backend.attach(plan.templates, plan.requests, seed, sent)
+            except BackendError as error:
+                remedy = f"try again later, or delete {log.path} to send the circuits anew"
+                raise BackendError(f"{error}; {remedy}") from error
+        if handle is None:
+            handle = self.backend.submit(plan.templates, plan.requests, seed)
+        if hasattr(handle, "watch"):
+            handle.watch(partial(log.add, plan.fingerprint, self.name))
+        return handle
+
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
-        plan = plan.with_shots(self.shots.shots(plan, spread))
-        handle = self.backend.submit(plan.templates, plan.requests, seed)
+        plan = self._with_shots(plan, spread)
+        handle = self._handle(plan, seed)
         outcomes = self.backend.collect(handle)
         footprints = self._footprints(plan)
         cost = Cost(
@@ -111,7 +154,16 @@ class SampledEvaluator:
         if evaluation.metric is not None and self.note:
             notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
             evaluation = replace(evaluation, metric=replace(evaluation.metric, note=notes))
+        if isinstance(self.shots, FixedShots):  # nobody will ask
+            return evaluation
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
+
+
+def submission_cost(backend: Backend, plan: Plan) -> Cost:
+    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
+    times."""
+    split = getattr(backend, "preview", None)
+    return Cost(1, plan.num_circuits, plan.num_shots) if split is None else split(plan.requests)
 
 
 def evaluator_for(

@@ -38,10 +38,12 @@ def two_term(rotation: int) -> Direction:
 
 
 def directions(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[list[Direction], sparse.csr_array]:
-    """Directions whose derivatives D give the gradient as `mixing @ D`, with `mixing` of shape (P, D).
+    """Directions whose derivatives D give the gradient as `mixing @ D`, with `mixing` of shape (P, D); the P
+    variables are those by which `jacobian` (K, P) moves the angles.
 
-    A rotation is shifted by itself, unless it belongs to a parameter's commuting group (its rotations of one
-    layer, moved by nothing else) whose spectrum needs fewer evaluations.
+    A rotation is shifted by itself, unless it belongs to a variable's commuting group (its rotations of one
+    layer, moved by nothing else) whose spectrum needs fewer evaluations. Spectra depend on the coefficients, so
+    for the same circuits at every θ the variables must be those of the constant `AngleMap.linear`.
     """
     moves = jacobian.tocoo()
     owners = np.diff(jacobian.indptr)

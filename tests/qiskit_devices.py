@@ -75,6 +75,16 @@ class Unreliable(Counting):
         return self.jobs[-1]
 
 
+class Remembering(Unreliable):
+    """A device whose jobs can be fetched by their ids, from this or another process."""
+
+    def retrieve_job(self, job_id: str) -> Trouble:
+        for job in self.jobs:
+            if job.job_id() == job_id:
+                return job
+        raise JobError(f"no job {job_id}")
+
+
 def without_last(result: Any) -> Any:
     """A result that lacks the last circuit."""
     cut = copy.copy(result)

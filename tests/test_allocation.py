@@ -11,6 +11,7 @@ import qngd
 from qngd.allocation import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
 from qngd.assemble import assemble
 from qngd.backends.statevector import StatevectorSampler
+from qngd.cross import CROSS_METHODS
 from qngd.errors import SettingError
 from qngd.evaluate import Cost, Spread
 from qngd.observable import Observable
@@ -19,6 +20,8 @@ from qngd.sampled import SampledEvaluator
 from tests.strategies import Sketch, ansatz, examples
 from tests.test_assemble import ExactDevice
 from tests.test_cross import crossed
+from tests.test_metric import expected_metrics
+from tests.test_template import CHAIN, real_amplitudes
 
 
 def lopsided():
@@ -136,10 +139,11 @@ def even():
     return *crossed(), {"ZX": 2.0, "XI": -0.6, "YZ": 0.3}
 
 
-def test_the_spread_predicts_the_error_of_a_step():
+@pytest.mark.parametrize("metric", ["block-diag", "full"])
+def test_the_spread_predicts_the_error_of_a_step(metric):
     """To first order in 1/N; the circuits of the metric, and those of the gradient, are given few shots in turn."""
     circuit, theta, terms = even()
-    plan = plan_of(circuit, theta, terms)
+    plan = plan_of(circuit, theta, terms, metric=metric)
     exact, spread = exactly(plan, theta)
     for few in (of_metric(plan), ~of_metric(plan)):
         shots = np.where(few, 500, 4000)
@@ -234,27 +238,17 @@ def test_a_run_divides_from_what_it_has_seen():
 # --- targets ---
 
 
-SUMS = pytest.mark.xfail(strict=True, reason="each layer is given shots as if no other added to an entry")
-BETWEEN = pytest.mark.xfail(strict=True, reason="circuits between layers are given 2 shots")
-
-
 @pytest.mark.parametrize(
-    ("problem", "metric"),
-    [
-        (even, "diag"),
-        (even, "block-diag"),
-        pytest.param(lopsided, "diag", marks=SUMS),
-        pytest.param(lopsided, "block-diag", marks=SUMS),
-        pytest.param(even, "full", marks=BETWEEN),
-        pytest.param(lopsided, "full", marks=BETWEEN),
-    ],
+    ("metric", "cross"),
+    [("diag", "hadamard"), ("block-diag", "hadamard"), *(("full", cross) for cross in CROSS_METHODS)],
 )
+@pytest.mark.parametrize("problem", [even, lopsided])
 @pytest.mark.parametrize("target", [TargetError(0.02), TargetError(0.05, 0.1, 0.005), TargetError(0.1, 0.02, 0.02)])
-def test_targets_are_reached(target, problem, metric):
+def test_targets_are_reached(target, problem, metric, cross):
     """After a first look with 200 shots a circuit; also of entries that several layers add to."""
     circuit, theta, terms = problem()
     observable = Observable.from_mapping(terms)
-    evaluator = SampledEvaluator(circuit, observable, StatevectorSampler(), target)
+    evaluator = SampledEvaluator(circuit, observable, StatevectorSampler(), target, cross=cross)
     first = evaluator.evaluate(theta, metric=metric, seed=1)
     assert first.cost.shots == 200 * first.cost.circuits
     found = [evaluator.evaluate(theta, metric=metric, seed=s, spread=first.spread) for s in range(2, 12)]
@@ -266,6 +260,45 @@ def test_targets_are_reached(target, problem, metric):
     assert matrix.max() <= 1.15 * target.metric
     # and one of the first two is not overshot
     assert max(energy / target.energy, gradient.max() / (target.gradient or target.energy)) > 0.8
+
+
+@pytest.mark.parametrize("metric", ["diag", "block-diag"])
+def test_targets_of_entries_known_to_second_order(metric):
+    """The means of RealAmplitudes vanish: variances of single generators are stationary, and step by step the shots
+    must not follow their estimates of zero down."""
+    circuit, theta = real_amplitudes(4, 3, CHAIN), np.linspace(0.3, 2.4, 16)
+    target = TargetError(0.1, metric=0.02)
+    evaluator = SampledEvaluator(circuit, Observable.from_mapping({"ZZZZ": 1.0}), StatevectorSampler(), target)
+    exact = expected_metrics(circuit, theta)[metric]
+    found = [evaluator.evaluate(theta, metric=metric, seed=1)]
+    for seed in range(2, 52):
+        found.append(evaluator.evaluate(theta, metric=metric, seed=seed, spread=found[-1].spread))
+    off = np.sqrt(np.mean([(f.metric.value - exact) ** 2 for f in found[1:]], axis=0))
+    assert off.max() <= 1.2 * target.metric
+
+
+def test_what_seemed_certain_is_looked_at_again():
+    """A qubit that is 1 with a probability of 1/1000 was never seen to be: variance 0, but not 2 shots."""
+    sketch = Sketch(1, 1)
+    circuit = sketch("ry", 0, sketch.t[0]).circuit()
+    plan = plan_of(circuit, np.array([0.0]), {"Z": 3.0}, gradient=False, metric=None)
+    _, spread = exactly(plan, np.array([0.0]))
+    assert spread.energy == 0
+    assert TargetError(0.01).shots(plan, spread) == 300
+
+
+def test_overlaps_of_random_directions_take_shots_too():
+    circuit, theta, terms = even()
+    plan = plan_of(circuit, theta, terms, metric="qn-spsa", seed=3)
+    ((found, outcomes),) = repeated(plan, theta, np.full(plan.num_circuits, 2000), 1, 5)
+    shots = TargetError(1.0, 1.0, metric=0.1).shots(plan, observed_spread(plan, outcomes, found))
+    variance = np.zeros((4, 4))
+    for term in plan.samples:
+        scale = term.pair.sample([1.0, 0, 0, 0]) / len(plan.samples)
+        for r in term.requests:
+            frequency = outcomes[r].counts[~outcomes[r].bits.any(axis=1)].sum() / outcomes[r].shots
+            variance += scale**2 * frequency * (1 - frequency) / shots[r]
+    assert 0.05 < np.sqrt(variance.max()) <= 0.1
 
 
 def test_targets_cost_no_more_than_their_limit():

@@ -307,7 +307,7 @@ def test_shots_of_the_device_itself():
     for asked, taken in ((None, 40), (25, 25)):
         request = Request(0, np.zeros(len(template.rotations)), asked)
         (outcome,) = backend.collect(backend.submit([template], [request], 1))
-        assert outcome.shots == taken
+        assert outcome.shots == taken == backend.preview([request]).shots
 
 
 # --- random numbers ---

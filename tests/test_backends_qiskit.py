@@ -379,10 +379,11 @@ def test_errors_shrink_with_the_shots_of_each_request():
     assert many.stderr == pytest.approx(0.1 / np.sqrt(3))
 
 
-def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
-    class Limited(Counting):
-        max_circuits = 4
+class Limited(Counting):
+    max_circuits = 4
 
+
+def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
     device = Limited()
     backend = from_object(device)
     templates, requests = one_request()
@@ -394,6 +395,17 @@ def test_a_limit_on_circuits_splits_the_step_and_seeds_the_parts_apart():
     assert handle.num_circuits == handle.cost.circuits == 10
     assert len(set(handle.job_ids)) == 3
     assert [outcome.shots for outcome in backend.collect(handle)] == [100] * 10
+
+
+@pytest.mark.parametrize("make", [Counting, Limited, lambda: StatevectorSampler(), StatevectorEstimator])
+def test_what_a_submission_will_cost_is_known_before(make):
+    backend = from_object(make())
+    templates, (request,) = one_request()
+    requests = [replace(request, shots=shots) for shots in (100, 250, 400, 100, 100)]
+    announced = backend.preview(requests)
+    assert announced == backend.submit(templates, requests, 1).cost
+    assert announced.circuits > len(requests)
+    assert announced.jobs == (-(-announced.circuits // 4) if make is Limited else 1)
 
 
 def test_nothing_to_run():
@@ -441,6 +453,34 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(make):
     (first,), (again,), (other,) = bits_of(make(), 7), bits_of(make(), 7), bits_of(make(), 8)
     assert first == again
     assert first != other
+
+
+@pytest.mark.parametrize("name", ["aer", "fake_manila"])
+def test_the_same_seed_gives_the_same_run(name):
+    """Bit for bit, also with AutoShots, on a simulator made anew."""
+
+    def run(seed):
+        circuit, terms = ansatz(2, 1), {"ZZ": 1.0, "XI": 0.5}
+        how = {"backend": name, "shots": qngd.AutoShots(4000), "max_steps": 3, "tol": 0}
+        return qngd.minimize(circuit, terms, np.full(4, 0.4), seed=seed, **how)
+
+    first, again, other = run(5), run(5), run(6)
+    assert np.array_equal(first.theta, again.theta)
+    assert np.array_equal(first.history, again.history)
+    assert len(set(first.history)) == 4
+    assert not np.array_equal(first.history, other.history)
+
+
+@pytest.mark.parametrize("mode", ["Batch", "Session"])
+def test_ibms_primitives_in_batch_and_session(mode):
+    """The mode belongs to the primitive; local ones take it too."""
+    runtime = pytest.importorskip("qiskit_ibm_runtime")
+    fake = pytest.importorskip("qiskit_ibm_runtime.fake_provider").FakeManilaV2()
+    circuit, terms = ansatz(2, 1), {"ZZ": 1.0}
+    exact = float(qngd.expectation(circuit, terms, np.full(4, 0.4)))
+    with getattr(runtime, mode)(backend=fake) as opened:
+        found = qngd.expectation(circuit, terms, np.full(4, 0.4), backend=new_sampler(opened), shots=4000, seed=1)
+    assert abs(found.value - exact) < 0.15  # its noise
 
 
 @pytest.mark.parametrize("make", SEEDED.values(), ids=SEEDED)

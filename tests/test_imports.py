@@ -18,8 +18,8 @@ FLOORS = [
     "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford",
     "measurement", "template",
     "_kernels", "simulator", "estimate", "spsa", "evaluate",
-    "outcomes", "shifts", "cross", "plan", "assemble", "allocation",
-    "interop", "backends", "sampled", "api",
+    "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "assemble", "allocation",
+    "interop", "backends", "job_log", "sampled", "api",
     "problem", "price", "damping", "direction", "step", "refresh", "state", "optimizer", "journal", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
 ]  # fmt: skip

@@ -103,6 +103,40 @@ def test_a_directory_holds_the_run(kind, tmp_path):
         assert row["cost"] == dataclasses.asdict(info.cost)
 
 
+def test_rows_are_json_also_where_numbers_are_not_finite(tmp_path):
+    """An exact gradient is infinitely significant; JSON has no word for that."""
+    result = run("exact, adaptive", run_dir=tmp_path, max_steps=2)
+    assert result.infos[0].significance == np.inf
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    text = (tmp_path / "steps.jsonl").read_text()
+    rows = [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+    assert rows[1]["significance"] == "inf"
+    assert same_run(run("exact, adaptive", run_dir=tmp_path, max_steps=2), result)
+
+
+class Unwritten:
+    """A rule for shots that is no dataclass: its text is its address."""
+
+    def shots(self, plan, spread):
+        return np.full(plan.num_circuits, 20)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written(Unwritten):
+    number: int = 20
+
+
+def test_settings_must_be_recognizable(tmp_path):
+    with pytest.raises(qngd.SettingError, match=r"run_dir.*Unwritten.*frozen dataclass"):
+        run(shots=Unwritten(), run_dir=tmp_path)
+    assert run(shots=Written(), run_dir=tmp_path, max_steps=1).steps == 1
+    with pytest.raises(qngd.SettingError, match="run_dir"):
+        run(shots=Written(21), run_dir=tmp_path)
+
+
 def test_a_journal_changes_nothing(tmp_path):
     for kind in RUNS:
         assert same_run(run(kind, run_dir=tmp_path / kind), run(kind))

@@ -156,6 +156,18 @@ def test_requests_that_coincide_are_merged():
         assert plan_of(circuit, terms, [0.7]).num_circuits == circuits
 
 
+@given(programs(max_qubits=3, bends=(0.1, 0.3)), st.integers(0, 99), st.sampled_from(["block-diag", "full", "qn-spsa"]))
+@examples(40)
+def test_every_theta_takes_the_same_circuits(program, seed, metric):
+    """Also where angles are not linear and slopes vanish, and at every seed."""
+    circuit = program.circuit()
+    planner = Planner(circuit, Observable.from_mapping(random_observable(seed, program.num_qubits)))
+    rng = np.random.default_rng(seed)
+    points = [np.zeros(circuit.num_parameters), program.theta, rng.normal(size=circuit.num_parameters)]
+    plans = [planner.plan(theta, metric=metric, seed=k) for k, theta in enumerate(points)]
+    assert len({tuple(r.template for r in plan.requests) for plan in plans}) == 1
+
+
 # --- as data ---
 
 

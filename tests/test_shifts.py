@@ -46,16 +46,15 @@ def derivative(circuit, phi, matrix, direction):
 
 def gradient(circuit, theta, terms):
     """∇E by the rules alone."""
-    phi, jacobian = circuit.angle_map.linearize(np.asarray(theta, float))
-    found, mixing = directions(circuit, jacobian)
+    phi, inner = circuit.angle_map.chain(np.asarray(theta, float))
+    found, mixing = directions(circuit, circuit.angle_map.linear)
     matrix = dense.observable_matrix(terms)
-    assert mixing.shape == (len(theta), len(found))
-    return mixing @ np.array([derivative(circuit, phi, matrix, d) for d in found])
+    assert mixing.shape == (inner.shape[0], len(found))
+    return inner.T @ mixing @ np.array([derivative(circuit, phi, matrix, d) for d in found])
 
 
 def evaluations(circuit):
-    _, jacobian = circuit.angle_map.linearize(np.full(circuit.num_parameters, 0.3))
-    return sum(2 * len(d.shifts) for d in directions(circuit, jacobian)[0])
+    return sum(2 * len(d.shifts) for d in directions(circuit, circuit.angle_map.linear)[0])
 
 
 # --- right ---

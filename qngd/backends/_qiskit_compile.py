@@ -124,35 +124,6 @@ def _size(template: Template) -> tuple[int, int]:
     return template.num_wires, template.num_two_qubit_gates
 
 
-class OnDevice:
-    """What all of Qiskit's backends tell of their device."""
-
-    device: Device
-    _compiler: Compiler
-
-    @property
-    def name(self) -> str:
-        return self.device.name
-
-    @property
-    def is_noisy(self) -> bool:
-        return self.device.is_noisy
-
-    @property
-    def rep_delay(self) -> float:
-        """Seconds between two shots, 0 where unknown."""
-        return self.device.rep_delay
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint]:
-        """Depth, two-qubit gates and time of the compiled circuits.
-
-        Raises:
-            BackendError: a circuit does not fit the device.
-        """
-        self.device.check(templates, ())
-        return self._compiler.footprints(templates)
-
-
 def _footprint(circuit: QuantumCircuit, target: Target | None) -> Footprint:
     return Footprint(
         depth=circuit.depth(),

@@ -18,10 +18,9 @@ from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_compile import Compiled
 from qngd.backends._qiskit_device import QiskitSettings, packages_of
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, pubs_of
-from qngd.backends._qiskit_run import shots_of
 from qngd.backends._qiskit_seeds import reseeded
 from qngd.backends._retry import Retry
-from qngd.backends._shots import Repetitions, equal_shots
+from qngd.backends._shots import Repetitions
 from qngd.outcomes import Means, Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -91,15 +90,9 @@ class QiskitEstimator(Primitive):
         self._is_exact = _is_exact(native)
         self._readings: WeakKeyDictionary[Template, Reading] = WeakKeyDictionary()
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        """Send all requests as one job.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the estimator refused
-                them.
-        """
+    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
         compiled = self._compile(templates, requests)
-        repetitions = self._repetitions(requests)
+        repetitions = self.repetitions(requests)
         precision = _precision(repetitions.shots)
         pubs = pubs_of(requests, repetitions, compiled)
         fresh = self._seeds.next(seed)
@@ -110,8 +103,8 @@ class QiskitEstimator(Primitive):
             native = reseeded(self.native, fresh)
         circuits = int(repetitions.copies.sum())
         pieces = [self._pub(pub, templates[pub.template], compiled[pub.template]) for pub in pubs]
-        sent = self._send(partial(native.run, pieces, precision=asked), circuits)
-        return PrimitiveHandle(templates, requests, repetitions, sent, tuple(pubs), precision, fresh)
+        made = self._jobs(partial(native.run, pieces, precision=asked), circuits)
+        return PrimitiveHandle(templates, requests, repetitions, made, tuple(pubs), precision, fresh)
 
     def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
         """Wait for the job and read its expectation values.
@@ -128,11 +121,11 @@ class QiskitEstimator(Primitive):
         shots = handle.repetitions.shots * handle.repetitions.copies
         return [_averaged(parts, int(count)) for parts, count in zip(found, shots, strict=True)]
 
-    def _repetitions(self, requests: Sequence[Request]) -> Repetitions:
-        """Shots 0 stand for exact values."""
+    def repetitions(self, requests: Sequence[Request]) -> Repetitions:
+        """As for other backends; shots 0 stand for exact values."""
         if self._is_exact and all(request.shots is None for request in requests):
             return Repetitions(0, np.ones(len(requests), dtype=np.int64))
-        return equal_shots(shots_of(requests, self.name))
+        return super().repetitions(requests)
 
     def _pub(self, pub: Pub, template: Template, compiled: Compiled) -> tuple[Any, ...]:
         reading = self._readings.get(template)

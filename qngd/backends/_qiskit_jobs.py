@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,21 +32,29 @@ _IBM_TRANSIENT = frozenset(
 _IBM_CODE = re.compile(r"[Ee]rror code:? *(\d{4})\b")
 # A job in one of these states gives no result any more; it must be sent again.
 _DEAD = frozenset({"ERROR", "CANCELLED"})
-_ERRORS = (QiskitError, CancelledError)  # local jobs are threads; theirs is the second
+ERRORS = (QiskitError, CancelledError)  # local jobs are threads; theirs is the second
 
 
 @dataclass(eq=False)
 class Job:
-    """One of the provider's jobs. `send` submits it, again if need be; `sent` counts how often it did."""
+    """One of the provider's jobs. `send` submits it, again if need be; `sent` counts how often it did, and `tell` is
+    then given the new id."""
 
     send: Callable[[], Any]
     circuits: int
     native: Any = None
     sent: int = 0
+    tell: Callable[[str], None] = lambda job_id: None
 
     def submit(self) -> None:
         self.native = self.send()
         self.sent += 1
+        self.tell(self.job_id)
+
+    def take(self, find: Callable[[str], Any], job_id: str) -> bool:
+        """Become a job that was sent before; whether it has not failed."""
+        self.native, self.sent = find(job_id), 1
+        return not self.is_dead
 
     @property
     def job_id(self) -> str:
@@ -73,6 +82,12 @@ class Handle:
         """The provider's ids, to find the jobs again."""
         return [job.job_id for job in self.jobs]
 
+    def watch(self, tell: Callable[[int, str], None]) -> None:
+        """Call `tell` with the place and id of every job, now and whenever one is sent again."""
+        for place, job in enumerate(self.jobs):
+            job.tell = partial(tell, place)
+            job.tell(job.job_id)
+
     @property
     def num_jobs(self) -> int:
         """Jobs sent; one that was sent again counts again."""
@@ -87,6 +102,14 @@ class Handle:
     def cost(self) -> Cost:
         """Jobs, circuits and shots."""
         return Cost(self.num_jobs, self.num_circuits, self.num_circuits * self.repetitions.shots)
+
+
+def finder(native: Any) -> Callable[[str], Any] | None:
+    """What gives a device's job by its id: IBM's service, or the device itself, as providers' devices do; None where
+    neither does."""
+    service = getattr(native, "service", None)
+    found = getattr(native, "retrieve_job", None) if service is None else getattr(service, "job", None)
+    return found if callable(found) else None
 
 
 def is_transient(error: BaseException) -> bool:
@@ -106,7 +129,7 @@ def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
     """
     for number, job in enumerate(jobs):
         try:
-            retry.call(job.submit, f"{name} refused the job", errors=_ERRORS, is_transient=is_transient)
+            retry.call(job.submit, f"{name} refused the job", errors=ERRORS, is_transient=is_transient)
         except BackendError as error:
             before = [sent.job_id for sent in jobs[:number]]
             raise BackendError(
@@ -130,7 +153,7 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
         return job.native.result()
 
     what = f"{name}: job {job.job_id} failed"
-    found = retry.call(result, what, errors=_ERRORS, is_transient=is_transient)
+    found = retry.call(result, what, errors=ERRORS, is_transient=is_transient)
     if found is None:  # IBM's runtime, where the server has nothing
         raise BackendError(f"{name}: job {job.job_id} returned no result")
     return found

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from qngd.backends import _qiskit_jobs as jobs
-from qngd.backends._qiskit_compile import Compiled, Compiler, OnDevice
+from qngd.backends._qiskit_base import OnDevice
+from qngd.backends._qiskit_compile import Compiled, Compiler
 from qngd.backends._qiskit_device import QiskitSettings, device_of
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, own_seed
@@ -61,11 +62,9 @@ class Primitive(OnDevice):
                 self.device.check_angles(compiled[request.template].bind(request.angles), r)
         return compiled
 
-    def _send(self, run: partial[Any], circuits: int) -> tuple[Job, ...]:
+    def _jobs(self, run: partial[Any], circuits: int) -> tuple[Job, ...]:
         """One job, or none where there is nothing to run."""
-        made = (Job(run, circuits),) if circuits else ()
-        jobs.submit(made, self.name, self.retry)
-        return made
+        return (Job(run, circuits),) if circuits else ()
 
     def _results(self, handle: PrimitiveHandle) -> list[Any]:
         """The PUBs' results.

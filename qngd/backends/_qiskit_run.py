@@ -13,13 +13,13 @@ from qiskit.providers import BackendV2
 from qiskit.result import Result
 
 from qngd.backends import _qiskit_jobs as jobs
+from qngd.backends._qiskit_base import OnDevice
 from qngd.backends._qiskit_circuits import measured
-from qngd.backends._qiskit_compile import Compiler, OnDevice
+from qngd.backends._qiskit_compile import Compiler
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, integers
 from qngd.backends._retry import Retry
-from qngd.backends._shots import equal_shots
 from qngd.errors import BackendError
 from qngd.outcomes import Counts, Outcome
 from qngd.pauli import pack_bits
@@ -43,25 +43,18 @@ class QiskitBackend(OnDevice):
         own = getattr(native.options, "seed_simulator", None)
         self._seeds = Seeds(int(own) if own is not None else None)
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
-        """Send all requests in one job (or as few as `max_circuits` allows), parameters bound.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the provider refused
-                them.
-        """
+    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
         self.device.check(templates, requests)
-        repetitions = equal_shots(shots_of(requests, self.name))
+        repetitions = self.repetitions(requests)
         bound = self._bound(templates, requests)
         circuits = [bound[r] for r in repetitions.rows]
-        most = self.device.max_circuits or max(len(circuits), 1)
+        most = self._most(len(circuits))
         parts = [circuits[start : start + most] for start in range(0, len(circuits), most)]
         options = self._run_options(repetitions.shots, seed, len(parts))
         made = tuple(
             Job(partial(self.native.run, part, **option), len(part))
             for part, option in zip(parts, options, strict=True)
         )
-        jobs.submit(made, self.name, self.retry)
         return Handle(templates, requests, repetitions, made)
 
     def collect(self, handle: Handle) -> list[Outcome]:
@@ -81,6 +74,13 @@ class QiskitBackend(OnDevice):
                 template = handle.templates[handle.requests[r].template]
                 found[r].append(self._counts(result, index, template, r))
         return [merged(parts) for parts in found]
+
+    def num_jobs(self, circuits: int) -> int:
+        return -(-circuits // self._most(circuits))
+
+    def _most(self, circuits: int) -> int:
+        """The most circuits of one job."""
+        return self.device.max_circuits or max(circuits, 1)
 
     def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
         compiled = self._compiler.compile(templates)
@@ -119,14 +119,6 @@ class QiskitBackend(OnDevice):
         ones = letters.reshape(len(texts), len(qubits))[:, ::-1] == ord("1")
         times = np.fromiter(counts.values(), dtype=np.int64, count=len(texts))
         return Counts(masks(ones, qubits, template.num_qubits), times)
-
-
-def shots_of(requests: Sequence[Request], name: str) -> list[int]:
-    """The requests' shots; raises BackendError where one has none, because the device has no exact values."""
-    shots = [request.shots for request in requests if request.shots is not None]
-    if len(shots) < len(requests):
-        raise BackendError(f"backend: {name} needs a number of shots; give shots=…")
-    return shots
 
 
 def masks(ones: np.ndarray, qubits: np.ndarray, num_qubits: int) -> np.ndarray:

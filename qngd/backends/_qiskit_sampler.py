@@ -11,9 +11,8 @@ from qiskit.primitives.base import BaseSamplerV2
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_circuits import REGISTER, measured
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, pubs_of
-from qngd.backends._qiskit_run import distinct, masks, merged, shots_of
+from qngd.backends._qiskit_run import distinct, masks, merged
 from qngd.backends._qiskit_seeds import reseeded
-from qngd.backends._shots import equal_shots
 from qngd.outcomes import Counts, Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -28,15 +27,9 @@ class QiskitSampler(Primitive):
     _measure = True
     native: BaseSamplerV2
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        """Send all requests as one job.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the sampler refused
-                them.
-        """
+    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
         compiled = self._compile(templates, requests)
-        repetitions = equal_shots(shots_of(requests, self.name))
+        repetitions = self.repetitions(requests)
         pubs = pubs_of(requests, repetitions, compiled)
         fresh = self._seeds.next(seed)
         native = self.native if fresh is None else reseeded(self.native, fresh)
@@ -44,8 +37,8 @@ class QiskitSampler(Primitive):
             native.run,
             [(compiled[p.template].circuit, p.values, repetitions.shots) for p in pubs],
         )
-        sent = self._send(run, int(repetitions.copies.sum()))
-        return PrimitiveHandle(templates, requests, repetitions, sent, tuple(pubs))
+        made = self._jobs(run, int(repetitions.copies.sum()))
+        return PrimitiveHandle(templates, requests, repetitions, made, tuple(pubs))
 
     def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
         """Wait for the job and read its bits.

@@ -11,7 +11,13 @@ from qngd.template import Template
 
 
 class Backend(Protocol):
-    """Runs requests. `submit` returns at once where the device allows it; `collect` waits."""
+    """Runs requests. `submit` returns at once where the device allows it; `collect` waits.
+
+    What else a backend may have is used where it is there: `preview(requests)`, the `Cost` of submitting them, where
+    that is not one job; `describe(templates)`, what their compiled circuits take; `attach(templates, requests, seed,
+    job_ids)`, the handle of a submission that was sent before, or None. A handle may have `num_jobs`, `num_circuits`,
+    and `watch(tell)`, which calls `tell(place, job_id)` for every job, now and when one is sent again.
+    """
 
     @property
     def name(self) -> str:

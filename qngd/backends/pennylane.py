@@ -43,6 +43,7 @@ from qngd.backends._pennylane_devices import (
 from qngd.backends._pennylane_scripts import Expectations, Program, Reading, Samples, Unreadable
 from qngd.backends._retry import Retry
 from qngd.errors import BackendError
+from qngd.evaluate import Cost
 from qngd.outcomes import Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -84,6 +85,13 @@ class PennyLaneBackend:
     def default_shots(self) -> int | None:
         """The device's own shots (deprecated in PennyLane), used for requests that give none."""
         return None if isinstance(self._given, str) else self._given.shots.total_shots
+
+    def preview(self, requests: Sequence[Request]) -> Cost:
+        """What submitting these requests would cost."""
+        return Cost(min(len(requests), 1), len(requests), sum(self._shots(request) or 0 for request in requests))
+
+    def _shots(self, request: Request) -> int | None:
+        return request.shots if request.shots is not None else self.default_shots
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Job | None:
         """Build the scripts and let the device preprocess them. They run when the job is collected, because
@@ -129,7 +137,7 @@ class PennyLaneBackend:
         known: dict[tuple[int, int | None], Reading] = {}
         scripts, readings = [], []
         for request in requests:
-            shots = request.shots if request.shots is not None else device.shots.total_shots
+            shots = self._shots(request)
             check_mode(device, shots)
             key = (request.template, shots)
             if key not in known:

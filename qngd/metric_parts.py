@@ -1,0 +1,86 @@
+"""What each circuit of a step contributes to the metric, with its influence on the errors.
+
+Over all rotations the full metric is ¼Jᵀ(C − m mᵀ)J, with the correlations C of the generators and their means m.
+A layer's circuit gives its own block, and its means enter the products between layers; a circuit between layers
+gives C there. The parts of different circuits are independent, so their variances add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qngd.influence import Influence, correlations, covariance, diagonal, overlap
+from qngd.outcomes import Outcome, means
+from qngd.plan import BlockTerm, CrossTerm, Plan
+from qngd.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The contribution of one request to the metric's rows and columns `columns` (p,)."""
+
+    request: int
+    columns: np.ndarray
+    influence: Influence
+
+
+def metric_parts(plan: Plan, outcomes: Sequence[Outcome]) -> list[Part]:
+    """The parts whose sum is the metric of this plan (before a projection); none for QN-SPSA, whose errors are
+    those of its random directions."""
+    if plan.approx == "diag":
+        return [_block(plan, outcomes, block, diagonal) for block in plan.blocks]
+    if not any(len(term.requests) == 1 for term in plan.crosses):  # overlaps need no means
+        blocks = [_block(plan, outcomes, block, covariance) for block in plan.blocks]
+        return blocks + [part for term in plan.crosses for part in _overlaps(plan, outcomes, term)]
+    mean = np.zeros(plan.jacobian.shape[0])
+    for block in plan.blocks:
+        mean[block.rotations] = means(outcomes[block.request], _template(plan, block.request))[0]
+    blocks = [_block_among_layers(plan, outcomes, block, mean) for block in plan.blocks]
+    return blocks + [_between(plan, outcomes, term, mean) for term in plan.crosses]
+
+
+def _template(plan: Plan, request: int) -> Template:
+    return plan.templates[plan.requests[request].template]
+
+
+def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, estimate: Any) -> Part:
+    found = estimate(outcomes[block.request], _template(plan, block.request), 0.5 * block.jacobian)
+    return Part(block.request, block.columns, found)
+
+
+def _block_among_layers(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, mean: np.ndarray) -> Part:
+    """A block together with what its means do in products with those of all other layers."""
+    others = mean.copy()
+    others[block.rotations] = 0
+    columns = np.arange(plan.num_parameters)
+    jacobian = np.zeros((len(block.rotations), len(columns)))
+    jacobian[:, block.columns] = 0.5 * block.jacobian
+    elsewhere = 0.5 * (plan.jacobian.T @ others)
+    found = covariance(outcomes[block.request], _template(plan, block.request), jacobian, elsewhere)
+    return Part(block.request, columns, found)
+
+
+def _between(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm, mean: np.ndarray) -> Part:
+    (request,) = term.requests
+    columns, own, others = _rows(plan, term)
+    products = mean[term.rotation] * mean[term.others]
+    return Part(request, columns, correlations(outcomes[request], _template(plan, request), others, own, products))
+
+
+def _overlaps(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm) -> list[Part]:
+    """g_ik = −⅛ Σ s·t·overlap."""
+    columns, own, (other,) = _rows(plan, term)
+    pairs = zip(term.signs, term.requests, strict=True)
+    return [Part(request, columns, overlap(outcomes[request], -0.5 * sign * own, other)) for sign, request in pairs]
+
+
+def _rows(plan: Plan, term: CrossTerm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The parameters that a term's rotations move, and half of their rows of the Jacobian there."""
+    rows = plan.jacobian[[term.rotation, *term.others]]
+    columns = np.unique(rows.indices)
+    own, *others = 0.5 * rows[:, columns].toarray()
+    return columns, own, np.array(others)

@@ -1,0 +1,139 @@
+"""Entries of the metric from counts and from means: unbiased, with errors against many repetitions."""
+
+import numpy as np
+import pytest
+
+from qngd.influence import correlations, diagonal, overlap
+from qngd.influence import covariance as influence
+from qngd.outcomes import Counts, Means
+from tests.test_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
+
+
+def covariance(outcome, template, jacobian):
+    """The matrix and its standard errors."""
+    found = influence(outcome, template, jacobian)
+    return found.value, np.sqrt(found.variance)
+
+
+@pytest.mark.parametrize("shots", [20, 100, 2000])
+def test_covariances_are_unbiased_and_their_errors_right(shots):
+    """At 20 shots the errors are themselves uncertain; their mean square is right all the same."""
+    p, template, jacobian = distribution()
+    values = all_values(template, jacobian)
+    centred = values - p @ values
+    truth = (centred.T * p) @ centred
+    found, errors = repeated(covariance, shots)
+    spread = found.std(axis=0, ddof=1)
+    assert np.all(np.abs(found.mean(axis=0) - truth) < 4 * spread / np.sqrt(len(found)))
+    assert np.allclose(np.sqrt((errors**2).mean(axis=0)), spread, rtol=0.1)
+    assert np.linalg.eigvalsh(found).min() > -1e-14
+    assert np.array_equal(found, np.swapaxes(found, 1, 2))
+
+
+def test_one_shot_says_nothing_about_a_covariance():
+    template, counts, _ = random_case(1, 3, 4, 1)
+    matrix, errors = covariance(counts, template, np.eye(4))
+    assert np.array_equal(matrix, np.zeros((4, 4)))
+    assert np.all(np.isinf(errors))
+
+
+def drawn_means(seed, times=4000):
+    """Means and products with independent normal errors, as an estimator gives them, many times."""
+    p, template, jacobian = distribution()
+    values = all_values(template, np.eye(3))
+    products = [p @ (values[:, i] * values[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    middle = np.concatenate([p @ values, products])
+    errors = np.array([0.02, 0.03, 0.01, 0.02, 0.03, 0.015])
+    rng = np.random.default_rng(seed)
+    return [Means(middle + errors * rng.normal(size=6), errors, 1000) for _ in range(times)], template, jacobian
+
+
+def check_spread(found, rel=0.1):
+    """Variances over the repetitions are on average those that are reported."""
+    values = np.array([f.value for f in found])
+    variances = np.mean([f.variance for f in found], axis=0)
+    assert np.allclose(np.sqrt(variances), values.std(axis=0, ddof=1), rtol=rel, atol=1e-12)
+
+
+@pytest.mark.parametrize("contracted", [False, True])
+def test_errors_of_covariances_from_independent_means(contracted):
+    draws, template, jacobian = drawn_means(0)
+    weights = jacobian if contracted else np.eye(3)
+    check_spread([influence(d, template, weights) for d in draws])
+
+
+def drawn_counts(shots, times=4000):
+    p, template, jacobian = distribution()
+    numbers = np.random.default_rng(shots).multinomial(shots, p, times)
+    return [Counts(EVERYTHING, n) for n in numbers], template, jacobian
+
+
+@pytest.mark.parametrize("shots", [20, 2000, "means"])
+def test_diagonals_are_unbiased_and_their_errors_right(shots):
+    """Σ_k J_ka²(1 − m_k²); from few shots the second order matters, also where the first vanishes."""
+    draws, template, jacobian = drawn_means(1) if shots == "means" else drawn_counts(shots)
+    p, _, _ = distribution()
+    mean = p @ all_values(template, np.eye(3))
+    found = [diagonal(d, template, jacobian) for d in draws]
+    values = np.array([f.value for f in found])
+    truth = np.diag((1 - mean**2) @ jacobian**2)
+    bias = 0 if shots != "means" else np.diag((draws[0].stderr[:3] ** 2) @ jacobian**2)
+    assert np.allclose(values.mean(axis=0) + bias, truth, rtol=0, atol=4 * values.std() / np.sqrt(len(found)))
+    check_spread(found)
+
+
+@pytest.mark.parametrize("shots", [20, 2000, "means"])
+def test_products_with_means_of_other_circuits(shots):
+    """S − y·eᵀ − e·yᵀ for the means y of the same shots: their errors are not independent of S."""
+    draws, template, jacobian = drawn_means(2) if shots == "means" else drawn_counts(shots)
+    elsewhere = np.array([0.7, -0.4])
+    found = [influence(d, template, jacobian, elsewhere) for d in draws]
+    values = []
+    for draw, f in zip(draws, found, strict=True):
+        if shots == "means":
+            mean = draw.values[:3]
+        else:
+            mean = draw.counts @ all_values(template, np.eye(3)) / draw.shots
+        half = np.outer(mean @ jacobian, elsewhere)
+        values.append(f.value - half - half.T)
+    variances = np.mean([f.variance for f in found], axis=0)
+    assert np.allclose(np.sqrt(variances), np.std(values, axis=0, ddof=1), rtol=0.1)
+
+
+@pytest.mark.parametrize("shots", [20, 2000, "means"])
+def test_errors_of_correlations(shots):
+    draws, template, jacobian = drawn_means(3) if shots == "means" else drawn_counts(shots)
+    own, products = np.array([0.3, -1.1]), np.array([0.2, 0.0, -0.5])
+    found = [correlations(d, template, jacobian, own, products) for d in draws]
+    p, _, _ = distribution()
+    half = np.outer((p @ all_values(template, np.eye(3)) - products) @ jacobian, own)
+    values = np.array([f.value for f in found])
+    assert np.allclose(values.mean(axis=0), half + half.T, rtol=0, atol=4 * values.std() / np.sqrt(len(found)))
+    check_spread(found)
+
+
+def test_errors_of_overlaps():
+    draws, _, jacobian = drawn_counts(200)
+    found = [overlap(d, jacobian[0], jacobian[2]) for d in draws]
+    half = np.outer(jacobian[0], jacobian[2])
+    assert np.allclose(np.mean([f.value for f in found], axis=0), 0.35 * (half + half.T), rtol=0.01)
+    check_spread(found)
+
+
+@pytest.mark.parametrize("estimate", [influence, diagonal])
+@pytest.mark.parametrize("shots", [2000, "means"])
+def test_the_error_of_a_product_with_a_vector(estimate, shots):
+    draws, template, jacobian = drawn_means(4) if shots == "means" else drawn_counts(shots)
+    matrix, vector = np.array([[1.0, -0.3], [0.2, 0.9], [0.5, 0.5]]), np.array([0.8, -0.6])
+    found = [estimate(d, template, jacobian) for d in draws]
+    moved = np.array([matrix @ f.value @ vector for f in found])
+    along = np.mean([f.along(matrix, vector) for f in found])
+    assert along == pytest.approx(moved.var(axis=0, ddof=1).sum(), rel=0.1)
+
+
+def test_a_single_shot_bounds_a_correlation():
+    template, counts, _ = random_case(1, 3, 4, 1)
+    jacobian = np.array([[1.0, 0], [0.5, 0], [0, 0], [-0.5, 0]])
+    found = correlations(counts, template, jacobian, np.array([0.0, 1.0]), np.zeros(4))
+    assert found.variance[0, 1] == 4.0
+    assert found.variance[0, 0] == found.variance[1, 1] == 0
