@@ -89,11 +89,13 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     if not len(slope):
         return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__)
     weights = 1.0 / damping.scale(metric)
-    values, vectors = np.linalg.eigh(weights[:, None] * matrix * weights)
+    outer = np.outer(weights, weights)
+    scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
+    values, vectors = np.linalg.eigh(scaled.value)
     projected = vectors.T @ (weights * slope)
     turned = weights[:, None] * vectors
     errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, _covariance(gradient), turned), 0.0))
-    basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, metric)
+    basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, scaled)
     inverse = damping.inverse(basis)
     vector = turned @ (inverse * projected)
     return Direction(
