@@ -174,7 +174,7 @@ def _plane(direction: Direction, previous: np.ndarray) -> np.ndarray:
         norm = np.sqrt(direction.damped_square(rest))
         if norm > 1e-3 * np.sqrt(direction.damped_square(vector)):
             basis.append(rest / norm)
-    return np.array(basis).reshape(len(basis), -1)
+    return np.array(basis).reshape(len(basis), len(direction.vector))
 
 
 def _curvatures(basis: np.ndarray, slopes: np.ndarray, reach: float, energy: float, probe: Probe) -> np.ndarray:
