@@ -47,10 +47,10 @@ def no_probe(shifts):
     raise AssertionError("this rule asks for no energies")
 
 
-def tried(rule, here, there, memory=None, damping=None) -> Trial:
+def tried(rule, here, there, memory=None, damping=None, probe=no_probe) -> Trial:
     """The trial that `rule` makes from `here` and that finds what `there` says."""
     direction = toward(here, damping)
-    return Trial(rule.propose(direction, here, memory or rule.start(), no_probe), direction, here, there)
+    return Trial(rule.propose(direction, here, memory or rule.start(), probe), direction, here, there)
 
 
 # --- an evaluator, for optimizers ---
