@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -143,6 +143,7 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         alphas.append(alpha)
         betas.append(square / before)
         ahead = residual + betas[-1] * ahead
+    seen = Spectrum.of(_ritz_values(alphas, betas) - level, level)
     # what remains of (g + λI)d = ∇E gives g·d without another product
     squared = float(vector @ (slope - residual - level * vector))
     return Direction(
@@ -150,7 +151,8 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         length=float(np.sqrt(max(squared, 0.0))),
         noise=0.0,
         significance=np.inf,
-        spectrum=Spectrum.of(_ritz_values(alphas, betas) - level, level),
+        # rounding makes copies of Ritz values
+        spectrum=replace(seen, rank=min(seen.rank, len(slope))),
         times=times,
     )
 
