@@ -39,7 +39,7 @@ class Refresh:
             raise SettingError(f"every must be a whole number of steps, at least 1; got {self.every!r}")
         if not self.drift > 0:
             raise SettingError(f"drift must be positive; got {self.drift}")
-        if self.average != "all" and (isinstance(self.average, str) or not 0 <= self.average < 1):
+        if self.average != "all" and not (isinstance(self.average, (int, float)) and 0 <= self.average < 1):
             raise SettingError(f'average must be at least 0 and below 1, or "all"; got {self.average!r}')
 
     def is_due(self, age: int, path: float) -> bool:
