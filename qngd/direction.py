@@ -94,7 +94,8 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     values, vectors = np.linalg.eigh(scaled.value)
     projected = vectors.T @ (weights * slope)
     turned = weights[:, None] * vectors
-    errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, _covariance(gradient), turned), 0.0))
+    covariance = _covariance(gradient)
+    errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, covariance, turned), 0.0))
     basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, scaled)
     inverse = damping.inverse(basis)
     vector = turned @ (inverse * projected)
@@ -102,7 +103,7 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
         vector=vector,
         length=float(np.sqrt(max(vector @ matrix @ vector, 0.0))),
         noise=float(inverse @ errors**2),
-        significance=_significance(projected, errors),
+        significance=_significance(projected, errors, exact=not covariance.any()),
         spectrum=Spectrum.of(values, damping.level(basis)),
         times=matrix.__matmul__,
     )
@@ -179,12 +180,14 @@ def _ritz_values(alphas: list[float], betas: list[float]) -> np.ndarray:
     return np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
 
 
-def _significance(projected: np.ndarray, errors: np.ndarray) -> float:
+def _significance(projected: np.ndarray, errors: np.ndarray, exact: bool) -> float:
     # the eigenbasis leaves traces of rounding where a component has neither value nor error
     noisy = errors > 1e-7 * errors.max(initial=0.0)
     count = int(noisy.sum())
-    if not count or np.any(np.abs(projected[~noisy]) > 1e-10 * np.abs(projected).max()):
+    if exact or np.any(np.abs(projected[~noisy]) > 1e-10 * np.abs(projected).max()):
         return np.inf
+    if not count:  # the coordinates in which the step is sought leave all of a sampled gradient out
+        return 0.0
     excess = float(((projected[noisy] / errors[noisy]) ** 2).sum()) - count
     return excess / np.sqrt(2 * count)
 

@@ -270,6 +270,13 @@ def test_a_parameter_that_only_noise_moves_stays_in_a_unit_diagonal():
     assert np.allclose(found.vector, [1.0, 0.0])
 
 
+def test_a_sampled_gradient_of_which_nothing_counts_is_not_significant():
+    """All of it along a parameter that moves no state: no step, and no reason to go on."""
+    found = solve(np.diag([0.25, 0.0]), [0.0, 0.1], UnitDiagonal(), np.diag([0.0, 0.01]))
+    assert not found.vector.any()
+    assert found.significance == 0
+
+
 # --- shrinkage ---
 
 
