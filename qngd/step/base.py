@@ -79,7 +79,7 @@ class StepRule(ABC):
 
     @abstractmethod
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, in one submission."""
+        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, a submission each."""
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         """Whether to go on from there; only its energy is needed."""

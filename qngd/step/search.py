@@ -74,8 +74,8 @@ class ConjugateDirections(StepRule):
     """δ = −α·d + β·δ_last, with α and β where a parabola over the plane of both is lowest: the generalized conjugate
     direction of CQNG (arXiv:2501.05847).
 
-    The slopes in the plane are known from ∇E; its three curvatures come from three energies, probed in one
-    submission. In the metric g + λI the plane has an orthonormal basis, in which the minimum is sought within a
+    The slopes in the plane are known from ∇E; its three curvatures come from three energies, a submission
+    each. In the metric g + λI the plane has an orthonormal basis, in which the minimum is sought within a
     trust radius, adapted as in `TrustRegion`. The probes lie at `probe` times the last step's length.
 
     Args:
