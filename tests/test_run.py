@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 import qngd
+from qngd.damping import SpectralCutoff, UnitDiagonal
 from qngd.evaluate import ExactEvaluator
 from qngd.observable import Observable
+from qngd.refresh import Refresh
 from qngd.sampled import SampledEvaluator, evaluator_for
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, ansatz, random_observable, random_program, terms_of
+from tests.test_step_base import RULES
 
 FIXED = qngd.QNG(0.1)
 ADAPTIVE = qngd.QNG()
+EVERY_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 BOTH = pytest.mark.parametrize("optimizer", [FIXED, ADAPTIVE], ids=["fixed", "adaptive"])
 TERMS = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
 SHOTS = pytest.mark.parametrize(
@@ -211,6 +215,49 @@ def test_unused_parameters_stay(damping):
     result = qngd.minimize(circuit, {"Z": 1.0}, [5.0, 0.3, -7.0], optimizer=optimizer)
     assert result.theta[[0, 2]].tolist() == [5.0, -7.0]
     assert result.energy == pytest.approx(-1, abs=1e-7)
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("damping", [None, 0, UnitDiagonal(), SpectralCutoff(1e-3)], ids=str)
+def test_every_rule_with_one_parameter_that_counts(rule, damping):
+    """Of one, and of three with zero rows in g for the other two."""
+    for count, used in ((1, 0), (3, 1)):
+        sketch = Sketch(1, count)
+        circuit = sketch("ry", 0, sketch.t[used]).circuit()
+        theta = np.array([5.0, 0.9, -7.0])[3 - count - (count == 1) : 3 - (count == 1)]
+        optimizer = qngd.QNG(length=rule, damping=damping)
+        result = qngd.minimize(circuit, {"Z": 1.0}, theta, optimizer=optimizer, max_steps=500)
+        assert result.energy == pytest.approx(-1, abs=1e-6)
+        assert np.array_equal(np.delete(result.theta, used), np.delete(theta, used))
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("damping", [None, 0])
+@pytest.mark.parametrize("shots", [None, 20])
+def test_every_rule_where_the_gradient_is_zero(rule, damping, shots):
+    """A flat energy: RZ on |0⟩ moves no state, so g is zero too; RX does, but not its ⟨X⟩."""
+    sketch = Sketch(1, 2)
+    circuit = sketch("rz", 0, sketch.t[0])("rx", 0, sketch.t[1]).circuit()
+    how = {"optimizer": qngd.QNG(length=rule, damping=damping), "max_steps": 30, "shots": shots, "seed": 1}
+    result = qngd.minimize(circuit, {"X": 1.0, "I": 2.0}, [0.3, 0.4], **how)
+    assert result.status in ("converged", "noise")
+    if shots is None:
+        assert np.allclose(result.theta, [0.3, 0.4], atol=1e-9)
+        assert np.allclose(result.history, 2, atol=1e-12)
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("part", ["gradient", "metric"])
+@pytest.mark.parametrize("refresh", [None, Refresh(average="all")], ids=str)
+def test_every_rule_stops_at_the_last_good_point_before_a_nan(rule, part, refresh, spoil):
+    how = {"optimizer": qngd.QNG(length=rule, refresh=refresh), "tol": 0}
+    whole = minimize(max_steps=3, **how)
+    assert all(info.accepted for info in whole.infos)
+    spoil(whole.infos[2].cost.jobs, part)
+    result = minimize(**how)
+    assert (result.status, result.steps) == ("not_finite", 2)
+    assert np.array_equal(result.history, whole.history[:3])
+    assert np.all(np.isfinite(result.theta))
 
 
 @BOTH
