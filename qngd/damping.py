@@ -19,7 +19,7 @@ from qngd.estimate import MetricTensor
 @dataclass(frozen=True, eq=False)
 class Eigenbasis:
     """What a rule sees: eigenvalues w ≥ 0 (P,) of the metric, the gradient's components ρ along the eigenvectors and
-    their standard errors, and the metric itself."""
+    their standard errors, and the metric itself in the rule's coordinates."""
 
     values: np.ndarray
     slopes: np.ndarray
@@ -122,6 +122,7 @@ class SignalToNoise(Damping):
 
     def __post_init__(self) -> None:
         _check(self.threshold, "threshold")
+        _check_rule(self.on)
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         noisy = basis.errors > 0
@@ -183,6 +184,9 @@ class Shrinkage(Damping):
 
     def level(self, basis: Eigenbasis) -> float:
         return self.on.level(self._shrunk(basis))
+
+    def scale(self, metric: MetricTensor) -> np.ndarray:
+        return self.on.scale(metric)
 
     def _shrunk(self, basis: Eigenbasis) -> Eigenbasis:
         weight = self.weight(basis.metric)

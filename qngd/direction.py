@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,18 +89,21 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     if not len(slope):
         return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__)
     weights = 1.0 / damping.scale(metric)
-    values, vectors = np.linalg.eigh(weights[:, None] * matrix * weights)
+    outer = np.outer(weights, weights)
+    scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
+    values, vectors = np.linalg.eigh(scaled.value)
     projected = vectors.T @ (weights * slope)
     turned = weights[:, None] * vectors
-    errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, _covariance(gradient), turned), 0.0))
-    basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, metric)
+    covariance = _covariance(gradient)
+    errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, covariance, turned), 0.0))
+    basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, scaled)
     inverse = damping.inverse(basis)
     vector = turned @ (inverse * projected)
     return Direction(
         vector=vector,
         length=float(np.sqrt(max(vector @ matrix @ vector, 0.0))),
         noise=float(inverse @ errors**2),
-        significance=_significance(projected, errors),
+        significance=_significance(projected, errors, exact=not covariance.any()),
         spectrum=Spectrum.of(values, damping.level(basis)),
         times=matrix.__matmul__,
     )
@@ -141,6 +144,7 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         alphas.append(alpha)
         betas.append(square / before)
         ahead = residual + betas[-1] * ahead
+    seen = Spectrum.of(_ritz_values(alphas, betas) - level, level)
     # what remains of (g + λI)d = ∇E gives g·d without another product
     squared = float(vector @ (slope - residual - level * vector))
     return Direction(
@@ -148,7 +152,8 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         length=float(np.sqrt(max(squared, 0.0))),
         noise=0.0,
         significance=np.inf,
-        spectrum=Spectrum.of(_ritz_values(alphas, betas) - level, level),
+        # rounding makes copies of Ritz values
+        spectrum=replace(seen, rank=min(seen.rank, len(slope))),
         times=times,
     )
 
@@ -175,12 +180,14 @@ def _ritz_values(alphas: list[float], betas: list[float]) -> np.ndarray:
     return np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
 
 
-def _significance(projected: np.ndarray, errors: np.ndarray) -> float:
+def _significance(projected: np.ndarray, errors: np.ndarray, exact: bool) -> float:
     # the eigenbasis leaves traces of rounding where a component has neither value nor error
     noisy = errors > 1e-7 * errors.max(initial=0.0)
     count = int(noisy.sum())
-    if not count or np.any(np.abs(projected[~noisy]) > 1e-10 * np.abs(projected).max()):
+    if exact or np.any(np.abs(projected[~noisy]) > 1e-10 * np.abs(projected).max()):
         return np.inf
+    if not count:  # the coordinates in which the step is sought leave all of a sampled gradient out
+        return 0.0
     excess = float(((projected[noisy] / errors[noisy]) ** 2).sum()) - count
     return excess / np.sqrt(2 * count)
 

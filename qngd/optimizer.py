@@ -65,7 +65,7 @@ class QNG:
         if self.refresh is not None and not isinstance(self.refresh, Refresh):
             raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {self.refresh!r}")
         if self.approx == "matrix-free":
-            absolute_level(self.damping_rule)
+            absolute_level(self.step_rule.damping(self.damping_rule, self.step_rule.start()))
             if self.refresh not in (None, _EVERY_STEP):
                 raise SettingError('refresh: approx="matrix-free" keeps no metric that could be used again')
 

@@ -35,11 +35,11 @@ class Refresh:
     average: float | Literal["all"] = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.every, bool) or self.every < 1 or self.every != int(self.every):
+        if isinstance(self.every, bool) or not self.every >= 1 or not float(self.every).is_integer():
             raise SettingError(f"every must be a whole number of steps, at least 1; got {self.every!r}")
         if not self.drift > 0:
             raise SettingError(f"drift must be positive; got {self.drift}")
-        if self.average != "all" and not 0 <= self.average < 1:
+        if self.average != "all" and not (isinstance(self.average, (int, float)) and 0 <= self.average < 1):
             raise SettingError(f'average must be at least 0 and below 1, or "all"; got {self.average!r}')
 
     def is_due(self, age: int, path: float) -> bool:

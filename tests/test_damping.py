@@ -2,18 +2,23 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qngd.damping import (
     Absolute,
     PseudoInverse,
     Relative,
+    Shrinkage,
     SignalToNoise,
     SpectralCutoff,
+    UnitDiagonal,
     as_damping,
-    natural_direction,
 )
+from qngd.direction import natural_direction
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
+from tests.strategies import examples
 
 RULES = {
     "absolute": Absolute(0.02),
@@ -21,6 +26,8 @@ RULES = {
     "pseudo-inverse": PseudoInverse(),
     "cutoff": SpectralCutoff(0.2),
     "signal to noise": SignalToNoise(),
+    "unit diagonal": UnitDiagonal(Absolute(0.02)),
+    "shrinkage": Shrinkage(Absolute(0.02)),
 }
 EVERY_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 
@@ -33,13 +40,15 @@ def metric_with(eigenvalues, seed=0):
     return (matrix + matrix.T) / 2, vectors
 
 
-def solve(metric, gradient, damping, covariance=None):
+def solve(metric, gradient, damping, covariance=None, stderr=None):
     slope = np.array(gradient, dtype=float)
     estimate = Estimate.exact(slope)
     if covariance is not None:
         covariance = np.array(covariance, dtype=float)
         estimate = Estimate(slope, np.sqrt(np.diag(covariance)), 100, covariance)
     tensor = MetricTensor.exact(np.array(metric, dtype=float), "full")
+    if stderr is not None:
+        tensor = MetricTensor(tensor.value, np.array(stderr, dtype=float), "full", 100)
     return natural_direction(tensor, estimate, as_damping(damping))
 
 
@@ -114,6 +123,8 @@ def test_against_dense_inverses(name, spectrum):
         "pseudo-inverse": metric,
         "cutoff": metric + metric @ np.linalg.matrix_power(cut * np.linalg.inv(metric), 6),
         "signal to noise": metric + 1e-2 * identity,
+        "unit diagonal": metric + 0.02 * np.diag(np.diag(metric)),
+        "shrinkage": metric + 0.02 * identity,  # of an exact metric: none
     }
     gradient = np.linspace(-1, 2, count) + 0.3
     found = solve(metric, gradient, RULES[name]).vector
@@ -183,6 +194,141 @@ def test_only_the_undamped_direction_does_not_see_a_linear_reparametrization(see
     assert noise[0] != pytest.approx(noise[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("value", [1e-3, 1e-20, 1e-60, 1e-300])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_cutoff_far_below_every_eigenvalue_is_none(value, scale):
+    """Neither c⁶ nor c⁻⁶ may over- or underflow; warnings are errors."""
+    spectrum = scale * np.array([0.05, 0.1, 0.25])
+    metric, vectors = metric_with(spectrum)
+    found = solve(metric, vectors @ [1.0, 2.0, 3.0], SpectralCutoff(value))
+    assert np.allclose(vectors.T @ found.vector, [1, 2, 3] / spectrum, rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [1e3, 1e60])
+def test_a_cutoff_far_above_every_eigenvalue_leaves_next_to_nothing(value):
+    """1/(w(1 + (c/w)⁶)) → w⁵/c⁶."""
+    metric, _ = metric_with([0.1, 0.25])
+    found = solve(metric, np.ones(2), SpectralCutoff(value)).vector
+    assert np.all(np.isfinite(found))
+    assert np.linalg.norm(found) < 10 / value**5
+
+
+@examples(100)
+@given(
+    st.sampled_from(sorted(RULES)),
+    st.integers(1, 5).flatmap(
+        lambda n: st.tuples(*[st.lists(st.floats(-1, 1).map(lambda x: round(x, 6)), min_size=n, max_size=n)] * 2)
+    ),
+    st.sampled_from([0.0, 1e-8, 0.1]),
+)
+def test_any_symmetric_metric_gives_a_finite_descent_direction(name, drawn, error):
+    """Also an indefinite one: d·∇E = Σ f ρ² ≥ 0 with f ≥ 0, and nothing is divided by zero."""
+    spectrum, slopes = map(np.array, drawn)
+    metric, vectors = metric_with(spectrum)
+    count = len(spectrum)
+    spreads = {"covariance": error**2 * np.eye(count), "stderr": error * np.ones((count, count))} if error else {}
+    found = solve(metric, vectors @ slopes, RULES[name], **spreads)
+    assert np.all(np.isfinite(found.vector))
+    assert found.vector @ vectors @ slopes >= -1e-9 * np.linalg.norm(found.vector)
+    assert found.noise >= 0
+    assert found.length >= 0
+    assert 0 <= found.spectrum.rank <= count
+    assert found.spectrum.condition >= 1
+
+
+# --- parameters of different scales ---
+
+
+def test_the_unit_diagonal_by_hand():
+    """(g + diag g)⁻¹∇E for g = [[.4, .1], [.1, .1]] and λ = 1: [[.8, .1], [.1, .2]]⁻¹ = [[.2, −.1], [−.1, .8]]/.15."""
+    found = solve([[0.4, 0.1], [0.1, 0.1]], [0.3, 0.6], UnitDiagonal(Absolute(1.0)))
+    assert np.allclose(found.vector, [0.0, 0.45 / 0.15], atol=1e-12)
+    # the eigenvalues of [[1, ½], [½, 1]]
+    assert np.allclose(found.spectrum.eigenvalues, [0.5, 1.5])
+    assert found.spectrum.damping == 1.0
+    assert found.length == pytest.approx(np.sqrt(0.1 * 3**2))
+
+
+@pytest.mark.parametrize("on", RULES.values(), ids=RULES.keys())
+def test_a_unit_diagonal_does_not_see_the_units_of_a_parameter(on):
+    """θ_i = s_i·η_i: g → s·g·s and ∇E → s·∇E, so the step s·η is the same; its errors are scaled too."""
+    metric, _ = metric_with([0.02, 0.1, 0.25], seed=2)
+    gradient, errors = np.array([0.3, -0.2, 0.5]), np.array([0.1, 0.2, 0.05])
+    stderr = 0.02 * np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
+    s = np.array([1e-3, 1.0, 40.0])
+    one = solve(metric, gradient, UnitDiagonal(on), np.diag(errors**2), stderr)
+    both = np.outer(s, s)
+    other = solve(both * metric, s * gradient, UnitDiagonal(on), both * np.diag(errors**2), both * stderr)
+    assert np.allclose(s * other.vector, one.vector, rtol=1e-9)
+    assert other.noise == pytest.approx(one.noise)
+    if not isinstance(on, (UnitDiagonal, PseudoInverse)):  # nor do these
+        assert not np.allclose(s * solve(both * metric, s * gradient, on).vector, one.vector, rtol=1e-3)
+
+
+def test_a_parameter_that_only_noise_moves_stays_in_a_unit_diagonal():
+    found = solve([[0.25, 0.0], [0.0, 0.0]], [0.5, 7.0], UnitDiagonal(Absolute(1.0)))
+    assert np.allclose(found.vector, [1.0, 0.0])
+
+
+def test_a_sampled_gradient_of_which_nothing_counts_is_not_significant():
+    """All of it along a parameter that moves no state: no step, and no reason to go on."""
+    found = solve(np.diag([0.25, 0.0]), [0.0, 0.1], UnitDiagonal(), np.diag([0.0, 0.01]))
+    assert not found.vector.any()
+    assert found.significance == 0
+
+
+# --- shrinkage ---
+
+
+@pytest.mark.parametrize(
+    ("metric", "error", "weight", "inverse"),
+    [  # diag(.1, .3) lies √.02 from .2·1; four entries with errors of .05 are .1 wrong
+        (np.diag([0.1, 0.3]), 0.0, 0.0, [1 / 0.15, 1 / 0.35]),
+        (np.diag([0.1, 0.3]), 0.05, 0.5, [1 / 0.2, 1 / 0.3]),
+        (np.diag([0.1, 0.3]), 0.025, 0.125, [1 / (0.1125 + 0.05), 1 / (0.2875 + 0.05)]),
+        (np.diag([0.1, 0.3]), 9.0, 1.0, [4, 4]),
+        (np.diag([0.2, 0.2]), 0.0, 0.0, [4, 4]),
+        (np.diag([0.2, 0.2]), 0.01, 1.0, [4, 4]),
+        (np.zeros((2, 2)), 0.01, 1.0, [20, 20]),
+    ],
+)
+def test_shrinkage_by_hand(metric, error, weight, inverse):
+    rule = Shrinkage(Absolute(0.05))
+    assert rule.weight(MetricTensor(metric, np.full((2, 2), error), "full")) == pytest.approx(weight)
+    found = solve(metric, [1.0, 2.0], rule, stderr=np.full((2, 2), error))
+    assert np.allclose(found.vector, np.array(inverse) * [1, 2])
+
+
+def test_shrinkage_makes_a_sampled_metric_better():
+    """With Gaussian errors its mean squared error is near that of the best weight, and far below that of none."""
+    rng = np.random.default_rng(3)
+    truth, _ = metric_with(np.linspace(0.05, 0.25, 6))
+    noise = rng.normal(size=(400, 6, 6))
+    noise = 0.03 * (noise + np.swapaxes(noise, 1, 2)) / np.sqrt(2)
+    stderr = 0.03 * (np.ones((6, 6)) + (np.sqrt(2) - 1) * np.eye(6))
+
+    def error(weight_of):
+        squares = []
+        for sample in truth + noise:
+            weight = weight_of(MetricTensor(sample, stderr, "full"))
+            shrunk = (1 - weight) * sample + weight * np.trace(sample) / 6 * np.eye(6)
+            squares.append(((shrunk - truth) ** 2).sum())
+        return np.mean(squares)
+
+    best = min(error(lambda _, w=w: w) for w in np.linspace(0, 1, 21))
+    assert error(Shrinkage().weight) < 1.2 * best
+    assert error(Shrinkage().weight) < 0.75 * error(lambda _: 0.0)
+
+
+@pytest.mark.parametrize("rule", [Shrinkage(UnitDiagonal(Absolute(0.1))), UnitDiagonal(Shrinkage(Absolute(0.1)))])
+def test_shrinkage_of_a_unit_diagonal_shrinks_correlations(rule):
+    """g = [[.4, .06], [.06, .1]] has a correlation of .3; with errors of .15·√(g_ii·g_jj) half of it is left."""
+    roots = np.sqrt([0.4, 0.1])
+    found = solve([[0.4, 0.06], [0.06, 0.1]], [0.2, 0.7], rule, stderr=0.15 * np.outer(roots, roots))
+    expected = np.linalg.solve([[1.1, 0.15], [0.15, 1.1]], [0.2, 0.7] / roots) / roots
+    assert np.allclose(found.vector, expected, rtol=1e-12)
+
+
 # --- what has no slope, or no metric ---
 
 
@@ -199,7 +345,7 @@ def test_unused_parameters_stay(rule, sampled):
     found = solve(metric, gradient, rule, covariance if sampled else None)
     assert np.allclose(found.vector[[1, 4]], 0, rtol=0, atol=1e-13)
     assert found.spectrum.rank == 3
-    if not isinstance(rule, Relative):  # the mean counts the zeros
+    if not isinstance(rule, Relative):  # whose mean counts the zeros
         alone = solve(small, gradient[used], rule, np.diag([0.01, 0.02, 0.03]) if sampled else None)
         assert np.allclose(found.vector[used], alone.vector, rtol=1e-10)
         assert found.noise == pytest.approx(alone.noise)
@@ -214,6 +360,8 @@ def test_unused_parameters_stay(rule, sampled):
         (SpectralCutoff(0.1), 0.0),
         (SignalToNoise(), 1e2),
         (Relative(0.1), 0.0),
+        (Shrinkage(Absolute(1e-2)), 1e2),
+        (UnitDiagonal(), 0.0),
     ],
     ids=str,
 )
@@ -254,15 +402,15 @@ def test_nothing_is_written_to_the_arguments(rule):
 
 @pytest.mark.parametrize("threshold", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize(
-    ("on", "inverse"),
+    ("on", "inverse", "level"),
     [
-        (Absolute(0.25), [4, 2, 4 / 3, 1, 0.8]),
-        (PseudoInverse(), [0, 4, 2, 4 / 3, 1]),
-        (SpectralCutoff(0.5), [0, 4 * 1 / 65, 2 / 2, 4 / 3 / (1 + (2 / 3) ** 6), 64 / 65]),
+        (Absolute(0.25), [4, 2, 4 / 3, 1, 0.8], 0.25),
+        (PseudoInverse(), [0, 4, 2, 4 / 3, 1], 5 * 2**-52),
+        (SpectralCutoff(0.5), [0, 4 * 1 / 65, 2 / 2, 4 / 3 / (1 + (2 / 3) ** 6), 64 / 65], 0.5),
     ],
     ids=str,
 )
-def test_slopes_are_kept_as_far_as_they_stand_out(on, inverse, threshold):
+def test_slopes_are_kept_as_far_as_they_stand_out(on, inverse, level, threshold):
     """Slopes of 0, ½, 1, 2 and 1000 times the threshold are kept to 0, 1/65, ½, 64/65 and 1."""
     errors = np.array([0.1, 0.2, 0.3, 0.4, 1e-3])
     slopes = threshold * errors * [0, 0.5, -1, 2, 1000]
@@ -272,7 +420,7 @@ def test_slopes_are_kept_as_far_as_they_stand_out(on, inverse, threshold):
     kept = np.array(inverse) * [0, 1 / 65, 1 / 2, 64 / 65, 1]
     assert np.allclose(vectors.T @ found.vector, kept * slopes, rtol=1e-8, atol=1e-12)
     assert found.noise == pytest.approx(kept @ errors**2)
-    assert found.spectrum.damping == pytest.approx(on.level(np.array([0, 0.25, 0.5, 0.75, 1])))
+    assert found.spectrum.damping == pytest.approx(level)
 
 
 def test_errors_are_those_along_the_eigenvectors():
@@ -367,6 +515,7 @@ def test_an_exact_gradient_is_significant():
         (SpectralCutoff(0.2), 0.05),
         (SignalToNoise(), 1e-2),
         (SignalToNoise(2.0, SpectralCutoff(0.2)), 0.05),
+        (Shrinkage(Absolute(1e-2)), 1e-2),
     ],
     ids=str,
 )
@@ -397,10 +546,17 @@ def test_bad_strengths_are_named(rule, value):
         rule(value)
 
 
-@pytest.mark.parametrize("given", [-1e-9, np.nan, np.inf, -np.inf, True, None, "0.1", [0.1]])
-def test_bad_damping_is_named(given):
+@pytest.mark.parametrize("on", [0.1, None, "strong", Absolute])
+@pytest.mark.parametrize("rule", [SignalToNoise, UnitDiagonal, Shrinkage])
+def test_what_stands_on_no_rule_is_named(rule, on):
+    with pytest.raises(SettingError, match="on must be a damping rule"):
+        rule(on=on)
+
+
+@pytest.mark.parametrize("number", [-1e-9, np.nan, np.inf, -np.inf, True, None, "0.1", [0.1]])
+def test_bad_damping_is_named(number):
     with pytest.raises(SettingError, match="damping"):
-        as_damping(given)
+        as_damping(number)
 
 
 def test_what_a_number_stands_for():

@@ -72,6 +72,12 @@ def test_a_metric_is_a_matrix():
     assert np.array_equal(np.asarray(metric), value)
 
 
+def test_what_was_estimated_before_it_was_made_positive():
+    value, raw = np.diag([0.25, 0.0]), np.diag([0.25, -0.1])
+    assert MetricTensor.exact(value, "full").raw is value
+    assert MetricTensor(value, np.eye(2), "full", 100, "", raw).raw is raw
+
+
 def test_text_of_a_metric():
     text = str(MetricTensor.exact(np.diag([0.25, 0.125]), "block-diag"))
     for part in ("block-diag", "2 parameters", "exact", "0.125", "0.25"):

@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 
 import qngd
+from qngd.damping import Shrinkage, UnitDiagonal
 from qngd.journal import Journal
+from qngd.refresh import Refresh
 from qngd.sampled import SampledEvaluator
+from qngd.step import ConjugateDirections, CurvatureRate, FixedRate, TrustRegion
 from tests.strategies import Sketch, ansatz
+from tests.test_step_base import RULES as STEP_RULES
 
 CIRCUIT = ansatz(2, 1)
 THETA = np.random.default_rng(1).normal(size=CIRCUIT.num_parameters)
@@ -31,6 +35,18 @@ RUNS = {
     "full metric": {"optimizer": qngd.QNG(approx="full"), "shots": 50, "seed": 5},
     "auto": {"shots": qngd.AutoShots(2000), "seed": 5},
     "target": {"shots": qngd.TargetError(0.05), "seed": 5},
+}
+SOLVERS = {
+    **{name: {"length": rule} for name, rule in STEP_RULES.items()},
+    "every": {"length": CurvatureRate(), "refresh": Refresh(3)},
+    "drift": {"length": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
+    "average": {"learning_rate": 0.1, "refresh": Refresh(average=0.6)},
+    "all": {"length": ConjugateDirections(), "refresh": Refresh(2, average="all")},
+    "qn-spsa": {"learning_rate": 0.05, "approx": "qn-spsa", "damping": 0.1},
+    "identity": {"length": CurvatureRate(), "approx": "identity"},
+    "matrix-free": {"approx": "matrix-free"},
+    "shrinkage": {"learning_rate": 0.1, "damping": Shrinkage(UnitDiagonal())},
+    "rising": {"learning_rate": 1.5},  # so that the best is not the last
 }
 EVERY_RUN = pytest.mark.parametrize("kind", RUNS)
 FILES = {"run.json", "steps.jsonl", "state.npz"}
@@ -295,6 +311,25 @@ def test_an_interrupt_while_the_journal_writes_loses_nothing(count, tmp_path, mo
     assert same_run(run(run_dir=tmp_path), run())
 
 
+@pytest.mark.parametrize("stop", [1, 4])
+@pytest.mark.parametrize(
+    ("solver", "shots"),
+    [(name, shots) for name in SOLVERS for shots in (None, 30) if not (name == "matrix-free" and shots)],
+)
+def test_every_solver_goes_on_to_the_same_digits(solver, shots, stop, tmp_path):
+    """Stopped by Ctrl-C in the callback; all that is left is the directory."""
+
+    def interrupt(info):
+        if info.step == stop:
+            raise KeyboardInterrupt
+
+    how = {"optimizer": qngd.QNG(**SOLVERS[solver]), "shots": shots, "seed": 5}
+    whole = run(**how)
+    left = run(run_dir=tmp_path, callback=interrupt, **how)
+    assert (left.status, left.steps) == ("interrupted", stop)
+    assert same_run(run(run_dir=tmp_path, **how), whole)
+
+
 @EVERY_RUN
 def test_a_crash_between_a_row_and_its_state_loses_that_step_alone(kind, diary):
     """The row of step k + 1 with the state of step k, for every k."""
@@ -403,6 +438,8 @@ OTHERS = {
     "damping": {"optimizer": qngd.QNG(0.1, damping=1e-2)},
     "metric": {"optimizer": qngd.QNG(0.1, approx="diag")},
     "rule": {"optimizer": qngd.QNG()},
+    "step rule": {"optimizer": qngd.QNG(length=FixedRate(0.1))},
+    "refresh": {"optimizer": qngd.QNG(0.1, refresh=Refresh(2))},
     "seed": {"seed": 6},
     "no seed": {"seed": None},
     "shots": {"shots": 51},

@@ -1,17 +1,23 @@
 """The main loop: why it stops, what it returns, and what can go wrong on the way."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import qngd
+from qngd.damping import SpectralCutoff, UnitDiagonal
 from qngd.evaluate import ExactEvaluator
 from qngd.observable import Observable
+from qngd.refresh import Refresh
 from qngd.sampled import SampledEvaluator, evaluator_for
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, ansatz, random_observable, random_program, terms_of
+from tests.test_step_base import RULES
 
 FIXED = qngd.QNG(0.1)
 ADAPTIVE = qngd.QNG()
+EVERY_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 BOTH = pytest.mark.parametrize("optimizer", [FIXED, ADAPTIVE], ids=["fixed", "adaptive"])
 TERMS = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
 SHOTS = pytest.mark.parametrize(
@@ -211,6 +217,49 @@ def test_unused_parameters_stay(damping):
     assert result.energy == pytest.approx(-1, abs=1e-7)
 
 
+@EVERY_RULE
+@pytest.mark.parametrize("damping", [None, 0, UnitDiagonal(), SpectralCutoff(1e-3)], ids=str)
+def test_every_rule_with_one_parameter_that_counts(rule, damping):
+    """Of one, and of three with zero rows in g for the other two."""
+    for count, used in ((1, 0), (3, 1)):
+        sketch = Sketch(1, count)
+        circuit = sketch("ry", 0, sketch.t[used]).circuit()
+        theta = np.array([5.0, 0.9, -7.0])[3 - count - (count == 1) : 3 - (count == 1)]
+        optimizer = qngd.QNG(length=rule, damping=damping)
+        result = qngd.minimize(circuit, {"Z": 1.0}, theta, optimizer=optimizer, max_steps=500)
+        assert result.energy == pytest.approx(-1, abs=1e-6)
+        assert np.array_equal(np.delete(result.theta, used), np.delete(theta, used))
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("damping", [None, 0])
+@pytest.mark.parametrize("shots", [None, 20])
+def test_every_rule_where_the_gradient_is_zero(rule, damping, shots):
+    """A flat energy: RZ on |0⟩ moves no state, so g is zero too; RX does, but not its ⟨X⟩."""
+    sketch = Sketch(1, 2)
+    circuit = sketch("rz", 0, sketch.t[0])("rx", 0, sketch.t[1]).circuit()
+    how = {"optimizer": qngd.QNG(length=rule, damping=damping), "max_steps": 30, "shots": shots, "seed": 1}
+    result = qngd.minimize(circuit, {"X": 1.0, "I": 2.0}, [0.3, 0.4], **how)
+    assert result.status in ("converged", "noise")
+    if shots is None:
+        assert np.allclose(result.theta, [0.3, 0.4], atol=1e-9)
+        assert np.allclose(result.history, 2, atol=1e-12)
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("part", ["gradient", "metric"])
+@pytest.mark.parametrize("refresh", [None, Refresh(average="all")], ids=str)
+def test_every_rule_stops_at_the_last_good_point_before_a_nan(rule, part, refresh, spoil):
+    how = {"optimizer": qngd.QNG(length=rule, refresh=refresh), "tol": 0}
+    whole = minimize(max_steps=3, **how)
+    assert all(info.accepted for info in whole.infos)
+    spoil(whole.infos[2].cost.jobs, part)
+    result = minimize(**how)
+    assert (result.status, result.steps) == ("not_finite", 2)
+    assert np.array_equal(result.history, whole.history[:3])
+    assert np.all(np.isfinite(result.theta))
+
+
 @BOTH
 @pytest.mark.parametrize("tol", [0, 1e-8])
 def test_an_exact_stationary_point(optimizer, tol):
@@ -348,12 +397,12 @@ def test_nan_at_the_start(part, optimizer, spoil):
     assert np.array_equal(result.theta, theta)
 
 
-@pytest.mark.parametrize("shots", [None, 50])
+@pytest.mark.parametrize("shots", [None, 2000])
 def test_an_adaptive_run_gets_over_a_nan(shots, spoil):
     spoil(4, "energy")
-    result = minimize(ADAPTIVE, tol=0, shots=shots, seed=1)
+    result = minimize(ADAPTIVE, tol=0, shots=shots, seed=1, max_steps=20)
     assert result.status == "max_steps"
-    assert result.energy < result.history[0]
+    assert result.energy < result.history[0] - 0.5
     assert np.all(np.isfinite(result.history))
     assert [info.accepted for info in result.infos].count(False) >= 1
 
@@ -438,6 +487,95 @@ def test_a_budget_must_pay_for_the_start(budget, shots, spoil):
         minimize(shots=shots, budget=qngd.Budget(**budget))
 
 
+# --- targets, small gradients, optimizers with a stopping rule of their own ---
+
+
+@BOTH
+def test_a_target_stops_where_it_is_reached(optimizer):
+    whole = minimize(optimizer, tol=0)
+    target = float(whole.history[5])
+    result = minimize(optimizer, tol=0, target=target)
+    assert result.status == "target"
+    assert f"{target}" in result.message
+    assert result.steps == np.argmax(whole.history <= target)
+    assert result.energy <= target
+    assert minimize(optimizer, tol=0, target=whole.history[0]).steps == 0
+    assert minimize(optimizer, tol=0, target=-9.0).status == "max_steps"
+
+
+def test_a_sampled_target_must_be_reached_beyond_its_error():
+    whole = minimize(ADAPTIVE, shots=500, seed=2, tol=0, max_steps=20)
+    target = float(whole.history[9] + 0.5 * whole.history_stderr[9])  # within the error of step 9
+    result = minimize(ADAPTIVE, shots=500, seed=2, tol=0, max_steps=20, target=target)
+    assert result.status == "target"
+    reached = whole.history + whole.history_stderr <= target
+    assert result.steps == np.argmax(reached) > 0
+    assert result.energy + result.stderr <= target
+
+
+@BOTH
+def test_a_small_gradient_stops(optimizer):
+    """√(dᵀgd) with d = (g + λ)⁻¹∇E; the step that it was taken for is the last."""
+    result = minimize(optimizer, tol=0, gtol=1e-2, max_steps=500)
+    assert result.status == "converged"
+    assert "gtol=0.01" in result.message
+    norms = [info.natural_norm for info in result.infos]
+    assert norms[-1] < 1e-2 <= min(norms[:-1])
+    circuit, _ = circuit_and_theta()
+    slope = qngd.gradient(circuit, TERMS, result.theta).value
+    g = np.asarray(qngd.metric_tensor(circuit, result.theta, approx="full"))
+    d = np.linalg.solve(g + 1e-2 * np.eye(len(g)), slope)
+    assert np.sqrt(d @ g @ d) < 2e-2
+    assert minimize(optimizer, tol=0, gtol=0).status == "max_steps"
+
+
+class Finishing(qngd.QNG):
+    """Says that it has finished after three steps."""
+
+    def step(self, evaluator, state):
+        new, info = super().step(evaluator, state)
+        return dataclasses.replace(new, finished="three are enough" if new.step == 3 else ""), info
+
+
+def test_an_optimizer_may_say_that_it_has_finished(tmp_path):
+    for _ in range(2):  # and is believed when the run is read again
+        result = minimize(Finishing(0.1), tol=0, run_dir=tmp_path)
+        assert (result.status, result.message, result.steps) == ("converged", "three are enough", 3)
+
+
+# --- the best and the last ---
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.5])
+def test_the_best_exact_energy_is_returned_and_the_state_goes_on_from_the_last(rate):
+    """A rate so large that the energy goes up and down."""
+    result = minimize(qngd.QNG(rate), tol=0, max_steps=25)
+    assert result.history[-1] > result.history.min() + 1e-3
+    assert result.energy == result.history.min()
+    circuit, _ = circuit_and_theta()
+    assert float(qngd.expectation(circuit, TERMS, result.theta)) == pytest.approx(result.energy, abs=1e-12)
+    assert result.state.energy == result.history[-1]
+    last = float(qngd.expectation(circuit, TERMS, result.state.theta))
+    assert last == pytest.approx(result.history[-1], abs=1e-12)
+
+
+def test_the_best_is_kept_while_it_lasts():
+    """At every step of the run."""
+    whole = minimize(qngd.QNG(1.5), tol=0, max_steps=12)
+    for steps in range(1, 13):
+        result = minimize(qngd.QNG(1.5), tol=0, max_steps=steps)
+        assert result.energy == whole.history[: steps + 1].min()
+        assert result.state.lowest[1] == result.energy
+
+
+def test_a_sampled_run_ends_where_it_stands():
+    """The lowest of many noisy energies is lucky, not good."""
+    result = minimize(qngd.QNG(1.5), shots=50, seed=1, tol=0, max_steps=9)
+    assert result.history[-1] > result.history.min()
+    assert result.energy == result.history[-1]
+    assert np.array_equal(result.theta, result.state.theta)
+
+
 # --- noise ---
 
 
@@ -514,8 +652,8 @@ def test_going_on_from_the_state_gives_the_same_digits(optimizer, shots):
     evaluator = evaluator_for(circuit, Observable.from_mapping(TERMS), None, shots)
     for _ in range(6):
         state, _ = optimizer.step(evaluator, state)
-    assert np.array_equal(state.theta, whole.theta)
-    assert state.energy == whole.energy
+    assert np.array_equal(state.theta, whole.state.theta)
+    assert state.energy == whole.history[-1]
     assert state.step == 10
     assert state.cost == whole.cost
 
@@ -540,6 +678,10 @@ def test_a_problem_and_what_overrides_it():
         ({"max_steps": -1}, "max_steps"),
         ({"tol": -1e-9}, "tol"),
         ({"tol": np.nan}, "tol"),
+        ({"gtol": -1e-9}, "gtol"),
+        ({"gtol": np.nan}, "gtol"),
+        ({"target": np.nan}, "target"),
+        ({"target": -np.inf}, "target"),
         ({"shots": 0}, "shots"),
     ],
 )

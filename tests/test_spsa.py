@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd.spsa import SIGNS, STEP, Pair, combine, random_pairs
+from qngd.spsa import SIGNS, STEP, Pair, absolute, metric_from, random_pairs
 from tests import dense
 from tests.strategies import Sketch
 
@@ -65,10 +65,13 @@ def test_samples_average_to_the_exact_metric():
 def test_the_metric_is_the_mean_of_its_samples_made_positive():
     circuit = ansatz()
     for seed in range(3):
-        value, stderr, _ = combine(dense_samples(circuit, seed))
+        samples = np.array(dense_samples(circuit, seed))
+        mean = samples.mean(axis=0)
+        value, _ = absolute(mean)
         exact = qngd.metric_tensor(circuit, THETA, approx="qn-spsa", seed=seed)
         assert np.allclose(exact, value, atol=1e-9)
-        assert np.allclose(exact.stderr, stderr, atol=1e-9)
+        assert np.allclose(exact.raw, mean, atol=1e-9)
+        assert np.allclose(exact.stderr, samples.std(axis=0, ddof=1) / np.sqrt(len(samples)), atol=1e-9)
         sampled = qngd.metric_tensor(circuit, THETA, approx="qn-spsa", seed=seed, shots=200_000)
         assert np.abs(np.asarray(sampled) - value).max() < 0.15  # shot noise over 4ε² of ten samples: about 0.04
         assert np.linalg.eigvalsh(np.asarray(sampled)).min() > -1e-12
@@ -86,10 +89,22 @@ def test_the_seed_decides():
 
 
 def test_negative_eigenvalues_are_folded_and_counted():
-    value, stderr, note = combine([np.diag([1.0, -0.5]), np.diag([1.0, -0.3])])
-    assert np.allclose(value, np.diag([1.0, 0.4]))
-    assert np.allclose(np.diag(stderr), [0.0, 0.1])
-    assert "1 of 2 eigenvalues" in note
+    metric = metric_from([np.diag([1.0, -0.5]), np.diag([1.0, -0.3])], shots=7)
+    assert np.allclose(metric, np.diag([1.0, 0.4]))
+    assert np.allclose(np.diag(metric.stderr), [0.0, 0.1])
+    assert "1 of 2 eigenvalues" in metric.note
+    assert "2 random samples" in metric.note
+    assert np.allclose(metric.raw, np.diag([1.0, -0.4]))
+    assert (metric.approx, metric.shots) == ("qn-spsa", 7)
+
+
+def test_the_absolute_value_is_the_root_of_the_square():
+    root = np.random.default_rng(1).normal(size=(5, 5))
+    matrix = root + root.T
+    positive, note = absolute(matrix)
+    assert np.allclose(positive @ positive, matrix @ matrix, atol=1e-12)
+    assert np.linalg.eigvalsh(positive).min() > 0
+    assert f"{(np.linalg.eigvalsh(matrix) < 0).sum()} of 5" in note
 
 
 def test_it_minimizes():

@@ -51,9 +51,8 @@ class Trial:
 
     @property
     def slack(self) -> float:
-        """What errors alone may make of `decrease`: two standard errors, or the rounding of exact energies."""
-        size = max(abs(float(self.here.energy.value)), 1.0)
-        return 2 * float(np.hypot(self.here.energy.stderr, self.there.energy.stderr)) + _ROUNDING * size
+        """What errors alone may make of `decrease`."""
+        return slack_between(self.here.energy, self.there.energy)
 
     @property
     def slope(self) -> float:
@@ -80,7 +79,7 @@ class StepRule(ABC):
 
     @abstractmethod
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, in one submission."""
+        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, a submission each."""
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         """Whether to go on from there; only its energy is needed."""
@@ -100,6 +99,13 @@ def along(direction: Direction, here: Evaluation, rate: float, radius: float = n
             rate, length = rate * radius / length, radius
         delta = -rate * direction.vector
         return Proposal(delta, rate, length, -float(delta @ gradient_of(here)), radius)
+
+
+def slack_between(before: Estimate, after: Estimate) -> float:
+    """What errors alone may make of the difference of two energies: two standard errors, and the rounding of exact
+    ones."""
+    size = max(abs(float(before.value)), 1.0)
+    return 2 * float(np.hypot(before.stderr, after.stderr)) + _ROUNDING * size
 
 
 def gradient_of(evaluation: Evaluation) -> np.ndarray:

@@ -8,8 +8,19 @@ import numpy as np
 
 from qngd.direction import Direction
 from qngd.errors import SettingError
+from qngd.estimate import Estimate
 from qngd.evaluate import Evaluation
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, gradient_of, require_positive
+from qngd.step.base import (
+    Memory,
+    Probe,
+    Proposal,
+    StepRule,
+    Trial,
+    along,
+    gradient_of,
+    require_positive,
+    slack_between,
+)
 
 
 @dataclass(frozen=True)
@@ -61,11 +72,10 @@ class CurvatureRate(StepRule):
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         recent = self._with(trial.here, memory)
-        top, top_error = recent[np.argmax(recent[:, 0])]
-        # the decrease and its slack, reckoned from the highest recent energy
-        rise = float(trial.there.energy.value) - float(top)
-        slack = max(trial.slack, 2 * float(np.hypot(top_error, trial.there.energy.stderr)))
-        return bool(rise <= slack - 1e-4 * max(trial.slope, 0.0))
+        top = Estimate(*recent[np.argmax(recent[:, 0])])
+        there = trial.there.energy
+        rise = float(there.value) - float(top.value)
+        return bool(rise <= slack_between(top, there) - 1e-4 * max(trial.slope, 0.0))
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         if accepted:

@@ -52,7 +52,7 @@ class DecayingRate(StepRule):
         return along(direction, here, self.initial / (1 + float(memory["count"]) / self.steps) ** self.power)
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
-        return {"count": memory["count"] + 1}
+        return {"count": np.array(memory["count"] + 1)}
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class ConjugateDirections(StepRule):
     """δ = −α·d + β·δ_last, with α and β where a parabola over the plane of both is lowest: the generalized conjugate
     direction of CQNG (arXiv:2501.05847).
 
-    The slopes in the plane are known from ∇E; its three curvatures come from three energies, probed in one
-    submission. In the metric g + λI the plane has an orthonormal basis, in which the minimum is sought within a
+    The slopes in the plane are known from ∇E; its three curvatures come from three energies, a submission
+    each. In the metric g + λI the plane has an orthonormal basis, in which the minimum is sought within a
     trust radius, adapted as in `TrustRegion`. The probes lie at `probe` times the last step's length.
 
     Args:
@@ -111,7 +111,8 @@ class ConjugateDirections(StepRule):
         delta = basis.T @ place
         predicted = -float(slopes @ place + 0.5 * place @ hessian @ place)
         norm = float(np.sqrt(direction.damped_square(direction.vector)))
-        return Proposal(delta, -float(place[0]) / norm, direction.length_of(delta), predicted, radius)
+        rate = float(place[0]) / norm if norm > 0 else 0.0  # of the first basis vector, −d unless d is zero
+        return Proposal(delta, rate, direction.length_of(delta), predicted, radius)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         return bool(trial.decrease >= 1e-4 * trial.proposal.predicted - trial.slack)
@@ -147,12 +148,17 @@ def lowest_within(slopes: np.ndarray, hessian: np.ndarray, radius: float) -> np.
         middle = 0.5 * (low + high)
         inside = np.linalg.norm(_ratio(turned, values + middle)) <= radius
         low, high = (low, middle) if inside else (middle, high)
-    return -vectors @ _ratio(turned, values + high)
+    place = -_ratio(turned, values + high)
+    if values[0] < 0 and np.linalg.norm(place) < 0.999 * radius:
+        # no slope along the direction of negative curvature: either way down it leads to the boundary
+        place[0] = np.copysign(np.sqrt(radius**2 - place[1:] @ place[1:]), place[0])
+    return vectors @ place
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a/b, 0 where a is."""
-    return np.divide(a, b, out=np.zeros_like(a), where=a != 0)
+    with np.errstate(divide="ignore"):  # an infinity is longer than any radius
+        return np.divide(a, b, out=np.zeros_like(a), where=a != 0)
 
 
 def _plane(direction: Direction, previous: np.ndarray) -> np.ndarray:
@@ -168,7 +174,7 @@ def _plane(direction: Direction, previous: np.ndarray) -> np.ndarray:
         norm = np.sqrt(direction.damped_square(rest))
         if norm > 1e-3 * np.sqrt(direction.damped_square(vector)):
             basis.append(rest / norm)
-    return np.array(basis).reshape(len(basis), -1)
+    return np.array(basis).reshape(len(basis), len(direction.vector))
 
 
 def _curvatures(basis: np.ndarray, slopes: np.ndarray, reach: float, energy: float, probe: Probe) -> np.ndarray:

@@ -14,6 +14,8 @@ from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, requ
 from qngd.step.curvature import curvature_factor, parabola_factor
 
 _GOOD, _BAD = 0.75, 0.25  # actual over predicted decrease
+_SMALLEST = 1e-6  # radians, of a radius: one of zero could not grow again
+_TINY = float(np.finfo(float).tiny)  # of a rate
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,12 @@ class TrustRegion(StepRule):
             factor = float(np.clip(curvature_factor(trial, self.significance), 0.2, 5.0))
         else:
             factor = float(np.clip(parabola_factor(trial), 0.1, 0.5))
-        return {"rate": np.array(step.rate * factor), "radius": np.array(self._radius(trial))}
+        return {"rate": np.array(max(step.rate * factor, _TINY)), "radius": np.array(self._radius(trial))}
 
     def _radius(self, trial: Trial) -> float:
         step = trial.proposal
         if not trial.decrease + trial.slack >= _BAD * step.predicted:
-            return 0.25 * step.length
+            return max(0.25 * step.length, _SMALLEST)
         if trial.decrease >= _GOOD * step.predicted and step.length >= 0.99 * step.radius:
             return min(2 * step.radius, self.max_radius)
         return step.radius
