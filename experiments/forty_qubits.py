@@ -10,13 +10,13 @@ the start agrees with the closed form for triangle-free graphs (arXiv:1706.02998
 
 Aer's options and the order of the qubits matter. Its swaps must go right (`mps_swap_right`): with the default direction
 the bonds grow. And few edges may cross any place between neighbours in the chain: the ring is folded, and for a random
-graph annealing finds an order (at most 9 edges cross; 16 in reverse Cuthill-McKee order, and 40 as numbered), where
+graph annealing finds an order (at most 9 edges cross; 18 in reverse Cuthill-McKee order, and 30 as numbered), where
 singular values are left out up to a weight of 1e-4.
 
 Expected: 2 jobs, 406 circuits of 200 shots, 85 s on two shared cores, peak 357 MiB; −40.49 ± 0.28 at the start where
-the closed form is −40.32. The random graph was not run to its end: its circuits take 1.2 s of one core each (the energy's
-alone: −40.19), so about 8 minutes of one core for the 406; unordered, one circuit did not finish in a minute, in
-reverse Cuthill-McKee order it took 12 s.
+the closed form is −40.32. The random graph was not run to its end: the energy's circuit (−40.19) takes 1.2 s of one
+core, so the 406 would take about 8 minutes of one. Of another random graph one circuit did not finish in a minute as
+numbered, and took 12 s in reverse Cuthill-McKee order, 1.4 s in the annealed one.
 """
 
 from __future__ import annotations
