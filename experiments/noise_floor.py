@@ -9,7 +9,7 @@ on the device confirm that exact noisy energy.
     python -m experiments.noise_floor            results/noise_floor/runs.json
     python -m experiments.noise_floor --smoke    fewer shots and steps, no search for the floor
 
-Expected: z = −0.70 (embedded sampler), −0.57 (aer), +1.17 (lightning.qubit) from −1.13619, and −0.21 (fake_nairobi)
+Expected: z = −0.82 (embedded sampler), −0.57 (aer), +1.17 (lightning.qubit) from −1.13619, and −0.21 (fake_nairobi)
 from its floor −1.07417, after 18 to 21 steps; exact noisy energy −1.07351 at the noiseless optimum, sampled
 −1.07322 ± 0.00027.
 About a minute and a half on two shared cores. The floor is the lowest found, not proved lowest.

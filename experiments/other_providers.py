@@ -7,8 +7,9 @@ Claim: with `pip install -e . qiskit-braket-provider amazon-braket-pennylane-plu
     python -m experiments.other_providers            makes results/envs/*; results/other_providers/runs.json
     python -m experiments.other_providers --smoke    one step, only in environments that are already there
 
-Expected (optimum −0.8246): BraketLocalBackend −0.8272 ± 0.0042 and braket.local.qubit −0.8341 ± 0.0041, both ideal;
-IQMFakeAdonis, noisy, −0.7174 ± 0.0060, where the noiseless energy is −0.82452. Braket draws its own random numbers.
+Expected (optimum −0.8246): BraketLocalBackend −0.8249 ± 0.0041 and braket.local.qubit −0.8261 ± 0.0042, both ideal;
+IQMFakeAdonis, noisy, −0.7149 ± 0.0061, where the noiseless energy is −0.82430. Braket draws its own random numbers.
+About five minutes, environments included.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ gives C there. The parts of different circuits are independent, so their varianc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from qngd.influence import Influence, correlations, covariance, diagonal, overla
 from qngd.outcomes import Outcome, means
 from qngd.plan import BlockTerm, CrossTerm, Plan
 from qngd.template import Template
+
+Estimate = Callable[[Outcome, Template, np.ndarray], Influence]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ def _template(plan: Plan, request: int) -> Template:
     return plan.templates[plan.requests[request].template]
 
 
-def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, estimate: Any) -> Part:
+def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, estimate: Estimate) -> Part:
     found = estimate(outcomes[block.request], _template(plan, block.request), 0.5 * block.jacobian)
     return Part(block.request, block.columns, found)
 
