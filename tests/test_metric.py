@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import qngd
+from qngd import _threads
 from qngd.damping import PseudoInverse, natural_direction
 from qngd.simulator import Simulator
 from tests import dense
@@ -87,6 +88,26 @@ def test_metrics_over_rotations(num_qubits):
         ("diag", simulator.block_metric(phi, identity, diagonal=True)[0], both & diagonal),
     ):
         assert np.allclose(found, expected * mask, rtol=0, atol=1e-13), name
+
+
+@pytest.mark.parametrize("num_qubits", range(1, 9))
+@pytest.mark.parametrize("split_from", [1, 1 << 15])
+def test_products_with_the_full_metric(num_qubits, split_from, monkeypatch):
+    """Without the metric: g·v over rotations and, with shared parameters, over parameters."""
+    monkeypatch.setenv("QNGD_NUM_THREADS", "2")
+    monkeypatch.setattr(_threads, "_SPLIT_FROM", split_from)
+    program = random_program(40 + num_qubits, num_qubits, 40, 5, bend=0.1 * (num_qubits % 2))
+    circuit = program.circuit()
+    phi, jacobian = circuit.angle_map.linearize(program.theta)
+    identity = sparse.csr_array(np.diag(circuit.moving.astype(float)))
+    expected = dense.rotation_metric(circuit, phi) * (circuit.moving[:, None] & circuit.moving[None])
+    rng = np.random.default_rng(num_qubits)
+    simulator = Simulator(circuit)
+    for matrix in (identity, jacobian):
+        vector = rng.normal(size=matrix.shape[1])
+        found = simulator.metric_product(phi, matrix, vector)
+        assert np.allclose(found, matrix.T @ (expected @ (matrix @ vector)), rtol=0, atol=1e-12)
+    assert np.array_equal(simulator.metric_product(phi, identity, np.zeros(len(phi))), np.zeros(len(phi)))
 
 
 def test_blocks_hold_the_correlations_of_rotation_layers():
