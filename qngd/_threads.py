@@ -53,10 +53,10 @@ def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]
     return [first, *(future.result() for future in futures)]
 
 
-def together(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Run the calls at the same time, one per thread."""
-    if len(calls) == 1:
-        return [calls[0]()]
+def together(calls: list[Callable[[], Any]], threads: int | None = None) -> list[Any]:
+    """Run the calls at the same time, one per thread; after each other if `threads` is 1."""
+    if len(calls) <= 1 or threads == 1:
+        return [call() for call in calls]
     pool = _pool(num_threads())
     futures = [pool.submit(call) for call in calls[1:]]
     first = calls[0]()

@@ -10,7 +10,8 @@ from scipy import sparse
 
 from qngd import _threads
 from qngd.observable import Observable
-from qngd.simulator import Simulator, Terms
+from qngd.simulator import Simulator
+from qngd.states import Terms
 from tests import dense
 from tests.strategies import random_observable, random_program
 
