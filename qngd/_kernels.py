@@ -242,49 +242,42 @@ def add_pauli(re, im, x, z, weight, out_re, out_im, begin, end):
 
 
 @kernel
-def real_overlap(re, im, x, z, begin, end):
-    """Re ⟨ψ|P|ψ⟩ on the chunks begin…end."""
-    chunk = min(re.shape[0], CHUNK)
-    signs = SIGNS[z & _LOW]
-    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
-    w = _count_mod_4(x & z)
-    total = 0.0
-    for item in range(begin, end):
-        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
-        r, i = re[o : o + chunk], im[o : o + chunk]
-        pr, pi = re[p : p + chunk], im[p : p + chunk]
-        part = 0.0
-        if w & 1:
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                part += signs[j] * (r[j] * pi[m] - i[j] * pr[m])
-        else:
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                part += signs[j] * (r[j] * pr[m] + i[j] * pi[m])
-        total += part * _sign(zh & np.uint64(item))
-    return -total if w >= 2 else total
-
-
-@kernel
 def imaginary_overlap(ar, ai, br, bi, x, z, begin, end):
     """Im ⟨a|P|b⟩ on the chunks begin…end."""
     chunk = min(ar.shape[0], CHUNK)
-    signs = SIGNS[z & _LOW]
-    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    xl = x & _LOW
+    if xl and xl & np.uint64(31) == 0 and chunk == CHUNK:  # in runs, see `rotate_rows`
+        low = _trailing_zeros(xl)
+        rows = CHUNK >> low
+        return _overlap_rows(ar, ai, br, bi, np.uint64(low), 1 << low, x, z, begin * rows, end * rows)
+    return _overlap_rows(ar, ai, br, bi, _BITS, chunk, x, z, begin, end)
+
+
+@kernel
+def _overlap_rows(ar, ai, br, bi, bits, width, x, z, begin, end):
+    low = (_ONE << bits) - _ONE
+    signs = SIGNS[z & low]
+    xl, xh, zh = x & low, x >> bits, z >> bits
     w = _count_mod_4(x & z)
     total = 0.0
     for item in range(begin, end):
-        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
-        r, i = ar[o : o + chunk], ai[o : o + chunk]
-        pr, pi = br[p : p + chunk], bi[p : p + chunk]
+        o, p = item * width, np.int64(np.uint64(item) ^ xh) * width
+        r, i = ar[o : o + width], ai[o : o + width]
+        pr, pi = br[p : p + width], bi[p : p + width]
         part = 0.0
         if w & 1:  # ⟨a|P|b⟩ = −i·Σ ±a*b, whose imaginary part is −Re a*b
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                part -= signs[j] * (r[j] * pr[m] + i[j] * pi[m])
+            if xl == 0:
+                for j in range(width):
+                    part -= signs[j] * (r[j] * pr[j] + i[j] * pi[j])
+            else:
+                for j in range(width):
+                    m = np.uint64(j) ^ xl
+                    part -= signs[j] * (r[j] * pr[m] + i[j] * pi[m])
+        elif xl == 0:
+            for j in range(width):
+                part += signs[j] * (r[j] * pi[j] - i[j] * pr[j])
         else:
-            for j in range(chunk):
+            for j in range(width):
                 m = np.uint64(j) ^ xl
                 part += signs[j] * (r[j] * pi[m] - i[j] * pr[m])
         total += part * _sign(zh & np.uint64(item))
