@@ -10,9 +10,11 @@ so a rotation mixes the pairs (a, b = a⊕x): with σ = (−1)^(z·a), s = sin �
     w odd:   a' = c·a − v·b,       b' = c·b + v·a,       v = s·(−i·i^w)·σ
     x = 0:   a' = (c − i s σ)·a.
 
-Amplitudes are visited in chunks of 64: inside a chunk σ is a row of a small table of signs times one
-sign for the chunk, which leaves inner loops that vectorise. Signs of strings live in the angles.
-Every kernel takes a range of work items so that threads can share one state.
+Amplitudes are visited in rows of 64: inside a row σ is a line of a small table of signs times one
+sign for the row, which leaves inner loops that vectorise. Signs of strings live in the angles.
+Rotations also act on many states side by side, whose rows hold the same amplitude of each: then `bits`, the
+low bits of an index that a row spans, is 0 instead of 6; `width` is what there is in a row, and `stride` the
+distance between rows. Every kernel takes a range of work items so that threads can share one state.
 """
 
 from __future__ import annotations
@@ -66,6 +68,15 @@ def _top_bit(word):
 
 
 @kernel
+def _trailing_zeros(word):
+    bit = 0
+    while word & _ONE == 0:
+        word >>= _ONE
+        bit += 1
+    return bit
+
+
+@kernel
 def _pair(j, top):
     """The j-th index with bit `top` clear."""
     low = j & ((_ONE << top) - _ONE)
@@ -84,14 +95,33 @@ def num_items(x, size):
 def rotate(re, im, x, z, cos, sin, begin, end):
     """ψ ← exp(−i φ/2 P)ψ on the work items begin…end, with cos = cos φ/2 and sin = sin φ/2."""
     chunk = min(re.shape[0], CHUNK)
-    signs = SIGNS[z & _LOW]
-    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    rotate_rows(re, im, _BITS, chunk, chunk, x, z, cos, sin, begin, end)
+
+
+@kernel
+def rotate_rows(re, im, bits, stride, width, x, z, cos, sin, begin, end):
+    """`rotate` on rows: work items are rows, or pairs of rows if x >> bits is not 0."""
+    xl = x & ((_ONE << bits) - _ONE)
+    if xl and xl & np.uint64(7) == 0 and stride == CHUNK:
+        # partners are whole runs of 8 or more: as rows of that length nothing is shuffled inside them
+        low = _trailing_zeros(xl)
+        rows = CHUNK >> low if x >> bits else CHUNK >> (low + 1)
+        _rotate_rows(re, im, np.uint64(low), 1 << low, 1 << low, x, z, cos, sin, begin * rows, end * rows)
+    else:
+        _rotate_rows(re, im, bits, stride, width, x, z, cos, sin, begin, end)
+
+
+@kernel
+def _rotate_rows(re, im, bits, stride, width, x, z, cos, sin, begin, end):
+    low = (_ONE << bits) - _ONE
+    signs = SIGNS[z & low]
+    xl, xh, zh = x & low, x >> bits, z >> bits
     if x == 0:
         for item in range(begin, end):
             s = sin * _sign(zh & np.uint64(item))
-            o = item * chunk
-            r, i = re[o : o + chunk], im[o : o + chunk]
-            for j in range(chunk):
+            o = item * stride
+            r, i = re[o : o + width], im[o : o + width]
+            for j in range(width):
                 v = s * signs[j]
                 t = r[j]
                 r[j] = cos * t + v * i[j]
@@ -102,18 +132,18 @@ def rotate(re, im, x, z, cos, sin, begin, end):
     if w >= 2:
         sin = -sin
     if xh == 0:
-        _rotate_inside(re, im, chunk, xl, zh, signs, cos, sin, w & 1, begin, end)
+        _rotate_inside(re, im, width, xl, zh, signs, cos, sin, w & 1, begin, end)
         return
     top = _top_bit(xh)
     for item in range(begin, end):
         first = _pair(np.uint64(item), top)
         s = sin * _sign(zh & first)
-        oa, ob = np.int64(first) * chunk, np.int64(first ^ xh) * chunk
-        ra, ia = re[oa : oa + chunk], im[oa : oa + chunk]
-        rb, ib = re[ob : ob + chunk], im[ob : ob + chunk]
+        oa, ob = np.int64(first) * stride, np.int64(first ^ xh) * stride
+        ra, ia = re[oa : oa + width], im[oa : oa + width]
+        rb, ib = re[ob : ob + width], im[ob : ob + width]
         if w & 1:
             if xl == 0:
-                for j in range(chunk):
+                for j in range(width):
                     v = s * signs[j]
                     tr, ti, ur, ui = ra[j], ia[j], rb[j], ib[j]
                     ra[j] = cos * tr - v * ur
@@ -121,7 +151,7 @@ def rotate(re, im, x, z, cos, sin, begin, end):
                     rb[j] = cos * ur + v * tr
                     ib[j] = cos * ui + v * ti
             else:
-                for j in range(chunk):
+                for j in range(width):
                     m = np.uint64(j) ^ xl
                     v = s * signs[j]
                     tr, ti, ur, ui = ra[j], ia[j], rb[m], ib[m]
@@ -130,7 +160,7 @@ def rotate(re, im, x, z, cos, sin, begin, end):
                     rb[m] = cos * ur + v * tr
                     ib[m] = cos * ui + v * ti
         elif xl == 0:
-            for j in range(chunk):
+            for j in range(width):
                 v = s * signs[j]
                 tr, ti, ur, ui = ra[j], ia[j], rb[j], ib[j]
                 ra[j] = cos * tr + v * ui
@@ -138,7 +168,7 @@ def rotate(re, im, x, z, cos, sin, begin, end):
                 rb[j] = cos * ur + v * ti
                 ib[j] = cos * ui - v * tr
         else:
-            for j in range(chunk):
+            for j in range(width):
                 m = np.uint64(j) ^ xl
                 v = s * signs[j]
                 tr, ti, ur, ui = ra[j], ia[j], rb[m], ib[m]
@@ -183,13 +213,6 @@ def run(re, im, x, z, cos, sin, begin, end):
 
 
 @kernel
-def run_back(re, im, x, z, cos, sin, begin, end):
-    """Undo the rotations end−1…begin."""
-    for k in range(end - 1, begin - 1, -1):
-        rotate(re, im, x[k], z[k], cos[k], -sin[k], 0, num_items(x[k], re.shape[0]))
-
-
-@kernel
 def add_pauli(re, im, x, z, weight, out_re, out_im, begin, end):
     """out += weight·Pψ on the chunks begin…end."""
     chunk = min(re.shape[0], CHUNK)
@@ -219,78 +242,42 @@ def add_pauli(re, im, x, z, weight, out_re, out_im, begin, end):
 
 
 @kernel
-def apply_strings(re, im, x, z, out, begin, end):
-    """out[k] = P_kψ restricted to the chunks begin…end: out is (count, 2, (end−begin)·chunk)."""
-    chunk = min(re.shape[0], CHUNK)
-    for k in range(x.shape[0]):
-        signs = SIGNS[z[k] & _LOW]
-        xl, xh, zh = x[k] & _LOW, x[k] >> _BITS, z[k] >> _BITS
-        w = _count_mod_4(x[k] & z[k])
-        for item in range(begin, end):
-            s = _sign(zh & np.uint64(item))
-            if w >= 2:
-                s = -s
-            o, p = (item - begin) * chunk, np.int64(np.uint64(item) ^ xh) * chunk
-            r, i = out[k, 0, o : o + chunk], out[k, 1, o : o + chunk]
-            pr, pi = re[p : p + chunk], im[p : p + chunk]
-            if w & 1:
-                for j in range(chunk):
-                    m = np.uint64(j) ^ xl
-                    v = s * signs[j]
-                    r[j] = v * pi[m]
-                    i[j] = -v * pr[m]
-            else:
-                for j in range(chunk):
-                    m = np.uint64(j) ^ xl
-                    v = s * signs[j]
-                    r[j] = v * pr[m]
-                    i[j] = v * pi[m]
-
-
-@kernel
-def real_overlap(re, im, x, z, begin, end):
-    """Re ⟨ψ|P|ψ⟩ on the chunks begin…end."""
-    chunk = min(re.shape[0], CHUNK)
-    signs = SIGNS[z & _LOW]
-    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
-    w = _count_mod_4(x & z)
-    total = 0.0
-    for item in range(begin, end):
-        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
-        r, i = re[o : o + chunk], im[o : o + chunk]
-        pr, pi = re[p : p + chunk], im[p : p + chunk]
-        part = 0.0
-        if w & 1:
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                part += signs[j] * (r[j] * pi[m] - i[j] * pr[m])
-        else:
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                part += signs[j] * (r[j] * pr[m] + i[j] * pi[m])
-        total += part * _sign(zh & np.uint64(item))
-    return -total if w >= 2 else total
-
-
-@kernel
 def imaginary_overlap(ar, ai, br, bi, x, z, begin, end):
     """Im ⟨a|P|b⟩ on the chunks begin…end."""
     chunk = min(ar.shape[0], CHUNK)
-    signs = SIGNS[z & _LOW]
-    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
+    xl = x & _LOW
+    if xl and xl & np.uint64(31) == 0 and chunk == CHUNK:  # in runs, see `rotate_rows`
+        low = _trailing_zeros(xl)
+        rows = CHUNK >> low
+        return _overlap_rows(ar, ai, br, bi, np.uint64(low), 1 << low, x, z, begin * rows, end * rows)
+    return _overlap_rows(ar, ai, br, bi, _BITS, chunk, x, z, begin, end)
+
+
+@kernel
+def _overlap_rows(ar, ai, br, bi, bits, width, x, z, begin, end):
+    low = (_ONE << bits) - _ONE
+    signs = SIGNS[z & low]
+    xl, xh, zh = x & low, x >> bits, z >> bits
     w = _count_mod_4(x & z)
     total = 0.0
     for item in range(begin, end):
-        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
-        r, i = ar[o : o + chunk], ai[o : o + chunk]
-        pr, pi = br[p : p + chunk], bi[p : p + chunk]
+        o, p = item * width, np.int64(np.uint64(item) ^ xh) * width
+        r, i = ar[o : o + width], ai[o : o + width]
+        pr, pi = br[p : p + width], bi[p : p + width]
         part = 0.0
         if w & 1:  # ⟨a|P|b⟩ = −i·Σ ±a*b, whose imaginary part is −Re a*b
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                part -= signs[j] * (r[j] * pr[m] + i[j] * pi[m])
+            if xl == 0:
+                for j in range(width):
+                    part -= signs[j] * (r[j] * pr[j] + i[j] * pi[j])
+            else:
+                for j in range(width):
+                    m = np.uint64(j) ^ xl
+                    part -= signs[j] * (r[j] * pr[m] + i[j] * pi[m])
+        elif xl == 0:
+            for j in range(width):
+                part += signs[j] * (r[j] * pi[j] - i[j] * pr[j])
         else:
-            for j in range(chunk):
+            for j in range(width):
                 m = np.uint64(j) ^ xl
                 part += signs[j] * (r[j] * pi[m] - i[j] * pr[m])
         total += part * _sign(zh & np.uint64(item))
@@ -306,24 +293,15 @@ def apply_observable(re, im, start, x, z, coefficient, out_re, out_im, begin, en
     odd = np.empty(CHUNK)
     for item in range(begin, end):
         o = item * chunk
-        r, i = out_re[o : o + chunk], out_im[o : o + chunk]
-        r[:] = 0.0
-        i[:] = 0.0
+        out_re[o : o + chunk] = 0.0
+        out_im[o : o + chunk] = 0.0
         for g in range(x.shape[0]):
-            even[:] = 0.0
-            odd[:] = 0.0
-            for t in range(start[g], start[g + 1]):
-                w = _count_mod_4(x[g] & z[t])
-                v = coefficient[t] * _sign((z[t] >> _BITS) & np.uint64(item))
-                signs = SIGNS[z[t] & _LOW]
-                if w >= 2:
-                    v = -v
-                if w & 1:
-                    for j in range(chunk):
-                        odd[j] += v * signs[j]
-                else:
-                    for j in range(chunk):
-                        even[j] += v * signs[j]
+            t = start[g]
+            if start[g + 1] - t == 1:
+                add_pauli(re, im, x[g], z[t], coefficient[t], out_re, out_im, item, item + 1)
+                continue
+            _diagonals(x[g], z, coefficient, t, start[g + 1], item, chunk, even, odd)
+            r, i = out_re[o : o + chunk], out_im[o : o + chunk]
             xl = x[g] & _LOW
             p = np.int64(np.uint64(item) ^ (x[g] >> _BITS)) * chunk
             pr, pi = re[p : p + chunk], im[p : p + chunk]
@@ -334,88 +312,17 @@ def apply_observable(re, im, start, x, z, coefficient, out_re, out_im, begin, en
 
 
 @kernel
-def backward(re, im, lre, lim, x, z, cos, sin, moving, out):
-    """Reverse sweep over all rotations: out[k] = Im ⟨λ|P_k|ψ⟩ where both states stand just after rotation k."""
-    size = re.shape[0]
-    chunks = size // min(size, CHUNK)
-    for k in range(x.shape[0] - 1, -1, -1):
-        if moving[k]:
-            out[k] = imaginary_overlap(lre, lim, re, im, x[k], z[k], 0, chunks)
-        items = num_items(x[k], size)
-        rotate(re, im, x[k], z[k], cos[k], -sin[k], 0, items)
-        rotate(lre, lim, x[k], z[k], cos[k], -sin[k], 0, items)
-
-
-@kernel
-def tangents_forward(state, x, z, cos, sin, entry_start, entry, weight, todo, middle, out):
-    """The part of T_i = Σ_k J_ki P_k ψ from rotations before `middle`, carried to `middle`.
-
-    Parameter i has the entries entry_start[i]…entry_start[i+1] (rotations in running order, with their
-    weights); `todo` lists the parameters to do, by first entry. `state` starts at |0…0⟩.
-    """
-    re, im = state[0], state[1]
-    chunks = re.shape[0] // min(re.shape[0], CHUNK)
-    beside = np.empty_like(state)
-    reached = 0  # rotations applied to `state`
-    for i in todo:
-        begin, end = entry_start[i], entry_start[i + 1]
-        while end > begin and entry[end - 1] >= middle:
-            end -= 1
-        if begin == end:
-            continue
-        tr, ti = out[i, 0], out[i, 1]
-        first = entry[begin]
-        run(re, im, x, z, cos, sin, reached, first + 1)
-        reached = first + 1
-        add_pauli(re, im, x[first], z[first], weight[begin], tr, ti, 0, chunks)
-        if end - begin == 1:
-            run(tr, ti, x, z, cos, sin, first + 1, middle)
-            continue
-        beside[:] = state
-        at = first + 1
-        for e in range(begin + 1, end):
-            k = entry[e]
-            run(tr, ti, x, z, cos, sin, at, k + 1)
-            run(beside[0], beside[1], x, z, cos, sin, at, k + 1)
-            at = k + 1
-            add_pauli(beside[0], beside[1], x[k], z[k], weight[e], tr, ti, 0, chunks)
-        run(tr, ti, x, z, cos, sin, at, middle)
-
-
-@kernel
-def tangents_backward(state, x, z, cos, sin, entry_start, entry, weight, todo, middle, out):
-    """The part of T_i from rotations at or after `middle`, carried back to `middle`.
-
-    `todo` lists the parameters by last entry, latest first; `state` starts at the end of the circuit.
-    """
-    re, im = state[0], state[1]
-    size = re.shape[0]
-    chunks = size // min(size, CHUNK)
-    beside = np.empty_like(state)
-    carried = np.empty_like(state)
-    reached = x.shape[0]  # rotations still applied to `state`
-    for i in todo:
-        begin, end = entry_start[i], entry_start[i + 1]
-        while begin < end and entry[begin] < middle:
-            begin += 1
-        if begin == end:
-            continue
-        last = entry[end - 1]
-        run_back(re, im, x, z, cos, sin, last + 1, reached)
-        reached = last + 1
-        carried[:] = 0.0
-        tr, ti = carried[0], carried[1]
-        add_pauli(re, im, x[last], z[last], weight[end - 1], tr, ti, 0, chunks)
-        at = last + 1
-        if end - begin > 1:
-            beside[:] = state
-            for e in range(end - 2, begin - 1, -1):
-                k = entry[e]
-                run_back(tr, ti, x, z, cos, sin, k + 1, at)
-                run_back(beside[0], beside[1], x, z, cos, sin, k + 1, at)
-                at = k + 1
-                add_pauli(beside[0], beside[1], x[k], z[k], weight[e], tr, ti, 0, chunks)
-        run_back(tr, ti, x, z, cos, sin, middle, at)
-        for j in range(size):
-            out[i, 0, j] += tr[j]
-            out[i, 1, j] += ti[j]
+def _diagonals(x, z, coefficient, first, last, item, chunk, even, odd):
+    """The factors by which the terms first…last−1, all of mask x, take amplitudes into chunk `item`: those of an
+    even number of Y's, and of an odd one."""
+    even[:] = 0.0
+    odd[:] = 0.0
+    for t in range(first, last):
+        w = _count_mod_4(x & z[t])
+        v = coefficient[t] * _sign((z[t] >> _BITS) & np.uint64(item))
+        signs = SIGNS[z[t] & _LOW]
+        if w >= 2:
+            v = -v
+        part = odd if w & 1 else even
+        for j in range(chunk):
+            part[j] += v * signs[j]

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from qngd.errors import MemoryLimitError
 
+_PER_SECOND = 10  # how often available memory is read again
+_LARGE = 1 << 24  # bytes; asked for more, it is always read
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def available_bytes() -> int:
-    """Memory this process can still take: what the system has free, within its control group's limit."""
+    """Memory this process can still take: what the system has free, within its control group's limit, and at most
+    QNGD_MEMORY_MIB, where that is set."""
+    # reading it takes longer than a small metric
+    free = _measured(int(_PER_SECOND * time.monotonic()))
+    setting = os.environ.get("QNGD_MEMORY_MIB", "")
+    return min(free, int(setting) << 20) if setting.isdigit() else free
+
+
+@lru_cache(maxsize=1)
+def _measured(moment: int) -> int:
     free = _meminfo_available() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit, used = (_cgroup_bytes(name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:
@@ -21,6 +34,8 @@ def available_bytes() -> int:
 
 def require_bytes(needed: int, what: str) -> None:
     """Raise MemoryLimitError if `needed` bytes for `what` are not there."""
+    if needed > _LARGE:
+        _measured.cache_clear()
     available = available_bytes()
     if needed > available:
         raise MemoryLimitError(

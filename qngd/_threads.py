@@ -27,8 +27,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def splits(size: int) -> bool:
-    """Whether kernels on a state of `size` amplitudes are shared out over the cores."""
-    return size >= _SPLIT_FROM and num_threads() > 1
+    """Whether work on a state of `size` amplitudes goes tile by tile, shared out over the cores."""
+    return size >= _SPLIT_FROM
 
 
 @cache
@@ -38,13 +38,13 @@ def _controller() -> ThreadpoolController:
 
 def one_blas_thread(size: int) -> AbstractContextManager[Any]:
     """While our threads own the cores, BLAS must not start threads of its own: the two pools would fight."""
-    return _controller().limit(limits=1, user_api="blas") if splits(size) else nullcontext()
+    return _controller().limit(limits=1, user_api="blas") if splits(size) and num_threads() > 1 else nullcontext()
 
 
 def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]:
     """kernel(begin, end) over 0…items in one piece per thread, for a state of `size` amplitudes."""
     threads = num_threads()
-    if not splits(size) or items < threads:
+    if threads == 1 or not splits(size) or items < threads:
         return [kernel(0, items)]
     edges = [items * t // threads for t in range(threads + 1)]
     pool = _pool(threads)
@@ -53,10 +53,10 @@ def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]
     return [first, *(future.result() for future in futures)]
 
 
-def together(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Run the calls at the same time, one per thread."""
-    if len(calls) == 1:
-        return [calls[0]()]
+def together(calls: list[Callable[[], Any]], threads: int | None = None) -> list[Any]:
+    """Run the calls at the same time, one per thread; after each other if `threads` is 1."""
+    if len(calls) <= 1 or threads == 1:
+        return [call() for call in calls]
     pool = _pool(num_threads())
     futures = [pool.submit(call) for call in calls[1:]]
     first = calls[0]()

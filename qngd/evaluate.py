@@ -13,8 +13,9 @@ from qngd.circuit import Circuit
 from qngd.errors import ObservableError, SettingError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.observable import Observable
-from qngd.simulator import Simulator, Terms
+from qngd.simulator import Simulator
 from qngd.spsa import metric_from, random_pairs
+from qngd.states import Terms
 
 Approx = Literal["diag", "block-diag", "full", "qn-spsa"]
 APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa")

@@ -13,6 +13,10 @@ their generators on one state. Two things decide where a rotation stands:
    the same depth of the gate graph (counting gates with parameters; neighbours on a wire with the
    same Pauli letter are unordered there). So an RY layer stays together even where single members
    would commute with an earlier layer.
+
+Rotations are kept in buckets, one for each slab and layer. A string commutes with all of a bucket iff it commutes
+with enough of them to generate the rest, so a bucket lists only members that are no product of earlier ones: at
+most 2n, however many rotations it holds, and layering takes time linear in the gates.
 """
 
 from __future__ import annotations
@@ -101,10 +105,47 @@ def _required(x, z, k, head, link, top):
 
 
 @kernel
-def _place(k, level, moving, head, link, top):
+def _enter(k, bucket, x, z, head, tail, link, rest, pivot):
+    """Put rotation k into a bucket's list, unless its string is a product of those listed.
+
+    `rest` holds what is left of each listed string (x and z side by side) after those listed before it were
+    multiplied in wherever it had their pivot; `pivot` is a bit of that.
+    """
+    words = x.shape[1]
+    rest[k, :words] = x[k]
+    rest[k, words:] = z[k]
+    j = head[bucket]
+    while j >= 0:
+        if rest[k, pivot[j] >> 6] >> np.uint64(pivot[j] & 63) & np.uint64(1):
+            rest[k] ^= rest[j]
+        j = link[j]
+    for w in range(2 * words):
+        if rest[k, w]:
+            bit = 0
+            while not rest[k, w] >> np.uint64(bit) & np.uint64(1):
+                bit += 1
+            pivot[k] = 64 * w + bit
+            if head[bucket] < 0:
+                head[bucket] = k
+            else:
+                link[tail[bucket]] = k
+            tail[bucket] = k
+            return
+
+
+@kernel
+def _buckets(count, words, num_layers):
+    """Empty lists: head and tail of every bucket; link, rest and pivot of every rotation."""
+    head = np.full(2 * num_layers + 4, -1, dtype=np.int64)
+    link = np.full(count, -1, dtype=np.int64)
+    rest = np.empty((count, 2 * words), dtype=np.uint64)
+    return head, head.copy(), link, rest, np.zeros(count, dtype=np.int64)
+
+
+@kernel
+def _place(k, level, x, z, moving, head, tail, link, rest, pivot, top):
     bucket = 2 * level + (1 if moving[k] else 0)
-    link[k] = head[bucket]
-    head[bucket] = k
+    _enter(k, bucket, x, z, head, tail, link, rest, pivot)
     return max(top, bucket)
 
 
@@ -112,12 +153,11 @@ def _place(k, level, moving, head, link, top):
 def _earliest(x, z, moving):
     count = x.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head = np.full(2 * count + 4, -1, dtype=np.int64)
-    link = np.full(count, -1, dtype=np.int64)
+    head, tail, link, rest, pivot = _buckets(count, x.shape[1], count)
     top = 0
     for k in range(count):
         level[k] = _required(x, z, k, head, link, top)
-        top = _place(k, level[k], moving, head, link, top)
+        top = _place(k, level[k], x, z, moving, head, tail, link, rest, pivot, top)
     return level
 
 
@@ -138,14 +178,12 @@ def _allowed(x, z, k, head, link, bottom, num_layers, is_moving):
 def _latest(x, z, moving, num_layers):
     count = x.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head = np.full(2 * num_layers + 4, -1, dtype=np.int64)
-    link = np.full(count, -1, dtype=np.int64)
+    head, tail, link, rest, pivot = _buckets(count, x.shape[1], num_layers)
     bottom = 2 * num_layers
     for k in range(count - 1, -1, -1):
         level[k] = _allowed(x, z, k, head, link, bottom, num_layers, moving[k])
         bucket = 2 * level[k] + (1 if moving[k] else 0)
-        link[k] = head[bucket]
-        head[bucket] = k
+        _enter(k, bucket, x, z, head, tail, link, rest, pivot)
         bottom = min(bottom, bucket)
     return level
 
@@ -155,8 +193,7 @@ def _join_peers(x, z, moving, depth, earliest, latest, order):
     """Depth by depth, lift the moving rotations to the layer that the latest of their peers needs."""
     count = x.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head = np.full(2 * count + 4, -1, dtype=np.int64)
-    link = np.full(count, -1, dtype=np.int64)
+    head, tail, link, rest, pivot = _buckets(count, x.shape[1], count)
     top = 0
     begin = 0
     while begin < count:
@@ -172,12 +209,12 @@ def _join_peers(x, z, moving, depth, earliest, latest, order):
             for i in range(begin, end):
                 k = order[i]
                 level[k] = min(latest[k], common)
-                top = _place(k, level[k], moving, head, link, top)
+                top = _place(k, level[k], x, z, moving, head, tail, link, rest, pivot, top)
         else:
             for i in range(begin, end):
                 k = order[i]
                 level[k] = _required(x, z, k, head, link, top)
-                top = _place(k, level[k], moving, head, link, top)
+                top = _place(k, level[k], x, z, moving, head, tail, link, rest, pivot, top)
         begin = end
     return level
 
@@ -191,14 +228,12 @@ def _sink_fixed(x, z, moving, level):
         if moving[k]:
             num_layers = max(num_layers, level[k] + 1)
     sunk = level.copy()
-    head = np.full(2 * num_layers + 4, -1, dtype=np.int64)
-    link = np.full(count, -1, dtype=np.int64)
+    head, tail, link, rest, pivot = _buckets(count, x.shape[1], num_layers)
     bottom = 2 * num_layers
     for k in range(count - 1, -1, -1):
         if not moving[k]:
             sunk[k] = _allowed(x, z, k, head, link, bottom, num_layers, False)
         bucket = 2 * sunk[k] + (1 if moving[k] else 0)
-        link[k] = head[bucket]
-        head[bucket] = k
+        _enter(k, bucket, x, z, head, tail, link, rest, pivot)
         bottom = min(bottom, bucket)
     return sunk

@@ -8,41 +8,29 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg.blas
 from scipy import sparse
 
-from qngd import _kernels
+from qngd import _diagonal, _sweeps
 from qngd._memory import require_bytes
-from qngd._threads import num_threads, one_blas_thread, split, splits, together
+from qngd._threads import splits
 from qngd.circuit import Circuit
 from qngd.clifford import as_arrays, quarter_turns
-from qngd.observable import Observable
-
-_TILE_BYTES = 1 << 20  # of one thread's second-level cache
-
-
-@dataclass(frozen=True, eq=False)
-class Terms:
-    """An observable for the kernels: its terms grouped by x mask."""
-
-    start: np.ndarray
-    x: np.ndarray
-    z: np.ndarray
-    coefficient: np.ndarray
-
-    @classmethod
-    def of(cls, pulled: Observable) -> Terms:
-        x, z = pulled.strings.x[:, 0], pulled.strings.z[:, 0]
-        order = np.lexsort((z, x))
-        x, z = x[order], z[order]
-        heads = np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
-        start = np.r_[heads, len(x)].astype(np.int64)
-        coefficient = (pulled.coefficients * pulled.strings.sign)[order]
-        return cls(start, x[heads], z, coefficient)
+from qngd.schedule import Schedule, Turns
+from qngd.states import (
+    Terms,
+    add_pauli,
+    apply_rotations,
+    inner,
+    overlaps_back,
+    run_stages,
+    times_observable,
+    weight_sums,
+    zero_state,
+)
+from qngd.tangents import Plan, gram_metric
 
 
 class Simulator:
@@ -54,40 +42,28 @@ class Simulator:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self.size = 1 << circuit.num_qubits
-        order = circuit.order
-        self._moving = circuit.moving[order]
-        self._order = order
+        self._plan: Plan | None = None  # of the last full metric; affine angle maps always give the same Jacobian
 
     @cached_property
-    def _x(self) -> np.ndarray:
-        return np.ascontiguousarray(self.circuit.generators.x[self._order, 0])
-
-    @cached_property
-    def _z(self) -> np.ndarray:
-        return np.ascontiguousarray(self.circuit.generators.z[self._order, 0])
-
-    @cached_property
-    def _sign(self) -> np.ndarray:
-        return self.circuit.generators.sign[self._order].astype(float)
+    def _schedule(self) -> Schedule:
+        return Schedule.of(self.circuit)
 
     def _turns(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        half = 0.5 * self._sign * phi[self._order]
+        half = 0.5 * self._schedule.sign * phi[self._schedule.order]
         return np.cos(half), np.sin(half)
 
     def _require_states(self, count: int, what: str) -> None:
         n = self.circuit.num_qubits
         require_bytes(count * 16 << n, f"{what} on {n} qubits")
 
-    def _advance(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, begin: int, end: int) -> None:
-        """Apply the rotations begin…end−1 (running order), on all cores if the state is large."""
-        apply_rotations(state, self._x, self._z, cos, sin, begin, end)
-
     def state(self, phi: np.ndarray) -> np.ndarray:
         """The state after all rotations, before the Clifford C: (2, N)."""
         self._require_states(2, "a statevector")
+        return self._final(*self._turns(phi))
+
+    def _final(self, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
         state = zero_state(self.circuit.num_qubits)
-        self._advance(state, *self._turns(phi), 0, len(self._x))
+        run_stages(state, self._schedule, cos, sin)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
@@ -110,15 +86,25 @@ class Simulator:
         """⟨H⟩ of the pulled observable."""
         self._require_states(3, "an expectation value")
         state = self.state(phi)
-        return _real_inner(state, _times_observable(state, terms))
+        return inner(state, times_observable(state, terms))
 
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
         cos, sin = self._turns(phi)
-        state = zero_state(self.circuit.num_qubits)
-        self._advance(state, cos, sin, 0, len(self._x))
-        return self._reverse(state, cos, sin, terms)
+        return self._reverse(self._final(cos, sin), cos, sin, terms)
+
+    def _reverse(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
+        """Energy and gradient from the final state, which is run back to the start."""
+        other = times_observable(state, terms)
+        energy = inner(state, other)
+        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, cos, sin))
+
+    def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
+        """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
+        found = np.empty(len(overlaps))
+        found[self._schedule.order] = overlaps * self._schedule.sign
+        return found
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
         """g·v (P,) with the full metric over parameters, for v (P,).
@@ -127,64 +113,21 @@ class Simulator:
         |T_k⟩ = U_{>k}P_kU_{≤k}|0⟩ and |W⟩ = Σ_k (Jv)_k|T_k⟩, (g·v)_i = ¼Σ_k J_ki(Re⟨T_k|W⟩ − ⟨ψ|T_k⟩⟨ψ|W⟩).
         """
         self._require_states(3, "a product with the metric")
+        s = self._schedule
         cos, sin = self._turns(phi)
         state = zero_state(self.circuit.num_qubits)
         tangent = np.zeros_like(state)
-        weights = (jacobian @ vector)[self._order] * self._sign
-        done = 0
-        for k in np.flatnonzero(weights).tolist():
+        weights = (jacobian @ vector)[s.order] * s.sign
+        for stage, is_moving in enumerate(s.moving[s.start[:-1]]):
             for each in (state, tangent):
-                self._advance(each, cos, sin, done, k + 1)
-            done = k + 1
-            _add_pauli(state, self._x[k], self._z[k], weights[k], tangent)
-        for each in (state, tangent):
-            self._advance(each, cos, sin, done, len(self._x))
+                run_stages(each, s, cos, sin, stage, stage + 1)
+            if is_moving:  # strings of such a stage commute, so that they may follow it together
+                for k in range(s.start[stage], s.start[stage + 1]):
+                    add_pauli(state, s.x[k], s.z[k], weights[k], tangent)
         # ⟨ψ|W⟩ is real, so that W − ⟨ψ|W⟩ψ = R leaves Re⟨T_k|R⟩, which is Im⟨−iR|T_k⟩
-        tangent -= _real_inner(state, tangent) * state
-        slopes = self._overlaps_back(state, np.stack([tangent[1], -tangent[0]]), cos, sin)
-        return 0.25 * (jacobian.T @ slopes)
-
-    def _reverse(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
-        """Energy and gradient from the final state, which is run back to the start."""
-        other = _times_observable(state, terms)
-        energy = _real_inner(state, other)
-        return energy, self._overlaps_back(state, other, cos, sin)
-
-    def _overlaps_back(self, state: np.ndarray, other: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
-        """Im⟨λ|s_kP_k|ψ⟩ of every moving rotation (K,), where both states, given at the end of the circuit, are
-        run back to just after it."""
-        slopes = np.zeros(len(self._x))
-        if not splits(self.size):
-            _kernels.backward(
-                state[0], state[1], other[0], other[1],
-                self._x, self._z, cos, sin, self._moving, slopes,
-            )  # fmt: skip
-        else:
-            self._reverse_split(state, other, cos, sin, slopes)
-        overlaps = np.zeros(len(self._x))
-        overlaps[self._order] = slopes * self._sign
-        return overlaps
-
-    def _reverse_split(
-        self,
-        state: np.ndarray,
-        other: np.ndarray,
-        cos: np.ndarray,
-        sin: np.ndarray,
-        slopes: np.ndarray,
-    ) -> None:
-        """The loop of `_kernels.backward`, each kernel on all cores."""
-        x, z, size = self._x, self._z, self.size
-        chunks = size // min(size, _kernels.CHUNK)
-        for k in range(len(x) - 1, -1, -1):
-            if self._moving[k]:
-
-                def overlap(a: int, b: int, k: int = k) -> float:
-                    return _kernels.imaginary_overlap(other[0], other[1], state[0], state[1], x[k], z[k], a, b)
-
-                slopes[k] = sum(split(overlap, chunks, size))
-            apply_rotations(state, x, z, cos, -sin, k, k + 1)
-            apply_rotations(other, x, z, cos, -sin, k, k + 1)
+        tangent -= inner(state, tangent) * state
+        overlaps = overlaps_back(state, np.stack([tangent[1], -tangent[0]]), s, cos, sin)
+        return 0.25 * (jacobian.T @ self._over_rotations(overlaps))
 
     def block_metric(
         self,
@@ -196,236 +139,46 @@ class Simulator:
         """The metric over parameters from the blocks of the layers (or from the diagonal over rotations),
         and in the same pass energy and gradient over rotations if `terms` are given.
 
+        A block is ¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩): after a few quarter turns, sums over |ψ|² (see `_diagonal`).
         Memory: a few states, whatever K is.
         """
         self._require_states(3, "a block-diagonal metric")
+        s = self._schedule
         cos, sin = self._turns(phi)
         state = zero_state(self.circuit.num_qubits)
-        parameters = jacobian.shape[1]
-        metric = np.zeros((parameters, parameters))
+        metric = np.zeros((jacobian.shape[1],) * 2)
         done = 0
-        for begin, end in self._layer_spans:
-            self._advance(state, cos, sin, done, begin)
-            done = begin
-            self._add_block(metric, state, begin, end, jacobian, diagonal)
+        for turns, rows, end in zip(s.turns, s.layers, s.ends, strict=True):
+            run_stages(state, s, cos, sin, done, end)
+            done = end
+            _add_block(state, turns, (rows, jacobian.indptr, jacobian.indices, jacobian.data, diagonal, metric))
         if terms is None:
             return metric, np.nan, np.zeros(0)
-        self._advance(state, cos, sin, done, len(self._x))
+        run_stages(state, s, cos, sin, done)
         return metric, *self._reverse(state, cos, sin, terms)
 
-    @cached_property
-    def _layer_spans(self) -> list[tuple[int, int]]:
-        """Where each layer's moving rotations stand in the running order."""
-        level = np.where(self._moving, self.circuit.level[self._order], -1)
-        spans = []
-        for index in range(self.circuit.num_layers):
-            places = np.flatnonzero(level == index)
-            spans.append((int(places[0]), int(places[-1]) + 1))
-        return spans
+    def full_metric(
+        self, phi: np.ndarray, jacobian: sparse.csr_array, report: Callable[[float], None] | None = None
+    ) -> np.ndarray:
+        """The whole metric over parameters, (P, P): see `tangents`.
 
-    def _add_block(
-        self,
-        metric: np.ndarray,
-        state: np.ndarray,
-        begin: int,
-        end: int,
-        jacobian: sparse.csr_array,
-        diagonal: bool,
-    ) -> None:
-        """metric += Jᵀ·¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩)·J of the rotations begin…end−1 on `state`; if diagonal,
-        Σ_k J_ki²·¼(1 − ⟨P_k⟩²) for every parameter i."""
-        rows = jacobian[self._order[begin:end]]
-        columns = np.unique(rows.indices)
-        local = rows[:, columns].toarray() * self._sign[begin:end, None]
-        if diagonal:
-            means = self._means(state, begin, end)
-            block = np.diag(local.T**2 @ (1.0 - means**2))
-        else:
-            # Var of the generators' weighted sums, from Σ_k J_ki P_k|ψ⟩
-            contract = len(columns) < end - begin
-            gram, means = self._gram(state, begin, end, local.T if contract else None)
-            covariance = gram - np.outer(means, means)
-            block = covariance if contract else local.T @ covariance @ local
-        metric[np.ix_(columns, columns)] += 0.25 * block
-
-    def _gram(
-        self, state: np.ndarray, begin: int, end: int, weights: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Re⟨V_i|V_j⟩ and Re⟨ψ|V_j⟩ for V_i = Σ_k weights_ik P_k ψ (or V_k = P_kψ), tile by tile."""
-        x, z = self._x[begin:end], self._z[begin:end]
-        count = end - begin
-        kept = count if weights is None else len(weights)
-        chunk = min(self.size, _kernels.CHUNK)
-        tile = max(1, _TILE_BYTES // (16 * chunk * (count + kept)))
-
-        def part(first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-            gram, means = np.zeros((kept, kept)), np.zeros(kept)
-            for a in range(first, last, tile):
-                b = min(a + tile, last)
-                vectors = np.empty((count, 2, (b - a) * chunk))
-                _kernels.apply_strings(state[0], state[1], x, z, vectors, a, b)
-                flat = vectors.reshape(count, -1)
-                if weights is not None:
-                    flat = weights @ flat
-                gram += flat @ flat.T
-                means += flat @ state[:, a * chunk : b * chunk].reshape(-1)
-            return gram, means
-
-        with one_blas_thread(self.size):
-            parts = split(part, self.size // chunk, self.size)
-        return sum(p[0] for p in parts), sum(p[1] for p in parts)
-
-    def _means(self, state: np.ndarray, begin: int, end: int) -> np.ndarray:
-        chunks = self.size // min(self.size, _kernels.CHUNK)
-        means = np.empty(end - begin)
-        for k in range(begin, end):
-            x, z = self._x[k], self._z[k]
-
-            def overlap(a: int, b: int, x: np.uint64 = x, z: np.uint64 = z) -> float:
-                return _kernels.real_overlap(state[0], state[1], x, z, a, b)
-
-            means[k - begin] = sum(split(overlap, chunks, self.size))
-        return means
-
-    def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
-        """The whole metric over parameters, (P, P).
-
-        ¼(Re⟨T_i|T_j⟩ − ⟨ψ|T_i⟩⟨ψ|T_j⟩) with T_i = Σ_k J_ki U_{>k}P_kU_{≤k}|0⟩. A Gram matrix does not see
-        the frame, so every T_i is carried only to the middle of the circuit.
+        In blocks where memory is short (QNGD_MEMORY_MIB bounds it); `report` is told which part of it is done.
         """
-        parameters = jacobian.shape[1]
-        self._require_states(parameters + 4 * num_threads(), "a full metric")
-        cos, sin = self._turns(phi)
-        middle = len(self._x) // 2
-        tangents = np.zeros((parameters, 2, self.size))
-        center = zero_state(self.circuit.num_qubits)
-        self._advance(center, cos, sin, 0, middle)
-        self._tangents(tangents, center, cos, sin, middle, jacobian)
-        flat = tangents.reshape(parameters, 2 * self.size)
-        means = flat @ center.reshape(-1)
-        gram = _symmetric_product(flat)
-        return 0.25 * (gram - np.outer(means, means))
-
-    def _tangents(
-        self,
-        tangents: np.ndarray,
-        center: np.ndarray,
-        cos: np.ndarray,
-        sin: np.ndarray,
-        middle: int,
-        jacobian: sparse.csr_array,
-    ) -> None:
-        """Fill T_i of every parameter, in the frame of rotation `middle`."""
-        last = center.copy()
-        self._advance(last, cos, sin, middle, len(self._x))
-        by_parameter = (sparse.diags_array(self._sign) @ jacobian[self._order]).tocsc()
-        by_parameter.sort_indices()
-        start = by_parameter.indptr.astype(np.int64)
-        entry, weight = by_parameter.indices.astype(np.int64), by_parameter.data
-        used = np.flatnonzero(np.diff(start) > 0)
-        if not len(used):
-            return
-        rising = used[np.argsort(entry[start[used]], kind="stable")]
-        falling = used[np.argsort(-entry[start[used + 1] - 1], kind="stable")]
-        threads = num_threads() if self.size * len(used) >= 1 << 14 else 1
-        arrays = (self._x, self._z, cos, sin, start, entry, weight)
-        # The forward part writes, the backward part adds: finish one before the other.
-        together(
-            [
-                _bind(
-                    _kernels.tangents_forward,
-                    zero_state(self.circuit.num_qubits),
-                    arrays,
-                    part,
-                    middle,
-                    tangents,
-                )
-                for part in _deal(rising, threads)
-            ]
-        )
-        together(
-            [
-                _bind(_kernels.tangents_backward, last.copy(), arrays, part, middle, tangents)
-                for part in _deal(falling, threads)
-            ]
-        )
+        self._require_states(4, "a full metric")
+        if self._plan is None or self._plan.jacobian is not jacobian:
+            self._plan = Plan.of(self._schedule, jacobian)
+        return gram_metric(self.circuit.num_qubits, self._plan, *self._turns(phi), report)
 
 
-def _bind(
-    kernel: Callable[..., None],
-    state: np.ndarray,
-    arrays: tuple[np.ndarray, ...],
-    part: np.ndarray,
-    middle: int,
-    out: np.ndarray,
-) -> Callable[[], None]:
-    return lambda: kernel(state, *arrays, part, middle, out)
-
-
-def _deal(items: np.ndarray, hands: int) -> list[np.ndarray]:
-    """The items dealt out like cards, so that every hand holds early and late ones."""
-    return [np.ascontiguousarray(items[h::hands]) for h in range(min(hands, len(items)))]
-
-
-def zero_state(num_qubits: int) -> np.ndarray:
-    """|0…0⟩ as a float array (2, 2ⁿ)."""
-    state = np.zeros((2, 1 << num_qubits))
-    state[0, 0] = 1.0
-    return state
-
-
-def apply_rotations(
-    state: np.ndarray,
-    x: np.ndarray,
-    z: np.ndarray,
-    cos: np.ndarray,
-    sin: np.ndarray,
-    begin: int = 0,
-    end: int | None = None,
-) -> None:
-    """Apply the rotations begin…end−1 (all by default) to a state, on all cores where that pays."""
-    re, im = state
-    end = len(x) if end is None else end
-    if not splits(len(re)):
-        _kernels.run(re, im, x, z, cos, sin, begin, end)
+def _add_block(state: np.ndarray, turns: Turns, contraction: tuple[np.ndarray | bool, ...]) -> None:
+    """The block of the layer that has just been run, added up over parameters as `contraction` says."""
+    size = state.shape[1]
+    if not splits(size):
+        work, sums = np.empty_like(state), np.empty(size)
+        x, z, cos, sin = turns.x, turns.z, turns.cos, turns.cos
+        _sweeps.add_block(*state, x, z, cos, sin, work, sums, turns.mask, turns.sign, *contraction)
         return
-    for k in range(begin, end):
-
-        def turn(a: int, b: int, k: int = k) -> None:
-            _kernels.rotate(re, im, x[k], z[k], cos[k], sin[k], a, b)
-
-        split(turn, _kernels.num_items(x[k], len(re)), len(re))
-
-
-def _add_pauli(state: np.ndarray, x: np.uint64, z: np.uint64, weight: float, out: np.ndarray) -> None:
-    """out += weight·Pψ."""
-    size = state.shape[1]
-
-    def part(a: int, b: int) -> None:
-        _kernels.add_pauli(state[0], state[1], x, z, weight, out[0], out[1], a, b)
-
-    split(part, size // min(size, _kernels.CHUNK), size)
-
-
-def _times_observable(state: np.ndarray, terms: Terms) -> np.ndarray:
-    out = np.empty_like(state)
-    size = state.shape[1]
-
-    def part(a: int, b: int) -> None:
-        _kernels.apply_observable(
-            state[0], state[1], terms.start, terms.x, terms.z, terms.coefficient,
-            out[0], out[1], a, b,
-        )  # fmt: skip
-
-    split(part, size // min(size, _kernels.CHUNK), size)
-    return out
-
-
-def _real_inner(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.vdot(a, b))
-
-
-def _symmetric_product(rows: np.ndarray) -> np.ndarray:
-    """rows·rowsᵀ by a rank-k update of one triangle."""
-    upper = scipy.linalg.blas.dsyrk(1.0, rows.T, trans=1)
-    return np.triu(upper) + np.triu(upper, 1).T
+    if len(turns.x):
+        state = state.copy()
+        apply_rotations(state, turns.x, turns.z, turns.cos, turns.cos)
+    _diagonal.add_covariances(weight_sums(state), turns.mask, turns.sign, *contraction)

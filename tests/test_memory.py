@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd import _memory
+from qngd import _memory, tangents
+from qngd.simulator import Simulator
 from tests.strategies import Sketch, ansatz, random_labels
 
 WIDE = [60, 64, 100]
@@ -106,10 +107,13 @@ def test_the_limit_is_the_memory_there_is(name, monkeypatch):
 
 
 def test_the_full_metric_needs_more_with_more_parameters(asked):
+    most = []
     for repetitions in (1, 3):
+        asked.clear()
         circuit = ansatz(6, repetitions)
         qngd.metric_tensor(circuit, np.zeros(circuit.num_parameters), approx="full")
-    assert asked[1] - asked[0] == (36 - 12) * 16 * 2**6
+        most.append(max(asked))
+    assert most[1] - most[0] == (36 - 12) * 16 * 2**6
 
 
 def test_wrapping_and_describing_need_no_state():
@@ -148,7 +152,9 @@ def files(monkeypatch):
         return contents[str(self)]
 
     monkeypatch.setattr(Path, "read_text", read_text)
-    return contents
+    _memory._measured.cache_clear()
+    yield contents
+    _memory._measured.cache_clear()
 
 
 GROUP = "/sys/fs/cgroup/memory."
@@ -174,6 +180,33 @@ def test_free_memory_within_the_control_group(files, limit, used, expected):
 
 def test_without_proc_the_physical_memory_counts(files):
     assert _memory.available_bytes() > 1 << 28
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("2", 2 << 20), ("0", 0), ("", 3000 * 1024), ("lots", 3000 * 1024)])
+def test_a_setting_bounds_it(setting, expected, files, monkeypatch):
+    files["/proc/meminfo"] = MEMINFO
+    monkeypatch.setenv("QNGD_MEMORY_MIB", setting)
+    assert _memory.available_bytes() == expected
+
+
+@pytest.mark.parametrize("mebibytes", [3, 5])
+def test_a_full_metric_in_blocks_is_the_same(mebibytes, monkeypatch):
+    """80 derivative states of 16 KiB each do not fit beside each other; told which part is done, to the end."""
+    circuit = ansatz(10, 4)
+    theta = np.random.default_rng(0).normal(size=circuit.num_parameters)
+    phi, jacobian = circuit.angle_map.linearize(theta)
+    simulator = Simulator(circuit)
+    seen = []
+    monkeypatch.setenv("QNGD_NUM_THREADS", "2")
+    expected = simulator.full_metric(phi, jacobian, seen.append)
+    assert seen == [1.0]
+    monkeypatch.setattr(_memory, "available_bytes", lambda: mebibytes << 18)
+    monkeypatch.setattr(tangents, "available_bytes", lambda: mebibytes << 18)
+    found = simulator.full_metric(phi, jacobian, seen.append)
+    assert np.allclose(found, expected, rtol=0, atol=1e-14)
+    assert len(seen) > 3
+    assert seen[1:] == sorted(seen[1:])
+    assert seen[-1] == 1.0
 
 
 def test_this_machine_has_some_memory():

@@ -10,7 +10,8 @@ from scipy import sparse
 
 from qngd import _threads
 from qngd.observable import Observable
-from qngd.simulator import Simulator, Terms
+from qngd.simulator import Simulator
+from qngd.states import Terms
 from tests import dense
 from tests.strategies import random_observable, random_program
 
@@ -43,16 +44,17 @@ def everything(circuit, theta, terms):
         "block": simulator.block_metric(phi, jacobian)[0],
         "block over rotations": simulator.block_metric(phi, over_rotations)[0],
         "diag": simulator.block_metric(phi, jacobian, diagonal=True)[0],
+        "product": simulator.metric_product(phi, jacobian, np.arange(1.0, 1 + jacobian.shape[1])),
         "block with gradient": simulator.block_metric(phi, jacobian, pulled)[2],
     }
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("num_qubits", [6, 7, 8, 9])
 def test_results_do_not_depend_on_the_threads(num_qubits, count, threads):
     program = random_program(num_qubits, num_qubits, 40, 4)
     circuit, terms = program.circuit(), random_observable(num_qubits, num_qubits)
-    threads(1)
+    threads(1, split_from=1 << 15)
     expected = everything(circuit, program.theta, terms)
     threads(count)
     assert _threads.splits(2)

@@ -16,7 +16,7 @@ from qngd.frame import push
 from qngd.outcomes import Counts, Outcome
 from qngd.pauli import PauliStrings
 from qngd.plan import Request
-from qngd.simulator import apply_rotations, zero_state
+from qngd.states import apply_rotations, zero_state
 from qngd.template import Template
 
 
