@@ -130,12 +130,12 @@ def main() -> None:
     claims = own_claims(arguments.smoke)
     print(json.dumps(claims, indent=1))
     save(OUT / "measurements.json", rows, {"claims": claims})
+    print(f"data: {OUT / 'measurements.json'}")
 
 
 def save(path: Path, rows: list[Row], rest: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rest | {"rows": [asdict(row) for row in rows]}, indent=1))
-    print(f"data: {path}")
 
 
 if __name__ == "__main__":

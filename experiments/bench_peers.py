@@ -113,13 +113,15 @@ class Benchmark:
                 self._add(self._best(contender, kind, size, expected))
 
     def _best(self, contender: Contender, kind: str, size: tuple[int, int], expected: list[float]) -> Row:
-        """The fastest of the numbers of threads that are tried."""
+        """The fastest of the numbers of threads that are tried; a wrong one, if there is any."""
         python = self._python[contender.module]
         tried = [
             measure(contender, python, kind, size, self._budget, self._limit, threads, expected)[0]
             for threads in contender.threads(size[0])
         ]
-        return min(tried, key=lambda row: (row.status != "ok", row.median or row.first or float("inf")))
+        return min(
+            tried, key=lambda row: (row.status != "wrong", row.status != "ok", row.median or row.first or float("inf"))
+        )
 
     def _gave_up(self, label: str, kind: str, size: tuple[int, int]) -> str:
         """Why there is no use in trying, if it did not get through a smaller size."""
@@ -153,7 +155,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one small size, PennyLane alone")
     parser.add_argument("--only", nargs="+", default=[], metavar="PEER", help="these peers: " + ", ".join(modules()))
     parser.add_argument("--sizes", nargs="+", type=parse, metavar="QUBITS,LAYERS", help="these sizes alone")
-    parser.add_argument("--limit", type=float, default=45.0, help="seconds a measurement may take (%(default)s)")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds a measurement may take (%(default)s)")
     parser.add_argument("--budget", type=float, default=0.5, help="seconds of repeated calls (%(default)s)")
     arguments = parser.parse_args()
     unknown = set(arguments.only) - set(modules())
@@ -168,12 +170,14 @@ def main() -> None:
         benchmark = Benchmark(pythons(contenders), arguments.budget, arguments.limit)
         sizes = {kind: arguments.sizes or usual for kind, usual in SIZES.items()}
         warm_up()
+    complete = not (arguments.smoke or arguments.only or arguments.sizes)
+    claims = own_claims(arguments.smoke) if complete or arguments.smoke else {}
+    data = OUT / "measurements.json"
     for kind, places in sizes.items():
         for size in places:
             benchmark.compare(kind, size, PEERS)
-    complete = not (arguments.smoke or arguments.only or arguments.sizes)
-    claims = own_claims(arguments.smoke) if complete or arguments.smoke else {}
-    save(OUT / "measurements.json", benchmark.rows, {"machine": about, "complete": complete, "claims": claims})
+            save(data, benchmark.rows, {"machine": about, "complete": complete, "claims": claims})
+    print(f"data: {data}")
     bench_report.write(OUT)
     wrong = [row for row in benchmark.rows if row.status == "wrong"]
     if wrong:

@@ -27,7 +27,7 @@ class Row:
 
     `first` is the first call in a fresh process, preparation and compilation included, imports not; `times` are
     those of further calls. `status` is "ok", "over limit" (what was not reached is missing), "wrong" (the numbers
-    differ: not timed any further) or "failed" (`note` says how).
+    differ: not timed any further), "failed" or "not tried" (`note` says why).
     """
 
     label: str

@@ -79,9 +79,9 @@ def serve(methods: Mapping[str, Make]) -> None:
     """Do the task on stdin. A line is printed after the first call and again at the end, so that a process
     that is stopped in between has said something."""
     imports = time.monotonic()
-    memory = _peak_mib()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_CAP, resource.getrlimit(resource.RLIMIT_AS)[1]))
     task = Task(**json.load(sys.stdin))
+    memory = _peak_mib()
     theta = np.array(task.theta)
 
     start = time.perf_counter()
