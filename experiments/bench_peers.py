@@ -164,7 +164,7 @@ def main() -> None:
     about = machine() | {"limit": arguments.limit}
     if arguments.smoke:
         benchmark = Benchmark(dict.fromkeys(("qngd", "pennylane"), sys.executable), 0.02, arguments.limit)
-        sizes = {kind: [(3, 2)] for kind in ("full_metric", "step", "run")}
+        sizes = {kind: [(3, 2)] for kind in ("full_metric", "step")}
     else:
         contenders = [c for c in PEERS if not arguments.only or c.module in arguments.only]
         benchmark = Benchmark(pythons(contenders), arguments.budget, arguments.limit)

@@ -25,7 +25,12 @@ STYLES = {
     "PennyLane default.qubit, adjoint": ("#009E73", "*", ":"),
     "PennyLane lightning.qubit": ("#E69F00", "h", "-"),
 }
-PANELS = {"full_metric": "full metric", "step": "step with block metric", "gradient": "gradient", "state": "plain run"}
+PANELS = {
+    "full_metric": "full metric (Qiskit: ReverseQGT, PennyLane: adjoint_metric_tensor)",
+    "step": "step with block metric",
+    "gradient": "gradient",
+    "state": "plain run",
+}
 
 Value = Callable[[Row], float | None]
 
@@ -36,16 +41,20 @@ def draw(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
     over_parameters = [row for row in rows if row.num_qubits == QUBITS]
     every, metrics = list(PANELS), ["full_metric", "step"]
     layers, qubits = f"{LAYERS} layers, P = {2 * LAYERS}n", f"{QUBITS} qubits"
+    steady = ("Time of a call once prepared (median, quartiles shaded)", "seconds", _steady)
+    first = ("First call in a fresh process, without imports", "seconds", _first)
+    memory = ("Peak memory over that of the imports", "MiB", _memory)
     pictures = {
-        "time_over_qubits": (over_qubits, every, "num_qubits", layers, _steady, "seconds a call"),
-        "first_call_over_qubits": (over_qubits, every, "num_qubits", layers, _first, "seconds of the first call"),
-        "memory_over_qubits": (over_qubits, every, "num_qubits", layers, _memory, "peak MiB over imports"),
-        "time_over_parameters": (over_parameters, metrics, "parameters", qubits, _steady, "seconds a call"),
+        "time_over_qubits": (over_qubits, every, "num_qubits", layers, *steady),
+        "first_call_over_qubits": (over_qubits, every, "num_qubits", layers, *first),
+        "memory_over_qubits": (over_qubits, every, "num_qubits", layers, *memory),
+        "time_over_parameters": (over_parameters, metrics, "parameters", qubits, *steady),
     }
-    for name, (shown, kinds, across, fixed, value, unit) in pictures.items():
+    for name, (shown, kinds, across, fixed, title, unit, value) in pictures.items():
         if len({getattr(row, across) for row in shown if value(row) is not None}) < 2:
             continue
-        figure = _picture(shown, kinds, across, fixed, value, unit)
+        figure = _picture(shown, kinds, across, value, unit)
+        figure.suptitle(f"{title}; {fixed}. Missing points: stopped at the limit, failed or not tried")
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=140)
         yield path
@@ -63,7 +72,7 @@ def _memory(row: Row) -> float | None:
     return None if row.over_imports_mib is None or not row.times else max(row.over_imports_mib, 0.5)
 
 
-def _picture(rows: Sequence[Row], kinds: Sequence[str], across: str, fixed: str, value: Value, unit: str) -> Figure:
+def _picture(rows: Sequence[Row], kinds: Sequence[str], across: str, value: Value, unit: str) -> Figure:
     down = 2 if len(kinds) > 2 else 1
     figure = Figure(figsize=(11, 4.2 * down + 1.2), layout="constrained")
     panels = figure.subplots(down, 2, squeeze=False, sharex=True)
@@ -73,7 +82,6 @@ def _picture(rows: Sequence[Row], kinds: Sequence[str], across: str, fixed: str,
         axes.set_xlabel({"num_qubits": "qubits n", "parameters": "parameters P"}[across])
     for axes in panels[:, 0]:
         axes.set_ylabel(unit)
-    figure.suptitle(f"{unit}: {fixed}")
     shown = {row.label for row in rows if row.kind in kinds and value(row) is not None}
     handles = [_handle(label) for label in STYLES if label in shown]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
