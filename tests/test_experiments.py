@@ -16,6 +16,6 @@ def test_smoke(name, tmp_path):
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
     command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "results" / name).glob("*.json"))

@@ -34,8 +34,8 @@ class Task:
     """What to measure: `method` is one of the names that the peer's module serves.
 
     After the first call, whose numbers must be within `tolerance` of `expected` (or are sent back, where nothing is
-    expected), calls are repeated for `budget` seconds; none starts that would probably end later than `limit`
-    seconds after `started` (`time.monotonic()`).
+    expected), calls are repeated for `budget` seconds; from the third on, none starts that would probably end later
+    than `limit` seconds after `started` (`time.monotonic()`).
     """
 
     method: str
@@ -95,7 +95,7 @@ def serve(methods: Mapping[str, Make]) -> None:
     result["values"] = values.tolist() if task.expected is None else None
     _report(result, memory)
     if result["deviation"] is None or result["deviation"] <= task.tolerance:
-        result["times"] = _repeat(work, theta, task, first)
+        result["times"] = _repeat(work, theta, task)
         _report(result, memory)
 
 
@@ -107,11 +107,11 @@ def deviation(values: np.ndarray, expected: Sequence[float]) -> float:
     return float("inf") if np.isnan(worst) else worst
 
 
-def _repeat(work: Work, theta: np.ndarray, task: Task, first: float) -> list[float]:
+def _repeat(work: Work, theta: np.ndarray, task: Task) -> list[float]:
     """Seconds of further calls, each at another θ, so that nothing remembered can serve."""
     times: list[float] = []
     while len(times) < MAX_REPEATS and sum(times) < (ENOUGH if len(times) < FEW_REPEATS else task.budget):
-        expected = times[-1] if times else first
+        expected = times[-1] if times else 0.0  # the first call may have compiled: it says nothing of the next
         if time.monotonic() - task.started + expected > task.limit:
             break
         at = theta + 1e-3 * (len(times) + 1)
