@@ -1,9 +1,9 @@
 # make demo    run the main job: the natural gradient on the hydrogen molecule
 # make test    run all tests                 (ARGS="-k h2" goes on to pytest)
 # make lint    formatting, rules and types
-# make bench   time exact steps
+# make bench   time the exact engine beside its peers (installs them in .bench/; ARGS=--smoke: seconds, without)
 # make lock    resolve constraints.txt anew  (ARGS=--upgrade takes the newest releases)
-# make clean   remove the environment and what tools left behind; results/ stays
+# make clean   remove the environments and what tools left behind; results/ stays
 #
 # All of them make the virtual environment .venv first if it is missing or out of date.
 
@@ -45,7 +45,8 @@ lint: $(STAMP)
 	$(BIN)/python -m mypy
 
 bench: $(STAMP)
-	$(BIN)/python -m experiments.bench_exact $(ARGS)
+	$(BIN)/python -m experiments.bench_peers $(ARGS)
+	$(BIN)/python -m experiments.roofline
 
 # Needs no $(STAMP): the constraints that would be installed are about to be replaced.
 lock: | $(BIN)/python
@@ -55,5 +56,5 @@ lock: | $(BIN)/python
 		$(ARGS) pyproject.toml -o constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

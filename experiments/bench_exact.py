@@ -1,97 +1,36 @@
-"""What one exact natural gradient step costs on the embedded simulator.
+"""What exact computations cost on the embedded simulator: the part of the benchmark that needs no peers.
 
-Claim: time and memory of one step (energy, gradient, block-diagonal metric, solve), of the full metric where it fits,
-and of one plain run of the circuit, for the RY, RZ + CNOT-ladder ansatz with four layers (P = 8n parameters) and an
-Ising energy; and the time to wrap 10,000 gates on 100 qubits.
+Claim: one step (energy, gradient, block-diagonal metric, solve) on 20 qubits takes at most 512 MiB and the time of 12
+plain runs of the circuit (the ladder ansatz of `experiments.peers.protocol` with four layers, an Ising energy); the
+first metric of a fresh process comes in well under a second; a short run from the command line ends in 3 s; wrapping
+is linear in the gates.
 
-    python -m experiments.bench_exact            about a minute; results/bench_exact/steps.json
+    python -m experiments.bench_exact            a minute or two; results/bench_exact/measurements.json
     python -m experiments.bench_exact --smoke    a few seconds
 
-Each size runs in a process of its own, so that its peak memory is its own. Times are medians.
+Each measurement runs in a process of its own, so that its peak memory is its own. Times are medians.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
-import numpy as np
+from experiments.peers.environments import ROOT
+from experiments.peers.launch import Contender, Row, measure
 
-LAYERS = 4
-FULL_UP_TO = 16  # qubits
+KINDS = ("run", "state", "gradient", "step", "full_metric")
+QNGD = Contender("qngd", "qngd", {kind: kind for kind in KINDS})
+PUBLIC = Contender("qngd, public call", "qngd", {"full_metric": "metric_tensor"})
+LIMIT = 60.0  # seconds a measurement
 OUT = Path("results/bench_exact")
-
-
-def median_seconds(work: Callable[[], object], budget: float) -> float:
-    """Median over as many calls as fit in `budget` seconds, at least three, after one to warm up."""
-    work()
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < budget and len(times) < 200):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def ansatz(num_qubits: int, layers: int = LAYERS):
-    """RY and RZ on every qubit, then a CNOT ladder, `layers` times, as a Qiskit user writes it."""
-    from qiskit import QuantumCircuit
-    from qiskit.circuit import ParameterVector
-
-    angles = iter(ParameterVector("t", 2 * num_qubits * layers))
-    circuit = QuantumCircuit(num_qubits)
-    for _ in range(layers):
-        for gate in (circuit.ry, circuit.rz):
-            for qubit in range(num_qubits):
-                gate(next(angles), qubit)
-        for qubit in range(num_qubits - 1):
-            circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def ising(num_qubits: int) -> dict[str, float]:
-    """−Σ ZZ − ½ Σ X on an open chain."""
-    n = num_qubits
-    bonds = {"I" * (n - 2 - i) + "ZZ" + "I" * i: -1.0 for i in range(n - 1)}
-    return bonds | {"I" * (n - 1 - i) + "X" + "I" * i: -0.5 for i in range(n)}
-
-
-def measure(num_qubits: int, budget: float) -> dict[str, float]:
-    """Seconds and peak memory of one step at this size, in this process."""
-    import qngd
-    from qngd.evaluate import ExactEvaluator
-    from qngd.interop import as_observable
-    from qngd.simulator import Simulator
-
-    start = time.perf_counter()
-    circuit = qngd.wrap(ansatz(num_qubits))
-    wrap = time.perf_counter() - start
-    theta = np.random.default_rng(0).uniform(0, 2 * np.pi, circuit.num_parameters)
-    evaluator = ExactEvaluator(circuit, as_observable(ising(num_qubits), circuit))
-    optimizer = qngd.QNG(learning_rate=0.1, damping=1e-3, approx="block-diag")
-    phi, jacobian = circuit.angle_map.linearize(theta)
-    simulator = Simulator(circuit)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    state = optimizer.init(evaluator, theta)
-    row = {
-        "num_qubits": num_qubits,
-        "parameters": circuit.num_parameters,
-        "wrap": wrap,
-        "run": median_seconds(lambda: simulator.state(phi), budget),
-        "step": median_seconds(lambda: optimizer.step(evaluator, state), budget),
-    }
-    row["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    row["peak_over_imports_mib"] = row["peak_mib"] - before / 1024
-    if num_qubits <= FULL_UP_TO:
-        row["full_metric"] = median_seconds(lambda: simulator.full_metric(phi, jacobian), budget)
-    return row
 
 
 def wrap_seconds(gates: int) -> float:
@@ -101,49 +40,102 @@ def wrap_seconds(gates: int) -> float:
 
     import qngd
 
-    angles = iter(ParameterVector("t", gates))
-    circuit = QuantumCircuit(100)
-    for k in range(gates):
-        qubit = (7 * k) % 100
-        if k % 3 == 2:
-            circuit.cx(qubit, (qubit + 1) % 100)
-        else:
-            (circuit.ry if k % 3 else circuit.rz)(next(angles), qubit)
-    qngd.wrap(circuit)
+    def circuit(gates: int) -> QuantumCircuit:
+        angles = iter(ParameterVector("t", gates))
+        made = QuantumCircuit(100)
+        for k in range(gates):
+            qubit = (7 * k) % 100
+            if k % 3 == 2:
+                made.cx(qubit, (qubit + 1) % 100)
+            else:
+                (made.ry if k % 3 else made.rz)(next(angles), qubit)
+        return made
+
+    qngd.wrap(circuit(10))
+    large = circuit(gates)
     start = time.perf_counter()
-    qngd.wrap(circuit)
+    qngd.wrap(large)
     return time.perf_counter() - start
+
+
+def wrap_in_a_process(gates: int) -> float:
+    command = [sys.executable, "-m", "experiments.bench_exact", "--wrap", str(gates)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def command_line_seconds() -> float:
+    """Wall time of `qngd run circuits/h2.py --steps 20`, imports included."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "qngd", "run", str(ROOT / "circuits" / "h2.py"), "--steps", "20"]
+        command += ["--out", str(Path(folder) / "run")]
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+
+def first_metric() -> dict[str, float]:
+    """Seconds in fresh processes, n = 8: imports (Qiskit's for the circuit among them), then wrapping and the first
+    full metric with the kernels cached on disk, and with an empty cache."""
+
+    def fresh(settings: dict[str, str]) -> Row:
+        row, _ = measure(PUBLIC, sys.executable, "full_metric", (8, 4), 0.0, LIMIT, settings=settings)
+        if row.first is None:
+            raise RuntimeError(f"first metric: {row.note or row.status}")
+        return row
+
+    warm = [fresh({}) for _ in range(3)]
+    with tempfile.TemporaryDirectory() as folder:
+        cold = fresh({"NUMBA_CACHE_DIR": folder})
+    return {
+        "imports": median(row.imports for row in warm),
+        "first_metric": median(row.first for row in warm),
+        "first_metric_without_cache": cold.first,
+    }
+
+
+def own_claims(smoke: bool) -> dict[str, float]:
+    """Seconds of what no peer is asked for."""
+    gates = 1000 if smoke else 100_000
+    claims: dict[str, float] = {"wrapped_gates": gates, "wrap": wrap_in_a_process(gates)}
+    if not smoke:
+        claims |= first_metric()
+        claims["command_line"] = median(command_line_seconds() for _ in range(3))
+    return claims
+
+
+def show(row: Row) -> None:
+    steady = "-" if row.median is None else f"{row.median * 1e3:.3f} ms"
+    first = "-" if row.first is None else f"{row.first * 1e3:.0f} ms"
+    print(
+        f"{row.kind:12s} n = {row.num_qubits:2d}  P = {row.parameters:3d}  {row.label:32s} {steady:>14s}   "
+        f"first call {first:>9s}   {row.status if row.status != 'ok' else ''} {row.note}".rstrip(),
+        flush=True,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="small sizes, to show that it runs")
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--wrap", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    budget = 0.05 if arguments.smoke else 1.0
-    if arguments.one:
-        print(json.dumps(measure(arguments.one, budget)))
+    if arguments.wrap:
+        print(wrap_seconds(arguments.wrap))
         return
     rows = []
-    for num_qubits in (4, 8) if arguments.smoke else (4, 8, 10, 12, 16, 20):
-        command = [sys.executable, "-m", "experiments.bench_exact", "--one", str(num_qubits)]
-        command += ["--smoke"] if arguments.smoke else []
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        rows.append(json.loads(output.splitlines()[-1]))
-        row = rows[-1]
-        full = f"{row['full_metric'] * 1e3:10.3f}" if "full_metric" in row else "         -"
-        print(
-            f"n = {num_qubits:2d}  P = {row['parameters']:3d}  run {row['run'] * 1e3:10.3f} ms  "
-            f"step {row['step'] * 1e3:10.3f} ms ({row['step'] / row['run']:5.1f} runs)  full metric {full} ms  "
-            f"peak {row['peak_mib']:6.0f} MiB (+{row['peak_over_imports_mib']:.0f})",
-            flush=True,
-        )
-    gates = 1000 if arguments.smoke else 10_000
-    seconds = wrap_seconds(gates)
-    print(f"wrapping {gates} gates on 100 qubits: {seconds:.2f} s")
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "steps.json").write_text(json.dumps({"steps": rows, "wrap": {"gates": gates, "seconds": seconds}}, indent=1))
-    print(f"data: {OUT / 'steps.json'}")
+    for size in [(4, 2)] if arguments.smoke else [(n, 4) for n in (4, 8, 10, 12, 16, 20)]:
+        for kind in ("run", "step") if arguments.smoke else KINDS:
+            row, _ = measure(QNGD, sys.executable, kind, size, 0.05 if arguments.smoke else 1.0, LIMIT)
+            show(row)
+            rows.append(row)
+    claims = own_claims(arguments.smoke)
+    print(json.dumps(claims, indent=1))
+    save(OUT / "measurements.json", rows, {"claims": claims})
+    print(f"data: {OUT / 'measurements.json'}")
+
+
+def save(path: Path, rows: list[Row], rest: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rest | {"rows": [asdict(row) for row in rows]}, indent=1))
 
 
 if __name__ == "__main__":

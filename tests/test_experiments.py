@@ -9,13 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", ["noise_floor", "ibm_estimator", "forty_qubits"])
+@pytest.mark.parametrize("name", ["noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers"])
 def test_smoke(name, tmp_path):
     """In a folder of its own, where it leaves its results."""
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
     command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "results" / name).glob("*.json"))
