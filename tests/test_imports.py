@@ -20,7 +20,7 @@ FLOORS = [
     "_kernels", "simulator", "estimate", "spsa", "evaluate",
     "outcomes", "shifts", "cross", "plan", "assemble", "allocation",
     "interop", "backends", "sampled", "api",
-    "problem", "price", "damping", "direction", "step", "refresh", "state", "optimizer", "journal", "run",
+    "problem", "price", "damping", "direction", "step", "refresh", "state", "baselines", "optimizer", "journal", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
 ]  # fmt: skip
 
