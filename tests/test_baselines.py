@@ -219,6 +219,25 @@ def test_a_state_may_be_stepped_from_again():
     assert len(np.unique(state.memory["points"], axis=0)) == 9
 
 
+def test_a_state_of_another_method_is_not_continued_with_its_scipy():
+    exact, theta = evaluator(), circuit_and_theta()[1]
+    state, _ = SciPy("COBYLA").step(exact, SciPy("COBYLA").init(exact, theta, 0))
+    other, _ = SciPy("Nelder-Mead").step(exact, state)
+    alone, _ = SciPy("Nelder-Mead").step(exact, SciPy("Nelder-Mead").init(exact, theta, 0))
+    np.testing.assert_array_equal(other.memory["points"][-1], alone.memory["points"][-1])
+
+
+def test_runs_may_take_turns():
+    """Only one SciPy waits at a time; the other run replays."""
+    exact, theta = evaluator(), circuit_and_theta()[1]
+    optimizers = [SciPy("COBYLA"), SciPy("L-BFGS-B")]
+    states = [optimizer.init(exact, theta, 0) for optimizer in optimizers]
+    for _ in range(6):
+        states = [o.step(exact, state)[0] for o, state in zip(optimizers, states, strict=True)]
+    for optimizer, state in zip(optimizers, states, strict=True):
+        np.testing.assert_array_equal(state.theta, minimize(optimizer, max_steps=6, tol=0).theta)
+
+
 def test_threads_end_with_their_runs():
     minimize(SciPy("COBYLA"), max_steps=3, tol=0)
     minimize(SciPy("L-BFGS-B"), max_steps=2, tol=0)

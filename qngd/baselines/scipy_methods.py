@@ -48,8 +48,8 @@ class SciPy:
         SettingError: SciPy has no such method, or refuses the options.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> qngd.minimize(program, {"Z": 1.0}, [2.0], optimizer=SciPy("L-BFGS-B")).message
-    'CONVERGENCE: NORM OF PROJECTED GRADIENT <= PGTOL'
+    >>> round(qngd.minimize(program, {"Z": 1.0}, [2.0], optimizer=SciPy("COBYLA", {"rhobeg": 0.3})).energy, 6)
+    -1.0
     """
 
     method: str = "L-BFGS-B"
@@ -74,7 +74,7 @@ class SciPy:
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
         record = _Record(theta[None], np.array([float(first.energy.value)]), _slopes(first))
         state = State(0, first, record.memory, asked.count, asked.cost, seed)
-        return self._halted(state, _Halted(self, theta), record) if first.is_finite else state
+        return self._kept(state, _Halted(self, record)) if first.is_finite else state
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
@@ -100,7 +100,8 @@ class SciPy:
         record = record.with_one(there)
         decrease = float(here.energy.value) - float(there.energy.value)
         accepted = decrease > 0
-        new = self._halted(state.moved(asked, there if accepted else here, record.memory), halted, record)
+        halted.advance(record)
+        new = self._kept(state.moved(asked, there if accepted else here, record.memory), halted)
         is_real = decrease > _ROUNDING * max(abs(float(here.energy.value)), 1.0)
         info = described(
             new, here, there, asked.cost, accepted=accepted, decrease=decrease if is_real else np.nan,
@@ -111,18 +112,14 @@ class SciPy:
     def _resumed(self, state: State, record: _Record) -> _Halted:
         """SciPy as it stood at this state."""
         halted = _LIVE.pop(state, None)
-        if halted is None or not halted.is_alive:
-            halted = _Halted(self, record.points[0])
-            halted.advance(record)
+        if halted is None or halted.optimizer != self or not halted.is_alive:
+            halted = _Halted(self, record)
         return halted
 
-    def _halted(self, state: State, halted: _Halted, record: _Record) -> State:
-        """The state with its SciPy moved to the next unknown point, or its message."""
-        halted.advance(record)
+    def _kept(self, state: State, halted: _Halted) -> State:
+        """The state with its SciPy to go on with, or with its message."""
         if halted.message:
             return replace(state, finished=halted.message)
-        # one at a time: the Fortran COBYLA of SciPy before 1.16 cannot run twice at once
-        _LIVE.clear()
         _LIVE[state] = halted
         return state
 
@@ -132,6 +129,7 @@ class SciPy:
         def parabola(x: np.ndarray) -> Any:
             return (float(x @ x), 2 * x) if self.uses_gradient else float(x @ x)
 
+        _LIVE.clear()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", OptimizeWarning)
@@ -183,19 +181,25 @@ class _Stop(Exception):
 
 
 class _Halted:
-    """SciPy in a thread of its own, halted where it asks for the unknown point `at` (P,), or done with a `message`."""
+    """SciPy in a thread of its own, halted where it asks for the unknown point `at` (P,), or done with a `message`.
+
+    There is one at a time: the Fortran COBYLA of SciPy before 1.16 waits for the other to return.
+    """
 
     at: np.ndarray | None = None
 
-    def __init__(self, optimizer: SciPy, start: np.ndarray) -> None:
+    def __init__(self, optimizer: SciPy, record: _Record) -> None:
+        _LIVE.clear()
+        self.optimizer = optimizer
         self._questions: SimpleQueue[Any] = SimpleQueue()
         self._answers: SimpleQueue[Any] = SimpleQueue()
         self.message = ""
-        work = (optimizer, start, self._questions, self._answers)
+        work = (optimizer, record.points[0], self._questions, self._answers)
         self._thread = threading.Thread(target=_work, args=work, daemon=True, name="qngd-scipy")
         self._thread.start()
         # the thread holds the queues alone, so it ends once this object is gone
         weakref.finalize(self, self._answers.put, None)
+        self.advance(record)
 
     @property
     def is_alive(self) -> bool:
