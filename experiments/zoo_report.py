@@ -53,8 +53,9 @@ def write(out: Path) -> list[Path]:
     paths = [out / "table.md", out / "summary.json", out / "profile.png"]
     paths[0].write_text("\n".join(lines) + "\n")
     paths[1].write_text(json.dumps({name: [asdict(s) for s in of.values()] for name, of in scores.items()}, indent=1))
-    if scores:
-        _profile(scores).savefig(paths[2], dpi=150)
+    curves = _curves(scores)
+    if curves:
+        _profile(curves).savefig(paths[2], dpi=150)
     return [path for path in paths if path.exists()]
 
 
@@ -193,7 +194,11 @@ def relative_steps(steps: Mapping[str, Sequence[np.ndarray]], limits: Sequence[i
 
 
 def _ranking(scores: Mapping[str, Mapping[str, Score]]) -> list[str]:
-    candidates = [m for m in METHODS if METHODS[m].group == "candidate" and any(m in of for of in scores.values())]
+    # of an experiment that is not done, what most of its problems have
+    candidates = [
+        m for m, method in METHODS.items()
+        if method.group == "candidate" and 2 * sum(m in of for of in scores.values()) > len(scores)
+    ]  # fmt: skip
     complete = {name: of for name, of in scores.items() if set(candidates) <= set(of)}
     fixed = [m for m in METHODS if METHODS[m].group == "fixed" and all(m in of for of in complete.values())]
     steps = {m: [np.array(of[m].steps) for of in complete.values()] for m in (*candidates, *fixed)}
@@ -278,9 +283,8 @@ def _number(value: float) -> str:
 # --- plot ---
 
 
-def _profile(scores: Mapping[str, Mapping[str, Score]]) -> Figure:
+def _profile(curves: Mapping[str, np.ndarray]) -> Figure:
     """Performance profiles (Dolan and Moré, doi:10.1007/s101070100263)."""
-    curves = _curves(scores)
     best = np.min(np.maximum(list(curves.values()), 1.0), axis=0)
     solved = np.isfinite(best)
     factors = np.geomspace(1, 100, 400)
@@ -302,17 +306,14 @@ def _profile(scores: Mapping[str, Mapping[str, Score]]) -> Figure:
 def _curves(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, np.ndarray]:
     """Steps of the default, of the best fixed setting of each problem, of the best one for all, of each baseline at
     its best for the problem: over all (problem, seed), infinite for no success."""
-    every = [of for of in scores.values() if DEFAULT in of]
-    groups = ("fixed", *BASELINES)
+    groups = [g for g in ("fixed", *BASELINES) if any(_best(of, (g,)) for of in scores.values())]
+    every = [of for of in scores.values() if DEFAULT in of and all(_best(of, (g,)) for g in groups)]
     curves = {DEFAULT: [of[DEFAULT].steps for of in every]}
     for group in groups:
         label = f"{group}, best per problem" if group in ("fixed", "gd", "adam", "spsa") else group
-        best = [_best(of, (group,)) for of in every]
-        curves[label] = [
-            (np.inf,) * len(of[DEFAULT].steps) if b is None else b.steps for b, of in zip(best, every, strict=True)
-        ]
+        curves[label] = [best.steps for of in every if (best := _best(of, (group,))) is not None]
     common = [m for m in METHODS if METHODS[m].group == "fixed" and all(m in of for of in every)]
-    if common:
+    if common and every:
         one = min(common, key=lambda m: -sum(of[m].successes for of in every))
         curves[f"{one} everywhere"] = [of[one].steps for of in every]
-    return {name: np.concatenate(steps) for name, steps in curves.items()}
+    return {name: np.concatenate(steps) for name, steps in curves.items()} if every else {}
