@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd.circuit import Circuit
     from qngd.problem import Problem
     from qngd.run import Result
+    from qngd.state import Optimizer
 
 _LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "run_dir")
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
@@ -98,10 +99,15 @@ def run(
     problem: _Path,
     settings: _Settings = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
+    optimizer: Annotated[
+        Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
+        typer.Option(help="The quantum natural gradient, or one to compare it with."),
+    ] = "qng",
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Fixed learning rate, quoted for the Fubini-Study metric. Left out: adapted at every step.",
+            help="Fixed learning rate, of qng quoted for the Fubini-Study metric. Left out: adapted at every step; "
+            "adam takes 0.05.",
             show_default=False,
         ),
     ] = None,
@@ -163,9 +169,9 @@ def run(
     """
     with _one_line_errors(traceback):
         options = {
-            "max_steps": steps, "learning_rate": learning_rate, "damping": damping, "approx": approx,
-            "tol": tol, "seed": seed, "backend": backend, "shots": _read_shots(shots),
-            "run_dir": run_dir,
+            "max_steps": steps, "optimizer": optimizer,
+            "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
+            "seed": seed, "backend": backend, "shots": _read_shots(shots), "run_dir": run_dir,
         }  # fmt: skip
         status = _run(_open(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
@@ -260,7 +266,7 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
 
     problem = opened.problem
     limits = {name: options[name] for name in _LIMITS}
-    optimizer = qngd.QNG(**{name: options[name] for name in ("learning_rate", "approx", "damping")})
+    optimizer = _optimizer(options)
     if out is not None:
         report.prepare(out)
     typer.echo(f"{problem.name}: {report.describe_circuit(opened.circuit)}")
@@ -277,6 +283,27 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     about = {"file": opened.file.label, "set": opened.settings, **options, "seconds": round(seconds, 3)}
     _keep(result, problem, out, about)
     return str(result.status)
+
+
+def _optimizer(options: Mapping[str, Any]) -> Optimizer:
+    """The optimizer by its name, with those of its settings that were given."""
+    from qngd import QNG
+    from qngd._load import UsageError
+    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
+
+    name = options["optimizer"]
+    given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
+    taken = {"qng": ("learning_rate", "approx", "damping"), "gd": ("learning_rate",), "adam": ("learning_rate",)}
+    for key in given:
+        if key not in taken.get(name, ()):
+            raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
+    if name == "gd" and not given:
+        raise UsageError("--optimizer gd needs a --learning-rate")
+    if name in ("l-bfgs-b", "cobyla"):
+        return SciPy(name.upper())
+    kinds: dict[str, Any] = {"qng": QNG, "gd": GradientDescent, "adam": Adam, "spsa": SPSA}
+    chosen: Optimizer = kinds[name](**given)
+    return chosen
 
 
 def _read_shots(text: str | None) -> int | str | None:

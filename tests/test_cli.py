@@ -143,6 +143,29 @@ def test_options_reach_the_optimizer(tmp_path: Path):
     assert {row["rank"] for row in rows} == {"4"}  # the diagonal is regular where the full metric is not
 
 
+@pytest.mark.parametrize("name", ["gd", "adam", "spsa", "l-bfgs-b", "cobyla"])
+def test_optimizers_to_compare_with(name: str, tmp_path: Path):
+    rate = ["--learning-rate", "0.2"] if name == "gd" else []
+    result = qngd("run", TOY, "--optimizer", name, *rate, "--steps", "40", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    assert json.loads((tmp_path / "result.json").read_text())["run"]["optimizer"] == name
+    energies = [float(line.split(",")[1]) for line in (tmp_path / "history.csv").read_text().splitlines()[1:]]
+    assert energies[-1] < energies[0] - 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("gd",), "gd needs a --learning-rate"),
+        (("spsa", "--learning-rate", "0.1"), "--learning-rate does not go with --optimizer spsa"),
+        (("adam", "--damping", "0.1"), "--damping does not go with --optimizer adam"),
+    ],
+)
+def test_settings_that_an_optimizer_does_not_have(options: tuple[str, ...], words: str):
+    assert words in refused("run", TOY, "--optimizer", *options, code=2)
+
+
 def test_shots_and_seed():
     runs = [qngd("run", TOY, "--shots", "5000", "--seed", seed, "--steps", "3").output for seed in "112"]
     energies = [next(t for t in run.splitlines() if t.startswith("energy")) for run in runs]
@@ -216,7 +239,7 @@ def test_help_is_complete(command: str, monkeypatch: pytest.MonkeyPatch):
     for option in ("--traceback", "--help"):
         assert option in text
     if command == "run":
-        names = "set steps learning-rate damping approx tol seed backend shots out"
+        names = "set steps optimizer learning-rate damping approx tol seed backend shots out"
         assert all(f"--{name}" in text for name in names.split())
 
 

@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", ["noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers"])
+SMOKES = ["noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo"]
+
+
+@pytest.mark.parametrize("name", SMOKES)
 def test_smoke(name, tmp_path):
     """In a folder of its own, where it leaves its results."""
     if name == "ibm_estimator":

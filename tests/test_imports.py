@@ -21,7 +21,8 @@ FLOORS = [
     "estimate", "spsa", "evaluate",
     "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "assemble", "allocation",
     "interop", "backends", "job_log", "sampled", "api",
-    "problem", "price", "damping", "direction", "step", "refresh", "state", "optimizer", "journal", "run",
+    "problem", "price", "damping", "direction", "step", "refresh", "state", "baselines", "optimizer",
+    "journal", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
 ]  # fmt: skip
 

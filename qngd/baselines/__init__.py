@@ -1,0 +1,18 @@
+"""Optimizers to compare with: they run in the loop of `minimize`, on the same backends, counted by the same ledger.
+
+GradientDescent  θ ← θ − η∇E
+Adam             gradient descent with a rate for each parameter (arXiv:1412.6980)
+SPSA             a random direction's slope from two energies (Spall)
+SciPy            scipy.optimize.minimize: L-BFGS-B, COBYLA and others
+
+>>> from qngd.baselines import Adam
+>>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+>>> qngd.minimize(program, {"Z": 1.0}, [2.0], optimizer=Adam(0.2), max_steps=100).energy < -0.999
+True
+"""
+
+from qngd.baselines.descent import Adam, GradientDescent
+from qngd.baselines.scipy_methods import SciPy
+from qngd.baselines.spall import SPSA
+
+__all__ = ["SPSA", "Adam", "GradientDescent", "SciPy"]

@@ -1,0 +1,252 @@
+"""SciPy's minimizers, one evaluation a step.
+
+SciPy calls the function that it minimizes; a run's loop asks for one step at a time. So SciPy runs in a thread of its
+own that halts wherever it asks for an energy. The state remembers every point with its answer: a state that has no
+halted SciPy, because it was loaded or is stepped from for the second time, starts one anew and answers from the
+record until a point is asked for that is not there. SciPy's methods are deterministic, so this leads to where the
+first one stood.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeWarning, minimize
+
+from qngd.baselines.base import described
+from qngd.errors import SettingError
+from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
+from qngd.state import State, StepInfo, Submissions
+
+WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
+ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
+_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
+
+
+@dataclass(frozen=True)
+class SciPy:
+    """scipy.optimize.minimize, a step being one evaluation: of energy and gradient, or of the energy alone.
+
+    The run stands at the lowest energy met: every other point is a rejected trial, whose `decrease` is unknown (NaN),
+    so that the run's `tol` does not take trials for convergence. SciPy's own rule stops the run, with SciPy's
+    message; so do the options that limit its iterations. With shots the lowest of many noisy energies looks lower
+    than it is: evaluate the final θ once more to know its energy.
+
+    Args:
+        method: "L-BFGS-B", "BFGS", "CG", "SLSQP" or "TNC", which use the gradient; or "COBYLA", "COBYQA",
+            "Nelder-Mead" or "Powell", which use energies alone.
+        options: SciPy's for this method, such as {"ftol": 1e-12} or, for COBYLA, {"rhobeg": 0.2, "tol": 1e-6}.
+
+    Raises:
+        SettingError: SciPy has no such method, or refuses the options.
+
+    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    >>> round(qngd.minimize(program, {"Z": 1.0}, [2.0], optimizer=SciPy("COBYLA", {"rhobeg": 0.3})).energy, 6)
+    -1.0
+    """
+
+    method: str = "L-BFGS-B"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = (*WITH_GRADIENT, *ENERGY_ONLY)
+        if self.method not in known:
+            raise SettingError(f"method: {self.method!r} is none of {', '.join(known)}")
+        if not isinstance(self.options, Mapping):
+            raise SettingError(f"options must be a mapping of SciPy's options; got {self.options!r}")
+        self._try_options()
+
+    @property
+    def uses_gradient(self) -> bool:
+        """Whether it asks for gradients."""
+        return self.method in WITH_GRADIENT
+
+    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
+        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+        asked = Submissions(evaluator, seed, 0)
+        first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
+        record = _Record(theta[None], np.array([float(first.energy.value)]), _slopes(first))
+        state = State(0, first, record.memory, asked.count, asked.cost, seed)
+        return self._kept(state, _Halted(self, record)) if first.is_finite else state
+
+    def preview(
+        self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
+    ) -> Cost:
+        """What a step from θ would spend."""
+        return evaluator.preview(theta, gradient=self.uses_gradient, metric=None, spread=spread)
+
+    def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
+        """One evaluation, where SciPy asks for it."""
+        if state.finished:
+            raise SettingError(f"state: {self.method} has finished: {state.finished}")
+        here, record = state.evaluation, _Record.of(state.memory)
+        asked = Submissions.after(evaluator, state)
+        halted = self._resumed(state, record)
+        if halted.message:  # another release of SciPy may need no more than is known
+            new = state.moved(asked, here, state.memory, halted.message)
+            return new, described(new, here, here, asked.cost, accepted=False, decrease=np.nan)
+        assert halted.at is not None
+        there = asked.evaluate(halted.at, gradient=self.uses_gradient, metric=None)
+        if not there.is_finite:
+            new = state.moved(asked, there, state.memory)
+            return new, described(new, here, there, asked.cost)
+        record = record.with_one(there)
+        decrease = float(here.energy.value) - float(there.energy.value)
+        accepted = decrease > 0
+        halted.advance(record)
+        new = self._kept(state.moved(asked, there if accepted else here, record.memory), halted)
+        is_real = decrease > _ROUNDING * max(abs(float(here.energy.value)), 1.0)
+        info = described(
+            new, here, there, asked.cost, accepted=accepted, decrease=decrease if is_real else np.nan,
+            gradient_norm=np.nan if here.gradient is None else float(np.linalg.norm(here.gradient.value)),
+        )  # fmt: skip
+        return new, info
+
+    def _resumed(self, state: State, record: _Record) -> _Halted:
+        """SciPy as it stood at this state."""
+        halted = _LIVE.pop(state, None)
+        if halted is None or halted.optimizer != self or not halted.is_alive:
+            halted = _Halted(self, record)
+        return halted
+
+    def _kept(self, state: State, halted: _Halted) -> State:
+        """The state with its SciPy to go on with, or with its message."""
+        if halted.message:
+            return replace(state, finished=halted.message)
+        _LIVE[state] = halted
+        return state
+
+    def _try_options(self) -> None:
+        """SciPy says only when it runs that it does not know an option."""
+
+        def parabola(x: np.ndarray) -> Any:
+            return (float(x @ x), 2 * x) if self.uses_gradient else float(x @ x)
+
+        _LIVE.clear()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", OptimizeWarning)
+                self.run(parabola, np.ones(2))
+        except (OptimizeWarning, TypeError, ValueError) as error:
+            raise SettingError(f"options: {self.method} refuses {dict(self.options)}: {error}") from None
+
+    def run(self, function: Any, start: np.ndarray) -> Any:
+        """SciPy's result for a function that gives the energy, and the gradient if it is used."""
+        jac = True if self.uses_gradient else None
+        return minimize(function, start.copy(), jac=jac, method=self.method, options=dict(self.options))
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """The points (n, P) evaluated so far, their energies (n,) and gradients (n, P) or (n, 0)."""
+
+    points: np.ndarray
+    energies: np.ndarray
+    gradients: np.ndarray
+
+    @classmethod
+    def of(cls, memory: Mapping[str, np.ndarray]) -> _Record:
+        return cls(memory["points"], memory["energies"], memory["gradients"])
+
+    @property
+    def memory(self) -> dict[str, np.ndarray]:
+        return {"points": self.points, "energies": self.energies, "gradients": self.gradients}
+
+    def with_one(self, found: Evaluation) -> _Record:
+        return _Record(
+            np.vstack([self.points, found.theta]),
+            np.append(self.energies, float(found.energy.value)),
+            np.vstack([self.gradients, _slopes(found)]),
+        )
+
+    def answer(self, theta: np.ndarray) -> Any:
+        """What is known of θ, as SciPy wants it; None if nothing is."""
+        # the latest first: SciPy asks for it most often
+        for row in range(len(self.points) - 1, -1, -1):
+            if np.array_equal(self.points[row], theta):
+                energy, slope = float(self.energies[row]), self.gradients[row]
+                return (energy, slope.copy()) if len(slope) else energy
+        return None
+
+
+class _Stop(Exception):
+    """Ends a SciPy that nobody waits for any more."""
+
+
+class _Halted:
+    """SciPy in a thread of its own, halted where it asks for the unknown point `at` (P,), or done with a `message`.
+
+    There is one at a time: the Fortran COBYLA of SciPy before 1.16 waits for the other to return.
+    """
+
+    at: np.ndarray | None = None
+
+    def __init__(self, optimizer: SciPy, record: _Record) -> None:
+        _LIVE.clear()
+        self.optimizer = optimizer
+        self._questions: SimpleQueue[Any] = SimpleQueue()
+        self._answers: SimpleQueue[Any] = SimpleQueue()
+        self.message = ""
+        work = (optimizer, record.points[0], self._questions, self._answers)
+        self._thread = threading.Thread(target=_work, args=work, daemon=True, name="qngd-scipy")
+        self._thread.start()
+        # the thread holds the queues alone, so it ends once this object is gone
+        weakref.finalize(self, self._answers.put, None)
+        self.advance(record)
+
+    @property
+    def is_alive(self) -> bool:
+        """False also in a process that was forked off."""
+        return self._thread.is_alive()
+
+    def advance(self, record: _Record) -> None:
+        """Answer from the record up to the next unknown point, or until SciPy returns."""
+        if self.at is not None:
+            self._answers.put(record.answer(self.at))
+        while True:
+            asked = self._questions.get()
+            if isinstance(asked, str):
+                self.message = asked
+                return
+            if isinstance(asked, BaseException):
+                raise asked
+            answer = record.answer(asked)
+            if answer is None:
+                self.at = asked
+                return
+            self._answers.put(answer)
+
+
+def _slopes(found: Evaluation) -> np.ndarray:
+    """Its gradient as a row of the record: (1, P), or (1, 0) without one."""
+    return np.zeros((1, 0)) if found.gradient is None else np.asarray(found.gradient.value)[None]
+
+
+def _work(optimizer: SciPy, start: np.ndarray, questions: SimpleQueue[Any], answers: SimpleQueue[Any]) -> None:
+    """What the thread does: SciPy's questions out, answers in; at the end its message, or the error it raised."""
+
+    def function(theta: np.ndarray) -> Any:
+        questions.put(np.array(theta, dtype=float))
+        answer = answers.get()
+        if answer is None:
+            raise _Stop
+        return answer
+
+    try:
+        message = str(optimizer.run(function, start).message)
+    except _Stop:
+        return
+    except Exception as error:  # whatever it is, the thread that waits for an answer must get it
+        questions.put(error)
+        return
+    questions.put(message or f"{optimizer.method} has returned")
+
+
+_LIVE: weakref.WeakKeyDictionary[State, _Halted] = weakref.WeakKeyDictionary()

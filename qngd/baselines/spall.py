@@ -1,0 +1,101 @@
+"""Simultaneous perturbation: the slope along a random direction, from two energies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.baselines.base import described, require_positive
+from qngd.errors import SettingError
+from qngd.evaluate import Cost, Evaluator, Spread
+from qngd.state import State, StepInfo, Submissions
+
+
+@dataclass(frozen=True)
+class SPSA:
+    """Simultaneous perturbation stochastic approximation (Spall, doi:10.1109/9.119632).
+
+    At step k, from 0, with random signs Δ (P,),
+
+        ĝ = Δ·(E(θ + c_kΔ) − E(θ − c_kΔ))/2c_k,    θ ← θ − a_k ĝ,    a_k = a/(k + 1 + A)^α,    c_k = c/(k + 1)^γ,
+
+    whose mean is ∇E up to terms of order c². The exponents are those that Spall advises (doi:10.1109/7.705889). Two
+    energies make the step; a third, at the new θ, is what the run reports and is judged by.
+
+    Args:
+        a: scale of the gains; None calibrates it as Kandala et al. do (arXiv:1704.05018): from `calibration` pairs of
+            energies at θ0, so that the first steps move each parameter by `first_change`.
+        c: half the distance of the two energies, in radians.
+        stability: A, about a tenth of the steps that the run will take.
+        alpha, gamma: α and γ.
+        first_change: radians.
+        calibration: pairs of energies.
+
+    Raises:
+        SettingError: a setting is out of range.
+
+    >>> SPSA(a=0.2).alpha
+    0.602
+    """
+
+    a: float | None = None
+    c: float = 0.1
+    stability: float = 10.0
+    alpha: float = 0.602
+    gamma: float = 0.101
+    first_change: float = 0.1
+    calibration: int = 10
+
+    def __post_init__(self) -> None:
+        if self.a is not None:
+            require_positive(self.a, "a")
+        for name in ("c", "alpha", "gamma", "first_change"):
+            require_positive(getattr(self, name), name)
+        if not 0 <= self.stability < np.inf:
+            raise SettingError(f"stability must be a number ≥ 0; got {self.stability}")
+        if isinstance(self.calibration, bool) or self.calibration < 1 or self.calibration != int(self.calibration):
+            raise SettingError(f"calibration must be a whole number of at least 1; got {self.calibration!r}")
+
+    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
+        """The state at the flat parameter vector `theta` (P,), after an evaluation there, and the calibration."""
+        asked = Submissions(evaluator, seed, 0)
+        first = asked.evaluate(theta, gradient=False, metric=None)
+        scale = self._calibrated(asked, theta) if self.a is None else self.a
+        return State(0, first, {"scale": np.array(scale)}, asked.count, asked.cost, seed)
+
+    def preview(
+        self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
+    ) -> Cost:
+        """What a step from θ would spend; or, if `first`, `init` with its calibration."""
+        energies = 3 if not first else 1 if self.a is not None else 1 + 2 * self.calibration
+        alone = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
+        return sum((alone for _ in range(energies)), Cost())
+
+    def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
+        """One step."""
+        here, count = state.evaluation, state.step + 1
+        asked = Submissions.after(evaluator, state)
+        rate = float(state.memory["scale"]) / (count + self.stability) ** self.alpha
+        slope = self._slope(asked, here.theta, self.c / count**self.gamma)
+        there = asked.evaluate(here.theta - rate * slope, gradient=False, metric=None)
+        new = state.moved(asked, there, state.memory)
+        return new, described(new, here, there, asked.cost, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
+
+    def _slope(self, asked: Submissions, theta: np.ndarray, reach: float) -> np.ndarray:
+        """ĝ (P,) at θ."""
+        seed = asked.next_seed()
+        # not the seed of the energy's own shots: the direction must not depend on their noise
+        signs = np.random.default_rng(None if seed is None else [seed, 1]).choice((-1.0, 1.0), len(theta))
+        ahead, behind = (
+            float(asked.evaluate(theta + way * reach * signs, gradient=False, metric=None).energy.value)
+            for way in (1, -1)
+        )
+        return signs * ((ahead - behind) / (2 * reach))
+
+    def _calibrated(self, asked: Submissions, theta: np.ndarray) -> float:
+        """The a with which the first steps move each parameter by `first_change`, where the slopes are as at θ0."""
+        slopes = [np.abs(self._slope(asked, theta, self.c)).mean() for _ in range(self.calibration)]
+        # where every slope is 0, any gain will do
+        mean = float(np.mean(slopes)) or 1.0
+        return self.first_change * (1 + self.stability) ** self.alpha / mean
