@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -15,12 +16,12 @@ from qngd.estimate import format_with_error
 from qngd.state import StepInfo
 
 _LINES = 10  # printed by a run whose output is not a terminal, about
-_REDRAW = 0.1  # seconds between two redraws of the live line
+_REDRAW = 0.1  # seconds between two redraws of the live lines
 
 
 @contextmanager
 def progress(max_steps: int, reference: float | None) -> Iterator[Callable[[StepInfo], None]]:
-    """Yields a callback for `minimize`: one line redrawn in place on a terminal, plain lines elsewhere."""
+    """Yields a callback for `minimize`: a few lines redrawn in place on a terminal, one line a step elsewhere."""
     console = Console(highlight=False)
     if not console.is_terminal:
         every = max(1, -(-max_steps // _LINES))
@@ -47,6 +48,20 @@ def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
     return "  ".join(parts)
 
 
+def details(info: StepInfo) -> list[str]:
+    """How the step was taken and what it saw of the metric, in lines of 80 columns; what is not known is left out."""
+    lines = []
+    if np.isfinite(info.length):
+        bound = f" of at most {info.radius:.2g}" if np.isfinite(info.radius) else ""
+        taken = f"length {info.length:.2g}{bound}  rate {info.rate:.2g}"
+        lines.append(f"  {taken}  decrease {info.decrease:.1e}, predicted {info.predicted_decrease:.1e}")
+    if info.spectrum is not None:
+        seen = info.spectrum
+        extremes = f"eigenvalues {seen.smallest:.1e} to {seen.largest:.1e}"
+        lines.append(f"  metric of rank {seen.rank}/{len(seen.eigenvalues)}  {extremes}  damping {seen.damping:.1e}")
+    return lines
+
+
 def _print_some(info: StepInfo, max_steps: int, reference: float | None, every: int) -> None:
     if info.step == 1 or info.step % every == 0:
         sys.stdout.write(line(info, max_steps, reference) + "\n")
@@ -64,7 +79,8 @@ class _Redrawn:
 
     def __call__(self, info: StepInfo) -> None:
         now = time.monotonic()
-        text = Text(line(info, self._max_steps, self._reference), no_wrap=True, overflow="ellipsis")
+        lines = [line(info, self._max_steps, self._reference), *details(info)]
+        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
         refresh = now >= self._due
         self._live.update(text, refresh=refresh)  # the last one is drawn when the run ends
         if refresh:

@@ -17,7 +17,8 @@ Product = Callable[[np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Spectrum:
     """What a solve saw of the metric: numerical rank, condition number over the nonzero eigenvalues, extreme
-    eigenvalues, the damping (in units of eigenvalues), and all eigenvalues (P,).
+    eigenvalues, the damping (in units of eigenvalues), and all eigenvalues (P,): of the metric in the damping's own
+    coordinates, which are those of θ but for `UnitDiagonal`.
 
     A matrix-free solve saw only the Ritz values of its iterations, which stand for the eigenvalues."""
 
@@ -48,7 +49,8 @@ class Direction:
 
     `noise` is the part of d·∇E that the gradient's errors alone would make; `significance` says by how many standard
     deviations χ² = Σ ρ²/σ² exceeds what it would be for ∇E = 0 (infinite for an exact gradient). `times` multiplies
-    by g.
+    by g, and `added` (P,) is the diagonal D that the damping's level amounts to: λ, or λ·g_ii in the coordinates of
+    `UnitDiagonal`.
     """
 
     vector: np.ndarray
@@ -57,17 +59,18 @@ class Direction:
     significance: float
     spectrum: Spectrum
     times: Product
+    added: np.ndarray
 
     def length_of(self, delta: np.ndarray) -> float:
         """√(δᵀgδ), radians."""
         return float(np.sqrt(max(float(delta @ self.times(delta)), 0.0)))
 
     def damped_inner(self, a: np.ndarray, b: np.ndarray) -> float:
-        """aᵀ(g + λI)b with the damping λ."""
-        return float(a @ self.times(b) + self.spectrum.damping * (a @ b))
+        """aᵀ(g + D)b with the damping D."""
+        return float(a @ self.times(b) + (a * self.added) @ b)
 
     def damped_square(self, a: np.ndarray) -> float:
-        """aᵀ(g + λI)a, at least 0."""
+        """aᵀ(g + D)a, at least 0."""
         return max(self.damped_inner(a, a), 0.0)
 
 
@@ -87,7 +90,7 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     slope = np.asarray(gradient.value, dtype=float)
     matrix = metric.value
     if not len(slope):
-        return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__)
+        return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__, slope)
     weights = 1.0 / damping.scale(metric)
     outer = np.outer(weights, weights)
     scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
@@ -97,15 +100,17 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     covariance = _covariance(gradient)
     errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, covariance, turned), 0.0))
     basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, scaled)
-    inverse = damping.inverse(basis)
+    inverse, level = damping.inverse(basis), damping.level(basis)
     vector = turned @ (inverse * projected)
+    added = np.divide(level, weights**2, out=np.zeros_like(weights), where=weights > 0)
     return Direction(
         vector=vector,
         length=float(np.sqrt(max(vector @ matrix @ vector, 0.0))),
         noise=float(inverse @ errors**2),
         significance=_significance(projected, errors, exact=not covariance.any()),
-        spectrum=Spectrum.of(values, damping.level(basis)),
+        spectrum=Spectrum.of(values, level),
         times=matrix.__matmul__,
+        added=added,
     )
 
 
@@ -155,6 +160,7 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         # rounding makes copies of Ritz values
         spectrum=replace(seen, rank=min(seen.rank, len(slope))),
         times=times,
+        added=np.full(len(slope), level),
     )
 
 
