@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ def _check_recognizable(setting: Any) -> None:
     elif isinstance(setting, (tuple, list)):
         for part in setting:
             _check_recognizable(part)
+    elif isinstance(setting, Mapping):
+        _check_recognizable([*setting.items()])
     elif setting is not None and not isinstance(setting, (str, int, float, np.generic)):
         raise SettingError(
             f"run_dir: a stored run is recognized by its settings, and {setting!r} is none that can be written down; "

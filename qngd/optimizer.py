@@ -136,7 +136,8 @@ class QNG:
             return [asked.evaluate(here.theta + s, gradient=False, metric=None).energy for s in shifts]
 
         proposal = rule.propose(direction, here, memory, probe)
-        theta = here.theta + proposal.delta
+        with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
+            theta = here.theta + proposal.delta
         age, path = int(memory["metric_age"]) + 1, float(memory["metric_path"]) + proposal.length
         due = self.refresh_rule.is_due(age, path)
         first = self._energy_first(evaluator)

@@ -546,10 +546,10 @@ def test_an_optimizer_may_say_that_it_has_finished(tmp_path):
 # --- the best and the last ---
 
 
-@pytest.mark.parametrize("rate", [0.5, 1.5])
-def test_the_best_exact_energy_is_returned_and_the_state_goes_on_from_the_last(rate):
-    """A rate so large that the energy goes up and down."""
-    result = minimize(qngd.QNG(rate), tol=0, max_steps=25)
+@pytest.mark.parametrize(("rate", "steps"), [(0.5, 25), (1.5, 5)])
+def test_the_best_exact_energy_is_returned_and_the_state_goes_on_from_the_last(rate, steps):
+    """A rate so large that the energy goes up and down; while rounding has not yet decided where it stands."""
+    result = minimize(qngd.QNG(rate), tol=0, max_steps=steps)
     assert result.history[-1] > result.history.min() + 1e-3
     assert result.energy == result.history.min()
     circuit, _ = circuit_and_theta()
