@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", ["noise_floor", "ibm_estimator", "forty_qubits"])
+@pytest.mark.parametrize("name", ["noise_floor", "ibm_estimator", "forty_qubits", "roofline"])
 def test_smoke(name, tmp_path):
     """In a folder of its own, where it leaves its results."""
     if name == "ibm_estimator":
