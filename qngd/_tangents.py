@@ -26,10 +26,10 @@ def _turn_lanes(re, im, size, stride, width, x, z, cos, sin, begin, end, diagona
     if diagonal:
         _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end)
         return
-    limit = 0
-    while width << (limit + 1) <= max(_TILE, 8 * width):
+    limit = 3
+    while width << (limit + 1) <= _TILE:
         limit += 1
-    if size << 1 <= 1 << limit or size * width <= 4 * _TILE:
+    if size <= 1 << limit or size * width <= 4 * _TILE:  # in the cache as it is
         for k in range(begin, end):
             items = size // 2 if x[k] else size
             rotate_rows(re, im, _NONE, stride, width, x[k], z[k], cos[k], sin[k], 0, items)
