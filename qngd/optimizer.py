@@ -128,7 +128,9 @@ class QNG:
         rule = self.length_rule
         proposal = rule.propose(direction, here, state.memory)
         first = self._energy_first(evaluator)
-        there = self._evaluate(evaluator, state, here.theta + proposal.delta, energy_only=first)
+        with np.errstate(over="ignore"):  # a rate that is far too large ends in infinities, which the run reports
+            theta = here.theta + proposal.delta
+        there = self._evaluate(evaluator, state, theta, energy_only=first)
         accepted = rule.judge(proposal, direction, here, there, state.memory)
         if accepted and first:
             there = there.completed(self._evaluate(evaluator, state, there.theta))
