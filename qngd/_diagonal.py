@@ -53,15 +53,17 @@ def turn_diagonal(re, im, z, cos, sin, first, last, begin, end):
 @kernel
 def weights(re, im, out, begin, end):
     """out = |ψ|² on the indices begin…end."""
-    for b in range(begin, end):
-        out[b] = re[b] * re[b] + im[b] * im[b]
+    r, i, o = re[begin:end], im[begin:end], out[begin:end]
+    for b in range(end - begin):
+        o[b] = r[b] * r[b] + i[b] * i[b]
 
 
 @kernel
 def slopes(are, aim, bre, bim, out, begin, end):
     """out = Im(a*·b) on the indices begin…end."""
-    for b in range(begin, end):
-        out[b] = are[b] * bim[b] - aim[b] * bre[b]
+    ar, ai, br, bi, o = are[begin:end], aim[begin:end], bre[begin:end], bim[begin:end], out[begin:end]
+    for b in range(end - begin):
+        o[b] = ar[b] * bi[b] - ai[b] * br[b]
 
 
 @kernel

@@ -213,32 +213,38 @@ def run(re, im, x, z, cos, sin, begin, end):
 
 
 @kernel
+def add_chunk(re, im, x, z, weight, item, chunk, out_re, out_im):
+    """out += weight·Pψ on chunk `item` alone, which is all that `out` holds; it need not be contiguous."""
+    signs = SIGNS[z & _LOW]
+    xl = x & _LOW
+    p = np.int64(np.uint64(item) ^ (x >> _BITS)) * chunk
+    pr, pi = re[p : p + chunk], im[p : p + chunk]
+    w = _count_mod_4(x & z)
+    # (Pψ)[b] = (−i)^w (−1)^(z·b) ψ[b⊕x], because (−1)^(z·x) = (−1)^w
+    s = weight * _sign(z >> _BITS & np.uint64(item))
+    if w >= 2:
+        s = -s
+    if w & 1:
+        for j in range(chunk):
+            m = np.uint64(j) ^ xl
+            v = s * signs[j]
+            out_re[j] += v * pi[m]
+            out_im[j] -= v * pr[m]
+    else:
+        for j in range(chunk):
+            m = np.uint64(j) ^ xl
+            v = s * signs[j]
+            out_re[j] += v * pr[m]
+            out_im[j] += v * pi[m]
+
+
+@kernel
 def add_pauli(re, im, x, z, weight, out_re, out_im, begin, end):
     """out += weight·Pψ on the chunks begin…end."""
     chunk = min(re.shape[0], CHUNK)
-    signs = SIGNS[z & _LOW]
-    xl, xh, zh = x & _LOW, x >> _BITS, z >> _BITS
-    w = _count_mod_4(x & z)
-    # (Pψ)[b] = (−i)^w (−1)^(z·b) ψ[b⊕x], because (−1)^(z·x) = (−1)^w
-    if w >= 2:
-        weight = -weight
     for item in range(begin, end):
-        s = weight * _sign(zh & np.uint64(item))
-        o, p = item * chunk, np.int64(np.uint64(item) ^ xh) * chunk
-        r, i = out_re[o : o + chunk], out_im[o : o + chunk]
-        pr, pi = re[p : p + chunk], im[p : p + chunk]
-        if w & 1:
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                v = s * signs[j]
-                r[j] += v * pi[m]
-                i[j] -= v * pr[m]
-        else:
-            for j in range(chunk):
-                m = np.uint64(j) ^ xl
-                v = s * signs[j]
-                r[j] += v * pr[m]
-                i[j] += v * pi[m]
+        o = item * chunk
+        add_chunk(re, im, x, z, weight, item, chunk, out_re[o : o + chunk], out_im[o : o + chunk])
 
 
 @kernel

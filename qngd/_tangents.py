@@ -12,14 +12,12 @@ import numpy as np
 
 from qngd._diagonal import turn_diagonal
 from qngd._jit import kernel
-from qngd._kernels import CHUNK, CHUNK_BITS, SIGNS, _count_mod_4, _sign, rotate_rows
+from qngd._kernels import CHUNK, add_chunk, rotate_rows
 from qngd._sweeps import run_stage
 from qngd._tiles import next_pass, run_tiles
 
 _TILE = 1 << 12  # amplitudes of all lanes of a tile
 _NONE = np.uint64(0)
-_LOW = np.uint64(CHUNK - 1)
-_BITS = np.uint64(CHUNK_BITS)
 
 
 @kernel
@@ -28,10 +26,10 @@ def _turn_lanes(re, im, size, stride, width, x, z, cos, sin, begin, end, diagona
     if diagonal:
         _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end)
         return
-    limit = 0
-    while width << (limit + 1) <= max(_TILE, 8 * width):
+    limit = 3
+    while width << (limit + 1) <= _TILE:
         limit += 1
-    if size << 1 <= 1 << limit or size * width <= 4 * _TILE:
+    if size <= 1 << limit or size * width <= 4 * _TILE:  # in the cache as it is
         for k in range(begin, end):
             items = size // 2 if x[k] else size
             rotate_rows(re, im, _NONE, stride, width, x[k], z[k], cos[k], sin[k], 0, items)
@@ -61,34 +59,20 @@ def _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end):
 @kernel
 def _add_strings(state, x, z, weight, entry, lane, begun, re, im, stride):
     """Every lane[e] += weight_e·P_eψ with e's string entry[e], or = for lanes from `begun` on at their first e."""
-    count, size = len(entry), state.shape[1]
-    is_first = np.zeros(count, dtype=np.bool_)
-    odd, sign = np.empty(count, dtype=np.bool_), np.empty(count)
-    for e in range(count):
-        w = _count_mod_4(x[entry[e]] & z[entry[e]])
-        # (Pψ)[b] = (−i)^w (−1)^(z·b) ψ[b⊕x], because (−1)^(z·x) = (−1)^w
-        odd[e], sign[e] = w & 1, -weight[e] if w >= 2 else weight[e]
+    chunk = min(state.shape[1], CHUNK)
+    is_first = np.zeros(len(entry), dtype=np.bool_)
+    for e in range(len(entry)):
         is_first[e] = lane[e] == begun
         begun += is_first[e]
-    chunk = min(size, CHUNK)
-    high = np.empty(count)
-    for b in range(size):
-        if b % chunk == 0:
-            for e in range(count):
-                high[e] = sign[e] * _sign(z[entry[e]] >> _BITS & np.uint64(b // chunk))
-        o = b * stride
-        for e in range(count):
+    for item in range(state.shape[1] // chunk):
+        for e in range(len(entry)):
             k = entry[e]
-            p = np.uint64(b) ^ x[k]
-            v = high[e] * SIGNS[z[k] & _LOW, b % chunk]
-            part_re, part_im = v * state[0, p], v * state[1, p]
-            if odd[e]:
-                part_re, part_im = part_im, -part_re
+            to = slice(item * chunk * stride + lane[e], ((item + 1) * chunk - 1) * stride + lane[e] + 1, stride)
+            r, i = re[to], im[to]
             if is_first[e]:
-                re[o + lane[e]], im[o + lane[e]] = part_re, part_im
-            else:
-                re[o + lane[e]] += part_re
-                im[o + lane[e]] += part_im
+                r[:] = 0.0
+                i[:] = 0.0
+            add_chunk(state[0], state[1], x[k], z[k], weight[e], item, chunk, r, i)
     return begun
 
 

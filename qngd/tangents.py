@@ -18,13 +18,13 @@ from scipy import sparse
 
 from qngd import _tangents
 from qngd._memory import available_bytes, require_bytes
-from qngd._threads import num_threads, one_blas_thread, splits, together
+from qngd._threads import num_threads, one_blas_thread, together
 from qngd.schedule import Schedule
 from qngd.states import run_stages, zero_state
 
 _DIAGONAL_COST = 2  # of a diagonal stage, in rotations
 _LANES = 64  # at most, side by side in a row
-_THREADS_FROM = 1 << 15  # real numbers in all lanes; below it, handing out work costs more than the work
+_THREADS_FROM = 1 << 17  # real numbers in all lanes; below it, handing out work costs more than the work
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,15 +233,16 @@ def _blocks(count: int, num_qubits: int) -> list[slice]:
 
 
 def _symmetric_product(lanes: np.ndarray) -> np.ndarray:
-    """Re⟨T_i|T_j⟩: one half of the work for each core."""
-    if not splits(lanes.size):
-        rows = lanes.reshape(-1, lanes.shape[2])
+    """Re⟨T_i|T_j⟩."""
+    if lanes.size >= _THREADS_FROM:
+        return _product(lanes, lanes)
+    rows = lanes.reshape(-1, lanes.shape[2])
+    with one_blas_thread(lanes.size):
         return rows.T @ rows
-    return _product(lanes, lanes)
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Re⟨A_i|B_j⟩ of two blocks of lanes."""
+    """Re⟨A_i|B_j⟩ of two blocks of lanes, real and imaginary parts at the same time."""
     with one_blas_thread(a.size):
         # BLAS makes only one triangle where both are the same
         parts = together([partial(np.matmul, left.T, right) for left, right in zip(a, b, strict=True)], num_threads())

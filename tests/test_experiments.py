@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-SMOKES = ["noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo"]
+SMOKES = ["noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline"]
 
 
 @pytest.mark.parametrize("name", SMOKES)

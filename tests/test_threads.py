@@ -8,7 +8,7 @@ import pytest
 import threadpoolctl
 from scipy import sparse
 
-from qngd import _threads
+from qngd import _threads, tangents
 from qngd.observable import Observable
 from qngd.simulator import Simulator
 from qngd.states import Terms
@@ -23,6 +23,7 @@ def threads(monkeypatch):
     def force(count, split_from=1):
         monkeypatch.setenv("QNGD_NUM_THREADS", str(count))
         monkeypatch.setattr(_threads, "_SPLIT_FROM", split_from)
+        monkeypatch.setattr(tangents, "_THREADS_FROM", split_from)
 
     return force
 

@@ -1,0 +1,105 @@
+"""Phases and sums of Z strings against explicit matrices."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from scipy import sparse
+
+from qngd import _diagonal, _kernels, states
+from qngd._threads import num_threads
+from tests import dense
+
+
+def z_label(mask, num_qubits):
+    return "".join("Z" if mask >> q & 1 else "I" for q in reversed(range(num_qubits)))
+
+
+@np.vectorize
+def parity_signs(word):
+    return 1.0 - 2.0 * (int(word).bit_count() % 2)
+
+
+@pytest.mark.parametrize("num_qubits", range(1, 9))
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_diagonal_turns(num_qubits, count):
+    rng = np.random.default_rng(num_qubits)
+    z = np.sort(rng.integers(0, 2**num_qubits, count)).astype(np.uint64)
+    angle = rng.normal(size=count)
+    state = rng.normal(size=(2, 2**num_qubits))
+    expected = state[0] + 1j * state[1]
+    for mask, phi in zip(z[1:], angle[1:], strict=True):
+        expected = dense.rotation_matrix(z_label(int(mask), num_qubits), phi) @ expected
+    chunks = states.chunks_of(state)
+    for begin, end in ((chunks // 2, chunks), (0, chunks // 2)):
+        _diagonal.turn_diagonal(*state, z, np.cos(angle / 2), np.sin(angle / 2), 1, count, begin, end)
+    assert np.allclose(state[0] + 1j * state[1], expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("num_qubits", range(11))
+def test_the_transform_is_hadamards_matrix(num_qubits):
+    values = np.random.default_rng(num_qubits).normal(size=2**num_qubits)
+    expected = scipy.linalg.hadamard(2**num_qubits) @ values
+    _diagonal.walsh(values)
+    assert np.allclose(values, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [4, 32])
+def test_the_transform_in_blocks(width):
+    values = np.random.default_rng(0).normal(size=8 * _diagonal.BLOCK)
+    expected = values.copy()
+    _diagonal.walsh(expected)
+    for begin, end in ((3, 8), (0, 3)):
+        _diagonal.walsh_blocks(values, begin, end)
+    columns = _diagonal.BLOCK // width
+    for begin, end in ((5, columns), (0, 5)):
+        _diagonal.walsh_across(values, width, begin, end)
+    assert np.allclose(values, expected, rtol=0, atol=1e-10)
+
+
+def test_sums_of_a_large_state(monkeypatch):
+    """⟨Z_z⟩ by the definition, for a few masks, where threads share the work."""
+    monkeypatch.setenv("QNGD_NUM_THREADS", "2")
+    assert num_threads() == 2
+    state = np.random.default_rng(1).normal(size=(2, 2**15))
+    sums = states.weight_sums(state)
+    weights = (state**2).sum(axis=0)
+    index = np.arange(2**15)
+    for mask in (0, 1, 77, 4096, 2**15 - 1):
+        signs = parity_signs(index & mask)
+        assert sums[mask] == pytest.approx(signs @ weights, rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.parametrize("is_diagonal", [False, True])
+def test_covariances_are_contracted_with_the_jacobian(is_diagonal):
+    """Against the covariance of ±1 values under the weights, with rows that have several entries and none."""
+    rng = np.random.default_rng(2)
+    weights = rng.uniform(size=32)
+    weights /= weights.sum()
+    z = np.array([1, 6, 6, 31, 12], dtype=np.uint64)
+    sign = np.array([1.0, -1.0, 1.0, -1.0, 1.0])
+    rows = np.array([6, 0, 3, 4, 2])
+    jacobian = sparse.random_array((7, 4), density=0.5, rng=rng, format="csr")
+    values = sign[:, None] * parity_signs(np.arange(32) & z[:, None].astype(int))
+    mean = values @ weights
+    covariance = (values * weights) @ values.T - np.outer(mean, mean)
+    local = jacobian.toarray()[rows]
+    expected = 0.25 * local.T @ covariance @ local
+    if is_diagonal:
+        expected = 0.25 * np.diag((local**2).T @ np.diag(covariance))
+    sums = weights.copy()
+    _diagonal.walsh(sums)
+    out = np.zeros((4, 4))
+    _diagonal.add_covariances(sums, z, sign, rows, jacobian.indptr, jacobian.indices, jacobian.data, is_diagonal, out)
+    assert np.allclose(out, expected, rtol=0, atol=1e-15)
+
+
+def test_weights_and_slopes():
+    a, b = np.random.default_rng(3).normal(size=(2, 2, 100))
+    out = np.full(100, 7.0)
+    _diagonal.weights(*a, out, 10, 60)
+    assert np.allclose(out[10:60], (a[0] ** 2 + a[1] ** 2)[10:60])
+    _diagonal.slopes(*a, *b, out, 10, 60)
+    assert np.allclose(out[10:60], ((a[0] - 1j * a[1]) * (b[0] + 1j * b[1])).imag[10:60])
+    assert np.array_equal(out[:10], np.full(10, 7.0))
+    assert np.array_equal(out[60:], np.full(40, 7.0))
+    assert _kernels.CHUNK == 64  # what the sizes above are chosen around
