@@ -36,9 +36,16 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_blas_thread(size: int) -> AbstractContextManager[Any]:
-    """While our threads own the cores, BLAS must not start threads of its own: the two pools would fight."""
-    return _controller().limit(limits=1, user_api="blas") if splits(size) and num_threads() > 1 else nullcontext()
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Meanwhile BLAS works in the calling thread alone, as eigenvalues want it: OpenBLAS shares them out in pieces so
+    small that its threads mostly wait for each other (two were 2 to 30 times slower than one for 64 to 1024 rows)."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+def blas_beside(size: int) -> AbstractContextManager[Any]:
+    """While our threads own the cores, as they do for states of `size` amplitudes where those are split, BLAS must not
+    start threads of its own: the two pools would fight."""
+    return one_blas_thread() if splits(size) and num_threads() > 1 else nullcontext()
 
 
 def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]:

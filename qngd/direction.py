@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qngd._threads import one_blas_thread
 from qngd.damping import Absolute, Damping, Eigenbasis, SignalToNoise, rounding_level
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
@@ -77,15 +78,16 @@ class Direction:
 def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping) -> Direction:
     """The regularized natural gradient.
 
-    Args:
-        metric: symmetric (P, P).
-        gradient: (P,), with its covariance where it was sampled.
-        damping: the rule.
+        Args:
+            metric: symmetric (P, P).
+            gradient: (P,), with its covariance where it was sampled.
+            damping: the rule.
 
-    >>> from qngd.damping import PseudoInverse
-    >>> g = MetricTensor.exact(np.diag([0.25, 0.0]), "full")
-    >>> natural_direction(g, Estimate.exact(np.array([1.0, 0.0])), PseudoInverse()).vector
-    array([4., 0.])
+        >>> from qngd._threads import one_blas_thread
+    from qngd.damping import PseudoInverse
+        >>> g = MetricTensor.exact(np.diag([0.25, 0.0]), "full")
+        >>> natural_direction(g, Estimate.exact(np.array([1.0, 0.0])), PseudoInverse()).vector
+        array([4., 0.])
     """
     slope = np.asarray(gradient.value, dtype=float)
     matrix = metric.value
@@ -94,7 +96,8 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     weights = 1.0 / damping.scale(metric)
     outer = np.outer(weights, weights)
     scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
-    values, vectors = np.linalg.eigh(scaled.value)
+    with one_blas_thread():
+        values, vectors = np.linalg.eigh(scaled.value)
     projected = vectors.T @ (weights * slope)
     turned = weights[:, None] * vectors
     covariance = _covariance(gradient)

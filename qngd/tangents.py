@@ -18,7 +18,7 @@ from scipy import sparse
 
 from qngd import _tangents
 from qngd._memory import available_bytes, require_bytes
-from qngd._threads import num_threads, one_blas_thread, together
+from qngd._threads import blas_beside, num_threads, together
 from qngd.schedule import Schedule
 from qngd.states import run_stages, zero_state
 
@@ -237,13 +237,13 @@ def _symmetric_product(lanes: np.ndarray) -> np.ndarray:
     if lanes.size >= _THREADS_FROM:
         return _product(lanes, lanes)
     rows = lanes.reshape(-1, lanes.shape[2])
-    with one_blas_thread(lanes.size):
+    with blas_beside(lanes.size):
         return rows.T @ rows
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Re⟨A_i|B_j⟩ of two blocks of lanes, real and imaginary parts at the same time."""
-    with one_blas_thread(a.size):
+    with blas_beside(a.size):
         # BLAS makes only one triangle where both are the same
         parts = together([partial(np.matmul, left.T, right) for left, right in zip(a, b, strict=True)], num_threads())
     return parts[0] + parts[1]

@@ -142,10 +142,10 @@ def test_blas_keeps_to_one_thread_while_ours_run(threads):
 
     threads(2)
     before = counts()
-    with _threads.one_blas_thread(2**20):
+    with _threads.blas_beside(2**20):
         assert counts()
         assert set(counts()) == {1}
     assert counts() == before
     threads(1)
-    with _threads.one_blas_thread(2**20):
+    with _threads.blas_beside(2**20):
         assert counts() == before
