@@ -289,7 +289,6 @@ def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     """The optimizer by its name, with those of its settings that were given."""
     from qngd import QNG
     from qngd._load import UsageError
-    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 
     name = options["optimizer"]
     given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
@@ -299,9 +298,13 @@ def _optimizer(options: Mapping[str, Any]) -> Optimizer:
             raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
     if name == "gd" and not given:
         raise UsageError("--optimizer gd needs a --learning-rate")
+    if name == "qng":
+        return QNG(**given)
+    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
+
     if name in ("l-bfgs-b", "cobyla"):
         return SciPy(name.upper())
-    kinds: dict[str, Any] = {"qng": QNG, "gd": GradientDescent, "adam": Adam, "spsa": SPSA}
+    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
     chosen: Optimizer = kinds[name](**given)
     return chosen
 

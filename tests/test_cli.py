@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import qngd as package
 from qngd import __version__, cli
 from qngd._load import UsageError, parse_settings
+from qngd._progress import details
+from qngd.baselines import Adam
 from qngd.evaluate import APPROXIMATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,6 +127,23 @@ def test_progress_is_a_line_every_tenth_of_the_run():
     for word in ("energy", "error", "|grad|", "cond"):
         assert all(word in line for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("optimizer", "count"), [(package.QNG(), 2), (package.QNG(0.1), 2), (Adam(), 0)])
+def test_details_of_a_step_fit_the_screen(optimizer, count):
+    """Those of an optimizer that has no metric are left out."""
+    infos = []
+    program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; input float b; qubit q; ry(a) q; rx(b) q;'
+    package.minimize(program, {"Z": 1.0}, [0.3, 0.1], optimizer=optimizer, max_steps=3, callback=infos.append)
+    lines = details(infos[-1])
+    assert len(lines) == count
+    assert max(map(len, lines), default=0) <= 80
+    if count:
+        assert ("of at most" in lines[0]) == (optimizer.learning_rate is None)
+        for word in ("length", "rate", "decrease", "predicted"):
+            assert word in lines[0]
+        for word in ("rank 2/2", "eigenvalues", "damping"):
+            assert word in lines[1]
 
 
 def test_a_run_without_reference_shows_no_error():
