@@ -28,8 +28,10 @@ class QNG:
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
             and bounds the step's length in state space (`qngd.step.CurvatureRate`).
-        approx: "full", "block-diag", "diag" or "qn-spsa", as in `metric_tensor`; "matrix-free", the full metric of the
-            exact simulator without its matrix, for thousands of parameters; or "identity", plain gradient descent.
+        approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
+            "matrix-free", the full metric of the exact simulator without its matrix, for thousands of parameters; or
+            "identity", plain gradient descent. "hamiltonian" has the unit of the observable, and so have η⁻¹ and λ
+            with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag".
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
