@@ -8,7 +8,8 @@ from scipy import sparse
 
 import qngd
 from qngd import _threads
-from qngd.damping import PseudoInverse, natural_direction
+from qngd.damping import PseudoInverse
+from qngd.direction import natural_direction
 from qngd.simulator import Simulator
 from tests import dense
 from tests.strategies import (
