@@ -18,6 +18,10 @@ from qngd.outcomes import Counts, Means, Outcome, weighted_values
 from qngd.plan import BasisTerm, Plan
 from qngd.template import Template
 
+# A variance is at least this part of its second order: errors of entries that are nothing but noise come out too large
+# (by up to a quarter) rather than now and then as 0.
+_LEAST = 0.25
+
 
 @dataclass(frozen=True, eq=False)
 class _Readings:
@@ -46,15 +50,18 @@ class _Readings:
 def hamiltonian_from_shots(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray, int]:
     """The Hamiltonian-aware metric (P, P), unbiased and perhaps indefinite; the variances of its entries; its shots."""
     size = plan.num_parameters
-    value, variance, shots = np.zeros((size, size)), np.zeros((size, size)), 0
+    value, shots = np.zeros((size, size)), 0
+    variance, second = np.zeros((size, size)), np.zeros((size, size))
     factor = _scale(plan)
     for readings in _readings(plan, outcomes):
         slopes = readings.slopes
         bias = (readings.linear * readings.noise) @ readings.linear.T
         value += factor * (slopes @ slopes.T - bias.toarray())
-        variance += factor**2 * _variance(readings, slopes)
+        parts = _variance(readings, slopes)
+        variance += factor**2 * parts[0]
+        second += factor**2 * parts[1]
         shots += sum(outcomes[r].shots for r in readings.requests)
-    return value, variance, shots
+    return value, np.maximum(variance, _LEAST * second), shots
 
 
 def step_variances(plan: Plan, outcomes: Sequence[Outcome], inverse: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -108,7 +115,7 @@ def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple
     return mean, covariance, float(outcome.shots)
 
 
-def _variance(readings: _Readings, slopes: np.ndarray) -> np.ndarray:
+def _variance(readings: _Readings, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances of the entries of XXᵀ − L·diag(noise)·Lᵀ.
 
     With noise e_r in request r, δ_ij = Σ_r (L_ir X_j + L_jr X_i)·e_r + Σ_rq L_ir L_jq (e_r·e_q − its mean), whose two
@@ -116,8 +123,8 @@ def _variance(readings: _Readings, slopes: np.ndarray) -> np.ndarray:
 
         V_ij = Σ_rq G_rq (L_ir² L_jq² + L_ir L_jr L_iq L_jq),   G_rr times N/(N−1),
 
-    and an estimated X in place of X makes the first's too large by 2V on average. What is left is kept above V/2, so
-    that errors of entries that are nothing but noise come out too large (by up to 30 %) rather than as 0.
+    and an estimated X in place of X makes the first's too large by 2V on average.
+    Returns the unbiased variance, which can be negative, and V.
     """
     linear, size = readings.linear, len(slopes)
     squares = linear.multiply(linear).tocsr()
@@ -141,7 +148,7 @@ def _variance(readings: _Readings, slopes: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(np.diff(shared.indptr))
     second.ravel()[rows] += shared[rows].multiply(shared[rows] @ gram).sum(axis=1)
     unknown = (shared @ (readings.shots < 2) != 0).reshape(size, size)
-    return np.where(unknown, np.inf, np.maximum(first - second, 0.5 * second))
+    return np.where(unknown, np.inf, first - second), second
 
 
 def _gram(readings: _Readings) -> np.ndarray:
