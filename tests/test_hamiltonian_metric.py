@@ -128,7 +128,7 @@ def test_of_the_identity_nothing_is_left(shots):
 
 @pytest.mark.parametrize(("grouping", "shots"), [("qubit-wise", 40), ("commuting", 400)])
 def test_shots_give_it_without_bias_and_with_the_right_errors(grouping, shots):
-    circuit, times = ansatz(), 500
+    circuit, times = ansatz(), 400
     plan = Planner(circuit, Observable.from_mapping(TERMS), grouping).plan(THETA, metric="hamiltonian")
     found = [e.metric for e, _ in repeated(plan, shots, times, 7)]
     raw = np.array([m.raw for m in found])
@@ -148,7 +148,7 @@ def test_where_every_slope_vanishes_it_is_zero_within_its_errors():
     """Then all is the second order: squares of noise, whose error is not taken for 0."""
     sketch = Sketch(2, 2)
     circuit = sketch("rx", 0, sketch.t[0])("rx", 1, sketch.t[1]).circuit()
-    theta, times = np.zeros(2), 500
+    theta, times = np.zeros(2), 400
     plan = Planner(circuit, Observable.from_mapping({"IZ": 1.0, "ZI": 0.5, "ZZ": 0.3})).plan(
         theta, metric="hamiltonian"
     )
