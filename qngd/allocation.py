@@ -18,6 +18,7 @@ from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
 from qngd.outcomes import Outcome, energy, zeros_frequency
 from qngd.plan import Plan, SpsaTerm
+from qngd.squared_slopes import step_variances
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -99,7 +100,8 @@ class TargetError:
     wants of it. A number that seemed certain still gets (range of one shot)/ε shots: what did not happen in N shots
     happens with a probability of about 1/N at most, and its variance is then within ε². `limit` bounds the shots of
     one circuit. For QN-SPSA the target is that of the shots' part of the error; the directions' part does not fall
-    with shots.
+    with shots. For "hamiltonian" and "random-basis" there is no target of the metric: the first is of the gradient's
+    circuits, and the circuits of the second get as many shots as the most demanding circuit of the energy and gradient.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -129,7 +131,9 @@ class TargetError:
             target = self.energy if self.gradient is None else self.gradient
             needed = np.maximum(needed, _needed(linear, spread.energy, bounds, target))
         of_metric = spread.metric / self.metric**2 + _metric_bounds(plan) / self.metric
-        return np.minimum(np.ceil(np.maximum(needed, of_metric)), self.limit).astype(int)
+        needed = np.maximum(needed, of_metric)
+        needed[_of_bases(plan)] = needed.max(initial=0.0)
+        return np.minimum(np.ceil(needed), self.limit).astype(int)
 
 
 def _needed(linear: np.ndarray, spread: np.ndarray, bounds: np.ndarray, target: float) -> np.ndarray:
@@ -157,6 +161,11 @@ def _metric_bounds(plan: Plan) -> np.ndarray:
     for sample in plan.samples:
         found[list(sample.requests)] = np.abs(_one_overlap(sample)).max(initial=0.0) / len(plan.samples)
     return found
+
+
+def _of_bases(plan: Plan) -> np.ndarray:
+    """The requests of the random bases."""
+    return np.array(sorted({r for term in plan.bases for r in (term.center, *term.linear.indices.tolist())}), dtype=int)
 
 
 def _sharing(variances: np.ndarray) -> np.ndarray:
@@ -212,8 +221,13 @@ def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluat
         assert evaluation.gradient is not None
         inverse = _damped_inverse(evaluation.metric.value)
         direction = inverse @ evaluation.gradient.value
-        linear = inverse @ (plan.mixing @ plan.slopes).toarray()
-        of_step += (linear**2).sum(axis=0) * of_energy
+        if plan.approx == "hamiltonian":
+            of_step += step_variances(plan, outcomes, inverse, direction) * shots
+        else:
+            linear = inverse @ (plan.mixing @ plan.slopes).toarray()
+            of_step += (linear**2).sum(axis=0) * of_energy
+        if plan.bases:  # the error of these metrics is mostly that of their bases
+            of_step[_of_bases(plan)] = of_step.sum() / max(np.count_nonzero(of_step), 1)
         for part in parts:
             along = part.influence.along(inverse[:, part.columns], direction[part.columns])
             of_step[part.request] += along * shots[part.request]

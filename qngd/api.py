@@ -84,27 +84,36 @@ def metric_tensor(
     shots: Any = None,
     seed: int | None = None,
     cross: CrossMethod = "hadamard",
+    observable: Any = None,
+    grouping: Grouping = "qubit-wise",
 ) -> MetricTensor:
     """The Fubini–Study metric g_ij = Re⟨∂_iψ|∂_jψ⟩ − ⟨∂_iψ|ψ⟩⟨ψ|∂_jψ⟩ (arXiv:1909.02108); 4g is the quantum
     Fisher information.
 
     Args:
         circuit, theta, backend, shots, seed: as for `expectation`.
-        approx: "full"; "qn-spsa", a random estimate of the full metric from 40 overlaps, whatever P is
-            (`qngd.spsa`); "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
+        approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
             several gates of a layer share gets the exact variance of its summed generator; "diag" is
             Σ_k J_ki² g_kk over the rotations k, without any covariance.
+            Random estimates of the full metric: "qn-spsa", from 40 overlaps, whatever P is (`qngd.spsa`); and
+            "random-basis", from the Fisher information in 4 random bases (`qngd.random_basis`), each as many circuits
+            as a gradient, which takes many more shots than there are likely outcomes.
+            Another metric: "hamiltonian", that of the observable's expectation values in place of the state
+            (`qngd.hamiltonian`), from the circuits of the gradient; it has the unit of the observable.
+        observable: as for `expectation`; only "hamiltonian" depends on it.
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
-            ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.cross`. The
-            sampled matrix is projected onto the positive cone, and its `note` says what that did.
+            ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.cross`.
+        grouping: of the observable's strings, see `minimize`.
 
     Returns:
-        A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors.
+        A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors. Where the
+        unbiased estimate from shots was indefinite it is projected onto the positive cone, and `note` says what that
+        did.
 
     Raises:
-        CircuitError, ParameterError, SettingError: an argument does not fit.
-        MemoryLimitError: the derivative states of "full" would not fit in memory.
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+        MemoryLimitError: the derivative states of "full" or "random-basis" would not fit in memory.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
     >>> np.asarray(qngd.metric_tensor(program, [0.3]))
@@ -112,7 +121,9 @@ def metric_tensor(
     """
     check_approx(approx)
     wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, None, backend, shots, cross=cross)
+    needed = approx == "hamiltonian" and not (observable is None and wrapped.observable is None)
+    target = as_observable(observable, wrapped) if needed else None
+    evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
     return evaluator.metric(flat, approx, seed)
 
 

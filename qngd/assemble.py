@@ -11,7 +11,11 @@ from qngd.evaluate import Cost, Evaluation
 from qngd.metric_parts import metric_parts
 from qngd.outcomes import Outcome, energy, zeros_frequency
 from qngd.plan import Plan
+from qngd.random_basis import average
 from qngd.spsa import metric_from
+from qngd.squared_slopes import fisher_from_shots, hamiltonian_from_shots
+
+_RARE = 0.1  # share of the shots with an outcome of their own, from which on the user is told
 
 
 def assemble(plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
@@ -56,6 +60,11 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
     size = plan.num_parameters
     if plan.approx == "qn-spsa":
         return _spsa_metric(plan, outcomes)
+    if plan.approx == "random-basis":
+        return _random_basis_metric(plan, outcomes)
+    if plan.approx == "hamiltonian":
+        value, variance, shots = hamiltonian_from_shots(plan, outcomes)
+        return _projected(plan, value, np.sqrt(variance), shots)
     value, variance = np.zeros((size, size)), np.zeros((size, size))
     parts = metric_parts(plan, outcomes)
     for part in parts:
@@ -63,8 +72,29 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         value[place] += part.influence.value
         variance[place] += part.influence.variance
     shots = sum(outcomes[part.request].shots for part in parts)
-    positive, note = project(value) if plan.crosses else (value, "")
-    return MetricTensor(positive, np.sqrt(variance), plan.approx, shots, note, value if note else None)
+    if not plan.crosses:
+        return MetricTensor(value, np.sqrt(variance), plan.approx, shots)
+    return _projected(plan, value, np.sqrt(variance), shots)
+
+
+def _projected(plan: Plan, value: np.ndarray, stderr: np.ndarray, shots: int, note: str = "") -> MetricTensor:
+    assert plan.approx is not None
+    positive, done = project(value)
+    notes = "; ".join(filter(None, (note, done)))
+    return MetricTensor(positive, stderr, plan.approx, shots, notes, value if done else None)
+
+
+def _random_basis_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
+    samples, once = zip(*(fisher_from_shots(term, outcomes) for term in plan.bases), strict=True)
+    value, stderr, note = average(samples)
+    rare = float(np.mean(once))
+    if rare > _RARE:
+        note += (
+            f"; {rare:.0%} of the shots came out as no other did, and such outcomes count too little in the metric: "
+            "take more shots"
+        )
+    shots = sum(outcomes[r].shots for term in plan.bases for r in {term.center, *term.linear.indices.tolist()})
+    return _projected(plan, value, stderr, shots, note)
 
 
 def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:

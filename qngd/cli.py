@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from qngd.run import Result
     from qngd.state import Optimizer
 
+# the words of qngd.evaluate.Approx, without importing it
+_Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
 _LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "run_dir")
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
@@ -114,12 +116,12 @@ def run(
     damping: Annotated[
         float | None,
         typer.Option(
-            help="Added to the metric's eigenvalues; 0 is the pseudo-inverse. Left out: 1e-3.",
+            help="Added to the metric's eigenvalues; 0 is the pseudo-inverse. Left out: 1e-2.",
             show_default=False,
         ),
     ] = None,
     approx: Annotated[
-        Literal["full", "block-diag", "diag", "qn-spsa"] | None,
+        _Approx | None,
         typer.Option(
             help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
@@ -201,9 +203,7 @@ def cost(
     backend: _Backend = None,
     shots: _Shots = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
-    approx: Annotated[
-        Literal["full", "block-diag", "diag", "qn-spsa"], typer.Option(help="Which metric a step measures.")
-    ] = "block-diag",
+    approx: Annotated[_Approx, typer.Option(help="Which metric a step measures.")] = "block-diag",
     traceback: _Traceback = False,
 ) -> None:
     """Show what a run would cost on a backend: jobs, circuits, shots, depths and device time. Nothing is run.

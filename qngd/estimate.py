@@ -73,7 +73,7 @@ class MetricTensor:
     """The Fubini–Study metric g over the flattened parameters, (P, P); the Fisher information is 4g.
 
     `np.asarray(m)` is the matrix; `stderr` (P, P) its standard errors (0 where exact or where the
-    approximation sets an entry to 0). `approx` says what was computed: "diag", "block-diag" or "full".
+    approximation sets an entry to 0). `approx` says what was computed, in the words of `metric_tensor`.
     `note` holds what the user should know about how it came about; `unprojected` is the unbiased estimate that was
     indefinite before it was made positive, None where nothing was changed.
 

@@ -12,13 +12,16 @@ from scipy import sparse
 from qngd.circuit import Circuit
 from qngd.errors import ObservableError, SettingError
 from qngd.estimate import Estimate, MetricTensor
+from qngd.hamiltonian import exact_matrix, missing_observable
 from qngd.observable import Observable
+from qngd.random_basis import average, exact_samples
 from qngd.simulator import Simulator
 from qngd.spsa import metric_from, random_pairs
 from qngd.states import Terms
 
-Approx = Literal["diag", "block-diag", "full", "qn-spsa"]
-APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa")
+Approx = Literal["diag", "block-diag", "full", "qn-spsa", "random-basis", "hamiltonian"]
+APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa", "random-basis", "hamiltonian")
+RANDOM = ("qn-spsa", "random-basis")  # whose circuits the seed decides
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default
 
 
@@ -143,7 +146,8 @@ class ExactEvaluator:
     def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit
         self._simulator = Simulator(circuit)
-        self._terms = None if observable is None else Terms.of(circuit.pull(observable))
+        self._pulled = None if observable is None else circuit.pull(observable)
+        self._terms = None if self._pulled is None else Terms.of(self._pulled)
 
     def default_approx(self) -> Approx:
         amplitudes = self.circuit.num_parameters << self.circuit.num_qubits
@@ -191,7 +195,14 @@ class ExactEvaluator:
     ) -> MetricTensor:
         if approx == "qn-spsa":
             return self._spsa(theta, seed)
-        if approx == "full":
+        if approx == "random-basis":
+            value, stderr, note = average(exact_samples(self._simulator, phi, jacobian, seed))
+            return MetricTensor(value, stderr, approx, note=note)
+        if approx == "hamiltonian":
+            if self._pulled is None:
+                raise missing_observable()
+            matrix = exact_matrix(self._simulator, self._pulled, phi, jacobian)
+        elif approx == "full":
             matrix = self._simulator.full_metric(phi, jacobian)
         else:
             matrix = self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]

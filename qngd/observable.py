@@ -90,6 +90,11 @@ class Observable:
         return cls(merged, total)
 
     @property
+    def acting(self) -> np.ndarray:
+        """Places of the strings that are not the identity and have a weight."""
+        return np.flatnonzero((self.strings.x | self.strings.z).any(axis=1) & (self.coefficients != 0))
+
+    @property
     def identity_coefficient(self) -> float:
         """The coefficient of the identity: the mean eigenvalue."""
         is_identity = ~(self.strings.x.any(axis=1) | self.strings.z.any(axis=1))

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
+from qngd.damping import Damping, Relative, SignalToNoise, SpectralCutoff, as_damping
 from qngd.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
@@ -28,11 +28,13 @@ class QNG:
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
             and bounds the step's length in state space (`qngd.step.CurvatureRate`).
-        approx: "full", "block-diag", "diag" or "qn-spsa", as in `metric_tensor`; "matrix-free", the full metric of the
-            exact simulator without its matrix, for thousands of parameters; or "identity", plain gradient descent.
+        approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
+            "matrix-free", the full metric of the exact simulator without its matrix, for thousands of parameters; or
+            "identity", plain gradient descent. "hamiltonian" has the unit of the observable, and so have η⁻¹ and λ
+            with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag".
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
-            signal-to-noise filter where the gradient was sampled.
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2 (relative
+            to the mean eigenvalue for "hamiltonian"), with a signal-to-noise filter where the gradient was sampled.
         length: a rule of `qngd.step` in place of a learning rate.
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
@@ -93,7 +95,10 @@ class QNG:
 
     @property
     def damping_rule(self) -> Damping:
-        return SignalToNoise() if self.damping is None else as_damping(self.damping)
+        if self.damping is not None:
+            return as_damping(self.damping)
+        # that metric is in units of the energy
+        return SignalToNoise(on=Relative(1e-2)) if self.approx == "hamiltonian" else SignalToNoise()
 
     @property
     def refresh_rule(self) -> Refresh:

@@ -17,12 +17,15 @@ from scipy import sparse
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross, correlation_template, overlap_template
 from qngd.evaluate import Approx
+from qngd.hamiltonian import missing_observable
 from qngd.measurement import Grouping, check_grouping, group
 from qngd.observable import Observable
+from qngd.random_basis import basis_template, random_angles
 from qngd.shifts import Direction, directions
 from qngd.spsa import Pair, random_pairs
 from qngd.template import Template, layer_members, layer_template, observable_template
 
+_Entry = tuple[int, int, float]  # direction, request, weight
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
 
 
@@ -69,6 +72,15 @@ class SpsaTerm:
 
 
 @dataclass(frozen=True, eq=False)
+class BasisTerm:
+    """The Fisher information in one random basis: the probabilities p of the outcomes are the frequencies of request
+    `center`, and ∂p (P, outcomes) is `linear` (P, R) times the frequencies (R, outcomes) of all requests."""
+
+    center: int
+    linear: sparse.csr_array
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """The requests of one step, and how energy, gradient and metric follow from what comes back.
 
@@ -84,10 +96,11 @@ class Plan:
         constant: the observable's identity coefficient.
         energy_weights: (R,).
         slopes: (D, R), derivatives along directions in the space of angles.
-        mixing: (P, D); None if no gradient is asked for.
+        mixing: (P, D); None if no gradient is asked for, and the metric does not need it either.
         blocks: blocks of the metric, one a layer.
         crosses: entries between layers, for the full metric.
         samples: random samples, for QN-SPSA.
+        bases: random bases, for "random-basis".
         jacobian: (K, P), rotations to parameters.
         approx: which metric, or None.
     """
@@ -102,6 +115,7 @@ class Plan:
     blocks: tuple[BlockTerm, ...]
     crosses: tuple[CrossTerm, ...]
     samples: tuple[SpsaTerm, ...]
+    bases: tuple[BasisTerm, ...]
     jacobian: sparse.csr_array
     approx: Approx | None
 
@@ -163,7 +177,7 @@ class Planner:
         if self.observable is None:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
-        acts = np.flatnonzero((strings.x | strings.z).any(axis=1) & (weights != 0))
+        acts = self.observable.acting
         groups = group(strings[acts], weights[acts], self._grouping)
         members = [acts[rows] for rows in groups]
         return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
@@ -189,6 +203,10 @@ class Planner:
         return found
 
     @cached_property
+    def _basis_template(self) -> Template:
+        return basis_template(self.circuit)
+
+    @cached_property
     def _overlap_templates(self) -> list[Template]:
         """One for every layer but the first, which has none before it."""
         return [overlap_template(self.circuit, layer) for layer in range(1, self.circuit.num_layers)]
@@ -203,7 +221,15 @@ class Planner:
         seed: int | None = None,
     ) -> Plan:
         """The requests of one step at the flat parameter vector `theta` (P,), without shots; `seed` is for the random
-        directions of QN-SPSA."""
+        directions of QN-SPSA, and the random bases.
+
+        Raises:
+            SettingError: the metric needs an observable.
+        """
+        if metric == "hamiltonian":
+            if self.observable is None:
+                raise missing_observable()
+            gradient = True  # whose circuits it is measured with
         angle_map = self.circuit.angle_map
         phi, inner = angle_map.chain(theta)
         jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
@@ -213,10 +239,12 @@ class Planner:
             for template, weights in self._energy_templates:
                 parts.append((book.template(template, weights), template))
         energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m in parts if energy]
-        slopes, mixing = self._slopes(book, parts, phi, inner) if gradient else ([], None)
+        mixing = (inner.T @ self._directions[1]).tocsr() if gradient or metric == "random-basis" else None
+        slopes = [entry for t, m in parts if gradient for entry in self._slopes(book, t, m, phi)]
         blocks = self._blocks(book, phi, jacobian) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
         samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
+        bases = self._bases(book, phi, seed) if metric == "random-basis" else []
         count = len(book.requests)
         weights = np.zeros(count)
         for request, weight in energy_entries:
@@ -227,38 +255,50 @@ class Planner:
             requests=tuple(book.requests),
             constant=self.observable.identity_coefficient if self.observable else 0.0,
             energy_weights=weights,
-            slopes=_sparse(slopes, (mixing.shape[1] if mixing is not None else 0, count)),
-            mixing=mixing,
+            slopes=self._slope_matrix(slopes, count),
+            mixing=mixing if gradient else None,
             blocks=tuple(blocks),
             crosses=tuple(crosses),
             samples=tuple(samples),
+            bases=tuple(BasisTerm(center, mixing @ self._slope_matrix(entries, count)) for center, entries in bases),
             jacobian=jacobian,
             approx=metric,
         )
 
     def _slopes(
-        self,
-        book: _Book,
-        parts: list[tuple[int, Template]],
-        phi: np.ndarray,
-        inner: sparse.csr_array,
-    ) -> tuple[list[tuple[int, int, float]], sparse.csr_array]:
-        """Entries (direction, request, weight) of the shift rules. A template that a direction's rotations are
-        not part of cannot depend on them, and is not run."""
-        found, mixing = self._directions
+        self, book: _Book, t: int, template: Template, phi: np.ndarray, own: Sequence[float] = ()
+    ) -> list[_Entry]:
+        """Entries of the shift rules of one template, whose last angles are its `own`. A template that a direction's
+        rotations are not part of cannot depend on them, and is not run."""
         entries = []
-        present = [np.isin(np.arange(len(phi)), m.rotations) for _, m in parts]
-        for d, direction in enumerate(found):
-            for (t, template), inside in zip(parts, present, strict=True):
-                if not inside[direction.rotations].any():
-                    continue
-                for shift, weight in zip(direction.shifts, direction.weights, strict=True):
-                    for side in (1.0, -1.0):
-                        angles = phi.copy()
-                        angles[direction.rotations] += side * shift * direction.coefficients
-                        request = book.request(t, angles[template.rotations])
-                        entries.append((d, request, side * float(weight)))
-        return entries, (inner.T @ mixing).tocsr()
+        rotations = template.rotations[: len(template.rotations) - len(own)]
+        inside = np.isin(np.arange(len(phi)), rotations)
+        for d, direction in enumerate(self._directions[0]):
+            if not inside[direction.rotations].any():
+                continue
+            for shift, weight in zip(direction.shifts, direction.weights, strict=True):
+                for side in (1.0, -1.0):
+                    angles = phi.copy()
+                    angles[direction.rotations] += side * shift * direction.coefficients
+                    request = book.request(t, np.append(angles[rotations], own))
+                    entries.append((d, request, side * float(weight)))
+        return entries
+
+    def _slope_matrix(self, entries: Sequence[_Entry], num_requests: int) -> sparse.csr_array:
+        """(D, R)."""
+        rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
+        shape = (len(self._directions[0]), num_requests)
+        return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()
+
+    def _bases(self, book: _Book, phi: np.ndarray, seed: int | None) -> list[tuple[int, list[_Entry]]]:
+        """For every random basis the request in its middle, and the entries of the shift rules around it."""
+        template = self._basis_template
+        t = book.template(template, None)
+        found = []
+        for own in random_angles(self.circuit.num_qubits, seed):
+            center = book.request(t, np.append(phi, own))
+            found.append((center, self._slopes(book, t, template, phi, own)))
+        return found
 
     def _blocks(self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array) -> list[BlockTerm]:
         blocks = []
@@ -342,8 +382,3 @@ class _Book:
         """A request with shots of its own, even if one like it is known."""
         self.requests.append(Request(template, angles, None))
         return len(self.requests) - 1
-
-
-def _sparse(entries: Sequence[tuple[int, int, float]], shape: tuple[int, int]) -> sparse.csr_array:
-    rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
-    return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()

@@ -17,7 +17,7 @@ from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError, SettingError
 from qngd.estimate import MetricTensor
-from qngd.evaluate import Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
+from qngd.evaluate import RANDOM, Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
 from qngd.job_log import JobLog
 from qngd.measurement import Grouping, check_grouping
 from qngd.observable import Observable
@@ -81,7 +81,7 @@ class SampledEvaluator:
 
     def _full_plan(self, theta: np.ndarray, metric: Approx | None, seed: int | None) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
-        key = metric, seed if metric == "qn-spsa" else None, theta.tobytes()
+        key = metric, seed if metric in RANDOM else None, theta.tobytes()
         if self._kept is None or self._kept[1] != key:
             self._kept = self.planner.plan(theta, metric=metric, seed=seed), key
         return self._kept[0]

@@ -24,7 +24,8 @@ _ROTATION = int(Op.ROTATION)
 class Template:
     """Gates on `num_qubits` qubits starting in |0…0⟩, and m commuting strings to read at their end.
 
-    `rotations` (R,) are the circuit's rotations that the template's rotations take their angles from.
+    `rotations` (R,) are the circuit's rotations that the template's rotations take their angles from, −1 for angles
+    that a request brings itself.
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
     """

@@ -156,7 +156,11 @@ def test_requests_that_coincide_are_merged():
         assert plan_of(circuit, terms, [0.7]).num_circuits == circuits
 
 
-@given(programs(max_qubits=3, bends=(0.1, 0.3)), st.integers(0, 99), st.sampled_from(["block-diag", "full", "qn-spsa"]))
+@given(
+    programs(max_qubits=3, bends=(0.1, 0.3)),
+    st.integers(0, 99),
+    st.sampled_from(["block-diag", "full", "qn-spsa", "random-basis"]),
+)
 @examples(40)
 def test_every_theta_takes_the_same_circuits(program, seed, metric):
     """Also where angles are not linear and slopes vanish, and at every seed."""
