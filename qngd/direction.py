@@ -78,16 +78,15 @@ class Direction:
 def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping) -> Direction:
     """The regularized natural gradient.
 
-        Args:
-            metric: symmetric (P, P).
-            gradient: (P,), with its covariance where it was sampled.
-            damping: the rule.
+    Args:
+        metric: symmetric (P, P).
+        gradient: (P,), with its covariance where it was sampled.
+        damping: the rule.
 
-        >>> from qngd._threads import one_blas_thread
-    from qngd.damping import PseudoInverse
-        >>> g = MetricTensor.exact(np.diag([0.25, 0.0]), "full")
-        >>> natural_direction(g, Estimate.exact(np.array([1.0, 0.0])), PseudoInverse()).vector
-        array([4., 0.])
+    >>> from qngd.damping import PseudoInverse
+    >>> g = MetricTensor.exact(np.diag([0.25, 0.0]), "full")
+    >>> natural_direction(g, Estimate.exact(np.array([1.0, 0.0])), PseudoInverse()).vector
+    array([4., 0.])
     """
     slope = np.asarray(gradient.value, dtype=float)
     matrix = metric.value

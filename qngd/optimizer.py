@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from qngd.damping import Damping, Relative, SignalToNoise, SpectralCutoff, as_damping
+from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
 from qngd.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.errors import SettingError
 from qngd.estimate import Estimate, MetricTensor
@@ -33,8 +33,8 @@ class QNG:
             "identity", plain gradient descent. "hamiltonian" has the unit of the observable, and so have η⁻¹ and λ
             with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag".
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2 (relative
-            to the mean eigenvalue for "hamiltonian"), with a signal-to-noise filter where the gradient was sampled.
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
+            signal-to-noise filter where the gradient was sampled.
         length: a rule of `qngd.step` in place of a learning rate.
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
@@ -95,10 +95,7 @@ class QNG:
 
     @property
     def damping_rule(self) -> Damping:
-        if self.damping is not None:
-            return as_damping(self.damping)
-        # that metric is in units of the energy
-        return SignalToNoise(on=Relative(1e-2)) if self.approx == "hamiltonian" else SignalToNoise()
+        return SignalToNoise() if self.damping is None else as_damping(self.damping)
 
     @property
     def refresh_rule(self) -> Refresh:
