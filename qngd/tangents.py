@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from scipy import sparse
@@ -110,6 +110,16 @@ class Plan:
     cut: int
     sides: tuple[Side, Side]
     parameter: np.ndarray
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, ...]:
+        """Where the entries of a matrix over lanes stand in one over parameters."""
+        return np.ix_(self.parameter, self.parameter)
+
+    @cached_property
+    def is_shared(self) -> bool:
+        """Whether a parameter has a lane on both sides."""
+        return len(np.unique(self.parameter)) < len(self.parameter)
 
     @classmethod
     def of(cls, schedule: Schedule, jacobian: sparse.csr_array) -> Plan:
@@ -252,9 +262,8 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _over_parameters(matrix: np.ndarray, plan: Plan) -> np.ndarray:
     """A matrix over lanes as one over parameters, some of which have two lanes and some none."""
     out = np.zeros((plan.jacobian.shape[1],) * 2)
-    places = np.ix_(plan.parameter, plan.parameter)
-    if len(np.intersect1d(plan.sides[0].parameter, plan.sides[1].parameter)):
-        np.add.at(out, places, matrix)
+    if plan.is_shared:
+        np.add.at(out, plan.places, matrix)
     else:
-        out[places] = matrix
+        out[plan.places] = matrix
     return out
