@@ -3,7 +3,7 @@
 Claim: the targets printed in the table `results/bench_peers/table.md`: the full metric against TensorCircuit-ng's and
 Qiskit's ReverseQGT, a natural gradient step against PennyLane's, and what one step, a first call and wrapping cost.
 
-    python -m experiments.bench_peers            builds the peers' environments in .bench/ first; about a quarter hour
+    python -m experiments.bench_peers            builds the peers' environments in .bench/ first; about half an hour
     python -m experiments.bench_peers --smoke    seconds; PennyLane alone, as this environment has it
     python -m experiments.bench_peers --only qulacs --sizes 8,4 12,4
 
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one small size, PennyLane alone")
     parser.add_argument("--only", nargs="+", default=[], metavar="PEER", help="these peers: " + ", ".join(modules()))
     parser.add_argument("--sizes", nargs="+", type=parse, metavar="QUBITS,LAYERS", help="these sizes alone")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds a measurement may take (%(default)s)")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds a measurement may take (%(default)s)")
     parser.add_argument("--budget", type=float, default=0.5, help="seconds of repeated calls (%(default)s)")
     arguments = parser.parse_args()
     unknown = set(arguments.only) - set(modules())

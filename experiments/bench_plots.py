@@ -102,6 +102,9 @@ def _panel(axes: Axes, rows: Sequence[Row], across: str, value: Value, title: st
     if across == "parameters":
         axes.set_xscale("log", base=2)
     places = sorted({getattr(row, across) for row in rows})
+    if not places:  # its empty ticks would be those of all panels
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="0.5")
+        return
     axes.xaxis.set_major_locator(FixedLocator(places))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")

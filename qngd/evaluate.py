@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -136,6 +137,12 @@ class Evaluator(Protocol):
         """v ↦ g·v with the full metric at θ, which is never made; SettingError where the answers are not exact."""
 
 
+@lru_cache(maxsize=16)
+def _simulator(circuit: Circuit) -> Simulator:
+    """One for all calls about a circuit: it keeps what it has planned."""
+    return Simulator(circuit)
+
+
 class ExactEvaluator:
     """Answers from the embedded statevector simulator."""
 
@@ -145,7 +152,7 @@ class ExactEvaluator:
 
     def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit
-        self._simulator = Simulator(circuit)
+        self._simulator = _simulator(circuit)
         self._pulled = None if observable is None else circuit.pull(observable)
         self._terms = None if self._pulled is None else Terms.of(self._pulled)
 
