@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy import sparse
 
+from qngd.amplitudes import Terms
 from qngd.circuit import Circuit
 from qngd.errors import ObservableError, SettingError
 from qngd.estimate import Estimate, MetricTensor
@@ -18,7 +19,6 @@ from qngd.observable import Observable
 from qngd.random_basis import average, exact_samples
 from qngd.simulator import Simulator
 from qngd.spsa import metric_from, random_pairs
-from qngd.states import Terms
 
 Approx = Literal["diag", "block-diag", "full", "qn-spsa", "random-basis", "hamiltonian"]
 APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa", "random-basis", "hamiltonian")

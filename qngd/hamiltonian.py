@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from qngd.amplitudes import Terms
 from qngd.errors import SettingError
 from qngd.observable import Observable
 from qngd.simulator import Simulator
-from qngd.states import Terms
 
 
 def missing_observable() -> SettingError:

@@ -23,6 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from qngd._memory import require_bytes
+from qngd.amplitudes import apply_rotations
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit
 from qngd.clifford import turns_to_z
@@ -31,7 +32,6 @@ from qngd.measurement import diagonalize
 from qngd.ops import Ops
 from qngd.pauli import PauliStrings
 from qngd.simulator import Simulator
-from qngd.states import apply_rotations
 from qngd.template import Template, concatenate
 
 BASES = 4  # per metric

@@ -16,10 +16,7 @@ from scipy import sparse
 from qngd import _diagonal, _sweeps
 from qngd._memory import require_bytes
 from qngd._threads import splits
-from qngd.circuit import Circuit
-from qngd.clifford import as_arrays, quarter_turns
-from qngd.schedule import Schedule, Turns
-from qngd.states import (
+from qngd.amplitudes import (
     Terms,
     add_pauli,
     apply_rotations,
@@ -30,6 +27,9 @@ from qngd.states import (
     weight_sums,
     zero_state,
 )
+from qngd.circuit import Circuit
+from qngd.clifford import as_arrays, quarter_turns
+from qngd.schedule import Schedule, Turns
 from qngd.tangents import Plan, gram_metric
 
 

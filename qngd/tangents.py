@@ -19,8 +19,8 @@ from scipy import sparse
 from qngd import _tangents
 from qngd._memory import available_bytes, require_bytes
 from qngd._threads import blas_beside, num_threads, together
+from qngd.amplitudes import run_stages, zero_state
 from qngd.schedule import Schedule
-from qngd.states import run_stages, zero_state
 
 _DIAGONAL_COST = 2  # of a diagonal stage, in rotations
 _LANES = 64  # at most, side by side in a row

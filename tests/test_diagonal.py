@@ -5,7 +5,7 @@ import pytest
 import scipy.linalg
 from scipy import sparse
 
-from qngd import _diagonal, _kernels, states
+from qngd import _diagonal, _kernels, amplitudes
 from qngd._threads import num_threads
 from tests import dense
 
@@ -29,7 +29,7 @@ def test_diagonal_turns(num_qubits, count):
     expected = state[0] + 1j * state[1]
     for mask, phi in zip(z[1:], angle[1:], strict=True):
         expected = dense.rotation_matrix(z_label(int(mask), num_qubits), phi) @ expected
-    chunks = states.chunks_of(state)
+    chunks = amplitudes.chunks_of(state)
     for begin, end in ((chunks // 2, chunks), (0, chunks // 2)):
         _diagonal.turn_diagonal(*state, z, np.cos(angle / 2), np.sin(angle / 2), 1, count, begin, end)
     assert np.allclose(state[0] + 1j * state[1], expected, rtol=0, atol=1e-13)
@@ -61,7 +61,7 @@ def test_sums_of_a_large_state(monkeypatch):
     monkeypatch.setenv("QNGD_NUM_THREADS", "2")
     assert num_threads() == 2
     state = np.random.default_rng(1).normal(size=(2, 2**15))
-    sums = states.weight_sums(state)
+    sums = amplitudes.weight_sums(state)
     weights = (state**2).sum(axis=0)
     index = np.arange(2**15)
     for mask in (0, 1, 77, 4096, 2**15 - 1):

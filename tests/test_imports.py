@@ -17,7 +17,7 @@ FLOORS = [
     "errors", "_jit", "_memory", "_threads",
     "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford",
     "measurement", "template",
-    "_kernels", "_diagonal", "_tiles", "_sweeps", "_tangents", "schedule", "states", "tangents", "simulator",
+    "_kernels", "_diagonal", "_tiles", "_sweeps", "_tangents", "schedule", "amplitudes", "tangents", "simulator",
     "estimate", "spsa", "hamiltonian", "random_basis", "evaluate",
     "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "squared_slopes", "assemble", "allocation",
     "interop", "backends", "job_log", "sampled", "api",

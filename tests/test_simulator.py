@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import qngd
 from qngd import _kernels
+from qngd.amplitudes import Terms
 from qngd.observable import Observable
 from qngd.pauli import PauliStrings
 from qngd.simulator import Simulator
-from qngd.states import Terms
 from tests import dense
 from tests.strategies import (
     Sketch,

@@ -9,9 +9,9 @@ import threadpoolctl
 from scipy import sparse
 
 from qngd import _threads, tangents
+from qngd.amplitudes import Terms
 from qngd.observable import Observable
 from qngd.simulator import Simulator
-from qngd.states import Terms
 from tests import dense
 from tests.strategies import random_observable, random_program
 

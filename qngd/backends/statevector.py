@@ -10,13 +10,13 @@ import numpy as np
 
 from qngd._memory import require_bytes
 from qngd._threads import num_threads, splits, together
+from qngd.amplitudes import apply_rotations, zero_state
 from qngd.clifford import turns_to_z
 from qngd.errors import BackendError
 from qngd.frame import push
 from qngd.outcomes import Counts, Outcome
 from qngd.pauli import PauliStrings
 from qngd.plan import Request
-from qngd.states import apply_rotations, zero_state
 from qngd.template import Template
 
 
