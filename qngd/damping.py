@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from qngd.errors import SettingError
+from qngd.errors import SettingError, require_positive
 from qngd.estimate import MetricTensor
 
 
@@ -50,7 +50,7 @@ class Absolute(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        _check(self.value, "damping")
+        require_positive(self.value, "damping")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         return 1.0 / (basis.values + self.value)
@@ -66,7 +66,7 @@ class Relative(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        _check(self.value, "damping")
+        require_positive(self.value, "damping")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         level = self.level(basis)
@@ -96,7 +96,7 @@ class SpectralCutoff(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        _check(self.value, "damping")
+        require_positive(self.value, "damping")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         level = self.level(basis)
@@ -121,7 +121,7 @@ class SignalToNoise(Damping):
     on: Damping = field(default_factory=lambda: Absolute(1e-2))
 
     def __post_init__(self) -> None:
-        _check(self.threshold, "threshold")
+        require_positive(self.threshold, "threshold")
         _check_rule(self.on)
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
@@ -210,11 +210,6 @@ def as_damping(given: object) -> Damping:
 def rounding_level(values: np.ndarray) -> float:
     """Below it an eigenvalue is a rounded zero: P·ε·max."""
     return len(values) * float(np.finfo(float).eps) * float(np.abs(values).max(initial=0.0))
-
-
-def _check(value: float, name: str) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise SettingError(f"{name} must be a positive number; got {value}")
 
 
 def _check_rule(on: object) -> None:

@@ -37,3 +37,15 @@ class MissingPackageError(QngdError, ImportError):
 
 class QngdWarning(UserWarning):
     """Something the caller should know that does not make the result wrong."""
+
+
+def require_positive(value: float, name: str) -> None:
+    """Raise SettingError unless `value` is positive and finite."""
+    if not 0 < value < float("inf"):
+        raise SettingError(f"{name} must be a positive number; got {value}")
+
+
+def require_fraction(value: float, name: str) -> None:
+    """Raise SettingError unless 0 ≤ value < 1."""
+    if not 0 <= value < 1:
+        raise SettingError(f"{name} must be at least 0 and below 1; got {value}")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.baselines.base import described, require_fraction, require_positive
+from qngd.baselines.base import described
 from qngd.damping import PseudoInverse
 from qngd.direction import natural_direction
+from qngd.errors import require_fraction, require_positive
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluator, Spread
 from qngd.state import State, StepInfo, Submissions

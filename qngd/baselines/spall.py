@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.baselines.base import described, require_positive
-from qngd.errors import SettingError
+from qngd.baselines.base import described
+from qngd.errors import SettingError, require_positive
 from qngd.evaluate import Cost, Evaluator, Spread
 from qngd.state import State, StepInfo, Submissions
 

@@ -59,6 +59,21 @@ class Trial:
         """−δ·∇E: the decrease that the gradient alone promises."""
         return -float(self.proposal.delta @ gradient_of(self.here))
 
+    @property
+    def fell(self) -> bool:
+        """Whether the energy fell as the model wants, errors considered."""
+        return bool(self.decrease >= 1e-4 * self.proposal.predicted - self.slack)
+
+    @property
+    def met_the_model(self) -> bool:
+        """Whether the energy fell by at least ¾ of what was predicted."""
+        return bool(self.decrease >= 0.75 * self.proposal.predicted)
+
+    @property
+    def failed_the_model(self) -> bool:
+        """Whether it fell by less than ¼ of that, errors considered, or is NaN."""
+        return not self.decrease + self.slack >= 0.25 * self.proposal.predicted
+
 
 class StepRule(ABC):
     """Where to go from here. A rule must say `propose`; by default every trial is accepted and nothing is learnt.
@@ -112,12 +127,6 @@ def gradient_of(evaluation: Evaluation) -> np.ndarray:
     """Its gradient (P,); it must have one."""
     assert evaluation.gradient is not None
     return np.asarray(evaluation.gradient.value)
-
-
-def require_positive(value: float, name: str) -> None:
-    """Raise SettingError unless `value` is positive and finite."""
-    if not 0 < value < np.inf:
-        raise SettingError(f"{name} must be a positive number; got {value}")
 
 
 def require_between(low: float, value: float, high: float, name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.direction import Direction
-from qngd.errors import SettingError
+from qngd.errors import SettingError, require_positive
 from qngd.estimate import Estimate
 from qngd.evaluate import Evaluation
 from qngd.step.base import (
@@ -18,7 +18,6 @@ from qngd.step.base import (
     Trial,
     along,
     gradient_of,
-    require_positive,
     slack_between,
 )
 

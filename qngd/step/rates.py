@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.direction import Direction
-from qngd.errors import SettingError
+from qngd.errors import require_fraction, require_positive
 from qngd.evaluate import Evaluation
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, gradient_of, require_positive
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, gradient_of
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Momentum(StepRule):
 
     def __post_init__(self) -> None:
         require_positive(self.learning_rate, "learning_rate")
-        if not 0 <= self.momentum < 1:
-            raise SettingError(f"momentum must be at least 0 and below 1; got {self.momentum}")
+        require_fraction(self.momentum, "momentum")
 
     def start(self) -> Memory:
         return {"previous": np.zeros(0)}

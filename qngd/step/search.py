@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.direction import Direction
-from qngd.errors import SettingError
+from qngd.errors import SettingError, require_positive
 from qngd.evaluate import Evaluation
 from qngd.step.base import (
     Memory,
@@ -18,7 +18,6 @@ from qngd.step.base import (
     along,
     gradient_of,
     require_between,
-    require_positive,
 )
 
 
@@ -115,14 +114,14 @@ class ConjugateDirections(StepRule):
         return Proposal(delta, rate, direction.length_of(delta), predicted, radius)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
-        return bool(trial.decrease >= 1e-4 * trial.proposal.predicted - trial.slack)
+        return trial.fell
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         step, radius = trial.proposal, float(memory["radius"])
         reach = float(np.sqrt(trial.direction.damped_square(step.delta)))
-        if not trial.decrease + trial.slack >= 0.25 * step.predicted:
+        if trial.failed_the_model:
             radius = max(0.25 * reach, 1e-6)
-        elif trial.decrease >= 0.75 * step.predicted and reach >= 0.8 * radius:
+        elif trial.met_the_model and reach >= 0.8 * radius:
             radius = min(2 * radius, self.max_radius)
         return {
             "previous": step.delta if accepted else memory["previous"],

@@ -8,12 +8,11 @@ import numpy as np
 
 from qngd.damping import Absolute, Damping, UnitDiagonal
 from qngd.direction import Direction
-from qngd.errors import SettingError
+from qngd.errors import SettingError, require_positive
 from qngd.evaluate import Evaluation
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, require_positive
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along
 from qngd.step.curvature import curvature_factor, parabola_factor
 
-_GOOD, _BAD = 0.75, 0.25  # actual over predicted decrease
 _SMALLEST = 1e-6  # radians, of a radius: one of zero could not grow again
 _TINY = float(np.finfo(float).tiny)  # of a rate
 
@@ -59,7 +58,7 @@ class TrustRegion(StepRule):
         return Proposal(step.delta, step.rate, step.length, predicted, step.radius)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
-        return bool(trial.decrease >= 1e-4 * trial.proposal.predicted - trial.slack)
+        return trial.fell
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         step = trial.proposal
@@ -71,9 +70,9 @@ class TrustRegion(StepRule):
 
     def _radius(self, trial: Trial) -> float:
         step = trial.proposal
-        if not trial.decrease + trial.slack >= _BAD * step.predicted:
+        if trial.failed_the_model:
             return max(0.25 * step.length, _SMALLEST)
-        if trial.decrease >= _GOOD * step.predicted and step.length >= 0.99 * step.radius:
+        if trial.met_the_model and step.length >= 0.99 * step.radius:
             return min(2 * step.radius, self.max_radius)
         return step.radius
 
@@ -119,12 +118,12 @@ class LevenbergMarquardt(StepRule):
         return Proposal(step.delta, step.rate, step.length, predicted)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
-        return bool(trial.decrease >= 1e-4 * trial.proposal.predicted - trial.slack)
+        return trial.fell
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
-        predicted, level = trial.proposal.predicted, float(memory["damping"])
-        if not trial.decrease + trial.slack >= _BAD * predicted:
+        level = float(memory["damping"])
+        if trial.failed_the_model:
             level *= 4
-        elif trial.decrease >= _GOOD * predicted:
+        elif trial.met_the_model:
             level /= 3
         return {"damping": np.array(np.clip(level, self.smallest, self.largest))}
