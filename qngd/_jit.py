@@ -6,9 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core.compiler import Compiler
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+class _Distinct(Compiler):
+    """Tells LLVM that the array arguments of a function do not overlap, as `restrict` does in C."""
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+def inner_loop(function: Callable[..., Any]) -> Any:
+    """A kernel to be called by kernels, on arrays that never overlap; it becomes part of its caller.
+
+    Without this knowledge a compiled loop over many rows compares all their addresses before it starts, which takes
+    longer than a row of a few dozen numbers.
+    """
+    return kernel(function, pipeline_class=_Distinct, forceinline=True)
+
+
+def kernel(function: Callable[..., Any], **more: Any) -> Any:
     """Compile `function` to machine code that releases the GIL, and cache it on disk.
 
     Numba refuses at decoration time when it finds no writable place for its cache (a read-only
@@ -18,6 +36,7 @@ def kernel(function: Callable[..., Any]) -> Any:
         "nogil": True,
         "fastmath": {"contract", "nsz", "arcp", "reassoc"},
         "error_model": "numpy",
+        **more,
     }
     try:
         return numba.njit(cache=True, **options)(function)

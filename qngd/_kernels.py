@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qngd._jit import kernel
+from qngd._jit import inner_loop, kernel
 
 CHUNK_BITS = 6
 CHUNK = 1 << CHUNK_BITS
@@ -127,55 +127,49 @@ def _rotate_rows(re, im, bits, stride, width, x, z, cos, sin, begin, end):
                 r[j] = cos * t + v * i[j]
                 i[j] = cos * i[j] - v * t
         return
-    w = _count_mod_4(x & z)
-    # −i·i^w is 1 for w = 1 and −1 for w = 3; i^w is 1 for w = 0 and −1 for w = 2
-    if w >= 2:
-        sin = -sin
+    is_odd, cos, sin = form(x, z, cos, sin)
     if xh == 0:
-        _rotate_inside(re, im, width, xl, zh, signs, cos, sin, w & 1, begin, end)
+        _rotate_inside(re, im, width, xl, zh, signs, cos, sin, is_odd, begin, end)
         return
     top = _top_bit(xh)
     for item in range(begin, end):
         first = _pair(np.uint64(item), top)
         s = sin * _sign(zh & first)
-        oa, ob = np.int64(first) * stride, np.int64(first ^ xh) * stride
-        ra, ia = re[oa : oa + width], im[oa : oa + width]
-        rb, ib = re[ob : ob + width], im[ob : ob + width]
-        if w & 1:
-            if xl == 0:
-                for j in range(width):
-                    v = s * signs[j]
-                    tr, ti, ur, ui = ra[j], ia[j], rb[j], ib[j]
-                    ra[j] = cos * tr - v * ur
-                    ia[j] = cos * ti - v * ui
-                    rb[j] = cos * ur + v * tr
-                    ib[j] = cos * ui + v * ti
-            else:
-                for j in range(width):
-                    m = np.uint64(j) ^ xl
-                    v = s * signs[j]
-                    tr, ti, ur, ui = ra[j], ia[j], rb[m], ib[m]
-                    ra[j] = cos * tr - v * ur
-                    ia[j] = cos * ti - v * ui
-                    rb[m] = cos * ur + v * tr
-                    ib[m] = cos * ui + v * ti
-        elif xl == 0:
-            for j in range(width):
-                v = s * signs[j]
-                tr, ti, ur, ui = ra[j], ia[j], rb[j], ib[j]
-                ra[j] = cos * tr + v * ui
-                ia[j] = cos * ti - v * ur
-                rb[j] = cos * ur + v * ti
-                ib[j] = cos * ui - v * tr
+        a, b = np.int64(first) * stride, np.int64(first ^ xh) * stride
+        ra, ia, rb, ib = re[a : a + width], im[a : a + width], re[b : b + width], im[b : b + width]
+        if xl == 0:
+            _turn_rows(is_odd, cos, s, signs, ra, ia, rb, ib)
         else:
-            for j in range(width):
-                m = np.uint64(j) ^ xl
-                v = s * signs[j]
-                tr, ti, ur, ui = ra[j], ia[j], rb[m], ib[m]
-                ra[j] = cos * tr + v * ui
-                ia[j] = cos * ti - v * ur
-                rb[m] = cos * ur + v * ti
-                ib[m] = cos * ui - v * tr
+            _turn_shuffled(is_odd, cos, s, signs, ra, ia, rb, ib, xl)
+
+
+@kernel
+def form(x, z, cos, sin):
+    """Whether a string has an odd number of Y's, and the cosine and sine for `turn`."""
+    w = _count_mod_4(x & z)
+    # −i·i^w is 1 for w = 1 and −1 for w = 3; i^w is 1 for w = 0 and −1 for w = 2
+    return w & 1 == 1, cos, -sin if w >= 2 else sin
+
+
+@kernel
+def turn(is_odd, c, s, ar, ai, br, bi):
+    """A rotation of one pair of amplitudes a, b. The compiler takes the test out of the loops that call this."""
+    if is_odd:
+        return c * ar - s * br, c * ai - s * bi, c * br + s * ar, c * bi + s * ai
+    return c * ar + s * bi, c * ai - s * br, c * br + s * ai, c * bi - s * ar
+
+
+@inner_loop
+def _turn_rows(is_odd, cos, s, signs, ra, ia, rb, ib):
+    for j in range(ra.shape[0]):
+        ra[j], ia[j], rb[j], ib[j] = turn(is_odd, cos, s * signs[j], ra[j], ia[j], rb[j], ib[j])
+
+
+@inner_loop
+def _turn_shuffled(is_odd, cos, s, signs, ra, ia, rb, ib, xl):
+    for j in range(ra.shape[0]):
+        m = np.uint64(j) ^ xl
+        ra[j], ia[j], rb[m], ib[m] = turn(is_odd, cos, s * signs[j], ra[j], ia[j], rb[m], ib[m])
 
 
 @kernel
@@ -214,28 +208,27 @@ def run(re, im, x, z, cos, sin, begin, end):
 
 @kernel
 def add_chunk(re, im, x, z, weight, item, chunk, out_re, out_im):
-    """out += weight·Pψ on chunk `item` alone, which is all that `out` holds; it need not be contiguous."""
-    signs = SIGNS[z & _LOW]
-    xl = x & _LOW
+    """out += weight·Pψ on chunk `item` alone, which is all that `out` holds."""
     p = np.int64(np.uint64(item) ^ (x >> _BITS)) * chunk
-    pr, pi = re[p : p + chunk], im[p : p + chunk]
     w = _count_mod_4(x & z)
     # (Pψ)[b] = (−i)^w (−1)^(z·b) ψ[b⊕x], because (−1)^(z·x) = (−1)^w
     s = weight * _sign(z >> _BITS & np.uint64(item))
     if w >= 2:
         s = -s
-    if w & 1:
-        for j in range(chunk):
-            m = np.uint64(j) ^ xl
-            v = s * signs[j]
-            out_re[j] += v * pi[m]
-            out_im[j] -= v * pr[m]
-    else:
-        for j in range(chunk):
-            m = np.uint64(j) ^ xl
-            v = s * signs[j]
-            out_re[j] += v * pr[m]
-            out_im[j] += v * pi[m]
+    _add_row(re[p : p + chunk], im[p : p + chunk], x & _LOW, SIGNS[z & _LOW], s, w & 1 == 1, out_re, out_im)
+
+
+@inner_loop
+def _add_row(re, im, xl, signs, s, is_odd, out_re, out_im):
+    for j in range(out_re.shape[0]):
+        m = np.uint64(j) ^ xl
+        v = s * signs[j]
+        if is_odd:
+            out_re[j] += v * im[m]
+            out_im[j] -= v * re[m]
+        else:
+            out_re[j] += v * re[m]
+            out_im[j] += v * im[m]
 
 
 @kernel

@@ -12,11 +12,13 @@ import numpy as np
 
 from qngd._diagonal import turn_diagonal
 from qngd._jit import kernel
-from qngd._kernels import CHUNK, add_chunk, rotate_rows
+from qngd._kernels import CHUNK, add_chunk
+from qngd._pairs import rotate_each
 from qngd._sweeps import run_stage
 from qngd._tiles import next_pass, run_tiles
 
 _TILE = 1 << 12  # amplitudes of all lanes of a tile
+_WRITTEN = 8  # lanes written side by side: a cache line
 _NONE = np.uint64(0)
 
 
@@ -30,9 +32,7 @@ def _turn_lanes(re, im, size, stride, width, x, z, cos, sin, begin, end, diagona
     while width << (limit + 1) <= _TILE:
         limit += 1
     if size <= 1 << limit or size * width <= 4 * _TILE:  # in the cache as it is
-        for k in range(begin, end):
-            items = size // 2 if x[k] else size
-            rotate_rows(re, im, _NONE, stride, width, x[k], z[k], cos[k], sin[k], 0, items)
+        rotate_each(re, im, _NONE, stride, width, x, z, cos, sin, begin, end, size)
         return
     basis = np.empty(limit, dtype=np.uint64)
     while begin < end:
@@ -58,22 +58,47 @@ def _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end):
 
 @kernel
 def _add_strings(state, x, z, weight, entry, lane, begun, re, im, stride):
-    """Every lane[e] += weight_e·P_eψ with e's string entry[e], or = for lanes from `begun` on at their first e."""
+    """Every lane[e] += weight_e·P_eψ with e's string entry[e]; lanes from `begun` on have not begun and hold anything.
+    Entries are sorted by lane. Returns how many lanes have begun then."""
     chunk = min(state.shape[1], CHUNK)
-    is_first = np.zeros(len(entry), dtype=np.bool_)
-    for e in range(len(entry)):
-        is_first[e] = lane[e] == begun
-        begun += is_first[e]
-    for item in range(state.shape[1] // chunk):
-        for e in range(len(entry)):
-            k = entry[e]
-            to = slice(item * chunk * stride + lane[e], ((item + 1) * chunk - 1) * stride + lane[e] + 1, stride)
-            r, i = re[to], im[to]
-            if is_first[e]:
-                r[:] = 0.0
-                i[:] = 0.0
-            add_chunk(state[0], state[1], x[k], z[k], weight[e], item, chunk, r, i)
+    lanes = np.empty(_WRITTEN, dtype=np.int64)
+    part = np.empty((2, _WRITTEN, chunk))
+    first = 0
+    while first < len(entry):
+        last, count = first, 0
+        while last < len(entry):
+            if count == 0 or lane[last] != lanes[count - 1]:
+                if count == _WRITTEN or (lane[first] < begun <= lane[last]):
+                    break
+                lanes[count] = lane[last]
+                count += 1
+            last += 1
+        for item in range(state.shape[1] // chunk):
+            part[:, :count] = 0.0
+            place = 0
+            for e in range(first, last):
+                place += lane[e] != lanes[place]
+                k = entry[e]
+                add_chunk(state[0], state[1], x[k], z[k], weight[e], item, chunk, part[0, place], part[1, place])
+            here = item * chunk * stride
+            _put_columns(part[0], lanes, count, begun, re[here:], stride)
+            _put_columns(part[1], lanes, count, begun, im[here:], stride)
+        begun = max(begun, lanes[count - 1] + 1)
+        first = last
     return begun
+
+
+@kernel
+def _put_columns(columns, lanes, count, begun, out, stride):
+    """Add columns (…, rows) to `count` lanes, or set them if they have not begun: then they follow each other. Row by
+    row, since a cache line of `out` holds several lanes of one row, and rows are far apart."""
+    for j in range(columns.shape[1]):
+        if lanes[0] < begun:
+            for i in range(count):
+                out[j * stride + lanes[i]] += columns[i, j]
+        else:
+            for i in range(count):
+                out[j * stride + lanes[0] + i] = columns[i, j]
 
 
 @kernel
@@ -81,7 +106,8 @@ def carry(state, x, z, cos, sin, start, diagonal, stages, active, entry_start, e
     """Run `state`, and the lanes (re, im) that have begun, through the first `stages` stages.
 
     The lanes that begin before stage i are the first active[i]. After stage i follow its entries, numbers
-    entry_start[i]…entry_start[i+1]: rotation, lane, and weight J_ki·s_k. Lanes are numbered as they begin.
+    entry_start[i]…entry_start[i+1]: rotation, lane, and weight J_ki·s_k, sorted by lane. Lanes are numbered as
+    they begin.
     """
     size = state.shape[1]
     begun = 0

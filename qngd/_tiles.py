@@ -12,6 +12,7 @@ import numpy as np
 
 from qngd._jit import kernel
 from qngd._kernels import CHUNK_BITS, _count_mod_4, _parity, _sign, _top_bit, imaginary_overlap, rotate_rows
+from qngd._pairs import rotate_each
 
 _BITS = np.uint64(CHUNK_BITS)
 _ONE = np.uint64(1)
@@ -102,19 +103,18 @@ def run_tiles(re, im, bits, stride, width, x, z, cos, sin, begin, end, basis, di
     """Apply the rotations begin…end−1, one pass as found by `next_pass`, to the cosets first…last−1."""
     count, rows = end - begin, 1 << dim
     offsets = _offsets(basis, dim)
-    near_x, near_z, near_sin = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count)
+    near_x, near_z, near_sign = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count)
     for k in range(count):
-        near_x[k], near_z[k], sign = _localize(x[begin + k], z[begin + k], bits, basis, dim)
-        near_sin[k] = sign * sin[begin + k]
+        near_x[k], near_z[k], near_sign[k] = _localize(x[begin + k], z[begin + k], bits, basis, dim)
+    near_cos, near_sin = cos[begin:end], np.empty(count)
     tile_re, tile_im = np.empty(rows * width), np.empty(rows * width)
     for coset in range(first, last):
         row = _first_row(np.uint64(coset), basis, dim)
         _copy_rows(re, stride, width, row, offsets, tile_re)
         _copy_rows(im, stride, width, row, offsets, tile_im)
         for k in range(count):
-            s = near_sin[k] * _sign(z[begin + k] >> bits & row)
-            items = rows // 2 if near_x[k] >> bits else rows
-            rotate_rows(tile_re, tile_im, bits, width, width, near_x[k], near_z[k], cos[begin + k], s, 0, items)
+            near_sin[k] = near_sign[k] * sin[begin + k] * _sign(z[begin + k] >> bits & row)
+        rotate_each(tile_re, tile_im, bits, width, width, near_x, near_z, near_cos, near_sin, 0, count, rows)
         _put_rows(tile_re, stride, width, row, offsets, re)
         _put_rows(tile_im, stride, width, row, offsets, im)
 

@@ -136,17 +136,19 @@ class AngleMap:
     def chain(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         """The angles φ(θ), shape (K,), and ∂u/∂θ, shape (D, P), of the variables that `linear` belongs to."""
         if self.is_affine:
-            offset, jacobian = self._affine
-            return jacobian @ theta + offset, sparse.eye_array(self.num_parameters, format="csr")
+            return self(theta), sparse.eye_array(self.num_parameters, format="csr")
         values, inner = self.expressions.linearize(theta)
         return self.combination @ values + self.constant, inner
 
     def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         """The angles φ(θ), shape (K,), and the exact Jacobian J = ∂φ/∂θ, shape (K, P)."""
-        angles, inner = self.chain(theta)
         if self.is_affine:
-            return angles, self.linear
+            return self(theta), self.linear
+        angles, inner = self.chain(theta)
         return angles, (self.linear @ inner).tocsr().sorted_indices()
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
+        if self.is_affine:
+            offset, jacobian = self._affine
+            return jacobian @ theta + offset
         return self.chain(theta)[0]

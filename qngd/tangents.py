@@ -36,7 +36,8 @@ class Side:
         stages: how many of them lie before the cut.
         parameter: (L,) of every lane; lanes are numbered as they begin.
         begin: (L,) the stage after which a lane begins.
-        entry_stage, entry, entry_lane, weight: the nonzero J_ki·s_k: stage, rotation, lane and value, by stage.
+        entry_stage, entry, entry_lane, weight: the nonzero J_ki·s_k: stage, rotation, lane and value, by stage and
+            lane.
     """
 
     x: np.ndarray
@@ -62,14 +63,17 @@ class Side:
         weight: np.ndarray,
     ) -> Side:
         """From the entries of the Jacobian in any order: stage, rotation, parameter and value."""
-        order = np.argsort(stage, kind="stable")
-        stage, entry, column, weight = stage[order], entry[order], column[order], weight[order]
-        columns, head, inverse = np.unique(column, return_index=True, return_inverse=True)
-        by_begin = np.argsort(head, kind="stable")
+        columns, inverse = np.unique(column, return_inverse=True)
+        first = np.full(len(columns), stages)
+        np.minimum.at(first, inverse, stage)
+        by_begin = np.argsort(first, kind="stable")
         lane = np.empty(len(columns), dtype=np.int64)
         lane[by_begin] = np.arange(len(columns))
-        begin = stage[head[by_begin]]
-        return cls(*circuit, stages, columns[by_begin], begin, stage, entry, lane[inverse], weight)
+        order = np.lexsort((lane[inverse], stage))
+        return cls(
+            *circuit, stages, columns[by_begin], first[by_begin], stage[order], entry[order], lane[inverse][order],
+            weight[order],
+        )  # fmt: skip
 
     def carry(
         self,
@@ -112,9 +116,9 @@ class Plan:
     parameter: np.ndarray
 
     @cached_property
-    def places(self) -> tuple[np.ndarray, ...]:
-        """Where the entries of a matrix over lanes stand in one over parameters."""
-        return np.ix_(self.parameter, self.parameter)
+    def places(self) -> np.ndarray:
+        """Where the entries of a matrix over lanes stand in one over parameters, both written out as a row."""
+        return (self.parameter[:, None] * self.jacobian.shape[1] + self.parameter).ravel()
 
     @cached_property
     def is_shared(self) -> bool:
@@ -247,8 +251,7 @@ def _symmetric_product(lanes: np.ndarray) -> np.ndarray:
     if lanes.size >= _THREADS_FROM:
         return _product(lanes, lanes)
     rows = lanes.reshape(-1, lanes.shape[2])
-    with blas_beside(lanes.size):
-        return rows.T @ rows
+    return rows.T @ rows  # the cores are BLAS's: lanes that few were made by one thread
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -261,9 +264,9 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _over_parameters(matrix: np.ndarray, plan: Plan) -> np.ndarray:
     """A matrix over lanes as one over parameters, some of which have two lanes and some none."""
-    out = np.zeros((plan.jacobian.shape[1],) * 2)
+    out = np.zeros(plan.jacobian.shape[1] ** 2)
     if plan.is_shared:
-        np.add.at(out, plan.places, matrix)
+        np.add.at(out, plan.places, matrix.ravel())
     else:
-        out[plan.places] = matrix
-    return out
+        out[plan.places] = matrix.ravel()
+    return out.reshape((plan.jacobian.shape[1],) * 2)

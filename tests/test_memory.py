@@ -63,6 +63,7 @@ def asked(monkeypatch):
 @pytest.mark.parametrize("num_qubits", WIDE)
 @pytest.mark.parametrize("name", CALLS)
 def test_too_many_qubits_are_refused_before_anything_is_allocated(name, num_qubits):
+    calls(wide_circuit(3), [0.1, 0.2], {"ZZZ": 1.0})[name]()  # modules loaded, kernels compiled
     circuit = wide_circuit(num_qubits)
     call = calls(circuit, [0.1, 0.2], {"Z" * num_qubits: 1.0})[name]
     tracemalloc.start()

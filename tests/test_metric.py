@@ -92,6 +92,20 @@ def test_metrics_over_rotations(num_qubits):
 
 
 @pytest.mark.parametrize("num_qubits", range(1, 9))
+@pytest.mark.parametrize("density", [0.03, 0.3])
+def test_a_full_metric_of_many_parameters_in_many_layers(num_qubits, density):
+    """Derivatives that begin at different places, in one layer some that have begun before and many that have not."""
+    circuit = random_program(num_qubits, num_qubits, 60, 5).circuit()
+    count = len(circuit.moving)
+    rng = np.random.default_rng(num_qubits)
+    phi = rng.normal(size=count)
+    jacobian = rng.normal(size=(count, 25)) * (rng.random((count, 25)) < density) * circuit.moving[:, None]
+    expected = jacobian.T @ dense.rotation_metric(circuit, phi) @ jacobian
+    found = Simulator(circuit).full_metric(phi, sparse.csr_array(jacobian))
+    assert np.allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("num_qubits", range(1, 9))
 @pytest.mark.parametrize("split_from", [1, 1 << 15])
 def test_products_with_the_full_metric(num_qubits, split_from, monkeypatch):
     """Without the metric: g·v over rotations and, with shared parameters, over parameters."""

@@ -14,7 +14,7 @@ ROW = np.uint64(_kernels.CHUNK_BITS)
 
 @pytest.fixture(scope="module")
 def rotations():
-    labels = [*random_labels(5, N, 14), "IIIIIIIIX", "YIIIIIIII", "IYYIIIIII", "ZIIZIIIII", "IIIXIIIII"]
+    labels = [*random_labels(5, N, 14), "IIIIIIIIX", "IIIIIIIIY", "YIIIIIIII", "IYYIIIIII", "ZIIZIIIII", "IIIXIIIII"]
     strings = PauliStrings.from_labels(labels)
     angle = np.random.default_rng(6).normal(size=len(labels))
     x, z = (np.ascontiguousarray(masks[:, 0]) for masks in (strings.x, strings.z))
