@@ -67,6 +67,16 @@ def slopes(are, aim, bre, bim, out, begin, end):
 
 
 @kernel
+def add_product(re, im, factors, out_re, out_im, begin, end):
+    """out += factors·ψ on the indices begin…end, with real factors."""
+    r, i, f = re[begin:end], im[begin:end], factors[begin:end]
+    out_r, out_i = out_re[begin:end], out_im[begin:end]
+    for b in range(end - begin):
+        out_r[b] += f[b] * r[b]
+        out_i[b] += f[b] * i[b]
+
+
+@kernel
 def _butterflies(values, half):
     """One step of the transform: pairs at distance `half`."""
     for begin in range(0, values.shape[0], 2 * half):

@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from qngd._work import telling
 from qngd.estimate import format_with_error
 from qngd.state import StepInfo
 
 _LINES = 10  # printed by a run whose output is not a terminal, about
 _REDRAW = 0.1  # seconds between two redraws of the live lines
+_PART_DRAWN, _PART_PRINTED = 1.0, 10.0  # seconds that a step takes until it is said how far it is
 
 
 @contextmanager
@@ -24,11 +26,14 @@ def progress(max_steps: int, reference: float | None) -> Iterator[Callable[[Step
     """Yields a callback for `minimize`: a few lines redrawn in place on a terminal, one line a step elsewhere."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        every = max(1, -(-max_steps // _LINES))
-        yield lambda info: _print_some(info, max_steps, reference, every)
+        printed = _Printed(max_steps, reference)
+        with telling(printed.part):
+            yield printed
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield _Redrawn(live, max_steps, reference)
+        redrawn = _Redrawn(live, max_steps, reference)
+        with telling(redrawn.part):
+            yield redrawn
 
 
 def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
@@ -62,9 +67,28 @@ def details(info: StepInfo) -> list[str]:
     return lines
 
 
-def _print_some(info: StepInfo, max_steps: int, reference: float | None, every: int) -> None:
-    if info.step == 1 or info.step % every == 0:
-        sys.stdout.write(line(info, max_steps, reference) + "\n")
+class _Printed:
+    """Some of the steps, and how far a step is that takes long."""
+
+    def __init__(self, max_steps: int, reference: float | None) -> None:
+        self._max_steps = max_steps
+        self._reference = reference
+        self._every = max(1, -(-max_steps // _LINES))
+        self._said = time.monotonic()
+
+    def __call__(self, info: StepInfo) -> None:
+        self._said = time.monotonic()
+        if info.step == 1 or info.step % self._every == 0:
+            self._print(line(info, self._max_steps, self._reference))
+
+    def part(self, what: str, done: float) -> None:
+        """Of a step's work."""
+        if time.monotonic() > self._said + _PART_PRINTED:
+            self._said = time.monotonic()
+            self._print(_part(what, done))
+
+    def _print(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
 
@@ -75,13 +99,28 @@ class _Redrawn:
         self._live = live
         self._max_steps = max_steps
         self._reference = reference
+        self._lines: list[str] = []
+        self._stepped = time.monotonic()
         self._due = 0.0
 
     def __call__(self, info: StepInfo) -> None:
+        self._stepped = time.monotonic()
+        self._lines = [line(info, self._max_steps, self._reference), *details(info)]
+        self._draw(self._lines)
+
+    def part(self, what: str, done: float) -> None:
+        """Of a step's work, once it takes long."""
+        if time.monotonic() > self._stepped + _PART_DRAWN:
+            self._draw([*self._lines, _part(what, done)])
+
+    def _draw(self, lines: list[str]) -> None:
         now = time.monotonic()
-        lines = [line(info, self._max_steps, self._reference), *details(info)]
         text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
         refresh = now >= self._due
         self._live.update(text, refresh=refresh)  # the last one is drawn when the run ends
         if refresh:
             self._due = now + _REDRAW
+
+
+def _part(what: str, done: float) -> str:
+    return f"  {what}: {done:.0%}"

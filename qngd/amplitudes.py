@@ -188,7 +188,25 @@ def _transform(values: np.ndarray) -> None:
     split(lambda a, b: _diagonal.walsh_across(values, _COLUMNS, a, b), _diagonal.BLOCK // _COLUMNS, size)
 
 
-def add_pauli(state: np.ndarray, x: np.uint64, z: np.uint64, weight: float, out: np.ndarray) -> None:
+def add_strings(state: np.ndarray, schedule: Schedule, stage: int, weights: np.ndarray, out: np.ndarray) -> None:
+    """out += Σ_k weights_k·P_kψ over the rotations of a stage."""
+    s = schedule
+    begin, end = int(s.start[stage]), int(s.start[stage + 1])
+    if s.diagonal[stage]:  # the sum of all is one diagonal, whose transform is the weights
+        factors = np.zeros(state.shape[1])
+        np.add.at(factors, s.z[begin:end], weights[begin:end])
+        _transform(factors)
+        split(
+            lambda a, b: _diagonal.add_product(state[0], state[1], factors, out[0], out[1], a, b),
+            len(factors),
+            len(factors),
+        )
+        return
+    for k in range(begin, end):
+        _add_pauli(state, s.x[k], s.z[k], weights[k], out)
+
+
+def _add_pauli(state: np.ndarray, x: np.uint64, z: np.uint64, weight: float, out: np.ndarray) -> None:
     """out += weight·Pψ."""
 
     def part(a: int, b: int) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from qngd._work import telling
 from qngd.allocation import check_shots
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
@@ -86,6 +88,7 @@ def metric_tensor(
     cross: CrossMethod = "hadamard",
     observable: Any = None,
     grouping: Grouping = "qubit-wise",
+    progress: Callable[[float], None] | None = None,
 ) -> MetricTensor:
     """The Fubini–Study metric g_ij = Re⟨∂_iψ|∂_jψ⟩ − ⟨∂_iψ|ψ⟩⟨ψ|∂_jψ⟩ (arXiv:1909.02108); 4g is the quantum
     Fisher information.
@@ -105,6 +108,7 @@ def metric_tensor(
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
             ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.cross`.
         grouping: of the observable's strings, see `minimize`.
+        progress: told now and then, possibly by other threads, which part of an exact "full" metric is done, up to 1.
 
     Returns:
         A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors. Where the
@@ -124,7 +128,8 @@ def metric_tensor(
     needed = approx == "hamiltonian" and not (observable is None and wrapped.observable is None)
     target = as_observable(observable, wrapped) if needed else None
     evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
-    return evaluator.metric(flat, approx, seed)
+    with telling(None if progress is None else lambda _, part: progress(part)):
+        return evaluator.metric(flat, approx, seed)
 
 
 def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None) -> Counter[str]:

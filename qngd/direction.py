@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from qngd._threads import one_blas_thread
 from qngd.damping import Absolute, Damping, Eigenbasis, SignalToNoise, rounding_level
-from qngd.errors import SettingError
+from qngd.errors import QngdWarning, SettingError
 from qngd.estimate import Estimate, MetricTensor
 
 Product = Callable[[np.ndarray], np.ndarray]
+_LEFT_OVER = 1e-6  # of a gradient that a matrix-free solve may leave over unsaid
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,9 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
     Raises:
         SettingError: the damping needs the eigenvalues of g.
 
+    Warns:
+        QngdWarning: rounding kept the solution from what was asked for, as it does for a very small λ.
+
     >>> times = lambda v: np.array([0.25, 0.09]) * v
     >>> conjugate_direction(times, Estimate.exact(np.array([0.5, 0.2])), Absolute(0.01)).vector.round(6)
     array([1.923077, 2.      ])
@@ -152,8 +157,10 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         betas.append(square / before)
         ahead = residual + betas[-1] * ahead
     seen = Spectrum.of(_ritz_values(alphas, betas) - level, level)
-    # what remains of (g + λI)d = ∇E gives g·d without another product
-    squared = float(vector @ (slope - residual - level * vector))
+    image = times(vector)
+    # not the residual of the recursion, which goes on falling where rounding has stopped the true one
+    _check_residual(slope - image - level * vector, slope, level, len(alphas))
+    squared = float(vector @ image)
     return Direction(
         vector=vector,
         length=float(np.sqrt(max(squared, 0.0))),
@@ -164,6 +171,18 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         times=times,
         added=np.full(len(slope), level),
     )
+
+
+def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float, products: int) -> None:
+    left, whole = (float(np.linalg.norm(each)) for each in (residual, slope))
+    if left > _LEFT_OVER * whole:
+        warnings.warn(
+            f"matrix-free solve: after {products} products with the metric, {left / whole:.1e} of the gradient is left "
+            f"over, so that this step is not quite the one asked for. The damping {level:g} is small against rounding: "
+            "raise it",
+            QngdWarning,
+            stacklevel=2,
+        )
 
 
 def absolute_level(damping: Damping) -> float:

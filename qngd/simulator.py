@@ -7,7 +7,6 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +17,7 @@ from qngd._memory import require_bytes
 from qngd._threads import splits
 from qngd.amplitudes import (
     Terms,
-    add_pauli,
+    add_strings,
     apply_rotations,
     inner,
     overlaps_back,
@@ -122,8 +121,7 @@ class Simulator:
             for each in (state, tangent):
                 run_stages(each, s, cos, sin, stage, stage + 1)
             if is_moving:  # strings of such a stage commute, so that they may follow it together
-                for k in range(s.start[stage], s.start[stage + 1]):
-                    add_pauli(state, s.x[k], s.z[k], weights[k], tangent)
+                add_strings(state, s, stage, weights, tangent)
         # ⟨ψ|W⟩ is real, so that W − ⟨ψ|W⟩ψ = R leaves Re⟨T_k|R⟩, which is Im⟨−iR|T_k⟩
         tangent -= inner(state, tangent) * state
         overlaps = overlaps_back(state, np.stack([tangent[1], -tangent[0]]), s, cos, sin)
@@ -157,17 +155,13 @@ class Simulator:
         run_stages(state, s, cos, sin, done)
         return metric, *self._reverse(state, cos, sin, terms)
 
-    def full_metric(
-        self, phi: np.ndarray, jacobian: sparse.csr_array, report: Callable[[float], None] | None = None
-    ) -> np.ndarray:
-        """The whole metric over parameters, (P, P): see `tangents`.
-
-        In blocks where memory is short (QNGD_MEMORY_MIB bounds it); `report` is told which part of it is done.
-        """
+    def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
+        """The whole metric over parameters, (P, P): see `tangents`. In blocks where memory is short (QNGD_MEMORY_MIB
+        bounds it)."""
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
             self._plan = Plan.of(self._schedule, jacobian)
-        return gram_metric(self.circuit.num_qubits, self._plan, *self._turns(phi), report)
+        return gram_metric(self.circuit.num_qubits, self._plan, *self._turns(phi))
 
 
 def _add_block(state: np.ndarray, turns: Turns, contraction: tuple[np.ndarray | bool, ...]) -> None:

@@ -19,6 +19,7 @@ from scipy import sparse
 from qngd import _tangents
 from qngd._memory import available_bytes, require_bytes
 from qngd._threads import blas_beside, num_threads, together
+from qngd._work import Work
 from qngd.amplitudes import run_stages, zero_state
 from qngd.schedule import Schedule
 
@@ -168,10 +169,11 @@ def _cut(schedule: Schedule, stage: np.ndarray, column: np.ndarray, parameters: 
 
 
 class Ways:
-    """The derivative states of a plan at given angles."""
+    """The derivative states of a plan at given angles; `work` counts those that have been made."""
 
-    def __init__(self, num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray) -> None:
+    def __init__(self, num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray, work: Work) -> None:
         self._plan = plan
+        self._work = work
         self._num_qubits = num_qubits
         self.center = zero_state(num_qubits)
         run_stages(self.center, plan.schedule, cos, sin, 0, plan.cut)
@@ -198,15 +200,13 @@ class Ways:
     def _carry(self, way: int, first: int, last: int, out: np.ndarray, column: int) -> None:
         state = self._final.copy() if way else zero_state(self._num_qubits)
         self._plan.sides[way].carry(state, self._turns[way], first, last, out, column)
+        self._work.advance(last - first)
 
 
-def gram_metric(
-    num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray, report: Callable[[float], None] | None = None
-) -> np.ndarray:
+def gram_metric(num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
     """The full metric over parameters, (P, P), at rotations with these cosines and sines of half angles.
 
-    If the derivative states do not fit in memory, they are made in blocks, all pairs of blocks after each other,
-    and `report` is told now and then which part of the work is done.
+    If the derivative states do not fit in memory, they are made in blocks, all pairs of blocks after each other.
 
     Raises:
         MemoryLimitError: not even two of them fit.
@@ -215,7 +215,7 @@ def gram_metric(
     if not count:
         return np.zeros((plan.jacobian.shape[1],) * 2)
     blocks = _blocks(count, num_qubits)
-    ways = Ways(num_qubits, plan, cos, sin)
+    ways = Ways(num_qubits, plan, cos, sin, Work("full metric", sum(block.stop for block in blocks)))
     gram, means = np.zeros((count, count)), np.zeros(count)
     for i, block in enumerate(blocks):
         lanes = ways.lanes(block)
@@ -224,8 +224,6 @@ def gram_metric(
         for other in blocks[:i]:
             gram[block, other] = _product(lanes, ways.lanes(other))
             gram[other, block] = gram[block, other].T
-        if report is not None:
-            report((i + 1) ** 2 / len(blocks) ** 2)
         del lanes
     gram -= np.outer(means, means)
     return _over_parameters(0.25 * gram, plan)

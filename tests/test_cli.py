@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import qngd as package
-from qngd import __version__, cli
+from qngd import __version__, _progress, cli
 from qngd._load import UsageError, parse_settings
 from qngd._progress import details
 from qngd.baselines import Adam
@@ -127,6 +127,20 @@ def test_progress_is_a_line_every_tenth_of_the_run():
     for word in ("energy", "error", "|grad|", "cond"):
         assert all(word in line for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_step_that_takes_long_says_how_far_it_is(is_terminal, monkeypatch):
+    monkeypatch.setattr(_progress, "_PART_PRINTED", -1.0)
+    monkeypatch.setattr(_progress, "_PART_DRAWN", -1.0)
+    monkeypatch.setattr(_progress, "_REDRAW", 0.0)
+    if is_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    result = qngd("run", TOY, "--steps", "3", "--approx", "full")
+    assert "full metric: 100%" in result.output
+    monkeypatch.setattr(_progress, "_PART_PRINTED", 100.0)
+    monkeypatch.setattr(_progress, "_PART_DRAWN", 100.0)
+    assert "full metric" not in qngd("run", TOY, "--steps", "3", "--approx", "full").output
 
 
 @pytest.mark.parametrize(("optimizer", "count"), [(package.QNG(), 2), (package.QNG(0.1), 2), (Adam(), 0)])

@@ -69,6 +69,15 @@ def test_no_rank_is_larger_than_the_number_of_parameters():
     assert free.spectrum.largest == pytest.approx(solved.spectrum.largest, rel=1e-6)
 
 
+def test_a_solve_that_rounding_stops_says_so():
+    rng = np.random.default_rng(0)
+    vectors = np.linalg.qr(rng.normal(size=(60, 60)))[0]
+    metric = vectors @ np.diag(np.logspace(-17, -1, 60)) @ vectors.T
+    metric = 0.5 * (metric + metric.T)
+    with pytest.warns(qngd.QngdWarning, match=r"left over.*damping 1e-15.*raise it"):
+        both(metric, rng.normal(size=60), 1e-15)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_no_gradient_no_direction(count):
     free, _ = both(np.eye(count), np.zeros(count), 0.1)

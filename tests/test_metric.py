@@ -125,6 +125,17 @@ def test_products_with_the_full_metric(num_qubits, split_from, monkeypatch):
     assert np.array_equal(simulator.metric_product(phi, identity, np.zeros(len(phi))), np.zeros(len(phi)))
 
 
+def test_a_full_metric_tells_how_far_it_is():
+    parts = []
+    theta = np.random.default_rng(3).normal(size=16)
+    qngd.metric_tensor(ansatz(4, 2), theta, approx="full", progress=parts.append)
+    assert parts == sorted(parts)
+    assert parts[-1] == 1.0
+    count = len(parts)
+    qngd.metric_tensor(ansatz(4, 2), theta, approx="full")
+    assert len(parts) == count
+
+
 def test_blocks_hold_the_correlations_of_rotation_layers():
     """RY layer after an entangler: correlations within a layer, none between layers."""
     circuit = ansatz(4, 2)
