@@ -13,7 +13,8 @@ class _Distinct(Compiler):
     """Tells LLVM that the array arguments of a function do not overlap, as `restrict` does in C."""
 
     def define_pipelines(self) -> Any:
-        self.state.flags.noalias = True
+        if "noalias" in self.state.flags.options:  # numba's own, not promised to its users; without it all is slower
+            self.state.flags.noalias = True
         return super().define_pipelines()
 
 

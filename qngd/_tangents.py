@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._diagonal import turn_diagonal
-from qngd._jit import kernel
+from qngd._jit import inner_loop, kernel
 from qngd._kernels import CHUNK, add_chunk
 from qngd._pairs import rotate_each
 from qngd._sweeps import run_stage
@@ -62,43 +62,57 @@ def _add_strings(state, x, z, weight, entry, lane, begun, re, im, stride):
     Entries are sorted by lane. Returns how many lanes have begun then."""
     chunk = min(state.shape[1], CHUNK)
     lanes = np.empty(_WRITTEN, dtype=np.int64)
-    part = np.empty((2, _WRITTEN, chunk))
+    part = np.empty((2, chunk, _WRITTEN))
     first = 0
     while first < len(entry):
-        last, count = first, 0
-        while last < len(entry):
-            if count == 0 or lane[last] != lanes[count - 1]:
-                if count == _WRITTEN or (lane[first] < begun <= lane[last]):
-                    break
-                lanes[count] = lane[last]
-                count += 1
-            last += 1
+        last, count = _next_lanes(lane, first, begun, lanes)
         for item in range(state.shape[1] // chunk):
-            part[:, :count] = 0.0
+            part[:] = 0.0
             place = 0
             for e in range(first, last):
                 place += lane[e] != lanes[place]
                 k = entry[e]
-                add_chunk(state[0], state[1], x[k], z[k], weight[e], item, chunk, part[0, place], part[1, place])
+                out_re, out_im = part[0, :, place], part[1, :, place]
+                add_chunk(state[0], state[1], x[k], z[k], weight[e], item, chunk, out_re, out_im)
             here = item * chunk * stride
-            _put_columns(part[0], lanes, count, begun, re[here:], stride)
-            _put_columns(part[1], lanes, count, begun, im[here:], stride)
+            _put(part[0], lanes, count, begun, re[here:], stride)
+            _put(part[1], lanes, count, begun, im[here:], stride)
         begun = max(begun, lanes[count - 1] + 1)
         first = last
     return begun
 
 
 @kernel
-def _put_columns(columns, lanes, count, begun, out, stride):
-    """Add columns (…, rows) to `count` lanes, or set them if they have not begun: then they follow each other. Row by
+def _next_lanes(lane, first, begun, lanes):
+    """How far from entry `first` there are no more lanes than `lanes` has places for, all of which have begun or none
+    has; and how many: then `lanes` holds them."""
+    last, count = first, 0
+    while last < len(lane):
+        if count == 0 or lane[last] != lanes[count - 1]:
+            if count == len(lanes) or lane[first] < begun <= lane[last]:
+                break
+            lanes[count] = lane[last]
+            count += 1
+        last += 1
+    return last, count
+
+
+@inner_loop
+def _put(rows, lanes, count, begun, out, stride):
+    """Add rows (…, _WRITTEN) to `count` lanes, or set them if they have not begun: then they follow each other. Row by
     row, since a cache line of `out` holds several lanes of one row, and rows are far apart."""
-    for j in range(columns.shape[1]):
+    for j in range(rows.shape[0]):
+        o = j * stride
         if lanes[0] < begun:
             for i in range(count):
-                out[j * stride + lanes[i]] += columns[i, j]
+                out[o + lanes[i]] += rows[j, i]
+        elif count == _WRITTEN:
+            there = out[o + lanes[0] :]
+            for i in range(_WRITTEN):
+                there[i] = rows[j, i]
         else:
             for i in range(count):
-                out[j * stride + lanes[0] + i] = columns[i, j]
+                out[o + lanes[0] + i] = rows[j, i]
 
 
 @kernel

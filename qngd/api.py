@@ -13,11 +13,10 @@ from qngd.allocation import check_shots
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
 from qngd.estimate import Estimate, MetricTensor
-from qngd.evaluate import Approx, check_approx
+from qngd.evaluate import Approx, check_approx, simulator_of
 from qngd.interop import as_observable, wrap_for
 from qngd.measurement import Grouping
 from qngd.sampled import evaluator_for, sample_bits
-from qngd.simulator import Simulator
 
 
 def expectation(
@@ -154,7 +153,7 @@ def statevector(circuit: Any, theta: Any) -> np.ndarray:
     array([0., 1., 0., 0.])
     """
     wrapped, flat = wrap_at(circuit, theta)
-    return Simulator(wrapped).statevector(wrapped.angle_map(flat))
+    return simulator_of(wrapped).statevector(wrapped.angle_map(flat))
 
 
 def wrap_at(circuit: Any, theta: Any) -> tuple[Circuit, np.ndarray]:

@@ -138,7 +138,7 @@ class Evaluator(Protocol):
 
 
 @lru_cache(maxsize=16)
-def _simulator(circuit: Circuit) -> Simulator:
+def simulator_of(circuit: Circuit) -> Simulator:
     """One for all calls about a circuit: it keeps what it has planned."""
     return Simulator(circuit)
 
@@ -152,7 +152,7 @@ class ExactEvaluator:
 
     def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit
-        self._simulator = _simulator(circuit)
+        self._simulator = simulator_of(circuit)
         self._pulled = None if observable is None else circuit.pull(observable)
         self._terms = None if self._pulled is None else Terms.of(self._pulled)
 

@@ -47,6 +47,14 @@ class Simulator:
     def _schedule(self) -> Schedule:
         return Schedule.of(self.circuit)
 
+    @cached_property
+    def _clifford(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """C as rotations, up to a phase: masks x and z, cosines and sines of half angles."""
+        axes, pauli = quarter_turns(self.circuit.frame)
+        angle = np.full(len(axes) + 1, np.pi / 4)
+        angle[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
+        return *as_arrays([*axes, pauli]), np.cos(angle), np.sin(angle)
+
     def _turns(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         half = 0.5 * self._schedule.sign * phi[self._schedule.order]
         return np.cos(half), np.sin(half)
@@ -68,11 +76,7 @@ class Simulator:
     def statevector(self, phi: np.ndarray) -> np.ndarray:
         """C·R_K⋯R_1|0⟩ as complex amplitudes (N,), up to a global phase; qubit 0 is the lowest bit."""
         state = self.state(phi)
-        axes, pauli = quarter_turns(self.circuit.frame)
-        x, z = as_arrays([*axes, pauli])
-        angle = np.full(len(x), np.pi / 4)
-        angle[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
-        apply_rotations(state, x, z, np.cos(angle), np.sin(angle))
+        apply_rotations(state, *self._clifford)
         return state[0] + 1j * state[1]
 
     def probabilities(self, phi: np.ndarray) -> np.ndarray:
