@@ -18,7 +18,7 @@ from qngd.state import StepInfo
 
 _LINES = 10  # printed by a run whose output is not a terminal, about
 _REDRAW = 0.1  # seconds between two redraws of the live lines
-_PART_DRAWN, _PART_PRINTED = 1.0, 10.0  # seconds that a step takes until it is said how far it is
+_PART_DRAWN, _PART_PRINTED = 1.0, 10.0  # seconds that work takes until it is said how far it is
 
 
 @contextmanager
@@ -74,17 +74,20 @@ class _Printed:
         self._max_steps = max_steps
         self._reference = reference
         self._every = max(1, -(-max_steps // _LINES))
-        self._said = time.monotonic()
+        self._said: float | None = None
 
     def __call__(self, info: StepInfo) -> None:
-        self._said = time.monotonic()
+        self._said = None
         if info.step == 1 or info.step % self._every == 0:
             self._print(line(info, self._max_steps, self._reference))
 
     def part(self, what: str, done: float) -> None:
-        """Of a step's work."""
-        if time.monotonic() > self._said + _PART_PRINTED:
-            self._said = time.monotonic()
+        """Of a step's work. The first one starts the clock: before it, kernels may have been compiled."""
+        now = time.monotonic()
+        if self._said is None:
+            self._said = now
+        elif now > self._said + _PART_PRINTED:
+            self._said = now
             self._print(_part(what, done))
 
     def _print(self, text: str) -> None:
@@ -100,17 +103,20 @@ class _Redrawn:
         self._max_steps = max_steps
         self._reference = reference
         self._lines: list[str] = []
-        self._stepped = time.monotonic()
+        self._begun: float | None = None
         self._due = 0.0
 
     def __call__(self, info: StepInfo) -> None:
-        self._stepped = time.monotonic()
+        self._begun = None
         self._lines = [line(info, self._max_steps, self._reference), *details(info)]
         self._draw(self._lines)
 
     def part(self, what: str, done: float) -> None:
-        """Of a step's work, once it takes long."""
-        if time.monotonic() > self._stepped + _PART_DRAWN:
+        """Of a step's work, once it takes long; see `_Printed`."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now
+        elif now > self._begun + _PART_DRAWN:
             self._draw([*self._lines, _part(what, done)])
 
     def _draw(self, lines: list[str]) -> None:
