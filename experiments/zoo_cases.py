@@ -91,7 +91,7 @@ CASES = {
     "h2-1": Case(case(h2, layers=1), with_shots=True),
     "h2-2": Case(case(h2, layers=2)),
     "heisenberg-4": Case(case(heisenberg, num_qubits=4), with_shots=True),
-    "heisenberg-6": Case(case(heisenberg, num_qubits=6), max_steps=1000),  # until every run has stopped or arrived
+    "heisenberg-6": Case(case(heisenberg, num_qubits=6), max_steps=1000),  # until nearly all runs have stopped
     "hydrogen-chain-4": Case(starts_around(hydrogen_chain, 0.05)),
     "lih-3": Case(starts_around(lih, 0.1, active_orbitals=3)),
     "lih-5": Case(starts_around(lih, 0.1)),

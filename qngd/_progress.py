@@ -34,6 +34,7 @@ def progress(max_steps: int, reference: float | None) -> Iterator[Callable[[Step
         redrawn = _Redrawn(live, max_steps, reference)
         with telling(redrawn.part):
             yield redrawn
+        redrawn.end()
 
 
 def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
@@ -68,7 +69,7 @@ def details(info: StepInfo) -> list[str]:
 
 
 class _Printed:
-    """Some of the steps, and how far a step is that takes long."""
+    """Some of the steps, and how far work is that takes long."""
 
     def __init__(self, max_steps: int, reference: float | None) -> None:
         self._max_steps = max_steps
@@ -82,7 +83,8 @@ class _Printed:
             self._print(line(info, self._max_steps, self._reference))
 
     def part(self, what: str, done: float) -> None:
-        """Of a step's work. The first one starts the clock: before it, kernels may have been compiled."""
+        """Of the work for a step, or for the start. The first one starts the clock: before it, kernels may have been
+        compiled."""
         now = time.monotonic()
         if self._said is None:
             self._said = now
@@ -112,12 +114,17 @@ class _Redrawn:
         self._draw(self._lines)
 
     def part(self, what: str, done: float) -> None:
-        """Of a step's work, once it takes long; see `_Printed`."""
+        """Of the work for a step, once it takes long; see `_Printed`."""
         now = time.monotonic()
         if self._begun is None:
             self._begun = now
         elif now > self._begun + _PART_DRAWN:
             self._draw([*self._lines, _part(what, done)])
+
+    def end(self) -> None:
+        """Leave the last step on the screen, and no work that was broken off."""
+        self._due = 0.0
+        self._draw(self._lines)
 
     def _draw(self, lines: list[str]) -> None:
         now = time.monotonic()

@@ -106,7 +106,7 @@ def _put(rows, lanes, count, begun, out, stride):
         if lanes[0] < begun:
             for i in range(count):
                 out[o + lanes[i]] += rows[j, i]
-        elif count == _WRITTEN:
+        elif count == _WRITTEN:  # the usual case, whose loop has a known length
             there = out[o + lanes[0] :]
             for i in range(_WRITTEN):
                 there[i] = rows[j, i]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -54,17 +54,34 @@ def split(kernel: Callable[[int, int], Any], items: int, size: int) -> list[Any]
     if threads == 1 or not splits(size) or items < threads:
         return [kernel(0, items)]
     edges = [items * t // threads for t in range(threads + 1)]
-    pool = _pool(threads)
-    futures = [pool.submit(kernel, a, b) for a, b in itertools.pairwise(edges[1:])]
-    first = kernel(edges[0], edges[1])
-    return [first, *(future.result() for future in futures)]
+    return _all([partial(kernel, a, b) for a, b in itertools.pairwise(edges)], threads)
 
 
-def together(calls: list[Callable[[], Any]], threads: int | None = None) -> list[Any]:
-    """Run the calls at the same time, one per thread; after each other if `threads` is 1."""
+def together(
+    calls: list[Callable[[], Any]], threads: int | None = None, each: Callable[[int], None] | None = None
+) -> list[Any]:
+    """Run the calls at the same time, one per thread; after each other if `threads` is 1. `each` is called by this
+    thread with the number of every call that is done, in their order."""
     if len(calls) <= 1 or threads == 1:
-        return [call() for call in calls]
-    pool = _pool(num_threads())
-    futures = [pool.submit(call) for call in calls[1:]]
-    first = calls[0]()
-    return [first, *(future.result() for future in futures)]
+        return list(_done((call() for call in calls), each))
+    return _all(calls, num_threads(), each)
+
+
+def _all(calls: list[Callable[[], Any]], threads: int, each: Callable[[int], None] | None = None) -> list[Any]:
+    """The first call is this thread's. After an error none goes on."""
+    futures = [_pool(threads).submit(call) for call in calls[1:]]
+    try:
+        results = itertools.chain((call() for call in calls[:1]), (future.result() for future in futures))
+        return list(_done(results, each))
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        raise
+
+
+def _done(results: Iterable[Any], each: Callable[[int], None] | None) -> Iterator[Any]:
+    for number, result in enumerate(results):
+        if each is not None:
+            each(number)
+        yield result

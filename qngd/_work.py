@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock
 
 Listener = Callable[[str, float], None]
 _listener: ContextVar[Listener | None] = ContextVar("qngd_listener", default=None)
@@ -13,8 +12,8 @@ _listener: ContextVar[Listener | None] = ContextVar("qngd_listener", default=Non
 
 @contextmanager
 def telling(listener: Listener | None) -> Iterator[None]:
-    """Meanwhile `listener` is told what is being computed and which part of it is done, up to 1, by any thread but one
-    at a time. None leaves things as they are."""
+    """Meanwhile `listener` is told what is being computed and which part of it is done, up to 1, by the thread that
+    was asked for it. None leaves things as they are."""
     if listener is None:
         yield
         return
@@ -26,19 +25,22 @@ def telling(listener: Listener | None) -> Iterator[None]:
 
 
 class Work:
-    """`total` units of a computation, announced by the thread that was asked for it; any thread may do them."""
+    """`total` units of a computation."""
 
     def __init__(self, what: str, total: int) -> None:
         self._what = what
         self._total = total
         self._done = 0
-        self._lock = Lock()
-        self._listener = _listener.get()  # a pool's threads have contexts of their own
 
     def advance(self, units: int) -> None:
-        """So many more are done."""
-        if self._listener is None:
+        """So many more are done. A pool's threads must leave this to the thread that they work for: what the listener
+        does may need the pool."""
+        self._done += units
+        listener = _listener.get()
+        if listener is None:
             return
-        with self._lock:
-            self._done += units
-            self._listener(self._what, self._done / self._total)
+        token = _listener.set(None)  # of its own work it need not be told
+        try:
+            listener(self._what, self._done / self._total)
+        finally:
+            _listener.reset(token)

@@ -107,7 +107,8 @@ def metric_tensor(
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
             ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.cross`.
         grouping: of the observable's strings, see `minimize`.
-        progress: told now and then, possibly by other threads, which part of an exact "full" metric is done, up to 1.
+        progress: told now and then which part of the derivative states of an exact "full" metric is made, up to 1;
+            their products follow.
 
     Returns:
         A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors. Where the

@@ -159,7 +159,7 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
     seen = Spectrum.of(_ritz_values(alphas, betas) - level, level)
     image = times(vector)
     # not the residual of the recursion, which goes on falling where rounding has stopped the true one
-    _check_residual(slope - image - level * vector, slope, level, len(alphas))
+    _check_residual(slope - image - level * vector, slope, level)
     squared = float(vector @ image)
     return Direction(
         vector=vector,
@@ -173,13 +173,13 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
     )
 
 
-def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float, products: int) -> None:
+def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float) -> None:
+    """Warn if a residual ∇E − (g + λI)d is not small beside ∇E; in the same words each time, to be shown once."""
     left, whole = (float(np.linalg.norm(each)) for each in (residual, slope))
     if left > _LEFT_OVER * whole:
         warnings.warn(
-            f"matrix-free solve: after {products} products with the metric, {left / whole:.1e} of the gradient is left "
-            f"over, so that this step is not quite the one asked for. The damping {level:g} is small against rounding: "
-            "raise it",
+            f"matrix-free solve: more than {_LEFT_OVER:g} of the gradient is left over, so that this step is not quite "
+            f"the one asked for. The damping {level:g} is small against rounding: raise it",
             QngdWarning,
             stacklevel=2,
         )

@@ -117,14 +117,10 @@ class Plan:
     parameter: np.ndarray
 
     @cached_property
-    def places(self) -> np.ndarray:
-        """Where the entries of a matrix over lanes stand in one over parameters, both written out as a row."""
-        return (self.parameter[:, None] * self.jacobian.shape[1] + self.parameter).ravel()
-
-    @cached_property
-    def is_shared(self) -> bool:
-        """Whether a parameter has a lane on both sides."""
-        return len(np.unique(self.parameter)) < len(self.parameter)
+    def order(self) -> np.ndarray | None:
+        """(P,), the lane of every parameter, if each has one."""
+        order = np.argsort(self.parameter)
+        return order if np.array_equal(self.parameter[order], np.arange(self.jacobian.shape[1])) else None
 
     @classmethod
     def of(cls, schedule: Schedule, jacobian: sparse.csr_array) -> Plan:
@@ -187,20 +183,22 @@ class Ways:
         threads = num_threads() if out.size >= _THREADS_FROM else 1
         each = max(1, min(_LANES, -(-out.shape[2] // threads)))
         calls: list[Callable[[], None]] = []
+        counts: list[int] = []
         before = 0
         for way, side in enumerate(self._plan.sides):
             count = len(side.parameter)
             begin, end = max(block.start - before, 0), min(block.stop - before, count)
             for a in range(begin, end, each):
-                calls.append(partial(self._carry, way, a, min(a + each, end), out, a + before - block.start))
+                last = min(a + each, end)
+                calls.append(partial(self._carry, way, a, last, out, a + before - block.start))
+                counts.append(last - a)
             before += count
-        together(calls, threads)
+        together(calls, threads, lambda number: self._work.advance(counts[number]))
         return out
 
     def _carry(self, way: int, first: int, last: int, out: np.ndarray, column: int) -> None:
         state = self._final.copy() if way else zero_state(self._num_qubits)
         self._plan.sides[way].carry(state, self._turns[way], first, last, out, column)
-        self._work.advance(last - first)
 
 
 def gram_metric(num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
@@ -215,7 +213,9 @@ def gram_metric(num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray) -
     if not count:
         return np.zeros((plan.jacobian.shape[1],) * 2)
     blocks = _blocks(count, num_qubits)
-    ways = Ways(num_qubits, plan, cos, sin, Work("full metric", sum(block.stop for block in blocks)))
+    ways = Ways(
+        num_qubits, plan, cos, sin, Work("derivative states of the metric", sum(block.stop for block in blocks))
+    )
     gram, means = np.zeros((count, count)), np.zeros(count)
     for i, block in enumerate(blocks):
         lanes = ways.lanes(block)
@@ -262,9 +262,8 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _over_parameters(matrix: np.ndarray, plan: Plan) -> np.ndarray:
     """A matrix over lanes as one over parameters, some of which have two lanes and some none."""
-    out = np.zeros(plan.jacobian.shape[1] ** 2)
-    if plan.is_shared:
-        np.add.at(out, plan.places, matrix.ravel())
-    else:
-        out[plan.places] = matrix.ravel()
-    return out.reshape((plan.jacobian.shape[1],) * 2)
+    if plan.order is not None:
+        return matrix.take(plan.order, axis=0).take(plan.order, axis=1)
+    out = np.zeros((plan.jacobian.shape[1],) * 2)
+    np.add.at(out, np.ix_(plan.parameter, plan.parameter), matrix)
+    return out

@@ -137,10 +137,10 @@ def test_a_step_that_takes_long_says_how_far_it_is(is_terminal, monkeypatch):
     if is_terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
     result = qngd("run", TOY, "--steps", "3", "--approx", "full")
-    assert "full metric: 100%" in result.output
+    assert "derivative states of the metric: 100%" in result.output
     monkeypatch.setattr(_progress, "_PART_PRINTED", 100.0)
     monkeypatch.setattr(_progress, "_PART_DRAWN", 100.0)
-    assert "full metric" not in qngd("run", TOY, "--steps", "3", "--approx", "full").output
+    assert "derivative states" not in qngd("run", TOY, "--steps", "3", "--approx", "full").output
 
 
 @pytest.mark.parametrize(("optimizer", "count"), [(package.QNG(), 2), (package.QNG(0.1), 2), (Adam(), 0)])

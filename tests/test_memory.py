@@ -207,7 +207,7 @@ def test_a_full_metric_in_blocks_is_the_same(mebibytes, monkeypatch):
         found = simulator.full_metric(phi, jacobian)
     assert np.allclose(found, expected, rtol=0, atol=1e-14)
     assert len(seen) > 3
-    assert {what for what, _ in seen} == {"full metric"}
+    assert {what for what, _ in seen} == {"derivative states of the metric"}
     assert seen == sorted(seen)
     assert seen[-1][1] == 1.0
 

@@ -1,5 +1,7 @@
 """The metric: full, block and diagonal against derivative states, and what changes nothing."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import qngd
-from qngd import _threads
+from qngd import _threads, tangents
 from qngd.damping import PseudoInverse
 from qngd.direction import natural_direction
 from qngd.simulator import Simulator
@@ -125,15 +127,40 @@ def test_products_with_the_full_metric(num_qubits, split_from, monkeypatch):
     assert np.array_equal(simulator.metric_product(phi, identity, np.zeros(len(phi))), np.zeros(len(phi)))
 
 
-def test_a_full_metric_tells_how_far_it_is():
-    parts = []
-    theta = np.random.default_rng(3).normal(size=16)
-    qngd.metric_tensor(ansatz(4, 2), theta, approx="full", progress=parts.append)
+@pytest.mark.parametrize("threads_from", [1, 1 << 30])
+def test_a_full_metric_tells_how_far_it_is(threads_from, monkeypatch):
+    """In the thread that asked, whoever does the work; what is told may use the engine itself."""
+    monkeypatch.setenv("QNGD_NUM_THREADS", "2")
+    monkeypatch.setattr(tangents, "_THREADS_FROM", threads_from)
+    monkeypatch.setattr(_threads, "_SPLIT_FROM", 1)
+    circuit, theta, parts = ansatz(4, 6), np.random.default_rng(3).normal(size=48), []
+
+    def told(part):
+        parts.append(part)
+        assert threading.current_thread() is threading.main_thread()
+        qngd.metric_tensor(circuit, theta, approx="full")
+
+    expected = metric(circuit, theta, "full")
+    found = qngd.metric_tensor(circuit, theta, approx="full", progress=told)
+    assert np.array_equal(found, expected)
+    assert len(parts) > 1
     assert parts == sorted(parts)
     assert parts[-1] == 1.0
-    count = len(parts)
-    qngd.metric_tensor(ansatz(4, 2), theta, approx="full")
-    assert len(parts) == count
+
+
+def test_nothing_is_told_after_an_error(monkeypatch):
+    monkeypatch.setenv("QNGD_NUM_THREADS", "2")
+    monkeypatch.setattr(tangents, "_THREADS_FROM", 1)
+    parts = []
+
+    def refuse(part):
+        parts.append(part)
+        raise KeyError(part)
+
+    theta = np.random.default_rng(3).normal(size=48)
+    with pytest.raises(KeyError):
+        qngd.metric_tensor(ansatz(4, 6), theta, approx="full", progress=refuse)
+    assert len(parts) == 1
 
 
 def test_blocks_hold_the_correlations_of_rotation_layers():

@@ -104,3 +104,24 @@ def test_lanes(width, tile, rotations, monkeypatch):
     for label, phi in zip(labels, angle, strict=True):
         expected[:, :width] = dense.rotation_matrix(label, phi) @ expected[:, :width]
     assert np.allclose(lanes[0] + 1j * lanes[1], expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("begun", [0, 3, 8, 20])
+@pytest.mark.parametrize("lanes", [[0], range(8), range(9), [0, 0, 2, 2, 2, 7], [1, 2, 3, 4, 5], [0, 2, *range(3, 20)]])
+def test_strings_are_added_to_lanes(lanes, begun, rotations):
+    """More lanes than are written at once, several strings in one, and lanes that have begun before others that set
+    what was there: those follow each other without a gap."""
+    labels, x, z, weight = rotations
+    lane = np.array([k for k in lanes if k < begun] + list(range(begun, begun + sum(k >= begun for k in lanes))))
+    entry = np.arange(len(lane)) % len(labels)
+    (state,) = states(1)
+    out = np.full((2, 2**N, 41), np.nan)
+    out[:, :, :begun] = np.random.default_rng(1).normal(size=(2, 2**N, begun))
+    expected = np.nan_to_num(out[0] + 1j * out[1])
+    for k, e in zip(lane, entry, strict=True):
+        expected[:, k] += weight[e] * (dense.label_matrix(labels[e]) @ (state[0] + 1j * state[1]))
+    re, im = (part.reshape(-1) for part in out)
+    last = _tangents._add_strings(state, x, z, weight[entry], entry, lane, begun, re, im, 41)
+    assert last == max(begun, lane.max() + 1)
+    assert np.allclose((out[0] + 1j * out[1])[:, :last], expected[:, :last], rtol=0, atol=1e-14)
+    assert np.isnan(out[:, :, last:]).all()
