@@ -25,6 +25,8 @@ from qngd.observable import Observable
 from qngd.ops import Ops
 from qngd.pauli import LETTERS, PauliStrings
 
+_FIXED_SHOWN = 6  # names of fixed arguments in a circuit's text
+
 
 class ThetaStructure(Protocol):
     """How the user writes parameter values, and how that maps to a flat vector of P numbers."""
@@ -147,6 +149,8 @@ class Circuit:
         device: the user's own device, or None; device_shots: the shots that go with it.
         example: parameter values in the user's structure, or None.
         wires: the user's labels of the qubits in their order, or None where qubits are numbers.
+        fixed: the names of arguments, or of parts of them, that are no parameters.
+        no_observable: why the user's own circuit brings no observable, and what to write, or nothing.
     """
 
     num_qubits: int
@@ -165,6 +169,8 @@ class Circuit:
     device_shots: int | None = None
     example: Any = field(default=None, repr=False)
     wires: tuple[Any, ...] | None = None
+    fixed: tuple[str, ...] = ()
+    no_observable: str = ""
 
     @property
     def num_parameters(self) -> int:
@@ -182,9 +188,11 @@ class Circuit:
         return int(np.maximum(np.diff(self.angle_map.pattern.indptr), 1).sum())
 
     def __repr__(self) -> str:
+        fixed = [*self.fixed[:_FIXED_SHOWN], "…"] if len(self.fixed) > _FIXED_SHOWN else self.fixed
         return (
             f"Circuit(num_qubits={self.num_qubits}, num_parameters={self.num_parameters}, "
-            f"rotations={self.num_rotations}, layers={self.num_layers})"
+            f"rotations={self.num_rotations}, layers={self.num_layers}"
+            f"{', fixed=(' + ', '.join(fixed) + ')' if fixed else ''})"
         )
 
     def flatten(self, theta: Any) -> np.ndarray:

@@ -1,7 +1,12 @@
 """A quantum function's arguments: which numbers in them are parameters, and back from a flat vector.
 
-An argument is a number, an array, or a list, tuple or dict of such. The *leaves* of all arguments, in
-order, hold the parameters; a leaf that is not trainable keeps the value it had at wrapping.
+An argument is a number, an array, or a list, tuple, named tuple or dict of such. The *leaves* of all
+arguments, in order, hold the parameters; a leaf that is not trainable keeps the value it had at wrapping.
+
+PennyLane's rule decides which are trainable: where one argument is marked `requires_grad=True`, all that
+are marked, and no others; where none is marked, all that are real numbers. A whole number without a mark may
+as well count layers or name a wire: `whole_numbers` are tried as parameters, and fixed where they cannot
+be moved (`read_circuit`).
 """
 
 from __future__ import annotations
@@ -9,33 +14,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pennylane as qml
 
 from qngd.circuit import as_flat
 from qngd.errors import ParameterError
-
-_FOREIGN = ("torch", "jax", "tensorflow")
+from qngd.interop._pennylane_frameworks import Framework, framework_of, numbers_of
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One number or array among the arguments: `value` as the user gave it, `start` of its parameters."""
+    """One number or array among the arguments: `value` as the user gave it, `start` of its parameters. `marked`
+    says that it asks to be trained; `group` is the argument, or the entry of a dict, that it stands in."""
 
     name: str
+    group: str
     value: Any
     trainable: bool
+    marked: bool
     start: int
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value) if self.trainable else ()
+        return _shape(self.value) or () if self.trainable else ()
 
     @property
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=int)) if self.trainable else 0
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.size
 
     @property
     def parameter_names(self) -> list[str]:
@@ -48,8 +59,17 @@ class Leaf:
 
     def traced_value(self, flat: np.ndarray) -> Any:
         """Its part of θ as an array of its shape, or as a number where the user gave a number."""
-        part = flat[self.start : self.start + self.size]
-        return part.reshape(self.shape) if isinstance(self.value, np.ndarray) else part[0]
+        part = flat[self.start : self.stop]
+        is_array = isinstance(self.value, np.ndarray) or framework_of(self.value) is not None
+        return part.reshape(self.shape) if is_array else part[0]
+
+
+class _Found(NamedTuple):
+    """A leaf before it is known what is trainable."""
+
+    path: str
+    group: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -63,17 +83,24 @@ class Arguments:
     example: tuple[Any, ...]
     names: tuple[str, ...]
     leaf_names: tuple[str, ...] | None = None  # where better ones than paths are known
+    fixed_groups: frozenset[str] = frozenset()  # whose whole numbers are no parameters
+
+    @cached_property
+    def _found(self) -> tuple[_Found, ...]:
+        pairs = zip(self.names, self.example, strict=True)
+        return tuple(leaf for name, argument in pairs for leaf in _walk(argument, name, name))
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
+        kinds = [_kind(leaf.value, leaf.path) for leaf in self._found]
+        any_marked = "marked" in kinds
         made: list[Leaf] = []
         start = 0
-        found = [
-            leaf for name, argument in zip(self.names, self.example, strict=True) for leaf in _walk(argument, name)
-        ]
-        for i, (path, value) in enumerate(found):
-            name = self.leaf_names[i] if self.leaf_names else path
-            made.append(Leaf(name, value, _is_trainable(value, name), start))
+        for i, (leaf, kind) in enumerate(zip(self._found, kinds, strict=True)):
+            name = self.leaf_names[i] if self.leaf_names else leaf.path
+            free = kind == "real" or (kind == "whole" and leaf.group not in self.fixed_groups)
+            trainable = kind == "marked" or (free and not any_marked)
+            made.append(Leaf(name, leaf.group, leaf.value, trainable, kind == "marked", start))
             start += made[-1].size
         return tuple(made)
 
@@ -84,6 +111,25 @@ class Arguments:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         return tuple(name for leaf in self.leaves for name in leaf.parameter_names)
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The leaves that are no parameters, by name."""
+        return tuple(leaf.name for leaf in self.leaves if not leaf.trainable)
+
+    @property
+    def whole_numbers(self) -> dict[str, tuple[Leaf, ...]]:
+        """The trainable leaves of whole numbers without a mark, by group."""
+        groups: dict[str, tuple[Leaf, ...]] = {}
+        for leaf in self.trainable:
+            if not leaf.marked and is_whole(leaf.value):
+                groups[leaf.group] = (*groups.get(leaf.group, ()), leaf)
+        return groups
+
+    @property
+    def framework(self) -> Framework | None:
+        """torch or JAX where a parameter is an array of theirs."""
+        return next(filter(None, (framework_of(leaf.value) for leaf in self.trainable)), None)
 
     @property
     def theta(self) -> np.ndarray:
@@ -100,10 +146,11 @@ class Arguments:
         """The example in the structure that `flatten` takes."""
         return self.example[0] if len(self.example) == 1 else self.example
 
-    def bind(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """The arguments with these values (boxes, say) in place of the trainable leaves."""
+    def bind(self, values: Sequence[Any], *, numbers: bool = True) -> tuple[Any, ...]:
+        """The arguments with these values (boxes, say) in place of the trainable leaves; with `numbers`, what is
+        fixed as plain arrays."""
         new = iter(values)
-        every = iter([next(new) if leaf.trainable else _unmarked(leaf.value) for leaf in self.leaves])
+        every = iter([next(new) if leaf.trainable else _unmarked(leaf.value, numbers) for leaf in self.leaves])
         return tuple(_rebuild(argument, every) for argument in self.example)
 
     def flatten(self, theta: Any) -> np.ndarray:
@@ -128,27 +175,50 @@ class Arguments:
             return _of_kind(flat, like)
         leaves = []
         for leaf, value in zip(self.leaves, given, strict=True):
-            part = flat[leaf.start : leaf.start + leaf.size]
+            part = flat[leaf.start : leaf.stop]
             leaves.append(_of_kind(part.reshape(leaf.shape), value) if leaf.trainable else value)
         every = iter(leaves)
         rebuilt = tuple(_rebuild(argument, every) for argument in self.example)
         return rebuilt if len(rebuilt) != 1 or self._is_wrapped(like) else rebuilt[0]
 
+    def split(self, flat: np.ndarray) -> Any:
+        """A flat array (P,) as `qml.grad` gives derivatives: one part for each argument that holds parameters, in a
+        tuple unless it is one; inside lists and dicts, None stands in the place of what is no parameter."""
+        flat = np.asarray(flat, dtype=float)
+        parts = [
+            flat[leaf.start : leaf.stop].reshape(leaf.shape)[()] if leaf.trainable else None
+            for leaf in self.leaves
+        ]
+        every = iter(parts)
+        rebuilt = [_rebuild(argument, every) for argument in self.example]
+        leaves = iter(self.leaves)
+        moved = [any([next(leaves).trainable for _ in _walk(argument, "", "")]) for argument in self.example]
+        chosen = tuple(part for part, moves in zip(rebuilt, moved, strict=True) if moves)
+        return chosen[0] if len(chosen) == 1 else chosen
+
     def _is_wrapped(self, theta: Any) -> bool:
         """Whether a single argument comes inside a tuple of one."""
-        return isinstance(theta, tuple) and _match(self.example, theta) is not None
+        return type(theta) is tuple and self._matched(theta) is not None
 
     def _leaves_of(self, theta: Any) -> list[Any] | None:
         """The leaves of θ if it has the structure of the arguments, else None."""
         if len(self.example) == 1 and not self._is_wrapped(theta):
-            return _match(self.example, (theta,))
-        return _match(self.example, tuple(theta)) if isinstance(theta, (tuple, list)) else None
+            return self._matched((theta,))
+        return self._matched(tuple(theta)) if type(theta) in (tuple, list) else None
+
+    def _matched(self, theta: tuple[Any, ...]) -> list[Any] | None:
+        given = _match(self.example, theta)
+        if given is None:
+            return None
+        pairs = zip(self.leaves, given, strict=True)
+        return given if all(not leaf.trainable or _shape(value) == leaf.shape for leaf, value in pairs) else None
 
     def _flat(self, theta: Any) -> np.ndarray:
         count = len(self.parameters)
+        plain = numbers_of(theta)
         try:
-            numbers = np.asarray(theta, dtype=float)
-        except (TypeError, ValueError):
+            numbers = _numbers(plain)
+        except ParameterError:
             numbers = np.zeros((0, 0))
         if numbers.shape != (count,):
             raise ParameterError(
@@ -172,20 +242,30 @@ class Arguments:
                 )
 
 
-def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _walk(value: Any, path: str, group: str) -> Iterator[_Found]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _walk(item, f"{path}[{key!r}]")
+            yield from _walk(item, f"{path}[{key!r}]", f"{path}[{key!r}]")
+    elif _is_named(value):
+        for name, item in zip(value._fields, value, strict=True):
+            yield from _walk(item, f"{path}.{name}", f"{path}.{name}")
     elif type(value) in (list, tuple):
         for i, item in enumerate(value):
-            yield from _walk(item, f"{path}[{i}]")
+            yield from _walk(item, f"{path}[{i}]", group)
     else:
-        yield path, value
+        yield _Found(path, group, value)
+
+
+def _is_named(value: Any) -> bool:
+    """Whether it is a named tuple."""
+    return isinstance(value, tuple) and hasattr(value, "_fields") and hasattr(value, "_make")
 
 
 def _rebuild(example: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(example, dict):
         return {key: _rebuild(item, leaves) for key, item in example.items()}
+    if _is_named(example):
+        return example._make(_rebuild(item, leaves) for item in example)
     if type(example) in (list, tuple):
         return type(example)(_rebuild(item, leaves) for item in example)
     return next(leaves)
@@ -197,13 +277,12 @@ def _match(example: Any, given: Any) -> list[Any] | None:
         if not isinstance(given, Mapping) or set(given) != set(example):
             return None
         pairs = [(item, given[key]) for key, item in example.items()]
-    elif type(example) in (list, tuple):
+    elif type(example) in (list, tuple) or _is_named(example):
         if type(given) is not type(example) or len(given) != len(example):
             return None
         pairs = list(zip(example, given, strict=True))
     else:
-        fits = not _is_trainable(example, "") or _shape(given) == np.shape(example)
-        return [given] if fits else None
+        return [given]
     parts = [_match(item, other) for item, other in pairs]
     if any(part is None for part in parts):
         return None
@@ -211,55 +290,92 @@ def _match(example: Any, given: Any) -> list[Any] | None:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
+    if framework_of(value) is not None:
+        return tuple(value.shape)
     try:
         return np.shape(value)
-    except ValueError:  # a ragged list
+    except (TypeError, ValueError, RuntimeError):  # a ragged list, or one of torch's tensors
         return None
 
 
-def _unmarked(value: Any) -> Any:
+def _unmarked(value: Any, numbers: bool) -> Any:
     """A constant as a plain array: a tensor with requires_grad=False refuses to meet traced numbers."""
-    return value.unwrap() if isinstance(value, qml.numpy.tensor) else value
+    if isinstance(value, qml.numpy.tensor):
+        return value.unwrap()
+    return numbers_of(value) if numbers else value
 
 
-def _is_foreign(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] in (*_FOREIGN, "jaxlib")
+def _kind(value: Any, path: str) -> str:
+    """"marked" (requires_grad=True), "real" or "whole" numbers without a mark, or "fixed".
 
-
-def _is_trainable(value: Any, path: str) -> bool:
-    """Floating-point numbers and arrays are, unless they say `requires_grad=False`."""
+    Raises:
+        ParameterError: what is marked has no real numbers.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return "fixed"
     if isinstance(value, (float, np.floating)):
-        return True
-    if not isinstance(value, np.ndarray) and not _is_foreign(value):
-        return False
-    dtype = np.asarray(qml.math.unwrap([value])[0] if _is_foreign(value) else value).dtype
-    if dtype.kind == "O":
+        return "real"
+    if isinstance(value, (int, np.integer)):
+        return "whole"
+    if not isinstance(value, np.ndarray) and framework_of(value) is None:
+        numbers_of(value)  # an error where somebody else differentiates
+        return "fixed"
+    mark = getattr(value, "requires_grad", None)
+    # torch's own default is False and says nothing, PennyLane's is True
+    if mark is False and framework_of(value) is None:
+        return "fixed"
+    letter = np.asarray(numbers_of(value)).dtype.kind
+    if letter == "O":
         raise ParameterError(f"the argument {path} is an array of Python objects; give an array of numbers")
-    return dtype.kind == "f" and getattr(value, "requires_grad", True) is not False
+    if letter in "fiu":
+        return "marked" if mark else {"f": "real"}.get(letter, "whole")
+    if mark:
+        raise ParameterError(
+            f"the argument {path} is marked requires_grad=True (as pennylane.numpy marks every array), but "
+            f"parameters are real numbers and its dtype is {value.dtype}; for data write "
+            f"pnp.array({path}, requires_grad=False)"
+        )
+    return "fixed"
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number or an array of such."""
+    return np.asarray(numbers_of(value)).dtype.kind in "iu"
 
 
 def _numbers(value: Any) -> np.ndarray:
     try:
-        return np.asarray(qml.math.unwrap([value])[0] if _is_foreign(value) else value, dtype=float)
-    except (TypeError, ValueError):
+        if isinstance(value, (list, tuple)):
+            value = [numbers_of(item) for item in value]
+        numbers = np.asarray(numbers_of(value))
+        if np.iscomplexobj(numbers):
+            raise TypeError
+        return numbers.astype(float)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ParameterError):
+            raise
         raise ParameterError(f"theta: {_described(value)} is not real numbers") from None
 
 
 def _of_kind(values: np.ndarray, like: Any) -> Any:
-    """These values as the kind of array or number that `like` is."""
-    if isinstance(like, qml.numpy.tensor):
-        return qml.numpy.array(values, requires_grad=like.requires_grad)
-    if isinstance(like, np.ndarray):
-        return np.array(values)
+    """These values as the kind of array or number that `like` is, of its dtype where that is a real one."""
+    framework = framework_of(like)
+    if framework is not None:
+        return framework.like(values, like)
+    if isinstance(like, (np.ndarray, np.floating)):
+        cast = values.astype(like.dtype if like.dtype.kind == "f" else float)
+        if isinstance(like, qml.numpy.tensor):
+            return qml.numpy.array(cast, requires_grad=like.requires_grad)
+        return np.array(cast) if isinstance(like, np.ndarray) else cast[()]
     if isinstance(like, (list, tuple)):
-        return type(like)(values.tolist())
-    if _is_foreign(like):
-        return qml.math.convert_like(values, like)
-    return np.float64(values) if isinstance(like, np.floating) else float(values)
+        made = values.tolist()
+        return like._make(made) if _is_named(like) else type(like)(made)
+    return float(values)
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) or _is_foreign(a):
+    a, b = numbers_of(a), numbers_of(b)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.shape(a) == np.shape(b) and bool(np.array_equal(np.asarray(a), np.asarray(b)))
     return a is b or bool(a == b)
 

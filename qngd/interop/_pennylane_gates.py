@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
-from pennylane.exceptions import DecompositionUndefinedError, QuantumFunctionError
+from pennylane.exceptions import DecompositionUndefinedError
 from pennylane.operation import Channel, CVObservable, CVOperation, Operator, StatePrepBase
 from pennylane.ops.mid_measure import MidMeasure, PauliMeasure
-from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Conditional, Controlled, Evolution, Exp, Pow
+from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Conditional, Controlled, Exp, Pow
 
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
@@ -28,6 +28,7 @@ from qngd.interop._pennylane_matrices import (
     from_matrix,
     special_unitary,
 )
+from qngd.interop._pennylane_rebind import rebuilt
 from qngd.interop._pennylane_site import FIX_IT, Site
 from qngd.interop._pennylane_slots import Slots
 from qngd.interop._pennylane_table import CLIFFORDS, SILENT, turns_of
@@ -165,19 +166,9 @@ class GateReader:
 
     def _rebuilt(self, op: Operator, data: Sequence[Any]) -> Operator:
         """The operation with other parameters."""
-        # two that PennyLane's own function gets wrong
-        if isinstance(op, Evolution):
-            return Evolution(op.base, *data)
-        if isinstance(op, ChangeOpBasis):
-            values = iter(data)
-            own = [(factor, [next(values) for _ in factor.data]) for factor in op.operands]
-            return ChangeOpBasis(*(self._rebuilt(factor, part) for factor, part in reversed(own)))
-        bind = qml.ops.functions.bind_new_parameters
-        try:
-            if qml.equal(bind(op, op.data), op):
-                return bind(op, data)
-        except (*FAILURES, QuantumFunctionError):
-            pass  # refused below, by name
+        made = rebuilt(op, data)
+        if made is not None:
+            return made
         self._site.refuse(
             f"PennyLane cannot rebuild {op.name} with other parameters; wrap the quantum function that "
             "makes it, or leave its parameters out of the script's trainable_params"

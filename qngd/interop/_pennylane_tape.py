@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +17,16 @@ from pennylane.ops.op_math import Adjoint, Controlled, Exp, Pow, SProd, Sum
 from pennylane.tape import QuantumScript
 from pennylane.workflow import construct_batch
 
-from qngd.errors import CircuitError, QngdError
-from qngd.interop._pennylane_arguments import Arguments
+from qngd.errors import CircuitError, ObservableError, QngdError
+from qngd.interop._pennylane_arguments import Arguments, is_whole
+from qngd.interop._pennylane_calls import Call, calls_of_qnodes
+from qngd.interop._pennylane_frameworks import Framework, framework_of, numbers_of
+from qngd.interop._pennylane_rebind import rebuilt
 from qngd.interop._pennylane_trace import plain
+
+_SAME = 1e-9  # of a gate's parameter, run two ways
+# Packages whose compiled functions name the function they were given.
+_COMPILERS = ("jax", "jaxlib", "catalyst")
 
 # Their numbers make up the gate or the state rather than turn it, and are never parameters of a script.
 _MATERIAL = (
@@ -58,28 +66,76 @@ class Tape:
         return tuple(range(len(order))) if counted else tuple(order)
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a function is run: on autograd's boxes, or on a framework's own arrays, in double precision or in the
+    precision that the user's arrays have."""
+
+    framework: Framework | None = None
+    double: bool = True
+
+
 class Source(Protocol):
     """Something that is a circuit once its parameters have values."""
 
     arguments: Arguments
-    device: Any
-    device_shots: int | None
+    way: Way
+
+    @property
+    def device(self) -> Any:
+        """The user's own device, or None."""
+
+    @property
+    def device_shots(self) -> int | None:
+        """The shots that go with it."""
 
     def tape(self, values: Sequence[Any]) -> Tape:
         """The circuit at these values (or boxes) of the arguments' trainable leaves."""
 
+    def ways(self) -> list[Way]:
+        """How it may be run, the first choice first."""
+
+    def variant(self, way: Way, fixed_groups: frozenset[str]) -> Source:
+        """The same circuit run this way, with the whole numbers of these groups fixed."""
+
 
 class FunctionSource:
-    """A quantum function, or the one inside a QNode (with the transforms the user put on it)."""
+    """A quantum function, one that hands its arguments on to a QNode, or the function inside a QNode (with the
+    transforms that the user put on it)."""
 
-    def __init__(self, native: Callable[..., Any], example: tuple[Any, ...]) -> None:
+    def __init__(self, native: Callable[..., Any], arguments: Arguments, way: Way) -> None:
         self._native = native
-        self.device = native.device if isinstance(native, qml.QNode) else None
-        self.device_shots = native.shots.total_shots if isinstance(native, qml.QNode) else None
-        function = native.func if isinstance(native, qml.QNode) else native
-        self.arguments = Arguments(example, _argument_names(function, example))
+        self._node = native if isinstance(native, qml.QNode) else None
+        self.arguments = arguments
+        self.way = way
+
+    @property
+    def device(self) -> Any:
+        return None if self._node is None else self._node.device
+
+    @property
+    def device_shots(self) -> int | None:
+        return None if self._node is None else self._node.shots.total_shots
+
+    def variant(self, way: Way, fixed_groups: frozenset[str]) -> FunctionSource:
+        return FunctionSource(self._native, replace(self.arguments, fixed_groups=fixed_groups), way)
+
+    def ways(self) -> list[Way]:
+        framework = self.arguments.framework
+        if framework is None:
+            return [Way()]
+        return [Way(), Way(framework), Way(framework, double=False)]
 
     def tape(self, values: Sequence[Any]) -> Tape:
+        if self.way.framework is not None:
+            return self._derived(self.way.framework, values)
+        tape = self._boxed(values)
+        if self.arguments.framework is not None:
+            _check_same(tape.script, self._as_given(self.arguments.framework, values))
+        return tape
+
+    def _boxed(self, values: Sequence[Any]) -> Tape:
+        """By autograd, whatever arrays the user has."""
         arguments = self.arguments.bind(values)
         try:
             script = self._script(arguments)
@@ -91,14 +147,84 @@ class FunctionSource:
             raise CircuitError(
                 f"the quantum function works on numbers but its arithmetic cannot be followed "
                 f"({type(error).__name__}: {error}); write it with pennylane.numpy or qml.math, and keep "
-                "the parameters in their arrays (no float(), no int())"
+                f"the parameters in their arrays (no float(), no int()){self._hint()}"
             ) from error
         return Tape(script, [None] * len(script.operations))
 
+    def _hint(self) -> str:
+        """What else to try."""
+        whole = [leaf.name for leaf in self.arguments.trainable if leaf.marked and is_whole(leaf.value)]
+        text = "; for functions of torch or jax.numpy give the parameters as their arrays"
+        if whole:
+            text += f"; {', '.join(whole)} holds whole numbers: if they are no parameters, mark it requires_grad=False"
+        return text
+
+    # ----- on the user's own arrays -----
+
+    def _leaves(self, framework: Framework, values: Sequence[Any]) -> list[Any]:
+        pairs = zip(self.arguments.trainable, values, strict=True)
+        return [framework.leaf(np.asarray(plain(v)), leaf.value, double=self.way.double) for leaf, v in pairs]
+
+    def _as_given(self, framework: Framework, values: Sequence[Any]) -> QuantumScript:
+        with framework.precision():
+            leaves = [framework.detached(leaf) for leaf in self._leaves(framework, values)]
+            return self._script(self.arguments.bind(leaves, numbers=False))
+
+    def _derived(self, framework: Framework, values: Sequence[Any]) -> Tape:
+        """By the framework's own derivatives, which stand in boxes of `values`."""
+        script = self._as_given(framework, values)
+        places: list[tuple[int, int]] = []
+
+        def moving(*leaves: Any) -> list[Any]:
+            traced = self._script(self.arguments.bind(leaves, numbers=False))
+            _check_observables(traced, framework)
+            found = [(i, j) for i, op in enumerate(traced.operations) for j in range(len(op.data))]
+            places.extend(place for place in found if framework.follows(traced.operations[place[0]].data[place[1]]))
+            return [traced.operations[i].data[j] for i, j in places]
+
+        with framework.precision():
+            derived = framework.derive(moving, self._leaves(framework, values))
+        moved = {place: one.box(values) for place, one in zip(places, derived, strict=True)}
+        operations = [_with_numbers(op, position) for position, op in enumerate(script.operations)]
+        data = [
+            [moved.get((i, j), number) for j, number in enumerate(op.data)] if any(i == k for k, _ in moved) else None
+            for i, op in enumerate(operations)
+        ]
+        return Tape(script.copy(operations=operations), data)
+
+    # ----- what runs -----
+
     def _script(self, arguments: Sequence[Any]) -> QuantumScript:
-        if not isinstance(self._native, qml.QNode):
-            return qml.tape.make_qscript(self._native)(*arguments)
-        batch, _ = construct_batch(self._native, level="user")(*arguments)
+        with calls_of_qnodes() as calls:
+            try:
+                if isinstance(self._native, qml.QNode):
+                    return self._of_node(self._native, arguments, {})
+                returned: list[Any] = []
+                script = qml.tape.make_qscript(lambda: returned.append(self._native(*arguments)))()
+                if not calls:
+                    return script
+                if returned[0] is not calls[-1] or script.operations:
+                    raise self._computes_with(calls[-1])
+                self._node = calls[-1].node
+                return self._of_node(self._node, calls[-1].args, calls[-1].kwargs)
+            except QngdError:
+                raise
+            except Exception as error:
+                if not calls or calls[-1].node is self._node:
+                    raise
+                raise self._computes_with(calls[-1]) from error
+
+    def _computes_with(self, call: Call) -> CircuitError:
+        inner = getattr(call.node, "__name__", "the QNode")
+        return CircuitError(
+            f"{_name_of(self._native)} is no quantum function: it computes with the result of the QNode {inner}, and "
+            f"only the circuit's own expectation value can be followed; give the QNode, as in minimize({inner}, "
+            f"theta0=…), and put factors and sums into its observable (a function that returns {inner}(…) as it is may "
+            "be given as well)"
+        )
+
+    def _of_node(self, node: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]) -> QuantumScript:
+        batch, _ = construct_batch(node, level="user")(*args, **kwargs)
         if len(batch) != 1:
             raise CircuitError(
                 f"the QNode's transforms make {len(batch)} circuits of it; wrap it without the transform that splits it"
@@ -106,11 +232,52 @@ class FunctionSource:
         return batch[0]
 
 
+def _check_observables(script: QuantumScript, framework: Framework) -> None:
+    for measurement in script.measurements:
+        if measurement.obs is not None and any(framework.follows(value) for value in measurement.obs.data):
+            raise ObservableError(
+                "the observable's coefficients depend on trainable arguments; since only gates may have parameters, "
+                "give the coefficients as a NumPy array marked requires_grad=False, or as constants"
+            )
+
+
+def _with_numbers(op: Operator, position: int) -> Operator:
+    """The operation with NumPy's numbers in the place of a framework's arrays."""
+    if all(framework_of(value) is None for value in op.data):
+        return op
+    made = rebuilt(op, [numbers_of(value) for value in op.data])
+    if made is None:
+        raise CircuitError(
+            f"gate #{position}, {op.name} on wires {list(op.wires)}: PennyLane cannot rebuild it with NumPy's numbers; "
+            "give its parameters as NumPy arrays"
+        )
+    return made
+
+
+def _check_same(boxed: QuantumScript, given: QuantumScript) -> None:
+    """The function does the same on autograd's boxes as on the user's own arrays.
+
+    Raises:
+        CircuitError: it does not.
+    """
+    ours, theirs = boxed.operations, given.operations
+    if [(op.name, op.wires) for op in ours] == [(op.name, op.wires) for op in theirs]:
+        pairs = [pair for a, b in zip(ours, theirs, strict=True) for pair in zip(a.data, b.data, strict=True)]
+        if all(_agree(numbers_of(plain(a)), numbers_of(b)) for a, b in pairs):
+            return
+    raise CircuitError("the quantum function does something else with its own kind of arrays than with NumPy's")
+
+
+def _agree(a: Any, b: Any) -> bool:
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=_SAME, atol=_SAME)
+
+
 class ScriptSource:
     """A `QuantumScript`: its trainable parameters that are real numbers or arrays are the arguments."""
 
     device: Any = None
     device_shots: int | None = None
+    way = Way()
 
     def __init__(self, script: QuantumScript) -> None:
         self._script = script
@@ -125,6 +292,12 @@ class ScriptSource:
         values = [_as_float(info["op"].data[info["p_idx"]]) for info in chosen]
         names = [_script_name(info) for info in chosen]
         self.arguments = Arguments((values,), ("t",), tuple(names))
+
+    def ways(self) -> list[Way]:
+        return [self.way]
+
+    def variant(self, way: Way, fixed_groups: frozenset[str]) -> ScriptSource:
+        return self
 
     def tape(self, values: Sequence[Any]) -> Tape:
         data: list[Sequence[Any] | None] = [None] * len(self._script.operations)
@@ -150,18 +323,31 @@ def source_of(native: Any, example: tuple[Any, ...]) -> Source:
         raise CircuitError(
             f"{type(native).__name__} is not a circuit; give a QNode, a quantum function or a QuantumScript"
         )
-    return FunctionSource(native, example)
+    native = uncompiled(native)
+    return FunctionSource(native, Arguments(example, _argument_names(native, example)), Way())
 
 
-def _argument_names(function: Callable[..., Any], example: tuple[Any, ...]) -> tuple[str, ...]:
-    signature = inspect.signature(function)
+def uncompiled(native: Any) -> Any:
+    """The function that `jax.jit` or `qml.qjit` was given; compiling changes nothing in what it computes."""
+    while type(native).__module__.partition(".")[0] in _COMPILERS and hasattr(native, "__wrapped__"):
+        native = native.__wrapped__
+    return native
+
+
+def _argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tuple[str, ...]:
+    function = native.func if isinstance(native, qml.QNode) else native
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a function that is not Python's
+        return tuple(f"args[{i}]" for i in range(len(example)))
     try:
         bound = signature.bind(*example)
     except TypeError as error:
-        name = getattr(function, "__name__", "the function")
+        name = _name_of(native)
         raise CircuitError(
             f"the arguments do not fit {name}{signature} ({error}); call wrap(node, *example_args) with "
-            "arguments that it can be called with"
+            f"arguments that it can be called with, and fix keyword arguments first: functools.partial({name}, "
+            "name=value)"
         ) from None
     names: list[str] = []
     for name, value in bound.arguments.items():
@@ -170,6 +356,11 @@ def _argument_names(function: Callable[..., Any], example: tuple[Any, ...]) -> t
         else:
             names.append(name)
     return tuple(names)
+
+
+def _name_of(native: Any) -> str:
+    native = native.func if isinstance(native, functools.partial) else native
+    return str(getattr(native, "__name__", "the function"))
 
 
 def _script_name(info: dict[str, Any]) -> str:
@@ -190,7 +381,8 @@ def _may_vary(op: Operator, place: int) -> bool:
 
 
 def _as_float(value: Any) -> Any:
-    return value * 1.0 if np.ndim(value) else float(value)
+    numbers = np.asarray(numbers_of(value), dtype=float)
+    return numbers if numbers.ndim else float(numbers)
 
 
 def _labels(groups: Iterable[Iterable[Any]]) -> list[Any]:

@@ -6,19 +6,20 @@ PennyLane's first wire is the most significant bit of its state vectors and qubi
 have their bits in opposite order.
 
 θ holds the trainable arguments, flattened one after the other in C order. The function is run on
-traced numbers (never on the device), so its arithmetic is differentiated exactly, however it is written.
+traced numbers (never on the device), so its arithmetic is differentiated exactly, however it is written: by
+autograd, or where it calls torch's or JAX's functions, by those.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pennylane as qml
-from pennylane.exceptions import NonDifferentiableError
+from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFunctionError, WireError
 from pennylane.measurements import ExpectationMP
 from pennylane.operation import Operator
 from scipy import sparse
@@ -27,6 +28,7 @@ from qngd.angles import AffineExpressions, Expressions
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, ObservableError, QngdError
+from qngd.interop._pennylane_arguments import Arguments, Leaf, is_whole
 from qngd.interop._pennylane_gates import GateReader
 from qngd.interop._pennylane_observable import observable_of
 from qngd.interop._pennylane_slots import Reading, Slots, TracedExpressions, check_same_circuit
@@ -38,39 +40,103 @@ _SHIFTS = (0.4, 1e-3)  # how far from the example the circuit is looked at a sec
 _SAME_VALUE = 1e-9
 _STEPS = (1e-6, 1e-8)  # of the check of the derivatives, whose forward differences are this accurate:
 _SLOPE_TOLERANCE = 1e-4
+_SINGLE_STEPS, _SINGLE_SLOPE_TOLERANCE = (1e-2, 1e-3), 3e-2  # the same where arrays are in single precision
+
+# What a user's function may raise when it is run on what it was not written for, and then is run another way.
+FAILED = (
+    ArithmeticError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError,
+    DeviceError, QuantumFunctionError, WireError,
+)  # fmt: skip
 
 
 def read_circuit(native: Any, *example_args: Any) -> Circuit:
     """The neutral form of a QNode, quantum function or `QuantumScript`.
 
     Args:
-        native: the circuit; it is traced, not executed.
-        *example_args: for a QNode or quantum function, arguments that it can be called with. Floating-point
-            numbers and arrays are parameters unless marked `requires_grad=False`; all else is fixed. A
-            script brings its own values; its trainable parameters are the circuit's.
+        native: the circuit, or a function that hands its arguments on to a QNode and returns its result as it is; it
+            is traced, not executed.
+        *example_args: for a QNode or quantum function, arguments that it can be called with. Where one is marked
+            `requires_grad=True`, all that are marked are parameters, as in PennyLane; where none is, all real numbers
+            and arrays (NumPy's, JAX's and torch's) that are not marked False. Whole numbers are parameters too, unless
+            the function cannot take another number in their place (a number of layers, a wire) or no gate depends on
+            them. All else is fixed, and named in the circuit's text. A script brings its own values; its trainable
+            parameters are the circuit's.
 
     Raises:
         CircuitError: a gate is not unitary, has no exact decomposition or has broadcasted parameters; the
             circuit's structure depends on parameter values; or the arguments do not fit the function.
-        ParameterError: an argument is not made of finite numbers.
+        ParameterError: an argument is not made of finite numbers, or is marked but cannot be a parameter.
         ObservableError: the QNode returns an expectation value whose observable cannot be read.
     """
-    reader = _Reader(source_of(native, example_args))
-    theta = reader.source.arguments.theta
+    source = source_of(native, example_args)
+    groups = source.arguments.whole_numbers
+    if not groups:
+        return _read_some_way(source, frozenset())
+    try:
+        circuit = _read_some_way(source, frozenset())
+    except FAILED:
+        fixed = frozenset(groups)
+        for group in groups if len(groups) > 1 else ():
+            fixed = fixed - _movable(source, group, fixed)
+    else:
+        fixed = frozenset(group for group in groups if not _matters(circuit, groups[group]))
+        if not fixed:
+            return circuit
+    return _read_some_way(source, fixed)
+
+
+def _movable(source: Source, group: str, fixed: frozenset[str]) -> frozenset[str]:
+    """The group if its whole numbers can be parameters beside those that are not `fixed`, else nothing."""
+    try:
+        circuit = _read_some_way(source, fixed - {group})
+    except FAILED:
+        return frozenset()
+    return frozenset({group} if _matters(circuit, source.arguments.whole_numbers[group]) else ())
+
+
+def _matters(circuit: Circuit, leaves: Sequence[Leaf]) -> bool:
+    """Whether a gate depends on one of these leaves, or they stand in a list with numbers that are not whole."""
+    arguments = circuit.structure
+    assert isinstance(arguments, Arguments)
+    groups = {leaf.group for leaf in leaves}
+    used = set(np.unique(circuit.angle_map.pattern.indices).tolist())
+    beside = [leaf for leaf in arguments.trainable if leaf.group in groups]
+    return any(not is_whole(leaf.value) or not used.isdisjoint(range(leaf.start, leaf.stop)) for leaf in beside)
+
+
+def _read_some_way(source: Source, fixed_groups: frozenset[str]) -> Circuit:
+    """The circuit, run on autograd's boxes if that will do, else on the user's own kind of arrays.
+
+    The error is that of the last way."""
+    first = source.variant(source.way, fixed_groups)
+    *others, last = first.ways()
+    for way in others:
+        try:
+            return _read(first.variant(way, fixed_groups))
+        except FAILED:
+            continue
+    return _read(first.variant(last, fixed_groups))
+
+
+def _read(source: Source) -> Circuit:
+    reader = _Reader(source)
+    theta = source.arguments.theta
     first, tape = reader.read(theta)
     second, other = _read_elsewhere(reader, theta)
     check_same_circuit(first, second)
-    arguments = reader.source.arguments
+    observable = _own_observable(tape, reader.wires)
     return finish(
         first.builder,
         first.angle_map(_expressions(reader, theta, first, other, second)),
-        arguments.parameters,
-        arguments,
-        observable=_own_observable(tape, reader.wires),
-        device=reader.source.device,
-        device_shots=reader.source.device_shots,
-        example=arguments.as_given,
+        source.arguments.parameters,
+        source.arguments,
+        observable=observable,
+        no_observable="" if observable is not None else _measured(tape),
+        device=source.device,
+        device_shots=source.device_shots,
+        example=source.arguments.as_given,
         wires=tuple(reader.wires),
+        fixed=source.arguments.fixed,
     )
 
 
@@ -193,13 +259,15 @@ def _check_derivatives(reader: _Reader, theta: np.ndarray, here: Reading, jacobi
     direction = _direction(len(theta))
     values, slope = here.slots.values(), jacobian @ direction
     smooth = here.slots.are_smooth
-    for step in _STEPS:
+    double = reader.source.way.double
+    tolerance = _SLOPE_TOLERANCE if double else _SINGLE_SLOPE_TOLERANCE
+    for step in _STEPS if double else _SINGLE_STEPS:
         moved, _ = reader.read(theta + step * direction)
         check_same_circuit(here, moved)
         change = np.where(smooth, (moved.slots.values() - values) / step, slope)
-        if (np.abs(change - slope) <= _SLOPE_TOLERANCE * (1.0 + np.abs(slope))).all():
+        if (np.abs(change - slope) <= tolerance * (1.0 + np.abs(slope))).all():
             return
-    here.slots.check_equal(slope, change, _SLOPE_TOLERANCE)
+    here.slots.check_equal(slope, change, tolerance)
 
 
 def _own_observable(tape: Tape, wires: dict[Any, int]) -> Observable | None:
@@ -208,3 +276,18 @@ def _own_observable(tape: Tape, wires: dict[Any, int]) -> Observable | None:
         return None
     operator = tape.measurements[0].obs
     return None if operator is None else observable_of(operator, wires)
+
+
+def _measured(tape: Tape) -> str:
+    """Why a circuit brings no observable of its own, and what to write; empty where it measures nothing."""
+    if not tape.measurements:
+        return ""
+    kinds = [isinstance(m, ExpectationMP) for m in tape.measurements]
+    shown = ", ".join(map(str, tape.measurements[:3])) + (", …" if len(kinds) > 3 else "")
+    if all(kinds):
+        sum_of = " + ".join(str(m.obs) for m in tape.measurements[:2]) + (" + …" if len(kinds) > 2 else "")
+        return f"it returns {len(kinds)} expectation values ({shown}); give one operator: observable={sum_of}, say"
+    return (
+        f"it returns {shown}, which is no single expectation value; give the operator whose expectation value is meant, "
+        "as in observable=qml.Z(0) + 0.5 * qml.X(1)"
+    )
