@@ -9,6 +9,7 @@ A framework is imported when one of its arrays arrives, never before.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -19,6 +20,10 @@ from autograd.tracer import isbox, primitive
 
 from qngd.errors import ParameterError
 
+_OUTSIDE = (
+    "which cannot see into this package; call it outside of the function that is traced, with numbers: qngd.gradient "
+    "gives the derivatives"
+)
 _PACKAGES = {"torch": "torch", "jax": "jax", "jaxlib": "jax"}
 
 
@@ -86,7 +91,10 @@ class _Torch:
 
     def numbers(self, value: Any) -> np.ndarray:
         detached = value.detach().cpu()
-        return np.asarray((detached.double() if detached.is_floating_point() else detached).numpy())
+        try:
+            return np.asarray((detached.double() if detached.is_floating_point() else detached).numpy())
+        except RuntimeError as error:  # a stand-in inside a function that torch transforms
+            raise ParameterError(f"theta is being traced by torch, {_OUTSIDE}") from error
 
     def like(self, values: np.ndarray, example: Any) -> Any:
         import torch
@@ -144,10 +152,7 @@ class _Jax:
         import jax
 
         if isinstance(value, jax.core.Tracer):
-            raise ParameterError(
-                "theta is being traced by JAX (jax.jit, jax.grad, jax.vmap), which cannot see into this package; call it "
-                "outside, with numbers: qngd.gradient gives the derivatives"
-            )
+            raise ParameterError(f"theta is being traced by JAX (jax.jit, jax.grad, jax.vmap), {_OUTSIDE}")
         return np.asarray(value)
 
     def like(self, values: np.ndarray, example: Any) -> Any:
@@ -223,6 +228,11 @@ def framework_of(value: Any) -> Framework | None:
     return None
 
 
+def loaded_frameworks() -> list[Framework]:
+    """Those that the user has imported."""
+    return [framework for name, framework in _KNOWN.items() if name in sys.modules]
+
+
 def numbers_of(value: Any) -> Any:
     """An array of a framework's as a NumPy array; anything else as it is.
 
@@ -231,9 +241,6 @@ def numbers_of(value: Any) -> Any:
             function that calls this one.
     """
     if isbox(value):
-        raise ParameterError(
-            "theta is being differentiated by autograd (qml.grad, qml.jacobian), which cannot see into this package; "
-            "call it outside, with numbers: qngd.gradient gives the derivatives"
-        )
+        raise ParameterError(f"theta is being differentiated by autograd (qml.grad, qml.jacobian), {_OUTSIDE}")
     framework = framework_of(value)
     return value if framework is None else framework.numbers(value)

@@ -20,7 +20,7 @@ from pennylane.workflow import construct_batch
 from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.interop._pennylane_arguments import Arguments, is_whole
 from qngd.interop._pennylane_calls import Call, calls_of_qnodes
-from qngd.interop._pennylane_frameworks import Framework, framework_of, numbers_of
+from qngd.interop._pennylane_frameworks import Framework, framework_of, loaded_frameworks, numbers_of
 from qngd.interop._pennylane_rebind import rebuilt
 from qngd.interop._pennylane_trace import plain
 
@@ -121,10 +121,10 @@ class FunctionSource:
         return FunctionSource(self._native, replace(self.arguments, fixed_groups=fixed_groups), way)
 
     def ways(self) -> list[Way]:
-        framework = self.arguments.framework
-        if framework is None:
-            return [Way()]
-        return [Way(), Way(framework), Way(framework, double=False)]
+        own = self.arguments.framework
+        if own is not None:
+            return [Way(), Way(own), Way(own, double=False)]
+        return [Way(), *(Way(framework) for framework in loaded_frameworks())]
 
     def tape(self, values: Sequence[Any]) -> Tape:
         if self.way.framework is not None:
@@ -177,7 +177,7 @@ class FunctionSource:
 
         def moving(*leaves: Any) -> list[Any]:
             traced = self._script(self.arguments.bind(leaves, numbers=False))
-            _check_observables(traced, framework)
+            _check_followed(traced, framework)
             found = [(i, j) for i, op in enumerate(traced.operations) for j in range(len(op.data))]
             places.extend(place for place in found if framework.follows(traced.operations[place[0]].data[place[1]]))
             return [traced.operations[i].data[j] for i, j in places]
@@ -232,13 +232,31 @@ class FunctionSource:
         return batch[0]
 
 
-def _check_observables(script: QuantumScript, framework: Framework) -> None:
+def _check_followed(script: QuantumScript, framework: Framework) -> None:
+    """Raises an error where something else than a gate's own parameters depends on the leaves."""
     for measurement in script.measurements:
-        if measurement.obs is not None and any(framework.follows(value) for value in measurement.obs.data):
+        if measurement.obs is not None and any(framework.follows(value) for value in _all_data(measurement.obs)):
             raise ObservableError(
                 "the observable's coefficients depend on trainable arguments; since only gates may have parameters, "
                 "give the coefficients as a NumPy array marked requires_grad=False, or as constants"
             )
+    for position, op in enumerate(script.operations):
+        own = [id(value) for value in op.data]
+        if any(framework.follows(value) for value in _all_data(op) if id(value) not in own):
+            raise CircuitError(
+                f"gate #{position}, {op.name} on wires {list(op.wires)}: an operator inside it depends on parameters by "
+                f"way of {framework.name}, which is not followed there; compute its coefficients with qml.math in place "
+                f"of {framework.name}"
+            )
+
+
+def _all_data(op: Operator) -> Iterator[Any]:
+    """The numbers of an operator and of those that it is made of."""
+    yield from op.data
+    inner = (getattr(op, "base", None), *getattr(op, "operands", ()))
+    for part in inner:
+        if isinstance(part, Operator):
+            yield from _all_data(part)
 
 
 def _with_numbers(op: Operator, position: int) -> Operator:

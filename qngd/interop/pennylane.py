@@ -107,15 +107,17 @@ def _matters(circuit: Circuit, leaves: Sequence[Leaf]) -> bool:
 def _read_some_way(source: Source, fixed_groups: frozenset[str]) -> Circuit:
     """The circuit, run on autograd's boxes if that will do, else on the user's own kind of arrays.
 
-    The error is that of the last way."""
+    Where every way fails, the error is that of the user's own kind of arrays.
+    """
     first = source.variant(source.way, fixed_groups)
-    *others, last = first.ways()
-    for way in others:
+    ways = first.ways()
+    errors: list[Exception] = []
+    for way in ways:
         try:
             return _read(first.variant(way, fixed_groups))
-        except FAILED:
-            continue
-    return _read(first.variant(last, fixed_groups))
+        except FAILED as error:
+            errors.append(error)
+    raise errors[0 if source.arguments.framework is None else -1]
 
 
 def _read(source: Source) -> Circuit:
