@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 
 from qngd._work import telling
-from qngd.allocation import check_shots
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Approx, check_approx, simulator_of
-from qngd.interop import as_observable, wrap_for
+from qngd.interop import as_observable, in_order, missing_theta, wrap_for
 from qngd.measurement import Grouping
 from qngd.sampled import evaluator_for, sample_bits
 
 
 def expectation(
     circuit: Any,
-    observable: Any,
-    theta: Any,
+    observable: Any = None,
+    theta: Any = None,
     *,
     backend: Any = None,
     shots: Any = None,
@@ -34,7 +33,7 @@ def expectation(
     Args:
         circuit: anything `wrap` takes.
         observable: a `SparsePauliOp`, a PennyLane operator, a mapping of Pauli labels to real coefficients,
-            or None for what a QNode itself measures.
+            or None for what a QNode itself measures; `expectation(node, theta)` does as well.
         theta: parameter values in the user's own structure, in radians.
         backend, shots, seed, grouping: see `minimize`.
 
@@ -46,6 +45,7 @@ def expectation(
     >>> print(qngd.expectation(program, {"Z": 1.0}, [0.0]))
     1
     """
+    observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
     evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
     return evaluator.evaluate(flat, gradient=False, metric=None, seed=seed).energy
@@ -53,8 +53,8 @@ def expectation(
 
 def gradient(
     circuit: Any,
-    observable: Any,
-    theta: Any,
+    observable: Any = None,
+    theta: Any = None,
     *,
     backend: Any = None,
     shots: Any = None,
@@ -63,12 +63,14 @@ def gradient(
 ) -> Estimate:
     """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
 
-    Exact: one forward and one reverse sweep, whatever P is. Arguments and errors as for `expectation`.
+    Exact: one forward and one reverse sweep, whatever P is. Arguments and errors as for `expectation`. In the structure
+    of a QNode's arguments, as `qml.grad` gives it: `wrap(node, *args).split(gradient(node, None, args).value)`.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
     >>> qngd.gradient(program, {"X": 1.0}, [0.0]).value
     array([1.])
     """
+    observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
     evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
     slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=seed).gradient
@@ -78,7 +80,7 @@ def gradient(
 
 def metric_tensor(
     circuit: Any,
-    theta: Any,
+    theta: Any = None,
     *,
     approx: Approx = "block-diag",
     backend: Any = None,
@@ -132,18 +134,22 @@ def metric_tensor(
         return evaluator.metric(flat, approx, seed)
 
 
-def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None) -> Counter[str]:
+def sample(
+    circuit: Any, theta: Any = None, *, shots: int | None = None, backend: Any = None, seed: int | None = None
+) -> Counter[str]:
     """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
+
+    Without `shots`, as many as the QNode or the backend has.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
     >>> qngd.sample(program, [0.0], shots=10)
     Counter({'0': 10})
     """
     wrapped, flat = wrap_at(circuit, theta)
-    return sample_bits(wrapped, flat, check_shots(shots), backend, seed)
+    return sample_bits(wrapped, flat, shots, backend, seed)
 
 
-def statevector(circuit: Any, theta: Any) -> np.ndarray:
+def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
     """The amplitudes of |ψ(θ)⟩, shape (2ⁿ,), up to a global phase; qubit 0 is the lowest bit of the index.
 
     Raises:
@@ -158,6 +164,12 @@ def statevector(circuit: Any, theta: Any) -> np.ndarray:
 
 
 def wrap_at(circuit: Any, theta: Any) -> tuple[Circuit, np.ndarray]:
-    """The neutral circuit and the flat parameter values (P,)."""
+    """The neutral circuit and the flat parameter values (P,).
+
+    Raises:
+        ParameterError: the values are missing.
+    """
+    if theta is None:
+        raise missing_theta(circuit)
     wrapped = wrap_for(circuit, theta)
     return wrapped, wrapped.flatten(theta)

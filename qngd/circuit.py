@@ -37,6 +37,9 @@ class ThetaStructure(Protocol):
     def unflatten(self, flat: np.ndarray, like: Any) -> Any:
         """The flat values in the structure of `like`, which is what `flatten` was given."""
 
+    def split(self, flat: np.ndarray) -> Any:
+        """The flat values by arguments."""
+
 
 @dataclass(frozen=True)
 class FlatTheta:
@@ -61,6 +64,9 @@ class FlatTheta:
         if isinstance(like, Mapping):
             order = dict(zip(self.names, flat, strict=True))
             return {key: float(order[str(getattr(key, "name", key))]) for key in like}
+        return np.array(flat)
+
+    def split(self, flat: np.ndarray) -> Any:
         return np.array(flat)
 
 
@@ -206,6 +212,20 @@ class Circuit:
     def unflatten(self, flat: np.ndarray, like: Any) -> Any:
         """A flat array (P,) in the structure of `like`."""
         return self.structure.unflatten(flat, like)
+
+    def split(self, flat: np.ndarray) -> Any:
+        """A flat array (P,), such as a gradient, by the user's arguments, as `qml.grad` gives it: one part for each
+        argument that holds parameters, in a tuple unless it is one; inside lists and dicts, None stands in the place
+        of what is no parameter. Where the parameters are one array already, it comes back as it is."""
+        return self.structure.split(flat)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises TypeError: other packages that are handed a circuit where they want a function say less."""
+        raise TypeError(
+            "a Circuit is no function; for a metric tensor in PennyLane's QNGOptimizer write "
+            "metric_tensor_fn=lambda *args: qngd.metric_tensor(circuit, args), for a cost function "
+            "lambda *args: float(qngd.expectation(circuit, None, args))"
+        )
 
     def pull(self, observable: Observable) -> Observable:
         """C†HC: the observable as the rotations alone see it.

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from qngd.allocation import as_rule
-from qngd.backends import default, resolve
+from qngd.backends import resolve
 from qngd.errors import ParameterError, SettingError
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
-from qngd.interop import as_observable, wrap_for
+from qngd.interop import as_observable, in_order, wrap_for
 from qngd.plan import Planner
 from qngd.problem import Problem
-from qngd.sampled import submission_cost
+from qngd.sampled import choose, submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -111,16 +111,16 @@ def cost(
     if steps < 0:
         raise SettingError(f"steps must be at least 0; got {steps}")
     given = problem_or_circuit
-    problem = given if isinstance(given, Problem) else Problem(given, observable, theta0)
-    start = problem.theta0 if theta0 is None else theta0
+    problem = given if isinstance(given, Problem) else Problem(given)
+    observable, start = in_order(
+        problem.observable if observable is None else observable, problem.theta0 if theta0 is None else theta0
+    )
     if start is None:
         raise ParameterError("theta0 is missing: give parameter values, in the circuit's own structure")
     circuit = wrap_for(problem.circuit, start)
-    target = as_observable(problem.observable if observable is None else observable, circuit)
-    own, own_shots = default(circuit) if backend is None else (None, None)
-    device = own or resolve(backend)
-    own_shots = own_shots or getattr(device, "default_shots", None)
-    shots = own_shots if shots is None else shots
+    target = as_observable(observable, circuit)
+    chosen, shots = choose(circuit, backend, shots)
+    device = resolve(None) if chosen is None else chosen
     plan = Planner(circuit, target).plan(circuit.flatten(start), metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None

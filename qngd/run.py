@@ -14,7 +14,7 @@ from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
 from qngd.errors import BackendError, ParameterError, SettingError
 from qngd.evaluate import Cost, Evaluator
-from qngd.interop import as_observable, wrap_for
+from qngd.interop import as_observable, in_order, wrap_for
 from qngd.journal import Journal, about, fingerprint
 from qngd.measurement import Grouping
 from qngd.optimizer import QNG
@@ -356,11 +356,10 @@ def _loop(
 
 def _problem(given: Any, observable: Any, theta0: Any) -> Problem:
     problem = given if isinstance(given, Problem) else Problem(given)
-    return replace(
-        problem,
-        observable=problem.observable if observable is None else observable,
-        theta0=problem.theta0 if theta0 is None else theta0,
+    observable, theta0 = in_order(
+        problem.observable if observable is None else observable, problem.theta0 if theta0 is None else theta0
     )
+    return replace(problem, observable=observable, theta0=theta0)
 
 
 def _start(problem: Problem) -> tuple[Circuit, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.allocation import FixedShots, ShotRule, as_rule, observed_spread
+from qngd.allocation import FixedShots, ShotRule, as_rule, check_shots, observed_spread
 from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
 from qngd.circuit import Circuit
@@ -182,21 +182,39 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    if backend is None:
-        backend, own_shots = default(circuit)
-        shots = own_shots if shots is None else shots
-    if shots is None and backend in (None, "statevector"):
+    chosen, shots = choose(circuit, backend, shots)
+    if chosen is None:
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, resolve(backend), as_rule(shots), grouping, cross)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
 
 
-def sample_bits(circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None) -> Counter[str]:
+def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+    """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
+    device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
+    if backend is None:
+        chosen, own = default(circuit)
+    else:
+        own = circuit.device_shots
+        exact = shots is None and own is None and backend == "statevector"
+        chosen = None if exact else resolve(backend)
+    shots = own if shots is None else shots
+    if chosen is None and shots is not None:
+        chosen = resolve("statevector")
+    if shots is None:
+        shots = getattr(chosen, "default_shots", None)
+    return chosen, shots
+
+
+def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
     """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
+    chosen, shots = choose(circuit, backend, shots)
+    if shots is None:
+        raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
     n = circuit.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
     template = observable_template(circuit, reads)
-    request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
-    device = resolve(default(circuit)[0] if backend is None else backend)
+    request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
+    device = resolve(None) if chosen is None else chosen
     (outcome,) = device.collect(device.submit([template], [request], seed))
     if not isinstance(outcome, Counts):
         raise BackendError(f"backend: {device.name} returns expectation values, not samples")

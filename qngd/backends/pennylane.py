@@ -191,7 +191,7 @@ def from_object(native: Any) -> PennyLaneBackend:
     return PennyLaneBackend(native)
 
 
-def default_for(device: Any, shots: int | None = None) -> tuple[PennyLaneBackend | None, int | None]:
+def default_for(device: Any, shots: Any = ...) -> tuple[PennyLaneBackend | None, int | None]:
     """Where a QNode runs whose user names no backend, and with how many shots (None: exact).
 
     The backend is None where the embedded simulator gives the same numbers faster: without shots, on a
@@ -199,9 +199,9 @@ def default_for(device: Any, shots: int | None = None) -> tuple[PennyLaneBackend
 
     Args:
         device: the QNode's device.
-        shots: the QNode's own; None for those of the device.
+        shots: the QNode's, which may be None where its device has a number; without it those of the device.
     """
-    total = device.shots.total_shots if shots is None else shots
+    total = device.shots.total_shots if shots is ... else shots
     if total is None and plain_name(device) in STATEVECTOR and not is_noisy(device):
         return None, None
     return PennyLaneBackend(device), total

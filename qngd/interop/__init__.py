@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 from qngd.circuit import Circuit
-from qngd.errors import CircuitError, MissingPackageError, ObservableError
+from qngd.errors import CircuitError, MissingPackageError, ObservableError, ParameterError
 from qngd.observable import Observable
+
+_ARRAYS = ("numpy", "jax", "jaxlib", "torch")  # packages of arrays
 
 
 def wrap(native: Any, *example_args: Any) -> Circuit:
@@ -37,9 +40,48 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
 def wrap_for(native: Any, theta: Any) -> Circuit:
     """`wrap` for parameter values in the user's structure, which serve a QNode or quantum function as its example
     arguments: a tuple holds one per argument."""
-    if not callable(native):
+    if isinstance(native, Circuit) or not callable(native):
         return wrap(native)
-    return wrap(native, *(theta if isinstance(theta, tuple) else (theta,)))
+    return wrap(native, *(theta if type(theta) is tuple else (theta,)))
+
+
+def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
+    """The observable and θ, also where θ stands in the observable's place, as in `minimize(node, theta0)`.
+
+    Raises:
+        ParameterError: each stands in the other's place.
+    """
+    if not is_parameters(observable):
+        return observable, theta
+    if theta is None:
+        return None, observable
+    raise ParameterError(
+        "observable: parameter values stand in its place; write (circuit, observable, theta0), or (node, theta0) for a "
+        "QNode that returns an expectation value"
+    )
+
+
+def is_parameters(value: Any) -> bool:
+    """Whether it is made of real numbers, as parameter values are and observables are not."""
+    if isinstance(value, Mapping):
+        labels = all(isinstance(key, str) and key and set(key) <= set("IXYZ") for key in value)
+        return not labels and all(map(is_parameters, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_parameters, value))
+    if isinstance(value, Number):
+        return True
+    packages = {(base.__module__ or "").partition(".")[0] for base in type(value).__mro__}
+    return not packages.isdisjoint(_ARRAYS) and hasattr(value, "dtype")
+
+
+def missing_theta(circuit: Any) -> ParameterError:
+    """What to say where θ is missing, and perhaps stands in the circuit's place."""
+    if is_parameters(circuit):
+        return ParameterError(
+            "circuit: parameter values stand in its place; give both, as in metric_tensor(node, theta). For PennyLane's "
+            "QNGOptimizer write metric_tensor_fn=lambda *args: qngd.metric_tensor(node, args)"
+        )
+    return ParameterError("theta is missing: give parameter values, in the circuit's own structure")
 
 
 def as_observable(native: Any, circuit: Circuit) -> Observable:
@@ -52,8 +94,12 @@ def as_observable(native: Any, circuit: Circuit) -> Observable:
     if native is None:
         if circuit.observable is None:
             raise ObservableError(
-                "observable: the circuit brings none of its own; give a SparsePauliOp, a PennyLane "
-                "operator or a mapping of Pauli labels to real coefficients"
+                "observable: the circuit brings none of its own; "
+                + (
+                    circuit.no_observable
+                    or "give a SparsePauliOp, a PennyLane operator or a mapping of Pauli labels to real coefficients, as in "
+                    "minimize(circuit, observable, theta0)"
+                )
             )
         return circuit.observable
     if isinstance(native, Observable):

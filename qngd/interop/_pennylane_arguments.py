@@ -196,6 +196,17 @@ class Arguments:
         chosen = tuple(part for part, moves in zip(rebuilt, moved, strict=True) if moves)
         return chosen[0] if len(chosen) == 1 else chosen
 
+    def one_of_a_batch(self, size: int) -> str:
+        """What to write where an argument holds a batch of this size."""
+        batches = [name for name, value in zip(self.names, self.example, strict=True) if (_shape(value) or (0,))[0] == size]
+        if not batches:
+            return "wrap the circuit for one set of parameters"
+        shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)
+        return (
+            f"the argument {' or '.join(batches)} holds a batch of {size}; wrap the circuit for one of them, "
+            f"wrap(node, {shown}), and average over the batch outside"
+        )
+
     def _is_wrapped(self, theta: Any) -> bool:
         """Whether a single argument comes inside a tuple of one."""
         return type(theta) is tuple and self._matched(theta) is not None

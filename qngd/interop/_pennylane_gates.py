@@ -159,10 +159,7 @@ class GateReader:
         if reason is not None:
             self._site.refuse(reason)
         if op.batch_size is not None:
-            self._site.refuse(
-                f"{op.name} has broadcasted (batched) parameters, which are not supported; wrap the "
-                "circuit for one set of parameters"
-            )
+            self._site.refuse_batch(f"{op.name} has parameters for {op.batch_size} circuits", op.batch_size)
 
     def _rebuilt(self, op: Operator, data: Sequence[Any]) -> Operator:
         """The operation with other parameters."""

@@ -19,6 +19,14 @@ _REAL_TOLERANCE = 1e-12
 FIX_IT = "mark the arguments requires_grad=False (in a script: leave it out of trainable_params)"
 
 
+class Batched(CircuitError):
+    """A gate with a batch of `size` parameters in the place of one."""
+
+    def __init__(self, text: str, size: int) -> None:
+        super().__init__(text)
+        self.size = size
+
+
 class Site:
     """One gate of the user's circuit at a time; `enter` moves on to the next."""
 
@@ -36,6 +44,13 @@ class Site:
         wires = list(self._op.wires)
         raise CircuitError(f"gate #{self._position}, {self._op.name} on wires {wires}: {reason}")
 
+    def refuse_batch(self, reason: str, size: int) -> NoReturn:
+        """Raises Batched: the gate stands for `size` gates at once."""
+        try:
+            self.refuse(f"{reason}; broadcasted (batched) parameters are not supported, since the metric is of one state")
+        except CircuitError as error:
+            raise Batched(str(error), size) from None
+
     def angle(self, value: Any) -> Angle | float:
         """A parameter of an operation: a slot if a parameter of the user's moves it, else a number.
 
@@ -49,10 +64,7 @@ class Site:
             return self._slots.of(node)
         number = plain(value)
         if np.ndim(number) != 0:
-            self.refuse(
-                f"a parameter has shape {np.shape(number)} where one number belongs; broadcasted "
-                "(batched) parameters are not supported: wrap the circuit for one set of parameters"
-            )
+            self.refuse_batch(f"a parameter has shape {np.shape(number)} where one number belongs", np.shape(number)[0])
         if abs(np.imag(number)) > _REAL_TOLERANCE:
             self.refuse(f"its parameter is {number}, and must be real")
         if node is not None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pennylane as qml
+from autograd import numpy as anp
 from pennylane.measurements import MeasurementProcess
 from pennylane.operation import Operator, StatePrepBase
 from pennylane.ops.op_math import Adjoint, Controlled, Exp, Pow, SProd, Sum
@@ -147,9 +148,23 @@ class FunctionSource:
             raise CircuitError(
                 f"the quantum function works on numbers but its arithmetic cannot be followed "
                 f"({type(error).__name__}: {error}); write it with pennylane.numpy or qml.math, and keep "
-                f"the parameters in their arrays (no float(), no int()){self._hint()}"
+                f"the parameters in their arrays (no float(), no int()) and lists of them in qml.math.stack{self._hint()}"
             ) from error
-        return Tape(script, [None] * len(script.operations))
+        return self._with_lists_as_arrays(script, values)
+
+    def _with_lists_as_arrays(self, script: QuantumScript, values: Sequence[Any]) -> Tape:
+        """PennyLane makes an array of Python objects of a list with boxes in it, which few operations take: the
+        operation as it is on numbers stands in its place, with an array of boxes."""
+        held = [any(_holds_objects(value) for value in op.data) for op in script.operations]
+        if not any(held):
+            return Tape(script, [None] * len(held))
+        plainly = self._script(self.arguments.bind([plain(value) for value in values])).operations
+        operations = [b if objects else a for a, b, objects in zip(script.operations, plainly, held, strict=True)]
+        data = [
+            [anp.array(value.tolist()) if _holds_objects(value) else value for value in op.data] if objects else None
+            for op, objects in zip(script.operations, held, strict=True)
+        ]
+        return Tape(script.copy(operations=operations), data)
 
     def _hint(self) -> str:
         """What else to try."""
@@ -230,6 +245,10 @@ class FunctionSource:
                 f"the QNode's transforms make {len(batch)} circuits of it; wrap it without the transform that splits it"
             )
         return batch[0]
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == object
 
 
 def _check_followed(script: QuantumScript, framework: Framework) -> None:

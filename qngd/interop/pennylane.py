@@ -31,6 +31,7 @@ from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.interop._pennylane_arguments import Arguments, Leaf, is_whole
 from qngd.interop._pennylane_gates import GateReader
 from qngd.interop._pennylane_observable import observable_of
+from qngd.interop._pennylane_site import Batched
 from qngd.interop._pennylane_slots import Reading, Slots, TracedExpressions, check_same_circuit
 from qngd.interop._pennylane_tape import Source, Tape, source_of
 from qngd.interop._pennylane_trace import tracing
@@ -189,8 +190,11 @@ class _Reader:
             builder = CircuitBuilder(len(self.wires))
             reading = Reading(builder, Slots(builder), trace)
             gates = GateReader(builder, reading.slots, self.wires)
-            for position, (op, data) in enumerate(tape.operations):
-                gates.read(op, position, data)
+            try:
+                for position, (op, data) in enumerate(tape.operations):
+                    gates.read(op, position, data)
+            except Batched as error:
+                raise CircuitError(f"{error}: {self.source.arguments.one_of_a_batch(error.size)}") from None
         return reading, tape
 
     def _number_wires(self, tape: Tape) -> dict[Any, int]:
