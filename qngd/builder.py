@@ -101,6 +101,24 @@ class CircuitBuilder:
         self._turns.append(turns)
         self._gate.append(len(self.gates) - 1)
 
+    def fixed_angles(self) -> list[float]:
+        """The angles of all rotations so far, none of which has a slot."""
+        assert not any(angle.terms for angle in self._angles)
+        return [angle.constant for angle in self._angles]
+
+    def paste(self, ops: Ops, angles: Sequence[float], qubits: Sequence[int]) -> None:
+        """Operations that another builder made, without slots: its qubit i is `qubits[i]` here; all belong to the gate
+        that was begun last."""
+        here = np.asarray(qubits, dtype=np.int64)
+        offset = len(self._qubits)
+        self._kind.extend(ops.kind.tolist())
+        self._start.extend((ops.start[1:] + offset).tolist())
+        self._qubits.extend(here[ops.qubits].tolist())
+        self._letters.extend(ops.letters.tolist())
+        self._turns.extend(ops.turns.tolist())
+        self._gate.extend([len(self.gates) - 1] * len(ops))
+        self._angles.extend([Angle((), angle) for angle in angles])
+
     def ops(self) -> Ops:
         """The operations so far, as arrays."""
         return Ops(

@@ -78,8 +78,8 @@ def missing_theta(circuit: Any) -> ParameterError:
     """What to say where θ is missing, and perhaps stands in the circuit's place."""
     if is_parameters(circuit):
         return ParameterError(
-            "circuit: parameter values stand in its place; give both, as in metric_tensor(node, theta). For PennyLane's "
-            "QNGOptimizer write metric_tensor_fn=lambda *args: qngd.metric_tensor(node, args)"
+            "circuit: parameter values stand in its place; give both, as in metric_tensor(node, theta). For "
+            "PennyLane's QNGOptimizer write metric_tensor_fn=lambda *args: qngd.metric_tensor(node, args)"
         )
     return ParameterError("theta is missing: give parameter values, in the circuit's own structure")
 
@@ -97,8 +97,8 @@ def as_observable(native: Any, circuit: Circuit) -> Observable:
                 "observable: the circuit brings none of its own; "
                 + (
                     circuit.no_observable
-                    or "give a SparsePauliOp, a PennyLane operator or a mapping of Pauli labels to real coefficients, as in "
-                    "minimize(circuit, observable, theta0)"
+                    or "give a SparsePauliOp, a PennyLane operator or a mapping of Pauli labels to real coefficients, "
+                    "as in minimize(circuit, observable, theta0)"
                 )
             )
         return circuit.observable

@@ -11,6 +11,7 @@ be moved (`read_circuit`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -186,19 +187,21 @@ class Arguments:
         tuple unless it is one; inside lists and dicts, None stands in the place of what is no parameter."""
         flat = np.asarray(flat, dtype=float)
         parts = [
-            flat[leaf.start : leaf.stop].reshape(leaf.shape)[()] if leaf.trainable else None
-            for leaf in self.leaves
+            flat[leaf.start : leaf.stop].reshape(leaf.shape)[()] if leaf.trainable else None for leaf in self.leaves
         ]
         every = iter(parts)
         rebuilt = [_rebuild(argument, every) for argument in self.example]
-        leaves = iter(self.leaves)
-        moved = [any([next(leaves).trainable for _ in _walk(argument, "", "")]) for argument in self.example]
+        trained = iter([leaf.trainable for leaf in self.leaves])
+        counts = [len(list(_walk(argument, "", ""))) for argument in self.example]
+        moved = [any(list(itertools.islice(trained, count))) for count in counts]
         chosen = tuple(part for part, moves in zip(rebuilt, moved, strict=True) if moves)
         return chosen[0] if len(chosen) == 1 else chosen
 
     def one_of_a_batch(self, size: int) -> str:
         """What to write where an argument holds a batch of this size."""
-        batches = [name for name, value in zip(self.names, self.example, strict=True) if (_shape(value) or (0,))[0] == size]
+        batches = [
+            name for name, value in zip(self.names, self.example, strict=True) if (_shape(value) or (0,))[0] == size
+        ]
         if not batches:
             return "wrap the circuit for one set of parameters"
         shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)
@@ -317,7 +320,7 @@ def _unmarked(value: Any, numbers: bool) -> Any:
 
 
 def _kind(value: Any, path: str) -> str:
-    """"marked" (requires_grad=True), "real" or "whole" numbers without a mark, or "fixed".
+    """ "marked" (requires_grad=True), "real" or "whole" numbers without a mark, or "fixed".
 
     Raises:
         ParameterError: what is marked has no real numbers.
@@ -379,8 +382,7 @@ def _of_kind(values: np.ndarray, like: Any) -> Any:
             return qml.numpy.array(cast, requires_grad=like.requires_grad)
         return np.array(cast) if isinstance(like, np.ndarray) else cast[()]
     if isinstance(like, (list, tuple)):
-        made = values.tolist()
-        return like._make(made) if _is_named(like) else type(like)(made)
+        return _rebuild(like, iter(values.reshape(-1).tolist()))
     return float(values)
 
 

@@ -61,7 +61,6 @@ class Framework(Protocol):
     """What is asked of torch or JAX."""
 
     name: str
-    failures: tuple[type[Exception], ...]
 
     def numbers(self, value: Any) -> np.ndarray:
         """Its array as a NumPy array."""
@@ -87,7 +86,6 @@ class Framework(Protocol):
 
 class _Torch:
     name = "torch"
-    failures = (RuntimeError,)
 
     def numbers(self, value: Any) -> np.ndarray:
         detached = value.detach().cpu()
@@ -146,7 +144,6 @@ class _Torch:
 
 class _Jax:
     name = "jax"
-    failures = ()
 
     def numbers(self, value: Any) -> np.ndarray:
         import jax

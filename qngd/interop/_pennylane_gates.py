@@ -8,7 +8,7 @@ factors, a controlled rotation being a few commuting rotations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Conditional, Controlle
 
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
+from qngd.interop._pennylane_known import Fragment, content_of, fragment_of
 from qngd.interop._pennylane_matrices import (
     FAILURES,
     diagonal,
@@ -127,7 +128,26 @@ class GateReader:
         elif isinstance(op, Adjoint):
             self._emit(op.base, context._replace(inverse=not context.inverse), data=data)
         else:
-            self._compound(op if data is None else self._rebuilt(op, data), context, qubits)
+            op = op if data is None else self._rebuilt(op, data)
+            content = content_of(op) if context == _PLAIN else None
+            if content is None:
+                self._compound(op, context, qubits)
+            else:
+                self._paste(op, content, qubits)
+
+    def _paste(self, op: Operator, content: Hashable, qubits: tuple[int, ...]) -> None:
+        """An operation of fixed numbers, as when it was last read."""
+
+        def read() -> Fragment:
+            builder = CircuitBuilder(len(qubits))
+            alone = GateReader(builder, Slots(builder), {label: place for place, label in enumerate(op.wires)})
+            alone._site.enter(self._site.position, op)
+            builder.begin(op.name, range(len(qubits)))
+            alone._compound(op, _PLAIN, tuple(range(len(qubits))))
+            return Fragment.of(builder)
+
+        fragment = fragment_of(content, read)
+        self._builder.paste(fragment.ops, fragment.angles, qubits)
 
     def _compound(self, op: Operator, context: _Context, qubits: tuple[int, ...]) -> None:
         self._check_gate(op)

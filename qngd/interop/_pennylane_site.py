@@ -35,6 +35,11 @@ class Site:
         self._position = -1
         self._op: Operator | None = None
 
+    @property
+    def position(self) -> int:
+        """The number of the gate in the circuit, from 0."""
+        return self._position
+
     def enter(self, position: int, op: Operator) -> None:
         self._position, self._op = position, op
 
@@ -47,7 +52,9 @@ class Site:
     def refuse_batch(self, reason: str, size: int) -> NoReturn:
         """Raises Batched: the gate stands for `size` gates at once."""
         try:
-            self.refuse(f"{reason}; broadcasted (batched) parameters are not supported, since the metric is of one state")
+            self.refuse(
+                f"{reason}; broadcasted (batched) parameters are not supported, since the metric is of one state"
+            )
         except CircuitError as error:
             raise Batched(str(error), size) from None
 

@@ -148,7 +148,8 @@ class FunctionSource:
             raise CircuitError(
                 f"the quantum function works on numbers but its arithmetic cannot be followed "
                 f"({type(error).__name__}: {error}); write it with pennylane.numpy or qml.math, and keep "
-                f"the parameters in their arrays (no float(), no int()) and lists of them in qml.math.stack{self._hint()}"
+                f"the parameters in their arrays (no float(), no int()) and lists of them "
+                f"in qml.math.stack{self._hint()}"
             ) from error
         return self._with_lists_as_arrays(script, values)
 
@@ -263,9 +264,9 @@ def _check_followed(script: QuantumScript, framework: Framework) -> None:
         own = [id(value) for value in op.data]
         if any(framework.follows(value) for value in _all_data(op) if id(value) not in own):
             raise CircuitError(
-                f"gate #{position}, {op.name} on wires {list(op.wires)}: an operator inside it depends on parameters by "
-                f"way of {framework.name}, which is not followed there; compute its coefficients with qml.math in place "
-                f"of {framework.name}"
+                f"gate #{position}, {op.name} on wires {list(op.wires)}: an operator inside it depends on parameters "
+                f"by way of {framework.name}, which is not followed there; compute its coefficients with qml.math in "
+                f"place of {framework.name}"
             )
 
 

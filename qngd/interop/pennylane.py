@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import autoray
 import numpy as np
 import pennylane as qml
 from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFunctionError, WireError
@@ -28,6 +29,7 @@ from qngd.angles import AffineExpressions, Expressions
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, ObservableError, QngdError
+from qngd.estimate import Estimate, MetricTensor
 from qngd.interop._pennylane_arguments import Arguments, Leaf, is_whole
 from qngd.interop._pennylane_gates import GateReader
 from qngd.interop._pennylane_observable import observable_of
@@ -36,6 +38,10 @@ from qngd.interop._pennylane_slots import Reading, Slots, TracedExpressions, che
 from qngd.interop._pennylane_tape import Source, Tape, source_of
 from qngd.interop._pennylane_trace import tracing
 from qngd.observable import Observable
+
+# PennyLane's optimizers take our answers for arrays, as in QNGOptimizer's metric_tensor_fn.
+for _answer in (Estimate, MetricTensor):
+    autoray.register_backend(_answer, "numpy")
 
 _SHIFTS = (0.4, 1e-3)  # how far from the example the circuit is looked at a second time; radians
 _SAME_VALUE = 1e-9
@@ -294,6 +300,6 @@ def _measured(tape: Tape) -> str:
         sum_of = " + ".join(str(m.obs) for m in tape.measurements[:2]) + (" + …" if len(kinds) > 2 else "")
         return f"it returns {len(kinds)} expectation values ({shown}); give one operator: observable={sum_of}, say"
     return (
-        f"it returns {shown}, which is no single expectation value; give the operator whose expectation value is meant, "
-        "as in observable=qml.Z(0) + 0.5 * qml.X(1)"
+        f"it returns {shown}, which is no single expectation value; give the operator whose expectation value is "
+        "meant, as in observable=qml.Z(0) + 0.5 * qml.X(1)"
     )
