@@ -26,7 +26,7 @@ class Tensor:
     """`slopes` maps a leaf to ∂value/∂leaf, of the shape value.shape + leaf.shape."""
 
     __array_ufunc__ = None
-    device = "cpu"
+    device = types.SimpleNamespace(type="cpu", index=None)
 
     def __init__(self, value, requires_grad=False, slopes=None):
         self.value = np.asarray(value)
@@ -121,8 +121,12 @@ class Tensor:
 
     __radd__ = __add__
 
-    def __mul__(self, factor):
-        return self.map(lambda array: array * float(factor))
+    def __mul__(self, other):
+        if not isinstance(other, Tensor):
+            return self.map(lambda array: array * other)
+        assert self.shape == other.shape == ()
+        left, right = self.map(lambda array: array * other.value), other.map(lambda array: array * self.value)
+        return Tensor(left.value, slopes=(left + right).slopes)
 
     __rmul__ = __mul__
 

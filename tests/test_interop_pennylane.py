@@ -337,7 +337,7 @@ def affine(w, x):
 
 
 def test_affine_arithmetic_is_recognised():
-    circuit = wrap(affine, pnp.array([[0.3, -0.2], [0.5, 0.9]]), 0.7)
+    circuit = wrap(affine, np.array([[0.3, -0.2], [0.5, 0.9]]), 0.7)
     assert circuit.angle_map.is_affine
     theta = np.array([0.2, 0.4, -0.6, 1.8, 1.1])
     flat = qml.tape.make_qscript(affine)(theta[:4].reshape(2, 2), theta[4]).get_parameters()
@@ -434,7 +434,7 @@ def node():
 
 
 EVERY = (
-    pnp.array([0.3, -0.7], requires_grad=True),
+    np.array([0.3, -0.7]),
     "on",
     1.1,
     np.array([[0.1, 0.2]]),
@@ -456,8 +456,7 @@ def test_structure_round_trip(node):
     circuit = wrap(node, *EVERY)
     flat = np.arange(5.0)
     a, flag, b, unused, fixed = circuit.unflatten(flat, EVERY)
-    assert isinstance(a, pnp.tensor)
-    assert a.requires_grad
+    assert type(a) is np.ndarray
     assert type(unused) is np.ndarray
     assert unused.shape == (1, 2)
     assert type(b) is float
@@ -511,6 +510,20 @@ def test_names_of_nested_arguments():
     assert circuit.parameters == ("x['w'][0]", "x['w'][1][0]", "more[0]", "more[1]")
 
 
+def test_as_soon_as_one_argument_is_marked_the_others_are_data(node):
+    marked = (pnp.array([0.3, -0.7], requires_grad=True), *EVERY[1:])
+    circuit = wrap(node, *marked)
+    assert circuit.parameters == ("a[0]", "a[1]")
+    assert circuit.fixed == ("flag", "b", "unused", "fixed")
+    np.testing.assert_allclose(circuit.angle_map(np.arange(2.0)), [0.0, 2.0, 1.1])
+    a, *rest = circuit.unflatten(np.arange(2.0), marked)
+    assert isinstance(a, pnp.tensor)
+    assert a.requires_grad
+    assert rest == [*marked[1:3], marked[3], marked[4]]
+    with pytest.raises(ParameterError, match=r"b is not trainable and was 1\.1"):
+        circuit.flatten((marked[0], "on", 1.2, *marked[3:]))
+
+
 def test_theta_that_does_not_fit(node):
     circuit = wrap(node, *EVERY)
     changed = (*EVERY[:1], "off", *EVERY[2:])
@@ -526,14 +539,18 @@ def test_theta_that_does_not_fit(node):
         circuit.flatten(np.full(5, np.nan))
 
 
-def test_integers_and_gradless_tensors_are_not_parameters():
+def test_counts_and_gradless_tensors_are_not_parameters():
     def function(depth, x, y, z):
         for _ in range(depth):
             qml.RX(x[0] + y + z, 0)
 
     circuit = wrap(function, 2, np.array([1, 2]), pnp.array(0.3, requires_grad=False), 0.5)
-    assert circuit.parameters == ("z",)
-    np.testing.assert_allclose(circuit.angle_map(np.array([0.25])), [1.55, 1.55])
+    assert circuit.parameters == ("x[0]", "x[1]", "z")
+    assert circuit.fixed == ("depth", "y")
+    np.testing.assert_allclose(circuit.angle_map(np.array([1, 2, 0.25])), [1.55, 1.55])
+    marked = wrap(function, 2, np.array([1, 2]), pnp.array(0.3, requires_grad=False), pnp.array(0.5))
+    assert marked.parameters == ("z",)
+    np.testing.assert_allclose(marked.angle_map(np.array([0.25])), [1.55, 1.55])
 
 
 def test_a_circuit_without_parameters():
