@@ -344,6 +344,32 @@ def test_affine_arithmetic_is_recognised():
     np.testing.assert_allclose(circuit.angle_map(theta), np.real(flat), atol=1e-14)
 
 
+def plain_numpy(x):
+    angles = [
+        np.sum(x), np.mean(x), np.prod(x), np.clip(x[0], -1, 1), np.mod(x[1], 2), np.array([1.0, 2.0]) @ x,
+        *np.concatenate([x, [0.1]]), *np.outer(x, x).ravel(), *np.array([x[0], x[1]]), np.append(x, 0.1)[1],
+    ]  # fmt: skip
+    for angle in angles:
+        qml.RY(angle, 0)
+
+
+def test_plain_numpys_functions_that_autograd_sees():
+    circuit = wrap(plain_numpy, np.array([0.3, 0.8]))
+    theta = np.array([0.4, -0.5])
+    np.testing.assert_allclose(circuit.angle_map(theta), qml.tape.make_qscript(plain_numpy)(theta).get_parameters())
+    np.testing.assert_allclose(
+        circuit.angle_map.linearize(theta)[1].toarray(), jacobian_by_differences(circuit, theta), atol=1e-8
+    )
+
+
+@pytest.mark.parametrize(
+    "arithmetic", [np.sin, lambda x: np.polyval([1, 2, 3], x), lambda x: np.interp(x, [0, 1], [0, 2])]
+)
+def test_plain_numpys_functions_that_it_does_not_are_refused(arithmetic):
+    with pytest.raises(CircuitError, match=r"cannot be followed.*pennylane\.numpy or qml\.math"):
+        wrap(lambda x: qml.RX(arithmetic(x), 0), 0.3)
+
+
 def test_an_offset_that_is_only_rounding_is_none():
     circuit = wrap(lambda x: qml.RX(x / 3 * 3 - x * 0.1, 0), 0.7)
     assert circuit.angle_map(np.zeros(1))[0] == 0.0
@@ -716,6 +742,15 @@ def test_coefficients_with_parameters_are_refused():
     with pytest.raises(ObservableError, match=r"coefficients depend on trainable arguments.*requires_grad=False"):
         wrap(function, 0.3)
     assert len(wrap(function, pnp.array(0.3, requires_grad=False)).observable) == 2
+
+
+def test_coefficients_that_go_around_the_trace_are_refused():
+    def function(x):
+        qml.RX(x, 0)
+        return qml.expval(qml.Hamiltonian([qml.math.unwrap([x])[0], 1.0], [qml.Z(0), qml.X(0)]))
+
+    with pytest.raises(ObservableError, match="observable changes with the parameters"):
+        wrap(function, 0.3)
 
 
 # ----- refusals -----

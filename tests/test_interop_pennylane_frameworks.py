@@ -202,10 +202,17 @@ def test_torch_observables():
 
     def function(p):
         qml.RX(torch.sin(p[0]), 0)
-        return qml.expval(qml.Hamiltonian([p[1], 1.0], [qml.Z(0), qml.X(0)]))
+        return qml.expval(qml.Hamiltonian(torch.stack([p[1], one]), [qml.Z(0), qml.X(0)]))
 
+    def detached(p):
+        qml.RX(torch.sin(p[0]), 0)
+        return qml.expval(qml.Hamiltonian([p[1].item(), 1.0], [qml.Z(0), qml.X(0)]))
+
+    one, theta = torch.tensor(1.0, dtype=torch.float64), torch.tensor(THETA, requires_grad=True)
     with pytest.raises(ObservableError, match="coefficients depend on trainable arguments"):
-        wrap(function, torch.tensor(THETA, requires_grad=True))
+        wrap(function, theta)
+    with pytest.raises(ObservableError, match="observable changes with the parameters"):
+        wrap(detached, theta)
 
 
 def test_torch_matrices():

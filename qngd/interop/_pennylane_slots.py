@@ -111,7 +111,7 @@ class Slots:
         source = self._sources[row]
         try:
             return gradient(source) if isinstance(source, Node) else {}
-        except NotImplementedError as error:
+        except (NotImplementedError, TypeError) as error:
             raise CircuitError(
                 f"{self.name_of(row)}: the arithmetic of its angle cannot be differentiated ({error}); "
                 "write it with other functions of pennylane.numpy"

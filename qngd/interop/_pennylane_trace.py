@@ -98,6 +98,8 @@ class Node(AutogradNode):
     )  # fmt: skip
 
     def __init__(self, value: Any, function: Any, args: Any, kwargs: Any, argnums: Any, parents: Any) -> None:
+        if isbox(value) or getattr(value, "dtype", None) == object:
+            raise TypeError("plain NumPy made an array of Python objects of traced numbers")
         self.value = value
         self.function = function
         self.args = args
@@ -241,7 +243,9 @@ def _pull_back(node: Node, grad: Any) -> Any:
     if maker is None:
         name = getattr(node.function, "__name__", node.function)
         raise NotImplementedError(f"autograd has no derivative of {name}")
-    return maker(node.argnums, node.value, node.args, node.kwargs)(grad)
+    # plain NumPy's functions, np.sum say, hand on to a box's method all that they could have been told
+    kwargs = {name: value for name, value in node.kwargs.items() if value is not None or name not in ("out", "dtype")}
+    return maker(node.argnums, node.value, node.args, kwargs)(grad)
 
 
 def _collect(collected: dict[int, float], single: Single, grad: np.ndarray) -> None:

@@ -45,6 +45,7 @@ for _answer in (Estimate, MetricTensor):
 
 _SHIFTS = (0.4, 1e-3)  # how far from the example the circuit is looked at a second time; radians
 _SAME_VALUE = 1e-9
+_SAME_COEFFICIENT = 1e-12
 _STEPS = (1e-6, 1e-8)  # of the check of the derivatives, whose forward differences are this accurate:
 _SLOPE_TOLERANCE = 1e-4
 _SINGLE_STEPS, _SINGLE_SLOPE_TOLERANCE = (1e-2, 1e-3), 3e-2  # the same where arrays are in single precision
@@ -131,9 +132,10 @@ def _read(source: Source) -> Circuit:
     reader = _Reader(source)
     theta = source.arguments.theta
     first, tape = reader.read(theta)
-    second, other = _read_elsewhere(reader, theta)
+    second, other, elsewhere = _read_elsewhere(reader, theta)
     check_same_circuit(first, second)
     observable = _own_observable(tape, reader.wires)
+    _check_same_observable(observable, tape, elsewhere, reader.wires)
     return finish(
         first.builder,
         first.angle_map(_expressions(reader, theta, first, other, second)),
@@ -223,13 +225,13 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read_elsewhere(reader: _Reader, theta: np.ndarray) -> tuple[Reading, np.ndarray]:
+def _read_elsewhere(reader: _Reader, theta: np.ndarray) -> tuple[Reading, np.ndarray, Tape]:
     """The circuit at another, generic θ: what is fixed must be the same there, what vanished at the example
     by chance does not vanish again."""
     for shift in _SHIFTS:
         other = theta + shift * _direction(len(theta))
         try:
-            reading, _ = reader.read(other)
+            reading, tape = reader.read(other)
         except QngdError:
             raise
         except (TypeError, ValueError, ArithmeticError) as error:
@@ -239,7 +241,7 @@ def _read_elsewhere(reader: _Reader, theta: np.ndarray) -> tuple[Reading, np.nda
             ) from error
         if reading.slots.are_finite:
             break
-    return reading, other
+    return reading, other, tape
 
 
 def _direction(count: int) -> np.ndarray:
@@ -288,6 +290,21 @@ def _own_observable(tape: Tape, wires: dict[Any, int]) -> Observable | None:
         return None
     operator = tape.measurements[0].obs
     return None if operator is None else observable_of(operator, wires)
+
+
+def _check_same_observable(observable: Observable | None, here: Tape, elsewhere: Tape, wires: dict[Any, int]) -> None:
+    """Raises ObservableError where the coefficients follow the parameters, or random numbers, unseen by the trace."""
+    if observable is None or here.measurements[0].obs is elsewhere.measurements[0].obs:
+        return
+    other = _own_observable(elsewhere, wires)
+    terms, others = (
+        {} if o is None else dict(zip(o.strings.labels(), o.coefficients, strict=True)) for o in (observable, other)
+    )
+    if any(abs(terms.get(word, 0.0) - others.get(word, 0.0)) > _SAME_COEFFICIENT for word in {**terms, **others}):
+        raise ObservableError(
+            "the observable changes with the parameters (or with random numbers); mark the arguments that its "
+            "coefficients are made of requires_grad=False, since only gates may have parameters"
+        )
 
 
 def _measured(tape: Tape) -> str:
