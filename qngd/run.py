@@ -136,7 +136,8 @@ def minimize(
 
     Args:
         problem_or_circuit: a `Problem`, or anything `wrap` takes.
-        observable, theta0: as in `Problem`; given here they override the problem's.
+        observable, theta0: as in `Problem`; given here they override the problem's. A QNode brings its observable:
+            `minimize(node, theta0)`.
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`.
         backend: None for the embedded simulator (a QNode's own device otherwise).
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;

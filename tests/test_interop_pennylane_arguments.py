@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import collections
 import functools
+import re
+from pathlib import Path
 
 import numpy as np
 import pennylane as qml
@@ -293,6 +295,16 @@ def test_a_qnode_is_not_executed_by_a_function_around_it():
         wrap(lambda x: 2 * node(x), 0.3)
     with pytest.raises(AssertionError, match="executed"):  # PennyLane's own way is back
         node(0.3)
+
+
+def test_the_examples_in_the_docs_run(capsys):
+    text = (Path(__file__).parent.parent / "docs" / "pennylane.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec("\n".join(blocks), {})
+    shown = [
+        line.split("# ")[1].partition(", as of")[0] for block in blocks for line in block.split("\n") if "# " in line
+    ]
+    assert capsys.readouterr().out.splitlines() == shown
 
 
 # ----- what people write first -----
