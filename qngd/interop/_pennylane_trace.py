@@ -98,7 +98,8 @@ class Node(AutogradNode):
     )  # fmt: skip
 
     def __init__(self, value: Any, function: Any, args: Any, kwargs: Any, argnums: Any, parents: Any) -> None:
-        if isbox(value) or getattr(value, "dtype", None) == object:
+        kind = "O" if isbox(value) else getattr(value, "dtype", np.dtype(float)).kind
+        if kind == "O":
             raise TypeError("plain NumPy made an array of Python objects of traced numbers")
         self.value = value
         self.function = function
@@ -109,7 +110,7 @@ class Node(AutogradNode):
         self.serial = next(_serial)
         self._single: Any = Ellipsis  # not asked for yet
         # rounded to integers or truth values: piecewise constant, its derivative is zero
-        self.stopped = getattr(value, "dtype", np.dtype(float)).kind not in "fc"
+        self.stopped = kind not in "fc"
         if self.stopped or function in _BRANCHES:
             _watch.branched = True
         self.linear = all(parent.linear for parent in parents) and _is_linear(function, argnums)
