@@ -347,7 +347,8 @@ def _kind(value: Any, path: str) -> str:
         is_pennylanes = isinstance(value, qml.numpy.tensor)
         why = " (as pennylane.numpy marks every array)" if is_pennylanes else ""
         raise ParameterError(
-            f"the argument {path} is marked requires_grad=True{why}, but parameters are real numbers and its dtype is {value.dtype}; if it is data, write "
+            f"the argument {path} is marked requires_grad=True{why}, but parameters are real numbers and its dtype is "
+            f"{value.dtype}; if it is data, write "
             + (f"pnp.array({path}, requires_grad=False)" if is_pennylanes else f"{path}.detach()")
         )
     return "fixed"
