@@ -280,6 +280,15 @@ def test_a_function_that_computes_with_a_qnode_is_refused_by_name(cost):
         wrap(cost, START)
 
 
+def test_a_function_without_gates_of_its_own_is_told_what_to_give():
+    with pytest.raises(CircuitError, match=r"at least one operation.*was compiled.*minimize\(node, theta0\)"):
+        wrap(lambda x: 2 * x, 0.3)
+    with pytest.raises(CircuitError, match="was compiled"):
+        wrap(lambda x: float(x), 0.3)
+    with pytest.raises(CircuitError, match=r"gate #0, RX.*its parameter is 'a', which is no number"):
+        wrap(lambda x: qml.RX(x, 0), "a")
+
+
 def test_a_qnode_is_not_executed_by_a_function_around_it():
     class Refusing(qml.devices.DefaultQubit):
         def execute(self, *args, **kwargs):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 
+import autograd
 import numpy as np
 import pennylane as qml
 import pytest
+from autograd import numpy as pnp
 
 import qngd
 from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop import wrap
+from qngd.interop._pennylane_frameworks import _assembled
 from tests import dense, fake_torch
 
 OBSERVABLE = qml.Z(0) @ qml.X(1) + 0.5 * qml.Y(1) + 0.3 * qml.Z(1)
@@ -171,6 +174,39 @@ def test_an_observable_that_depends_on_tensors_is_refused(torch):
 
     with pytest.raises(ObservableError, match="coefficients depend on trainable arguments"):
         wrap(function, torch.tensor(THETA, requires_grad=True))
+
+
+# ----- derivatives that a framework gave -----
+
+
+def turned(x):
+    """A complex matrix of two numbers, its derivative (2, 2, 2), and the same for a real number."""
+    matrix = np.exp(1j * x[0]) * np.array([[np.cos(x[1]), -np.sin(x[1])], [np.sin(x[1]), np.cos(x[1])]])
+    across = np.exp(1j * x[0]) * np.array([[-np.sin(x[1]), -np.cos(x[1])], [np.cos(x[1]), -np.sin(x[1])]])
+    return matrix, np.stack([1j * matrix, across], axis=-1), x[0] * x[1] ** 2, np.array([x[1] ** 2, 2 * x[0] * x[1]])
+
+
+def test_derivatives_are_laid_out_and_boxed_as_they_belong():
+    matrix, slope, number, gradient = turned(THETA)
+    # reverse mode gives real numbers only: the matrix as its real and its imaginary part, in a row with the number
+    flat = np.concatenate([matrix.real.ravel(), matrix.imag.ravel(), [number]])
+    rows = np.concatenate([slope.real.reshape(4, 2), slope.imag.reshape(4, 2), gradient[None]])
+    first, second = _assembled(flat, [rows], [((2, 2), True), ((), False)])
+    np.testing.assert_array_equal(first.value, matrix)
+    np.testing.assert_array_equal(first.slopes[0], slope)
+    np.testing.assert_array_equal(second.slopes[0], gradient)
+
+    weights = np.array([[0.3, -1.1], [0.7, 0.2]])
+
+    def total(x):
+        return pnp.sum(pnp.real(first.box([x]) * (weights - 0.4j))) + pnp.sin(second.box([x]))
+
+    def expected(x):
+        matrix, _, number, _ = turned(x)
+        return np.sum(np.real(matrix * (weights - 0.4j))) + np.sin(number)
+
+    differences = [(expected(THETA + step) - expected(THETA - step)) / 2e-6 for step in 1e-6 * np.eye(2)]
+    np.testing.assert_allclose(autograd.grad(total)(THETA), differences, atol=1e-8)
 
 
 # ----- the real packages -----

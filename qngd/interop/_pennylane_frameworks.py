@@ -150,7 +150,8 @@ class _Jax:
 
         if isinstance(value, jax.core.Tracer):
             raise ParameterError(f"theta is being traced by JAX (jax.jit, jax.grad, jax.vmap), {_OUTSIDE}")
-        return np.asarray(value)
+        numbers = np.asarray(value)
+        return numbers.astype(float) if numbers.dtype.kind == "V" else numbers  # bfloat16 and its like
 
     def like(self, values: np.ndarray, example: Any) -> Any:
         import jax.numpy as jnp

@@ -70,6 +70,8 @@ class Site:
         if node is not None and type(node.value) in (float, np.float64):
             return self._slots.of(node)
         number = plain(value)
+        if np.asarray(number).dtype.kind not in "biufcO":
+            self.refuse(f"its parameter is {number!r}, which is no number")
         if np.ndim(number) != 0:
             self.refuse_batch(f"a parameter has shape {np.shape(number)} where one number belongs", np.shape(number)[0])
         if abs(np.imag(number)) > _REAL_TOLERANCE:

@@ -26,6 +26,10 @@ from qngd.interop._pennylane_rebind import rebuilt
 from qngd.interop._pennylane_trace import plain
 
 _SAME = 1e-9  # of a gate's parameter, run two ways
+NO_OPERATIONS = (
+    "the circuit has no wires; it must hold at least one operation. A function that runs a device, or a QNode that was "
+    "compiled (jax.jit, qml.qjit), holds none of its own: give the QNode itself, as in minimize(node, theta0)"
+)
 # Packages whose compiled functions name the function they were given.
 _COMPILERS = ("jax", "jaxlib", "catalyst")
 
@@ -144,7 +148,9 @@ class FunctionSource:
             raise
         except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
             # a mistake of the user's own, or a value that is not allowed, raises here as well
-            self._script(self.arguments.bind([plain(value) for value in values]))
+            plainly = self._script(self.arguments.bind([plain(value) for value in values]))
+            if not plainly.operations:
+                raise CircuitError(NO_OPERATIONS) from error
             raise CircuitError(
                 f"the quantum function works on numbers but its arithmetic cannot be followed "
                 f"({type(error).__name__}: {error}); write it with pennylane.numpy or qml.math, and keep "

@@ -35,7 +35,7 @@ from qngd.interop._pennylane_gates import GateReader
 from qngd.interop._pennylane_observable import observable_of
 from qngd.interop._pennylane_site import Batched
 from qngd.interop._pennylane_slots import Reading, Slots, TracedExpressions, check_same_circuit
-from qngd.interop._pennylane_tape import Source, Tape, source_of
+from qngd.interop._pennylane_tape import NO_OPERATIONS, Source, Tape, source_of
 from qngd.interop._pennylane_trace import tracing
 from qngd.observable import Observable
 
@@ -209,7 +209,7 @@ class _Reader:
         own = getattr(self.source.device, "wires", None)
         labels = tuple(own) if own else tape.wires
         if not labels:
-            raise CircuitError("the circuit has no wires; it must hold at least one operation")
+            raise CircuitError(NO_OPERATIONS)
         return {label: qubit for qubit, label in enumerate(labels)}
 
 
