@@ -373,5 +373,6 @@ def _start(problem: Problem) -> tuple[Circuit, np.ndarray]:
         )
     circuit = wrap_for(problem.circuit, theta0)
     if circuit.num_parameters == 0:
-        raise ParameterError("the circuit has no trainable parameters, so there is nothing to minimize")
+        fixed = f": {', '.join(circuit.fixed)} is fixed (see docs/pennylane.md)" if circuit.fixed else ""
+        raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{fixed}")
     return circuit, circuit.flatten(theta0)

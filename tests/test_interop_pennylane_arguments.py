@@ -169,6 +169,12 @@ def test_what_is_fixed_is_named():
     assert "fixed" not in repr(wrap(lambda x: qml.RX(x, 0), 0.1))
 
 
+def test_where_all_is_fixed_the_error_says_what():
+    node = node_of(lambda x: qml.RX(x[0], 0))
+    with pytest.raises(ParameterError, match=r"no trainable parameters.*: x is fixed"):
+        qngd.minimize(node, None, pnp.array([0.3], requires_grad=False))
+
+
 def test_a_whole_number_that_no_gate_depends_on_is_fixed():
     circuit = wrap(lambda deep, x: qml.RX(x, 0) if deep > 0 else qml.RY(x, 0), 3, 0.2)
     assert (circuit.parameters, circuit.fixed) == (("x",), ("deep",))

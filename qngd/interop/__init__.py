@@ -19,11 +19,11 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     """The neutral form of a circuit.
 
     Args:
-        native: a Qiskit `QuantumCircuit`; a PennyLane QNode, quantum function or `QuantumScript`; an
-            OpenQASM 3 program as text, or the path of a `.qasm` file; or a `Circuit`, which comes back as
-            it is.
-        *example_args: for a QNode or quantum function, arguments it can be called with. Their values do
-            not matter; their shapes, and which of them are trainable, do.
+        native: a Qiskit `QuantumCircuit`; a PennyLane QNode (compiled or not), a function that returns its result as
+            it is, a quantum function or a `QuantumScript`; an OpenQASM 3 program as text, or the path of a `.qasm`
+            file; or a `Circuit`, which comes back as it is.
+        *example_args: for a QNode or quantum function, arguments it can be called with. Of the parameters among them
+            (`docs/pennylane.md`) only the shapes matter; all else keeps its value, and is named in the circuit's text.
 
     Raises:
         CircuitError: a gate has no exact decomposition into Clifford gates and Pauli rotations, or the

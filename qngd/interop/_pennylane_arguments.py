@@ -385,7 +385,7 @@ def _of_kind(values: np.ndarray, like: Any) -> Any:
         return np.array(cast) if isinstance(like, np.ndarray) else cast[()]
     if isinstance(like, (list, tuple)):
         return _rebuild(like, iter(values.reshape(-1).tolist()))
-    return float(values)
+    return np.array(values) if np.ndim(values) else float(values)
 
 
 def _same(a: Any, b: Any) -> bool:
