@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import importlib
 import re
 from pathlib import Path
 
@@ -364,8 +365,13 @@ def test_a_batch_of_data_is_named():
 
     with pytest.raises(CircuitError, match=r"the argument x holds a batch of 5.*wrap\(node, w, x\[0\]\)"):
         wrap(function, START, np.ones((5, 2)))
-    with pytest.raises(CircuitError, match=r"the argument x holds a batch of 5"):
-        wrap(lambda w, x: qml.RX(x, 0), START, np.ones(5))
+    for data in (np.ones(5), [0.1] * 5):
+        with pytest.raises(
+            CircuitError, match=r"data have shape \(5,\) where one number.*the argument x holds a batch of 5"
+        ):
+            wrap(lambda w, x: qml.RX(x, 0), START, data)
+    with pytest.raises(CircuitError, match=r"a parameter has shape \(2,\) where one number"):
+        wrap(lambda w: qml.RX([w[0], w[1]], 0), START)
 
 
 def test_arguments_by_keyword_are_fixed_with_partial():
@@ -449,6 +455,23 @@ def test_nothing_that_a_qnode_depends_on_is_remembered():
     check()
     held["matrix"] = np.array([[0.6, -0.8], [0.8, 0.6]])
     check()
+
+
+def test_what_is_kept_of_states_is_bounded(monkeypatch):
+    known = importlib.import_module("qngd.interop._pennylane_known")
+    monkeypatch.setattr(known, "_fragments", collections.OrderedDict())
+    monkeypatch.setattr(known, "_MAX_OPERATIONS", 100)
+    states = np.random.default_rng(3).normal(size=(20, 16))
+    states /= np.linalg.norm(states, axis=1, keepdims=True)
+
+    def function(x, state):
+        qml.StatePrep(state, range(4))
+        qml.RX(x, 0)
+
+    for state in states:
+        wrap(function, pnp.array(0.3), state)
+    assert 1 <= len(known._fragments) < 5
+    assert sum(len(kept.ops) for kept in known._fragments.values()) <= 100
 
 
 def test_a_state_is_synthesized_once(monkeypatch):

@@ -252,7 +252,8 @@ class Arguments:
             if not leaf.trainable and not _same(leaf.value, value):
                 raise ParameterError(
                     f"theta: the argument {leaf.name} is not trainable and was {leaf.value!r} when the "
-                    f"circuit was wrapped; for another value wrap it again: wrap(node, *example_args)"
+                    f"circuit was wrapped (it is data, no parameter); for another value wrap it again: "
+                    "wrap(node, *example_args)"
                 )
 
 

@@ -60,11 +60,9 @@ def content_of(op: Operator) -> Hashable | None:
 
 def fragment_of(content: Hashable, read: Callable[[], Fragment]) -> Fragment:
     """The fragment of this content, read now if it is not known."""
-    if content in _fragments:
-        _fragments.move_to_end(content)
-        return _fragments[content]
-    fragment = _fragments[content] = read()
-    total = sum(len(kept.ops) for kept in _fragments.values())
+    fragment = _fragments.pop(content, None) or read()
+    _fragments[content] = fragment  # the last one used comes last
+    total = sum(len(kept.ops) for kept in list(_fragments.values()))
     while total > _MAX_OPERATIONS and len(_fragments) > 1:
         _, oldest = _fragments.popitem(last=False)
         total -= len(oldest.ops)

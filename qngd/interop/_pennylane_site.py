@@ -73,7 +73,9 @@ class Site:
         if np.asarray(number).dtype.kind not in "biufcO":
             self.refuse(f"its parameter is {number!r}, which is no number")
         if np.ndim(number) != 0:
-            self.refuse_batch(f"a parameter has shape {np.shape(number)} where one number belongs", np.shape(number)[0])
+            what = "data have" if node is None and np.asarray(number).dtype != object else "a parameter has"
+            shape = np.shape(number)
+            self.refuse_batch(f"{what} shape {shape} where one number belongs", shape[0])
         if abs(np.imag(number)) > _REAL_TOLERANCE:
             self.refuse(f"its parameter is {number}, and must be real")
         if node is not None:
