@@ -182,13 +182,13 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    chosen, shots = choose(circuit, backend, shots)
+    chosen, shots = device_and_shots(circuit, backend, shots)
     if chosen is None:
         return ExactEvaluator(circuit, observable)
     return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
 
 
-def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+def device_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
     """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
     device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
     if backend is None:
@@ -207,7 +207,7 @@ def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
     """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
-    chosen, shots = choose(circuit, backend, shots)
+    chosen, shots = device_and_shots(circuit, backend, shots)
     if shots is None:
         raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
     n = circuit.num_qubits

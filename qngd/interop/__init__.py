@@ -51,7 +51,8 @@ def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
     Raises:
         ParameterError: each stands in the other's place.
     """
-    if not is_parameters(observable):
+    is_empty = isinstance(observable, (list, tuple)) and not observable
+    if not is_parameters(observable) or (is_empty and theta is not None):
         return observable, theta
     if theta is None:
         return None, observable
