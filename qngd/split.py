@@ -69,8 +69,8 @@ class SplitGates:
 def find_split_gates(
     gate: np.ndarray, generators: PauliStrings, level: np.ndarray, pattern: sparse.csr_array
 ) -> SplitGates:
-    """The split gates of a circuit with the user's `gate` (K,), `generators`, layers (K,) of its rotations, and
-    `pattern` (K, P) of the parameters that move them.
+    """The split gates of a circuit with the user's `gate` (K,), ascending, `generators`, layers (K,) of its rotations,
+    and `pattern` (K, P) of the parameters that move them.
 
     A gate is left out, too, where one of its parameters also moves other gates: the metric's diagonal entry would not
     be exact with it either.
@@ -121,14 +121,29 @@ def _candidates(
     np.maximum.at(highest, place, level[entries.row])
     gates_of = np.bincount(keys % pattern.shape[1], minlength=pattern.shape[1]) if len(keys) else np.zeros(0)
     for number in np.unique(keys[lowest < highest] // max(pattern.shape[1], 1)):
-        rows = pattern[np.flatnonzero(gate == number)]
-        offset = int(np.flatnonzero(gate == number)[0])
-        links = abs(rows) @ abs(rows).T
-        _, group = sparse.csgraph.connected_components(links)
-        for label in np.unique(group):
-            inside = np.flatnonzero((group == label) & (np.diff(rows.indptr) > 0))
-            if len(np.unique(level[offset + inside])) > 1:
-                yield int(number), offset + inside, bool(np.all(gates_of[rows[inside].indices] == 1))
+        begin, end = np.searchsorted(gate, [number, number + 1])  # its rotations stand side by side
+        for members, parameters in _linked(pattern, int(begin), int(end)):
+            if len(np.unique(level[members])) > 1:
+                yield int(number), np.array(members), bool(np.all(gates_of[list(parameters)] == 1))
+
+
+def _linked(pattern: sparse.csr_array, begin: int, end: int) -> list[tuple[list[int], set[int]]]:
+    """The moving rotations begin…end−1 in groups that share no parameter, with the parameters of each group."""
+    group_of: dict[int, tuple[list[int], set[int]]] = {}
+    for k in range(begin, end):
+        own = pattern.indices[pattern.indptr[k] : pattern.indptr[k + 1]].tolist()
+        if not own:
+            continue
+        members, parameters = group_of.get(own[0], ([], set()))
+        members.append(k)
+        parameters.update(own)
+        for other in {id(group_of[p][0]): group_of[p] for p in own if p in group_of}.values():
+            if other[0] is not members:
+                members += other[0]
+                parameters |= other[1]
+                own += other[1]
+        group_of.update(dict.fromkeys(own, (members, parameters)))
+    return [(sorted(members), parameters) for members, parameters in {id(g[0]): g for g in group_of.values()}.values()]
 
 
 def _follow(
