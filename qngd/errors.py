@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from typing import TypeGuard
+
+_LONGEST = 80  # characters of a value in a message
 
 
 class QngdError(Exception):
@@ -38,20 +42,56 @@ class MissingPackageError(QngdError, ImportError):
     """An optional package that this call needs is not installed."""
 
 
+class StorageError(QngdError, OSError):
+    """Files of a run that cannot be written or read."""
+
+
 class QngdWarning(UserWarning):
     """Something the caller should know that does not make the result wrong."""
 
 
-def require_positive(value: float, name: str) -> None:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number: of Python or NumPy, NaN and infinities included; not a bool, text or array."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def require_positive(value: object, name: str) -> None:
     """Raise SettingError unless `value` is positive and finite."""
-    if not 0 < value < float("inf"):
-        raise SettingError(f"{name} must be a positive number; got {value}")
+    require_range(value, name, "a positive number", lambda number: 0 < number < float("inf"))
 
 
-def require_fraction(value: float, name: str) -> None:
+def require_fraction(value: object, name: str) -> None:
     """Raise SettingError unless 0 ≤ value < 1."""
-    if not 0 <= value < 1:
-        raise SettingError(f"{name} must be at least 0 and below 1; got {value}")
+    require_range(value, name, "at least 0 and below 1", lambda number: 0 <= number < 1)
+
+
+def require_range(value: object, name: str, wanted: str, fits: Callable[[float], bool]) -> None:
+    """Raise SettingError, which says what is `wanted`, unless `value` is a number that fits."""
+    if not (is_number(value) and fits(value)):
+        raise SettingError(f"{name} must be {wanted}; got {shown(value)}")
+
+
+def whole_number(value: object, name: str, least: int) -> int:
+    """`value` as an int; raises SettingError unless it is a whole number of at least `least`: 3, or 3.0, not 2.5."""
+    if not (is_number(value) and value >= least and value != float("inf") and value == int(value)):
+        raise SettingError(f"{name} must be a whole number of at least {least}; got {shown(value)}")
+    return int(value)
+
+
+def settle_whole(owner: object, least: Mapping[str, int]) -> None:
+    """Make these fields of a frozen dataclass whole numbers of at least so much; None stays None where a field may be
+    None by default. Raises SettingError as `whole_number` does."""
+    for name, smallest in least.items():
+        value = getattr(owner, name)
+        if value is None and getattr(type(owner), name, 0) is None:
+            continue
+        object.__setattr__(owner, name, whole_number(value, name, smallest))
+
+
+def shown(value: object) -> str:
+    """A value in a message: its repr on one line, shortened."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
