@@ -175,12 +175,8 @@ class Record:
         )
         if status is Status.MAX_STEPS and self.state.finished:
             message = self.state.finished  # a limit among the optimizer's own settings
-        notes = [
-            note,
-            *(f"step {info.step}: {info.note}" for info in self.infos if info.note),
-            *self.notes,
-            self._unshaped,
-        ]
+        of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
+        notes = [note, *of_steps, *self.notes, self._unshaped]
         return Result(
             theta=theta,
             energy=self.state.lowest[1],

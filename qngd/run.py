@@ -73,9 +73,9 @@ def minimize(
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
 
-    Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature (`qngd.stationary`
-    says how, and what that takes), a sampled one once, to the lowest of a few random points around. The result's `note`
-    says so. With tol=0 only an optimizer that stops by itself comes to rest.
+    Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
+    (`qngd.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points around.
+    The result's `note` says so. With tol=0 only an optimizer that stops by itself comes to rest.
 
     Returns:
         A `Result`; numerical trouble, Ctrl-C, a backend that fails for good and a full disk end a run with a status,
@@ -163,7 +163,7 @@ def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, be
     """Set the state to go on from: of a new run, the one given, or the one that `run_dir` holds."""
     evaluator, theta0 = task.evaluator, task.given.theta
     if run_dir is not None:
-        settings = (task.optimizer, task.seed, evaluator.name, task.shots)
+        settings: tuple[Any, ...] = (task.optimizer, task.seed, evaluator.name, task.shots)
         if before is not None:
             settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
         key = fingerprint(task.given.circuit, task.given.observable, theta0, *settings)

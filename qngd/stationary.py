@@ -44,7 +44,7 @@ _SURE = 3.0  # standard errors
 
 @dataclass(frozen=True, eq=False)
 class WayDown:
-    """A step δ (P,) to a lower energy, its length in radians of the angles, the decrease that was seen, and what it follows."""
+    """A step δ (P,) to a lower energy: its length in radians, the decrease that was seen, and what it follows."""
 
     shift: np.ndarray
     length: float
