@@ -24,9 +24,7 @@ def as_optimizer(given: Any) -> Optimizer:
         return QNG()
     if isinstance(given, str):
         return _named(given)
-    if isinstance(given, type):
-        raise SettingError(f"optimizer: {given.__name__} is a class; write optimizer={given.__name__}()")
-    if not all(callable(getattr(given, part, None)) for part in _PARTS):
+    if isinstance(given, type) or not all(callable(getattr(given, part, None)) for part in _PARTS):
         raise SettingError(
             f'optimizer must be a qngd.QNG, one of qngd.baselines or a name such as "adam"; got {shown(given)}'
         )

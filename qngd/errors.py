@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TypeGuard
 
@@ -78,6 +78,11 @@ def whole_number(value: object, name: str, least: int) -> int:
     return int(value)
 
 
+def checked_seed(seed: object) -> int | None:
+    """A seed as an int, or None; raises SettingError for anything else."""
+    return None if seed is None else whole_number(seed, "seed", 0)
+
+
 def settle_whole(owner: object, least: Mapping[str, int]) -> None:
     """Make these fields of a frozen dataclass whole numbers of at least so much; None stays None where a field may be
     None by default. Raises SettingError as `whole_number` does."""
@@ -88,8 +93,18 @@ def settle_whole(owner: object, least: Mapping[str, int]) -> None:
         object.__setattr__(owner, name, whole_number(value, name, smallest))
 
 
+def check_word(value: object, known: Sequence[str], name: str) -> None:
+    """Raise SettingError, which suggests the closest, unless `value` is one of the known words."""
+    if not isinstance(value, str):
+        raise SettingError(f"{name} must be one of {', '.join(known)}; got {shown(value)}")
+    if value not in known:
+        raise SettingError(f"{name}: {value!r} is none of {', '.join(known)}.{did_you_mean(value, known)}")
+
+
 def shown(value: object) -> str:
-    """A value in a message: its repr on one line, shortened."""
+    """A value in a message: its repr on one line, shortened. Of a class it says that an object of it is wanted."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}; write {value.__name__}(…)"
     text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 

@@ -43,6 +43,8 @@ from qngd.state import StepInfo
 if TYPE_CHECKING:
     from qngd.run import Result
 
+_SURE = 3.0  # standard errors
+
 
 def prepare(directory: str | Path) -> Path:
     """The folder for a run's files, made if it is missing: better to fail before the run than after it.
@@ -206,9 +208,10 @@ def _errors(result: Result, problem: Problem) -> dict[str, str]:
 
 def _chemical_accuracy(error: float, stderr: float) -> str:
     limit = f"{CHEMICAL_ACCURACY:g} hartree"
-    if stderr > CHEMICAL_ACCURACY:
+    beyond = abs(error) - CHEMICAL_ACCURACY
+    if stderr > CHEMICAL_ACCURACY and beyond <= _SURE * stderr:
         return f"cannot tell: the energy's own error exceeds {limit}"
-    return f"{'yes' if abs(error) <= CHEMICAL_ACCURACY else 'no'} ({limit})"
+    return f"{'yes' if beyond <= 0 else 'no'} ({limit})"
 
 
 def _with_unit(text: str, problem: Problem) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from qngd.choose import as_optimizer, kind_of
 from qngd.cross import CrossMethod
-from qngd.errors import BackendError, ParameterError, SettingError, StorageError, shown, whole_number
+from qngd.errors import BackendError, ParameterError, SettingError, StorageError, checked_seed, shown
 from qngd.evaluate import Cost, Evaluator
 from qngd.given import Given, read_given
 from qngd.journal import Journal, about, fingerprint
@@ -134,7 +134,7 @@ def _checked_state(state: Any) -> State:
 
 
 def _checked_seed(seed: Any, before: State | None) -> int | None:
-    own = None if seed is None else whole_number(seed, "seed", 0)
+    own = checked_seed(seed)
     if before is None:
         return own
     if own not in (None, before.seed):

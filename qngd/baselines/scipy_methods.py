@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeWarning, minimize
+from scipy.optimize import minimize
 
 from qngd.baselines.base import described
 from qngd.errors import SettingError, did_you_mean, shown
@@ -147,9 +147,9 @@ class SciPy:
         _LIVE.clear()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", OptimizeWarning)
+                warnings.simplefilter("error", UserWarning)  # OptimizeWarning is one, COBYLA's are
                 self.run(parabola, np.ones(2))
-        except (OptimizeWarning, RuntimeWarning, TypeError, ValueError, ArithmeticError) as error:
+        except (UserWarning, TypeError, ValueError, ArithmeticError) as error:
             raise SettingError(f"options: {self.method} refuses {dict(self.options)}: {error}") from None
 
     def run(self, function: Any, start: np.ndarray) -> Any:
