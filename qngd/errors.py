@@ -95,10 +95,9 @@ def settle_whole(owner: object, least: Mapping[str, int]) -> None:
 
 def check_word(value: object, known: Sequence[str], name: str) -> None:
     """Raise SettingError, which suggests the closest, unless `value` is one of the known words."""
-    if not isinstance(value, str):
-        raise SettingError(f"{name} must be one of {', '.join(known)}; got {shown(value)}")
-    if value not in known:
-        raise SettingError(f"{name}: {value!r} is none of {', '.join(known)}.{did_you_mean(value, known)}")
+    if not isinstance(value, str) or value not in known:
+        close = did_you_mean(value, known) if isinstance(value, str) else ""
+        raise SettingError(f"{name}: {shown(value)} is none of {', '.join(known)}.{close}")
 
 
 def shown(value: object) -> str:

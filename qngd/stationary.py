@@ -11,9 +11,10 @@ gradients,
     H·v ≈ (∇E(θ + εv) − ∇E(θ − εv))/2ε,
 
 Lanczos' method finds its lowest eigenvalue (Golub and Van Loan, Matrix Computations, 10.1). Where that is negative, and
-the gradient is small beside it, both ways along the eigenvector are tried, ever closer, until the energy falls. Where
-it is zero, so is a random direction of the null space, which finds the way down from where the energy is flat to second
-order. At most `_PRODUCTS` products, two gradients each, and `_TRIALS` pairs of energies.
+the gradient is small beside it, both ways along the eigenvector are tried, ever closer, until the energy
+falls. Where it is zero, so is a random direction of the null space, which finds the way down from where the energy is
+flat to second order. At most `_PRODUCTS` products, two gradients each, and `_TRIALS` pairs of energies. A run that was
+stopped while the gradient is still large, by a loose `tol` say, is left alone.
 
 Sampled energies show no curvature that a run could afford. Once in a run the energies of `_NUDGES` random directions,
 both ways, are measured at one radian, and the run goes on from the lowest where that lies below the energy here by
@@ -35,8 +36,11 @@ _TRIALS = 6  # distances along a direction
 _NUDGES = 3  # random directions of a sampled run
 _REACH = 1.0  # radians, of the longest trial
 _DIFFERENCE = 3e-5  # ε, radians: its square and rounding/ε are both about 1e-10
-_ROUNDED = 1e-6  # of the largest curvature: below it one is zero
+_FLAT = 1e-4  # of the largest curvature: below it one is as good as zero, as those left over near minima are
+_INEXACT = 1e-8  # of an energy: the error of a curvature by differences
+_BROKEN = 1e-6  # of the largest Ritz value: below it what is left of a product is rounding
 _AT_REST = 0.1  # radians to where the slope is zero, at the lowest curvature
+_NO_SLOPE = 1e-3  # of the largest curvature: the slope that is left at the end of a run
 _FLAT_ANGLE = 1e-3  # slope of an angle that is none
 _ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
 _SURE = 3.0  # standard errors
@@ -85,16 +89,17 @@ def _exact_way(asked: Submissions, here: Evaluation, floor: float) -> WayDown | 
     # the answer must not depend on the run's seed: an exact run has no random numbers
     start = np.where(used, np.random.default_rng(0).normal(size=len(scale)), 0.0)
     values, vectors, weights = lanczos(times, start, min(_PRODUCTS, int(used.sum())))
-    zero = _ROUNDED * np.abs(values).max(initial=0.0)
+    largest = float(np.abs(values).max())
+    zero = max(_FLAT * largest, _INEXACT * max(abs(float(here.energy.value)), 1.0))
     if values[0] < -zero:
-        if np.linalg.norm(slope) > _AT_REST * -values[0]:
+        if np.linalg.norm(slope) > max(_AT_REST * -values[0], min(_NO_SLOPE * largest, -values[0])):
             return None
         direction, why = vectors[:, 0], f"along the curvature {values[0]:.3g}"
     else:
         flat = np.abs(values) <= max(zero, floor)
         direction = vectors[:, flat] @ weights[flat]
         norm = np.linalg.norm(direction)
-        if not norm > 0 or np.linalg.norm(slope) > max(_AT_REST * np.abs(values).max(), floor):
+        if not norm > 0 or np.linalg.norm(slope) > max(_FLAT * largest, floor):
             return None
         direction, why = direction / norm, "along a direction that is flat to second order"
         floor += 2 * _REACH * abs(float(slope @ direction))  # what a slope that is left may do
@@ -103,15 +108,18 @@ def _exact_way(asked: Submissions, here: Evaluation, floor: float) -> WayDown | 
 
 
 def _tried(asked: Submissions, here: Evaluation, direction: np.ndarray, floor: float, why: str) -> WayDown | None:
-    """The first of ever shorter steps along ±direction that lowers the energy."""
+    """The best of ever shorter steps along ±direction that lower the energy, as far as they get better."""
+    found: WayDown | None = None
     for k in range(_TRIALS):
         reach = _REACH / 2**k
-        falls = [_energy(asked, here.theta + way * reach * direction)[0] for way in (1, -1)]
-        way = 1 if falls[0] <= falls[1] else -1
-        decrease = float(here.energy.value) - min(falls)
+        ends = [(_energy(asked, here.theta + way * reach * direction)[0], way) for way in (1, -1)]
+        energy, way = min(ends, key=lambda end: end[0])
+        decrease = float(here.energy.value) - energy
+        if found is not None and not decrease > found.decrease:
+            break
         if decrease > floor:
-            return WayDown(way * reach * direction, reach, decrease, why)
-    return None
+            found = WayDown(way * reach * direction, reach, decrease, why)
+    return found
 
 
 def _sampled_way(asked: Submissions, here: Evaluation, floor: float) -> WayDown | None:
@@ -183,7 +191,7 @@ def lanczos(
         values, parts = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
         scale = float(np.abs(values).max())
         certain = values[0] < -1e-2 * scale and left * abs(parts[-1, 0]) < 0.1 * -values[0]
-        if certain or len(basis) == count or left <= _ROUNDED * scale:
+        if certain or len(basis) == count or left <= _BROKEN * scale:
             return values, rows.T @ parts, norm * parts[0]
         basis.append(image / left)
         beside.append(left)
