@@ -321,14 +321,19 @@ def _read_shots(text: str | None) -> int | str | None:
 
 def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:
     from qngd import report
+    from qngd.errors import QngdError
 
     if out is None:
         typer.echo("no files written; --out DIR keeps plots, history and parameters")
         return
-    report.write(result, problem, out, run=about)
+    try:
+        report.write(result, problem, out, run=about)
+    except QngdError:  # a full disk, say: what cannot be kept in a file is at least shown
+        typer.echo(f"theta: {result.state.lowest[0].tolist()}")
+        raise
+    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
     paths = report.plot(out)
     typer.echo(f"plots: {', '.join(map(str, paths))}")
-    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
 
 
 def _echo_table(rows: Mapping[str, str], indent: str = "") -> None:

@@ -109,7 +109,8 @@ class Journal:
             return None
         with _readable(path), np.load(path) as arrays:
             state = _state_from(dict(arrays))
-        self.jobs.resume(state.step)
+        with _readable(self.jobs.path):
+            self.jobs.resume(state.step)
         with _readable(self.directory / "steps.jsonl"):
             start, *steps = self._rows()
             steps = [row for row in steps if row["step"] <= state.step]

@@ -31,7 +31,7 @@ import numpy as np
 import qngd
 from qngd._run_data import CHEMICAL_ACCURACY, HISTORY_COLUMNS, RunData
 from qngd.circuit import Circuit
-from qngd.errors import SettingError
+from qngd.errors import MissingPackageError, SettingError
 from qngd.estimate import format_seconds, format_with_error
 from qngd.interop import as_observable, wrap, wrap_for
 from qngd.measurement import group
@@ -114,8 +114,14 @@ def plot(directory: str | Path) -> tuple[Path, Path]:
 
     Raises:
         SettingError: a data file is missing or is not one of ours, or the folder cannot be written to.
+        MissingPackageError: matplotlib is not installed.
     """
-    from qngd import _figures  # matplotlib is wanted here alone
+    try:
+        from qngd import _figures  # matplotlib is wanted here alone
+    except ImportError as error:
+        raise MissingPackageError(
+            f"plots need matplotlib: {error}; with it installed, qngd plot {directory} draws them from the data there"
+        ) from error
 
     folder = Path(directory)
     data = read(folder)
@@ -263,7 +269,7 @@ def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[
         "steps": result.steps,
         "energy": _finite(result.energy),
         "stderr": _finite(result.stderr),
-        "theta": [_finite(value) for value in result.state.theta],
+        "theta": [_finite(value) for value in result.state.lowest[0]],
         "cost": {
             "jobs": result.cost.jobs,
             "circuits": result.cost.circuits,

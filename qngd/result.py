@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import settle_whole
+from qngd.estimate import format_with_error
 from qngd.evaluate import Cost
 from qngd.state import State, StepInfo
 
@@ -111,4 +112,5 @@ class Result:
     note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.state.evaluation.energy} after {self.steps} steps: {self.status}, {self.message}"
+        energy = format_with_error(self.energy, self.stderr)
+        return f"{energy} after {self.steps} steps: {self.status}, {self.message}"
