@@ -16,6 +16,7 @@ from qngd.result import REMEDY, Budget, Result, Status
 from qngd.state import State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
+_NOTED = 3  # steps whose notes a result repeats
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
 
 
@@ -69,9 +70,11 @@ class Record:
         self.failure = failure
         return status
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: State, limits: Limits) -> None:
         """Start from a state: of a new run, or of one that goes on."""
         self._take(state)
+        if state.looked and not state.finished and self.at_rest(limits):
+            self._trail = []  # it had ended here, and is asked to go on all the same, say with more shots
         self._note(state.energy, float(state.evaluation.energy.stderr))
         self._keep(lambda journal: journal.begin(self.kept))
 
@@ -176,6 +179,8 @@ class Record:
         if status is Status.MAX_STEPS and self.state.finished:
             message = self.state.finished  # a limit among the optimizer's own settings
         of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
+        if len(of_steps) > _NOTED:
+            of_steps = [*of_steps[:_NOTED], f"and so {len(of_steps) - _NOTED} more times"]
         notes = [note, *of_steps, *self.notes, self._unshaped]
         return Result(
             theta=theta,

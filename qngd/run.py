@@ -178,7 +178,7 @@ def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, be
         if not task.limits.budget.allows(Cost(), first):
             raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
         before = task.optimizer.init(evaluator, theta0, task.seed)
-    record.begin(before)
+    record.begin(before, task.limits)
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:
@@ -276,6 +276,6 @@ def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown)
         gradient_norm=np.nan if slope is None else float(np.linalg.norm(slope.value)),
         length=way.length,
         predicted_decrease=way.decrease,
-        note=f"left a point without a slope that is no minimum {way.why}",
+        note=f"left a stationary point that is no minimum, {way.why}",
     )
     return new, info

@@ -87,6 +87,22 @@ def test_what_a_message_advises_works(status):
     assert np.array_equal(rest.theta, minimize(qngd.QNG(0.1)).theta)
 
 
+def test_a_run_that_ended_in_noise_goes_on_with_more_shots():
+    first = minimize(shots=20, tol=1e-8, max_steps=200)
+    assert first.status == "noise"
+    rest = minimize(shots=20_000, tol=1e-8, max_steps=100, state=first.state)
+    assert rest.steps > 3
+    exact = [float(qngd.expectation(CIRCUIT, TERMS, result.theta)) for result in (first, rest)]
+    assert exact[1] < exact[0] - 0.01
+
+
+def test_a_run_that_converged_goes_on_with_a_smaller_tol():
+    first = minimize(tol=1e-3, max_steps=200)
+    rest = minimize(tol=1e-9, max_steps=200, state=first.state)
+    assert (first.status, rest.status) == ("converged", "converged")
+    assert rest.energy < first.energy - 1e-5
+
+
 def test_a_state_and_a_folder(tmp_path):
     """The folder holds what came after the state, and is read again."""
     whole, state = minimize(), minimize(max_steps=3).state
