@@ -255,6 +255,28 @@ def test_a_disk_that_is_full_from_the_start(full_disk, tmp_path):
         minimize(run_dir=tmp_path)
 
 
+def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    from typer.testing import CliRunner
+
+    from qngd import _progress, cli, report
+
+    def show(info):
+        if info.step == 3:
+            raise UnicodeError("no such letter on this terminal")
+
+    @contextmanager
+    def progress(*_):
+        yield show
+
+    monkeypatch.setattr(_progress, "progress", progress)
+    done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "9", "--out", str(tmp_path)])
+    assert isinstance(done.exception, UnicodeError)
+    assert "no such letter" in done.output
+    assert report.read(tmp_path).result["steps"] == 3
+
+
 def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
     """The command line: θ is printed where it cannot be written."""
     from typer.testing import CliRunner

@@ -86,6 +86,36 @@ def test_the_start_of_a_qaoa_tutorial():
     assert result.status == "converged"
 
 
+def test_hartree_fock_is_left():
+    """QURI Parts' tutorial: H₂ on four qubits, 32 parameters of 0.1. There Adam stays at Hartree-Fock, −1.11298; the
+    exact energy is −1.12990478. The block-diagonal metric comes to rest at Hartree-Fock too, and goes on."""
+    two = {"ZZII": 0.17866777775953396, "IIZZ": 0.172976101307451, "IZIZ": 0.12584136558006326,
+           "ZIZI": 0.12584136558006326, "ZIIZ": 0.16992097848261506, "IZZI": 0.16992097848261506}  # fmt: skip
+    four = {"YYXX": -1.0, "XXYY": -1.0, "XYYX": 1.0, "YXXY": 1.0}
+    terms = {
+        "IIII": 0.03775110394645542, "IIIZ": 0.18601648886230593, "IIZI": 0.18601648886230593,
+        "IZII": -0.2694169314163197, "ZIII": -0.2694169314163197, **two,
+        **{label: sign * 0.044079612902551774 for label, sign in four.items()},
+    }  # fmt: skip
+    exact = np.linalg.eigvalsh(dense.observable_matrix(terms))[0]
+    assert exact == pytest.approx(-1.12990478, abs=1e-8)
+    names = [f"t{i}" for i in range(32)]
+    layers = [
+        " ".join(f"ry({names[8 * k + 2 * q]}) q[{q}]; rz({names[8 * k + 2 * q + 1]}) q[{q}];" for q in range(4))
+        for k in range(4)
+    ]
+    ladder_of_cz = " cz q[0], q[1]; cz q[1], q[2]; cz q[2], q[3]; "
+    inputs = " ".join(f"input float {name};" for name in names)
+    program = HEAD + inputs + " qubit[4] q; x q[0]; x q[1]; " + ladder_of_cz.join(layers)
+    start = dict.fromkeys(names, 0.1)
+    result = qngd.minimize(program, terms, start, optimizer=qngd.QNG(approx="block-diag"), max_steps=150)
+    assert "no minimum" in result.note
+    left = next(info for info in result.infos if info.note)
+    assert result.history[left.step - 1] == pytest.approx(-1.11299, abs=1e-4)
+    assert result.energy < exact + 1.6e-3
+    assert qngd.minimize(program, terms, start).energy == pytest.approx(exact, abs=1e-6)
+
+
 def test_a_point_that_is_flat_to_second_order():
     """E = cos a·cos b·cos c at (π/2, π/2, π/2): no gradient, no Hessian, and a way down all the same."""
     sketch = Sketch(3, 3)
