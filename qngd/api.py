@@ -11,6 +11,7 @@ import numpy as np
 from qngd._work import telling
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
+from qngd.errors import checked_seed
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Approx, check_approx, simulator_of
 from qngd.interop import as_observable, in_order, missing_theta, wrap_for
@@ -48,7 +49,7 @@ def expectation(
     observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
     evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
-    return evaluator.evaluate(flat, gradient=False, metric=None, seed=seed).energy
+    return evaluator.evaluate(flat, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
 def gradient(
@@ -73,7 +74,7 @@ def gradient(
     observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
     evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
-    slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=seed).gradient
+    slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
 
@@ -98,8 +99,9 @@ def metric_tensor(
         circuit, theta, backend, shots, seed: as for `expectation`.
         approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
-            several gates of a layer share gets the exact variance of its summed generator; "diag" is
-            Σ_k J_ki² g_kk over the rotations k, without any covariance.
+            several gates of a layer share gets the exact variance of its summed generator; "diag" has only the
+            covariances inside a unit, the commuting rotations of one gate that one parameter moves. Either way the
+            diagonal entry of a parameter that stands in one gate is exact, unless `note` names the gate.
             Random estimates of the full metric: "qn-spsa", from 40 overlaps, whatever P is (`qngd.spsa`); and
             "random-basis", from the Fisher information in 4 random bases (`qngd.random_basis`), each as many circuits
             as a gradient, which takes many more shots than there are likely outcomes.
@@ -115,7 +117,8 @@ def metric_tensor(
     Returns:
         A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors. Where the
         unbiased estimate from shots was indefinite it is projected onto the positive cone, and `note` says what that
-        did.
+        did. It also names gates whose parameter turns in several layers, where "block-diag" and "diag" leave out
+        correlations inside the gate.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -131,7 +134,7 @@ def metric_tensor(
     target = as_observable(observable, wrapped) if needed else None
     evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
-        return evaluator.metric(flat, approx, seed)
+        return evaluator.metric(flat, approx, checked_seed(seed))
 
 
 def sample(
@@ -146,7 +149,7 @@ def sample(
     Counter({'0': 10})
     """
     wrapped, flat = wrap_at(circuit, theta)
-    return sample_bits(wrapped, flat, shots, backend, seed)
+    return sample_bits(wrapped, flat, shots, backend, checked_seed(seed))
 
 
 def statevector(circuit: Any, theta: Any = None) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from qngd.amplitudes import Terms
 from qngd.circuit import Circuit
-from qngd.errors import ObservableError, SettingError
+from qngd.errors import ObservableError, check_word
 from qngd.estimate import Estimate, MetricTensor
 from qngd.hamiltonian import exact_matrix, missing_observable
 from qngd.observable import Observable
@@ -177,7 +177,7 @@ class ExactEvaluator:
         if metric in ("block-diag", "diag") and gradient:
             diagonal = metric == "diag"
             matrix, energy, slope = self._simulator.block_metric(phi, jacobian, self._terms, diagonal)
-            tensor = MetricTensor.exact(matrix, metric)
+            tensor = MetricTensor.exact(matrix, metric, self.circuit.split_note)
         else:
             if metric is not None:
                 tensor = self._metric(theta, phi, jacobian, metric, seed)
@@ -213,6 +213,7 @@ class ExactEvaluator:
             matrix = self._simulator.full_metric(phi, jacobian)
         else:
             matrix = self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]
+            return MetricTensor.exact(matrix, approx, self.circuit.split_note)
         return MetricTensor.exact(matrix, approx)
 
     def _spsa(self, theta: np.ndarray, seed: int | None) -> MetricTensor:
@@ -242,5 +243,4 @@ class ExactEvaluator:
 
 def check_approx(approx: str) -> None:
     """Raise SettingError unless `approx` names an approximation of the metric."""
-    if approx not in APPROXIMATIONS:
-        raise SettingError(f"approx: {approx!r} is none of {', '.join(APPROXIMATIONS)}")
+    check_word(approx, APPROXIMATIONS, "approx")

@@ -15,15 +15,16 @@ ROOT = Path(qngd.__file__).parent
 # surface, `qngd/__init__.py`, which loads names from anywhere when they are first used.
 FLOORS = [
     "errors", "_jit", "_memory", "_threads", "_work",
-    "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "clifford",
+    "pauli", "ops", "angles", "builder", "frame", "buckets", "units", "split", "layering", "observable", "circuit",
+    "clifford",
     "measurement", "template",
     "_kernels", "_pairs", "_diagonal", "_tiles", "_sweeps", "_tangents",
     "schedule", "amplitudes", "tangents", "simulator",
     "estimate", "spsa", "hamiltonian", "random_basis", "evaluate",
     "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "squared_slopes", "assemble", "allocation",
     "interop", "backends", "job_log", "sampled", "api",
-    "problem", "price", "damping", "direction", "step", "refresh", "state", "baselines", "optimizer",
-    "journal", "run",
+    "problem", "given", "price", "damping", "direction", "step", "refresh", "state", "stationary", "baselines",
+    "optimizer", "choose", "journal", "result", "record", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
 ]  # fmt: skip
 
