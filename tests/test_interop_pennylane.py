@@ -680,10 +680,12 @@ def test_hundreds_of_terms_are_quick():
     [
         (qml.Z("x"), r"wires \['x'\], which the circuit does not have; its wires are \[0, 1"),
         (1j * qml.Z(0), "Hermitian"),
-        (qml.Hermitian(np.eye(2**7), range(7)), "at most 6"),
+        (qml.prod(*(qml.Hadamard(w) for w in range(7))) @ qml.exp(qml.X(0) + 2 * qml.Z(0), 1), "must be Hermitian"),
+        (qml.Hermitian([[1, 2], [2.1, 1]], 3), r"Hermitian on wires \[3\].*entries up to 0.05"),
         (qml.prod(qml.S(0), qml.X(1)), "must be Hermitian"),
-        (qml.QuadX(0), "not an observable on qubits"),
-        (qml.QubitChannel([np.eye(2)], 0), "not an observable on qubits"),
+        (qml.QuadX(0), "acts on continuous variables, not on qubits"),
+        (qml.QubitChannel([np.eye(2)], 0), "noise channels"),
+        (qml.BasisState([1], 0), "not an observable on qubits"),
     ],
 )
 def test_observables_that_are_refused(operator, message):

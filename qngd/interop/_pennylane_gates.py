@@ -15,9 +15,8 @@ import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
 from pennylane.exceptions import DecompositionUndefinedError, QuantumFunctionError
-from pennylane.operation import Channel, CVObservable, CVOperation, Operator, StatePrepBase
-from pennylane.ops.mid_measure import MidMeasure, PauliMeasure
-from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Conditional, Controlled, Evolution, Exp, Pow
+from pennylane.operation import Operator, StatePrepBase
+from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Controlled, Evolution, Exp, Pow
 
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
@@ -28,6 +27,7 @@ from qngd.interop._pennylane_matrices import (
     from_matrix,
     special_unitary,
 )
+from qngd.interop._pennylane_reasons import reason_of
 from qngd.interop._pennylane_site import FIX_IT, Site
 from qngd.interop._pennylane_slots import Slots
 from qngd.interop._pennylane_table import CLIFFORDS, SILENT, turns_of
@@ -271,28 +271,3 @@ def _hilbert_schmidt(op: Any) -> list[Operator]:
     start = 1 + max(i for i, part in enumerate(parts) if part is u_ops[-1])  # V's come after U's
     conjugates = [qml.QubitUnitary(anp.conj(v.matrix()), wires=v.wires) for v in v_ops]
     return [*parts[:start], *conjugates, *parts[start + len(blanks) :]]
-
-
-def reason_of(op: Operator) -> str | None:
-    """Why an operation is not a unitary gate on qubits, and what to do; None if it may be one."""
-    if isinstance(op, (MidMeasure, PauliMeasure)):
-        if getattr(op, "reset", False):
-            return "a reset in the circuit is not unitary; use a fresh wire instead"
-        return (
-            "measurements in the middle of a circuit are not supported; measure at the end, or apply "
-            "qml.defer_measurements to the QNode"
-        )
-    if isinstance(op, Conditional):
-        return (
-            "gates conditioned on a measurement are not supported; use qml.ctrl, or apply "
-            "qml.defer_measurements to the QNode"
-        )
-    if isinstance(op, (Channel, qml.QubitDensityMatrix)):
-        return "noise channels and mixed states are not unitary; leave them out of the circuit"
-    if isinstance(op, (CVOperation, CVObservable)):
-        return "it acts on continuous variables, not on qubits"
-    if type(op).__module__.startswith("pennylane.ops.qutrit"):
-        return "it acts on qutrits, not on qubits"
-    if type(op).__name__ in ("Allocate", "Deallocate"):
-        return "wires allocated on the fly are not supported; give the circuit work wires of its own"
-    return None
