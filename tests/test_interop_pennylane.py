@@ -795,7 +795,11 @@ WAVE = np.array([0.6, 0.8, 0.0, 0.0])
             0.3,
             "do not commute, and it acts on more than 6 wires",
         ),
-        (lambda x: qml.pow(qml.X(0), x), 0.3, "cannot compute the matrix"),
+        (
+            lambda x: qml.pow(qml.X(0), x),
+            0.3,
+            "a power of PauliX cannot be followed where the exponent.*scale the angle",
+        ),
         (choose, 0.3, r"structure depends on parameter values.*gate #0 is R. on qubits \[0\]"),
         (fixed_by_value, 0.3, "gate #0 is of one fixed angle"),
         (restless(), 0.3, "gate #0, RX.*random numbers"),

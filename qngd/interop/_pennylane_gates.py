@@ -15,7 +15,7 @@ import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
 from pennylane.exceptions import DecompositionUndefinedError, QuantumFunctionError
-from pennylane.operation import Operator, StatePrepBase
+from pennylane.operation import Operator
 from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Controlled, Evolution, Exp, Pow
 
 from qngd.angles import Angle
@@ -26,26 +26,17 @@ from qngd.interop._pennylane_matrices import (
     exponential,
     from_matrix,
     special_unitary,
+    untraceable,
 )
 from qngd.interop._pennylane_reasons import reason_of
-from qngd.interop._pennylane_site import FIX_IT, Site
+from qngd.interop._pennylane_site import Site
 from qngd.interop._pennylane_slots import Slots
+from qngd.interop._pennylane_states import PREPARATIONS, densely, prepared
 from qngd.interop._pennylane_table import CLIFFORDS, SILENT, turns_of
 from qngd.interop._synthesis import Turn
 
 # A rotation with k controls is 2^k commuting rotations; beyond, it goes by way of Toffoli ladders.
 _MAX_CONTROLS = 5
-
-# They turn |0…0⟩ into a state and say nothing about other inputs.
-_PREPARATIONS = (
-    StatePrepBase,
-    qml.MottonenStatePreparation,
-    qml.MultiplexerStatePreparation,
-    qml.QROMStatePreparation,
-    qml.SumOfSlatersPrep,
-    qml.Superposition,
-    qml.MPSPrep,
-)
 
 Controls = tuple[tuple[int, bool], ...]  # qubits and the values that they must have
 
@@ -79,13 +70,17 @@ class GateReader:
         self._site.enter(position, op)
         qubits = self._qubits(op)
         self._builder.begin(op.name, qubits)
-        if isinstance(op, _PREPARATIONS) and not self._touched.isdisjoint(qubits):
+        if isinstance(op, PREPARATIONS) and not self._touched.isdisjoint(qubits):
             self._site.refuse(
                 "it prepares a state from |0⟩, but other gates act on these wires before it; put it at "
                 "the start of the circuit"
             )
         try:
-            self._emit(op, _PLAIN, qubits, data)
+            turns = prepared(op, self._site) if data is None else None
+            if turns is not None:
+                self._rotate_all(turns, qubits, _PLAIN)
+            else:
+                self._emit(op, _PLAIN, qubits, data)
         except RecursionError:
             self._site.refuse("its decomposition does not come to an end")
         if type(op) not in SILENT:
@@ -197,15 +192,12 @@ class GateReader:
 
     def _decompose(self, op: Operator, context: _Context, qubits: tuple[int, ...]) -> None:
         try:
-            parts = op.decomposition()
+            parts = densely(op).decomposition()
         except DecompositionUndefinedError:
             self._rotate_all(from_matrix(op, self._site), qubits, context)
             return
         except FAILURES as error:
-            self._site.refuse(
-                f"PennyLane's decomposition of {op.name} fails on these parameters "
-                f"({type(error).__name__}: {error}); if they are no parameters, {FIX_IT}"
-            )
+            self._site.refuse(untraceable(op, "decomposition", "compute_decomposition", error))
         self._emit_all(parts, context)
 
     # ----- rotations -----

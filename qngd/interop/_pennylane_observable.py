@@ -42,8 +42,17 @@ def observable_of(native: Any, wires: Mapping[Any, int]) -> Observable:
         ObservableError: it is not Hermitian, acts on a wire that is not in `wires`, depends on trained
             parameters, or has no Pauli decomposition or too large a one.
     """
-    total = _Reader(wires).read(_operator_of(native))
+    total = sum_of(_operator_of(native), wires)
     return Observable.from_strings(total.strings, total.coefficients)
+
+
+def sum_of(op: Operator | PauliSentence, wires: Mapping[Any, int]) -> PauliSum:
+    """An operator, Hermitian or not, as Pauli strings.
+
+    Raises:
+        ObservableError: as for `observable_of`.
+    """
+    return _Reader(wires).read(op)
 
 
 def _operator_of(native: Any) -> Operator | PauliSentence:

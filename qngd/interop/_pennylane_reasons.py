@@ -1,4 +1,4 @@
-"""Why a PennyLane operation is not a unitary gate on qubits."""
+"""Why a PennyLane operation is not a unitary gate on qubits with a fixed meaning."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pennylane as qml
 from pennylane.operation import Channel, CVObservable, CVOperation, Operator
 from pennylane.ops.mid_measure import MidMeasure, PauliMeasure
 from pennylane.ops.op_math import Conditional
+from pennylane.pulse import ParametrizedEvolution
 
 
 def reason_of(op: Operator) -> str | None:
@@ -30,4 +31,14 @@ def reason_of(op: Operator) -> str | None:
         return "it acts on qutrits, not on qubits"
     if type(op).__name__ in ("Allocate", "Deallocate"):
         return "wires allocated on the fly are not supported; give the circuit work wires of its own"
+    if isinstance(op, ParametrizedEvolution):
+        return (
+            "a pulse, the evolution under a Hamiltonian that changes with time, is no product of Pauli rotations; "
+            "write it as a product of short steps of qml.evolve(operator, t)"
+        )
+    if isinstance(op, qml.QDrift) and op.hyperparameters["seed"] is None:
+        return (
+            "it draws its terms at random, others at every run, so that there is no one circuit; give it a seed, "
+            "qml.QDrift(…, seed=1)"
+        )
     return None

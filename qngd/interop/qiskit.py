@@ -230,7 +230,10 @@ class _Walk:
 
     def _unitary(self, operation: UnitaryGate, qubits: tuple[int, ...]) -> None:
         self._act_on(qubits)
-        self._emit(unitary_turns(operation.to_matrix(), qubits[::-1]))
+        try:
+            self._emit(unitary_turns(operation.to_matrix(), qubits[::-1]))
+        except ValueError as error:  # made with check_input=False
+            raise self._refusal(operation.name, str(error)) from None
 
     def _multiplexer(self, operation: UCGate, qubits: tuple[int, ...]) -> None:
         """2×2 matrices selected by the qubits above the first: their Euler angles, multiplexed."""
