@@ -25,14 +25,15 @@ from qngd.interop._pennylane_matrices import (
     diagonal,
     exponential,
     from_matrix,
-    special_unitary,
     untraceable,
 )
+from qngd.interop._pennylane_moving import special_unitary
 from qngd.interop._pennylane_reasons import reason_of
 from qngd.interop._pennylane_site import Site
 from qngd.interop._pennylane_slots import Slots
 from qngd.interop._pennylane_states import PREPARATIONS, densely, prepared
 from qngd.interop._pennylane_table import CLIFFORDS, SILENT, turns_of
+from qngd.interop._pennylane_trace import node_of
 from qngd.interop._synthesis import Turn
 
 # A rotation with k controls is 2^k commuting rotations; beyond, it goes by way of Toffoli ladders.
@@ -136,7 +137,9 @@ class GateReader:
             case qml.DiagonalQubitUnitary():
                 self._rotate_all(diagonal(op, self._site), qubits, context)
             case qml.SpecialUnitary():
-                self._rotate_all(special_unitary(op, self._site), qubits, context)
+                node = node_of(op.data[0])
+                turns = from_matrix(op, self._site) if node is None else special_unitary(op, node, self._site)
+                self._rotate_all(turns, qubits, context)
             case qml.QubitUnitary() | qml.BlockEncode() | qml.Hermitian():
                 self._rotate_all(from_matrix(op, self._site), qubits, context)
             case qml.HilbertSchmidt() | qml.LocalHilbertSchmidt():
@@ -153,9 +156,11 @@ class GateReader:
         if reason is not None:
             self._site.refuse(reason)
         if op.batch_size is not None:
+            is_data = all(node_of(value) is None for value in op.data)
             self._site.refuse(
-                f"{op.name} has broadcasted (batched) parameters, which are not supported; wrap the "
-                "circuit for one set of parameters"
+                f"{op.name} has broadcasted (batched) parameters, {op.batch_size} sets at once, which are not "
+                "supported; wrap the circuit for one set"
+                + (" of data, for example qngd.wrap(lambda theta: node(theta, data[0]), theta)" if is_data else "")
             )
 
     def _rebuilt(self, op: Operator, data: Sequence[Any]) -> Operator:

@@ -5,7 +5,6 @@ All functions give the rotations in order of application, on places counted alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from pennylane.ops.op_math import Evolution, Pow, SProd, Sum
 
 from qngd.angles import Angle
 from qngd.errors import ObservableError
+from qngd.interop._pennylane_generated import generated
+from qngd.interop._pennylane_moving import moving
 from qngd.interop._pennylane_observable import sum_of
 from qngd.interop._pennylane_site import FIX_IT, Site
 from qngd.interop._pennylane_trace import Node, node_of, plain
@@ -25,8 +26,6 @@ from qngd.interop._synthesis import (
     Turn,
     diagonal_turns,
     evolution_turns,
-    pauli_labels,
-    pauli_matrix,
     require_unitary,
     unitary_turns,
 )
@@ -34,7 +33,6 @@ from qngd.observable import HERMITIAN_TOLERANCE
 
 _MAX_MATRIX_WIRES = 8  # of a fixed unitary: (3/2)·4^k rotations
 _MAX_EVOLUTION_WIRES = 6  # of exp(−itH) by way of H's eigenbasis
-_MAX_MOVING_WIRES = 3  # of a unitary that depends on parameters: 4^k more rotations
 _TOLERANCE = 1e-10
 _MAX_WORDS = 2**12  # of an operator in an exponent: as many rotations
 _NOT_HERMITIAN = "it is not unitary: the operator in the exponent is not Hermitian"
@@ -55,10 +53,10 @@ def exponential(op: Any, site: Site) -> list[Turn]:
     scale = max((abs(plain(coefficient)) for _, _, coefficient in words), default=0.0)
     if any(abs(np.imag(plain(coefficient))) > HERMITIAN_TOLERANCE * scale for _, _, coefficient in words):
         site.refuse(_NOT_HERMITIAN)
-    if not _all_commute(words, len(op.wires)):
-        return _in_eigenbasis(op, site.angle(time), site)
     if len(words) > _MAX_WORDS:
         site.refuse(f"the operator in the exponent is a sum of {len(words)} Pauli words, more than {_MAX_WORDS}")
+    if not _all_commute(words, len(op.wires)):
+        return _in_eigenbasis(op, site.angle(time), site)
     return [
         Turn(letters, places, site.angle(2.0 * time * anp.real(coefficient))) for letters, places, coefficient in words
     ]
@@ -142,7 +140,7 @@ def from_matrix(op: Operator, site: Site) -> list[Turn]:
         site.refuse(_not_unitary(op, str(error), node))
     if node is None:
         return unitary_turns(np.asarray(matrix), range(count))
-    return _moving(matrix, node, range(count), site)
+    return generated(matrix, range(count), site) or moving(matrix, node, range(count), site)
 
 
 def _not_unitary(op: Operator, reason: str, node: Node | None) -> str:
@@ -167,7 +165,7 @@ def _matrix_of(op: Operator, site: Site) -> Any:
 
 def _followed(array: Any) -> Any:
     """An array that plain NumPy made of traced numbers, as one traced array."""
-    return anp.array(array.tolist()) if getattr(array, "dtype", None) == object else array
+    return anp.array(array.tolist()) if np.asarray(plain(array)).dtype.kind == "O" else array
 
 
 def untraceable(op: Operator, what: str, method: str, error: Exception) -> str:
@@ -194,68 +192,3 @@ def _works_on_numbers(op: Operator, what: str) -> bool:
     except FAILURES:
         return False
     return True
-
-
-def _moving(matrix: Any, node: Node, places: Sequence[int], site: Site) -> list[Turn]:
-    """A unitary U(θ) that arithmetic made.
-
-    No product of rotations has angles that are smooth functions of every U. So at each θ, U is written
-    as U₀ = U(θ) with frozen angles, and after it R_P(α_P) about every Pauli string, where α_P is 0 and
-
-        dU·U₀† = −i/2·Σ_P dα_P·P,   dα_P = 2i/2^k·tr(P·dU·U₀†) (a real number).
-
-    The state and its derivatives are exact at every θ, though the product is another one at each.
-    """
-    now = np.asarray(plain(matrix))
-    turns = _frozen_product(now, node, places, site)
-    for label in ("I" * len(places), *pauli_labels(len(places))):
-        weight = (2j / len(now)) * (now.conj().T @ pauli_matrix(label)).T
-        turns.append(_dense_turn(label, site.slot(anp.real(anp.sum(weight * matrix)))))
-    return turns
-
-
-def special_unitary(op: Any, site: Site) -> list[Turn]:
-    """exp(iΣ_m θ_m P_m) with parameters, as in `_moving`: the derivatives of the exponential are known."""
-    theta = op.data[0]
-    node = node_of(theta)
-    if node is None:
-        return from_matrix(op, site)
-    places = range(len(op.wires))
-    now = np.asarray(node.value, dtype=float)
-    labels = pauli_labels(len(places))
-    paulis = np.array([pauli_matrix(label) for label in labels])
-    unitary, changes = _exponential_and_derivatives(np.tensordot(now, paulis, axes=1), paulis)
-    turns = _frozen_product(unitary, node, places, site)
-    # rates[p, m] = ∂α_p/∂θ_m
-    rates = np.real(2j / len(unitary) * np.einsum("pij,mji->pm", paulis, changes @ unitary.conj().T))
-    for label, alpha in zip(labels, anp.dot(rates, theta - now), strict=True):
-        turns.append(_dense_turn(label, site.slot(alpha)))
-    return turns
-
-
-def _exponential_and_derivatives(hermitian: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """exp(iA) and its derivatives along A + t·B for every B, (M, N, N), in A's eigenbasis."""
-    levels, basis = np.linalg.eigh(hermitian)
-    mean, half = np.add.outer(levels, levels) / 2, np.subtract.outer(levels, levels) / 2
-    # (exp(iμ_a) − exp(iμ_b)) / (μ_a − μ_b) without the division by zero
-    quotient = 1j * np.exp(1j * mean) * np.sinc(half / np.pi)
-    inner = basis.conj().T @ directions @ basis
-    unitary = (basis * np.exp(1j * levels)) @ basis.conj().T
-    return unitary, basis @ (quotient * inner) @ basis.conj().T
-
-
-def _frozen_product(unitary: np.ndarray, node: Node, places: Sequence[int], site: Site) -> list[Turn]:
-    if len(places) > _MAX_MOVING_WIRES:
-        site.refuse(
-            f"its matrix depends on parameters and acts on {len(places)} wires, more than "
-            f"{_MAX_MOVING_WIRES}; write it with rotations, or if it is no parameter, {FIX_IT}"
-        )
-    return [
-        Turn(turn.pauli, turn.places, site.frozen(float(plain(turn.angle)), node))
-        for turn in unitary_turns(unitary, places)
-    ]
-
-
-def _dense_turn(label: str, angle: Angle) -> Turn:
-    places = tuple(i for i, letter in enumerate(label) if letter != "I")
-    return Turn("".join(label[i] for i in places), places, angle)

@@ -35,7 +35,7 @@ def prepared(op: Operator, site: Site) -> list[Turn] | None:
     try:
         return state_turns(amplitudes, range(len(op.wires)))
     except ValueError as error:
-        site.refuse(f"{error}, or use qml.StatePrep(…, normalize=True)")
+        site.refuse(str(error))
 
 
 def densely(op: Any) -> Any:

@@ -23,11 +23,15 @@ def state_turns(amplitudes: np.ndarray, places: Sequence[int]) -> list[Turn]:
     no diagonal: its signs come with the last RY.
 
     Raises:
-        ValueError: the state is not normalised; the text names its norm.
+        ValueError: the state is not normalised, and the text names its norm; or it is not finite.
     """
+    if not np.isfinite(amplitudes).all():
+        raise ValueError("its amplitudes are not finite numbers")
     norm = float(np.linalg.norm(amplitudes))
     if not abs(norm - 1.0) <= UNITARY_TOLERANCE:
-        raise ValueError(f"its amplitudes have the norm {norm:.9g}, not 1; divide them by it")
+        raise ValueError(
+            f"its amplitudes have the norm {norm:.9g}, not 1; divide them by it, or let the preparation normalize them"
+        )
     largest = amplitudes[np.argmax(np.abs(amplitudes))]
     amplitudes = amplitudes * (abs(largest) / largest)
     is_real = np.abs(amplitudes.imag).max() <= np.finfo(float).eps / 4

@@ -80,6 +80,8 @@ def multiplexed_turns(letter: str, angles: Sequence[Angle | float], selects: Seq
 
 def require_unitary(matrix: np.ndarray) -> None:
     """Raise ValueError, which names the deviation, unless a square matrix is unitary but for rounding."""
+    if matrix.dtype.kind not in "biufc" or not np.isfinite(matrix).all():
+        raise ValueError("its matrix has entries that are not finite numbers")
     deviation = float(np.abs(matrix.conj().T @ matrix - np.eye(len(matrix))).max(initial=0.0))
     if not deviation <= UNITARY_TOLERANCE:
         raise ValueError(
