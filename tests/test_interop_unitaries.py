@@ -130,6 +130,15 @@ def test_states_sparse_or_in_single_precision(make):
     assert_same_state(ours, state, 1e-12)
 
 
+def test_a_sum_of_slaters():
+    def function(x):
+        qml.SumOfSlatersPrep(np.array([0.6, 0.8j]), [0, 1, 2], indices=(1, 6))  # |001⟩ and |110⟩, wire 0 first
+        qml.RX(x, 0)
+
+    ours = dense.statevector(wrap(function, 0.0), [0.0])
+    assert_same_state(ours, np.array([0, 0, 0, 0.8j, 0.6, 0, 0, 0]), 1e-13)  # wire 0 is the least significant bit
+
+
 def test_a_state_that_is_not_normalised_is_refused():
     with pytest.raises(CircuitError, match=r"amplitudes have the norm 1\.1, not 1; divide them by it"):
         wrap(lambda x: [qml.StatePrep(1.1 * amplitudes(2), wires=[0, 1]), qml.RX(x, 0)], 0.1)

@@ -24,7 +24,7 @@ PREPARATIONS = (
     qml.Superposition,
     qml.MPSPrep,
 )
-_FROM_AMPLITUDES = (qml.StatePrep, qml.MottonenStatePreparation)
+_FROM_AMPLITUDES = (qml.StatePrep, qml.MottonenStatePreparation, qml.SumOfSlatersPrep)
 
 
 def prepared(op: Operator, site: Site) -> list[Turn] | None:
@@ -32,6 +32,9 @@ def prepared(op: Operator, site: Site) -> list[Turn] | None:
     if not isinstance(op, _FROM_AMPLITUDES) or op.batch_size is not None or node_of(op.data[0]) is not None:
         return None
     amplitudes = np.asarray(densely(op).data[0], dtype=complex)
+    if isinstance(op, qml.SumOfSlatersPrep):
+        given, amplitudes = amplitudes, np.zeros(2 ** len(op.wires), dtype=complex)
+        amplitudes[list(op.hyperparameters["indices"])] = given
     try:
         return state_turns(amplitudes, range(len(op.wires)))
     except ValueError as error:
