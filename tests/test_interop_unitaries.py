@@ -226,6 +226,15 @@ def test_a_generator_that_changes_is_not_taken_for_constant():
         assert np.allclose(qngd.metric_tensor(circuit, theta, approx="full"), differences(gate, theta), atol=1e-6)
 
 
+def test_a_matrix_that_a_branch_chooses():
+    def gate(x):
+        qml.QubitUnitary(matrix_of(qml.RX if x[0] > 0 else qml.RY, x[1]), 1)
+
+    circuit = wrapped(gate)
+    for theta in ([0.4, 0.9], [-0.4, 0.9]):
+        assert_same_state(dense.statevector(circuit, theta), own_state(gate, np.array(theta)), 1e-13)
+
+
 def test_plain_arrays_of_traced_numbers():
     def gate(x):
         qml.QubitUnitary(np.array([[qmath.exp(1j * x[0]), 0], [0, qmath.exp(0.3j * x[1])]]), 0)

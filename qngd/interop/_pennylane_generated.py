@@ -2,7 +2,8 @@
 
 A matrix of IsingXX, times fixed matrices, is a rotation about XX like the gate itself. Whether that is so is seen at a
 few other values of the parameters, at which the user's arithmetic is done again: always the same values, so that the
-answer does not depend on the θ at hand. With V = U(θ₀), the generators are constant iff all A = U(θ)·V† commute; then
+answer does not depend on the θ at hand. (Where values decide what is done it could, and nothing is concluded.) With
+V = U(θ₀), the generators are constant iff all A = U(θ)·V† commute; then
 
     U(θ) = exp(−i·K(θ))·V,    K(θ) in the span of the −i·log A.
 """
@@ -19,7 +20,7 @@ import scipy.linalg
 from autograd import numpy as anp
 
 from qngd.interop._pennylane_site import Site
-from qngd.interop._pennylane_trace import Node, node_of, plain
+from qngd.interop._pennylane_trace import Node, has_branched, node_of, plain
 from qngd.interop._synthesis import Turn, diagonal_turns, pauli_matrix, unitary_turns, walsh
 from qngd.pauli_sum import of_matrix
 
@@ -46,7 +47,7 @@ class _Frame(NamedTuple):
 
 def generated(matrix: Any, places: Sequence[int], site: Site) -> list[Turn] | None:
     """The rotations of a traced unitary matrix if its generators are constant; else None."""
-    if len(places) > _MAX_WIRES:
+    if len(places) > _MAX_WIRES or has_branched():
         return None
     turns = _about_words(matrix, places, site)
     if turns is None:  # U = V·exp(−iK') may have simple generators on this side

@@ -12,7 +12,7 @@ from autograd import numpy as anp
 from qngd.angles import Angle
 from qngd.interop._pennylane_generated import commute, samples
 from qngd.interop._pennylane_site import FIX_IT, Site
-from qngd.interop._pennylane_trace import Node, plain
+from qngd.interop._pennylane_trace import Node, has_branched, plain
 from qngd.interop._synthesis import Turn, evolution_turns, pauli_labels, pauli_matrix, unitary_turns
 
 _MAX_MOVING_WIRES = 3  # 4^k more rotations
@@ -57,7 +57,7 @@ def special_unitary(op: Any, node: Node, site: Site) -> list[Turn]:
 
 def _of_constant_generators(theta: Any, node: Node, places: Sequence[int], site: Site) -> list[Turn] | None:
     """exp(iΣ_m θ_m P_m) where the P_m that ever occur commute, or where θ only changes its length; else None."""
-    seen = samples(node, (0.3, 1.0, 1.0))
+    seen = None if has_branched() else samples(node, (0.3, 1.0, 1.0))
     if seen is None:
         return None
     rows = np.array([*seen, plain(node.value)], dtype=float)
