@@ -230,8 +230,11 @@ class _Walk:
 
     def _unitary(self, operation: UnitaryGate, qubits: tuple[int, ...]) -> None:
         self._act_on(qubits)
+        self._emit(self._matrix_turns(operation, qubits[::-1]))
+
+    def _matrix_turns(self, operation: UnitaryGate, places: Sequence[int]) -> list[Turn]:
         try:
-            self._emit(unitary_turns(operation.to_matrix(), qubits[::-1]))
+            return unitary_turns(operation.to_matrix(), places)
         except ValueError as error:  # made with check_input=False
             raise self._refusal(operation.name, str(error)) from None
 
@@ -283,7 +286,7 @@ class _Walk:
         controls, targets = qubits[:count], qubits[count:]
         if isinstance(base, UnitaryGate):
             places = range(len(targets))[::-1]
-            for turn in unitary_turns(base.to_matrix(), places):
+            for turn in self._matrix_turns(base, places):
                 rotation = PauliEvolutionGate(_pauli(turn, len(targets)), turn.angle / 2)
                 self._evolution(rotation.control(count, ctrl_state=state), qubits)
             return
