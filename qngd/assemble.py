@@ -9,7 +9,7 @@ import numpy as np
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation
 from qngd.metric_parts import metric_parts
-from qngd.outcomes import Outcome, energy, zeros_frequency
+from qngd.outcomes import Means, Outcome, energy, zeros_frequency
 from qngd.plan import Plan
 from qngd.random_basis import average
 from qngd.spsa import metric_from
@@ -72,7 +72,9 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         value[place] += part.influence.value
         variance[place] += part.influence.variance
     shots = sum(outcomes[part.request].shots for part in parts)
-    if not plan.crosses:
+    # a sample covariance of counts is positive; noisy expectation values and circuits between layers need not give one
+    noisy_means = any(isinstance(outcomes[part.request], Means) and outcomes[part.request].shots for part in parts)
+    if not plan.crosses and not noisy_means:
         return MetricTensor(value, np.sqrt(variance), plan.approx, shots)
     return _projected(plan, value, np.sqrt(variance), shots)
 

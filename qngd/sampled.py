@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from qngd.allocation import FixedShots, ShotRule, as_rule, observed_spread
+from qngd.allocation import FixedShots, ShotRule, as_rule, check_shots, observed_spread
 from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
+from qngd.backends._boundary import calling, checked
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError, SettingError
@@ -121,27 +122,28 @@ class SampledEvaluator:
         return [] if describe is None else describe(plan.templates)
 
     def _handle(self, plan: Plan, seed: int | None) -> Any:
-        """A new submission, or the one that was sent before a run was interrupted."""
-        log = self.job_log
-        if log is None:
-            return self.backend.submit(plan.templates, plan.requests, seed)
-        handle, sent = None, log.take(plan.fingerprint)
-        if sent and hasattr(self.backend, "attach"):
+        """A new submission, or what is left of one that was sent before a run was interrupted."""
+        log, backend = self.job_log, cast(Any, self.backend)
+        if log is None or not hasattr(backend, "prepare"):
+            return backend.submit(plan.templates, plan.requests, seed)
+        handle = backend.prepare(plan.templates, plan.requests, seed)
+        submission = f"{plan.fingerprint}: {handle.division}"
+        sent = log.take(submission)
+        if sent:
             try:
-                handle = self.backend.attach(plan.templates, plan.requests, seed, sent)
+                backend.attach(handle, sent)
             except BackendError as error:
                 remedy = f"try again later, or delete {log.path} to send the circuits anew"
                 raise BackendError(f"{error}; {remedy}") from error
-        if handle is None:
-            handle = self.backend.submit(plan.templates, plan.requests, seed)
-        if hasattr(handle, "watch"):
-            handle.watch(partial(log.add, plan.fingerprint, self.name))
+        handle.watch(partial(log.add, submission, self.name))  # every id is on disk before the next job is sent
+        backend.send(handle)
         return handle
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
-        handle = self._handle(plan, seed)
-        outcomes = self.backend.collect(handle)
+        with calling(self.backend.name):
+            handle = self._handle(plan, seed)
+            outcomes = checked(self.backend.collect(handle), plan.templates, plan.requests, self.backend.name)
         footprints = self._footprints(plan)
         cost = Cost(
             jobs=getattr(handle, "num_jobs", 1),
@@ -163,7 +165,26 @@ def submission_cost(backend: Backend, plan: Plan) -> Cost:
     """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
     times."""
     split = getattr(backend, "preview", None)
-    return Cost(1, plan.num_circuits, plan.num_shots) if split is None else split(plan.requests)
+    if split is None:
+        return Cost(1, plan.num_circuits, plan.num_shots)
+    with calling(backend.name):
+        return split(plan.requests, plan.templates) if hasattr(backend, "limits") else split(plan.requests)
+
+
+def device_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+    """Where a circuit runs and with which `shots`, where the user may have given neither: a QNode's own device and
+    shots; else the shots that the backend itself has. The backend is None for the embedded exact simulator.
+
+    Raises:
+        BackendError: the backend is unknown.
+    """
+    if backend is None:
+        backend, own = default(circuit)
+        shots = own if shots is None else shots
+    if shots is None and backend in (None, "statevector"):
+        return None, None
+    device = resolve(backend)
+    return device, getattr(device, "default_shots", None) if shots is None else shots
 
 
 def evaluator_for(
@@ -182,24 +203,35 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    if backend is None:
-        backend, own_shots = default(circuit)
-        shots = own_shots if shots is None else shots
-    if shots is None and backend in (None, "statevector"):
+    device, shots = device_and_shots(circuit, backend, shots)
+    if device is None:
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, resolve(backend), as_rule(shots), grouping, cross)
+    return SampledEvaluator(circuit, observable, device, as_rule(shots), grouping, cross)
 
 
-def sample_bits(circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None) -> Counter[str]:
-    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
+def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
+    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings.
+
+    Raises:
+        SettingError: there is no number of shots.
+        BackendError: the backend gives no samples.
+    """
+    device, shots = device_and_shots(circuit, backend, shots)
+    if shots is None:
+        raise SettingError(
+            "shots: samples need a number of shots, and neither the circuit nor the backend has one; give shots=1000"
+        )
+    shots = check_shots(shots)
+    device = resolve(device)
     n = circuit.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
     template = observable_template(circuit, reads)
     request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
-    device = resolve(default(circuit)[0] if backend is None else backend)
-    (outcome,) = device.collect(device.submit([template], [request], seed))
+    with calling(device.name):
+        found = device.collect(device.submit([template], [request], seed))
+        (outcome,) = checked(found, [template], [request], device.name)
     if not isinstance(outcome, Counts):
-        raise BackendError(f"backend: {device.name} returns expectation values, not samples")
+        raise BackendError(f"backend: {device.name} returns expectation values, not samples (as mitigated weights are)")
     letters = np.where(outcome.unpacked(n), "1", "0")[:, ::-1]
     pairs = zip(map("".join, letters), outcome.counts, strict=True)
     return Counter({bits: int(count) for bits, count in pairs})
