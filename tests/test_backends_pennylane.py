@@ -521,7 +521,7 @@ HALF_RESULTS = {
     "a value missing": (
         FakeQPU(2, lambda s: ()),
         None,
-        r"an array of float64 of shape \(0,\) where expectation values of shape \(1,\) were expected",
+        r"an array of float64 of shape \(0,\) where real expectation values of shape \(1,\) were expected",
     ),
     "no number": (FakeQPU(2, lambda s: np.nan), None, "nan among its expectation values"),
 }

@@ -295,6 +295,8 @@ def test_observables_follow_the_layout():
         ([0.2, 1e-4, 0.1], [0.2, 0.08, 0.1]),  # below shot noise
         ([0.2, np.inf, np.nan], [0.2, 0.2, 0.2]),
         ([7.0, np.inf, 0.1], [7.0, 1.0, 0.1]),
+        ([np.nan, np.nan, np.nan], [0.1, 0.1, 0.1]),  # reports none
+        ([np.inf, np.inf, 0.0], [1.0, 1.0, 0.0]),
     ],
 )
 def test_errors_that_cannot_be_right_are_corrected(reported, honest):

@@ -21,7 +21,7 @@ from qngd.backends._qiskit_defaults import estimator_shots, noise_factors
 from qngd.backends._qiskit_device import QiskitSettings, packages_of
 from qngd.backends._qiskit_jobs import Job
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
-from qngd.backends._results import check_bounds, estimates, standard_errors
+from qngd.backends._results import check_bounds, estimates, shape_of, standard_errors
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions
 from qngd.outcomes import Means, Outcome
@@ -160,14 +160,15 @@ class QiskitEstimator(Primitive):
             shape = (width,) if pub.values is None else (len(pub.rows), width)
             with jobs.reading(self.name, job, int(pub.rows[0])):
                 found = field_of(result, "evs")
-                if np.ndim(found) == len(shape) == 2 and np.shape(found)[1] == width:
-                    jobs.check_complete(self.name, job, np.shape(found)[0], pub.rows)
+                given = shape_of(found)
+                if len(given) == len(shape) == 2 and given[1] == width:
+                    jobs.check_complete(self.name, job, given[0], pub.rows)
                 evs = estimates(found, shape, "expectation values")
                 stds = getattr(result.data, "stds", None)
-                given = standard_errors(np.zeros(shape) if stds is None else stds, shape)
-                check_bounds(evs, np.where(np.isfinite(given), given, 1.0) + handle.precision)
-            values.append(evs.reshape(-1, width))
-            errors.append(given.reshape(-1, width))
+                reported = standard_errors(np.zeros(shape) if stds is None else stds, shape)
+                check_bounds(evs, np.where(np.isfinite(reported), reported, 1.0) + handle.precision)
+            values.append(evs.reshape(len(pub.rows), width))
+            errors.append(reported.reshape(len(pub.rows), width))
         if self._is_exact:
             rng = np.random.default_rng(handle.noise)
             values = [v + handle.precision * rng.standard_normal(v.shape) for v in values]
@@ -178,15 +179,15 @@ class QiskitEstimator(Primitive):
 def honest_errors(values: Sequence[np.ndarray], errors: Sequence[np.ndarray], precision: float) -> list[np.ndarray]:
     """An estimator's standard errors, corrected where they cannot be right.
 
-    None at all (all are 0): they are the precision. Too small: no mitigation makes an error smaller than that
+    None at all (all are 0 or NaN): they are the precision. Too small: no mitigation makes an error smaller than that
     of the shots themselves, √((1 − e²)/N) at the value e, but zero-noise extrapolation reports the scatter
     around a fit through a few points, which can be anything. Not finite (such a fit that failed): as large as
     the largest of the job, at most 1, the bound on the values.
     """
-    finite = np.concatenate([e[np.isfinite(e)] for e in errors] or [np.zeros(0)])
-    if not finite.any():
+    every = np.concatenate([e.ravel() for e in errors] or [np.zeros(0)])
+    if not np.any(np.nan_to_num(every, nan=0.0)):
         return [np.full(e.shape, precision) for e in errors]
-    worst = min(float(finite.max()), 1.0)
+    worst = min(float(every[np.isfinite(every)].max(initial=0.0)) or 1.0, 1.0)
     floors = [precision * np.sqrt(np.maximum(1 - v**2, 0.0)) for v in values]
     return [np.maximum(np.where(np.isfinite(e), e, worst), floor) for e, floor in zip(errors, floors, strict=True)]
 

@@ -139,7 +139,7 @@ def _counts(result: Any, index: int) -> Any:
             counts = every if isinstance(every, Mapping) else every[index]
     except QiskitError:
         counts = {}
-    if not counts and counts is not None:
+    if isinstance(counts, Mapping) and not counts:
         results = getattr(result, "results", None)
         status = getattr(results[index], "status", None) if results else None
         raise Unreadable(f"no counts ({status or getattr(result, 'status', 'no status')})")
