@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,22 @@ from qngd.plan import Request
 from qngd.template import Template
 
 
-@contextmanager
-def calling(name: str) -> Iterator[None]:
+class calling:
     """Turn whatever a backend's code raises, providers' own included, into a BackendError: a run that has paid for
-    something ends with what it has, and not with a traceback. What qngd raises on purpose goes on as it is."""
-    try:
-        yield
-    except QngdError:
-        raise
-    except Exception as error:
-        raise BackendError(f"{name} failed: {type(error).__name__}: {error}") from error
+    something ends with what it has, and not with a traceback. What qngd raises on purpose goes on as it is.
+
+    A class, because contextlib takes an error raised from a StopIteration for the StopIteration itself.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, QngdError):
+            raise BackendError(f"{self.name} failed: {type(error).__name__}: {error}") from error
 
 
 def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Request], name: str) -> list[Outcome]:
