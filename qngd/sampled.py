@@ -29,7 +29,7 @@ from qngd.template import observable_template
 
 
 class SampledEvaluator:
-    """Answers a step's questions with one submission to a backend."""
+    """Answers a step's questions with one submission to a backend: one batch of jobs."""
 
     is_exact = False
 

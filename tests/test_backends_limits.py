@@ -1,6 +1,7 @@
 """A step is one batch of jobs within its provider's limits: what each holds, and that nothing is lost between."""
 
 import math
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -99,6 +100,39 @@ def test_what_a_device_says_of_itself():
     device.options.set_validator("shots", (1, 500))
     assert from_object(device).limits == Limits(circuits=7, shots=500)
     assert from_object(device, limits=Limits(circuits=math.inf)).limits == Limits(circuits=math.inf, shots=500)
+
+
+class PlainOptions(dict):
+    """As AQT's: a mapping with attributes, without Qiskit's validators."""
+
+    def __getattr__(self, name):
+        if name not in self:
+            raise AttributeError(name)
+        return self[name]
+
+    def max_shots(self):
+        return 200
+
+
+def test_options_that_are_not_qiskits():
+    class Plain(GenericBackendV2):
+        @property
+        def options(self):
+            return PlainOptions(shots=100)
+
+    backend = from_object(Plain(2, seed=1))
+    assert backend.limits.shots == 200
+    assert backend.default_shots == 100
+
+
+def test_a_limit_of_one_shot_says_nothing():
+    class Ideal(GenericBackendV2):
+        """As IonQ's simulator was."""
+
+        def configuration(self):
+            return types.SimpleNamespace(max_shots=1)
+
+    assert from_object(Ideal(2, seed=1)).limits.shots is None
 
 
 def test_zero_noise_extrapolation_multiplies_the_executions():

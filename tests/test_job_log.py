@@ -127,6 +127,10 @@ def test_parts_of_a_submission_come_in_their_order(tmp_path):
     again = JobLog(log.path)
     again.resume(-1)
     assert again.take("plan") == ["a", "c"]
+    again.add("other", "device", 0, "d")
+    again.add("other", "device", 2, "e")
+    again.resume(-1)
+    assert again.take("other") == ["d"]  # what follows a gap could stand in the wrong place
 
 
 # --- batches of several jobs: four for each submission ---

@@ -107,11 +107,15 @@ class Device:
         return Limits(circuits=circuits, shots=self._max_shots(self.native)).over(documented)
 
     def _max_shots(self, native: BackendV2) -> int | None:
-        bounds = native.options.validator.get("shots")
+        """As Qiskit's options hold it, those of other providers (AQT's), or the configuration. A limit of one shot says
+        nothing: IonQ's simulator had it and meant that it returns probabilities."""
+        validator = getattr(native.options, "validator", {})
+        bounds = validator.get("shots")
         if isinstance(bounds, tuple) and len(bounds) == 2:
             return int(bounds[1])
-        limit = self._configured("max_shots")
-        return int(limit) if limit else None
+        own = getattr(native.options, "max_shots", None)
+        limit = own() if callable(own) else self._configured("max_shots")
+        return int(limit) if limit and limit > 1 else None
 
     @property
     def rep_delay(self) -> float:

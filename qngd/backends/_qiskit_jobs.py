@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,8 @@ class Handle:
     @property
     def division(self) -> str:
         """What tells submissions apart whose circuits are divided into other jobs."""
-        return f"{self.repetitions.shots} shots: " + " + ".join(str(job.circuits) for job in self.jobs)
+        sizes = groupby(job.circuits for job in self.jobs)
+        return f"{self.repetitions.shots} shots, " + " + ".join(f"{len(list(same))}x{size}" for size, same in sizes)
 
     @property
     def num_jobs(self) -> int:
