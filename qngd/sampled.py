@@ -47,20 +47,12 @@ class SampledEvaluator:
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross)
         self.job_log: JobLog | None = None  # of a run that is kept on disk
+        self.note = _noise_note(backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
     def name(self) -> str:
         return self.backend.name
-
-    @property
-    def note(self) -> str:
-        if not self.backend.is_noisy:
-            return ""
-        return (
-            f"{self.backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
-            "states, is then not the quantum Fisher information"
-        )
 
     def default_approx(self) -> Approx:
         return "block-diag"
@@ -142,9 +134,9 @@ class SampledEvaluator:
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
         with calling(self.backend.name):
+            footprints = self._footprints(plan)  # before anything is sent
             handle = self._handle(plan, seed)
             outcomes = checked(self.backend.collect(handle), plan.templates, plan.requests, self.backend.name)
-        footprints = self._footprints(plan)
         cost = Cost(
             jobs=getattr(handle, "num_jobs", 1),
             circuits=getattr(handle, "num_circuits", plan.num_circuits),
@@ -159,6 +151,16 @@ class SampledEvaluator:
         if isinstance(self.shots, FixedShots):  # nobody will ask
             return evaluation
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
+
+
+def _noise_note(backend: Backend) -> str:
+    """What is to be said of a noisy backend's answers."""
+    if not backend.is_noisy:
+        return ""
+    return (
+        f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
+        "states, is then not the quantum Fisher information"
+    )
 
 
 def submission_cost(backend: Backend, plan: Plan) -> Cost:

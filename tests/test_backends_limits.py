@@ -70,6 +70,8 @@ def test_the_users_limits_come_before_what_is_known():
     assert (found.circuits, found.executions, found.shots) == (300, math.inf, 50)
     assert str(found) == "300 circuits, 50 shots a circuit"
     assert str(Limits()) == ""
+    assert Limits(shots=900, executions=1000, seconds=10).most_shots(3) == 333
+    assert Limits(shots=900, executions=1000, seconds=10).most_shots(2, 0.1) == 50
 
 
 # --- what is known of providers ---

@@ -439,6 +439,19 @@ def test_a_result_with_nothing_but_counts():
         assert bare.value == whole.value
 
 
+def test_a_result_without_any_results_says_the_status():
+    """As Braket's are where a task failed."""
+
+    def emptied(result):
+        made = copy.copy(result)
+        made.results, made.success, made.status = None, False, "FAILED"
+        return made
+
+    device = Unreliable({"change": emptied})
+    with pytest.raises(BackendError, match=r"returned 0 results for 2 circuits; missing .* requests 0, 1 \(FAILED\)"):
+        qngd.expectation(CIRCUIT, TERMS, THETA, backend=device, shots=100)
+
+
 def test_something_that_is_no_result():
     for found in ({"00": 100}, [{"00": 100}], "done"):
         device = Unreliable({"change": lambda result, found=found: found})

@@ -55,12 +55,12 @@ class Limits:
         return Limits(**{name: known if own is None else own for name, (own, known) in pairs.items()})
 
     def most_shots(self, runs: int = 1, seconds: float = 0.0) -> float:
-        """The most shots of one circuit, of which a shot is `runs` executions and takes `seconds`."""
+        """The most shots of one circuit, of which a shot is `runs` executions of `seconds` each."""
         found = [np.inf if self.shots is None else self.shots]
         if self.executions is not None:
             found.append(self.executions / runs)
         if self.seconds is not None and seconds > 0:
-            found.append(self.seconds / seconds)
+            found.append(self.seconds / (runs * seconds))
         return max(1.0, np.floor(min(found)))
 
     def __str__(self) -> str:

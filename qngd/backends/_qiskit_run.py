@@ -111,13 +111,13 @@ def _length(result: Any, name: str, job: Job) -> int:
     Raises:
         BackendError: it is no result.
     """
-    held = getattr(result, "results", None)
     if not callable(getattr(result, "get_counts", None)):
         raise BackendError(
             f"{name}: job {job.job_id} returned {kind_of(result)} where a qiskit.result.Result was expected"
         )
-    if held is None:  # a provider's own, with nothing but counts
-        held = result.get_counts()
+    if hasattr(result, "results"):
+        return len(result.results or ())  # Braket's are None where a task failed
+    held = result.get_counts()  # a provider's own, with nothing but counts
     return 1 if isinstance(held, Mapping) else len(held)
 
 
