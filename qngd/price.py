@@ -15,7 +15,7 @@ from qngd.evaluate import Approx, Cost, check_approx
 from qngd.interop import as_observable, wrap_for
 from qngd.plan import Planner
 from qngd.problem import Problem
-from qngd.sampled import device_and_shots, submission_cost
+from qngd.sampled import choose, submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -122,8 +122,8 @@ def cost(
         raise ParameterError("theta0 is missing: give parameter values, in the circuit's own structure")
     circuit = wrap_for(problem.circuit, start)
     target = as_observable(problem.observable if observable is None else observable, circuit)
-    found, shots = device_and_shots(circuit, backend, shots)
-    device = found or resolve(None)
+    chosen, shots = choose(circuit, backend, shots)
+    device = resolve(None) if chosen is None else chosen
     plan = Planner(circuit, target).plan(circuit.flatten(start), metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None

@@ -173,22 +173,6 @@ def submission_cost(backend: Backend, plan: Plan) -> Cost:
         return split(plan.requests, plan.templates) if hasattr(backend, "limits") else split(plan.requests)
 
 
-def device_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
-    """Where a circuit runs and with which `shots`, where the user may have given neither: a QNode's own device and
-    shots; else the shots that the backend itself has. The backend is None for the embedded exact simulator.
-
-    Raises:
-        BackendError: the backend is unknown.
-    """
-    if backend is None:
-        backend, own = default(circuit)
-        shots = own if shots is None else shots
-    if shots is None and backend in (None, "statevector"):
-        return None, None
-    device = resolve(backend)
-    return device, getattr(device, "default_shots", None) if shots is None else shots
-
-
 def evaluator_for(
     circuit: Circuit,
     observable: Observable | None,
@@ -205,10 +189,27 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    device, shots = device_and_shots(circuit, backend, shots)
-    if device is None:
+    chosen, shots = choose(circuit, backend, shots)
+    if chosen is None:
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, device, as_rule(shots), grouping, cross)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
+
+
+def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+    """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
+    device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
+    if backend is None:
+        chosen, own = default(circuit)
+    else:
+        own = circuit.device_shots
+        exact = shots is None and own is None and backend == "statevector"
+        chosen = None if exact else resolve(backend)
+    shots = own if shots is None else shots
+    if chosen is None and shots is not None:
+        chosen = resolve("statevector")
+    if shots is None:
+        shots = getattr(chosen, "default_shots", None)
+    return chosen, shots
 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
@@ -218,17 +219,14 @@ def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, s
         SettingError: there is no number of shots.
         BackendError: the backend gives no samples.
     """
-    device, shots = device_and_shots(circuit, backend, shots)
+    chosen, shots = choose(circuit, backend, shots)
     if shots is None:
-        raise SettingError(
-            "shots: samples need a number of shots, and neither the circuit nor the backend has one; give shots=1000"
-        )
-    shots = check_shots(shots)
-    device = resolve(device)
+        raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
     n = circuit.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
     template = observable_template(circuit, reads)
-    request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
+    request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
+    device = resolve(None) if chosen is None else chosen
     with calling(device.name):
         found = device.collect(device.submit([template], [request], seed))
         (outcome,) = checked(found, [template], [request], device.name)

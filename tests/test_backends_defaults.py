@@ -132,7 +132,7 @@ def test_a_precision_is_its_number_of_shots(precision):
 
 def test_without_shots_anywhere_a_sample_says_what_to_write():
     for given in ({}, {"backend": "statevector"}, {"backend": "lightning.qubit"}):
-        with pytest.raises(SettingError, match=r"shots: samples need a number of shots.*give shots=1000"):
+        with pytest.raises(SettingError, match="shots: a sample needs a number of shots"):
             qngd.sample(CIRCUIT, THETA, **given)
     with pytest.raises(BackendError, match="not samples"):
         qngd.sample(CIRCUIT, THETA, backend=StatevectorEstimator(default_precision=0.1))

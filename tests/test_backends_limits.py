@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:max_circuits is deprecated:Depre
 limit = st.one_of(st.none(), st.integers(1, 40), st.just(math.inf))
 
 
-@examples(300)
+@examples(120)
 @given(
     st.lists(st.tuples(st.integers(1, 30), st.integers(0, 3), st.floats(0.0, 5.0)), max_size=30),
     st.builds(Limits, circuits=limit, executions=limit, pubs=limit, seconds=limit),
