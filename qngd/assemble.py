@@ -71,12 +71,13 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         place = np.ix_(part.columns, part.columns)
         value[place] += part.influence.value
         variance[place] += part.influence.variance
-    shots = sum(outcomes[part.request].shots for part in parts)
-    # a sample covariance of counts is positive; noisy expectation values and circuits between layers need not give one
-    noisy_means = any(isinstance(outcomes[part.request], Means) and outcomes[part.request].shots for part in parts)
-    if not plan.crosses and not noisy_means:
-        return MetricTensor(value, np.sqrt(variance), plan.approx, shots)
-    return _projected(plan, value, np.sqrt(variance), shots)
+    requests = {part.request for part in parts}
+    shots = sum(outcomes[request].shots for request in requests)
+    # a sample covariance of counts is positive; noisy expectation values and parts of several circuits may give another
+    noisy_means = any(isinstance(outcomes[request], Means) and outcomes[request].shots for request in requests)
+    if noisy_means or plan.crosses or any(len(block.partners) for block in plan.blocks):
+        return _projected(plan, value, np.sqrt(variance), shots, plan.note)
+    return MetricTensor(value, np.sqrt(variance), plan.approx, shots, plan.note)
 
 
 def _projected(plan: Plan, value: np.ndarray, stderr: np.ndarray, shots: int, note: str = "") -> MetricTensor:
