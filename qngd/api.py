@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from qngd._work import telling
-from qngd.allocation import check_shots
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
 from qngd.errors import checked_seed
@@ -137,15 +136,25 @@ def metric_tensor(
         return evaluator.metric(flat, approx, checked_seed(seed))
 
 
-def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None) -> Counter[str]:
+def sample(
+    circuit: Any, theta: Any, *, shots: int | None = None, backend: Any = None, seed: int | None = None
+) -> Counter[str]:
     """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
+
+    Args:
+        circuit, theta, backend, seed: as for `expectation`.
+        shots: as for `expectation`, a number; None needs a backend or QNode with shots of its own.
+
+    Raises:
+        CircuitError, ParameterError, SettingError: an argument does not fit.
+        BackendError: the backend gives expectation values only, or failed.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
     >>> qngd.sample(program, [0.0], shots=10)
     Counter({'0': 10})
     """
     wrapped, flat = wrap_at(circuit, theta)
-    return sample_bits(wrapped, flat, check_shots(shots), backend, checked_seed(seed))
+    return sample_bits(wrapped, flat, shots, backend, checked_seed(seed))
 
 
 def statevector(circuit: Any, theta: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation
 from qngd.metric_parts import metric_parts
-from qngd.outcomes import Outcome, energy, zeros_frequency
+from qngd.outcomes import Means, Outcome, energy, zeros_frequency
 from qngd.plan import Plan
 from qngd.random_basis import average
 from qngd.spsa import metric_from
@@ -71,8 +71,11 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         place = np.ix_(part.columns, part.columns)
         value[place] += part.influence.value
         variance[place] += part.influence.variance
-    shots = sum(outcomes[request].shots for request in {part.request for part in parts})
-    if plan.crosses or any(len(block.partners) for block in plan.blocks):
+    requests = {part.request for part in parts}
+    shots = sum(outcomes[request].shots for request in requests)
+    # a sample covariance of counts is positive; noisy expectation values and parts of several circuits may give another
+    noisy_means = any(isinstance(outcomes[request], Means) and outcomes[request].shots for request in requests)
+    if noisy_means or plan.crosses or any(len(block.partners) for block in plan.blocks):
         return _projected(plan, value, np.sqrt(variance), shots, plan.note)
     return MetricTensor(value, np.sqrt(variance), plan.approx, shots, plan.note)
 

@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 
 from qngd.allocation import as_rule
-from qngd.backends import default, resolve
+from qngd.backends import resolve
 from qngd.errors import whole_number
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
 from qngd.given import read_given
 from qngd.plan import Planner
-from qngd.sampled import submission_cost
+from qngd.sampled import choose, submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
 
 @dataclass(frozen=True)
 class Price:
-    """What one step takes, and what `steps` steps take: the start and every step are one submission each.
+    """What one step takes, and what `steps` steps take: the start and every step are one submission each, a batch of
+    as many jobs as the provider's limits force.
 
     Attributes:
         backend: its name.
@@ -33,6 +34,7 @@ class Price:
         seconds: device time of one step from its gate and readout times and the delay between shots; None where the
             backend gives no times. Queueing and compilation are not in it.
         is_noisy: whether the backend is known to be noisy.
+        limits: what one job may hold, in words; empty where nothing is known.
     """
 
     backend: str
@@ -46,6 +48,7 @@ class Price:
     two_qubit_gates: int
     seconds: float | None
     is_noisy: bool
+    limits: str = ""
 
     @property
     def run(self) -> Cost:
@@ -64,6 +67,7 @@ class Price:
         rows = {
             "backend": self.backend + (" (noisy)" if self.is_noisy else ""),
             "one step": f"{self.step}",
+            "jobs": f"{self.step.jobs} a step" + (f"; a job holds at most {self.limits}" if self.limits else ""),
             "circuits": parts,
             "two-qubit gates": f"at most {self.two_qubit_gates} in a circuit",
         }
@@ -94,7 +98,8 @@ def cost(
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
 
     Args:
-        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; shots default to 1000 per circuit.
+        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
+            circuit nor the backend has shots, 1000 per circuit.
         approx: which metric a step measures.
         steps: of the run.
 
@@ -110,10 +115,8 @@ def cost(
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     circuit = given.circuit
-    own, own_shots = default(circuit) if backend is None else (None, None)
-    device = own or resolve(backend)
-    own_shots = own_shots or getattr(device, "default_shots", None)
-    shots = own_shots if shots is None else shots
+    chosen, shots = choose(circuit, backend, shots)
+    device = resolve(None) if chosen is None else chosen
     plan = Planner(circuit, given.observable).plan(given.theta, metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
@@ -136,6 +139,7 @@ def cost(
         else max((f.two_qubit_gates for f in footprints), default=0),
         seconds=_seconds(footprints, used, per_request, getattr(device, "rep_delay", 0.0)),
         is_noisy=device.is_noisy,
+        limits=str(getattr(device, "limits", "")),
     )
 
 
