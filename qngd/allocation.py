@@ -83,7 +83,7 @@ class AutoShots:
         share = np.full(count, 1 / count)
         if spread is not None and len(spread.step) == count and spread.step.any():
             of_energy = _normalized(np.sqrt(spread.energy) * (plan.energy_weights != 0))
-            of_step = _normalized(np.sqrt(spread.step))
+            of_step = _normalized(np.sqrt(np.maximum(spread.step,0)))
             part = self.energy_share if of_energy.any() else 0.0
             share = part * of_energy + (1 - part) * of_step
         free = total - self.minimum * count

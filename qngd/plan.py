@@ -20,10 +20,11 @@ from qngd.evaluate import Approx
 from qngd.hamiltonian import missing_observable
 from qngd.measurement import Grouping, check_grouping, group
 from qngd.observable import Observable
+from qngd.pauli import PauliStrings
 from qngd.random_basis import basis_template, random_angles
 from qngd.shifts import Direction, directions
 from qngd.spsa import Pair, random_pairs
-from qngd.template import Template, layer_members, layer_template, observable_template
+from qngd.template import Template, causal_cone, layer_members, layer_template, observable_template
 
 _Entry = tuple[int, int, float]  # direction, request, weight
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
@@ -178,9 +179,16 @@ class Planner:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
         acts = self.observable.acting
-        groups = group(strings[acts], weights[acts], self._grouping)
+        groups = group(strings[acts], weights[acts], self._grouping, lambda rows: self._circuits_of(strings[acts[rows]]))
         members = [acts[rows] for rows in groups]
         return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
+
+    def _circuits_of(self, strings: PauliStrings) -> int:
+        """What the energy of these strings and its gradient take."""
+        everything = np.ones(len(self.circuit.generators), dtype=bool)
+        inside = causal_cone(self.circuit, self.circuit.frame.pull(strings), everything)
+        shifts = (2 * len(d.shifts) for d in self._directions[0] if inside[d.rotations].any())
+        return 1 + sum(shifts)
 
     @cached_property
     def _directions(self) -> tuple[list[Direction], sparse.csr_array]:

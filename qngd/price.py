@@ -9,10 +9,12 @@ import numpy as np
 
 from qngd.allocation import as_rule
 from qngd.backends import default, resolve
+from qngd.cross import CrossMethod
 from qngd.errors import ParameterError, SettingError
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
 from qngd.interop import as_observable, wrap_for
+from qngd.measurement import Grouping
 from qngd.plan import Planner
 from qngd.problem import Problem
 from qngd.sampled import submission_cost
@@ -90,6 +92,8 @@ def cost(
     backend: Any = None,
     shots: Any = None,
     approx: Approx = "block-diag",
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
     steps: int = 100,
 ) -> Price:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
@@ -97,6 +101,7 @@ def cost(
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; shots default to 1000 per circuit.
         approx: which metric a step measures.
+        grouping, cross: as for `minimize`.
         steps: of the run.
 
     Raises:
@@ -121,7 +126,7 @@ def cost(
     device = own or resolve(backend)
     own_shots = own_shots or getattr(device, "default_shots", None)
     shots = own_shots if shots is None else shots
-    plan = Planner(circuit, target).plan(circuit.flatten(start), metric=approx)
+    plan = Planner(circuit, target, grouping, cross).plan(circuit.flatten(start), metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)
