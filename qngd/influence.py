@@ -6,6 +6,9 @@ distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
     Var M_ab = [Σ_u w_u A_u,ab² − (Σ_u w_u A_u,ab)²]/(N − 1)   and the second order.
 
 For expectation values with independent errors the sum runs over these, and w_u are their variances.
+
+Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
+is at least the one that independent errors (2/N)² of all means, and of all products, of strings would make.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.outcomes import Counts, Means, Outcome, weighted_values, zeros_frequency
+from qngd.outcomes import Counts, Means, Outcome, means, unseen, weighted_values, zeros_frequency
 from qngd.template import Template
 
 
@@ -27,6 +30,7 @@ class Influence:
         left, right: y and z, (U, p).
         shots: N, or 0 for independent numbers.
         bend: (p, p), the second order of the variance; infinite where nothing is known.
+        least: (p, p), what the variance is at least, for all that was not seen; 0 where the weights know of it.
     """
 
     value: np.ndarray
@@ -35,11 +39,12 @@ class Influence:
     right: np.ndarray
     shots: int
     bend: np.ndarray
+    least: np.ndarray | float = 0.0
 
     @property
     def variance(self) -> np.ndarray:
         """Of every entry, (p, p)."""
-        return self.first_order + self.bend
+        return np.maximum(self.first_order + self.bend, self.least)
 
     @property
     def first_order(self) -> np.ndarray:
@@ -52,9 +57,17 @@ class Influence:
         return np.maximum(self._spread(squares, half + half.T), 0.0)
 
     def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
-        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order."""
-        moved = self.left * (self.right @ vector)[:, None] + self.right * (self.left @ vector)[:, None]
-        return self._total(moved @ matrix.T)
+        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, or of what was not
+        seen where that is more."""
+        return max(self._total(self._moved(vector) @ matrix.T), self._least_along(matrix, vector))
+
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        """A_u·vector, (U, p)."""
+        return self.left * (self.right @ vector)[:, None] + self.right * (self.left @ vector)[:, None]
+
+    def _least_along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
+        least = np.broadcast_to(self.least, self.value.shape)
+        return float((matrix**2).sum(axis=0) @ least @ vector**2)
 
     def _total(self, moved: np.ndarray) -> float:
         return float(self._spread(self.weights @ moved**2, self.weights @ moved).sum())
@@ -70,8 +83,8 @@ class DiagonalInfluence(Influence):
     def first_order(self) -> np.ndarray:
         return np.diag(np.maximum(self._spread(self.weights @ self.left**2, self.weights @ self.left), 0.0))
 
-    def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
-        return self._total((self.left * vector) @ matrix.T)
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        return self.left * vector
 
 
 def covariance(
@@ -80,31 +93,56 @@ def covariance(
     """The covariance (p, p) of the sums jacobianᵀ·strings, `jacobian` (m, p).
 
     From counts it is the unbiased sample covariance S, never indefinite; the second order of its variance is
-    (S_aa S_bb + S_ab²)/(N(N−1)). `elsewhere` (p,) are sums of means of other circuits, whose products with the
+    (S_aa S_bb + S_ab²)/(N(N−1)), and see `_least_of_covariance`. `elsewhere` (p,) are sums of means of other circuits, whose products with the
     means of these sums are taken from the matrix in other parts; their errors through these means are counted here.
     """
     if isinstance(outcome, Means):
-        return _covariance_of_means(outcome, jacobian, elsewhere)
+        return _covariance_of_means(outcome, template, jacobian, elsewhere)
     weights, centred = _centred(outcome, template, jacobian)
     if outcome.shots < 2:
         return _unknown(jacobian)
     matrix = _symmetric((weights[:, None] * centred).T @ centred) * (outcome.shots / (outcome.shots - 1))
     variances = np.diag(matrix)
     bend = (np.outer(variances, variances) + matrix**2) / (outcome.shots * (outcome.shots - 1))
-    return Influence(matrix, weights, centred, 0.5 * centred - elsewhere, outcome.shots, bend)
+    least = _least_of_covariance(outcome, template, jacobian, elsewhere)
+    return Influence(matrix, weights, centred, 0.5 * centred - elsewhere, outcome.shots, bend, least)
 
 
-def _covariance_of_means(outcome: Means, jacobian: np.ndarray, elsewhere: np.ndarray | float) -> Influence:
+def _least_of_covariance(
+    outcome: Counts, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
+) -> np.ndarray:
+    """What independent errors v = (2/N)² of the means m_k and of the products q_kl make in Jᵀ(q − m mᵀ)J: with y = Jᵀm
+    and the sums over independent strings alone (see `Template.independent`),
+
+        v·[Σ_k (J_ka y_b + J_kb y_a)² + Σ_{k<l} (J_ka J_lb + J_la J_kb)²].
+    """
+    rows = template.reduced(jacobian)
+    mean = np.zeros(len(rows))
+    place, sign = template.independent
+    mean[place[place >= 0]] = (sign * means(outcome, template)[0])[place >= 0]
+    y = rows.T @ mean + elsewhere
+    squares, gram = rows**2, rows.T @ rows
+    sizes = squares.sum(axis=0)
+    first = np.outer(sizes, y**2) + np.outer(y**2, sizes) + 2 * np.outer(y, y) * gram
+    second = np.outer(sizes, sizes) + gram**2 - 2 * squares.T @ squares
+    return unseen(outcome.shots) * (first + np.maximum(second, 0.0))
+
+
+def _covariance_of_means(
+    outcome: Means, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
+) -> Influence:
     """From expectation values of the strings and of their products, whose errors are independent, so that unlike
     a sample covariance the result can be indefinite."""
     count = len(jacobian)
-    means, products = outcome.values[:count], np.eye(count)
+    middle, products = outcome.values[:count], np.eye(count)
     i, j = np.triu_indices(count, 1)
     products[i, j] = products[j, i] = outcome.values[count:]
-    everywhere = np.broadcast_to(jacobian.T @ means + elsewhere, jacobian.shape)
+    everywhere = np.broadcast_to(jacobian.T @ middle + elsewhere, jacobian.shape)
+    place, _ = template.independent
+    uncertain = np.concatenate([place >= 0, place[i] != place[j]])
     return Influence(
-        value=_symmetric(jacobian.T @ (products - np.outer(means, means)) @ jacobian),
-        weights=outcome.stderr**2,
+        value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
+        weights=np.maximum(outcome.stderr**2, unseen(outcome.shots) * uncertain),
         left=np.concatenate([-jacobian, jacobian[i]]),
         right=np.concatenate([everywhere, jacobian[j]]),
         shots=0,
@@ -115,16 +153,16 @@ def _covariance_of_means(outcome: Means, jacobian: np.ndarray, elsewhere: np.nda
 def diagonal(outcome: Outcome, template: Template, jacobian: np.ndarray) -> Influence:
     """The diagonal matrix Σ_k jacobian_ka²·Var(string k).
 
-    The second order of its variance is 2 Σ_kl J_ka² S_kl² J_la²/(N(N−1)), S the covariance of the strings.
+    The second order of its variance is 2 Σ_kl J_ka² S_kl² J_la²/(N(N−1)), S the covariance of the strings; what was
+    not seen makes it at least v·Σ_k (2 m_k J_ka²)² with v = (2/N)², k over independent strings.
     """
     count = len(jacobian)
     squares = jacobian**2
+    mean, errors = means(outcome, template)
+    slopes = -2 * mean[:, None] * squares
     if isinstance(outcome, Means):
-        means = outcome.values[:count]
-        left = -2 * means[:, None] * squares
-        value = np.diag((1 - means**2) @ squares)
-        nothing = np.zeros_like(value)
-        return DiagonalInfluence(value, outcome.stderr[:count] ** 2, left, left, 0, nothing)
+        value = np.diag((1 - mean**2) @ squares)
+        return DiagonalInfluence(value, errors, slopes, slopes, 0, np.zeros_like(value))
     if outcome.shots < 2:
         return _unknown(jacobian)
     weights, centred = _centred(outcome, template, np.eye(count))
@@ -132,29 +170,39 @@ def diagonal(outcome: Outcome, template: Template, jacobian: np.ndarray) -> Infl
     bend = 2 * ((strings**2 @ squares) * squares).sum(axis=0) / (outcome.shots * (outcome.shots - 1))
     left = centred**2 @ squares
     value = np.diag(np.diag(strings) @ squares)
-    return DiagonalInfluence(value, weights, left, left, outcome.shots, np.diag(bend))
+    least = unseen(outcome.shots) * (template.reduced(slopes) ** 2).sum(axis=0)
+    return DiagonalInfluence(value, weights, left, left, outcome.shots, np.diag(bend), np.diag(least))
 
 
 def correlations(
     outcome: Outcome, template: Template, jacobian: np.ndarray, own: np.ndarray, products: np.ndarray
 ) -> Influence:
-    """Σ_k (⟨string k⟩ − products_k)·(own·J_kᵀ + J_k·ownᵀ), with J_k (p,) the rows of `jacobian` and `own` (p,)."""
+    """Σ_k (⟨string k⟩ − products_k)·(own·J_kᵀ + J_k·ownᵀ), with J_k (p,) the rows of `jacobian` and `own` (p,).
+
+    What was not seen makes its variance at least v·Σ_k (own_a J_kb + J_ka own_b)² with v = (2/N)², k over independent
+    strings.
+    """
     count, shots = len(jacobian), outcome.shots
+    mean, errors = means(outcome, template)
+    least: np.ndarray | float = 0.0
     if isinstance(outcome, Means):
-        means, weights, left, shots = outcome.values[:count], outcome.stderr[:count] ** 2, jacobian, 0
+        weights, left, shots = errors, jacobian, 0
+    elif shots < 2:  # nothing is known of the spread but its bound
+        weights, left, shots = np.ones(1), np.abs(jacobian).sum(axis=0)[None], 0
     else:
-        values, weights = weighted_values(outcome, template, np.eye(count)), outcome.counts / shots
-        means = weights @ values
-        left = (values - means) @ jacobian
-        if shots < 2:  # nothing is known of the spread but its bound
-            weights, left, shots = np.ones(1), np.abs(jacobian).sum(axis=0)[None], 0
-    half = np.outer((means - products) @ jacobian, own)
-    return Influence(half + half.T, weights, left, np.broadcast_to(own, left.shape), shots, np.zeros_like(half))
+        weights = outcome.counts / shots
+        left = (weighted_values(outcome, template, np.eye(count)) - mean) @ jacobian
+        rows = template.reduced(jacobian)
+        product = np.outer(own**2, (rows**2).sum(axis=0))
+        least = unseen(shots) * (product + product.T + 2 * np.outer(own, own) * (rows.T @ rows))
+    half = np.outer((mean - products) @ jacobian, own)
+    nothing = np.zeros_like(half)
+    return Influence(half + half.T, weights, left, np.broadcast_to(own, left.shape), shots, nothing, least)
 
 
-def overlap(outcome: Outcome, first: np.ndarray, second: np.ndarray) -> Influence:
+def overlap(outcome: Outcome, template: Template, first: np.ndarray, second: np.ndarray) -> Influence:
     """The frequency of all zeros times (first·secondᵀ + second·firstᵀ)."""
-    frequency, variance = zeros_frequency(outcome)
+    frequency, variance = zeros_frequency(outcome, template)
     half = np.outer(first, second)
     return Influence(
         frequency * (half + half.T), np.array([variance]), first[None], second[None], 0, np.zeros_like(half)

@@ -39,17 +39,13 @@ def metric_parts(plan: Plan, outcomes: Sequence[Outcome]) -> list[Part]:
         return blocks + [part for term in plan.crosses for part in _overlaps(plan, outcomes, term)]
     mean = np.zeros(plan.jacobian.shape[0])
     for block in plan.blocks:
-        mean[block.rotations] = means(outcomes[block.request], _template(plan, block.request))[0]
+        mean[block.rotations] = means(outcomes[block.request], plan.reading(block.request))[0]
     blocks = [_block_among_layers(plan, outcomes, block, mean) for block in plan.blocks]
     return blocks + [_between(plan, outcomes, term, mean) for term in plan.crosses]
 
 
-def _template(plan: Plan, request: int) -> Template:
-    return plan.templates[plan.requests[request].template]
-
-
 def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, estimate: Estimate) -> Part:
-    found = estimate(outcomes[block.request], _template(plan, block.request), 0.5 * block.jacobian)
+    found = estimate(outcomes[block.request], plan.reading(block.request), 0.5 * block.jacobian)
     return Part(block.request, block.columns, found)
 
 
@@ -61,7 +57,7 @@ def _block_among_layers(plan: Plan, outcomes: Sequence[Outcome], block: BlockTer
     jacobian = np.zeros((len(block.rotations), len(columns)))
     jacobian[:, block.columns] = 0.5 * block.jacobian
     elsewhere = 0.5 * (plan.jacobian.T @ others)
-    found = covariance(outcomes[block.request], _template(plan, block.request), jacobian, elsewhere)
+    found = covariance(outcomes[block.request], plan.reading(block.request), jacobian, elsewhere)
     return Part(block.request, columns, found)
 
 
@@ -69,14 +65,17 @@ def _between(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm, mean: np.
     (request,) = term.requests
     columns, own, others = _rows(plan, term)
     products = mean[term.rotation] * mean[term.others]
-    return Part(request, columns, correlations(outcomes[request], _template(plan, request), others, own, products))
+    return Part(request, columns, correlations(outcomes[request], plan.reading(request), others, own, products))
 
 
 def _overlaps(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm) -> list[Part]:
     """g_ik = −⅛ Σ s·t·overlap."""
     columns, own, (other,) = _rows(plan, term)
     pairs = zip(term.signs, term.requests, strict=True)
-    return [Part(request, columns, overlap(outcomes[request], -0.5 * sign * own, other)) for sign, request in pairs]
+    return [
+        Part(request, columns, overlap(outcomes[request], plan.reading(request), -0.5 * sign * own, other))
+        for sign, request in pairs
+    ]
 
 
 def _rows(plan: Plan, term: CrossTerm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,10 @@
-"""What a backend returns for a request, and the statistics that follow from it."""
+"""What a backend returns for a request, and the statistics that follow from it.
+
+What was not seen is not impossible. Of a string whose value was the same in all N shots, the rule of succession (a flat
+prior for the probability q of the other value) says q = 1/N ± 1/N, up to the order of 1/N². So no mean of a string has
+a standard error below 2/N, which is the sample's own if one shot of the N came out otherwise, and no sum Σ_t c_t⟨string
+t⟩ one below (2/N)√(Σ_t c_t²). Only what algebra makes certain has an error of 0: see `Template.independent`.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +50,16 @@ Outcome = Counts | Means
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:
     """Σ_t c_t⟨string t⟩ and the variance of this estimate.
 
-    From counts the variance is that of the shots' own energies, covariances included; from means the strings
-    count as independent.
+    From counts the variance is that of the shots' own energies, covariances included, from means the strings
+    count as independent; in any case it is at least that of what was not seen.
     """
+    value, variance = sample_energy(outcome, template, coefficients)
+    least = float((template.reduced(coefficients[:, None]) ** 2).sum()) * unseen(outcome.shots)
+    return value, max(variance, least)
+
+
+def sample_energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:
+    """Σ_t c_t⟨string t⟩ and its variance as the sample has it, 0 where all shots agree."""
     if isinstance(outcome, Means):
         count = len(coefficients)
         value = float(coefficients @ outcome.values[:count])
@@ -60,24 +73,41 @@ def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tu
     return mean, spread / (shots - 1) / shots
 
 
+def unseen(shots: int) -> float:
+    """The variance (2/N)² of the mean of a string that came out the same in all N shots, at most the largest possible,
+    1; 0 for exact outcomes."""
+    return min(4 / shots**2, 1.0) if shots else 0.0
+
+
 def means(outcome: Outcome, template: Template) -> tuple[np.ndarray, np.ndarray]:
     """The expectation value of each of the template's m strings and its variance, (m,) each."""
     count = len(template.strings)
+    least = np.where(template.independent[0] < 0, 0.0, unseen(outcome.shots))
     if isinstance(outcome, Means):
-        return outcome.values[:count], outcome.stderr[:count] ** 2
+        return outcome.values[:count], np.maximum(outcome.stderr[:count] ** 2, least)
     values = weighted_values(outcome, template, np.eye(count))
     mean = outcome.counts @ values / outcome.shots
-    return mean, (1 - mean**2) / (outcome.shots - 1) if outcome.shots > 1 else np.ones(count)
+    spread = (1 - mean**2) / (outcome.shots - 1) if outcome.shots > 1 else np.ones(count)
+    return mean, np.maximum(spread, least)
 
 
-def zeros_frequency(outcome: Outcome) -> tuple[float, float]:
-    """How often all measured bits are 0, and the variance of that frequency."""
+def zeros_frequency(outcome: Outcome, template: Template | None = None) -> tuple[float, float]:
+    """How often all measured bits are 0, and the variance of that frequency, at least 1/N² unless the `template` makes
+    it certain."""
     if isinstance(outcome, Means):
         raise BackendError(
             "an overlap needs counts, and this backend gives expectation values; use cross='hadamard', or a sampler"
         )
     frequency = float(outcome.counts[~outcome.bits.any(axis=1)].sum() / outcome.shots)
-    return frequency, frequency * (1 - frequency) / (outcome.shots - 1) if outcome.shots > 1 else 0.25
+    if outcome.shots < 2:
+        return frequency, 0.25
+    return frequency, max(frequency * (1 - frequency) / (outcome.shots - 1), unseen_zeros(outcome.shots, template))
+
+
+def unseen_zeros(shots: int, template: Template | None = None) -> float:
+    """The least variance of the frequency of zeros."""
+    certain = template is not None and np.all(template.independent[0] < 0)
+    return 0.0 if certain else unseen(shots) / 4
 
 
 def weighted_values(counts: Counts, template: Template, weights: np.ndarray) -> np.ndarray:

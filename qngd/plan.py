@@ -132,6 +132,11 @@ class Plan:
     def num_shots(self) -> int:
         return sum(request.shots or 0 for request in self.requests)
 
+    def reading(self, request: int) -> Template:
+        """The template of a request at its angles."""
+        asked = self.requests[request]
+        return self.templates[asked.template].at(asked.angles)
+
     def with_shots(self, shots: np.ndarray | None) -> Plan:
         """The plan with these shots (R,) per request, or exact values for None."""
         counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]

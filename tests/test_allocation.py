@@ -123,7 +123,7 @@ def test_a_total_that_is_too_small_is_named_with_the_least_that_does(minimum):
 
 
 def step_errors(plan, theta, shots, exact, seed, times):
-    """|d − d₀|² of natural gradient steps d, the damping held fixed, over repetitions."""
+    """(d − d₀)ᵀ(g + λ)(d − d₀) of natural gradient steps d, the damping λ held fixed, over repetitions."""
     damping = 1e-2 * np.linalg.norm(exact.metric.value, 2) * np.eye(len(theta))
 
     def direction(found):
@@ -131,7 +131,8 @@ def step_errors(plan, theta, shots, exact, seed, times):
 
     truth = direction(exact)
     moves = np.array([direction(found) for found, _ in repeated(plan, theta, shots, times, seed)])
-    return ((moves - truth) ** 2).sum(axis=1)
+    off = moves - truth
+    return ((off @ (exact.metric.value + damping)) * off).sum(axis=1)
 
 
 def even():
@@ -209,7 +210,7 @@ def test_shots_of_the_metric_fade_as_the_gradient_vanishes():
         theta = start + t * (end - start)
         plan = plan_of(circuit, theta, terms)
         found, spread = exactly(plan, theta)
-        shots = AutoShots(10**6).shots(plan, spread)
+        shots = AutoShots(10**6, 0.1, 10).shots(plan, spread)
         shares.append((shots[of_metric(plan)].sum() / shots.sum(), np.linalg.norm(found.gradient.value)))
     assert shares[0][0] > 0.1
     assert shares[1][1] > 1e-3
@@ -223,8 +224,9 @@ def test_a_run_divides_from_what_it_has_seen():
     device = ExactDevice()
     total = 100 * PLAN.num_circuits
     qngd.minimize(
-        circuit, terms, theta, backend=device, shots=AutoShots(total), optimizer=qngd.QNG(0.01), max_steps=3, tol=0
-    )
+        circuit, terms, theta, backend=device, shots=AutoShots(total, 0.1, 10),
+        optimizer=qngd.QNG(0.01), max_steps=3, tol=0,
+    )  # fmt: skip
     asked = [np.array([r.shots for r in requests]) for _, requests, _ in device.submissions]
     full = [shots for shots in asked if len(shots) == PLAN.num_circuits]
     assert len(full) >= 3
