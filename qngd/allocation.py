@@ -16,7 +16,7 @@ import numpy as np
 from qngd.errors import SettingError
 from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
-from qngd.outcomes import Outcome, energy, sample_energy, zeros_frequency
+from qngd.outcomes import Outcome, energy, sample_energy, widened, zeros_frequency
 from qngd.plan import Plan
 from qngd.squared_slopes import step_variances
 
@@ -152,12 +152,12 @@ def _needed(
     linear: np.ndarray, spread: np.ndarray, unseen: np.ndarray, bounds: np.ndarray, target: float
 ) -> np.ndarray:
     """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies, whose
-    variances are max(spread/N, unseen/N²)."""
+    variances are spread/N, widened by unseen/N²."""
     found = np.maximum(_sharing(linear**2 * spread) / target**2, 2.0)
     for _ in range(_ROUNDS):
-        at_least = np.maximum(spread, unseen / found)
+        wide = widened(spread, unseen / found)
         # √ makes N = c/N, of energies that seem certain, converge
-        found = np.sqrt(found * np.maximum(_sharing(linear**2 * at_least) / target**2, 2.0))
+        found = np.sqrt(found * np.maximum(_sharing(linear**2 * wide) / target**2, 2.0))
     return np.maximum(found, (abs(linear) * bounds).max(axis=0, initial=0.0) / target)
 
 

@@ -105,7 +105,8 @@ def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
     matrices, least = [], np.zeros((plan.num_parameters, plan.num_parameters))
     for term in plan.samples:
         matrices.append(term.pair.sample([zeros_frequency(outcomes[r])[0] for r in term.requests]))
-        least += term.pair.of_one_overlap**2 * sum(unseen_zeros(outcomes[r].shots, plan.reading(r)) for r in term.requests)
+        unseen = sum(unseen_zeros(outcomes[r].shots, plan.reading(r)) for r in term.requests)
+        least += term.pair.of_one_overlap**2 * unseen
     shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
     found = metric_from(matrices, shots)
     return replace(found, stderr=np.maximum(found.stderr, np.sqrt(least) / len(matrices)))

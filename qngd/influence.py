@@ -8,7 +8,7 @@ distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
 For expectation values with independent errors the sum runs over these, and w_u are their variances.
 
 Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
-is at least the one that independent errors (2/N)² of all means, and of all products, of strings would make.
+is widened by the one that independent errors (2/N)² of all means, and of all products, of strings would make.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.outcomes import Counts, Means, Outcome, means, unseen, weighted_values, zeros_frequency
+from qngd.outcomes import Counts, Means, Outcome, means, unseen, weighted_values, widened, zeros_frequency
 from qngd.template import Template
 
 
@@ -30,7 +30,7 @@ class Influence:
         left, right: y and z, (U, p).
         shots: N, or 0 for independent numbers.
         bend: (p, p), the second order of the variance; infinite where nothing is known.
-        least: (p, p), what the variance is at least, for all that was not seen; 0 where the weights know of it.
+        least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
     """
 
     value: np.ndarray
@@ -44,7 +44,7 @@ class Influence:
     @property
     def variance(self) -> np.ndarray:
         """Of every entry, (p, p)."""
-        return np.maximum(self.first_order + self.bend, self.least)
+        return widened(self.first_order + self.bend, self.least)
 
     @property
     def first_order(self) -> np.ndarray:
@@ -57,9 +57,9 @@ class Influence:
         return np.maximum(self._spread(squares, half + half.T), 0.0)
 
     def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
-        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, or of what was not
-        seen where that is more."""
-        return max(self._total(self._moved(vector) @ matrix.T), self._least_along(matrix, vector))
+        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
+        not seen."""
+        return float(widened(self._total(self._moved(vector) @ matrix.T), self._least_along(matrix, vector)))
 
     def _moved(self, vector: np.ndarray) -> np.ndarray:
         """A_u·vector, (U, p)."""
@@ -93,8 +93,9 @@ def covariance(
     """The covariance (p, p) of the sums jacobianᵀ·strings, `jacobian` (m, p).
 
     From counts it is the unbiased sample covariance S, never indefinite; the second order of its variance is
-    (S_aa S_bb + S_ab²)/(N(N−1)), and see `_least_of_covariance`. `elsewhere` (p,) are sums of means of other circuits, whose products with the
-    means of these sums are taken from the matrix in other parts; their errors through these means are counted here.
+    (S_aa S_bb + S_ab²)/(N(N−1)), and for what was not seen see `_least_of_covariance`. `elsewhere` (p,) are sums of
+    means of other circuits, whose products with the means of these sums are taken from the matrix in other parts; their
+    errors through these means are counted here.
     """
     if isinstance(outcome, Means):
         return _covariance_of_means(outcome, template, jacobian, elsewhere)
@@ -142,7 +143,7 @@ def _covariance_of_means(
     uncertain = np.concatenate([place >= 0, place[i] != place[j]])
     return Influence(
         value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
-        weights=np.maximum(outcome.stderr**2, unseen(outcome.shots) * uncertain),
+        weights=widened(outcome.stderr**2, unseen(outcome.shots) * uncertain),
         left=np.concatenate([-jacobian, jacobian[i]]),
         right=np.concatenate([everywhere, jacobian[j]]),
         shots=0,
@@ -154,7 +155,7 @@ def diagonal(outcome: Outcome, template: Template, jacobian: np.ndarray) -> Infl
     """The diagonal matrix Σ_k jacobian_ka²·Var(string k).
 
     The second order of its variance is 2 Σ_kl J_ka² S_kl² J_la²/(N(N−1)), S the covariance of the strings; what was
-    not seen makes it at least v·Σ_k (2 m_k J_ka²)² with v = (2/N)², k over independent strings.
+    not seen makes it v·Σ_k (2 m_k J_ka²)² with v = (2/N)², k over independent strings.
     """
     count = len(jacobian)
     squares = jacobian**2
@@ -179,8 +180,7 @@ def correlations(
 ) -> Influence:
     """Σ_k (⟨string k⟩ − products_k)·(own·J_kᵀ + J_k·ownᵀ), with J_k (p,) the rows of `jacobian` and `own` (p,).
 
-    What was not seen makes its variance at least v·Σ_k (own_a J_kb + J_ka own_b)² with v = (2/N)², k over independent
-    strings.
+    What was not seen makes its variance v·Σ_k (own_a J_kb + J_ka own_b)² with v = (2/N)², k over independent strings.
     """
     count, shots = len(jacobian), outcome.shots
     mean, errors = means(outcome, template)

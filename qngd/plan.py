@@ -184,8 +184,11 @@ class Planner:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
         acts = self.observable.acting
-        groups = group(strings[acts], weights[acts], self._grouping, lambda rows: self._circuits_of(strings[acts[rows]]))
-        members = [acts[rows] for rows in groups]
+
+        def circuits(rows: np.ndarray) -> int:
+            return self._circuits_of(strings[acts[rows]])
+
+        members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
         return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
 
     def _circuits_of(self, strings: PauliStrings) -> int:

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from qngd.errors import BackendError
 from qngd.hamiltonian import scale
-from qngd.outcomes import Counts, Means, Outcome, unseen, weighted_values
+from qngd.outcomes import Counts, Means, Outcome, unseen, weighted_values, widened
 from qngd.plan import BasisTerm, Plan
 from qngd.template import Template
 
@@ -109,7 +109,7 @@ def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple
     least = np.where(template.independent[0] < 0, 0.0, weights**2 * unseen(outcome.shots))
     if isinstance(outcome, Means):
         errors = (weights * outcome.stderr[:count]) ** 2
-        return weights * outcome.values[:count], np.diag(np.maximum(errors, least)), float(errors.sum()), np.inf
+        return weights * outcome.values[:count], np.diag(widened(errors, least)), float(errors.sum()), np.inf
     values = weighted_values(outcome, template, np.diag(weights))
     frequencies = outcome.counts / outcome.shots
     mean = frequencies @ values
@@ -117,7 +117,7 @@ def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple
     covariance = (frequencies[:, None] * centred).T @ centred / max(outcome.shots - 1, 1)
     variances = np.diag(covariance)
     if outcome.shots > 1:
-        covariance = covariance + np.diag(np.maximum(least - variances, 0.0))
+        covariance = covariance + np.diag(widened(variances, least) - variances)
     return mean, covariance, float(variances.sum()), float(outcome.shots)
 
 

@@ -30,7 +30,7 @@ class Template:
     that a request brings itself.
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
-    `angles` (R,) are those of a request, where they are known; see `at`.
+    `turns` (R,) are the rotations whose angle is not 0, where that is known; see `at`.
     """
 
     num_qubits: int
@@ -39,7 +39,7 @@ class Template:
     strings: PauliStrings
     basis: Basis
     pairs: bool = False
-    angles: np.ndarray | None = None
+    turns: np.ndarray | None = None
 
     @property
     def all_ops(self) -> Ops:
@@ -47,8 +47,12 @@ class Template:
         return concatenate(self.ops, self.basis.ops)
 
     def at(self, angles: np.ndarray) -> Template:
-        """The template that knows its angles, which make more of its strings certain."""
-        found = replace(self, angles=angles)
+        """The template that knows which of its rotations turn at these angles (R,): where one does not, more strings
+        may be certain."""
+        turns = np.abs(np.remainder(angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN
+        if turns.all():
+            return self
+        found = replace(self, turns=turns)
         found.__dict__["algebra"] = self.algebra  # found once for all angles
         return found
 
@@ -71,8 +75,8 @@ class Template:
         sign. It holds on a device without noise.
         """
         pulled, hits = self.algebra
-        if self.angles is not None:
-            hits = hits[:, np.abs(np.remainder(self.angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN]
+        if self.turns is not None:
+            hits = hits[:, self.turns]
         if not len(pulled):
             return np.zeros(0, dtype=np.int64), np.zeros(0)
         # the product of two strings is certain iff both flip the same qubits and anticommute with the same generators

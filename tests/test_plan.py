@@ -147,6 +147,23 @@ def test_nothing_is_asked_for_twice_or_in_vain(program, data):
         assert request.shots is None
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_commuting_groups_never_take_more_circuits(seed):
+    """Neither energies nor whole steps, whose derivatives follow the light cones of each group."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 7))
+    program = random_program(seed, n, 30, 4)
+    labels = sorted({"".join(rng.choice(list("IIXYZ"), n)) for _ in range(12)})
+    terms = dict(zip(labels, rng.normal(size=len(labels)), strict=True))
+    taken = []
+    for grouping in ("qubit-wise", "commuting"):
+        step = plan_of(program.circuit(), terms, program.theta, grouping, metric="block-diag")
+        alone = plan_of(program.circuit(), terms, program.theta, grouping, gradient=False)
+        taken.append((step.num_circuits, alone.num_circuits))
+    assert taken[1] <= taken[0]
+    assert taken[1][1] <= taken[0][1]
+
+
 def test_requests_that_coincide_are_merged():
     """One rule shifts both rotations, the first by so little that what sees it alone sees no shift."""
     sketch = Sketch(2, 1)
