@@ -104,6 +104,7 @@ class Plan:
         bases: random bases, for "random-basis".
         jacobian: (K, P), rotations to parameters.
         approx: which metric, or None.
+        is_noisy: whether it is for a device with noise, on which nothing is certain.
     """
 
     templates: tuple[Template, ...]
@@ -119,6 +120,7 @@ class Plan:
     bases: tuple[BasisTerm, ...]
     jacobian: sparse.csr_array
     approx: Approx | None
+    is_noisy: bool = False
 
     @property
     def num_parameters(self) -> int:
@@ -133,9 +135,10 @@ class Plan:
         return sum(request.shots or 0 for request in self.requests)
 
     def reading(self, request: int) -> Template:
-        """The template of a request at its angles."""
+        """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""
         asked = self.requests[request]
-        return self.templates[asked.template].at(asked.angles)
+        template = self.templates[asked.template]
+        return template.with_noise if self.is_noisy else template.at(asked.angles)
 
     def with_shots(self, shots: np.ndarray | None) -> Plan:
         """The plan with these shots (R,) per request, or exact values for None."""

@@ -57,6 +57,13 @@ class Template:
         return found
 
     @cached_property
+    def with_noise(self) -> Template:
+        """The template on a noisy device, of whose states algebra says nothing: only the identity is certain."""
+        found, acts = replace(self), self.basis.z.any(axis=1)
+        found.__dict__["independent"] = np.where(acts, np.cumsum(acts) - 1, -1), np.ones(len(acts))
+        return found
+
+    @cached_property
     def algebra(self) -> tuple[PauliStrings, np.ndarray]:
         """What the strings are on |0…0⟩, behind all gates, and which rotations' generators they anticommute with,
         (m, R)."""
@@ -72,7 +79,7 @@ class Template:
 
         A Pauli string is certain if it commutes with the generators of all rotations that turn at all, and is ±1 on
         |0…0⟩ behind the Clifford gates. Two strings whose product is certain have the same value in every shot, up to a
-        sign. It holds on a device without noise.
+        sign. On a device with noise it does not hold; see `with_noise`.
         """
         pulled, hits = self.algebra
         if self.turns is not None:

@@ -101,6 +101,23 @@ def test_a_difference_that_entanglement_makes_certain_has_no_error():
     assert nearly.stderr == pytest.approx(2 / 100 * np.sqrt(2))
 
 
+class Noisy(StatevectorSampler):
+    """Says that it is noisy; its noise has not shown yet."""
+
+    name = "noisy"
+    is_noisy = True
+
+
+def test_on_a_noisy_device_nothing_is_certain():
+    sketch = Sketch(2, 2)
+    circuit = sketch("rz", 0, sketch.t[0])("ry", 1, sketch.t[1]).circuit()
+    for approx in ("diag", "block-diag", "full"):
+        found = qngd.metric_tensor(circuit, [0.3, 0.8], approx=approx, shots=50, seed=1, backend=Noisy())
+        assert found.stderr[0, 0] == pytest.approx(1 / 50)
+    terms = {"IZ": 2.0, "II": 0.5}
+    assert qngd.expectation(circuit, terms, [0.3, 0.8], shots=50, seed=1, backend=Noisy()).stderr == 4 / 50
+
+
 # --- honest where outcomes are rare ---
 
 
