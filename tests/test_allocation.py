@@ -88,6 +88,39 @@ def test_auto_shots_stay_within_their_total(spread, more, minimum, energy_share)
     assert found.sum() > total - PLAN.num_circuits
 
 
+@given(spreads(PLAN.num_circuits), st.integers(2, 10**5))
+@examples(50)
+def test_by_default_half_is_divided_equally(spread, each):
+    """So no error is more than √2 times that of an equal division, whatever the spread was."""
+    total = each * PLAN.num_circuits
+    found = AutoShots(total).shots(PLAN, spread)
+    assert found.min() >= max(2, each // 2)
+    assert total - PLAN.num_circuits < found.sum() <= total
+    if spread.step.any():
+        energies = PLAN.energy_weights != 0
+        free = total - max(2, each // 2) * PLAN.num_circuits
+        share = energies.mean() if (spread.energy * energies).any() else 0
+        assert (found - max(2, each // 2))[energies].sum() >= free * share - energies.sum() - 1e-6 * free
+
+
+def test_nearly_null_directions_of_the_metric_do_not_take_the_shots():
+    """A parameter that hardly moves the state: its slope is as noisy as others', and its error counts as in the norm
+    of the damped metric, not as in the plain norm, where it would be a hundred times larger."""
+    sketch = Sketch(2, 2)
+    circuit = sketch("ry", 0, sketch.t[0])("rz", 1, sketch.t[1])("ry", 1, 1e-3).circuit()
+    theta = np.array([0.7, 0.4])
+    plan = plan_of(circuit, theta, {"IX": 1.0, "ZI": 0.3, "XI": 1.0})
+    exact, spread = exactly(plan, theta)
+    assert exact.metric.value[1, 1] < 1e-6
+    slopes = abs((plan.mixing @ plan.slopes).toarray()) > 0
+    of_null = spread.step[slopes[1] & ~slopes[0]].sum()
+    of_other = spread.step[slopes[0] & ~slopes[1]].sum()
+    damping = 1e-2 * exact.metric.value.max()
+    variance = (plan.mixing @ plan.slopes).toarray() ** 2 @ spread.energy
+    assert of_null == pytest.approx(variance[1] / damping, rel=1e-3)
+    assert of_other == pytest.approx(variance[0] / (0.25 + damping), rel=1e-3)
+
+
 def test_the_first_step_divides_equally():
     found = AutoShots(PLAN.num_circuits * 500).shots(PLAN, None)
     assert np.all(found == 500)

@@ -136,7 +136,7 @@ def test_commuting_sets_are_hardly_ever_more_than_the_fewest(seed):
 
 
 def test_of_equally_many_sets_those_with_the_smaller_error():
-    """XI with IX or with XX, two sets either way: the heavy ones together, √(9² + 8²) + 1 against √(9² + 1) + 8."""
+    """XI with IX or with IZ, two sets either way: the heavy ones together, √(9² + 8²) + 1 against √(9² + 1) + 8."""
     assert grouped(["XI", "IZ", "IX"], [9.0, 1.0, 8.0], "commuting") == [[0, 2], [1]]
     assert grouped(["XI", "IZ", "IX"], [9.0, 8.0, 1.0], "commuting") == [[0, 1], [2]]
 
