@@ -9,10 +9,12 @@ import numpy as np
 
 from qngd.allocation import as_rule
 from qngd.backends import resolve
+from qngd.cross import CrossMethod
 from qngd.errors import whole_number
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
 from qngd.given import read_given
+from qngd.measurement import Grouping
 from qngd.plan import Planner
 from qngd.sampled import choose, submission_cost
 
@@ -93,6 +95,8 @@ def cost(
     backend: Any = None,
     shots: Any = None,
     approx: Approx = "block-diag",
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
     steps: int = 100,
 ) -> Price:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
@@ -101,6 +105,7 @@ def cost(
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
             circuit nor the backend has shots, 1000 per circuit.
         approx: which metric a step measures.
+        grouping, cross: as for `minimize`.
         steps: of the run.
 
     Raises:
@@ -117,7 +122,7 @@ def cost(
     circuit = given.circuit
     chosen, shots = choose(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    plan = Planner(circuit, given.observable).plan(given.theta, metric=approx)
+    plan = Planner(circuit, given.observable, grouping, cross).plan(given.theta, metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)

@@ -99,6 +99,7 @@ class SampledEvaluator:
         return submission_cost(self.backend, self._with_shots(plan, spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
+        plan = replace(plan, is_noisy=self.backend.is_noisy)
         # what was seen of an evaluation of another kind, say without a metric, says nothing about this one
         fits = spread is not None and len(spread.energy) == plan.num_circuits
         return plan.with_shots(self.shots.shots(plan, spread if fits else None))
