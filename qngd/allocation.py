@@ -16,12 +16,14 @@ import numpy as np
 from qngd.errors import SettingError, require_range, settle_whole
 from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
-from qngd.outcomes import Outcome, energy, zeros_frequency
-from qngd.plan import Plan, SpsaTerm
+from qngd.outcomes import Outcome, energy, sample_energy, widened, zeros_frequency
+from qngd.plan import Plan
 from qngd.squared_slopes import step_variances
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
+_LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
+_ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
 _RELATIVE_DAMPING = 1e-2  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
 
 
@@ -51,39 +53,49 @@ class AutoShots:
     After van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the first step
     divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade.
 
+    What was seen is uncertain and changes from step to step. With the defaults half of the shots are divided equally
+    and the energy gets what it would get of an equal division, so that no error is more than √2 times that of the
+    same total divided equally.
+
     Args:
         total: shots of one step; None is 1000 per circuit.
-        energy_share: the part of it that goes to the energy itself, which the step's length is judged by.
-        minimum: shots that every circuit gets.
+        energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
+            energy's part of the circuits.
+        minimum: shots that every circuit gets; None is half of an equal division.
 
     >>> AutoShots(total=100_000)
-    AutoShots(total=100000, energy_share=0.1, minimum=10)
+    AutoShots(total=100000, energy_share=None, minimum=None)
     """
 
     total: int | None = None
-    energy_share: float = 0.1
-    minimum: int = 10
+    energy_share: float | None = None
+    minimum: int | None = None
 
     def __post_init__(self) -> None:
-        settle_whole(self, {"total": 1, "minimum": 2})
+        settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS})
         require_range(self.energy_share, "energy_share", "between 0 and 1", lambda value: 0 < value < 1)
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
         total = _SHOTS_PER_CIRCUIT * count if self.total is None else self.total
-        if total < self.minimum * count:
+        least = _LEAST_SHOTS if self.minimum is None else self.minimum
+        if total < least * count:
             raise SettingError(
-                f"shots: {total} a step are too few for {count} circuits with at least {self.minimum} each; "
-                f"give {self.minimum * count} or more"
+                f"shots: {total} a step are too few for {count} circuits with at least {least} each; "
+                f"give {least * count} or more"
             )
+        if self.minimum is None:
+            least = max(least, total // (2 * max(count, 1)))
         share = np.full(count, 1 / count)
         if spread is not None and len(spread.step) == count and spread.step.any():
-            of_energy = _normalized(np.sqrt(spread.energy) * (plan.energy_weights != 0))
+            is_energy = plan.energy_weights != 0
+            of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
             of_step = _normalized(np.sqrt(spread.step))
-            part = self.energy_share if of_energy.any() else 0.0
+            part = np.count_nonzero(is_energy) / count if self.energy_share is None else self.energy_share
+            part = part if of_energy.any() else 0.0
             share = part * of_energy + (1 - part) * of_step
-        free = total - self.minimum * count
-        return self.minimum + np.floor(free * share).astype(int)
+        free = total - least * count
+        return least + np.floor(free * share).astype(int)
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,8 @@ class TargetError:
 
     From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
     would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
-    wants of it. A number that seemed certain still gets (range of one shot)/ε shots: what did not happen in N shots
-    happens with a probability of about 1/N at most, and its variance is then within ε². `limit` bounds the shots of
+    wants of it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what
+    was not seen (see `qngd.outcomes`) asks for more. `limit` bounds the shots of
     one circuit. For QN-SPSA the target is that of the shots' part of the error; the directions' part does not fall
     with shots. For "hamiltonian" and "random-basis" there is no target of the metric: the first is of the gradient's
     circuits, and the circuits of the second get as many shots as the most demanding circuit of the energy and gradient.
@@ -119,22 +131,39 @@ class TargetError:
         count = plan.num_circuits
         if spread is None or len(spread.energy) != count:
             return np.full(count, min(_FIRST_SHOTS, self.limit))
-        bounds = _energy_bounds(plan)
-        needed = np.maximum(2.0, _needed(plan.energy_weights[None], spread.energy, bounds, self.energy))
+        of_energies = spread.energy, _unseen_energies(plan), _energy_bounds(plan)
+        needed = np.maximum(2.0, _needed(plan.energy_weights[None], *of_energies, self.energy))
         if plan.mixing is not None:
             linear = (plan.mixing @ plan.slopes).toarray()
             target = self.energy if self.gradient is None else self.gradient
-            needed = np.maximum(needed, _needed(linear, spread.energy, bounds, target))
+            needed = np.maximum(needed, _needed(linear, *of_energies, target))
         of_metric = spread.metric / self.metric**2 + _metric_bounds(plan) / self.metric
         needed = np.maximum(needed, of_metric)
         needed[_of_bases(plan)] = needed.max(initial=0.0)
         return np.minimum(np.ceil(needed), self.limit).astype(int)
 
 
-def _needed(linear: np.ndarray, spread: np.ndarray, bounds: np.ndarray, target: float) -> np.ndarray:
-    """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies."""
-    unseen = (abs(linear) * bounds).max(axis=0, initial=0.0) / target
-    return np.maximum(_sharing(linear**2 * spread) / target**2, unseen)
+def _needed(
+    linear: np.ndarray, spread: np.ndarray, unseen: np.ndarray, bounds: np.ndarray, target: float
+) -> np.ndarray:
+    """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies, whose
+    variances are spread/N, widened by unseen/N²."""
+    found = np.maximum(_sharing(linear**2 * spread) / target**2, 2.0)
+    for _ in range(_ROUNDS):
+        wide = widened(spread, unseen / found)
+        # √ makes N = c/N, of energies that seem certain, converge
+        found = np.sqrt(found * np.maximum(_sharing(linear**2 * wide) / target**2, 2.0))
+    return np.maximum(found, (abs(linear) * bounds).max(axis=0, initial=0.0) / target)
+
+
+def _unseen_energies(plan: Plan) -> np.ndarray:
+    """N² times the least variance (R,) of a request's energy; 0 for those of the metric."""
+    found = np.zeros(plan.num_circuits)
+    for r, request in enumerate(plan.requests):
+        coefficients = plan.coefficients[request.template]
+        if coefficients is not None:
+            found[r] = 4 * float((plan.reading(r).reduced(coefficients[:, None]) ** 2).sum())
+    return found
 
 
 def _energy_bounds(plan: Plan) -> np.ndarray:
@@ -145,16 +174,17 @@ def _energy_bounds(plan: Plan) -> np.ndarray:
 
 def _metric_bounds(plan: Plan) -> np.ndarray:
     """Shots (R,) that keep what is not in the spread within unit error: the second order of the blocks' variances,
-    2(B²/4)²/N² for generator sums of at most B, shared out over the blocks, and outcomes not seen between layers."""
+    2(B²/4)²/N² for generator sums of at most B, and B⁴/N² for outcomes not seen, shared out over the blocks; and
+    outcomes not seen between layers."""
     found = np.zeros(plan.num_circuits)
     for block in plan.blocks:
         largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
-        found[block.request] += np.sqrt(2 * len(plan.blocks)) * largest**2 / 4
+        found[block.request] += np.sqrt(len(plan.blocks)) * largest**2
     for term in plan.crosses:
         own, *others = abs(plan.jacobian[[term.rotation, *term.others]]).toarray()
-        found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0) / 2
+        found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0)
     for sample in plan.samples:
-        found[list(sample.requests)] = np.abs(_one_overlap(sample)).max(initial=0.0) / len(plan.samples)
+        found[list(sample.requests)] = np.abs(sample.pair.of_one_overlap).max(initial=0.0) / len(plan.samples)
     return found
 
 
@@ -202,36 +232,41 @@ def check_shots(shots: Any) -> int:
 
 def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:
     """What one shot of every request adds to the variances of energy and natural gradient step, and the shots that the
-    metric takes; None for exact outcomes."""
+    metric takes; None for exact outcomes.
+
+    A step that is off by e misses the minimum of the model E + δ·∇E + δᵀ(g + λ)δ/2η by eᵀ(g + λ)e/2η. So errors of a
+    step count in the norm of g + λ: in the plain norm those along nearly null directions of g, in which the state does
+    not move and nothing is lost, would take all the shots.
+    """
     shots = np.array([outcome.shots for outcome in outcomes])
     if not shots.all():
         return None
-    of_energy, of_step = np.zeros(len(shots)), np.zeros(len(shots))
+    of_energy, of_slopes, of_step = np.zeros((3, len(shots)))
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
-            template = plan.templates[request.template]
-            of_energy[r] = energy(outcomes[r], template, coefficients)[1] * shots[r]
+            reading = plan.reading(r)
+            of_energy[r] = sample_energy(outcomes[r], reading, coefficients)[1] * shots[r]
+            of_slopes[r] = energy(outcomes[r], reading, coefficients)[1] * shots[r]
     parts = metric_parts(plan, outcomes)
     if plan.mixing is not None and evaluation.metric is not None:
         assert evaluation.gradient is not None
-        inverse = _damped_inverse(evaluation.metric.value)
-        direction = inverse @ evaluation.gradient.value
+        root, direction = _solved(evaluation.metric.value, evaluation.gradient.value)
         if plan.approx == "hamiltonian":
-            of_step += step_variances(plan, outcomes, inverse, direction) * shots
+            of_step += step_variances(plan, outcomes, root, direction) * shots
         else:
-            linear = inverse @ (plan.mixing @ plan.slopes).toarray()
-            of_step += (linear**2).sum(axis=0) * of_energy
+            linear = root @ (plan.mixing @ plan.slopes).toarray()
+            of_step += (linear**2).sum(axis=0) * of_slopes
         if plan.bases:  # the error of these metrics is mostly that of their bases
             of_step[_of_bases(plan)] = of_step.sum() / max(np.count_nonzero(of_step), 1)
         for part in parts:
-            along = part.influence.along(inverse[:, part.columns], direction[part.columns])
+            along = part.influence.along(root[:, part.columns], direction[part.columns])
             of_step[part.request] += along * shots[part.request]
         for sample in plan.samples:
-            moved = inverse @ _one_overlap(sample) @ direction / len(plan.samples)
+            moved = root @ sample.pair.of_one_overlap @ direction / len(plan.samples)
             # the variance of one shot is at most ¼
             of_step[list(sample.requests)] += float(moved @ moved) / 4
-    return Spread(of_energy, _metric_shots(plan, outcomes, parts), of_step)
+    return Spread(of_energy, _metric_shots(plan, outcomes, parts), np.maximum(of_step, 0.0))
 
 
 def _metric_shots(plan: Plan, outcomes: Sequence[Outcome], parts: Sequence[Part]) -> np.ndarray:
@@ -239,7 +274,7 @@ def _metric_shots(plan: Plan, outcomes: Sequence[Outcome], parts: Sequence[Part]
     every = np.arange(plan.num_parameters)
     found = [(part.request, part.columns, part.influence.first_order) for part in parts]
     for sample in plan.samples:
-        scale = (_one_overlap(sample) / len(plan.samples)) ** 2
+        scale = (sample.pair.of_one_overlap / len(plan.samples)) ** 2
         found += [(r, every, scale * zeros_frequency(outcomes[r])[1]) for r in sample.requests]
     roots = [(r, np.ix_(columns, columns), np.sqrt(v * outcomes[r].shots)) for r, columns, v in found]
     total = np.zeros((len(every), len(every)))
@@ -251,11 +286,9 @@ def _metric_shots(plan: Plan, outcomes: Sequence[Outcome], parts: Sequence[Part]
     return needed
 
 
-def _one_overlap(sample: SpsaTerm) -> np.ndarray:
-    """What an overlap of 1 adds to a sample of the metric, up to the sign."""
-    return sample.pair.sample([1.0, 0.0, 0.0, 0.0])
-
-
-def _damped_inverse(metric: np.ndarray) -> np.ndarray:
-    damping = _RELATIVE_DAMPING * max(float(np.linalg.norm(metric, 2)), 1e-12)
-    return np.linalg.inv(metric + damping * np.eye(len(metric)))
+def _solved(metric: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(g + λ)^−½ and the direction (g + λ)⁻¹∇E."""
+    values, vectors = np.linalg.eigh(metric)
+    damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * max(float(values[-1]), 1e-12)
+    root = (vectors / np.sqrt(damped)) @ vectors.T
+    return root, root @ (root @ gradient)

@@ -33,8 +33,11 @@ def expectation(
 
     Args:
         circuit: anything `wrap` takes.
-        observable: a `SparsePauliOp`, a PennyLane operator, a mapping of Pauli labels to real coefficients,
-            or None for what a QNode itself measures; `expectation(node, theta)` does as well.
+        observable: a mapping of Pauli labels to real coefficients, or a list of such pairs; Qiskit's `SparsePauliOp`,
+            `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli sentence or Fermi sentence (taken
+            by Jordan–Wigner, mode i on wire i); OpenFermion's `QubitOperator`; or None for what a QNode itself
+            measures; `expectation(node, theta)` does as well. It may have 2²⁰ Pauli strings. What is Hermitian but for
+            5e-7 of its largest number is made so.
         theta: parameter values in the user's own structure, in radians.
         backend, shots, seed, grouping: see `minimize`.
 
@@ -142,7 +145,13 @@ def sample(
 ) -> Counter[str]:
     """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
 
-    Without `shots`, as many as the QNode or the backend has.
+    Args:
+        circuit, theta, backend, seed: as for `expectation`.
+        shots: as for `expectation`, a number; None needs a backend or QNode with shots of its own.
+
+    Raises:
+        CircuitError, ParameterError, SettingError: an argument does not fit.
+        BackendError: the backend gives expectation values only, or failed.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
     >>> qngd.sample(program, [0.0], shots=10)

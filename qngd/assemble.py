@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation
 from qngd.metric_parts import metric_parts
-from qngd.outcomes import Outcome, energy, zeros_frequency
+from qngd.outcomes import Means, Outcome, energy, unseen_zeros, zeros_frequency
 from qngd.plan import Plan
 from qngd.random_basis import average
 from qngd.spsa import metric_from
-from qngd.squared_slopes import fisher_from_shots, hamiltonian_from_shots
+from qngd.squared_slopes import fisher_from_shots, hamiltonian_from_shots, unseen_fisher
 
 _RARE = 0.1  # share of the shots with an outcome of their own, from which on the user is told
 
@@ -40,8 +41,7 @@ def _energies(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.n
     for r, (request, outcome) in enumerate(zip(plan.requests, outcomes, strict=True)):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
-            template = plan.templates[request.template]
-            values[r], variances[r] = energy(outcome, template, coefficients)
+            values[r], variances[r] = energy(outcome, plan.reading(r), coefficients)
     return values, variances
 
 
@@ -71,8 +71,11 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         place = np.ix_(part.columns, part.columns)
         value[place] += part.influence.value
         variance[place] += part.influence.variance
-    shots = sum(outcomes[request].shots for request in {part.request for part in parts})
-    if plan.crosses or any(len(block.partners) for block in plan.blocks):
+    requests = {part.request for part in parts}
+    shots = sum(outcomes[request].shots for request in requests)
+    # a sample covariance of counts is positive; noisy expectation values and parts of several circuits may give another
+    noisy_means = any(isinstance(outcomes[request], Means) and outcomes[request].shots for request in requests)
+    if noisy_means or plan.crosses or any(len(block.partners) for block in plan.blocks):
         return _projected(plan, value, np.sqrt(variance), shots, plan.note)
     return MetricTensor(value, np.sqrt(variance), plan.approx, shots, plan.note)
 
@@ -87,6 +90,8 @@ def _projected(plan: Plan, value: np.ndarray, stderr: np.ndarray, shots: int, no
 def _random_basis_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
     samples, once = zip(*(fisher_from_shots(term, outcomes) for term in plan.bases), strict=True)
     value, stderr, note = average(samples)
+    least = sum(unseen_fisher(term, outcomes) for term in plan.bases)
+    stderr = np.maximum(stderr, np.sqrt(least) / len(samples))
     rare = float(np.mean(once))
     if rare > _RARE:
         note += (
@@ -100,9 +105,14 @@ def _random_basis_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTenso
 def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
     if not plan.samples:  # no rotation moves
         return MetricTensor.exact(np.zeros((plan.num_parameters, plan.num_parameters)), "qn-spsa")
-    matrices = [term.pair.sample([zeros_frequency(outcomes[r])[0] for r in term.requests]) for term in plan.samples]
+    matrices, least = [], np.zeros((plan.num_parameters, plan.num_parameters))
+    for term in plan.samples:
+        matrices.append(term.pair.sample([zeros_frequency(outcomes[r])[0] for r in term.requests]))
+        unseen = sum(unseen_zeros(outcomes[r].shots, plan.reading(r)) for r in term.requests)
+        least += term.pair.of_one_overlap**2 * unseen
     shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
-    return metric_from(matrices, shots)
+    found = metric_from(matrices, shots)
+    return replace(found, stderr=np.maximum(found.stderr, np.sqrt(least) / len(matrices)))
 
 
 def project(matrix: np.ndarray) -> tuple[np.ndarray, str]:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 # the words of qngd.evaluate.Approx, without importing it
 _Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
-_LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "run_dir")
+_Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measurement.Grouping
+_Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.cross.CrossMethod
+_LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -68,6 +70,16 @@ _Shots = Annotated[
         "Left out: exact.",
         show_default=False,
     ),
+]
+_GroupingOption = Annotated[
+    _Grouping,
+    typer.Option(
+        help="Which terms one circuit measures: with single-qubit gates, or all that commute, with two-qubit gates "
+        "where they need them and never in more circuits."
+    ),
+]
+_CrossOption = Annotated[
+    _Cross, typer.Option(help="How shots measure the full metric between layers: with an ancilla, midway, or overlaps.")
 ]
 _Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")]
 
@@ -144,6 +156,8 @@ def run(
     ] = None,
     backend: _Backend = None,
     shots: _Shots = None,
+    grouping: _GroupingOption = "qubit-wise",
+    cross: _CrossOption = "hadamard",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -173,7 +187,8 @@ def run(
         options = {
             "max_steps": steps, "optimizer": optimizer,
             "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
-            "seed": seed, "backend": backend, "shots": _read_shots(shots), "run_dir": run_dir,
+            "seed": seed, "backend": backend, "shots": _read_shots(shots), "grouping": grouping, "cross": cross,
+            "run_dir": run_dir,
         }  # fmt: skip
         status = _run(_open(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
@@ -204,6 +219,8 @@ def cost(
     shots: _Shots = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
     approx: Annotated[_Approx, typer.Option(help="Which metric a step measures.")] = "block-diag",
+    grouping: _GroupingOption = "qubit-wise",
+    cross: _CrossOption = "hadamard",
     traceback: _Traceback = False,
 ) -> None:
     """Show what a run would cost on a backend: jobs, circuits, shots, depths and device time. Nothing is run.
@@ -215,7 +232,10 @@ def cost(
 
         opened = _open(problem, settings or [])
         with opened.file.blamed():
-            price = qngd.cost(opened.problem, backend=backend, shots=_read_shots(shots), approx=approx, steps=steps)
+            price = qngd.cost(
+                opened.problem, backend=backend, shots=_read_shots(shots), approx=approx, grouping=grouping,
+                cross=cross, steps=steps,
+            )  # fmt: skip
         typer.echo(f"{opened.problem.name}")
         _echo_table(price.rows())
 

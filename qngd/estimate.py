@@ -13,7 +13,8 @@ import numpy as np
 class Estimate:
     """A value (a number or an array) with its standard error, of the same shape.
 
-    An exact value has standard error 0 and says so. `covariance`, where known, is the covariance matrix of
+    An exact value has standard error 0 and says so; a sampled one has it only where algebra makes the value certain,
+    not where the shots happen to agree (see `qngd.outcomes`). `covariance`, where known, is the covariance matrix of
     an array's entries.
 
     >>> print(Estimate(np.float64(-1.1362), np.float64(0.0041)))
@@ -72,8 +73,8 @@ def format_seconds(seconds: float) -> str:
 class MetricTensor:
     """The Fubini–Study metric g over the flattened parameters, (P, P); the Fisher information is 4g.
 
-    `np.asarray(m)` is the matrix; `stderr` (P, P) its standard errors (0 where exact or where the
-    approximation sets an entry to 0). `approx` says what was computed, in the words of `metric_tensor`.
+    `np.asarray(m)` is the matrix; `stderr` (P, P) its standard errors (0 where exact, where the approximation sets an
+    entry to 0, or where algebra makes it certain). `approx` says what was computed, in the words of `metric_tensor`.
     `note` holds what the user should know about how it came about; `unprojected` is the unbiased estimate that was
     indefinite before it was made positive, None where nothing was changed.
 

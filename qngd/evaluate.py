@@ -28,7 +28,7 @@ _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metr
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent: submissions, circuits run and shots taken; and, where the backend compiles circuits, the depth
+    """What was spent: jobs, circuits run and shots taken; and, where the backend compiles circuits, the depth
     and the two-qubit gates of the largest of them after compilation."""
 
     jobs: int = 0

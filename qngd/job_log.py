@@ -2,8 +2,9 @@
 
     run_dir/jobs.jsonl    a row a job: the step it belongs to, the provider's id, when it was sent
 
-A submission is known by the hash of its plan. One that was sent from the state that a run resumes from, and whose
-results are not in it, is collected again instead of sent again, where the provider gives jobs by their ids.
+A submission is a batch of jobs, known by the hash of its plan and by how it is divided into them. What was sent of one
+from the state that a run resumes from, and whose results are not in it, is collected instead of sent again, where the
+provider gives jobs by their ids.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import warnings
 from datetime import UTC, datetime
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,9 @@ class JobLog:
                 self._open.setdefault(row["submission"], {})[row["place"]] = row["job"]
 
     def take(self, submission: str) -> list[str]:
-        """The ids of the jobs of an interrupted submission, each submission once; none if there is none."""
-        return [job for _, job in sorted(self._open.pop(submission, {}).items())]
+        """The ids of the first jobs of an interrupted submission, each submission once; none if there is none."""
+        jobs = self._open.pop(submission, {})
+        return [jobs[place] for place in takewhile(jobs.__contains__, count())]
 
     def add(self, submission: str, backend: str, place: int, job: str) -> None:
         """Write down a job of a submission.

@@ -15,7 +15,6 @@ import numpy as np
 from qngd.influence import Influence, correlations, covariance, diagonal, overlap
 from qngd.outcomes import Outcome, means
 from qngd.plan import BlockTerm, CrossTerm, Plan
-from qngd.template import Template
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ def _means(plan: Plan, outcomes: Sequence[Outcome], blocks: Sequence[BlockTerm])
     """⟨P_k⟩ of the rotations of these blocks, (K,); 0 for others."""
     mean = np.zeros(plan.jacobian.shape[0])
     for block in blocks:
-        mean[block.rotations] = means(outcomes[block.request], _template(plan, block.request))[0]
+        mean[block.rotations] = means(outcomes[block.request], plan.reading(block.request))[0]
     return mean
 
 
@@ -54,14 +53,10 @@ def _blocks(plan: Plan, outcomes: Sequence[Outcome]) -> list[Part]:
     return [_block(plan, outcomes, block, mean) for block in plan.blocks]
 
 
-def _template(plan: Plan, request: int) -> Template:
-    return plan.templates[plan.requests[request].template]
-
-
 def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, mean: np.ndarray) -> Part:
     """One term. A split gate's is completed by half of what correlates it with its partners in other layers, who have
     the other half: ¼J_iJ_jᵀ(C_ij − m_im_j)."""
-    outcome, template = outcomes[block.request], _template(plan, block.request)
+    outcome, template = outcomes[block.request], plan.reading(block.request)
     jacobian, partners = 0.5 * block.jacobian, 0.5 * block.partner_jacobian
     elsewhere = partners.T @ mean[block.partners]
     between = block.correlations - np.outer(mean[block.rotations], mean[block.partners])
@@ -82,7 +77,7 @@ def _block_among_layers(plan: Plan, outcomes: Sequence[Outcome], block: BlockTer
     jacobian = np.zeros((len(block.rotations), len(columns)))
     jacobian[:, block.columns] = 0.5 * block.jacobian
     elsewhere = 0.5 * (plan.jacobian.T @ others)
-    found = covariance(outcomes[block.request], _template(plan, block.request), jacobian, elsewhere)
+    found = covariance(outcomes[block.request], plan.reading(block.request), jacobian, elsewhere)
     return Part(block.request, columns, found)
 
 
@@ -90,14 +85,17 @@ def _between(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm, mean: np.
     (request,) = term.requests
     columns, own, others = _rows(plan, term)
     products = mean[term.rotation] * mean[term.others]
-    return Part(request, columns, correlations(outcomes[request], _template(plan, request), others, own, products))
+    return Part(request, columns, correlations(outcomes[request], plan.reading(request), others, own, products))
 
 
 def _overlaps(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm) -> list[Part]:
     """g_ik = −⅛ Σ s·t·overlap."""
     columns, own, (other,) = _rows(plan, term)
     pairs = zip(term.signs, term.requests, strict=True)
-    return [Part(request, columns, overlap(outcomes[request], -0.5 * sign * own, other)) for sign, request in pairs]
+    return [
+        Part(request, columns, overlap(outcomes[request], plan.reading(request), -0.5 * sign * own, other))
+        for sign, request in pairs
+    ]
 
 
 def _rows(plan: Plan, term: CrossTerm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

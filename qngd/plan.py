@@ -20,10 +20,11 @@ from qngd.evaluate import Approx
 from qngd.hamiltonian import missing_observable
 from qngd.measurement import Grouping, check_grouping, group
 from qngd.observable import Observable
+from qngd.pauli import PauliStrings
 from qngd.random_basis import basis_template, random_angles
 from qngd.shifts import Direction, directions
 from qngd.spsa import Pair, random_pairs
-from qngd.template import Template, layer_members, layer_template, observable_template
+from qngd.template import Template, causal_cone, layer_members, layer_template, observable_template
 
 _Entry = tuple[int, int, float]  # direction, request, weight
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
@@ -112,6 +113,7 @@ class Plan:
         jacobian: (K, P), rotations to parameters.
         approx: which metric, or None.
         note: what the user should know about the metric, or nothing.
+        is_noisy: whether it is for a device with noise, on which nothing is certain.
     """
 
     templates: tuple[Template, ...]
@@ -128,6 +130,7 @@ class Plan:
     jacobian: sparse.csr_array
     approx: Approx | None
     note: str = ""
+    is_noisy: bool = False
 
     @property
     def num_parameters(self) -> int:
@@ -140,6 +143,12 @@ class Plan:
     @property
     def num_shots(self) -> int:
         return sum(request.shots or 0 for request in self.requests)
+
+    def reading(self, request: int) -> Template:
+        """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""
+        asked = self.requests[request]
+        template = self.templates[asked.template]
+        return template.with_noise if self.is_noisy else template.at(asked.angles)
 
     def with_shots(self, shots: np.ndarray | None) -> Plan:
         """The plan with these shots (R,) per request, or exact values for None."""
@@ -188,9 +197,19 @@ class Planner:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
         acts = self.observable.acting
-        groups = group(strings[acts], weights[acts], self._grouping)
-        members = [acts[rows] for rows in groups]
+
+        def circuits(rows: np.ndarray) -> int:
+            return self._circuits_of(strings[acts[rows]])
+
+        members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
         return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
+
+    def _circuits_of(self, strings: PauliStrings) -> int:
+        """What the energy of these strings and its gradient take."""
+        everything = np.ones(len(self.circuit.generators), dtype=bool)
+        inside = causal_cone(self.circuit, self.circuit.frame.pull(strings), everything)
+        shifts = (2 * len(d.shifts) for d in self._directions[0] if inside[d.rotations].any())
+        return 1 + sum(shifts)
 
     @cached_property
     def _directions(self) -> tuple[list[Direction], sparse.csr_array]:

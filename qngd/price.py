@@ -9,19 +9,22 @@ import numpy as np
 
 from qngd.allocation import as_rule
 from qngd.backends import resolve
+from qngd.cross import CrossMethod
 from qngd.errors import whole_number
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
 from qngd.given import read_given
+from qngd.measurement import Grouping
 from qngd.plan import Planner
-from qngd.sampled import device_and_shots, submission_cost
+from qngd.sampled import choose, submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
 
 @dataclass(frozen=True)
 class Price:
-    """What one step takes, and what `steps` steps take: the start and every step are one submission each.
+    """What one step takes, and what `steps` steps take: the start and every step are one submission each, a batch of
+    as many jobs as the provider's limits force.
 
     Attributes:
         backend: its name.
@@ -33,6 +36,7 @@ class Price:
         seconds: device time of one step from its gate and readout times and the delay between shots; None where the
             backend gives no times. Queueing and compilation are not in it.
         is_noisy: whether the backend is known to be noisy.
+        limits: what one job may hold, in words; empty where nothing is known.
     """
 
     backend: str
@@ -46,6 +50,7 @@ class Price:
     two_qubit_gates: int
     seconds: float | None
     is_noisy: bool
+    limits: str = ""
 
     @property
     def run(self) -> Cost:
@@ -64,6 +69,7 @@ class Price:
         rows = {
             "backend": self.backend + (" (noisy)" if self.is_noisy else ""),
             "one step": f"{self.step}",
+            "jobs": f"{self.step.jobs} a step" + (f"; a job holds at most {self.limits}" if self.limits else ""),
             "circuits": parts,
             "two-qubit gates": f"at most {self.two_qubit_gates} in a circuit",
         }
@@ -89,13 +95,17 @@ def cost(
     backend: Any = None,
     shots: Any = None,
     approx: Approx = "block-diag",
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
     steps: int = 100,
 ) -> Price:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
 
     Args:
-        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; shots default to 1000 per circuit.
+        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
+            circuit nor the backend has shots, 1000 per circuit.
         approx: which metric a step measures.
+        grouping, cross: as for `minimize`.
         steps: of the run.
 
     Raises:
@@ -110,9 +120,9 @@ def cost(
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     circuit = given.circuit
-    chosen, shots = device_and_shots(circuit, backend, shots)
+    chosen, shots = choose(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    plan = Planner(circuit, given.observable).plan(given.theta, metric=approx)
+    plan = Planner(circuit, given.observable, grouping, cross).plan(given.theta, metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)
@@ -134,6 +144,7 @@ def cost(
         else max((f.two_qubit_gates for f in footprints), default=0),
         seconds=_seconds(footprints, used, per_request, getattr(device, "rep_delay", 0.0)),
         is_noisy=device.is_noisy,
+        limits=str(getattr(device, "limits", "")),
     )
 
 

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from qngd.allocation import FixedShots, ShotRule, as_rule, check_shots, observed_spread
 from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
+from qngd.backends._boundary import calling, checked
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError, SettingError
@@ -28,7 +29,7 @@ from qngd.template import observable_template
 
 
 class SampledEvaluator:
-    """Answers a step's questions with one submission to a backend."""
+    """Answers a step's questions with one submission to a backend: one batch of jobs."""
 
     is_exact = False
 
@@ -46,20 +47,12 @@ class SampledEvaluator:
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross)
         self.job_log: JobLog | None = None  # of a run that is kept on disk
+        self.note = _noise_note(backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
     def name(self) -> str:
         return self.backend.name
-
-    @property
-    def note(self) -> str:
-        if not self.backend.is_noisy:
-            return ""
-        return (
-            f"{self.backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
-            "states, is then not the quantum Fisher information"
-        )
 
     def default_approx(self) -> Approx:
         return "block-diag"
@@ -106,6 +99,7 @@ class SampledEvaluator:
         return submission_cost(self.backend, self._with_shots(plan, spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
+        plan = replace(plan, is_noisy=self.backend.is_noisy)
         # what was seen of an evaluation of another kind, say without a metric, says nothing about this one
         fits = spread is not None and len(spread.energy) == plan.num_circuits
         return plan.with_shots(self.shots.shots(plan, spread if fits else None))
@@ -121,28 +115,29 @@ class SampledEvaluator:
         return [] if describe is None else describe(plan.templates)
 
     def _handle(self, plan: Plan, seed: int | None) -> Any:
-        """A new submission, or the one that was sent before a run was interrupted."""
-        log = self.job_log
-        if log is None:
-            return self.backend.submit(plan.templates, plan.requests, seed)
-        handle, sent = None, log.take(plan.fingerprint)
-        if sent and hasattr(self.backend, "attach"):
+        """A new submission, or what is left of one that was sent before a run was interrupted."""
+        log, backend = self.job_log, cast(Any, self.backend)
+        if log is None or not hasattr(backend, "prepare"):
+            return backend.submit(plan.templates, plan.requests, seed)
+        handle = backend.prepare(plan.templates, plan.requests, seed)
+        submission = f"{plan.fingerprint}: {handle.division}"
+        sent = log.take(submission)
+        if sent:
             try:
-                handle = self.backend.attach(plan.templates, plan.requests, seed, sent)
+                backend.attach(handle, sent)
             except BackendError as error:
                 remedy = f"try again later, or delete {log.path} to send the circuits anew"
                 raise BackendError(f"{error}; {remedy}") from error
-        if handle is None:
-            handle = self.backend.submit(plan.templates, plan.requests, seed)
-        if hasattr(handle, "watch"):
-            handle.watch(partial(log.add, plan.fingerprint, self.name))
+        handle.watch(partial(log.add, submission, self.name))  # every id is on disk before the next job is sent
+        backend.send(handle)
         return handle
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
-        handle = self._handle(plan, seed)
-        outcomes = self.backend.collect(handle)
-        footprints = self._footprints(plan)
+        with calling(self.backend.name):
+            footprints = self._footprints(plan)  # before anything is sent
+            handle = self._handle(plan, seed)
+            outcomes = checked(self.backend.collect(handle), plan.templates, plan.requests, self.backend.name)
         cost = Cost(
             jobs=getattr(handle, "num_jobs", 1),
             circuits=getattr(handle, "num_circuits", plan.num_circuits),
@@ -159,11 +154,24 @@ class SampledEvaluator:
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
 
 
+def _noise_note(backend: Backend) -> str:
+    """What is to be said of a noisy backend's answers."""
+    if not backend.is_noisy:
+        return ""
+    return (
+        f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
+        "states, is then not the quantum Fisher information"
+    )
+
+
 def submission_cost(backend: Backend, plan: Plan) -> Cost:
     """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
     times."""
     split = getattr(backend, "preview", None)
-    return Cost(1, plan.num_circuits, plan.num_shots) if split is None else split(plan.requests)
+    if split is None:
+        return Cost(1, plan.num_circuits, plan.num_shots)
+    with calling(backend.name):
+        return split(plan.requests, plan.templates) if hasattr(backend, "limits") else split(plan.requests)
 
 
 def evaluator_for(
@@ -182,13 +190,13 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    chosen, shots = device_and_shots(circuit, backend, shots)
+    chosen, shots = choose(circuit, backend, shots)
     if chosen is None:
         return ExactEvaluator(circuit, observable)
     return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
 
 
-def device_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
     """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
     device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
     if backend is None:
@@ -206,8 +214,13 @@ def device_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backen
 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
-    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
-    chosen, shots = device_and_shots(circuit, backend, shots)
+    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings.
+
+    Raises:
+        SettingError: there is no number of shots.
+        BackendError: the backend gives no samples.
+    """
+    chosen, shots = choose(circuit, backend, shots)
     if shots is None:
         raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
     n = circuit.num_qubits
@@ -215,9 +228,11 @@ def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, s
     template = observable_template(circuit, reads)
     request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
     device = resolve(None) if chosen is None else chosen
-    (outcome,) = device.collect(device.submit([template], [request], seed))
+    with calling(device.name):
+        found = device.collect(device.submit([template], [request], seed))
+        (outcome,) = checked(found, [template], [request], device.name)
     if not isinstance(outcome, Counts):
-        raise BackendError(f"backend: {device.name} returns expectation values, not samples")
+        raise BackendError(f"backend: {device.name} returns expectation values, not samples (as mitigated weights are)")
     letters = np.where(outcome.unpacked(n), "1", "0")[:, ::-1]
     pairs = zip(map("".join, letters), outcome.counts, strict=True)
     return Counter({bits: int(count) for bits, count in pairs})

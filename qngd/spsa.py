@@ -34,6 +34,11 @@ class Pair:
         a, b = STEP * self.first, STEP * self.second
         return (a + b, a, b - a, -a)
 
+    @property
+    def of_one_overlap(self) -> np.ndarray:
+        """What an overlap of 1 adds to a sample (P, P), up to the sign."""
+        return self.sample([1.0, 0.0, 0.0, 0.0])
+
     def sample(self, overlaps: Sequence[float]) -> np.ndarray:
         """One sample (P, P) of the metric."""
         difference = sum(s * f for s, f in zip(SIGNS, overlaps, strict=True))

@@ -1,7 +1,8 @@
 """Metrics made of squared slopes, Σ_s w_s ∂_is ∂_js, from the circuits of shift rules, without the bias of their shots.
 
 A slope is linear in what the requests r measure, ∂_is = Σ_r L_ir s_r. With noise S_r, the covariance of the s_r, the
-square of an estimated slope is too large by L·diag(Σ_s w_s S_r,ss)·Lᵀ on average, which is subtracted.
+square of an estimated slope is too large by L·diag(Σ_s w_s S_r,ss)·Lᵀ on average, which is subtracted: the sample's
+noise, which is unbiased. For errors S_r is at least what was not seen makes of it (see `outcomes`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from scipy import sparse
 
 from qngd.errors import BackendError
 from qngd.hamiltonian import scale
-from qngd.outcomes import Counts, Means, Outcome, weighted_values
+from qngd.outcomes import Counts, Means, Outcome, unseen, weighted_values, widened
 from qngd.plan import BasisTerm, Plan
 from qngd.template import Template
 
@@ -26,13 +27,14 @@ _LEAST = 0.25
 @dataclass(frozen=True, eq=False)
 class _Readings:
     """What the shifted requests (R) of one template measured of its m strings, times the strings' coefficients:
-    means (R, m), their covariances (R, m, m), the numbers of shots (R,), infinite for independent errors, and L
-    (P, R)."""
+    means (R, m), their covariances (R, m, m), Σ_s S_r,ss as the sample has it (R,), the numbers of shots (R,), infinite
+    for independent errors, and L (P, R)."""
 
     requests: np.ndarray
     linear: sparse.csr_array
     means: np.ndarray
     covariances: np.ndarray
+    traces: np.ndarray
     shots: np.ndarray
 
     @property
@@ -43,8 +45,7 @@ class _Readings:
     @property
     def noise(self) -> np.ndarray:
         """Σ_s S_r,ss (R,); from a single shot, whose noise is unknown, all that it measured."""
-        traces = np.einsum("rss->r", self.covariances)
-        return np.where(self.shots < 2, (self.means**2).sum(axis=1), traces)
+        return np.where(self.shots < 2, (self.means**2).sum(axis=1), self.traces)
 
 
 def hamiltonian_from_shots(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray, int]:
@@ -96,23 +97,28 @@ def _readings(plan: Plan, outcomes: Sequence[Outcome]) -> Iterator[_Readings]:
         requests = used[of_template == t]
         weights = plan.coefficients[t]
         assert weights is not None
-        parts = [_moments(outcomes[r], plan.templates[t], weights) for r in requests]
-        means, covariances, shots = (np.array(each) for each in zip(*parts, strict=True))
-        yield _Readings(requests, linear[:, requests].tocsr(), means, covariances, shots)
+        parts = [_moments(outcomes[r], plan.reading(r), weights) for r in requests]
+        means, covariances, traces, shots = (np.array(each) for each in zip(*parts, strict=True))
+        yield _Readings(requests, linear[:, requests].tocsr(), means, covariances, traces, shots)
 
 
-def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Means (m,) of the strings times their weights, the covariance of these means (m, m), and the shots."""
+def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Means (m,) of the strings times their weights, the covariance of these means (m, m), its trace in the sample, and
+    the shots."""
     count = len(weights)
+    least = np.where(template.independent[0] < 0, 0.0, weights**2 * unseen(outcome.shots))
     if isinstance(outcome, Means):
         errors = (weights * outcome.stderr[:count]) ** 2
-        return weights * outcome.values[:count], np.diag(errors), np.inf
+        return weights * outcome.values[:count], np.diag(widened(errors, least)), float(errors.sum()), np.inf
     values = weighted_values(outcome, template, np.diag(weights))
     frequencies = outcome.counts / outcome.shots
     mean = frequencies @ values
     centred = values - mean
     covariance = (frequencies[:, None] * centred).T @ centred / max(outcome.shots - 1, 1)
-    return mean, covariance, float(outcome.shots)
+    variances = np.diag(covariance)
+    if outcome.shots > 1:
+        covariance = covariance + np.diag(widened(variances, least) - variances)
+    return mean, covariance, float(variances.sum()), float(outcome.shots)
 
 
 def _variance(readings: _Readings, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -159,6 +165,16 @@ def _gram(readings: _Readings) -> np.ndarray:
     counts = np.where(finite, readings.shots, 2.0)
     np.fill_diagonal(gram, np.diag(gram) * np.where(finite, counts / (counts - 1), 1.0))
     return gram
+
+
+def unseen_fisher(term: BasisTerm, outcomes: Sequence[Outcome]) -> np.ndarray:
+    """The variances (P, P) that F/2 has at least: every shifted circuit may have outcomes that no shot showed. Their
+    frequency is off by 1/N_r and their weight is that of what the centre did not show, N + 1; so the F_ii/2 of a
+    parameter without a slope is off by ½Σ_r L_ir²(N + 1)/N_r², and F_ij/2 by the geometric mean."""
+    weight = _counts(outcomes[term.center]).shots + 1
+    shots = np.array([max(outcome.shots, 1) for outcome in outcomes], dtype=float)
+    noise = 0.5 * weight * (term.linear.multiply(term.linear) @ (1 / shots**2))
+    return np.outer(noise, noise)
 
 
 def fisher_from_shots(term: BasisTerm, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, float]:

@@ -6,7 +6,8 @@ and runs it with many angles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from qngd.circuit import Circuit
 from qngd.frame import anticommuting, push
 from qngd.measurement import Basis, diagonalize
 from qngd.ops import Op, Ops
-from qngd.pauli import PauliStrings
+from qngd.pauli import PauliStrings, anticommute, product
 
 _ROTATION = int(Op.ROTATION)
+_NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class Template:
     that a request brings itself.
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
+    `turns` (R,) are the rotations whose angle is not 0, where that is known; see `at`.
     """
 
     num_qubits: int
@@ -36,11 +39,70 @@ class Template:
     strings: PauliStrings
     basis: Basis
     pairs: bool = False
+    turns: np.ndarray | None = None
 
     @property
     def all_ops(self) -> Ops:
         """The gates with those of the measurement basis appended."""
         return concatenate(self.ops, self.basis.ops)
+
+    def at(self, angles: np.ndarray) -> Template:
+        """The template that knows which of its rotations turn at these angles (R,): where one does not, more strings
+        may be certain."""
+        turns = np.abs(np.remainder(angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN
+        if turns.all():
+            return self
+        found = replace(self, turns=turns)
+        found.__dict__["algebra"] = self.algebra  # found once for all angles
+        return found
+
+    @cached_property
+    def with_noise(self) -> Template:
+        """The template on a noisy device, of whose states algebra says nothing: only the identity is certain."""
+        found = replace(self)
+        acts = np.asarray(self.basis.z.any(axis=1))
+        found.__dict__["independent"] = np.where(acts, np.cumsum(acts) - 1, -1), np.ones(len(acts))
+        return found
+
+    @cached_property
+    def algebra(self) -> tuple[PauliStrings, np.ndarray]:
+        """What the strings are on |0…0⟩, behind all gates, and which rotations' generators they anticommute with,
+        (m, R)."""
+        reads = PauliStrings(self.num_qubits, np.zeros_like(self.basis.z), self.basis.z, self.basis.sign)
+        generators, frame = push(self.all_ops, self.num_qubits)
+        pulled = frame.pull(reads)
+        return pulled, anticommute(pulled, generators)
+
+    @cached_property
+    def independent(self) -> tuple[np.ndarray, np.ndarray]:
+        """What algebra alone says of the strings' values: for each the place of its class among C classes, −1 for those
+        whose value is certain, and its sign in the class (m,).
+
+        A Pauli string is certain if it commutes with the generators of all rotations that turn at all, and is ±1 on
+        |0…0⟩ behind the Clifford gates. Two strings whose product is certain have the same value in every shot, up to a
+        sign. On a device with noise it does not hold; see `with_noise`.
+        """
+        pulled, hits = self.algebra
+        if self.turns is not None:
+            hits = hits[:, self.turns]
+        if not len(pulled):
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        # the product of two strings is certain iff both flip the same qubits and anticommute with the same generators
+        rows = np.hstack([np.packbits(hits, axis=1), np.ascontiguousarray(pulled.x).view(np.uint8)])
+        _, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        place = place.reshape(-1)
+        uncertain = rows[first].any(axis=1)
+        numbers = np.where(uncertain, np.cumsum(uncertain) - 1, -1)
+        _, phase = product(pulled, pulled[first[place]])
+        return numbers[place], 1.0 - phase
+
+    def reduced(self, weights: np.ndarray) -> np.ndarray:
+        """The `weights` (m, p) of the strings as weights (C, p) of one string of each class."""
+        place, sign = self.independent
+        found = np.zeros((place.max(initial=-1) + 1, weights.shape[1]))
+        kept = place >= 0
+        np.add.at(found, place[kept], sign[kept, None] * weights[kept])
+        return found
 
     @property
     def measured(self) -> np.ndarray:

@@ -61,14 +61,14 @@ class Unreliable(Counting):
     """Aer whose k-th `run` behaves as the k-th of `plans` says: an error to raise, or keywords of
     `Trouble`."""
 
-    def __init__(self, *plans: Exception | dict[str, Any], **options: Any) -> None:
+    def __init__(self, *plans: BaseException | dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
         self.plans = list(plans)
         self.jobs: list[Trouble] = []
 
     def run(self, circuits: Any, **options: Any) -> Any:
         plan = self.plans.pop(0) if self.plans else {}
-        if isinstance(plan, Exception):
+        if isinstance(plan, BaseException):
             self.runs.append({"circuits": list(circuits), **options})
             raise plan
         self.jobs.append(Trouble(super().run(circuits, **options), **plan))

@@ -88,6 +88,39 @@ def test_auto_shots_stay_within_their_total(spread, more, minimum, energy_share)
     assert found.sum() > total - PLAN.num_circuits
 
 
+@given(spreads(PLAN.num_circuits), st.integers(2, 10**5))
+@examples(50)
+def test_by_default_half_is_divided_equally(spread, each):
+    """So no error is more than √2 times that of an equal division, whatever the spread was."""
+    total = each * PLAN.num_circuits
+    found = AutoShots(total).shots(PLAN, spread)
+    assert found.min() >= max(2, each // 2)
+    assert total - PLAN.num_circuits < found.sum() <= total
+    if spread.step.any():
+        energies = PLAN.energy_weights != 0
+        free = total - max(2, each // 2) * PLAN.num_circuits
+        share = energies.mean() if (spread.energy * energies).any() else 0
+        assert (found - max(2, each // 2))[energies].sum() >= free * share - energies.sum() - 1e-6 * free
+
+
+def test_nearly_null_directions_of_the_metric_do_not_take_the_shots():
+    """A parameter that hardly moves the state: its slope is as noisy as others', and its error counts as in the norm
+    of the damped metric, not as in the plain norm, where it would be a hundred times larger."""
+    sketch = Sketch(2, 2)
+    circuit = sketch("ry", 0, sketch.t[0])("rz", 1, sketch.t[1])("ry", 1, 1e-3).circuit()
+    theta = np.array([0.7, 0.4])
+    plan = plan_of(circuit, theta, {"IX": 1.0, "ZI": 0.3, "XI": 1.0})
+    exact, spread = exactly(plan, theta)
+    assert exact.metric.value[1, 1] < 1e-6
+    slopes = abs((plan.mixing @ plan.slopes).toarray()) > 0
+    of_null = spread.step[slopes[1] & ~slopes[0]].sum()
+    of_other = spread.step[slopes[0] & ~slopes[1]].sum()
+    damping = 1e-2 * exact.metric.value.max()
+    variance = (plan.mixing @ plan.slopes).toarray() ** 2 @ spread.energy
+    assert of_null == pytest.approx(variance[1] / damping, rel=1e-3)
+    assert of_other == pytest.approx(variance[0] / (0.25 + damping), rel=1e-3)
+
+
 def test_the_first_step_divides_equally():
     found = AutoShots(PLAN.num_circuits * 500).shots(PLAN, None)
     assert np.all(found == 500)
@@ -123,7 +156,7 @@ def test_a_total_that_is_too_small_is_named_with_the_least_that_does(minimum):
 
 
 def step_errors(plan, theta, shots, exact, seed, times):
-    """|d − d₀|² of natural gradient steps d, the damping held fixed, over repetitions."""
+    """(d − d₀)ᵀ(g + λ)(d − d₀) of natural gradient steps d, the damping λ held fixed, over repetitions."""
     damping = 1e-2 * np.linalg.norm(exact.metric.value, 2) * np.eye(len(theta))
 
     def direction(found):
@@ -131,7 +164,8 @@ def step_errors(plan, theta, shots, exact, seed, times):
 
     truth = direction(exact)
     moves = np.array([direction(found) for found, _ in repeated(plan, theta, shots, times, seed)])
-    return ((moves - truth) ** 2).sum(axis=1)
+    off = moves - truth
+    return ((off @ (exact.metric.value + damping)) * off).sum(axis=1)
 
 
 def even():
@@ -209,7 +243,7 @@ def test_shots_of_the_metric_fade_as_the_gradient_vanishes():
         theta = start + t * (end - start)
         plan = plan_of(circuit, theta, terms)
         found, spread = exactly(plan, theta)
-        shots = AutoShots(10**6).shots(plan, spread)
+        shots = AutoShots(10**6, 0.1, 10).shots(plan, spread)
         shares.append((shots[of_metric(plan)].sum() / shots.sum(), np.linalg.norm(found.gradient.value)))
     assert shares[0][0] > 0.1
     assert shares[1][1] > 1e-3
@@ -223,8 +257,9 @@ def test_a_run_divides_from_what_it_has_seen():
     device = ExactDevice()
     total = 100 * PLAN.num_circuits
     qngd.minimize(
-        circuit, terms, theta, backend=device, shots=AutoShots(total), optimizer=qngd.QNG(0.01), max_steps=3, tol=0
-    )
+        circuit, terms, theta, backend=device, shots=AutoShots(total, 0.1, 10),
+        optimizer=qngd.QNG(0.01), max_steps=3, tol=0,
+    )  # fmt: skip
     asked = [np.array([r.shots for r in requests]) for _, requests, _ in device.submissions]
     full = [shots for shots in asked if len(shots) == PLAN.num_circuits]
     assert len(full) >= 3

@@ -295,6 +295,8 @@ def test_observables_follow_the_layout():
         ([0.2, 1e-4, 0.1], [0.2, 0.08, 0.1]),  # below shot noise
         ([0.2, np.inf, np.nan], [0.2, 0.2, 0.2]),
         ([7.0, np.inf, 0.1], [7.0, 1.0, 0.1]),
+        ([np.nan, np.nan, np.nan], [0.1, 0.1, 0.1]),  # reports none
+        ([np.inf, np.inf, 0.0], [1.0, 1.0, 0.0]),
     ],
 )
 def test_errors_that_cannot_be_right_are_corrected(reported, honest):
@@ -761,16 +763,17 @@ def test_too_few_qubits():
         from_object(new_sampler(fake_provider.FakeManilaV2())).submit(templates, requests, 1)
 
 
-def test_too_many_shots():
-    templates, requests = one_request(shots=100_001)
-    with pytest.raises(BackendError, match="fake_nairobi allows 100000 shots per circuit, request 0 asks for 100001"):
-        from_name("fake_nairobi").submit(templates, requests, 1)
+def test_a_circuit_that_needs_more_shots_than_the_device_allows_runs_several_times():
     device = Counting()
     device.options.set_validator("shots", (1, 50))
-    templates, requests = one_request(shots=51)
-    with pytest.raises(BackendError, match="aer_simulator allows 50 shots"):
-        from_object(device).submit(templates, requests, 1)
-    assert device.runs == []
+    templates, requests = one_request(shots=120)
+    backend = from_object(device)
+    (outcome,) = backend.collect(backend.submit(templates, requests, 1))
+    assert outcome.shots == 120
+    assert [(len(run["circuits"]), run["shots"]) for run in device.runs] == [(3, 40)]
+    templates, requests = one_request(shots=100_001)
+    repetitions, _ = from_name("fake_nairobi").division(requests)
+    assert (repetitions.shots, repetitions.copies.tolist()) == (50_001, [2])
 
 
 @pytest.mark.parametrize("make", [Counting, StatevectorSampler, lambda: BackendEstimatorV2(backend=AerSimulator())])
@@ -949,7 +952,7 @@ def test_a_circuit_without_counts_names_its_request():
         return made
 
     device = Unreliable({"change": emptied})
-    with pytest.raises(BackendError, match="aer_simulator returned no counts for request 1: DONE"):
+    with pytest.raises(BackendError, match=r"aer_simulator: job id-of-\w+ returned no counts \(DONE\) \(request 1\)"):
         run_on(device)
 
 
@@ -982,7 +985,7 @@ def ibm_job(**state):
 def test_states_of_ibm_jobs(state, jobs):
     naps = Naps()
     job = Job(lambda: ibm_job(**state), 1)
-    job.submit()
+    job.submit("ibm_x", Retry())
     with pytest.raises(BackendError, match="ibm_x: job abc failed") as caught:
         fetch(job, "ibm_x", Retry(retries=2, sleep=naps))
     assert job.sent == jobs

@@ -19,7 +19,9 @@ from qngd import __version__, _progress, cli
 from qngd._load import UsageError, parse_settings
 from qngd._progress import details
 from qngd.baselines import Adam
+from qngd.cross import CROSS_METHODS
 from qngd.evaluate import APPROXIMATIONS
+from qngd.measurement import Grouping
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = str(ROOT / "tests" / "toy.py")
@@ -225,6 +227,32 @@ def test_approximations_are_those_of_the_library():
     assert sorted(typing.get_args(literal)) == sorted(APPROXIMATIONS)
 
 
+def test_groupings_and_cross_methods_are_those_of_the_library():
+    assert typing.get_args(cli._Grouping) == typing.get_args(Grouping)
+    assert typing.get_args(cli._Cross) == CROSS_METHODS
+
+
+def test_cost_and_run_know_grouping_and_cross(tmp_path: Path):
+    path = file_with(
+        tmp_path,
+        'import qngd\ntext = \'OPENQASM 3.0; include "stdgates.inc"; input float a; input float b; qubit[2] q;'
+        " ry(a) q[0]; cx q[0], q[1]; ry(b) q[1];'\n"
+        "def problem():\n    return qngd.Problem(text, {'XX': 1.0, 'YY': 0.5, 'ZZ': 0.2}, [0.3, 0.4], name='bell')\n",
+    )
+
+    def circuits(*how: str) -> int:
+        output = qngd("cost", path, *how).output
+        return int(output.split(" circuits")[0].split()[-1])
+
+    assert circuits("--grouping", "commuting") < circuits("--grouping", "qubit-wise") == circuits()
+    full = ("--approx", "full", "--cross")
+    assert circuits(*full, "overlap") > circuits(*full, "hadamard") == circuits(*full, "mid-circuit")
+    shots = ("--shots", "10", "--steps", "1", "--approx", "full", "--grouping", "commuting", "--cross", "overlap")
+    result = qngd("run", path, *shots)
+    assert result.exit_code == 0, result.output
+    assert f"{2 * circuits('--grouping', 'commuting', *full, 'overlap')} circuits" in result.output
+
+
 def test_the_main_job_reaches_chemical_accuracy(tmp_path: Path):
     pytest.importorskip("qiskit")
     result = qngd("run", str(ROOT / "circuits" / "h2.py"), "--out", str(tmp_path))
@@ -273,7 +301,7 @@ def test_help_is_complete(command: str, monkeypatch: pytest.MonkeyPatch):
     for option in ("--traceback", "--help"):
         assert option in text
     if command == "run":
-        names = "set steps optimizer learning-rate damping approx tol seed backend shots out"
+        names = "set steps optimizer learning-rate damping approx tol seed backend shots grouping cross out"
         assert all(f"--{name}" in text for name in names.split())
 
 

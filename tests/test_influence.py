@@ -139,8 +139,8 @@ def test_errors_of_correlations(shots):
 
 
 def test_errors_of_overlaps():
-    draws, _, jacobian = drawn_counts(200)
-    found = [overlap(d, jacobian[0], jacobian[2]) for d in draws]
+    draws, template, jacobian = drawn_counts(200)
+    found = [overlap(d, template, jacobian[0], jacobian[2]) for d in draws]
     half = np.outer(jacobian[0], jacobian[2])
     assert np.allclose(np.mean([f.value for f in found], axis=0), 0.35 * (half + half.T), rtol=0.01)
     check_spread(found)

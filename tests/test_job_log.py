@@ -8,8 +8,9 @@ import pytest
 from qiskit.providers import JobStatus
 
 import qngd
+from qngd.backends import Limits
 from qngd.backends._qiskit_jobs import finder
-from qngd.backends.qiskit import QiskitBackend, Retry
+from qngd.backends.qiskit import QiskitBackend, QiskitSettings, Retry
 from qngd.job_log import JobLog
 from tests.qiskit_devices import Remembering, Unreliable
 from tests.strategies import ansatz
@@ -18,8 +19,8 @@ THETA = np.array([0.3, -0.6, 0.9, 0.2])
 STOP = {"errors": (KeyboardInterrupt(),)}  # Ctrl-C while it waits
 
 
-def run(device, run_dir=None, max_steps=3):
-    backend = QiskitBackend(device, retry=Retry(3, (0.0,)))
+def run(device, run_dir=None, max_steps=3, limits=None):
+    backend = QiskitBackend(device, QiskitSettings(limits=limits), Retry(3, (0.0,)))
     return qngd.minimize(
         ansatz(2, 1),
         {"ZZ": 1.0, "XI": 0.5},
@@ -126,6 +127,91 @@ def test_parts_of_a_submission_come_in_their_order(tmp_path):
     again = JobLog(log.path)
     again.resume(-1)
     assert again.take("plan") == ["a", "c"]
+
+
+def test_a_gap_in_a_submission_ends_what_is_taken(tmp_path):
+    """What follows it could stand in the wrong place."""
+    log = JobLog(tmp_path / "jobs.jsonl")
+    for place, job in ((0, "a"), (1, "b"), (3, "d")):
+        log.add("plan", "device", place, job)
+    log.resume(-1)
+    assert log.take("plan") == ["a", "b"]
+
+
+# --- batches of several jobs: four for each submission ---
+
+FOUR = Limits(circuits=3)
+
+
+def test_every_job_of_a_batch_is_written_down(tmp_path):
+    device = Remembering()
+    run(device, tmp_path, limits=FOUR)
+    rows = rows_of(tmp_path)
+    assert [row["job"] for row in rows] == [job.job_id() for job in device.jobs]
+    assert [row["place"] for row in rows] == [0, 1, 2, 3] * 4
+    assert len({row["submission"] for row in rows}) == 4
+
+
+def test_the_id_of_a_job_is_on_disk_before_the_next_is_sent(tmp_path):
+    class Watching(Remembering):
+        def run(self, circuits, **options):
+            seen.append(len(rows_of(tmp_path)) if (tmp_path / "jobs.jsonl").exists() else 0)
+            return super().run(circuits, **options)
+
+    seen = []
+    run(Watching(), tmp_path, max_steps=0, limits=FOUR)
+    assert seen == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("interrupted", range(4))
+def test_an_interrupted_batch_is_collected_and_not_paid_again(interrupted, tmp_path):
+    """Ctrl-C while it waits for the k-th of its jobs, at the start of the run and in a step."""
+    expected = run(Remembering(), limits=FOUR)
+    device = Remembering(*({},) * (4 + interrupted), STOP)
+    assert run(device, tmp_path, limits=FOUR).status == "interrupted"
+    result = run(device, tmp_path, limits=FOUR)
+    assert len(device.runs) == 16
+    assert np.array_equal(result.history, expected.history)
+    assert result.cost == expected.cost
+
+
+@pytest.mark.parametrize(
+    "refused", [KeyboardInterrupt(), ValueError("queue full"), RuntimeError("bug of the provider")]
+)
+def test_a_batch_that_was_sent_in_part_is_completed(refused, tmp_path):
+    """What the third job of a step met: the first two are collected, the others sent."""
+    expected = run(Remembering(), limits=FOUR)
+    device = Remembering(*({},) * 6, refused)
+    stopped = run(device, tmp_path, limits=FOUR)
+    assert stopped.status == ("interrupted" if isinstance(refused, KeyboardInterrupt) else "failed")
+    assert stopped.cost.jobs == 4
+    if stopped.status == "failed":
+        assert "sent before: " + ", ".join(job.job_id() for job in device.jobs[4:6]) in stopped.message
+    sent = len(device.runs)
+    result = run(device, tmp_path, limits=FOUR)
+    assert len(device.runs) - sent == 16 - 6
+    assert np.array_equal(result.history, expected.history)
+    assert result.cost == expected.cost
+
+
+def test_only_the_job_of_a_batch_that_failed_is_sent_anew(tmp_path):
+    expected = run(Remembering(), limits=FOUR)
+    device = Remembering(*({},) * 5, {**STOP, "status": JobStatus.ERROR})
+    run(device, tmp_path, limits=FOUR)
+    result = run(device, tmp_path, limits=FOUR)
+    assert len(device.runs) == 17
+    assert np.array_equal(result.history, expected.history)
+
+
+def test_a_batch_divided_otherwise_is_another_submission(tmp_path):
+    """Its jobs hold other circuits: taken for each other, results would change places."""
+    expected = run(Remembering())
+    device = Remembering(*({},) * 4, STOP)
+    run(device, tmp_path, limits=FOUR)
+    result = run(device, tmp_path)
+    assert result.steps == 3
+    assert result.energy == pytest.approx(expected.energy, abs=0.3)
+    assert len(device.runs) == 8 + 3
 
 
 def test_who_gives_a_job_by_its_id():

@@ -73,6 +73,29 @@ def test_a_run_costs_what_the_backend_is_asked_for(steps):
     assert set(full) == {(price.step.circuits, price.step.shots)}
 
 
+@pytest.mark.parametrize(
+    ("approx", "how"),
+    [("block-diag", {"grouping": "commuting"}), ("full", {"cross": "overlap"}), ("full", {"cross": "mid-circuit"})],
+)
+def test_grouping_and_cross_are_priced_as_they_are_run(approx, how):
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, shots=30, approx=approx, **how)
+    device = ExactDevice()
+    qngd.minimize(circuit, terms, theta, backend=device, shots=30, optimizer=qngd.QNG(0.01, approx), max_steps=0, **how)
+    assert (price.step.circuits, price.step.shots) == asked(device)
+    other = qngd.cost(circuit, terms, theta, shots=30, approx=approx)
+    assert "grouping" not in how or price.step.circuits < other.step.circuits
+    assert how.get("cross") != "overlap" or price.metric_circuits > other.metric_circuits
+
+
+def test_a_wrong_grouping_or_cross_is_named():
+    circuit, terms, theta = problem()
+    with pytest.raises(SettingError, match=r"grouping: 'all' is none of qubit-wise, commuting"):
+        qngd.cost(circuit, terms, theta, grouping="all")
+    with pytest.raises(SettingError, match=r"cross: 'swap' is none of hadamard"):
+        qngd.cost(circuit, terms, theta, cross="swap")
+
+
 def test_circuits_by_what_they_are_for():
     circuit, terms, theta = problem()
     price = qngd.cost(circuit, terms, theta, shots=10)

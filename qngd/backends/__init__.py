@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from qngd.backends._limits import Limits
 from qngd.backends.base import Backend
 from qngd.circuit import Circuit
 from qngd.errors import BackendError, MissingPackageError
 
-__all__ = ["Backend", "default", "resolve"]
+__all__ = ["Backend", "Limits", "default", "resolve"]
 
 _EXPECTED = (
     "give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
@@ -21,24 +22,34 @@ _EXPECTED = (
 )
 
 
-def resolve(backend: Any) -> Backend:
+def resolve(backend: Any, limits: Limits | None = None) -> Backend:
     """The backend that an object or a name stands for.
 
+    Args:
+        backend: as in `minimize`.
+        limits: what one of its jobs may hold, in place of what is known of the provider.
+
     Raises:
-        BackendError: it is not known.
+        BackendError: it is not known, or has no jobs that could be limited.
         MissingPackageError: the package that a name belongs to is not installed.
+
+    >>> from qngd.backends import Limits, resolve
+    >>> resolve("statevector").name
+    'statevector'
     """
     if backend is None:
         backend = "statevector"
     if isinstance(backend, str):
-        return _by_name(backend)
+        return _by_name(backend, limits)
     if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):
+        if limits is not None:
+            raise BackendError(f"limits: {type(backend).__name__} is a backend already; give them when it is made")
         return backend  # it is one
     # "qiskit" also for qiskit_ibm_runtime, whose sessions derive from nothing of Qiskit itself
     packages = {(base.__module__ or "").partition(".")[0].partition("_")[0] for base in type(backend).__mro__}
     for package in ("qiskit", "pennylane"):
         if package in packages:
-            return _load(package).from_object(backend)
+            return _load(package).from_object(backend, limits=limits)
     raise BackendError(f"backend: {type(backend).__name__} is not a backend; {_EXPECTED}")
 
 
@@ -50,15 +61,17 @@ def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
     return _load("pennylane").default_for(circuit.device, circuit.device_shots)
 
 
-def _by_name(name: str) -> Backend:
+def _by_name(name: str, limits: Limits | None) -> Backend:
     if name == "statevector":
         from qngd.backends.statevector import StatevectorSampler
 
+        if limits is not None:
+            raise BackendError("limits: the embedded simulator has no jobs to limit")
         return StatevectorSampler()
     if name == "aer" or name.startswith("fake_"):
-        return _load("qiskit").from_name(name)
+        return _load("qiskit").from_name(name, limits=limits)
     if "." in name:  # as in the names of all PennyLane devices
-        return _load("pennylane").from_object(name)
+        return _load("pennylane").from_object(name, limits=limits)
     raise BackendError(f"backend: {name!r} is not known; {_EXPECTED}")
 
 

@@ -25,9 +25,8 @@ IDEAL = STATEVECTOR | {"default.clifford", "default.tensor", "lightning.tensor",
 _EXACT_ONLY = frozenset({"default.tensor"})
 _NOISE = (qml.add_noise, qml.noise.insert)
 
-# PennyLane's own errors have no common base; these two are what devices raise.
-ERRORS = (DeviceError, QuantumFunctionError)
-REFUSALS = (*ERRORS, RuntimeError, ValueError)
+# PennyLane's own errors have no common base; the first two are what devices raise.
+_REFUSALS = (DeviceError, QuantumFunctionError, RuntimeError, ValueError)
 
 
 def make(name: str, num_qubits: int) -> Device:
@@ -41,7 +40,7 @@ def make(name: str, num_qubits: int) -> Device:
         return qml.device(name, wires=num_qubits)
     except ImportError as error:
         raise MissingPackageError(f"backend: {name} cannot be used: {error}") from error
-    except (*REFUSALS, TypeError) as error:  # TypeError: an option without a default, such as an ARN
+    except (*_REFUSALS, TypeError) as error:  # TypeError: an option without a default, such as an ARN
         raise BackendError(
             f"backend: {name} cannot be made from its name and {num_qubits} wires ({error}); make it with "
             "qml.device(...) and give the device itself"
@@ -114,7 +113,7 @@ def check_mode(device: Device, shots: int | None) -> None:
 
 
 @contextmanager
-def drawing_from(device: Device, seed: int | None) -> Iterator[None]:
+def drawing_from(device: Device, seed: np.random.SeedSequence | None) -> Iterator[None]:
     """Let a simulator draw its random numbers from `seed`, then go on as if nothing had happened.
 
     The generator is changed in place, because lightning's state vector holds a reference to it. A JAX key is
@@ -130,7 +129,7 @@ def drawing_from(device: Device, seed: int | None) -> Iterator[None]:
     for name in keys:
         setattr(device, name, None)
     if seed is not None:
-        rng.bit_generator.state = type(rng.bit_generator)(np.random.SeedSequence(seed)).state
+        rng.bit_generator.state = type(rng.bit_generator)(seed).state
     try:
         yield
     finally:

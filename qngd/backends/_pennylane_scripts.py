@@ -11,9 +11,10 @@ import pennylane as qml
 from pennylane.measurements import MeasurementProcess
 from pennylane.operation import Operator
 
+from qngd.backends._results import Tally, Unreadable, check_bounds, estimates, samples, tally
 from qngd.ops import Op
-from qngd.outcomes import Counts, Means, Outcome
-from qngd.pauli import LETTERS, pack_bits
+from qngd.outcomes import Means
+from qngd.pauli import LETTERS
 from qngd.template import Template
 
 _CLIFFORDS: dict[int, Callable[..., Operator]] = {
@@ -82,17 +83,18 @@ class Program:
         return [gate.at(next(left)) if isinstance(gate, _Open) else gate for gate in self.gates]
 
 
-class Unreadable(Exception):
-    """A result that is not what the measurements ask for."""
-
-
 class Reading(Protocol):
     """What a script measures, and how its result reads."""
 
     @property
     def measurements(self) -> list[MeasurementProcess]: ...
 
-    def outcome(self, result: Any) -> Outcome: ...
+    def read(self, result: Any) -> tuple[Tally | Means, int]:
+        """What the result says, and how many shots it marks as lost.
+
+        Raises:
+            Unreadable: it is not what the measurements ask for.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,31 +113,14 @@ class Samples:
         measurement = qml.counts(wires=on) if counted else qml.sample(wires=on)
         return cls([measurement], template.num_qubits, template.measured, shots)
 
-    def outcome(self, result: Any) -> Counts:
-        if isinstance(result, Mapping):
-            seen = "".join(result).encode()
-            bits = np.frombuffer(seen, dtype=np.uint8) - ord("0")
-            counts = np.fromiter(result.values(), dtype=np.int64, count=len(result))
-        else:
-            bits = np.asarray(result)
-            counts = np.ones(bits.size // len(self.measured), dtype=np.int64)
-        if counts.sum() != self.shots:
-            raise Unreadable(f"{counts.sum()} of {self.shots} shots of a circuit")
-        ones = bits == 1
-        if bits.size != len(counts) * len(self.measured) or not np.array_equal(ones, bits):
-            raise Unreadable(f"something other than the bits of {len(self.measured)} qubits")
-        unpacked = np.zeros((len(counts), self.num_qubits), dtype=bool)
-        unpacked[:, self.measured] = ones.reshape(len(counts), -1)
-        masks = pack_bits(unpacked)
-        return Counts(masks, counts) if isinstance(result, Mapping) else Counts(*_distinct(masks))
-
-
-def _distinct(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows of masks (shots, W), and how often each occurs."""
-    if masks.shape[1] > 1:
-        return np.unique(masks, axis=0, return_counts=True)
-    rows, counts = np.unique(masks[:, 0], return_counts=True)  # ten times faster
-    return rows[:, None], counts
+    def read(self, result: Any) -> tuple[Tally, int]:
+        if not isinstance(result, Mapping):
+            return samples(result, self.measured, self.num_qubits, self.shots)
+        for outcome in result:
+            if not isinstance(outcome, str):
+                raise Unreadable(f"the outcome {outcome!r} where strings of {len(self.measured)} bits were expected")
+        # in PennyLane the first letter is of the first wire
+        return tally(result, self.measured[::-1], self.num_qubits, self.shots), 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +144,13 @@ class Expectations:
         measurements = [qml.expval(_z_string(on, wires[0])) for on in strings]
         return cls(measurements, place.reshape(-1), sign)
 
-    def outcome(self, result: Any) -> Means:
+    def read(self, result: Any) -> tuple[Means, int]:
         # a script with one measurement has a bare number as its result
-        found = np.atleast_1d(np.asarray(result, dtype=float))
-        if len(found) != len(self.measurements) or not np.isfinite(found).all():
-            raise Unreadable(f"{result!r} for {len(self.measurements)} expectation values")
+        single = len(self.measurements) == 1 and np.ndim(result) == 0
+        found = estimates([result] if single else result, (len(self.measurements),), "expectation values")
+        check_bounds(found, 0.0)
         values = self.sign * found[self.place]
-        return Means(values, np.zeros_like(values), 0)
+        return Means(values, np.zeros_like(values), 0), 0
 
 
 def _z_string(on: list[Any], any_wire: Any) -> Operator:

@@ -13,9 +13,14 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from qiskit.transpiler import InstructionProperties, Target
 
+from qngd.backends._limits import Limits
 from qngd.errors import BackendError, SettingError
-from qngd.plan import Request
 from qngd.template import Template
+
+# https://quantum.cloud.ibm.com/docs/guides/job-limits and …/max-execution-time, read in 2026: 10 million executions a
+# job of the Sampler, and three hours of a QPU. Jobs of the Estimator are said to be divided by the service; the same
+# bound is kept for them, because the client-side one sends what it is given in one job.
+_IBM = Limits(executions=10_000_000, seconds=3 * 3600)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class QiskitSettings:
             set after compilation, and the shifts of a gradient can leave the bounds, so the default leaves
             such gates out.
         is_noisy: whether the device is noisy; None finds out.
+        limits: what one job may hold, in place of what is known of the device and its provider.
         retries, backoff: how often, and after how many seconds each, a transient failure is tried again.
 
     Raises:
@@ -39,12 +45,15 @@ class QiskitSettings:
     seed_transpiler: int = 0
     fractional_gates: bool = False
     is_noisy: bool | None = None
+    limits: Limits | None = None
     retries: int = 3
     backoff: tuple[float, ...] = (1.0, 4.0, 16.0)
 
     def __post_init__(self) -> None:
         if self.optimization_level not in (0, 1, 2, 3):
             raise SettingError(f"optimization_level is 0 to 3; got {self.optimization_level!r}")
+        if not isinstance(self.limits, Limits | None):
+            raise SettingError(f"limits must be a qngd.backends.Limits; got {self.limits!r}")
 
 
 class Device:
@@ -85,25 +94,28 @@ class Device:
         return listed or not _connects_all(target)
 
     @cached_property
-    def max_shots(self) -> int | None:
-        """The most shots of one circuit, where the device says so."""
+    def limits(self) -> Limits:
+        """What is known of one job: the shots and circuits that the device says, and IBM's documented limits for
+        devices and primitives of its package, stand-ins included."""
         if self.native is None:
-            return None
-        bounds = self.native.options.validator.get("shots")
-        if isinstance(bounds, tuple) and len(bounds) == 2:
-            return int(bounds[1])
-        limit = self._configured("max_shots")
-        return int(limit) if limit else None
-
-    @cached_property
-    def max_circuits(self) -> int | None:
-        """The most circuits of one job, where the device says so."""
-        if self.native is None:
-            return None
+            return Limits()
+        documented = _IBM if "qiskit_ibm_runtime" in packages_of(self.native) else Limits()
         with warnings.catch_warnings():
             # IBM's fake devices deprecated it for a while: they have no limit any more, and return None
             warnings.simplefilter("ignore", DeprecationWarning)
-            return self.native.max_circuits
+            circuits = self.native.max_circuits or None
+        return Limits(circuits=circuits, shots=self._max_shots(self.native)).over(documented)
+
+    def _max_shots(self, native: BackendV2) -> int | None:
+        """As Qiskit's options hold it, those of other providers (AQT's), or the configuration. A limit of one shot says
+        nothing: IonQ's simulator had it and meant that it returns probabilities."""
+        validator = getattr(native.options, "validator", {})
+        bounds = validator.get("shots")
+        if isinstance(bounds, tuple) and len(bounds) == 2:
+            return int(bounds[1])
+        own = getattr(native.options, "max_shots", None)
+        limit = own() if callable(own) else self._configured("max_shots")
+        return int(limit) if limit and limit > 1 else None
 
     @property
     def rep_delay(self) -> float:
@@ -115,20 +127,14 @@ class Device:
         configuration = getattr(self.native, "configuration", None)
         return getattr(configuration() if callable(configuration) else self.native, name, None)
 
-    def check(self, templates: Sequence[Template], requests: Sequence[Request]) -> None:
-        """Raise BackendError where the device has too few qubits or allows too few shots."""
+    def check(self, templates: Sequence[Template]) -> None:
+        """Raise BackendError where the device has too few qubits."""
         available = None if self.native is None else self.native.num_qubits
         needed = max((template.num_wires for template in templates), default=0)
         if available is not None and needed > available:
             is_aer = "qiskit_aer" in packages_of(self.native)
             hint = '; AerSimulator(method="matrix_product_state") takes more' if is_aer else ""
             raise BackendError(f"backend: {self.name} has {available} qubits, the circuit needs {needed}{hint}")
-        for r, request in enumerate(requests):
-            if request.shots is not None and self.max_shots and request.shots > self.max_shots:
-                raise BackendError(
-                    f"backend: {self.name} allows {self.max_shots} shots per circuit, "
-                    f"request {r} asks for {request.shots}"
-                )
 
     def check_angles(self, circuit: QuantumCircuit, request: int) -> None:
         """Raise BackendError where a gate of this bound circuit has an angle that the device refuses."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,9 +17,11 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_compile import Compiled
+from qngd.backends._qiskit_defaults import estimator_shots, noise_factors
 from qngd.backends._qiskit_device import QiskitSettings, packages_of
-from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, pubs_of
-from qngd.backends._qiskit_seeds import reseeded
+from qngd.backends._qiskit_jobs import Job
+from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
+from qngd.backends._results import check_bounds, estimates, shape_of, standard_errors
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions
 from qngd.outcomes import Means, Outcome
@@ -90,42 +93,55 @@ class QiskitEstimator(Primitive):
         self._is_exact = _is_exact(native)
         self._readings: WeakKeyDictionary[Template, Reading] = WeakKeyDictionary()
 
-    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        compiled = self._compile(templates, requests)
-        repetitions = self.repetitions(requests)
-        precision = _precision(repetitions.shots)
-        pubs = pubs_of(requests, repetitions, compiled)
-        fresh = self._seeds.next(seed)
-        native, asked = self.native, precision
-        if self._is_exact:
-            asked = 0.0
-        elif fresh is not None:
-            native = reseeded(self.native, fresh)
-        circuits = int(repetitions.copies.sum())
-        pieces = [self._pub(pub, templates[pub.template], compiled[pub.template]) for pub in pubs]
-        made = self._jobs(partial(native.run, pieces, precision=asked), circuits)
-        return PrimitiveHandle(templates, requests, repetitions, made, tuple(pubs), precision, fresh)
+    @property
+    def default_shots(self) -> int | None:
+        """Shots for a user who gives none, from the estimator's own precision; None for exact values."""
+        return estimator_shots(self.native)
 
-    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
-        """Wait for the job and read its expectation values.
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
+        """The jobs of a submission, not sent yet.
 
         Raises:
-            BackendError: the job failed, or returned less than was asked for.
+            BackendError: the requests do not fit the device.
         """
-        values, errors = self._estimates(handle, self._results(handle))
+        compiled = self._compile(templates, requests)
+        repetitions, parts = self.division(requests, templates)
+        precision = _precision(repetitions.shots)
+        pubs = of_jobs(pubs_of(requests, repetitions, compiled), parts)
+        fresh = self._seeds.next(seed)
+        natives = self._natives(None if self._is_exact else fresh, len(parts))
+        asked = 0.0 if self._is_exact else precision
+        made = []
+        for native, held, part in zip(natives, pubs, parts, strict=True):
+            pieces = [self._pub(pub, templates[pub.template], compiled[pub.template]) for pub in held]
+            made.append(Job(partial(native.run, pieces, precision=asked), part.stop - part.start))
+        return PrimitiveHandle(templates, requests, repetitions, tuple(made), pubs, precision, fresh)
+
+    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
+        """Wait for the jobs and read their expectation values.
+
+        Raises:
+            BackendError: a job failed, or returned something other than what was asked for.
+        """
+        values, errors = self._estimates(handle)
         found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in handle.requests]
-        for pub, ev, std in zip(handle.pubs, values, errors, strict=True):
+        for pub, ev, std in zip(chain(*handle.pubs), values, errors, strict=True):
             reading = self._readings[handle.templates[pub.template]]
             for r, row, error in zip(pub.rows, reading.values(ev), reading.errors(std), strict=True):
                 found[r].append((row, error))
         shots = handle.repetitions.shots * handle.repetitions.copies
         return [_averaged(parts, int(count)) for parts, count in zip(found, shots, strict=True)]
 
-    def repetitions(self, requests: Sequence[Request]) -> Repetitions:
+    @property
+    def runs(self) -> int:
+        """Executions of a circuit's single shot: zero-noise extrapolation runs it once for every noise factor."""
+        return noise_factors(self.native)
+
+    def repetitions(self, requests: Sequence[Request], seconds: float = 0.0) -> Repetitions:
         """As for other backends; shots 0 stand for exact values."""
         if self._is_exact and all(request.shots is None for request in requests):
             return Repetitions(0, np.ones(len(requests), dtype=np.int64))
-        return super().repetitions(requests)
+        return super().repetitions(requests, seconds)
 
     def _pub(self, pub: Pub, template: Template, compiled: Compiled) -> tuple[Any, ...]:
         reading = self._readings.get(template)
@@ -136,17 +152,23 @@ class QiskitEstimator(Primitive):
         # rows of parameters against columns of observables
         return compiled.circuit, reading.observables, pub.values[:, None, :]
 
-    def _estimates(self, handle: PrimitiveHandle, results: Sequence[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Values and standard errors (k, U) of the observables of each PUB with k rows."""
+    def _estimates(self, handle: PrimitiveHandle) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Values and standard errors (k, U) of the observables of each PUB with k rows, in the order of the PUBs."""
         values, errors = [], []
-        for pub, result in zip(handle.pubs, results, strict=True):
-            count = len(self._readings[handle.templates[pub.template]].observables)
-            evs = np.asarray(result.data.evs, dtype=float)
-            jobs.check_complete(self.name, handle.jobs[0], evs.size // max(count, 1), pub.rows)
-            stds = np.asarray(getattr(result.data, "stds", np.zeros_like(evs)), dtype=float)
-            shape = (len(pub.rows), -1)
-            values.append(evs.reshape(shape))
-            errors.append(stds.reshape(shape))
+        for job, pub, result in self._results(handle):
+            width = len(self._readings[handle.templates[pub.template]].observables)
+            shape = (width,) if pub.values is None else (len(pub.rows), width)
+            with jobs.reading(self.name, job, int(pub.rows[0])):
+                found = field_of(result, "evs")
+                given = shape_of(found)
+                if len(given) == len(shape) == 2 and given[1] == width:
+                    jobs.check_complete(self.name, job, given[0], pub.rows)
+                evs = estimates(found, shape, "expectation values")
+                stds = getattr(result.data, "stds", None)
+                reported = standard_errors(np.zeros(shape) if stds is None else stds, shape)
+                check_bounds(evs, np.where(np.isfinite(reported), reported, 1.0) + handle.precision)
+            values.append(evs.reshape(len(pub.rows), width))
+            errors.append(reported.reshape(len(pub.rows), width))
         if self._is_exact:
             rng = np.random.default_rng(handle.noise)
             values = [v + handle.precision * rng.standard_normal(v.shape) for v in values]
@@ -157,15 +179,15 @@ class QiskitEstimator(Primitive):
 def honest_errors(values: Sequence[np.ndarray], errors: Sequence[np.ndarray], precision: float) -> list[np.ndarray]:
     """An estimator's standard errors, corrected where they cannot be right.
 
-    None at all (all are 0): they are the precision. Too small: no mitigation makes an error smaller than that
+    None at all (all are 0 or NaN): they are the precision. Too small: no mitigation makes an error smaller than that
     of the shots themselves, √((1 − e²)/N) at the value e, but zero-noise extrapolation reports the scatter
     around a fit through a few points, which can be anything. Not finite (such a fit that failed): as large as
     the largest of the job, at most 1, the bound on the values.
     """
-    finite = np.concatenate([e[np.isfinite(e)] for e in errors] or [np.zeros(0)])
-    if not finite.any():
+    every = np.concatenate([e.ravel() for e in errors] or [np.zeros(0)])
+    if not np.any(np.nan_to_num(every, nan=0.0)):
         return [np.full(e.shape, precision) for e in errors]
-    worst = min(float(finite.max()), 1.0)
+    worst = min(float(every[np.isfinite(every)].max(initial=0.0)) or 1.0, 1.0)
     floors = [precision * np.sqrt(np.maximum(1 - v**2, 0.0)) for v in values]
     return [np.maximum(np.where(np.isfinite(e), e, worst), floor) for e, floor in zip(errors, floors, strict=True)]
 

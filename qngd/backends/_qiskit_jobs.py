@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
-from qiskit.exceptions import QiskitError
 from qiskit.providers import JobTimeoutError
 
+from qngd.backends._results import Unreadable
 from qngd.backends._retry import Retry, chain, speaks_of_the_way
 from qngd.backends._shots import Repetitions
 from qngd.errors import BackendError
@@ -32,7 +33,6 @@ _IBM_TRANSIENT = frozenset(
 _IBM_CODE = re.compile(r"[Ee]rror code:? *(\d{4})\b")
 # A job in one of these states gives no result any more; it must be sent again.
 _DEAD = frozenset({"ERROR", "CANCELLED"})
-ERRORS = (QiskitError, CancelledError)  # local jobs are threads; theirs is the second
 
 
 @dataclass(eq=False)
@@ -46,20 +46,32 @@ class Job:
     sent: int = 0
     tell: Callable[[str], None] = lambda job_id: None
 
-    def submit(self) -> None:
-        self.native = self.send()
+    def submit(self, name: str, retry: Retry) -> None:
+        """Send it, and tell its id.
+
+        Raises:
+            BackendError: the provider refuses it; the text says what it said.
+        """
+        native = retry.call(self.send, f"{name} refused the job", is_transient=is_transient)
+        if native is None:
+            raise BackendError(f"{name} returned no job when it was sent one")
+        self.native = native
         self.sent += 1
         self.tell(self.job_id)
 
-    def take(self, find: Callable[[str], Any], job_id: str) -> bool:
-        """Become a job that was sent before; whether it has not failed."""
+    def take(self, find: Callable[[str], Any], job_id: str) -> None:
+        """Become a job that was sent before, unless that one failed."""
         self.native, self.sent = find(job_id), 1
-        return not self.is_dead
+        if self.is_dead:
+            self.native, self.sent = None, 0
 
     @property
     def job_id(self) -> str:
-        """The provider's id."""
-        return str(self.native.job_id())
+        """The provider's id; "without an id" where it gives none."""
+        try:
+            return str(self.native.job_id())
+        except Exception:  # whatever a provider's code raises, its job may have been paid for and is gone on with
+            return "without an id"
 
     @property
     def is_dead(self) -> bool:
@@ -83,10 +95,17 @@ class Handle:
         return [job.job_id for job in self.jobs]
 
     def watch(self, tell: Callable[[int, str], None]) -> None:
-        """Call `tell` with the place and id of every job, now and whenever one is sent again."""
+        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is."""
         for place, job in enumerate(self.jobs):
             job.tell = partial(tell, place)
-            job.tell(job.job_id)
+            if job.native is not None:
+                job.tell(job.job_id)
+
+    @property
+    def division(self) -> str:
+        """What tells submissions apart whose circuits are divided into other jobs."""
+        sizes = groupby(job.circuits for job in self.jobs)
+        return f"{self.repetitions.shots} shots, " + " + ".join(f"{len(list(same))}x{size}" for size, same in sizes)
 
     @property
     def num_jobs(self) -> int:
@@ -120,7 +139,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
-    """Send the jobs.
+    """Send those of the jobs that are not sent yet, in order.
 
     A submission whose answer is lost on the way may have arrived; sending it again then costs a second job.
 
@@ -128,8 +147,10 @@ def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
         BackendError: the provider refuses a job; the text says what it said, and names jobs sent before.
     """
     for number, job in enumerate(jobs):
+        if job.native is not None:
+            continue
         try:
-            retry.call(job.submit, f"{name} refused the job", errors=ERRORS, is_transient=is_transient)
+            job.submit(name, retry)
         except BackendError as error:
             before = [sent.job_id for sent in jobs[:number]]
             raise BackendError(
@@ -149,21 +170,32 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
         nonlocal attempts
         attempts += 1
         if attempts > 1 and job.is_dead:
-            job.submit()
+            job.submit(name, retry)
         return job.native.result()
 
     what = f"{name}: job {job.job_id} failed"
-    found = retry.call(result, what, errors=ERRORS, is_transient=is_transient)
+    found = retry.call(result, what, is_transient=is_transient)
     if found is None:  # IBM's runtime, where the server has nothing
         raise BackendError(f"{name}: job {job.job_id} returned no result")
     return found
 
 
+@contextmanager
+def reading(name: str, job: Job, request: int) -> Iterator[None]:
+    """Turn whatever cannot be read in a job's result for a request into a BackendError that names all three."""
+    try:
+        yield
+    except Unreadable as error:
+        raise BackendError(f"{name}: job {job.job_id} returned {error} (request {request})") from error.__cause__
+
+
 def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np.ndarray, said: str = "") -> None:
-    """Raise BackendError where fewer results came back than the requests `asked`, naming those that miss one
-    and what the provider `said`."""
-    if returned >= len(asked):
+    """Raise BackendError where other than one result came back for each of the requests `asked`, naming those that
+    miss one and what the provider `said`."""
+    if returned == len(asked):
         return
+    if returned > len(asked):
+        raise BackendError(f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits")
     missing = sorted({int(request) for request in asked[returned:]})
     raise BackendError(
         f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits; missing are those "

@@ -1,10 +1,9 @@
-"""What V2 samplers and estimators have in common: one `run` of PUBs per submission, a PUB per template."""
+"""What V2 samplers and estimators have in common: one `run` of PUBs per job, a PUB per template."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,11 @@ from qngd.backends._qiskit_base import OnDevice
 from qngd.backends._qiskit_compile import Compiled, Compiler
 from qngd.backends._qiskit_device import QiskitSettings, device_of
 from qngd.backends._qiskit_jobs import Handle, Job
-from qngd.backends._qiskit_seeds import Seeds, own_seed
+from qngd.backends._qiskit_seeds import Seeds, own_seed, reseeded
+from qngd.backends._results import Unreadable, said
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions
+from qngd.errors import BackendError
 from qngd.plan import Request
 from qngd.template import Template
 
@@ -33,10 +34,10 @@ class Pub:
 
 @dataclass(frozen=True, eq=False)
 class PrimitiveHandle(Handle):
-    """A submission to a primitive: its PUBs and, for an estimator, the precision of its values and the seed
-    of the noise that is added to exact ones."""
+    """A submission to a primitive: the PUBs of its jobs and, for an estimator, the precision of its values and the
+    seed of the noise that is added to exact ones."""
 
-    pubs: tuple[Pub, ...]
+    pubs: tuple[list[Pub], ...]
     precision: float = 0.0
     noise: np.random.SeedSequence | None = None
 
@@ -54,32 +55,75 @@ class Primitive(OnDevice):
         self._compiler = Compiler(self.device, self._measure)
         self._seeds = Seeds(own_seed(native))
 
+    def rows(self, requests: Sequence[Request], repetitions: Repetitions) -> tuple[np.ndarray, np.ndarray]:
+        """In order of the templates, which are the PUBs."""
+        used = np.array([requests[r].template for r in repetitions.rows], dtype=np.int64)
+        order = np.argsort(used, kind="stable")
+        return repetitions.rows[order], used[order]
+
     def _compile(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[Compiled]:
-        self.device.check(templates, requests)
+        self.device.check(templates)
         compiled = self._compiler.compile(templates)
         if self.settings.fractional_gates:
             for r, request in enumerate(requests):
                 self.device.check_angles(compiled[request.template].bind(request.angles), r)
         return compiled
 
-    def _jobs(self, run: partial[Any], circuits: int) -> tuple[Job, ...]:
-        """One job, or none where there is nothing to run."""
-        return (Job(run, circuits),) if circuits else ()
+    def _natives(self, seed: np.random.SeedSequence | None, count: int) -> list[Any]:
+        """The primitive for each of `count` jobs, seeded apart."""
+        if seed is None:
+            return [self.native] * count
+        seeds = [seed] if count == 1 else seed.spawn(count)
+        return [reseeded(self.native, each) for each in seeds]
 
-    def _results(self, handle: PrimitiveHandle) -> list[Any]:
-        """The PUBs' results.
+    def _results(self, handle: PrimitiveHandle) -> Iterator[tuple[Job, Pub, Any]]:
+        """The PUBs with their jobs and results.
 
         Raises:
-            BackendError: the job failed, or some are missing.
+            BackendError: a job failed, or some are missing.
         """
-        if not handle.jobs:
-            return []
-        (job,) = handle.jobs
-        results = list(jobs.fetch(job, self.name, self.retry))
-        asked = [r for pub in handle.pubs for r in pub.rows]
-        returned = sum(len(pub.rows) for pub in handle.pubs[: len(results)])
-        jobs.check_complete(self.name, job, returned, asked)
-        return results
+        for job, pubs in zip(handle.jobs, handle.pubs, strict=True):
+            found = jobs.fetch(job, self.name, self.retry)
+            try:
+                results = list(found)
+            except TypeError as error:
+                raise BackendError(
+                    f"{self.name}: job {job.job_id} returned {said(found)} where a result per PUB was expected"
+                ) from error
+            if len(results) != len(pubs):
+                asked = [r for pub in pubs for r in pub.rows]
+                returned = sum(len(pub.rows) for pub in pubs[: len(results)]) + max(0, len(results) - len(pubs))
+                jobs.check_complete(self.name, job, returned, asked)
+            yield from ((job, pub, result) for pub, result in zip(pubs, results, strict=True))
+
+
+def field_of(result: Any, name: str) -> Any:
+    """A field of a PUB's data.
+
+    Raises:
+        Unreadable: it has none of this name.
+    """
+    data: Any = getattr(result, "data", None)
+    found = getattr(data, name, None)
+    if found is None:
+        every = data.keys() if hasattr(data, "keys") else vars(data) if hasattr(data, "__dict__") else ()
+        has = ", ".join(str(key) for key in every) or "nothing"
+        raise Unreadable(f"{said(result)} without data.{name}; its data holds {has}")
+    return found
+
+
+def of_jobs(pubs: Sequence[Pub], parts: Sequence[slice]) -> tuple[list[Pub], ...]:
+    """The PUBs of each job, which holds these of their rows."""
+    starts = np.cumsum([0, *(len(pub.rows) for pub in pubs)])
+    made = []
+    for part in parts:
+        held = []
+        for pub, start in zip(pubs, starts[:-1], strict=True):
+            rows = slice(max(part.start - start, 0), min(part.stop - start, len(pub.rows)))
+            if rows.start < rows.stop:
+                held.append(Pub(pub.template, pub.rows[rows], None if pub.values is None else pub.values[rows]))
+        made.append(held)
+    return tuple(made)
 
 
 def pubs_of(requests: Sequence[Request], repetitions: Repetitions, compiled: Sequence[Compiled]) -> list[Pub]:

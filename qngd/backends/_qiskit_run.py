@@ -1,12 +1,11 @@
-"""Any Qiskit `BackendV2`: one `run` of a list of circuits per submission."""
+"""Any Qiskit `BackendV2`: one `run` of a list of circuits per job."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
@@ -16,13 +15,15 @@ from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_base import OnDevice
 from qngd.backends._qiskit_circuits import measured
 from qngd.backends._qiskit_compile import Compiler
+from qngd.backends._qiskit_defaults import device_shots
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, integers
+from qngd.backends._results import Tally, Unreadable, merged, tally
+from qngd.backends._results import said as kind_of
 from qngd.backends._retry import Retry
 from qngd.errors import BackendError
-from qngd.outcomes import Counts, Outcome
-from qngd.pauli import pack_bits
+from qngd.outcomes import Outcome
 from qngd.plan import Request
 from qngd.template import Template
 
@@ -31,7 +32,7 @@ class QiskitBackend(OnDevice):
     """Runs requests on a `BackendV2`: Aer, fake devices, and hardware through its provider.
 
     Requests with different shots share the job: circuits that need more run several times (see `_shots`). A
-    step is one job unless the device's `max_circuits` forces more.
+    step is one job unless the `limits` force more.
     """
 
     def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
@@ -43,16 +44,24 @@ class QiskitBackend(OnDevice):
         own = getattr(native.options, "seed_simulator", None)
         self._seeds = Seeds(int(own) if own is not None else None)
 
-    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
-        self.device.check(templates, requests)
-        repetitions = self.repetitions(requests)
+    @property
+    def default_shots(self) -> int | None:
+        """The device's own shots, for a user who gives none."""
+        return device_shots(self.native)
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
+        """The jobs of a submission, not sent yet.
+
+        Raises:
+            BackendError: the requests do not fit the device.
+        """
+        self.device.check(templates)
         bound = self._bound(templates, requests)
+        repetitions, parts = self.division(requests, templates)
         circuits = [bound[r] for r in repetitions.rows]
-        most = self._most(len(circuits))
-        parts = [circuits[start : start + most] for start in range(0, len(circuits), most)]
         options = self._run_options(repetitions.shots, seed, len(parts))
         made = tuple(
-            Job(partial(self.native.run, part, **option), len(part))
+            Job(partial(self.native.run, circuits[part], **option), part.stop - part.start)
             for part, option in zip(parts, options, strict=True)
         )
         return Handle(templates, requests, repetitions, made)
@@ -61,26 +70,22 @@ class QiskitBackend(OnDevice):
         """Wait for the jobs and read their counts.
 
         Raises:
-            BackendError: a job failed, or returned less than was asked for.
+            BackendError: a job failed, or returned something other than what was asked for.
         """
-        found: list[list[Counts]] = [[] for _ in handle.requests]
+        found: list[list[Tally]] = [[] for _ in handle.requests]
         rows = iter(handle.repetitions.rows)
         for job in handle.jobs:
             result = jobs.fetch(job, self.name, self.retry)
             asked = [int(next(rows)) for _ in range(job.circuits)]
-            said = "" if result.success else str(result.status)
-            jobs.check_complete(self.name, job, len(result.results), asked, said)
+            said = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
+            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, said)
             for index, r in enumerate(asked):
                 template = handle.templates[handle.requests[r].template]
-                found[r].append(self._counts(result, index, template, r))
-        return [merged(parts) for parts in found]
-
-    def num_jobs(self, circuits: int) -> int:
-        return -(-circuits // self._most(circuits))
-
-    def _most(self, circuits: int) -> int:
-        """The most circuits of one job."""
-        return self.device.max_circuits or max(circuits, 1)
+                with jobs.reading(self.name, job, r):
+                    counts = _counts(result, index)
+                    found[r].append(tally(counts, measured(template), template.num_qubits, handle.repetitions.shots))
+        templates = (handle.templates[request.template] for request in handle.requests)
+        return [merged(parts).outcome(template) for parts, template in zip(found, templates, strict=True)]
 
     def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
         compiled = self._compiler.compile(templates)
@@ -99,51 +104,43 @@ class QiskitBackend(OnDevice):
                 option["seed_simulator"] = number
         return options
 
-    def _counts(self, result: Result, index: int, template: Template, request: int) -> Counts:
-        """Counts of the circuit at this place of a result.
 
-        Raises:
-            BackendError: this circuit failed.
-        """
-        try:
+def _length(result: Any, name: str, job: Job) -> int:
+    """For how many circuits a result holds something.
+
+    Raises:
+        BackendError: it is no result.
+    """
+    if not callable(getattr(result, "get_counts", None)):
+        raise BackendError(
+            f"{name}: job {job.job_id} returned {kind_of(result)} where a qiskit.result.Result was expected"
+        )
+    if hasattr(result, "results"):
+        return len(result.results or ())  # Braket's are None where a task failed
+    held = result.get_counts()  # a provider's own, with nothing but counts
+    return 1 if isinstance(held, Mapping) else len(held)
+
+
+def _counts(result: Any, index: int) -> Any:
+    """The counts of the circuit at this place of a result, as its provider wrote them: Qiskit's own `get_counts` fills
+    outcomes with zeros to the length that the result claims.
+
+    Raises:
+        Unreadable: this circuit failed.
+    """
+    try:
+        if getattr(result.get_counts, "__func__", None) is Result.get_counts:
+            data = result.data(index)
+            counts = data["counts"] if "counts" in data else result.get_counts(index)
+        elif hasattr(result, "results"):
             counts = result.get_counts(index)
-        except QiskitError:
-            counts = {}
-        if not counts:
-            said = getattr(result.results[index], "status", None) or result.status
-            raise BackendError(f"{self.name} returned no counts for request {request}: {said}")
-        qubits = measured(template)
-        # distinct outcomes as texts, highest classical bit first
-        texts = [text.replace(" ", "").zfill(len(qubits)) for text in counts]
-        letters = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
-        ones = letters.reshape(len(texts), len(qubits))[:, ::-1] == ord("1")
-        times = np.fromiter(counts.values(), dtype=np.int64, count=len(texts))
-        return Counts(masks(ones, qubits, template.num_qubits), times)
-
-
-def masks(ones: np.ndarray, qubits: np.ndarray, num_qubits: int) -> np.ndarray:
-    """Boolean rows (U, len(qubits)) over the measured qubits as masks (U, W) over all."""
-    bits = np.zeros((len(ones), num_qubits), dtype=bool)
-    bits[:, qubits] = ones
-    return pack_bits(bits)
-
-
-def merged(parts: Sequence[Counts]) -> Counts:
-    """The counts of one circuit that ran several times."""
-    if len(parts) == 1:
-        return parts[0]
-    return distinct(
-        np.concatenate([part.bits for part in parts]),
-        np.concatenate([part.counts for part in parts]),
-    )
-
-
-def distinct(bits: np.ndarray, counts: np.ndarray | None = None) -> Counts:
-    """Masks (N, W), each seen `counts` (N,) times (once if not given), with equal ones added up."""
-    if bits.shape[1] == 1:
-        unique, inverse = np.unique(bits[:, 0], return_inverse=True)
-        unique = unique[:, None]
-    else:
-        unique, inverse = np.unique(bits, axis=0, return_inverse=True)
-    weights = np.bincount(inverse.reshape(-1), weights=counts, minlength=len(unique))
-    return Counts(unique, weights.astype(np.int64))
+        else:
+            every = result.get_counts()
+            counts = every if isinstance(every, Mapping) else every[index]
+    except QiskitError:
+        counts = {}
+    if isinstance(counts, Mapping) and not counts:
+        results = getattr(result, "results", None)
+        status = getattr(results[index], "status", None) if results else None
+        raise Unreadable(f"no counts ({status or getattr(result, 'status', 'no status')})")
+    return counts

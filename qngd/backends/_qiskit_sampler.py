@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+from qiskit.primitives import BitArray
 from qiskit.primitives.base import BaseSamplerV2
 
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_circuits import REGISTER, measured
-from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, pubs_of
-from qngd.backends._qiskit_run import distinct, masks, merged
-from qngd.backends._qiskit_seeds import reseeded
-from qngd.outcomes import Counts, Outcome
+from qngd.backends._qiskit_compile import Compiled
+from qngd.backends._qiskit_defaults import sampler_shots
+from qngd.backends._qiskit_jobs import Job
+from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
+from qngd.backends._results import Tally, Unreadable, distinct, masks, merged, said
+from qngd.outcomes import Outcome
 from qngd.plan import Request
 from qngd.template import Template
 
@@ -27,37 +31,73 @@ class QiskitSampler(Primitive):
     _measure = True
     native: BaseSamplerV2
 
-    def _prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        compiled = self._compile(templates, requests)
-        repetitions = self.repetitions(requests)
-        pubs = pubs_of(requests, repetitions, compiled)
-        fresh = self._seeds.next(seed)
-        native = self.native if fresh is None else reseeded(self.native, fresh)
-        run = partial(
-            native.run,
-            [(compiled[p.template].circuit, p.values, repetitions.shots) for p in pubs],
-        )
-        made = self._jobs(run, int(repetitions.copies.sum()))
-        return PrimitiveHandle(templates, requests, repetitions, made, tuple(pubs))
+    @property
+    def default_shots(self) -> int | None:
+        """The sampler's own shots, for a user who gives none."""
+        return sampler_shots(self.native)
 
-    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
-        """Wait for the job and read its bits.
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
+        """The jobs of a submission, not sent yet.
 
         Raises:
-            BackendError: the job failed, or returned less than was asked for.
+            BackendError: the requests do not fit the device.
         """
-        found: list[list[Counts]] = [[] for _ in handle.requests]
-        for pub, result in zip(handle.pubs, self._results(handle), strict=True):
-            bits = getattr(result.data, REGISTER)
+        compiled = self._compile(templates, requests)
+        repetitions, parts = self.division(requests, templates)
+        pubs = of_jobs(pubs_of(requests, repetitions, compiled), parts)
+        natives = self._natives(self._seeds.next(seed), len(parts))
+        made = tuple(
+            Job(partial(native.run, self._pieces(held, compiled, repetitions.shots)), part.stop - part.start)
+            for native, held, part in zip(natives, pubs, parts, strict=True)
+        )
+        return PrimitiveHandle(templates, requests, repetitions, made, pubs)
+
+    @staticmethod
+    def _pieces(pubs: Sequence[Pub], compiled: Sequence[Compiled], shots: int) -> list[tuple[Any, ...]]:
+        return [(compiled[pub.template].circuit, pub.values, shots) for pub in pubs]
+
+    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
+        """Wait for the jobs and read their bits.
+
+        Raises:
+            BackendError: a job failed, or returned something other than what was asked for.
+        """
+        found: list[list[Tally]] = [[] for _ in handle.requests]
+        for job, pub, result in self._results(handle):
+            template = handle.templates[pub.template]
+            qubits = measured(template)
+            with jobs.reading(self.name, job, int(pub.rows[0])):
+                bits = _bits(field_of(result, REGISTER), len(qubits))
+                shape = () if pub.values is None else (len(pub.rows),)
+                if len(bits.shape) == len(shape):
+                    jobs.check_complete(self.name, job, bits.size, pub.rows)
+                if bits.shape != shape:
+                    raise Unreadable(f"bits of shape {bits.shape} where {shape} was expected")
+                self._check_shots(bits.num_shots, handle.repetitions.shots)
             samples = bits.array.reshape(-1, bits.num_shots, bits.array.shape[-1])
-            jobs.check_complete(self.name, handle.jobs[0], len(samples), pub.rows)
             for r, shots in zip(pub.rows, samples, strict=True):
-                found[r].append(_counts(shots, handle.templates[pub.template]))
-        return [merged(parts) for parts in found]
+                ones = np.unpackbits(shots[:, ::-1], axis=1, bitorder="little", count=len(qubits)).astype(bool)
+                found[r].append(Tally(*distinct(masks(ones, qubits, template.num_qubits)), bits.num_shots))
+        templates = (handle.templates[request.template] for request in handle.requests)
+        return [merged(parts).outcome(template) for parts, template in zip(found, templates, strict=True)]
+
+    def _check_shots(self, found: int, asked: int) -> None:
+        """Raise Unreadable where these are not the shots asked for. With twirling the numbers of randomizations and of
+        shots of each, which the user sets, decide."""
+        twirling = getattr(getattr(self.native, "options", None), "twirling", None)
+        twirled = any(getattr(twirling, name, None) is True for name in ("enable_gates", "enable_measure"))
+        if found != asked and not (twirled and found > 0):
+            raise Unreadable(f"{found} shots of each circuit where {asked} were asked for")
 
 
-def _counts(samples: np.ndarray, template: Template) -> Counts:
-    """Counts from the bytes (shots, B) of a classical register, most significant first."""
-    qubits = measured(template)
-    ones = np.unpackbits(samples[:, ::-1], axis=1, bitorder="little", count=len(qubits))
-    return distinct(masks(ones.astype(bool), qubits, template.num_qubits))
+def _bits(found: Any, width: int) -> BitArray:
+    """The bits of a register.
+
+    Raises:
+        Unreadable: they are not those of this many classical bits.
+    """
+    if not isinstance(found, BitArray):
+        raise Unreadable(f"{said(found)} as data.{REGISTER} where a BitArray was expected")
+    if found.num_bits != width:
+        raise Unreadable(f"{found.num_bits} bits of each shot where {width} were expected")
+    return found

@@ -1,7 +1,9 @@
 """Trying again where a provider's failure is transient, and saying what the provider said where it is not.
 
-Transient is what speaks of the way to the provider or of its load: lost connections, timeouts, and HTTP
-statuses such as 429 and 503. Providers wrap these in errors of their own, so the chain of causes counts.
+Providers' errors share no base class, and their SDKs let bugs of their own through: whatever is raised by a call of
+the provider becomes a `BackendError`, with the provider's error as its cause. Transient is what speaks of the way to
+the provider or of its load: lost connections, timeouts, and HTTP statuses such as 429 and 503. Providers wrap these in
+errors of their own, so the chain of causes counts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from qngd.errors import BackendError, SettingError
+from qngd.errors import BackendError, QngdError, SettingError
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -22,8 +24,6 @@ _NETWORK_ERRORS = {
     "httpx": ("TransportError",),
     "botocore.exceptions": ("ConnectionError", "HTTPClientError"),
 }
-# What providers raise when they refuse or fail, beside errors of their own and any with an HTTP status.
-_FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
 
 T = TypeVar("T")
 
@@ -56,14 +56,12 @@ class Retry:
         action: Callable[[], T],
         what: str,
         *,
-        errors: tuple[type[Exception], ...] = (),
         is_transient: Callable[[BaseException], bool] | None = None,
     ) -> T:
         """`action()`, tried again while its failure is transient. It must do nothing but call the provider.
 
         Args:
             what: begins the message, such as "ibm_x failed".
-            errors: the provider's own kinds of error.
             is_transient: `speaks_of_the_way` if not given.
 
         Raises:
@@ -73,10 +71,9 @@ class Retry:
         for delay in self._delays():
             try:
                 return action()
+            except QngdError:
+                raise
             except Exception as error:
-                # Providers' errors share no base class: anything that is not known as one goes on as it is.
-                if not is_failure(error, errors):
-                    raise
                 if delay is None or not transient(error):
                     raise BackendError(_message(what, error, self, transient(error))) from error
             self.sleep(delay)
@@ -87,13 +84,6 @@ class Retry:
         for attempt in range(self.retries):
             yield self.backoff[min(attempt, len(self.backoff) - 1)]
         yield None
-
-
-def is_failure(error: BaseException, errors: tuple[type[Exception], ...] = ()) -> bool:
-    """Whether this is a provider refusing or failing, and not a bug: one of `errors`, a built-in error that
-    providers use, a network error, or one with an HTTP status."""
-    known = isinstance(error, (*_FAILURES, *errors))
-    return known or http_status(error) is not None or _is_network_error(error)
 
 
 def speaks_of_the_way(error: BaseException) -> bool:

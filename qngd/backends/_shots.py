@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _EXCESS = 0.05  # of all shots; more than asked for is acceptable up to this
-_MOST_COPIES = 64  # of the circuit with the most shots
+_MOST_COPIES = 64  # of the circuit with the most shots, unless the most shots of a circuit force more
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class Repetitions:
         return np.repeat(np.arange(len(self.copies)), self.copies)
 
 
-def equal_shots(wanted: Sequence[int]) -> Repetitions:
-    """The fewest circuits of equal shots that give request r at least `wanted[r]`, and in total at most 5 %
-    more than wanted; where no such division is found, the one with the least excess.
+def equal_shots(wanted: Sequence[int], most: float = np.inf) -> Repetitions:
+    """The fewest circuits of equal shots, at most `most` each, that give request r at least `wanted[r]`, and in total
+    at most 5 % more than wanted; where no such division is found, the one with the least excess.
 
     >>> equal_shots([4000, 1000, 2000]).copies
     array([4, 1, 2])
@@ -39,8 +39,9 @@ def equal_shots(wanted: Sequence[int]) -> Repetitions:
     if not len(shots):
         return Repetitions(0, shots)
     best, least = None, np.inf
-    for most in range(1, _MOST_COPIES + 1):
-        unit = -(-shots.max() // most)
+    fewest = int(np.ceil(shots.max() / most)) if np.isfinite(most) else 1
+    for largest in range(max(1, fewest), max(1, fewest) + _MOST_COPIES):
+        unit = -(-shots.max() // largest)
         copies = -(-shots // unit)
         excess = float((copies * unit - shots).sum() / shots.sum())
         if excess < least:

@@ -13,10 +13,18 @@ from qngd.template import Template
 class Backend(Protocol):
     """Runs requests. `submit` returns at once where the device allows it; `collect` waits.
 
-    What else a backend may have is used where it is there: `preview(requests)`, the `Cost` of submitting them, where
-    that is not one job; `describe(templates)`, what their compiled circuits take; `attach(templates, requests, seed,
-    job_ids)`, the handle of a submission that was sent before, or None. A handle may have `num_jobs`, `num_circuits`,
-    and `watch(tell)`, which calls `tell(place, job_id)` for every job, now and when one is sent again.
+    What else a backend may have is used where it is there:
+
+    - `default_shots`, the shots of a circuit for a user who gives none;
+    - `preview(requests)`, the `Cost` of submitting them, where that is not one job; with `limits`, what one job may
+      hold, it is `preview(requests, templates)`;
+    - `describe(templates)`, what their compiled circuits take;
+    - `prepare(templates, requests, seed)`, a handle whose jobs are not sent yet, `send(handle)`, which sends those,
+      and `attach(handle, job_ids)`, which finds jobs that were sent before.
+
+    A handle may have `num_jobs` and `num_circuits`. A prepared one has `division`, a text that says how its requests
+    are divided into jobs, and `watch(tell)`: `tell(place, job_id)` is called for every job, now if it is sent and
+    whenever it is.
     """
 
     @property

@@ -1,4 +1,5 @@
-"""PennyLane devices: one `device.execute` of a whole batch of quantum scripts per submission.
+"""PennyLane devices: one `device.execute` of a whole batch of quantum scripts per submission, or several where limits
+are given.
 
 Qubit i is the i-th wire of the device, or wire i where the device has no wires of its own.
 
@@ -14,10 +15,13 @@ Noise. A device counts as noisy unless it is one of the simulators known by name
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 from pennylane.devices import (
     Device,
     ExecutionConfig,
@@ -27,10 +31,9 @@ from pennylane.devices import (
 )
 from pennylane.tape import QuantumScript
 
+from qngd.backends._limits import Limits, divided
 from qngd.backends._pennylane_devices import (
-    ERRORS,
     IDEAL,
-    REFUSALS,
     STATEVECTOR,
     check_mode,
     drawing_from,
@@ -40,13 +43,16 @@ from qngd.backends._pennylane_devices import (
     samples_fast,
     wires_of,
 )
-from qngd.backends._pennylane_scripts import Expectations, Program, Reading, Samples, Unreadable
+from qngd.backends._pennylane_scripts import Expectations, Program, Reading, Samples
+from qngd.backends._results import Tally, Unreadable, merged, said
 from qngd.backends._retry import Retry
-from qngd.errors import BackendError
+from qngd.errors import BackendError, QngdWarning
 from qngd.evaluate import Cost
-from qngd.outcomes import Outcome
+from qngd.outcomes import Means, Outcome
 from qngd.plan import Request
 from qngd.template import Template
+
+_NO_LIMIT = 1 << 62  # shots
 
 
 class PennyLaneBackend:
@@ -55,18 +61,20 @@ class PennyLaneBackend:
     Args:
         device: a device, or the name of one, which is then made with as many wires as the circuits need.
         retry: how often a failure of the way to the provider is tried again.
+        limits: what one `device.execute` may hold; PennyLane's devices do not say it themselves.
 
     Raises:
         BackendError: PennyLane knows no device of this name.
     """
 
-    def __init__(self, device: Device | str, retry: Retry | None = None) -> None:
+    def __init__(self, device: Device | str, retry: Retry | None = None, limits: Limits | None = None) -> None:
         known = device_constructor.plugin_devices
         if isinstance(device, str) and device not in known:
             raise BackendError(
                 f"backend: PennyLane knows no device {device!r}; installed are {', '.join(sorted(known))}"
             )
         self._given = device
+        self.limits = limits or Limits()
         self._retry = retry or Retry()
         self._made: Device | None = None
 
@@ -86,15 +94,28 @@ class PennyLaneBackend:
         """The device's own shots (deprecated in PennyLane), used for requests that give none."""
         return None if isinstance(self._given, str) else self._given.shots.total_shots
 
-    def preview(self, requests: Sequence[Request]) -> Cost:
+    def preview(self, requests: Sequence[Request], templates: Sequence[Template] | None = None) -> Cost:
         """What submitting these requests would cost."""
-        return Cost(min(len(requests), 1), len(requests), sum(self._shots(request) or 0 for request in requests))
+        runs = self._runs(requests)
+        return Cost(len(self._parts(runs)), len(runs), sum(shots or 0 for _, shots in runs))
 
-    def _shots(self, request: Request) -> int | None:
-        return request.shots if request.shots is not None else self.default_shots
+    def _runs(self, requests: Sequence[Request]) -> list[tuple[int, int | None]]:
+        """The request and the shots of every circuit: one that needs more than the limit runs several times."""
+        runs: list[tuple[int, int | None]] = []
+        most = int(min(self.limits.most_shots(), _NO_LIMIT))
+        for r, request in enumerate(requests):
+            shots = request.shots if request.shots is not None else self.default_shots
+            times = 1 if shots is None else -(-shots // most)
+            runs += [(r, None if shots is None else (shots + k) // times) for k in range(times)]
+        return runs
 
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Job | None:
-        """Build the scripts and let the device preprocess them. They run when the job is collected, because
+    def _parts(self, runs: Sequence[tuple[int, int | None]]) -> list[slice]:
+        """Which circuits each `device.execute` holds."""
+        shots = np.array([shots or 0 for _, shots in runs])
+        return divided(self.limits, shots, np.arange(len(runs)), np.zeros(len(runs)))
+
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Batch | None:
+        """Build the scripts and let the device preprocess them. They run when the batch is collected, because
         PennyLane's devices return only with their results.
 
         Raises:
@@ -103,50 +124,80 @@ class PennyLaneBackend:
         if not requests:
             return None
         device = self._device(max(template.num_qubits for template in templates))
-        scripts, readings = self._scripts(templates, requests, device)
+        runs = self._runs(requests)
+        scripts, readings = self._scripts(templates, requests, runs, device)
+        parts = self._parts(runs)
+        root = None if seed is None else np.random.SeedSequence(seed)
+        seeds = [root] * len(parts) if root is None or len(parts) == 1 else root.spawn(len(parts))
+        jobs = [self._job(device, scripts[part], own) for part, own in zip(parts, seeds, strict=True)]
+        return _Batch(tuple(jobs), tuple(runs), tuple(readings), templates, requests)
+
+    def _job(self, device: Device, scripts: list[QuantumScript], seed: np.random.SeedSequence | None) -> _Job:
         try:
             config = device.setup_execution_config(ExecutionConfig(), scripts[0])
             batch, post = device.preprocess_transforms(config)(scripts)
-        except REFUSALS as error:
+        except Exception as error:  # of the device's own code
             raise BackendError(f"{self.name} refuses the circuits: {type(error).__name__}: {error}") from error
-        return _Job(device, tuple(batch), post, config, readings, seed)
+        return _Job(device, tuple(batch), post, config, seed)
 
-    def collect(self, handle: _Job | None) -> list[Outcome]:
-        """Run the job, in one `device.execute`, and read its results.
+    def collect(self, handle: _Batch | None) -> list[Outcome]:
+        """Run the jobs, each in one `device.execute`, and read their results.
 
         Raises:
-            BackendError: the device failed, or returned less than it was asked for.
+            BackendError: the device failed, or returned something other than what it was asked for.
         """
         if handle is None:
             return []
-        results = self._retry.call(handle.execute, f"{self.name} failed", errors=ERRORS)
-        if len(results) != len(handle.batch):
-            raise BackendError(f"{self.name} returned {len(results)} results for {len(handle.batch)} circuits")
-        try:
-            pairs = zip(handle.readings, handle.post(results), strict=True)
-            return [reading.outcome(result) for reading, result in pairs]
-        except Unreadable as error:
-            raise BackendError(f"{self.name} returned {error}") from None
+        results = [result for job in handle.jobs for result in self._results(job)]
+        parts: list[list[Tally | Means]] = [[] for _ in handle.requests]
+        lost = 0
+        for (r, _), reading, result in zip(handle.runs, handle.readings, results, strict=True):
+            try:
+                found, missing = reading.read(result)
+            except Unreadable as error:
+                raise BackendError(f"{self.name} returned {error} (request {r})") from error.__cause__
+            parts[r].append(found)
+            lost += missing
+        if lost:
+            warnings.warn(f"{self.name} lost {lost} shots (NaN); they are left out", QngdWarning, stacklevel=2)
+        pairs = zip(parts, handle.requests, strict=True)
+        return [_outcome(found, handle.templates[request.template]) for found, request in pairs]
+
+    def _results(self, job: _Job) -> list[Any]:
+        """What the device returned for each script of a job.
+
+        Raises:
+            BackendError: it failed, or returned something for other than all of them.
+        """
+        found = self._retry.call(job.execute, f"{self.name} failed")
+        if not isinstance(found, (Sequence, np.ndarray)):
+            raise BackendError(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
+        if len(found) != len(job.batch):
+            raise BackendError(f"{self.name} returned {len(found)} results for {len(job.batch)} circuits")
+        return list(self._retry.call(partial(job.post, found), f"{self.name} failed to read its results"))
 
     def _scripts(
-        self, templates: Sequence[Template], requests: Sequence[Request], device: Device
+        self,
+        templates: Sequence[Template],
+        requests: Sequence[Request],
+        runs: Sequence[tuple[int, int | None]],
+        device: Device,
     ) -> tuple[list[QuantumScript], list[Reading]]:
         wires = wires_of(device, max(template.num_qubits for template in templates))
         counted = not samples_fast(device)
         programs = [Program.of(template, wires) for template in templates]
         known: dict[tuple[int, int | None], Reading] = {}
         scripts, readings = [], []
-        for request in requests:
-            shots = self._shots(request)
+        for r, shots in runs:
             check_mode(device, shots)
-            key = (request.template, shots)
+            key = (requests[r].template, shots)
             if key not in known:
-                template = templates[request.template]
+                template = templates[requests[r].template]
                 if shots is None:
                     known[key] = Expectations.of(template, wires)
                 else:
                     known[key] = Samples.of(template, wires, shots, counted)
-            operations = programs[request.template].operations(request.angles)
+            operations = programs[requests[r].template].operations(requests[r].angles)
             scripts.append(QuantumScript(operations, known[key].measurements, shots=shots))
             readings.append(known[key])
         return scripts, readings
@@ -162,22 +213,51 @@ class PennyLaneBackend:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """Scripts as the device takes them, and the way back from its results to those of the requests."""
+    """Scripts as the device takes them, and the way back from its results to those of the scripts as made."""
 
     device: Device
     batch: tuple[QuantumScript, ...]
     post: Callable[[Any], Any]
     config: ExecutionConfig
-    readings: list[Reading]
-    seed: int | None
+    seed: np.random.SeedSequence | None
 
     def execute(self) -> Any:
         with drawing_from(self.device, self.seed):
             return self.device.execute(self.batch, self.config)
 
 
-def from_object(native: Any) -> PennyLaneBackend:
-    """The backend for a PennyLane device or the name of one, such as "lightning.qubit".
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """A submission: its jobs, and for every circuit in them the request, the shots and how its result reads."""
+
+    jobs: tuple[_Job, ...]
+    runs: tuple[tuple[int, int | None], ...]
+    readings: tuple[Reading, ...]
+    templates: Sequence[Template]
+    requests: Sequence[Request]
+
+    @property
+    def num_jobs(self) -> int:
+        return len(self.jobs)
+
+    @property
+    def num_circuits(self) -> int:
+        return len(self.runs)
+
+
+def _outcome(found: Sequence[Tally | Means], template: Template) -> Outcome:
+    """Of the circuits of one request."""
+    tallies = [part for part in found if isinstance(part, Tally)]
+    if tallies:
+        return merged(tallies).outcome(template)
+    (exact,) = found
+    assert isinstance(exact, Means)
+    return exact
+
+
+def from_object(native: Any, limits: Limits | None = None) -> PennyLaneBackend:
+    """The backend for a PennyLane device or the name of one, such as "lightning.qubit". `limits` are those of one
+    `device.execute`.
 
     Raises:
         BackendError: it is neither.
@@ -188,7 +268,7 @@ def from_object(native: Any) -> PennyLaneBackend:
         raise BackendError(
             f"backend: {type(native).__name__} is not a PennyLane device; give one made by qml.device(...)"
         )
-    return PennyLaneBackend(native)
+    return PennyLaneBackend(native, limits=limits)
 
 
 def default_for(device: Any, shots: Any = ...) -> tuple[PennyLaneBackend | None, int | None]:

@@ -8,12 +8,15 @@ expectation values (`QiskitEstimator`). Sessions and batches need nothing from h
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
+from qngd.backends._limits import Limits
 from qngd.backends._qiskit_compile import Footprint
+from qngd.backends._qiskit_defaults import device_shots
 from qngd.backends._qiskit_device import QiskitSettings, packages_of
 from qngd.backends._qiskit_estimator import QiskitEstimator
 from qngd.backends._qiskit_jobs import Handle
@@ -41,15 +44,20 @@ _MANY_SMALL_CIRCUITS = {"max_parallel_experiments": 0}
 
 
 def from_object(
-    native: Any, settings: QiskitSettings | None = None, retry: Retry | None = None
+    native: Any,
+    settings: QiskitSettings | None = None,
+    retry: Retry | None = None,
+    limits: Limits | None = None,
 ) -> QiskitBackend | QiskitSampler | QiskitEstimator:
-    """The backend for a Qiskit object: a `BackendV2`, a V2 sampler or a V2 estimator.
+    """The backend for a Qiskit object: a `BackendV2`, a V2 sampler or a V2 estimator. `limits` are those of the
+    settings if not given.
 
     IBM's backends no longer run circuits themselves; they get a sampler in job mode.
 
     Raises:
         BackendError: it is none of these.
     """
+    settings = _with_limits(settings, limits)
     if isinstance(native, BaseSamplerV2):
         return QiskitSampler(native, settings, retry)
     if isinstance(native, BaseEstimatorV2):
@@ -64,13 +72,16 @@ def from_object(
     return QiskitBackend(native, settings, retry)
 
 
-def from_name(name: str, settings: QiskitSettings | None = None, retry: Retry | None = None) -> QiskitBackend:
+def from_name(
+    name: str, settings: QiskitSettings | None = None, retry: Retry | None = None, limits: Limits | None = None
+) -> QiskitBackend:
     """The backend for "aer", the ideal Aer simulator, or for a fake IBM device such as "fake_nairobi".
 
     Raises:
         BackendError: the name is not known.
         MissingPackageError: the package that it comes from is not installed.
     """
+    settings = _with_limits(settings, limits)
     if name == "aer":
         try:
             from qiskit_aer import AerSimulator
@@ -87,6 +98,11 @@ def from_name(name: str, settings: QiskitSettings | None = None, retry: Retry | 
     if hasattr(device.options, "max_parallel_experiments"):  # it simulates by Aer
         device.set_options(**_MANY_SMALL_CIRCUITS)
     return QiskitBackend(device, settings, retry)
+
+
+def _with_limits(settings: QiskitSettings | None, limits: Limits | None) -> QiskitSettings:
+    settings = settings or QiskitSettings()
+    return settings if limits is None else replace(settings, limits=limits)
 
 
 def known_names() -> list[str]:
@@ -124,4 +140,5 @@ def _ibm_sampler(native: BackendV2) -> BaseSamplerV2:
         from qiskit_ibm_runtime.executor_sampler import Sampler
     except ModuleNotFoundError:
         from qiskit_ibm_runtime import SamplerV2 as Sampler
-    return Sampler(mode=native)
+    shots = device_shots(native)
+    return Sampler(mode=native, options={} if shots is None else {"default_shots": shots})
