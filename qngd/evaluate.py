@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy import sparse
 
+from qngd.active import as_measured, without_idle
 from qngd.amplitudes import Terms
 from qngd.circuit import Circuit
 from qngd.errors import ObservableError, SettingError
@@ -152,12 +153,13 @@ class ExactEvaluator:
 
     def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit
-        self._simulator = simulator_of(circuit)
-        self._pulled = None if observable is None else circuit.pull(observable)
+        active = without_idle(circuit)
+        self._simulator = simulator_of(active)
+        self._pulled = None if observable is None else active.pull(as_measured(observable, circuit))
         self._terms = None if self._pulled is None else Terms.of(self._pulled)
 
     def default_approx(self) -> Approx:
-        amplitudes = self.circuit.num_parameters << self.circuit.num_qubits
+        amplitudes = self.circuit.num_parameters << self._simulator.circuit.num_qubits
         return "full" if amplitudes <= _FULL_UP_TO else "block-diag"
 
     def evaluate(

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from qngd.active import as_measured, without_idle
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross, correlation_template, overlap_template
 from qngd.evaluate import Approx
@@ -152,7 +153,8 @@ class Plan:
 
 
 class Planner:
-    """Plans steps of one circuit and observable. The templates are made once; a plan only adds angles.
+    """Plans steps of one circuit and observable, on the circuit's active qubits. The templates are made once; a plan
+    only adds angles.
 
     `observable` may be None where only a metric is wanted.
     """
@@ -166,8 +168,8 @@ class Planner:
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
-        self.circuit = circuit
-        self.observable = observable
+        self.circuit = without_idle(circuit)
+        self.observable = None if observable is None else as_measured(observable, circuit)
         self._grouping: Grouping = grouping
         self._cross: CrossMethod = cross
 

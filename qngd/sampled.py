@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd.active import active_qubits, without_idle
 from qngd.allocation import FixedShots, ShotRule, as_rule, observed_spread
 from qngd.assemble import assemble
 from qngd.backends import Backend, default, resolve
@@ -191,15 +192,19 @@ def evaluator_for(
 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, seed: int | None) -> Counter[str]:
-    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings."""
-    n = circuit.num_qubits
+    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings. Idle qubits are 0
+    without being measured."""
+    active = without_idle(circuit)
+    n = active.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
-    template = observable_template(circuit, reads)
+    template = observable_template(active, reads)
     request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
     device = resolve(default(circuit)[0] if backend is None else backend)
     (outcome,) = device.collect(device.submit([template], [request], seed))
     if not isinstance(outcome, Counts):
         raise BackendError(f"backend: {device.name} returns expectation values, not samples")
-    letters = np.where(outcome.unpacked(n), "1", "0")[:, ::-1]
+    ones = np.zeros((len(outcome.bits), circuit.num_qubits), dtype=bool)
+    ones[:, active_qubits(circuit)] = outcome.unpacked(n)
+    letters = np.where(ones, "1", "0")[:, ::-1]
     pairs = zip(map("".join, letters), outcome.counts, strict=True)
     return Counter({bits: int(count) for bits, count in pairs})

@@ -7,6 +7,8 @@ and runs it with many angles.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count, islice
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,9 @@ class Template:
     that a request brings itself.
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
+    `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
+    `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
+    circuit, with all its gates and rotations.
     """
 
     num_qubits: int
@@ -36,6 +41,18 @@ class Template:
     strings: PauliStrings
     basis: Basis
     pairs: bool = False
+    numbers: tuple[int, ...] | None = None
+    native: Any = None
+    whole: bool = False
+
+    @property
+    def wires(self) -> tuple[int, ...]:
+        """The user's number of every qubit; those that are not the user's get the lowest numbers that are free."""
+        own = self.numbers
+        if own is None:
+            return tuple(range(self.num_qubits))
+        free = (number for number in count() if number not in own)
+        return own + tuple(islice(free, self.num_qubits - len(own)))
 
     @property
     def all_ops(self) -> Ops:
@@ -65,6 +82,20 @@ class Template:
     def num_two_qubit_gates(self) -> int:
         """Gates on two or more qubits, before any compilation."""
         return int((np.diff(self.all_ops.start) > 1).sum())
+
+
+def template_of(circuit: Circuit, ops: Ops, rotations: np.ndarray, strings: PauliStrings, **more: bool) -> Template:
+    """A template on the circuit's qubits and any that its strings have besides; `more` is `pairs` and `whole`."""
+    return Template(
+        strings.num_qubits,
+        ops,
+        rotations,
+        strings,
+        diagonalize(strings),
+        numbers=circuit.numbers,
+        native=circuit.native,
+        **more,
+    )
 
 
 def select(ops: Ops, keep: np.ndarray) -> Ops:
@@ -129,26 +160,13 @@ def observable_template(circuit: Circuit, strings: PauliStrings) -> Template:
     kept = causal_cone(circuit, circuit.frame.pull(strings), everything)
     wires = (strings.letters() != 0).any(axis=0)
     keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
-    return Template(
-        circuit.num_qubits,
-        select(circuit.ops, keep),
-        np.flatnonzero(kept),
-        strings,
-        diagonalize(strings),
-    )
+    return template_of(circuit, select(circuit.ops, keep), np.flatnonzero(kept), strings)
 
 
 def layer_template(circuit: Circuit, layer: int) -> Template:
     """The circuit up to a layer, measuring the generators of the layer's rotations (in circuit order)."""
     keep, rotations, strings = prefix(circuit, layer)
-    return Template(
-        circuit.num_qubits,
-        select(circuit.ops, keep),
-        rotations,
-        strings,
-        diagonalize(strings),
-        pairs=True,
-    )
+    return template_of(circuit, select(circuit.ops, keep), rotations, strings, pairs=True)
 
 
 def layer_members(circuit: Circuit, layer: int) -> np.ndarray:

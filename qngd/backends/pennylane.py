@@ -1,6 +1,7 @@
 """PennyLane devices: one `device.execute` of a whole batch of quantum scripts per submission.
 
-Qubit i is the i-th wire of the device, or wire i where the device has no wires of its own.
+Qubit i is the i-th wire of the device, or wire i where the device has no wires of its own; a device that is given by
+its name is made with the qubits alone that gates act on.
 
 Random numbers. PennyLane's own simulators (default.*, lightning.*) draw from a NumPy generator of the
 device. For one submission that generator is set to the given seed, afterwards it goes on from where it
@@ -102,7 +103,7 @@ class PennyLaneBackend:
         """
         if not requests:
             return None
-        device = self._device(max(template.num_qubits for template in templates))
+        device = self._device(self._needed(templates))
         scripts, readings = self._scripts(templates, requests, device)
         try:
             config = device.setup_execution_config(ExecutionConfig(), scripts[0])
@@ -131,9 +132,10 @@ class PennyLaneBackend:
     def _scripts(
         self, templates: Sequence[Template], requests: Sequence[Request], device: Device
     ) -> tuple[list[QuantumScript], list[Reading]]:
-        wires = wires_of(device, max(template.num_qubits for template in templates))
+        every = wires_of(device, self._needed(templates))
+        on = [[every[number] for number in self._numbers(template)] for template in templates]
         counted = not samples_fast(device)
-        programs = [Program.of(template, wires) for template in templates]
+        programs = [Program.of(template, wires) for template, wires in zip(templates, on, strict=True)]
         known: dict[tuple[int, int | None], Reading] = {}
         scripts, readings = [], []
         for request in requests:
@@ -141,7 +143,7 @@ class PennyLaneBackend:
             check_mode(device, shots)
             key = (request.template, shots)
             if key not in known:
-                template = templates[request.template]
+                template, wires = templates[request.template], on[request.template]
                 if shots is None:
                     known[key] = Expectations.of(template, wires)
                 else:
@@ -150,6 +152,13 @@ class PennyLaneBackend:
             scripts.append(QuantumScript(operations, known[key].measurements, shots=shots))
             readings.append(known[key])
         return scripts, readings
+
+    def _numbers(self, template: Template) -> Sequence[int]:
+        """The place of the template's qubits among the device's wires. A device made for the circuits has no others."""
+        return range(template.num_qubits) if isinstance(self._given, str) else template.wires
+
+    def _needed(self, templates: Sequence[Template]) -> int:
+        return 1 + max(max(self._numbers(template)) for template in templates)
 
     def _device(self, num_qubits: int) -> Device:
         """The device, made now if only its name was given."""

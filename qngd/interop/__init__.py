@@ -62,10 +62,7 @@ def as_observable(native: Any, circuit: Circuit) -> Observable:
         observable = Observable.from_mapping(native)
     else:
         observable = _reader(native, "observable").read_observable(native, circuit)
-    if observable.num_qubits != circuit.num_qubits:
-        raise ObservableError(
-            f"the observable acts on {observable.num_qubits} qubits, the circuit has {circuit.num_qubits}"
-        )
+    circuit.check(observable)
     return observable
 
 

@@ -108,7 +108,8 @@ def read_circuit(
     names = tuple(p.name for p in native.parameters) if parameters is None else tuple(parameters)
     walk = _Walk(native, names, lines)
     walk.run(native)
-    return finish(walk.builder, walk.builder.angle_map(walk.angles.expressions()), names)
+    angle_map = walk.builder.angle_map(walk.angles.expressions())
+    return finish(walk.builder, angle_map, names, native=native.copy())
 
 
 class _Walk:
