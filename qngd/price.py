@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qngd.allocation import as_rule
-from qngd.backends import default, resolve
+from qngd.backends import default, resolve, runs_whole
 from qngd.errors import ParameterError, SettingError
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
@@ -121,7 +121,8 @@ def cost(
     device = own or resolve(backend)
     own_shots = own_shots or getattr(device, "default_shots", None)
     shots = own_shots if shots is None else shots
-    plan = Planner(circuit, target).plan(circuit.flatten(start), metric=approx)
+    planner = Planner(circuit, target, whole=runs_whole(device, circuit))
+    plan = planner.plan(circuit.flatten(start), metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)

@@ -13,7 +13,7 @@ import numpy as np
 from qngd.active import active_qubits, without_idle
 from qngd.allocation import FixedShots, ShotRule, as_rule, observed_spread
 from qngd.assemble import assemble
-from qngd.backends import Backend, default, resolve
+from qngd.backends import Backend, default, resolve, runs_whole
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross
 from qngd.errors import BackendError, SettingError
@@ -45,7 +45,7 @@ class SampledEvaluator:
         self.circuit = circuit
         self.backend = backend
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross)
+        self.planner = Planner(circuit, observable, grouping, cross, runs_whole(backend, circuit))
         self.job_log: JobLog | None = None  # of a run that is kept on disk
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
@@ -197,9 +197,9 @@ def sample_bits(circuit: Circuit, theta: np.ndarray, shots: int, backend: Any, s
     active = without_idle(circuit)
     n = active.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
-    template = observable_template(active, reads)
-    request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
     device = resolve(default(circuit)[0] if backend is None else backend)
+    template = observable_template(active, reads, runs_whole(device, circuit))
+    request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
     (outcome,) = device.collect(device.submit([template], [request], seed))
     if not isinstance(outcome, Counts):
         raise BackendError(f"backend: {device.name} returns expectation values, not samples")

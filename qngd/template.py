@@ -92,7 +92,7 @@ def template_of(circuit: Circuit, ops: Ops, rotations: np.ndarray, strings: Paul
         rotations,
         strings,
         diagonalize(strings),
-        numbers=circuit.numbers,
+        numbers=circuit.numbers or tuple(range(circuit.num_qubits)),
         native=circuit.native,
         **more,
     )
@@ -154,10 +154,17 @@ def _cone(x, z, count, gx, gz, order, allowed, matters):
                 break
 
 
-def observable_template(circuit: Circuit, strings: PauliStrings) -> Template:
-    """The circuit without the rotations that `strings`, measured at its end, cannot depend on."""
+def observable_cone(circuit: Circuit, strings: PauliStrings) -> np.ndarray:
+    """The rotations (mask over K) that `strings`, measured at the circuit's end, can depend on."""
     everything = np.ones(len(circuit.generators), dtype=bool)
-    kept = causal_cone(circuit, circuit.frame.pull(strings), everything)
+    return causal_cone(circuit, circuit.frame.pull(strings), everything)
+
+
+def observable_template(circuit: Circuit, strings: PauliStrings, whole: bool = False) -> Template:
+    """The circuit, without the rotations that `strings`, measured at its end, cannot depend on unless `whole`."""
+    if whole:
+        return template_of(circuit, circuit.ops, np.arange(len(circuit.generators)), strings, whole=True)
+    kept = observable_cone(circuit, strings)
     wires = (strings.letters() != 0).any(axis=0)
     keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
     return template_of(circuit, select(circuit.ops, keep), np.flatnonzero(kept), strings)

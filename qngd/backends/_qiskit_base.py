@@ -11,6 +11,7 @@ from qngd.backends._qiskit_compile import Compiler, Footprint
 from qngd.backends._qiskit_device import Device
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions, equal_shots
+from qngd.circuit import Circuit
 from qngd.errors import BackendError
 from qngd.evaluate import Cost
 from qngd.plan import Request
@@ -94,6 +95,10 @@ class OnDevice:
         repetitions = self.repetitions(requests)
         circuits = int(repetitions.copies.sum())
         return Cost(self.num_jobs(circuits), circuits, circuits * repetitions.shots)
+
+    def runs_whole(self, circuit: Circuit) -> bool:
+        """Whether templates of the whole circuit run as the user wrote it, because it is written for the device."""
+        return self._compiler.runs_whole(circuit)
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint]:
         """Depth, two-qubit gates and time of the compiled circuits.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from qngd.circuit import Circuit
 from qngd.outcomes import Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -14,9 +15,10 @@ class Backend(Protocol):
     """Runs requests. `submit` returns at once where the device allows it; `collect` waits.
 
     What else a backend may have is used where it is there: `preview(requests)`, the `Cost` of submitting them, where
-    that is not one job; `describe(templates)`, what their compiled circuits take; `attach(templates, requests, seed,
-    job_ids)`, the handle of a submission that was sent before, or None. A handle may have `num_jobs`, `num_circuits`,
-    and `watch(tell)`, which calls `tell(place, job_id)` for every job, now and when one is sent again.
+    that is not one job; `describe(templates)`, what their compiled circuits take; `runs_whole(circuit)`, whether it
+    runs this circuit of the user's as it is, so that templates should hold all of it; `attach(templates, requests,
+    seed, job_ids)`, the handle of a submission that was sent before, or None. A handle may have `num_jobs`,
+    `num_circuits`, and `watch(tell)`, which calls `tell(place, job_id)` for every job, now and when one is sent again.
     """
 
     @property
@@ -40,3 +42,9 @@ class Backend(Protocol):
         Raises:
             BackendError: the device failed; the text says what the provider said.
         """
+
+
+def runs_whole(backend: Backend, circuit: Circuit) -> bool:
+    """Whether the backend runs this circuit as the user wrote it."""
+    ask = getattr(backend, "runs_whole", None)
+    return ask is not None and bool(ask(circuit))
