@@ -218,7 +218,10 @@ class Circuit:
             return
         remedy = ""
         if getattr(self.native, "layout", None) is not None:
-            remedy = "; it was transpiled: give H.apply_layout(isa.layout), H the SparsePauliOp and isa the circuit"
+            remedy = (
+                "; those are a device's: where it was transpiled, give H.apply_layout(isa.layout), with the "
+                "SparsePauliOp H and the circuit isa"
+            )
         raise ObservableError(
             f"observable: it acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}{remedy}"
         )

@@ -146,6 +146,7 @@ class Plan:
             ops, z = template.all_ops, template.basis.z
             for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
                 digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(repr((template.wires, template.whole)).encode())
         for request in self.requests:
             digest.update(repr((request.template, request.shots)).encode())
             digest.update(np.ascontiguousarray(request.angles).tobytes())

@@ -8,8 +8,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit.circuit import Delay
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import StagedPassManager, Target, TranspileLayout
+from qiskit.utils.units import apply_prefix
 
 from qngd.backends._qiskit_circuits import build
 from qngd.backends._qiskit_device import Device, packages_of
@@ -175,8 +177,18 @@ def _seconds(circuit: QuantumCircuit, target: Target) -> float | None:
     known = False
     for instruction in circuit.data:
         qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
-        properties = target.get(instruction.operation.name, {}).get(qubits)
-        duration = getattr(properties, "duration", None)
-        known = known or duration is not None
+        if isinstance(instruction.operation, Delay):
+            duration: float | None = _delay_seconds(instruction.operation, target)
+        else:
+            properties = target.get(instruction.operation.name, {}).get(qubits)
+            duration = getattr(properties, "duration", None)
+            known = known or duration is not None
         ready[list(qubits)] = ready[list(qubits)].max() + (duration or 0.0)
     return float(ready.max()) if known else None
+
+
+def _delay_seconds(delay: Delay, target: Target) -> float:
+    """A delay's time; 0 where it is in samples of a time that the target does not give."""
+    if delay.unit == "dt":
+        return float(delay.duration) * (target.dt or 0.0)
+    return float(apply_prefix(delay.duration, delay.unit))
