@@ -83,6 +83,7 @@ class Compiler:
         self._measure = measure
         self._known: WeakKeyDictionary[Template, Compiled] = WeakKeyDictionary()
         self._managers: dict[tuple[int, ...] | None, StagedPassManager] = {}
+        self._last: tuple[QuantumCircuit, QuantumCircuit | None] | None = None
 
     def compile(self, templates: Sequence[Template]) -> list[Compiled]:
         """The templates' circuits, in order.
@@ -105,8 +106,12 @@ class Compiler:
         return self.placing.keeps(circuit.native) and self._opened(circuit.native, circuit.ops) is not None
 
     def _opened(self, native: QuantumCircuit, ops: Ops) -> QuantumCircuit | None:
-        assert self.device.target is not None
-        return with_open_angles(native, ops, self.device.target.num_qubits or native.num_qubits)
+        """The user's circuit with open angles, which all templates of it share."""
+        if self._last is None or self._last[0] is not native:
+            assert self.device.target is not None
+            size = self.device.target.num_qubits or native.num_qubits
+            self._last = native, with_open_angles(native, ops, size)
+        return self._last[1]
 
     def _pin(self, template: Template, companions: Sequence[Template]) -> tuple[int, ...] | None:
         """Where the user, or companions that are already compiled, have put the qubits."""
@@ -134,8 +139,9 @@ class Compiler:
 
     def _appended(self, template: Template, end: QuantumCircuit) -> QuantumCircuit:
         """The user's circuit with open angles, then the compiled measurement."""
-        circuit = self._opened(template.native, template.ops)
-        assert circuit is not None
+        opened = self._opened(template.native, template.ops)
+        assert opened is not None
+        circuit = opened.copy()
         circuit.add_register(*end.cregs)
         return circuit.compose(end)
 
