@@ -98,7 +98,7 @@ class OnDevice:
 
     def runs_whole(self, circuit: Circuit) -> bool:
         """Whether templates of the whole circuit run as the user wrote it, because it is written for the device."""
-        return self._compiler.runs_whole(circuit)
+        return self._compiler.placing.keeps(circuit.native)
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint]:
         """Depth, two-qubit gates and time of the compiled circuits.

@@ -17,9 +17,7 @@ from qngd.backends._qiskit_circuits import build
 from qngd.backends._qiskit_device import Device, packages_of
 from qngd.backends._qiskit_native import with_open_angles
 from qngd.backends._qiskit_placing import Placing
-from qngd.circuit import Circuit
 from qngd.errors import BackendError
-from qngd.ops import Ops
 from qngd.template import Template, select
 
 
@@ -83,7 +81,7 @@ class Compiler:
         self._measure = measure
         self._known: WeakKeyDictionary[Template, Compiled] = WeakKeyDictionary()
         self._managers: dict[tuple[int, ...] | None, StagedPassManager] = {}
-        self._last: tuple[QuantumCircuit, QuantumCircuit | None] | None = None
+        self._last: tuple[QuantumCircuit, QuantumCircuit] | None = None
 
     def compile(self, templates: Sequence[Template]) -> list[Compiled]:
         """The templates' circuits, in order.
@@ -100,18 +98,30 @@ class Compiler:
         """What the compiled templates take on the device."""
         return [_footprint(made.circuit, self.device.target) for made in self.compile(templates)]
 
-    def runs_whole(self, circuit: Circuit) -> bool:
-        """Whether templates of the whole circuit run as the user wrote it: it is written for the device, and its gates
-        can take the angles that shift rules ask for."""
-        return self.placing.keeps(circuit.native) and self._opened(circuit.native, circuit.ops) is not None
-
-    def _opened(self, native: QuantumCircuit, ops: Ops) -> QuantumCircuit | None:
-        """The user's circuit with open angles, which all templates of it share."""
+    def _opened(self, template: Template) -> QuantumCircuit:
+        """The user's circuit with open angles, which all whole templates of it share."""
+        native, target = template.native, self.device.target
+        assert target is not None
+        assert template.numbers is not None
         if self._last is None or self._last[0] is not native:
-            assert self.device.target is not None
-            size = self.device.target.num_qubits or native.num_qubits
-            self._last = native, with_open_angles(native, ops, size)
+            size = target.num_qubits or native.num_qubits
+            self._last = native, with_open_angles(native, template.ops, template.numbers, size, self._on)
         return self._last[1]
+
+    def _on(self, circuit: QuantumCircuit, qubits: tuple[int, ...]) -> QuantumCircuit:
+        """The circuit for the device, on these physical qubits."""
+        made = self._run(circuit, qubits)
+        if made.layout.final_index_layout() != list(qubits):
+            raise BackendError(
+                f"backend: {self.device.name} cannot turn the rotations of a gate on qubits {qubits} apart without "
+                "moving its qubits; write the gate with one-qubit and two-qubit gates"
+            )
+        return made
+
+    def _run(self, circuit: QuantumCircuit, layout: tuple[int, ...] | None) -> QuantumCircuit:
+        if layout not in self._managers:
+            self._managers[layout] = self._manager(layout)
+        return self._managers[layout].run(circuit)
 
     def _pin(self, template: Template, companions: Sequence[Template]) -> tuple[int, ...] | None:
         """Where the user, or companions that are already compiled, have put the qubits."""
@@ -127,23 +137,15 @@ class Compiler:
         if self.device.target is None:
             return Compiled.of(build(template, self._measure), None)
         try:
-            if layout not in self._managers:
-                self._managers[layout] = self._manager(layout)
             if not template.whole:
-                made = self._managers[layout].run(build(template, self._measure))
+                made = self._run(build(template, self._measure), layout)
                 return Compiled.of(made, made.layout)
-            end = self._managers[layout].run(build(_measurement(template), self._measure))
-            return Compiled.of(self._appended(template, end), end.layout)
+            end = self._run(build(_measurement(template), self._measure), layout)
+            circuit = self._opened(template).copy()
+            circuit.add_register(*end.cregs)
+            return Compiled.of(circuit.compose(end), end.layout)
         except QiskitError as error:
             raise BackendError(f"backend: Qiskit cannot compile a circuit for {self.device.name}: {error}") from error
-
-    def _appended(self, template: Template, end: QuantumCircuit) -> QuantumCircuit:
-        """The user's circuit with open angles, then the compiled measurement."""
-        opened = self._opened(template.native, template.ops)
-        assert opened is not None
-        circuit = opened.copy()
-        circuit.add_register(*end.cregs)
-        return circuit.compose(end)
 
     def _manager(self, layout: tuple[int, ...] | None) -> StagedPassManager:
         """Qiskit's passes. A provider's device can bring passes of its own; for Aer's, Qiskit refuses to

@@ -7,6 +7,8 @@ a parameter moves becomes a parameter of its own, so that shift rules can set it
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,10 +16,13 @@ from qiskit import QuantumCircuit, QuantumRegister
 from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression, ParameterVector
 from qiskit.transpiler import Target
 
+from qngd.backends._qiskit_circuits import append
 from qngd.builder import CircuitBuilder
 from qngd.interop.qiskit import SAME_AS
 from qngd.ops import Ops
+from qngd.template import select
 
+Compile = Callable[[QuantumCircuit, tuple[int, ...]], QuantumCircuit]
 _NOT_GATES = frozenset({"delay", "measure", "reset"})
 
 
@@ -28,6 +33,8 @@ def is_written_for(target: Target, circuit: QuantumCircuit) -> bool:
     for instruction in circuit.data:
         if instruction.name == "barrier":
             continue
+        if instruction.name == "delay" and any(map(_is_open, instruction.params)):
+            return False
         qubits = _places(circuit, instruction)
         if not _is_of(target, instruction) or not target.instruction_supported(instruction.name, qubits):
             return False
@@ -44,27 +51,47 @@ def _is_of(target: Target, instruction: CircuitInstruction) -> bool:
     return isinstance(instruction.operation, type(target.operation_from_name(name)))
 
 
-def with_open_angles(circuit: QuantumCircuit, ops: Ops, num_qubits: int) -> QuantumCircuit | None:
+def with_open_angles(
+    circuit: QuantumCircuit, ops: Ops, numbers: Sequence[int], num_qubits: int, compiled: Compile
+) -> QuantumCircuit:
     """The circuit without its measurements, on `num_qubits` qubits, with a parameter for every rotation that it leaves
-    open: element k of a vector is the angle of rotation k. `ops` are all the operations that it was read as.
+    open: element k of a vector is the angle of rotation k.
 
-    None where a gate cannot turn its rotations by independent angles, as CRX cannot.
+    Only a gate that turns several rotations by one angle, as CRX does, is written out as these.
+
+    Args:
+        circuit: a circuit that is written for a device.
+        ops: all the operations that it was read as.
+        numbers: the circuit's qubits that the qubits of `ops` are.
+        num_qubits: of the device.
+        compiled: compiles a circuit onto physical qubits.
     """
     rotations = _rotations_of_instructions(ops, len(circuit.data))
     angles = ParameterVector("angle", len(ops.rotations))
     opened = QuantumCircuit(QuantumRegister(num_qubits, "q"))
-    for instruction, own in zip(circuit.data, rotations, strict=True):
+    for index, (instruction, rows) in enumerate(zip(circuit.data, rotations, strict=True)):
         if instruction.name == "measure":
             continue
         operation, places = instruction.operation, _places(circuit, instruction)
         if any(_is_open(value) for value in operation.params):
-            values = _gate_angles(instruction, [angles[k] for k in own])
+            own = [angles[k] for k in rows]
+            values = _gate_angles(instruction, own)
             if values is None:
-                return None
+                part = _written_out(select(ops, ops.gate == index), own, [numbers.index(place) for place in places])
+                opened.compose(compiled(part, places), inplace=True)
+                continue
             operation = operation.to_mutable()
             operation.params = values
         opened.append(operation, places, copy=False)
     return opened
+
+
+def _written_out(ops: Ops, angles: Sequence[Parameter], qubits: Sequence[int]) -> QuantumCircuit:
+    """The operations of one gate on these qubits, as a circuit of its own."""
+    places = np.array([qubits.index(qubit) for qubit in ops.qubits.tolist()], dtype=np.int64)
+    circuit = QuantumCircuit(len(qubits))
+    append(circuit, replace(ops, qubits=places), angles)
+    return circuit
 
 
 def _places(circuit: QuantumCircuit, instruction: CircuitInstruction) -> tuple[int, ...]:
