@@ -52,12 +52,27 @@ def as_measured(observable: Observable, circuit: Circuit) -> Observable:
         ObservableError: it has another number of qubits than the circuit.
     """
     circuit.check(observable)
-    qubits = active_qubits(circuit)
-    if len(qubits) == circuit.num_qubits:
+    return beside_zeros(observable, active_qubits(circuit))
+
+
+def moved_qubits(circuit: Circuit) -> np.ndarray:
+    """The qubits that leave |0⟩ before the Clifford gates at the end: those that a generator has X or Y on.
+
+    On others Z is 1 at all times, so that the rotations can be run on these alone.
+    """
+    flips = np.bitwise_or.reduce(circuit.generators.x, axis=0, initial=0)
+    moved = unpack_bits(flips[None], circuit.num_qubits)[0]
+    moved[0] |= not moved.any()
+    return np.flatnonzero(moved)
+
+
+def beside_zeros(observable: Observable, qubits: np.ndarray) -> Observable:
+    """What an observable is on these qubits where all others are |0⟩."""
+    if len(qubits) == observable.num_qubits:
         return observable
-    idle = np.ones(circuit.num_qubits, dtype=bool)
-    idle[qubits] = False
-    flips = unpack_bits(observable.strings.x, circuit.num_qubits)[:, idle].any(axis=1)
+    others = np.ones(observable.num_qubits, dtype=bool)
+    others[qubits] = False
+    flips = unpack_bits(observable.strings.x, observable.num_qubits)[:, others].any(axis=1)
     rest = np.flatnonzero(~flips)
     return Observable.from_strings(observable.strings[rest].on(qubits), observable.coefficients[rest])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from qngd._memory import available_bytes, format_bytes
 from qngd._work import telling
-from qngd.active import active_qubits, without_idle
+from qngd.active import active_qubits
 from qngd.allocation import check_shots
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
@@ -158,7 +158,7 @@ def statevector(circuit: Any, theta: Any) -> np.ndarray:
     """
     wrapped, flat = wrap_at(circuit, theta)
     n, active = wrapped.num_qubits, active_qubits(wrapped)
-    part = simulator_of(without_idle(wrapped))
+    part = simulator_of(wrapped, whole=True)
     if len(active) == n:
         return part.statevector(wrapped.angle_map(flat))
     if 16 << n > available_bytes():

@@ -14,13 +14,13 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
-from qngd.active import active_qubits, as_measured, without_idle
+from qngd.active import active_qubits, as_measured, moved_qubits, without_idle
 from qngd.evaluate import ExactEvaluator
 from qngd.observable import Observable
 from qngd.report import describe_circuit, step_measurements
 from qngd.sampled import evaluator_for
 from tests import dense
-from tests.strategies import Program, examples, programs, random_program
+from tests.strategies import GateUse, Program, Sketch, examples, programs, random_program
 
 PLACES = (101, 3, 64)  # of qubits 0, 1, 2: out of order, and in different words of a mask
 WIDTH = 120
@@ -124,6 +124,59 @@ def test_a_circuit_without_gates():
     assert active_qubits(wide).tolist() == [0]
     assert qngd.expectation(wide, {"Z" * 90: 1.0, "X" * 90: 5.0}, []).value == 1.0
     assert qngd.sample(wide, [], shots=3) == {"0" * 90: 3}
+
+
+# --- qubits that only Clifford gates and turns about Z touch ---
+
+
+@examples(40)
+@given(programs(max_qubits=4), st.integers(0, 3), st.integers(0, 2**16))
+def test_qubits_that_stay_zero_before_the_last_frame(program, more, seed):
+    """Clifford gates in front, behind and beside, on qubits that no rotation may reach."""
+    n = program.num_qubits + more
+    rng = np.random.default_rng(seed)
+    names = ["h", "s", "x", "cx", "swap", "rz"] if n > 1 else ["h", "s", "x", "rz"]
+
+    def layer():
+        for name in rng.choice(names, size=5):
+            count = 2 if name in ("cx", "swap") else 1
+            qubits = tuple(int(q) for q in rng.choice(n, size=count, replace=False))
+            yield GateUse(name, qubits, *(((0.0,) * program.num_parameters,), (0.3,)) if name == "rz" else ())
+
+    dressed = replace(program, num_qubits=n, gates=(*layer(), *program.gates, *layer()))
+    circuit, theta = dressed.circuit(), dressed.theta
+    state = dressed.states(theta[None])[0]
+    label = "".join(rng.choice(list("IXYZ"), size=n))
+    sought = np.vdot(state, dense.label_matrix(label) @ state).real
+    assert qngd.expectation(circuit, {label: 1.0}, theta).value == pytest.approx(sought, abs=1e-10)
+    if len(theta):
+        truth = dense.metric(lambda at: dressed.states(at[None])[0], theta)
+        assert np.asarray(qngd.metric_tensor(circuit, theta, approx="full")) == pytest.approx(truth, abs=1e-8)
+        product = ExactEvaluator(circuit, None).metric_product(theta)
+        assert product(np.ones(len(theta))) == pytest.approx(truth.sum(axis=1), abs=1e-8)
+
+
+def greenberger(n):
+    """RZ(t) on the last qubit of a GHZ state, which SWAP gates have carried around."""
+    sketch = Sketch(n, 1)
+    sketch("h", 0)
+    for q in range(n - 1):
+        sketch("cx", q, q + 1)
+    for q in range(0, n - 1, 3):
+        sketch("swap", q, n - 1)
+    sketch("rz", n - 1, sketch.t[0])
+    return sketch.circuit()
+
+
+def test_a_wide_state_with_few_moving_qubits():
+    """⟨X⋯X⟩ = cos t, ⟨Y X⋯X⟩ = sin t, ⟨ZZ⟩ = 1, and the metric is ¼."""
+    circuit, n = greenberger(60), 60
+    terms = {"X" * n: 1.0, "Y" + "X" * (n - 1): 2.0, "Z" + "I" * (n - 2) + "Z": 0.5, "Z" + "I" * (n - 1): 7.0}
+    assert len(moved_qubits(circuit)) == 1
+    assert qngd.expectation(circuit, terms, [0.4]).value == pytest.approx(np.cos(0.4) + 2 * np.sin(0.4) + 0.5)
+    assert qngd.gradient(circuit, terms, [0.4]).value == pytest.approx([2 * np.cos(0.4) - np.sin(0.4)])
+    for approx in ("full", "block-diag", "diag"):
+        assert np.asarray(qngd.metric_tensor(circuit, [0.4], approx=approx)) == pytest.approx(0.25)
 
 
 # --- with shots ---
