@@ -14,7 +14,7 @@ import numpy as np
 from qngd.circuit import Circuit
 from qngd.frame import Frame
 from qngd.observable import Observable
-from qngd.pauli import pack_bits, unpack_bits
+from qngd.pauli import PauliStrings, pack_bits, unpack_bits
 
 
 def active_qubits(circuit: Circuit) -> np.ndarray:
@@ -55,13 +55,16 @@ def as_measured(observable: Observable, circuit: Circuit) -> Observable:
     return beside_zeros(observable, active_qubits(circuit))
 
 
-def moved_qubits(circuit: Circuit) -> np.ndarray:
-    """The qubits that leave |0⟩ before the Clifford gates at the end: those that a generator has X or Y on.
+def moved_qubits(*strings: PauliStrings) -> np.ndarray:
+    """The qubits on which one of the strings has X or Y; qubit 0 where there are none.
 
-    On others Z is 1 at all times, so that the rotations can be run on these alone.
+    Of a circuit's generators these are the qubits that leave |0⟩ before the Clifford gates at the end. On others Z is 1
+    at all times, so that the rotations can be run on these alone.
     """
-    flips = np.bitwise_or.reduce(circuit.generators.x, axis=0, initial=0)
-    moved = unpack_bits(flips[None], circuit.num_qubits)[0]
+    moved = np.zeros(strings[0].num_qubits, dtype=bool)
+    for each in strings:
+        flips = np.bitwise_or.reduce(each.x, axis=0, keepdims=True, initial=0)
+        moved |= unpack_bits(flips, each.num_qubits)[0]
     moved[0] |= not moved.any()
     return np.flatnonzero(moved)
 

@@ -142,7 +142,7 @@ def simulator_of(circuit: Circuit, whole: bool = False) -> Simulator:
     """One for all calls about a circuit: it keeps what it has planned. On the qubits that leave |0⟩, or the `whole` of
     the active ones."""
     active = without_idle(circuit)
-    return Simulator(active, None if whole else moved_qubits(active))
+    return Simulator(active, None if whole else moved_qubits(active.generators))
 
 
 class ExactEvaluator:

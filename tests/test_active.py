@@ -172,11 +172,15 @@ def test_a_wide_state_with_few_moving_qubits():
     """⟨X⋯X⟩ = cos t, ⟨Y X⋯X⟩ = sin t, ⟨ZZ⟩ = 1, and the metric is ¼."""
     circuit, n = greenberger(60), 60
     terms = {"X" * n: 1.0, "Y" + "X" * (n - 1): 2.0, "Z" + "I" * (n - 2) + "Z": 0.5, "Z" + "I" * (n - 1): 7.0}
-    assert len(moved_qubits(circuit)) == 1
+    assert len(moved_qubits(circuit.generators)) == 1
     assert qngd.expectation(circuit, terms, [0.4]).value == pytest.approx(np.cos(0.4) + 2 * np.sin(0.4) + 0.5)
     assert qngd.gradient(circuit, terms, [0.4]).value == pytest.approx([2 * np.cos(0.4) - np.sin(0.4)])
     for approx in ("full", "block-diag", "diag"):
         assert np.asarray(qngd.metric_tensor(circuit, [0.4], approx=approx)) == pytest.approx(0.25)
+    counts = qngd.sample(circuit, [0.4], shots=100, seed=1)
+    assert set(counts) == {"0" * n, "1" * n}
+    # more bits than a word holds
+    assert set(qngd.sample(greenberger(150), [0.4], shots=100, seed=1)) == {"0" * 150, "1" * 150}
 
 
 # --- with shots ---
