@@ -136,7 +136,8 @@ def metric_tensor(
 
 
 def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None) -> Counter[str]:
-    """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
+    """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0. Qubits that no gate acts on
+    read 0 without being measured.
 
     >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
     >>> qngd.sample(program, [0.0], shots=10)

@@ -288,6 +288,7 @@ def test_gates_with_several_angles():
     a, b, c = map(Parameter, "abc")
     native = QuantumCircuit(5)
     native.r(0.4, a, 4)
+    native.cp(0 * a, 0, 1)  # nothing, on qubits that nothing else acts on
     native.cz(4, 3)
     native.cz(4, 3)
     native.u(b, 2 * a, c * b, 3)

@@ -77,8 +77,9 @@ def with_open_angles(
             own = [angles[k] for k in rows]
             values = _gate_angles(instruction, own)
             if values is None:
-                part = _written_out(select(ops, ops.gate == index), own, [numbers.index(place) for place in places])
-                opened.compose(compiled(part, places), inplace=True)
+                alone = select(ops, ops.gate == index)
+                on = [places.index(numbers[qubit]) for qubit in alone.qubits]
+                opened.compose(compiled(_written_out(alone, own, on, len(places)), places), inplace=True)
                 continue
             operation = operation.to_mutable()
             operation.params = values
@@ -86,11 +87,10 @@ def with_open_angles(
     return opened
 
 
-def _written_out(ops: Ops, angles: Sequence[Parameter], qubits: Sequence[int]) -> QuantumCircuit:
-    """The operations of one gate on these qubits, as a circuit of its own."""
-    places = np.array([qubits.index(qubit) for qubit in ops.qubits.tolist()], dtype=np.int64)
-    circuit = QuantumCircuit(len(qubits))
-    append(circuit, replace(ops, qubits=places), angles)
+def _written_out(ops: Ops, angles: Sequence[Parameter], qubits: Sequence[int], num_qubits: int) -> QuantumCircuit:
+    """The operations of one gate, put on these of its qubits, as a circuit of its own."""
+    circuit = QuantumCircuit(num_qubits)
+    append(circuit, replace(ops, qubits=np.array(qubits, dtype=np.int64)), angles)
     return circuit
 
 
