@@ -133,26 +133,25 @@ def walsh_across(values, width, begin, end):
 
 
 @kernel
-def add_covariances(sums, z, sign, rows, indptr, columns, entries, is_diagonal, out):
-    """out += Jᵀ·¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩)·J, where string i is sign_i times the Z string of mask z_i and `sums` the
-    transform of |ψ|²; J is sparse, and row rows[i] of it (indptr, columns, entries) belongs to string i.
-
-    If diagonal: out_aa += Σ_i J_ia²·¼(1 − ⟨P_i⟩²).
+def add_covariances(sums, z, sign, rows, indptr, columns, entries, block, is_diagonal, out, mean):
+    """out += Jᵀ·¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩)·J over strings of one block, where string i is sign_i times the Z string of
+    mask z_i and `sums` the transform of |ψ|²; J is sparse, and row rows[i] of it (indptr, columns, entries) belongs
+    to string i, as does block[rows[i]]. If diagonal, only entries out_aa. Then mean[rows[i]] = ⟨P_i⟩.
     """
-    if is_diagonal:
-        for i in range(z.shape[0]):
-            mean = sums[z[i]]
-            for e in range(indptr[rows[i]], indptr[rows[i] + 1]):
-                out[columns[e], columns[e]] += 0.25 * (1.0 - mean * mean) * entries[e] ** 2
-        return
     used = _columns_of(rows, indptr, columns, out.shape[0])
     line = np.zeros(out.shape[0])
     for i in range(z.shape[0]):
+        mean[rows[i]] = sign[i] * sums[z[i]]
         for j in range(z.shape[0]):  # line = Σ_j covariance_ij J_j
+            if block[rows[j]] != block[rows[i]]:
+                continue
             covariance = sign[i] * sign[j] * (sums[z[i] ^ z[j]] - sums[z[i]] * sums[z[j]])
             for e in range(indptr[rows[j]], indptr[rows[j] + 1]):
                 line[columns[e]] += 0.25 * covariance * entries[e]
         for e in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            if is_diagonal:
+                out[columns[e], columns[e]] += entries[e] * line[columns[e]]
+                continue
             for b in used:
                 out[columns[e], b] += entries[e] * line[b]
         for b in used:

@@ -51,7 +51,9 @@ def backward(re, im, lre, lim, x, z, cos, undo, moving, start, diagonal, out):
 
 
 @kernel
-def add_block(re, im, x, z, cos, sin, work, sums, masks, sign, rows, indptr, columns, entries, is_diagonal, out):
+def add_block(
+    re, im, x, z, cos, sin, work, sums, masks, sign, rows, indptr, columns, entries, block, is_diagonal, out, mean
+):
     """The block of one layer on a small state: turn a copy (`work`) by the rotations that make the layer's strings
     the Z strings `masks`, transform its weights, `add_covariances`."""
     work[0, :] = re
@@ -59,4 +61,4 @@ def add_block(re, im, x, z, cos, sin, work, sums, masks, sign, rows, indptr, col
     run(work[0], work[1], x, z, cos, sin, 0, x.shape[0])
     weights(work[0], work[1], sums, 0, sums.shape[0])
     walsh(sums)
-    add_covariances(sums, masks, sign, rows, indptr, columns, entries, is_diagonal, out)
+    add_covariances(sums, masks, sign, rows, indptr, columns, entries, block, is_diagonal, out, mean)

@@ -154,7 +154,7 @@ def _metric_bounds(plan: Plan) -> np.ndarray:
     found = np.zeros(plan.num_circuits)
     for block in plan.blocks:
         largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
-        found[block.request] = np.sqrt(2 * len(plan.blocks)) * largest**2 / 4
+        found[block.request] += np.sqrt(2 * len(plan.blocks)) * largest**2 / 4
     for term in plan.crosses:
         own, *others = abs(plan.jacobian[[term.rotation, *term.others]]).toarray()
         found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0) / 2

@@ -99,8 +99,9 @@ def metric_tensor(
         circuit, theta, backend, shots, seed: as for `expectation`.
         approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
-            several gates of a layer share gets the exact variance of its summed generator; "diag" is
-            Σ_k J_ki² g_kk over the rotations k, without any covariance.
+            several gates of a layer share gets the exact variance of its summed generator; "diag" has only the
+            covariances inside a unit, the commuting rotations of one gate that one parameter moves. Either way the
+            diagonal entry of a parameter that stands in one gate is exact, unless `note` names the gate.
             Random estimates of the full metric: "qn-spsa", from 40 overlaps, whatever P is (`qngd.spsa`); and
             "random-basis", from the Fisher information in 4 random bases (`qngd.random_basis`), each as many circuits
             as a gradient, which takes many more shots than there are likely outcomes.
@@ -116,7 +117,8 @@ def metric_tensor(
     Returns:
         A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors. Where the
         unbiased estimate from shots was indefinite it is projected onto the positive cone, and `note` says what that
-        did.
+        did. It also names gates whose parameter turns in several layers, where "block-diag" and "diag" leave out
+        correlations inside the gate.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.

@@ -71,10 +71,10 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
         place = np.ix_(part.columns, part.columns)
         value[place] += part.influence.value
         variance[place] += part.influence.variance
-    shots = sum(outcomes[part.request].shots for part in parts)
-    if not plan.crosses:
-        return MetricTensor(value, np.sqrt(variance), plan.approx, shots)
-    return _projected(plan, value, np.sqrt(variance), shots)
+    shots = sum(outcomes[request].shots for request in {part.request for part in parts})
+    if plan.crosses or any(len(block.partners) for block in plan.blocks):
+        return _projected(plan, value, np.sqrt(variance), shots, plan.note)
+    return MetricTensor(value, np.sqrt(variance), plan.approx, shots, plan.note)
 
 
 def _projected(plan: Plan, value: np.ndarray, stderr: np.ndarray, shots: int, note: str = "") -> MetricTensor:

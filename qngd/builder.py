@@ -171,6 +171,31 @@ def _r(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> N
     b.rotation("Z", q, phi)
 
 
+def _cu(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    theta, phi, lam, gamma = a  # U = P(φ)·RY(θ)·P(λ), and a phase γ of the control
+    b.gate("cp", q, (lam,))
+    b.gate("cry", q, (theta,))
+    b.gate("cp", q, (phi,))
+    b.rotation("Z", q[:1], gamma)
+
+
+def _cu3(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    _cu(b, q, (*a, 0.0))
+
+
+def _xy(sign: int) -> Recipe:
+    """exp(−iθ/4·(XX ± YY)) between turns of the first qubit by ±β and back."""
+
+    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+        theta, beta = a
+        b.rotation("Z", q[:1], beta * sign)
+        b.rotation("XX", q, theta * 0.5)
+        b.rotation("YY", q, theta * (0.5 * sign))
+        b.rotation("Z", q[:1], beta * -sign)
+
+    return recipe
+
+
 def _ch(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     b.rotation("Y", q[1:], -math.pi / 4)  # H = RY(π/4)·Z·RY(−π/4)
     b.clifford("cz", *q)
@@ -224,6 +249,10 @@ STANDARD_GATES: dict[str, Recipe] = {
     "cry": _rotations(("IY", 0.5), ("ZY", -0.5)),
     "crz": _rotations(("IZ", 0.5), ("ZZ", -0.5)),
     "cp": _rotations(*_PHASE_2),
+    "cu": _cu,
+    "cu3": _cu3,
+    "xx_plus_yy": _xy(1),
+    "xx_minus_yy": _xy(-1),
     "cs": _fixed(_PHASE_2, _HALF),
     "csdg": _fixed(_PHASE_2, -_HALF),
     "ch": _ch,

@@ -24,6 +24,8 @@ from qngd.layering import assign_layers, running_order
 from qngd.observable import Observable
 from qngd.ops import Ops
 from qngd.pauli import LETTERS, PauliStrings
+from qngd.split import SplitGates, find_split_gates
+from qngd.units import assign_units
 
 
 class ThetaStructure(Protocol):
@@ -139,6 +141,7 @@ class Circuit:
         generators: the K strings P_k, with their signs.
         angle_map: φ(θ) and its Jacobian.
         moving: (K,) whether a parameter moves the rotation.
+        unit: (K,) unit of the rotation: the commuting rotations of one gate that one parameter moves share it.
         level: (K,) layer of a moving rotation; slab (just before that layer) of a fixed one.
         order: (K,) the order in which to run the rotations so that layers follow each other.
         frame: the Clifford C at the end.
@@ -158,6 +161,7 @@ class Circuit:
     generators: PauliStrings
     angle_map: AngleMap
     moving: np.ndarray
+    unit: np.ndarray
     level: np.ndarray
     order: np.ndarray
     frame: Frame
@@ -268,6 +272,31 @@ class Circuit:
             made.append(Layer(index, tuple(rotations), names))
         return tuple(made)
 
+    @cached_property
+    def split_gates(self) -> SplitGates:
+        """Gates whose parameter turns in several layers."""
+        gate = self.ops.gate[self.ops.rotations]
+        return find_split_gates(gate, self.generators, self.level, self.angle_map.pattern)
+
+    def block_of(self, diagonal: bool) -> np.ndarray:
+        """(K,) numbers: the rotations of a layer with the same one form a block of the block-diagonal metric (or of
+        its diagonal), together with those of other layers if it is a split gate's, whose numbers come first."""
+        split = self.split_gates
+        others = self.unit if diagonal else np.zeros_like(self.unit)
+        return np.where(split.block >= 0, split.block, others + len(split))
+
+    @property
+    def split_note(self) -> str:
+        """What a metric by blocks leaves out inside single gates, or nothing."""
+        gates = self.split_gates.left_out
+        if not gates:
+            return ""
+        names = [f"{self.gates[i].name} #{i}" for i in gates[:3]] + ["…"] * (len(gates) > 3)
+        return (
+            f"a parameter of {', '.join(names)} turns in several layers, and the correlations between them are left "
+            'out: approx="full" has them'
+        )
+
     def _angle_texts(self, k: int) -> list[str]:
         """The angle of rotation k for people, one text for each parameter it is a sum over."""
         columns, values = _row(self.angle_map.pattern, k)
@@ -313,7 +342,8 @@ def finish(
     ops = builder.ops()
     generators, frame = push(ops, builder.num_qubits)
     moving = np.diff(angle_map.pattern.indptr) > 0
-    level = assign_layers(ops, generators, moving)
+    unit = assign_units(ops.gate[ops.rotations], generators, angle_map.pattern)
+    level = assign_layers(ops, generators, moving, unit)
     return Circuit(
         num_qubits=builder.num_qubits,
         parameters=tuple(parameters),
@@ -322,6 +352,7 @@ def finish(
         generators=generators,
         angle_map=angle_map,
         moving=moving,
+        unit=unit,
         level=level,
         order=running_order(level, moving),
         frame=frame,

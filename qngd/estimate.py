@@ -92,8 +92,8 @@ class MetricTensor:
     unprojected: np.ndarray | None = None
 
     @classmethod
-    def exact(cls, value: np.ndarray, approx: str) -> MetricTensor:
-        return cls(value, np.zeros_like(value), approx)
+    def exact(cls, value: np.ndarray, approx: str, note: str = "") -> MetricTensor:
+        return cls(value, np.zeros_like(value), approx, note=note)
 
     @property
     def shape(self) -> tuple[int, int]:

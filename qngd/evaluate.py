@@ -179,7 +179,7 @@ class ExactEvaluator:
         if metric in ("block-diag", "diag") and gradient:
             diagonal = metric == "diag"
             matrix, energy, slope = self._simulator.block_metric(phi, jacobian, self._terms, diagonal)
-            tensor = MetricTensor.exact(matrix, metric)
+            tensor = MetricTensor.exact(matrix, metric, self.circuit.split_note)
         else:
             if metric is not None:
                 tensor = self._metric(theta, phi, jacobian, metric, seed)
@@ -215,6 +215,7 @@ class ExactEvaluator:
             matrix = self._simulator.full_metric(phi, jacobian)
         else:
             matrix = self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]
+            return MetricTensor.exact(matrix, approx, self.circuit.split_note)
         return MetricTensor.exact(matrix, approx)
 
     def _spsa(self, theta: np.ndarray, seed: int | None) -> MetricTensor:

@@ -112,27 +112,42 @@ def _covariance_of_means(outcome: Means, jacobian: np.ndarray, elsewhere: np.nda
     )
 
 
-def diagonal(outcome: Outcome, template: Template, jacobian: np.ndarray) -> Influence:
-    """The diagonal matrix Σ_k jacobian_ka²·Var(string k).
+def diagonal(
+    outcome: Outcome,
+    template: Template,
+    jacobian: np.ndarray,
+    block: np.ndarray,
+    elsewhere: np.ndarray | float = 0.0,
+) -> Influence:
+    """The diagonal (p, p) of the covariance of the sums jacobianᵀ·strings, without what correlates different blocks:
+    Σ_b Var(Σ_{k in b} jacobian_ka·string k) for every a, where `block` (m,) numbers the blocks.
 
-    The second order of its variance is 2 Σ_kl J_ka² S_kl² J_la²/(N(N−1)), S the covariance of the strings.
+    The second order of its variance is 2 Σ_bc S_ba,ca²/(N(N−1)), S the covariance of the sums of block and parameter.
     """
-    count = len(jacobian)
-    squares = jacobian**2
-    if isinstance(outcome, Means):
-        means = outcome.values[:count]
-        left = -2 * means[:, None] * squares
-        value = np.diag((1 - means**2) @ squares)
-        nothing = np.zeros_like(value)
-        return DiagonalInfluence(value, outcome.stderr[:count] ** 2, left, left, 0, nothing)
-    if outcome.shots < 2:
+    if isinstance(outcome, Counts) and outcome.shots < 2:
         return _unknown(jacobian)
-    weights, centred = _centred(outcome, template, np.eye(count))
-    strings = (weights[:, None] * centred).T @ centred * (outcome.shots / (outcome.shots - 1))
-    bend = 2 * ((strings**2 @ squares) * squares).sum(axis=0) / (outcome.shots * (outcome.shots - 1))
-    left = centred**2 @ squares
-    value = np.diag(np.diag(strings) @ squares)
-    return DiagonalInfluence(value, weights, left, left, outcome.shots, np.diag(bend))
+    size = jacobian.shape[1]
+    sums, owner = _block_sums(jacobian, block)
+    select = (owner[:, None] == np.arange(size)).astype(float)
+    outside = np.broadcast_to(elsewhere, (size,))[owner]
+    found = covariance(outcome, template, sums, outside)
+    left = 2 * (found.left * found.right) @ select
+    value = np.diag(np.diag(found.value) @ select)
+    bend = np.zeros_like(value)
+    if found.shots:
+        squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
+        bend = np.diag(((squares @ select) * select).sum(axis=0))
+    return DiagonalInfluence(value, found.weights, left, left, found.shots, bend)
+
+
+def _block_sums(jacobian: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every block and parameter that moves it the column (m,) of `jacobian` there, side by side (m, q), and the
+    parameters (q,)."""
+    numbers, place = np.unique(block, return_inverse=True)
+    moved = np.zeros((len(numbers), jacobian.shape[1]), dtype=bool)
+    np.logical_or.at(moved, place, jacobian != 0)
+    row, owner = np.nonzero(moved)
+    return np.where(place[:, None] == row, jacobian[:, owner], 0.0), owner
 
 
 def correlations(

@@ -4,19 +4,18 @@ A layer is a set of commuting rotations with parameters; its block of the metric
 their generators on one state. Two things decide where a rotation stands:
 
 1. *Order.* With the Clifford gates pushed to the end, rotation j must come before a later rotation k
-   iff their generators anticommute (or a chain of such pairs leads from j to k). Rotations that no
+   iff their generators anticommute (or a chain of such pairs leads from j to k). The rotations of a
+   unit (see `units`) move as one. Rotations that no
    parameter moves take part in the order but need no layer: they stand in slabs between the layers,
-   slab l just before layer l. The longest chain gives the number of layers, and each rotation a
+   slab l just before layer l. The longest chain of units gives the number of layers, and each unit a
    window of layers [earliest, latest] it may stand in. So all commuting terms of a QAOA cost layer
    share one layer, and CX·RZ·CX is no obstacle.
-2. *Peers.* Within its window a rotation joins those that stand beside it in the user's circuit: at
+2. *Peers.* Within its window a unit joins those that stand beside it in the user's circuit: at
    the same depth of the gate graph (counting gates with parameters; neighbours on a wire with the
    same Pauli letter are unordered there). So an RY layer stays together even where single members
    would commute with an earlier layer.
 
-Rotations are kept in buckets, one for each slab and layer. A string commutes with all of a bucket iff it commutes
-with enough of them to generate the rest, so a bucket lists only members that are no product of earlier ones: at
-most 2n, however many rotations it holds, and layering takes time linear in the gates.
+Rotations are kept in buckets, one for each slab and layer, which makes layering take time linear in the gates.
 """
 
 from __future__ import annotations
@@ -24,32 +23,31 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._jit import kernel
-from qngd.frame import anticommuting
+from qngd.buckets import commutes, empty_buckets, enter
 from qngd.ops import Op, Ops
 from qngd.pauli import PauliStrings
 
-_ROTATION, _QUARTER = int(Op.ROTATION), int(Op.QUARTER)
+_ROTATION = int(Op.ROTATION)
 
 
-def assign_layers(ops: Ops, generators: PauliStrings, moving: np.ndarray) -> np.ndarray:
-    """The layer of every rotation, shape (K,).
+def assign_layers(ops: Ops, generators: PauliStrings, moving: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The layer of every rotation, shape (K,); those of one `unit` (K,) share it.
 
     For a rotation that no parameter moves it is the slab: it runs just before the layer of that
     number, and as late as the order allows.
     """
-    count = len(generators)
-    if count == 0:
+    if len(generators) == 0:
         return np.zeros(0, dtype=np.int64)
-    x, z = generators.x, generators.z
-    num_qubits = generators.num_qubits
-    depth = _wire_depth(
-        ops.kind, ops.start, ops.qubits, ops.letters, moving, num_qubits, count
-    )  # fmt: skip
-    earliest = _earliest(x, z, moving)
-    latest = _latest(x, z, moving, _count_layers(earliest, moving))
-    order = np.lexsort((np.arange(count), ~moving, depth))
-    level = _join_peers(x, z, moving, depth, earliest, latest, order)
-    return _sink_fixed(x, z, moving, level)
+    rows = np.argsort(unit, kind="stable")
+    x, z = generators.x[rows], generators.z[rows]
+    start = np.searchsorted(unit[rows], np.arange(unit.max() + 2))
+    moving = moving[rows[start[:-1]]]
+    depth = _gate_depth(ops, moving, unit, generators.num_qubits)
+    earliest = _earliest(start, x, z, moving)
+    latest = _latest(start, x, z, moving, _count_layers(earliest, moving))
+    order = np.lexsort((np.arange(len(moving)), ~moving, depth))
+    level = _join_peers(start, x, z, moving, depth, latest, order)
+    return _sink_fixed(start, x, z, moving, level)[unit]
 
 
 def running_order(level: np.ndarray, moving: np.ndarray) -> np.ndarray:
@@ -61,139 +59,128 @@ def _count_layers(level: np.ndarray, moving: np.ndarray) -> int:
     return int(level[moving].max()) + 1 if moving.any() else 0
 
 
+def _gate_depth(ops: Ops, moving: np.ndarray, unit: np.ndarray, num_qubits: int) -> np.ndarray:
+    """Depth of every unit in the gate graph, (U,)."""
+    gate_of_unit = np.empty(len(moving), dtype=np.int64)
+    gate_of_unit[unit] = ops.gate[ops.rotations]
+    joint = np.zeros(int(ops.gate.max()) + 2, dtype=bool)  # gates with a unit of several rotations; −1: no gate
+    joint[gate_of_unit[np.bincount(unit) > 1]] = True
+    return _wire_depth(
+        ops.kind, ops.start, ops.qubits, ops.letters, ops.gate, unit, joint, moving, num_qubits
+    )  # fmt: skip
+
+
 @kernel
-def _wire_depth(kind, start, qubits, letters, moving, num_qubits, count):
-    """Depth of every rotation in the gate graph. On each wire: the letter of the run of rotations it is in
-    (0 after a Clifford gate), the depth before that run, and the depth after it."""
+def _wire_depth(kind, start, qubits, letters, gate, unit, joint, moving, num_qubits):
+    """On each wire: the letter of the run of rotations it is in (0 after anything else), the depth before that run,
+    and the depth after it. A gate with a unit of several rotations acts as a whole."""
     run = np.zeros(num_qubits, dtype=np.int64)
     before = np.full(num_qubits, -1, dtype=np.int64)
     after = np.full(num_qubits, -1, dtype=np.int64)
-    depth = np.zeros(count, dtype=np.int64)
+    depth = np.zeros(moving.shape[0], dtype=np.int64)
+    letter = np.full(num_qubits, -1, dtype=np.int64)  # of the gate's rotations on a wire; −1: it is not on it
     row = 0
-    for k in range(kind.shape[0]):
-        is_rotation = kind[k] == _ROTATION
+    k = 0
+    while k < kind.shape[0]:
+        end = k + 1
+        if joint[gate[k]]:
+            while end < kind.shape[0] and gate[end] == gate[k]:
+                end += 1
+        for i in range(start[k], start[end]):
+            letter[qubits[i]] = -1
+        for op in range(k, end):
+            for i in range(start[op], start[op + 1]):
+                own = letters[i] if kind[op] == _ROTATION else 0
+                q = qubits[i]
+                letter[q] = own if letter[q] < 0 or letter[q] == own else 0
         reached = -1
-        for i in range(start[k], start[k + 1]):
+        for i in range(start[k], start[end]):
             q = qubits[i]
-            if not is_rotation or run[q] != letters[i]:
-                run[q] = letters[i] if is_rotation else 0
+            if letter[q] == 0 or run[q] != letter[q]:
+                run[q] = letter[q]
                 before[q] = after[q]
             reached = max(reached, before[q])
-        if is_rotation:
-            if moving[row]:
-                reached += 1
-            depth[row] = reached
-            row += 1
-        for i in range(start[k], start[k + 1]):
+        first = -1  # units of the gate, numbered in order
+        last = -1
+        for op in range(k, end):
+            if kind[op] == _ROTATION:
+                first = unit[row] if first < 0 else min(first, unit[row])
+                last = max(last, unit[row])
+                row += 1
+        if first >= 0:
+            for u in range(first, last + 1):
+                reached += 1 if moving[u] else 0
+                depth[u] = reached
+        for i in range(start[k], start[end]):
             q = qubits[i]
             after[q] = max(after[q], reached)
-            if not is_rotation:
+            if letter[q] == 0:
                 before[q] = reached
+        k = end
     return depth
 
 
 @kernel
-def _required(x, z, k, head, link, top):
-    """The earliest layer that the rotations placed so far allow for k. Bucket 2l is slab l, bucket 2l+1 layer l."""
+def _required(u, start, x, z, head, link, top):
+    """The earliest layer that the units placed so far allow for u. Bucket 2l is slab l, bucket 2l+1 layer l."""
     for bucket in range(top, 0, -1):
-        j = head[bucket]
-        while j >= 0:
-            if anticommuting(x[j], z[j], x[k], z[k]):
+        for k in range(start[u], start[u + 1]):
+            if not commutes(k, bucket, x, z, head, link):
                 return (bucket + 1) // 2
-            j = link[j]
     return 0
 
 
 @kernel
-def _enter(k, bucket, x, z, head, tail, link, rest, pivot):
-    """Put rotation k into a bucket's list, unless its string is a product of those listed.
-
-    `rest` holds what is left of each listed string (x and z side by side) after those listed before it were
-    multiplied in wherever it had their pivot; `pivot` is a bit of that.
-    """
-    words = x.shape[1]
-    rest[k, :words] = x[k]
-    rest[k, words:] = z[k]
-    j = head[bucket]
-    while j >= 0:
-        if rest[k, pivot[j] >> 6] >> np.uint64(pivot[j] & 63) & np.uint64(1):
-            rest[k] ^= rest[j]
-        j = link[j]
-    for w in range(2 * words):
-        if rest[k, w]:
-            bit = 0
-            while not rest[k, w] >> np.uint64(bit) & np.uint64(1):
-                bit += 1
-            pivot[k] = 64 * w + bit
-            if head[bucket] < 0:
-                head[bucket] = k
-            else:
-                link[tail[bucket]] = k
-            tail[bucket] = k
-            return
-
-
-@kernel
-def _buckets(count, words, num_layers):
-    """Empty lists: head and tail of every bucket; link, rest and pivot of every rotation."""
-    head = np.full(2 * num_layers + 4, -1, dtype=np.int64)
-    link = np.full(count, -1, dtype=np.int64)
-    rest = np.empty((count, 2 * words), dtype=np.uint64)
-    return head, head.copy(), link, rest, np.zeros(count, dtype=np.int64)
-
-
-@kernel
-def _place(k, level, x, z, moving, head, tail, link, rest, pivot, top):
-    bucket = 2 * level + (1 if moving[k] else 0)
-    _enter(k, bucket, x, z, head, tail, link, rest, pivot)
-    return max(top, bucket)
-
-
-@kernel
-def _earliest(x, z, moving):
-    count = x.shape[0]
-    level = np.zeros(count, dtype=np.int64)
-    head, tail, link, rest, pivot = _buckets(count, x.shape[1], count)
-    top = 0
-    for k in range(count):
-        level[k] = _required(x, z, k, head, link, top)
-        top = _place(k, level[k], x, z, moving, head, tail, link, rest, pivot, top)
-    return level
-
-
-@kernel
-def _allowed(x, z, k, head, link, bottom, num_layers, is_moving):
-    """The latest layer that the later rotations placed so far allow for k."""
+def _allowed(u, start, x, z, head, link, bottom, num_layers, is_moving):
+    """The latest layer that the later units placed so far allow for u."""
     for bucket in range(bottom, 2 * num_layers):
-        j = head[bucket]
-        while j >= 0:
-            if anticommuting(x[j], z[j], x[k], z[k]):
+        for k in range(start[u], start[u + 1]):
+            if not commutes(k, bucket, x, z, head, link):
                 # before slab l or layer l: layer l−1, or for a fixed rotation slab l
                 return bucket // 2 - (1 if is_moving else 0)
-            j = link[j]
     return num_layers - (1 if is_moving else 0)
 
 
 @kernel
-def _latest(x, z, moving, num_layers):
-    count = x.shape[0]
+def _place(u, bucket, start, x, z, head, tail, link, rest, pivot):
+    for k in range(start[u], start[u + 1]):
+        enter(k, bucket, x, z, head, tail, link, rest, pivot)
+
+
+@kernel
+def _earliest(start, x, z, moving):
+    count = moving.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head, tail, link, rest, pivot = _buckets(count, x.shape[1], num_layers)
+    head, tail, link, rest, pivot = empty_buckets(2 * count + 4, x.shape[0], x.shape[1])
+    top = 0
+    for u in range(count):
+        level[u] = _required(u, start, x, z, head, link, top)
+        bucket = 2 * level[u] + (1 if moving[u] else 0)
+        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        top = max(top, bucket)
+    return level
+
+
+@kernel
+def _latest(start, x, z, moving, num_layers):
+    count = moving.shape[0]
+    level = np.zeros(count, dtype=np.int64)
+    head, tail, link, rest, pivot = empty_buckets(2 * num_layers + 4, x.shape[0], x.shape[1])
     bottom = 2 * num_layers
-    for k in range(count - 1, -1, -1):
-        level[k] = _allowed(x, z, k, head, link, bottom, num_layers, moving[k])
-        bucket = 2 * level[k] + (1 if moving[k] else 0)
-        _enter(k, bucket, x, z, head, tail, link, rest, pivot)
+    for u in range(count - 1, -1, -1):
+        level[u] = _allowed(u, start, x, z, head, link, bottom, num_layers, moving[u])
+        bucket = 2 * level[u] + (1 if moving[u] else 0)
+        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
         bottom = min(bottom, bucket)
     return level
 
 
 @kernel
-def _join_peers(x, z, moving, depth, earliest, latest, order):
-    """Depth by depth, lift the moving rotations to the layer that the latest of their peers needs."""
-    count = x.shape[0]
+def _join_peers(start, x, z, moving, depth, latest, order):
+    """Depth by depth, lift the moving units to the layer that the latest of their peers needs."""
+    count = moving.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head, tail, link, rest, pivot = _buckets(count, x.shape[1], count)
+    head, tail, link, rest, pivot = empty_buckets(2 * count + 4, x.shape[0], x.shape[1])
     top = 0
     begin = 0
     while begin < count:
@@ -203,37 +190,39 @@ def _join_peers(x, z, moving, depth, earliest, latest, order):
         if moving[order[begin]]:
             common = 0
             for i in range(begin, end):
-                k = order[i]
-                level[k] = _required(x, z, k, head, link, top)
-                common = max(common, level[k])
+                u = order[i]
+                level[u] = _required(u, start, x, z, head, link, top)
+                common = max(common, level[u])
             for i in range(begin, end):
-                k = order[i]
-                level[k] = min(latest[k], common)
-                top = _place(k, level[k], x, z, moving, head, tail, link, rest, pivot, top)
+                u = order[i]
+                level[u] = min(latest[u], common)
+                _place(u, 2 * level[u] + 1, start, x, z, head, tail, link, rest, pivot)
+                top = max(top, 2 * level[u] + 1)
         else:
             for i in range(begin, end):
-                k = order[i]
-                level[k] = _required(x, z, k, head, link, top)
-                top = _place(k, level[k], x, z, moving, head, tail, link, rest, pivot, top)
+                u = order[i]
+                level[u] = _required(u, start, x, z, head, link, top)
+                _place(u, 2 * level[u], start, x, z, head, tail, link, rest, pivot)
+                top = max(top, 2 * level[u])
         begin = end
     return level
 
 
 @kernel
-def _sink_fixed(x, z, moving, level):
+def _sink_fixed(start, x, z, moving, level):
     """Move the rotations without parameters to the latest slab that the layers allow."""
-    count = x.shape[0]
+    count = moving.shape[0]
     num_layers = 0
-    for k in range(count):
-        if moving[k]:
-            num_layers = max(num_layers, level[k] + 1)
+    for u in range(count):
+        if moving[u]:
+            num_layers = max(num_layers, level[u] + 1)
     sunk = level.copy()
-    head, tail, link, rest, pivot = _buckets(count, x.shape[1], num_layers)
+    head, tail, link, rest, pivot = empty_buckets(2 * num_layers + 4, x.shape[0], x.shape[1])
     bottom = 2 * num_layers
-    for k in range(count - 1, -1, -1):
-        if not moving[k]:
-            sunk[k] = _allowed(x, z, k, head, link, bottom, num_layers, False)
-        bucket = 2 * sunk[k] + (1 if moving[k] else 0)
-        _enter(k, bucket, x, z, head, tail, link, rest, pivot)
+    for u in range(count - 1, -1, -1):
+        if not moving[u]:
+            sunk[u] = _allowed(u, start, x, z, head, link, bottom, num_layers, False)
+        bucket = 2 * sunk[u] + (1 if moving[u] else 0)
+        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
         bottom = min(bottom, bucket)
     return sunk

@@ -7,8 +7,8 @@ gives C there. The parts of different circuits are independent, so their varianc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from qngd.influence import Influence, correlations, covariance, diagonal, overla
 from qngd.outcomes import Outcome, means
 from qngd.plan import BlockTerm, CrossTerm, Plan
 from qngd.template import Template
-
-Estimate = Callable[[Outcome, Template, np.ndarray], Influence]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,25 +30,48 @@ class Part:
 def metric_parts(plan: Plan, outcomes: Sequence[Outcome]) -> list[Part]:
     """The parts whose sum is the metric of this plan (before a projection); none for QN-SPSA, whose errors are
     those of its random directions."""
-    if plan.approx == "diag":
-        return [_block(plan, outcomes, block, diagonal) for block in plan.blocks]
+    if plan.approx != "full":
+        return _blocks(plan, outcomes)
     if not any(len(term.requests) == 1 for term in plan.crosses):  # overlaps need no means
-        blocks = [_block(plan, outcomes, block, covariance) for block in plan.blocks]
+        blocks = _blocks(plan, outcomes)
         return blocks + [part for term in plan.crosses for part in _overlaps(plan, outcomes, term)]
-    mean = np.zeros(plan.jacobian.shape[0])
-    for block in plan.blocks:
-        mean[block.rotations] = means(outcomes[block.request], _template(plan, block.request))[0]
+    mean = _means(plan, outcomes, plan.blocks)
     blocks = [_block_among_layers(plan, outcomes, block, mean) for block in plan.blocks]
     return blocks + [_between(plan, outcomes, term, mean) for term in plan.crosses]
+
+
+def _means(plan: Plan, outcomes: Sequence[Outcome], blocks: Sequence[BlockTerm]) -> np.ndarray:
+    """⟨P_k⟩ of the rotations of these blocks, (K,); 0 for others."""
+    mean = np.zeros(plan.jacobian.shape[0])
+    for block in blocks:
+        mean[block.rotations] = means(outcomes[block.request], _template(plan, block.request))[0]
+    return mean
+
+
+def _blocks(plan: Plan, outcomes: Sequence[Outcome]) -> list[Part]:
+    split = [block for block in plan.blocks if len(block.partners)]
+    mean = _means(plan, outcomes, split)
+    return [_block(plan, outcomes, block, mean) for block in plan.blocks]
 
 
 def _template(plan: Plan, request: int) -> Template:
     return plan.templates[plan.requests[request].template]
 
 
-def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, estimate: Estimate) -> Part:
-    found = estimate(outcomes[block.request], _template(plan, block.request), 0.5 * block.jacobian)
-    return Part(block.request, block.columns, found)
+def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, mean: np.ndarray) -> Part:
+    """One term. A split gate's is completed by half of what correlates it with its partners in other layers, who have
+    the other half: ¼J_iJ_jᵀ(C_ij − m_im_j)."""
+    outcome, template = outcomes[block.request], _template(plan, block.request)
+    jacobian, partners = 0.5 * block.jacobian, 0.5 * block.partner_jacobian
+    elsewhere = partners.T @ mean[block.partners]
+    between = block.correlations - np.outer(mean[block.rotations], mean[block.partners])
+    half = 0.5 * jacobian.T @ between @ partners
+    if plan.approx == "diag":
+        found = diagonal(outcome, template, jacobian, block.block, elsewhere)
+        half = np.diag(np.diag(half))
+    else:
+        found = covariance(outcome, template, jacobian, elsewhere)
+    return Part(block.request, block.columns, replace(found, value=found.value + half + half.T))
 
 
 def _block_among_layers(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, mean: np.ndarray) -> Part:

@@ -41,13 +41,21 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class BlockTerm:
-    """A block of the metric, from the joint samples of the generators of `rotations` (m,) in one request;
-    `jacobian` (m, p) takes the generators to the parameters `columns` (p,)."""
+    """Blocks of the metric from the joint samples of the generators of `rotations` (m,) in one request.
+
+    `jacobian` (m, p) takes the generators to the parameters `columns` (p,), `block` (m,) numbers the blocks; rotations
+    of different ones count as uncorrelated. A block of a split gate (alone in its term) goes on in other layers: there
+    stand the generators of `partners` (q,), with their `partner_jacobian` (q, p) and `correlations` (m, q) C_ij.
+    """
 
     request: int
     rotations: np.ndarray
     columns: np.ndarray
     jacobian: np.ndarray
+    block: np.ndarray
+    partners: np.ndarray
+    partner_jacobian: np.ndarray
+    correlations: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +106,13 @@ class Plan:
         energy_weights: (R,).
         slopes: (D, R), derivatives along directions in the space of angles.
         mixing: (P, D); None if no gradient is asked for, and the metric does not need it either.
-        blocks: blocks of the metric, one a layer.
+        blocks: blocks of the metric: one a layer, and one for each layer of a split gate.
         crosses: entries between layers, for the full metric.
         samples: random samples, for QN-SPSA.
         bases: random bases, for "random-basis".
         jacobian: (K, P), rotations to parameters.
         approx: which metric, or None.
+        note: what the user should know about the metric, or nothing.
     """
 
     templates: tuple[Template, ...]
@@ -119,6 +128,7 @@ class Plan:
     bases: tuple[BasisTerm, ...]
     jacobian: sparse.csr_array
     approx: Approx | None
+    note: str = ""
 
     @property
     def num_parameters(self) -> int:
@@ -255,7 +265,7 @@ class Planner:
         energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m, _ in parts if energy]
         mixing = (inner.T @ self._directions[1]).tocsr() if gradient or metric == "random-basis" else None
         slopes = [entry for t, m, cone in parts if gradient for entry in self._slopes(book, t, m, cone, phi)]
-        blocks = self._blocks(book, phi, jacobian) if metric in ("diag", "block-diag", "full") else []
+        blocks = self._blocks(book, phi, jacobian, metric) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
         samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
         bases = self._bases(book, phi, seed) if metric == "random-basis" else []
@@ -277,6 +287,7 @@ class Planner:
             bases=tuple(BasisTerm(center, mixing @ self._slope_matrix(entries, count)) for center, entries in bases),
             jacobian=jacobian,
             approx=metric,
+            note=self.circuit.split_note if metric in ("diag", "block-diag") else "",
         )
 
     def _slopes(
@@ -320,14 +331,35 @@ class Planner:
             found.append((center, self._slopes(book, t, template, everything, phi, own)))
         return found
 
-    def _blocks(self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array) -> list[BlockTerm]:
+    def _blocks(
+        self, book: _Book, phi: np.ndarray, jacobian: sparse.csr_array, metric: Approx | None
+    ) -> list[BlockTerm]:
+        """One term a layer, and for each split gate in it another."""
+        circuit, split = self.circuit, self.circuit.split_gates
+        numbers = np.zeros_like(circuit.unit) if metric == "full" else circuit.block_of(metric == "diag")
+        num_split = 0 if metric == "full" else len(split)
+        correlations = split.between(split.correlations(phi))
         blocks = []
         for layer, template in enumerate(self._layer_templates):
-            members = layer_members(self.circuit, layer)
-            rows = jacobian[members]
-            columns = np.unique(rows.indices)
+            members = layer_members(circuit, layer)
             request = book.request(book.template(template, None), phi[template.rotations])
-            blocks.append(BlockTerm(request, members, columns, rows[:, columns].toarray()))
+            number = numbers[members]
+            for term in np.unique(np.minimum(number, num_split)):
+                inside = np.minimum(number, num_split) == term
+                elsewhere = (numbers == term) & (circuit.level != layer) & (term < num_split)
+                partners = np.flatnonzero(elsewhere)
+                columns = np.unique(jacobian[[*members[inside], *partners]].indices)
+                block = BlockTerm(
+                    request=request,
+                    rotations=members,
+                    columns=columns,
+                    jacobian=np.where(inside[:, None], jacobian[members][:, columns].toarray(), 0.0),
+                    block=number,
+                    partners=partners,
+                    partner_jacobian=jacobian[partners][:, columns].toarray(),
+                    correlations=correlations[members][:, partners].toarray(),
+                )
+                blocks.append(block)
         return blocks
 
     def _crosses(self, book: _Book, phi: np.ndarray) -> list[CrossTerm]:

@@ -158,8 +158,8 @@ class Simulator:
         terms: Terms | None = None,
         diagonal: bool = False,
     ) -> tuple[np.ndarray, float, np.ndarray]:
-        """The metric over parameters from the blocks of the layers (or from the diagonal over rotations),
-        and in the same pass energy and gradient over rotations if `terms` are given.
+        """The metric over parameters from the blocks of the layers (or from the diagonal over units), and in the
+        same pass energy and gradient over rotations if `terms` are given.
 
         A block is ¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩): after a few quarter turns, sums over |ψ|² (see `_diagonal`).
         Memory: a few states, whatever K is.
@@ -168,16 +168,29 @@ class Simulator:
         s = self._schedule
         cos, sin = self._turns(phi)
         state = zero_state(self.num_qubits)
-        metric = np.zeros((jacobian.shape[1],) * 2)
+        metric, mean = np.zeros((jacobian.shape[1],) * 2), np.zeros(len(phi))
+        sparse_rows = (jacobian.indptr, jacobian.indices, jacobian.data)
+        block = self.circuit.block_of(diagonal)
         done = 0
         for turns, rows, end in zip(s.turns, s.layers, s.ends, strict=True):
             run_stages(state, s, cos, sin, done, end)
             done = end
-            _add_block(state, turns, (rows, jacobian.indptr, jacobian.indices, jacobian.data, diagonal, metric))
+            _add_block(state, turns, (rows, *sparse_rows, block, diagonal, metric, mean))
+        self._add_split_gates(phi, jacobian, mean, diagonal, metric)
         if terms is None:
             return metric, np.nan, np.zeros(0)
         run_stages(state, s, cos, sin, done)
         return metric, *self._reverse(state, cos, sin, terms)
+
+    def _add_split_gates(
+        self, phi: np.ndarray, jacobian: sparse.csr_array, mean: np.ndarray, diagonal: bool, metric: np.ndarray
+    ) -> None:
+        """What correlates the layers of one gate."""
+        split = self.circuit.split_gates
+        if not len(split):
+            return
+        found = 0.25 * (jacobian.T @ split.covariances(phi, mean) @ jacobian).toarray()
+        metric += np.diag(np.diag(found)) if diagonal else found
 
     def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
         """The whole metric over parameters, (P, P): see `tangents`. In blocks where memory is short (QNGD_MEMORY_MIB

@@ -82,6 +82,22 @@ def _phase(a: np.ndarray) -> np.ndarray:
     return _stack([[1, 0], [0, np.exp(1j * a)]])
 
 
+def _cu(t: np.ndarray, p: np.ndarray, q: np.ndarray, g: np.ndarray) -> np.ndarray:
+    (a, b), (c, d) = np.moveaxis(_u(t, p, q), 0, -1)
+    phase = np.exp(1j * np.asarray(g))
+    return _stack([[1, 0, 0, 0], [0, phase * a, 0, phase * b], [0, 0, 1, 0], [0, phase * c, 0, phase * d]])
+
+
+def _xx_plus_yy(t: np.ndarray, b: np.ndarray) -> np.ndarray:
+    c, s = np.cos(t / 2), -1j * np.sin(t / 2)
+    return _stack([[1, 0, 0, 0], [0, c, s * np.exp(-1j * b), 0], [0, s * np.exp(1j * b), c, 0], [0, 0, 0, 1]])
+
+
+def _xx_minus_yy(t: np.ndarray, b: np.ndarray) -> np.ndarray:
+    c, s = np.cos(t / 2), -1j * np.sin(t / 2)
+    return _stack([[c, 0, 0, s * np.exp(-1j * b)], [0, 1, 0, 0], [0, 0, 1, 0], [s * np.exp(1j * b), 0, 0, c]])
+
+
 def _controlled(spec: GateSpec) -> GateSpec:
     """Control on the first qubit: the target's matrix stands on the basis states 1 and 3."""
 
@@ -137,6 +153,10 @@ GATES: dict[str, GateSpec] = {
     "cry": _controlled(_rotation("Y")),
     "crz": _controlled(_rotation("Z")),
     "cp": _controlled(_P),
+    "cu": GateSpec(2, 4, _cu),
+    "cu3": GateSpec(2, 3, lambda t, p, q: _cu(t, p, q, np.zeros_like(t))),
+    "xx_plus_yy": GateSpec(2, 2, _xx_plus_yy),
+    "xx_minus_yy": GateSpec(2, 2, _xx_minus_yy),
 }
 
 
@@ -278,7 +298,9 @@ class Program:
         return Program(self.num_qubits, made, self.theta, self.bend)
 
 
-_PARAMETRIC = sorted(name for name, spec in GATES.items() if spec.num_angles)
+# Random programs are made of these; the others are products of them.
+_DRAWN = {name: spec for name, spec in GATES.items() if name not in ("cu", "cu3", "xx_plus_yy", "xx_minus_yy")}
+_PARAMETRIC = sorted(name for name, spec in _DRAWN.items() if spec.num_angles)
 _COEFFICIENTS = st.sampled_from([1.0, -1.0, 2.0, 0.5, -1.3])
 _NUMBERS = st.integers(-48, 48).map(lambda k: k / 16)
 _CONSTANTS = st.one_of(_NUMBERS, st.integers(-4, 4).map(lambda k: k * np.pi / 4))
@@ -286,7 +308,7 @@ _CONSTANTS = st.one_of(_NUMBERS, st.integers(-4, 4).map(lambda k: k * np.pi / 4)
 
 @st.composite
 def _gate_uses(draw: st.DrawFn, num_qubits: int, num_parameters: int) -> GateUse:
-    names = sorted(n for n, spec in GATES.items() if spec.num_qubits <= num_qubits)
+    names = sorted(n for n, spec in _DRAWN.items() if spec.num_qubits <= num_qubits)
     parametric = [name for name in _PARAMETRIC if name in names]
     name = draw(st.one_of(st.sampled_from(parametric), st.sampled_from(names)))
     spec = GATES[name]
@@ -338,7 +360,7 @@ def observables(draw: st.DrawFn, num_qubits: int, max_terms: int = 8) -> dict[st
 def random_program(seed: int, num_qubits: int, num_gates: int, num_parameters: int, bend: float = 0.0) -> Program:
     """A program without any special values."""
     rng = np.random.default_rng(seed)
-    names = sorted(n for n, spec in GATES.items() if spec.num_qubits <= num_qubits)
+    names = sorted(n for n, spec in _DRAWN.items() if spec.num_qubits <= num_qubits)
     gates = []
     for _ in range(num_gates):
         spec = GATES[name := str(rng.choice(names))]

@@ -28,10 +28,11 @@ from tests.strategies import (
     random_program,
 )
 
-ANGLES = (0.83, -1.37, 2.21)
+ANGLES = (0.83, -1.37, 2.21, 0.49)
 _QISKIT = {
     "id": "I", "tdg": "Tdg", "sdg": "Sdg", "sxdg": "SXdg", "p": "Phase", "cp": "CPhase",
     "csdg": "CSdg", "iswap": "iSwap", "swap": "Swap",
+    "xx_plus_yy": "XXPlusYY", "xx_minus_yy": "XXMinusYY",
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def test_angles_may_be_multiples_of_a_quarter_turn(name):
 @pytest.mark.parametrize("name", sorted(n for n, spec in GATES.items() if spec.num_angles))
 def test_angles_may_be_combinations_of_parameters(name):
     count = GATES[name].num_angles
-    rows = [(1.0, 0.0, -0.5), (0.0, 2.0, 0.3), (0.7, 0.7, 0.0)]
+    rows = [(1.0, 0.0, -0.5), (0.0, 2.0, 0.3), (0.7, 0.7, 0.0), (0.0, -0.4, 1.1)]
     angles = list(zip(rows, ANGLES, strict=True))[:count]
     program = embedded(name, places(name)[-1], angles, theta=(0.21, -0.64, 1.9))
     found = dense.statevector(program.circuit(), program.theta)

@@ -82,15 +82,20 @@ def test_covariances_are_contracted_with_the_jacobian(is_diagonal):
     values = sign[:, None] * parity_signs(np.arange(32) & z[:, None].astype(int))
     mean = values @ weights
     covariance = (values * weights) @ values.T - np.outer(mean, mean)
+    block = np.array([3, 9, 5, 3, 5, 9, 3])  # of the rows of the Jacobian
+    covariance *= block[rows][:, None] == block[rows]
     local = jacobian.toarray()[rows]
     expected = 0.25 * local.T @ covariance @ local
     if is_diagonal:
-        expected = 0.25 * np.diag((local**2).T @ np.diag(covariance))
+        expected = np.diag(np.diag(expected))
     sums = weights.copy()
     _diagonal.walsh(sums)
-    out = np.zeros((4, 4))
-    _diagonal.add_covariances(sums, z, sign, rows, jacobian.indptr, jacobian.indices, jacobian.data, is_diagonal, out)
+    out, means = np.zeros((4, 4)), np.full(7, np.nan)
+    sparse_rows = (rows, jacobian.indptr, jacobian.indices, jacobian.data)
+    _diagonal.add_covariances(sums, z, sign, *sparse_rows, block, is_diagonal, out, means)
     assert np.allclose(out, expected, rtol=0, atol=1e-15)
+    assert np.allclose(means[rows], mean, rtol=0, atol=1e-15)
+    assert np.isnan(means).sum() == 2
 
 
 def test_weights_and_slopes():

@@ -15,7 +15,8 @@ ROOT = Path(qngd.__file__).parent
 # surface, `qngd/__init__.py`, which loads names from anywhere when they are first used.
 FLOORS = [
     "errors", "_jit", "_memory", "_threads", "_work",
-    "pauli", "ops", "angles", "builder", "frame", "layering", "observable", "circuit", "active", "clifford",
+    "pauli", "ops", "angles", "builder", "frame", "buckets", "units", "split", "layering", "observable", "circuit",
+    "active", "clifford",
     "measurement", "template",
     "_kernels", "_pairs", "_diagonal", "_tiles", "_sweeps", "_tangents",
     "schedule", "amplitudes", "tangents", "simulator",

@@ -68,13 +68,39 @@ def drawn_counts(shots, times=4000):
     return [Counts(EVERYTHING, n) for n in numbers], template, jacobian
 
 
+def single_strings(outcome, template, jacobian):
+    return diagonal(outcome, template, jacobian, np.arange(len(jacobian)))
+
+
+def blocks_of_strings(outcome, template, jacobian):
+    """The first string and the last are one block."""
+    return diagonal(outcome, template, jacobian, np.array([7, 2, 7]))
+
+
+@pytest.mark.parametrize("shots", [20, 2000, "means"])
+def test_diagonals_of_blocks_are_unbiased_and_their_errors_right(shots):
+    """Σ_b Var(Σ_{k in b} J_ka P_k), with sums of means of other circuits that correlate with them."""
+    draws, template, jacobian = drawn_means(1) if shots == "means" else drawn_counts(shots)
+    p, _, _ = distribution()
+    values = all_values(template, np.eye(3))
+    covariance = (values * p[:, None]).T @ values - np.outer(p @ values, p @ values)
+    covariance *= np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]])
+    found = [blocks_of_strings(d, template, jacobian) for d in draws]
+    values = np.array([f.value for f in found])
+    truth = np.diag(np.diag(jacobian.T @ covariance @ jacobian))
+    if shots == "means":  # the square of a mean is too large by its variance
+        truth -= np.diag(draws[0].stderr[:3] ** 2 @ jacobian**2)
+    assert np.allclose(values.mean(axis=0), truth, rtol=0, atol=4 * values.std() / np.sqrt(len(found)))
+    check_spread(found)
+
+
 @pytest.mark.parametrize("shots", [20, 2000, "means"])
 def test_diagonals_are_unbiased_and_their_errors_right(shots):
     """Σ_k J_ka²(1 − m_k²); from few shots the second order matters, also where the first vanishes."""
     draws, template, jacobian = drawn_means(1) if shots == "means" else drawn_counts(shots)
     p, _, _ = distribution()
     mean = p @ all_values(template, np.eye(3))
-    found = [diagonal(d, template, jacobian) for d in draws]
+    found = [single_strings(d, template, jacobian) for d in draws]
     values = np.array([f.value for f in found])
     truth = np.diag((1 - mean**2) @ jacobian**2)
     bias = 0 if shots != "means" else np.diag((draws[0].stderr[:3] ** 2) @ jacobian**2)
@@ -120,7 +146,7 @@ def test_errors_of_overlaps():
     check_spread(found)
 
 
-@pytest.mark.parametrize("estimate", [influence, diagonal])
+@pytest.mark.parametrize("estimate", [influence, single_strings, blocks_of_strings])
 @pytest.mark.parametrize("shots", [2000, "means"])
 def test_the_error_of_a_product_with_a_vector(estimate, shots):
     draws, template, jacobian = drawn_means(4) if shots == "means" else drawn_counts(shots)

@@ -38,12 +38,19 @@ def check_layers(circuit):
     # what stands in one layer commutes
     together = (level[:, None] == level[None]) & moving[:, None] & moving[None]
     assert not np.any(together & pairs)
-    # as few layers as the longest chain of anticommuting rotations allows
-    chain = np.zeros(count, dtype=int)
-    for k in range(count):
-        before = np.flatnonzero(pairs[:k, k])
-        chain[k] = max((chain[j] + moving[j] for j in before), default=0)
-    assert circuit.num_layers == (chain[moving].max() + 1 if moving.any() else 0)
+    # a unit stands in one layer
+    for unit in range(circuit.unit.max(initial=-1) + 1):
+        members = np.flatnonzero(circuit.unit == unit)
+        assert len(set(level[members])) == 1
+        assert len(members) == 1 or (moving[members].all() and not pairs[np.ix_(members, members)].any())
+    # as few layers as the longest chain of units allows; units are numbered in an order that the circuit may run in
+    assert np.all(circuit.unit[first] < circuit.unit[second])
+    chain = np.zeros(circuit.unit.max(initial=-1) + 1, dtype=int)
+    for k in np.argsort(circuit.unit, kind="stable"):
+        unit = circuit.unit[k]
+        before = circuit.unit[np.flatnonzero(pairs[:, k] & (circuit.unit < unit))]
+        chain[unit] = max(chain[unit], max((chain[u] + moving[circuit.unit == u].any() for u in before), default=0))
+    assert circuit.num_layers == (chain[circuit.unit[moving]].max() + 1 if moving.any() else 0)
 
 
 def groups(circuit):

@@ -31,10 +31,7 @@ from qngd.interop._pennylane_matrices import (
 from qngd.interop._pennylane_site import FIX_IT, Site
 from qngd.interop._pennylane_slots import Slots
 from qngd.interop._pennylane_table import CLIFFORDS, SILENT, turns_of
-from qngd.interop._synthesis import Turn
-
-# A rotation with k controls is 2^k commuting rotations; beyond, it goes by way of Toffoli ladders.
-_MAX_CONTROLS = 5
+from qngd.interop._synthesis import MAX_CONTROLS, Turn, under_controls
 
 # They turn |0…0⟩ into a state and say nothing about other inputs.
 _PREPARATIONS = (
@@ -225,15 +222,11 @@ class GateReader:
             self._builder.rotation(pauli, on, angle)
         elif angle == 0.0:
             return
-        elif len(controls) > _MAX_CONTROLS:
+        elif len(controls) > MAX_CONTROLS:
             self._rotate_under_many(pauli, on, angle, controls)
         else:
-            share = angle * 0.5 ** len(controls)
-            for chosen in range(2 ** len(controls)):
-                extra = [control for i, control in enumerate(controls) if chosen >> i & 1]
-                sign = (-1.0) ** sum(value for _, value in extra)  # |1⟩⟨1| = (1 − Z)/2
-                letters = "Z" * len(extra) + pauli
-                self._builder.rotation(letters, [*(q for q, _ in extra), *on], share * sign)
+            for turn in under_controls(Turn(pauli, tuple(on), angle), controls):
+                self._builder.rotation(turn.pauli, turn.places, turn.angle)
 
     def _rotate_under_many(self, pauli: str, on: Sequence[int], angle: Angle | float, controls: Controls) -> None:
         if not pauli:  # a phase: the last control is its target, exp(iα|v⟩⟨v|) = exp(iα/2)·R_Z(±α)

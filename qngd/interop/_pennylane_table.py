@@ -91,6 +91,14 @@ def _pswap(op: Operator, a: Angles) -> list[Turn]:
     return [Turn("ZZ", (0, 1), a[0]), phase_turn(a[0] * 0.5), *FIXED[qml.SWAP]]
 
 
+def _fermionic_swap(op: Operator, a: Angles) -> list[Turn]:
+    # e^{iφ/2}·exp(−iφ/4·(XX + YY + ZI + IZ)), whose strings do not commute; but the sum is 2·W·ZI·W†, with W a quarter
+    # turn about (YX − XY)/2
+    into = [Turn("XY", (0, 1), _QUARTER, bare=True), Turn("YX", (0, 1), -_QUARTER, bare=True)]
+    out = [turn.inverse() for turn in into]
+    return [*into, Turn("Z", (0,), a[0]), phase_turn(a[0] * 0.5), *out]
+
+
 PARAMETRIC: dict[type, Callable[[Operator, Angles], list[Turn]]] = {
     qml.Rot: _rot,
     qml.U2: _u2,
@@ -98,6 +106,7 @@ PARAMETRIC: dict[type, Callable[[Operator, Angles], list[Turn]]] = {
     qml.PauliRot: _pauli_rot,
     qml.MultiRZ: _multi_rz,
     qml.PSWAP: _pswap,
+    qml.FermionicSWAP: _fermionic_swap,
 }
 
 # U(φ) = exp(iφG) where the words of G commute: Σ_w c_w·w gives a rotation by −2·c_w·φ about each w.

@@ -16,6 +16,8 @@ import scipy.linalg
 
 from qngd.angles import Angle
 
+# A rotation with k controls is 2^k commuting rotations; beyond, it goes by way of Toffoli ladders.
+MAX_CONTROLS = 5
 _UNITARY_TOLERANCE = 1e-8  # a matrix typed with eight digits still counts as unitary
 
 
@@ -38,6 +40,20 @@ class Turn:
 def phase_turn(phase: Angle | float) -> Turn:
     """exp(i·phase)."""
     return Turn("", (), phase * -2.0)
+
+
+def under_controls(turn: Turn, controls: Sequence[tuple[int, bool]]) -> list[Turn]:
+    """exp(−i·angle/2·P⊗Π) with the projector Π = ∏(1 ± Z)/2 onto the values of `controls` (places and values): 2^k
+    commuting rotations. A bare turn stays as it is."""
+    if turn.bare or not controls:
+        return [turn]
+    share = turn.angle * 0.5 ** len(controls)
+    turns = []
+    for chosen in range(2 ** len(controls)):
+        extra = [control for i, control in enumerate(controls) if chosen >> i & 1]
+        sign = (-1.0) ** sum(value for _, value in extra)  # |1⟩⟨1| = (1 − Z)/2
+        turns.append(Turn("Z" * len(extra) + turn.pauli, (*(p for p, _ in extra), *turn.places), share * sign))
+    return turns
 
 
 def walsh(values: Sequence[Angle | float]) -> list[Angle | float]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, ObservableError, QngdWarning
 from qngd.interop._qiskit_angles import AngleReader
+from qngd.interop._qiskit_controls import controlled_turns, is_written_out
 from qngd.interop._qiskit_gates import holds_matrix, one_line, plain_gate
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
@@ -269,9 +271,13 @@ class _Walk:
         self._gate(gate, qubits)
 
     def _controlled_gate(self, operation: ControlledGate, qubits: tuple[int, ...]) -> None:
-        """Through the definition, unless the gate under the control holds a matrix, which Qiskit
-        decomposes with its own tolerances."""
-        if holds_matrix(operation.base_gate):
+        """Through the definition, unless the gate under the control is a rotation with parameters or a circuit of such,
+        or holds a matrix, which Qiskit decomposes with its own tolerances."""
+        turns = controlled_turns(operation, lambda value: self._angle(value, operation.name))
+        if turns is not None:
+            self._act_on(qubits)
+            self._emit([replace(turn, places=tuple(qubits[p] for p in turn.places)) for turn in turns])
+        elif is_written_out(operation.base_gate) or holds_matrix(operation.base_gate):
             count, state = operation.num_ctrl_qubits, operation.ctrl_state
             self._under_control(operation.base_gate, count, state, qubits)
         else:
