@@ -126,8 +126,8 @@ METHODS = {
     **{f"gd-{rate}": Method(GradientDescent(rate), "gd", with_shots=rate == 0.05) for rate in (0.01, 0.05, 0.2)},
     **{f"adam-{rate}": Method(Adam(rate), "adam", with_shots=rate == 0.05) for rate in (0.02, 0.05, 0.15)},
     **{
-        f"spsa-{change}": Method(SPSA(first_change=change), "spsa", 3, with_shots=change == 0.1)
-        for change in (0.05, 0.1)
+        f"spsa-{change}": Method(SPSA(first_change=change), "spsa", 3, with_shots=change == 0.63)
+        for change in (0.1, 0.63)  # the second is Kandala's 2π/10
     },
     "l-bfgs-b": Method(SciPy("L-BFGS-B", {"ftol": 1e-12, "gtol": 1e-7}), "l-bfgs-b", with_shots=True),
     "cobyla": Method(SciPy("COBYLA", {"rhobeg": 0.3, "tol": 1e-6}), "cobyla", 3, with_shots=True),

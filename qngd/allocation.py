@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qngd.errors import SettingError
+from qngd.errors import SettingError, require_range, settle_whole
 from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
 from qngd.outcomes import Outcome, energy, zeros_frequency
@@ -65,12 +65,8 @@ class AutoShots:
     minimum: int = 10
 
     def __post_init__(self) -> None:
-        if self.total is not None and not self.total >= 1:
-            raise SettingError(f"total must be at least 1 shot; got {self.total}")
-        if not 0 < self.energy_share < 1:
-            raise SettingError(f"energy_share must be between 0 and 1; got {self.energy_share}")
-        if not self.minimum >= 2:
-            raise SettingError(f"minimum must be at least 2 shots; got {self.minimum}")
+        settle_whole(self, {"total": 1, "minimum": 2})
+        require_range(self.energy_share, "energy_share", "between 0 and 1", lambda value: 0 < value < 1)
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
@@ -115,10 +111,9 @@ class TargetError:
     def __post_init__(self) -> None:
         for name in ("energy", "gradient", "metric"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingError(f"{name} must be a positive standard error; got {value}")
-        if not self.limit >= 2:
-            raise SettingError(f"limit must be at least 2 shots; got {self.limit}")
+            if value is not None or name != "gradient":
+                require_range(value, name, "a positive standard error", lambda number: number > 0)
+        settle_whole(self, {"limit": 2})
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
@@ -191,8 +186,9 @@ def as_rule(shots: Any) -> ShotRule:
         if shots == "auto":
             return AutoShots()
         raise SettingError(f'shots: {shots!r} is neither a number nor "auto"')
-    if hasattr(shots, "shots"):
-        return shots
+    if callable(getattr(shots, "shots", None)) and not isinstance(shots, type):
+        rule: ShotRule = shots
+        return rule
     return FixedShots(check_shots(shots))
 
 

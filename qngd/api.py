@@ -14,7 +14,7 @@ from qngd.active import active_qubits
 from qngd.allocation import check_shots
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
-from qngd.errors import MemoryLimitError
+from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Approx, check_approx, simulator_of
 from qngd.interop import as_observable, wrap_for
@@ -51,7 +51,7 @@ def expectation(
     """
     wrapped, flat = wrap_at(circuit, theta)
     evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
-    return evaluator.evaluate(flat, gradient=False, metric=None, seed=seed).energy
+    return evaluator.evaluate(flat, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
 def gradient(
@@ -74,7 +74,7 @@ def gradient(
     """
     wrapped, flat = wrap_at(circuit, theta)
     evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
-    slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=seed).gradient
+    slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
 
@@ -134,7 +134,7 @@ def metric_tensor(
     target = as_observable(observable, wrapped) if needed else None
     evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
-        return evaluator.metric(flat, approx, seed)
+        return evaluator.metric(flat, approx, checked_seed(seed))
 
 
 def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: int | None = None) -> Counter[str]:
@@ -146,7 +146,7 @@ def sample(circuit: Any, theta: Any, *, shots: int, backend: Any = None, seed: i
     Counter({'0': 10})
     """
     wrapped, flat = wrap_at(circuit, theta)
-    return sample_bits(wrapped, flat, check_shots(shots), backend, seed)
+    return sample_bits(wrapped, flat, check_shots(shots), backend, checked_seed(seed))
 
 
 def statevector(circuit: Any, theta: Any) -> np.ndarray:

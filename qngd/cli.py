@@ -260,7 +260,6 @@ def _open(target: str, settings: list[str]) -> _Opened:
 
 def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     """Minimize, print the closing table, write files; returns the status."""
-    import qngd
     from qngd import report
     from qngd._progress import progress
 
@@ -275,14 +274,29 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
         opened.file.blamed(),
         progress(options["max_steps"], problem.reference_energy) as show,
     ):
-        result = qngd.minimize(problem, optimizer=optimizer, callback=show, **limits)
+        result, error = _minimized(problem, optimizer=optimizer, callback=show, **limits)
     seconds = time.perf_counter() - start
     typer.echo()
     _echo_table(report.summary(result, problem, seconds))
     typer.echo()
     about = {"file": opened.file.label, "set": opened.settings, **options, "seconds": round(seconds, 3)}
     _keep(result, problem, out, about)
+    if error is not None:
+        with opened.file.blamed():
+            raise error
     return str(result.status)
+
+
+def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
+    """The result; and the error that ended the run, where one came through after something was reached."""
+    import qngd
+
+    try:
+        return qngd.minimize(problem, **how), None
+    except Exception as error:  # of the problem's own backend, or of a terminal that cannot show a step
+        if not isinstance(kept := getattr(error, "result", None), qngd.Result):
+            raise
+        return kept, error
 
 
 def _optimizer(options: Mapping[str, Any]) -> Optimizer:
@@ -321,14 +335,19 @@ def _read_shots(text: str | None) -> int | str | None:
 
 def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:
     from qngd import report
+    from qngd.errors import QngdError
 
     if out is None:
         typer.echo("no files written; --out DIR keeps plots, history and parameters")
         return
-    report.write(result, problem, out, run=about)
+    try:
+        report.write(result, problem, out, run=about)
+    except QngdError:  # a full disk, say: what cannot be kept in a file is at least shown
+        typer.echo(f"theta: {result.state.lowest[0].tolist()}")
+        raise
+    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
     paths = report.plot(out)
     typer.echo(f"plots: {', '.join(map(str, paths))}")
-    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
 
 
 def _echo_table(rows: Mapping[str, str], indent: str = "") -> None:

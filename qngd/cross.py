@@ -20,7 +20,7 @@ import numpy as np
 
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit
-from qngd.errors import SettingError
+from qngd.errors import check_word
 from qngd.ops import Op, Ops
 from qngd.pauli import LETTERS, PauliStrings
 from qngd.template import Template, concatenate, light_cone, prefix, select, template_of
@@ -31,8 +31,7 @@ CROSS_METHODS = ("hadamard", "mid-circuit", "overlap")
 
 def check_cross(cross: str) -> None:
     """Raise SettingError unless `cross` names a method."""
-    if cross not in CROSS_METHODS:
-        raise SettingError(f"cross: {cross!r} is none of {', '.join(CROSS_METHODS)}")
+    check_word(cross, CROSS_METHODS, "cross")
 
 
 def correlation_template(circuit: Circuit, rotation: int, layer: int, method: CrossMethod) -> Template:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from qngd.errors import SettingError, require_positive
+from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimate import MetricTensor
 
 
@@ -201,10 +201,9 @@ def as_damping(given: object) -> Damping:
     """
     if isinstance(given, Damping):
         return given
-    number = float(given) if isinstance(given, (int, float, np.number)) and not isinstance(given, bool) else -1.0
-    if 0 <= number < np.inf:
-        return Absolute(number) if number > 0 else PseudoInverse()
-    raise SettingError(f"damping must be a finite number ≥ 0 or a damping rule; got {given!r}")
+    if is_number(given) and 0 <= given < np.inf:
+        return Absolute(float(given)) if given > 0 else PseudoInverse()
+    raise SettingError(f"damping must be a finite number ≥ 0 or a rule of qngd.damping; got {shown(given)}")
 
 
 def rounding_level(values: np.ndarray) -> float:
@@ -214,4 +213,4 @@ def rounding_level(values: np.ndarray) -> float:
 
 def _check_rule(on: object) -> None:
     if not isinstance(on, Damping):
-        raise SettingError(f"on must be a damping rule; got {on!r}")
+        raise SettingError(f"on must be a damping rule; got {shown(on)}")

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
+from typing import TypeGuard
+
+_LONGEST = 80  # characters of a value in a message
+
 
 class QngdError(Exception):
     """Base of every error that qngd raises on purpose."""
@@ -35,17 +42,78 @@ class MissingPackageError(QngdError, ImportError):
     """An optional package that this call needs is not installed."""
 
 
+class StorageError(QngdError, OSError):
+    """Files of a run that cannot be written or read."""
+
+
 class QngdWarning(UserWarning):
     """Something the caller should know that does not make the result wrong."""
 
 
-def require_positive(value: float, name: str) -> None:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number: of Python or NumPy, NaN and infinities included; not a bool, text or array."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def require_positive(value: object, name: str) -> None:
     """Raise SettingError unless `value` is positive and finite."""
-    if not 0 < value < float("inf"):
-        raise SettingError(f"{name} must be a positive number; got {value}")
+    require_range(value, name, "a positive number", lambda number: 0 < number < float("inf"))
 
 
-def require_fraction(value: float, name: str) -> None:
+def require_fraction(value: object, name: str) -> None:
     """Raise SettingError unless 0 ≤ value < 1."""
-    if not 0 <= value < 1:
-        raise SettingError(f"{name} must be at least 0 and below 1; got {value}")
+    require_range(value, name, "at least 0 and below 1", lambda number: 0 <= number < 1)
+
+
+def require_range(value: object, name: str, wanted: str, fits: Callable[[float], bool]) -> None:
+    """Raise SettingError, which says what is `wanted`, unless `value` is a number that fits."""
+    if not (is_number(value) and fits(value)):
+        raise SettingError(f"{name} must be {wanted}; got {shown(value)}")
+
+
+def whole_number(value: object, name: str, least: int) -> int:
+    """`value` as an int; raises SettingError unless it is a whole number of at least `least`: 3, or 3.0, not 2.5."""
+    if not (is_number(value) and value >= least and value != float("inf") and value == int(value)):
+        raise SettingError(f"{name} must be a whole number of at least {least}; got {shown(value)}")
+    return int(value)
+
+
+def checked_seed(seed: object) -> int | None:
+    """A seed as an int, or None; raises SettingError for anything else."""
+    return None if seed is None else whole_number(seed, "seed", 0)
+
+
+def settle_whole(owner: object, least: Mapping[str, int]) -> None:
+    """Make these fields of a frozen dataclass whole numbers of at least so much; None stays None where a field may be
+    None by default. Raises SettingError as `whole_number` does."""
+    for name, smallest in least.items():
+        value = getattr(owner, name)
+        if value is None and getattr(type(owner), name, 0) is None:
+            continue
+        object.__setattr__(owner, name, whole_number(value, name, smallest))
+
+
+def check_word(value: object, known: Sequence[str], name: str) -> None:
+    """Raise SettingError, which suggests the closest, unless `value` is one of the known words."""
+    if not isinstance(value, str) or value not in known:
+        close = did_you_mean(value, known) if isinstance(value, str) else ""
+        raise SettingError(f"{name}: {shown(value)} is none of {', '.join(known)}.{close}")
+
+
+def shown(value: object) -> str:
+    """A value in a message: its repr on one line, shortened. Of a class it says that an object of it is wanted."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}; write {value.__name__}(…)"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that is closest to it, or nothing if none is close.
+
+    >>> did_you_mean("QNG-SPSA", ["qn-spsa", "full"])
+    " Did you mean 'qn-spsa'?"
+    """
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

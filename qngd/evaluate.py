@@ -12,7 +12,7 @@ from scipy import sparse
 
 from qngd.active import as_measured, moved_qubits, without_idle
 from qngd.circuit import Circuit
-from qngd.errors import ObservableError, SettingError
+from qngd.errors import ObservableError, check_word
 from qngd.estimate import Estimate, MetricTensor
 from qngd.hamiltonian import exact_matrix, missing_observable
 from qngd.observable import Observable
@@ -245,5 +245,4 @@ class ExactEvaluator:
 
 def check_approx(approx: str) -> None:
     """Raise SettingError unless `approx` names an approximation of the metric."""
-    if approx not in APPROXIMATIONS:
-        raise SettingError(f"approx: {approx!r} is none of {', '.join(APPROXIMATIONS)}")
+    check_word(approx, APPROXIMATIONS, "approx")

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from qngd.errors import QngdWarning
 
 
 class JobLog:
@@ -39,7 +42,11 @@ class JobLog:
         return [job for _, job in sorted(self._open.pop(submission, {}).items())]
 
     def add(self, submission: str, backend: str, place: int, job: str) -> None:
-        """Write down a job of a submission."""
+        """Write down a job of a submission.
+
+        Warns:
+            QngdWarning: the file cannot be written to; the job is paid for, so the run still waits for it.
+        """
         row = {
             "step": self.step,
             "job": job,
@@ -48,10 +55,18 @@ class JobLog:
             "place": place,
             "submission": submission,
         }
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            warnings.warn(
+                f"run_dir: cannot write to {self.path}: {error.strerror or error}; the job {job} of {backend} is not "
+                "written down, and would not be found after a crash",
+                QngdWarning,
+                stacklevel=2,
+            )
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():

@@ -16,15 +16,17 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from qngd.circuit import Circuit
 from qngd.direction import Spectrum
-from qngd.errors import SettingError
+from qngd.errors import SettingError, StorageError
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluation, Spread
 from qngd.job_log import JobLog
@@ -78,16 +80,20 @@ class Journal:
 
     def __init__(self, directory: str | Path, key: str, about: dict[str, Any]) -> None:
         self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.jobs = JobLog(self.directory / "jobs.jsonl")
-        self._check_same_run(key, about)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.jobs = JobLog(self.directory / "jobs.jsonl")
+            self._check_same_run(key, about)
+        except OSError as error:
+            raise StorageError(f"run_dir: cannot write to {self.directory}: {error.strerror or error}") from None
 
     def _check_same_run(self, key: str, about: dict[str, Any]) -> None:
         path = self.directory / "run.json"
         if not path.exists():
             _replace(path, json.dumps({"fingerprint": key, **about}, indent=1).encode())
             return
-        known = json.loads(path.read_text())
+        with _readable(path):
+            known = dict(json.loads(path.read_text()))
         if known.get("fingerprint") != key:
             raise SettingError(
                 f"run_dir: {self.directory} holds a run of another circuit, observable, start, optimizer, "
@@ -101,12 +107,16 @@ class Journal:
         if not path.exists():
             self.jobs.resume(-1)
             return None
-        with np.load(path) as arrays:
+        with _readable(path), np.load(path) as arrays:
             state = _state_from(dict(arrays))
-        self.jobs.resume(state.step)
-        start, *steps = self._rows()[: state.step + 1]
+        with _readable(self.jobs.path):
+            self.jobs.resume(state.step)
+        with _readable(self.directory / "steps.jsonl"):
+            start, *steps = self._rows()
+            steps = [row for row in steps if row["step"] <= state.step]
+            found = state, (start["energy"], start["stderr"]), [_info_from(row) for row in steps]
         self._rewrite([start, *steps])
-        return state, (start["energy"], start["stderr"]), [_info_from(row) for row in steps]
+        return found
 
     def _rows(self) -> list[dict[str, Any]]:
         path = self.directory / "steps.jsonl"
@@ -124,7 +134,7 @@ class Journal:
     def add(self, state: State, info: StepInfo) -> None:
         """Append a step and store the state it led to."""
         with (self.directory / "steps.jsonl").open("a") as file:
-            file.write(_line(dataclasses.asdict(info)))
+            file.write(_line(_row_of(info, state)))
             file.flush()
             os.fsync(file.fileno())
         self._store(state)
@@ -143,6 +153,18 @@ class Journal:
         np.savez(partial, **_state_arrays(state))
         os.replace(partial, path)
         self.jobs.step = state.step
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What is no file of ours is said to be none."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise StorageError(
+            f"run_dir: {path} cannot be read ({type(error).__name__}: {error}); give another directory, or delete "
+            "this one to start anew"
+        ) from error
 
 
 def about(name: str, optimizer: Optimizer, circuit: Circuit) -> dict[str, Any]:
@@ -188,6 +210,11 @@ def _numbers(value: Any) -> Any:
     return float(value) if value in _NOT_FINITE else value
 
 
+def _row_of(info: StepInfo, state: State) -> dict[str, Any]:
+    """A step as a row, its θ flat."""
+    return {**dataclasses.asdict(dataclasses.replace(info, theta=None)), "theta": state.theta.tolist()}
+
+
 def _state_arrays(state: State) -> dict[str, Any]:
     evaluation = state.evaluation
     arrays: dict[str, Any] = {
@@ -202,7 +229,10 @@ def _state_arrays(state: State) -> dict[str, Any]:
     if state.best is not None:
         arrays["best_theta"], arrays["best_energy"] = state.best
     if state.finished:
-        arrays["finished"] = state.finished
+        arrays["finished"], arrays["finished_as"] = state.finished, state.finished_as
+    if state.trail is not None:
+        arrays["trail"] = state.trail
+    arrays["looked"], arrays["made_by"] = state.looked, state.made_by
     arrays.update({f"memory_{name}": array for name, array in state.memory.items()})
     for name in ("energy", "gradient", "metric"):
         part = getattr(evaluation, name)
@@ -264,6 +294,10 @@ def _state_from(arrays: dict[str, Any]) -> State:
         seed=int(str(arrays["seed"])) if "seed" in arrays else None,
         best=(arrays["best_theta"], float(arrays["best_energy"])) if "best_theta" in arrays else None,
         finished=str(arrays.get("finished", "")),
+        finished_as=str(arrays.get("finished_as", "converged")),
+        looked=bool(arrays.get("looked", False)),
+        trail=arrays.get("trail"),
+        made_by=str(arrays.get("made_by", "")),
     )
 
 
@@ -275,5 +309,6 @@ def _info_from(row: dict[str, Any]) -> StepInfo:
             "spectrum": None if seen is None else Spectrum(**{**seen, "eigenvalues": np.array(seen["eigenvalues"])}),
             "cost": Cost(**row["cost"]),
             "step_cost": Cost(**row["step_cost"]),
+            "theta": None if row.get("theta") is None else np.array(row["theta"]),
         }
     )

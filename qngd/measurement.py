@@ -9,7 +9,7 @@ import numpy as np
 import stim
 
 from qngd.builder import CircuitBuilder
-from qngd.errors import SettingError
+from qngd.errors import check_word
 from qngd.frame import push
 from qngd.ops import Ops
 from qngd.pauli import PauliStrings, anticommute
@@ -31,8 +31,7 @@ class Basis:
 
 def check_grouping(grouping: str) -> None:
     """Raise SettingError unless `grouping` names a way to group."""
-    if grouping not in ("qubit-wise", "commuting"):
-        raise SettingError(f"grouping: {grouping!r} is none of qubit-wise, commuting")
+    check_word(grouping, ("qubit-wise", "commuting"), "grouping")
 
 
 def group(strings: PauliStrings, weights: np.ndarray, grouping: Grouping) -> list[np.ndarray]:

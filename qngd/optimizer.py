@@ -10,7 +10,7 @@ import numpy as np
 
 from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
 from qngd.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.errors import SettingError
+from qngd.errors import SettingError, check_word, require_positive, shown
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import APPROXIMATIONS, Approx, Cost, Evaluation, Evaluator, Spread
 from qngd.refresh import Refresh
@@ -54,8 +54,8 @@ class QNG:
 
     def __post_init__(self) -> None:
         known = (*APPROXIMATIONS, "matrix-free", "identity")
-        if self.approx is not None and self.approx not in known:
-            raise SettingError(f"approx: {self.approx!r} is none of {', '.join(known)}")
+        if self.approx is not None:
+            check_word(self.approx, known, "approx")
         if self.damping is not None:
             as_damping(self.damping)
         if self.learning_rate is not None:
@@ -63,9 +63,9 @@ class QNG:
             if self.length is not None:
                 raise SettingError("learning_rate and length exclude each other; give one of them")
         if self.length is not None and not isinstance(self.length, StepRule):
-            raise SettingError(f"length must be a rule of qngd.step; got {self.length!r}")
+            raise SettingError(f"length must be a rule of qngd.step; got {shown(self.length)}")
         if self.refresh is not None and not isinstance(self.refresh, Refresh):
-            raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {self.refresh!r}")
+            raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {shown(self.refresh)}")
         if self.approx == "matrix-free":
             absolute_level(self.step_rule.damping(self.damping_rule, self.step_rule.start()))
             if self.refresh not in (None, _EVERY_STEP):
@@ -83,8 +83,7 @@ class QNG:
         >>> QNG.imaginary_time(0.1).learning_rate
         0.05
         """
-        if not 0 < time_step < np.inf:
-            raise SettingError(f"time_step must be a positive number; got {time_step}")
+        require_positive(time_step, "time_step")
         return cls(0.5 * time_step, approx, SpectralCutoff(1e-6) if damping is None else damping)
 
     @property

@@ -9,12 +9,11 @@ import numpy as np
 
 from qngd.allocation import as_rule
 from qngd.backends import default, resolve, runs_whole
-from qngd.errors import ParameterError, SettingError
+from qngd.errors import whole_number
 from qngd.estimate import format_seconds
 from qngd.evaluate import Approx, Cost, check_approx
-from qngd.interop import as_observable, wrap_for
+from qngd.given import read_given
 from qngd.plan import Planner
-from qngd.problem import Problem
 from qngd.sampled import submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
@@ -108,21 +107,15 @@ def cost(
     1 jobs, 4 circuits, 400 shots
     """
     check_approx(approx)
-    if steps < 0:
-        raise SettingError(f"steps must be at least 0; got {steps}")
-    given = problem_or_circuit
-    problem = given if isinstance(given, Problem) else Problem(given, observable, theta0)
-    start = problem.theta0 if theta0 is None else theta0
-    if start is None:
-        raise ParameterError("theta0 is missing: give parameter values, in the circuit's own structure")
-    circuit = wrap_for(problem.circuit, start)
-    target = as_observable(problem.observable if observable is None else observable, circuit)
+    steps = whole_number(steps, "steps", 0)
+    given = read_given(problem_or_circuit, observable, theta0)
+    circuit = given.circuit
     own, own_shots = default(circuit) if backend is None else (None, None)
     device = own or resolve(backend)
     own_shots = own_shots or getattr(device, "default_shots", None)
     shots = own_shots if shots is None else shots
-    planner = Planner(circuit, target, whole=runs_whole(device, circuit))
-    plan = planner.plan(circuit.flatten(start), metric=approx)
+    planner = Planner(circuit, given.observable, whole=runs_whole(device, circuit))
+    plan = planner.plan(given.theta, metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)

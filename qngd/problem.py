@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
+
+from qngd.errors import SettingError, require_range, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,3 +31,10 @@ class Problem:
     name: str = "problem"
     reference_energy: float | None = None
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "unit"):
+            if not isinstance(getattr(self, name), str):
+                raise SettingError(f"{name} must be a text; got {shown(getattr(self, name))}")
+        if self.reference_energy is not None:
+            require_range(self.reference_energy, "reference_energy", "a finite number", isfinite)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from qngd.assemble import project
-from qngd.errors import SettingError
+from qngd.errors import require_range, settle_whole
 from qngd.estimate import MetricTensor
 from qngd.spsa import absolute
 
@@ -35,12 +35,10 @@ class Refresh:
     average: float | Literal["all"] = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.every, bool) or not self.every >= 1 or not float(self.every).is_integer():
-            raise SettingError(f"every must be a whole number of steps, at least 1; got {self.every!r}")
-        if not self.drift > 0:
-            raise SettingError(f"drift must be positive; got {self.drift}")
-        if self.average != "all" and not (isinstance(self.average, (int, float)) and 0 <= self.average < 1):
-            raise SettingError(f'average must be at least 0 and below 1, or "all"; got {self.average!r}')
+        settle_whole(self, {"every": 1})
+        require_range(self.drift, "drift", "a positive number", lambda value: value > 0)
+        if not (isinstance(self.average, str) and self.average == "all"):
+            require_range(self.average, "average", 'at least 0 and below 1, or "all"', lambda value: 0 <= value < 1)
 
     def is_due(self, age: int, path: float) -> bool:
         """Whether to measure again, `age` accepted steps and a path of this length after the last measurement."""

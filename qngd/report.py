@@ -32,7 +32,7 @@ import qngd
 from qngd._run_data import CHEMICAL_ACCURACY, HISTORY_COLUMNS, RunData
 from qngd.active import active_qubits, as_measured
 from qngd.circuit import Circuit
-from qngd.errors import SettingError
+from qngd.errors import MissingPackageError, SettingError
 from qngd.estimate import format_seconds, format_with_error
 from qngd.interop import as_observable, wrap, wrap_for
 from qngd.measurement import group
@@ -43,6 +43,8 @@ from qngd.state import StepInfo
 
 if TYPE_CHECKING:
     from qngd.run import Result
+
+_SURE = 3.0  # standard errors
 
 
 def prepare(directory: str | Path) -> Path:
@@ -113,8 +115,14 @@ def plot(directory: str | Path) -> tuple[Path, Path]:
 
     Raises:
         SettingError: a data file is missing or is not one of ours, or the folder cannot be written to.
+        MissingPackageError: matplotlib is not installed.
     """
-    from qngd import _figures  # matplotlib is wanted here alone
+    try:
+        from qngd import _figures  # matplotlib is wanted here alone
+    except ImportError as error:
+        raise MissingPackageError(
+            f"plots need matplotlib: {error}; with it installed, qngd plot {directory} draws them from the data there"
+        ) from error
 
     folder = Path(directory)
     data = read(folder)
@@ -211,9 +219,10 @@ def _errors(result: Result, problem: Problem) -> dict[str, str]:
 
 def _chemical_accuracy(error: float, stderr: float) -> str:
     limit = f"{CHEMICAL_ACCURACY:g} hartree"
-    if stderr > CHEMICAL_ACCURACY:
+    beyond = abs(error) - CHEMICAL_ACCURACY
+    if stderr > CHEMICAL_ACCURACY and beyond <= _SURE * stderr:
         return f"cannot tell: the energy's own error exceeds {limit}"
-    return f"{'yes' if abs(error) <= CHEMICAL_ACCURACY else 'no'} ({limit})"
+    return f"{'yes' if beyond <= 0 else 'no'} ({limit})"
 
 
 def _with_unit(text: str, problem: Problem) -> str:
@@ -265,7 +274,7 @@ def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[
         "steps": result.steps,
         "energy": _finite(result.energy),
         "stderr": _finite(result.stderr),
-        "theta": [_finite(value) for value in result.state.theta],
+        "theta": [_finite(value) for value in result.state.lowest[0]],
         "cost": {
             "jobs": result.cost.jobs,
             "circuits": result.cost.circuits,

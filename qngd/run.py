@@ -2,115 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qngd.circuit import Circuit
+from qngd.choose import as_optimizer, kind_of
 from qngd.cross import CrossMethod
-from qngd.errors import BackendError, ParameterError, SettingError
+from qngd.errors import BackendError, ParameterError, SettingError, StorageError, checked_seed, shown
 from qngd.evaluate import Cost, Evaluator
-from qngd.interop import as_observable, wrap_for
+from qngd.given import Given, read_given
 from qngd.journal import Journal, about, fingerprint
 from qngd.measurement import Grouping
-from qngd.optimizer import QNG
-from qngd.problem import Problem
+from qngd.record import Limits, Record
+from qngd.result import Budget, Result, Status
 from qngd.sampled import SampledEvaluator, evaluator_for
-from qngd.state import Optimizer, State, StepInfo
+from qngd.state import Optimizer, State, StepInfo, Submissions
+from qngd.stationary import WayDown, look_cost, way_down
 
-_NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
-_STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
-
-
-class Status(StrEnum):
-    """Why a run stopped."""
-
-    CONVERGED = "converged"
-    TARGET = "target"
-    NOISE = "noise"
-    MAX_STEPS = "max_steps"
-    BUDGET = "budget"
-    STOPPED = "stopped"
-    INTERRUPTED = "interrupted"
-    NOT_FINITE = "not_finite"
-    FAILED = "failed"
-
-
-_REMEDY = {
-    Status.CONVERGED: "{finished}",
-    Status.TARGET: "the energy, with its standard error, reached target={target}",
-    Status.NOISE: "the gradient was within its statistical error for {noise} steps in a row; "
-    "take more shots to go lower",
-    Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or resume from .theta, to go on",
-    Status.BUDGET: "the next step would exceed the budget ({cost} spent); raise it to go on",
-    Status.STOPPED: "the callback asked to stop",
-    Status.INTERRUPTED: "interrupted from the keyboard; resume from .theta to go on",
-    Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
-    "use a smaller learning_rate or a larger damping",
-    Status.FAILED: "the backend failed, and what was reached before is kept: {failure}; mend it and resume from .theta",
-}
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Limits on what a run may spend; None means no limit. A step that would exceed one is not started.
-
-    >>> Budget(shots=100_000)
-    Budget(jobs=None, circuits=None, shots=100000)
-    """
-
-    jobs: int | None = None
-    circuits: int | None = None
-    shots: int | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is no limit."""
-        return self.jobs is None and self.circuits is None and self.shots is None
-
-    def allows(self, spent: Cost, next_step: Cost) -> bool:
-        """Whether `next_step` can still be paid."""
-        total = spent + next_step
-        pairs = ((self.jobs, total.jobs), (self.circuits, total.circuits), (self.shots, total.shots))
-        return all(limit is None or used <= limit for limit, used in pairs)
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """Where a run ended and how it got there.
-
-    Attributes:
-        theta: the parameters of the lowest energy met where energies are exact, else the last accepted ones; in the
-            structure of theta0.
-        energy, stderr: the energy there and its standard error.
-        steps: steps taken, rejected trials included.
-        status, message: why it stopped, and what to do about it.
-        history: the energy at theta0 and after every step, (steps + 1,).
-        history_stderr: their standard errors.
-        infos: what each step saw and did.
-        cost: jobs, circuits and shots spent.
-        note: what else the user should know, such as that the backend is noisy.
-    """
-
-    theta: Any
-    energy: float
-    stderr: float
-    steps: int
-    status: Status
-    message: str
-    history: np.ndarray
-    history_stderr: np.ndarray
-    infos: tuple[StepInfo, ...]
-    cost: Cost
-    state: State
-    note: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.state.evaluation.energy} after {self.steps} steps: {self.status}, {self.message}"
+__all__ = ["Budget", "Result", "Status", "minimize"]
 
 
 def minimize(
@@ -118,7 +32,7 @@ def minimize(
     observable: Any = None,
     theta0: Any = None,
     *,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | str | None = None,
     backend: Any = None,
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
@@ -131,13 +45,15 @@ def minimize(
     callback: Callable[[StepInfo], Any] | None = None,
     run_dir: str | Path | None = None,
     budget: Budget | None = None,
+    state: State | None = None,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
     Args:
         problem_or_circuit: a `Problem`, or anything `wrap` takes.
         observable, theta0: as in `Problem`; given here they override the problem's.
-        optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`.
+        optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
+            or a method of SciPy such as "l-bfgs-b", with its defaults.
         backend: None for the embedded simulator (a QNode's own device otherwise).
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
@@ -153,11 +69,18 @@ def minimize(
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
             continues as if it had not stopped.
-        budget: limits on jobs, circuits and shots.
+        budget: limits on jobs, circuits and shots, of this run and of what it goes on from together.
+        state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
+            seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
+
+    Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
+    (`qngd.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points around.
+    The result's `note` says so. With tol=0 only an optimizer that stops by itself comes to rest.
 
     Returns:
-        A `Result`; numerical trouble, Ctrl-C and a backend that fails for good end a run with a status, never with an
-        exception (unless nothing was reached yet).
+        A `Result`; numerical trouble, Ctrl-C, a backend that fails for good and a full disk end a run with a status,
+        never with an exception (unless nothing was reached yet). Any other exception, say of the callback, comes
+        through, and what was reached is its `.result`.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -166,212 +89,193 @@ def minimize(
     >>> round(qngd.minimize(program, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    problem = _problem(problem_or_circuit, observable, theta0)
-    circuit, flat = _start(problem)
-    chosen = optimizer if optimizer is not None else QNG()
-    evaluator = evaluator_for(circuit, as_observable(problem.observable, circuit), backend, shots, grouping, cross)
-    limits = _Limits(max_steps, tol, gtol, target, budget or Budget())
-    run = _Run()
-    state = _begin_or_resume(run, chosen, evaluator, flat, seed, problem, run_dir, shots, limits.budget)
-    try:
-        status = _loop(evaluator, chosen, state, run, limits, callback)
-    except KeyboardInterrupt:  # in a step, in the journal or in the callback
-        status = Status.INTERRUPTED
-    except BackendError as error:
-        status, run.failure = Status.FAILED, str(error)
-    theta = circuit.unflatten(run.state.lowest[0], problem.theta0)
-    return run.result(status, limits, theta, evaluator.note)
+    before = None if state is None else _checked_state(state)
+    given = read_given(problem_or_circuit, observable, theta0, None if before is None else before.theta)
+    task = _Task(
+        optimizer=as_optimizer(optimizer),
+        given=given,
+        evaluator=evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross),
+        limits=Limits.read(max_steps, tol, gtol, target, budget),
+        seed=_checked_seed(seed, before),
+        shots=shots,
+    )
+    _check_rest(task, before, callback, run_dir)
+    record = Record(given.shaped, kind_of(task.optimizer))
+    with _kept_on_error(record, task):
+        try:
+            _begin_or_resume(record, task, run_dir, before)
+            status = _loop(record, task, callback)
+        except (KeyboardInterrupt, BackendError, StorageError) as error:
+            # Ctrl-C in a step, in the journal or in the callback; where nothing was reached, there is nothing to return
+            if not record.has_begun:
+                raise
+            status = _ended_by(error, record)
+    return record.result(status, task.limits, task.evaluator.note)
 
 
-def _begin_or_resume(
-    run: _Run,
-    optimizer: Optimizer,
-    evaluator: Evaluator,
-    theta0: np.ndarray,
-    seed: int | None,
-    problem: Problem,
-    run_dir: str | Path | None,
-    shots: Any,
-    budget: Budget,
-) -> State:
-    """The state to go on from: of a new run, or the one that `run_dir` holds."""
-    if run_dir is not None:
-        circuit = evaluator.circuit
-        observable = as_observable(problem.observable, circuit)
-        key = fingerprint(circuit, observable, theta0, optimizer, seed, evaluator.name, shots)
-        run.journal = Journal(run_dir, key, about(problem.name, optimizer, circuit))
-        if isinstance(evaluator, SampledEvaluator):
-            evaluator.job_log = run.journal.jobs
-        if (stored := run.journal.load()) is not None:
-            run.restore(*stored)
-            return run.state
-    first = optimizer.preview(evaluator, theta0, None, first=True)
-    if not budget.allows(Cost(), first):
-        raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-    state = optimizer.init(evaluator, theta0, seed)
-    run.begin(state)
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What a run was asked for."""
+
+    optimizer: Optimizer
+    given: Given
+    evaluator: Evaluator
+    limits: Limits
+    seed: int | None
+    shots: Any
+
+
+def _checked_state(state: Any) -> State:
+    if isinstance(state, Result):
+        raise SettingError("state: this is a Result; write state=result.state")
+    if not isinstance(state, State):
+        raise SettingError(f"state must be the .state of a Result; got {shown(state)}")
     return state
 
 
-@dataclass(frozen=True)
-class _Limits:
-    max_steps: int
-    tol: float
-    gtol: float
-    target: float | None
-    budget: Budget
-
-    def __post_init__(self) -> None:
-        if self.max_steps < 0:
-            raise SettingError(f"max_steps must be at least 0; got {self.max_steps}")
-        for name in ("tol", "gtol"):
-            if not getattr(self, name) >= 0:
-                raise SettingError(f"{name} must be at least 0; got {getattr(self, name)}")
-        if self.target is not None and not np.isfinite(self.target):
-            raise SettingError(f"target must be a finite energy; got {self.target}")
+def _checked_seed(seed: Any, before: State | None) -> int | None:
+    own = checked_seed(seed)
+    if before is None:
+        return own
+    if own not in (None, before.seed):
+        raise SettingError(f"seed: the run of this state has seed={before.seed}; leave seed out")
+    return before.seed
 
 
-class _Run:
-    """The record of a run: its last good state and what every step said, also on disk if it has a journal."""
-
-    state: State
-
-    def __init__(self) -> None:
-        self.journal: Journal | None = None
-        self.failure = ""
-        self.finished = ""
-        self.energies: list[float] = []
-        self.stderrs: list[float] = []
-        self.infos: list[StepInfo] = []
-
-    def begin(self, state: State) -> None:
-        self.state = state
-        self._note(state.energy, float(state.evaluation.energy.stderr))
-        if self.journal is not None:
-            self.journal.begin(state)
-
-    def add(self, state: State, info: StepInfo) -> None:
-        self.state = state
-        self.infos.append(info)
-        self._note(info.energy, info.stderr)
-        if self.journal is not None:
-            self.journal.add(state, info)
-
-    def spend(self, cost: Cost) -> None:
-        """Count a step that led nowhere: the state before it stays."""
-        self.state = replace(self.state, cost=self.state.cost + cost)
-        if self.journal is not None:
-            self.journal.keep(self.state)
-
-    def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
-        """Go on from a journal: `start` is the energy at theta0 and its error."""
-        self.state = state
-        self.infos = infos
-        self._note(*start)
-        for info in infos:
-            self._note(info.energy, info.stderr)
-
-    def _note(self, energy: float, stderr: float) -> None:
-        self.energies.append(energy)
-        self.stderrs.append(stderr)
-
-    def converged(self, limits: _Limits) -> str:
-        """Why the run has converged, or nothing."""
-        if self.state.finished:
-            return self.state.finished
-        recent = self.infos[-_STILL_STEPS:]
-        if len(recent) == _STILL_STEPS and all(abs(info.decrease) < limits.tol for info in recent):
-            return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
-        if recent and recent[-1].natural_norm < limits.gtol:
-            return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
-        return ""
-
-    def reached(self, target: float | None) -> bool:
-        """Whether the energy is at the target, errors considered."""
-        return target is not None and self.energies[-1] + self.stderrs[-1] <= target
-
-    def is_noise(self) -> bool:
-        """Whether the last gradients cannot be told from zero."""
-        recent = self.infos[-_NOISE_STEPS:]
-        return len(recent) == _NOISE_STEPS and all(info.significance < 2 for info in recent)
-
-    def result(self, status: Status, limits: _Limits, theta: Any, note: str) -> Result:
-        message = _REMEDY[status].format(
-            finished=self.finished,
-            target=limits.target,
-            noise=_NOISE_STEPS,
-            max_steps=limits.max_steps,
-            cost=self.state.cost,
-            failure=self.failure,
-        )
-        return Result(
-            theta=theta,
-            energy=self.state.lowest[1],
-            stderr=self.stderrs[-1],
-            steps=len(self.infos),
-            status=status,
-            message=message,
-            history=np.array(self.energies),
-            history_stderr=np.array(self.stderrs),
-            infos=tuple(self.infos),
-            cost=self.state.cost,
-            state=self.state,
-            note=note,
-        )
+def _check_rest(task: _Task, before: State | None, callback: Any, run_dir: Any) -> None:
+    count = task.given.circuit.num_parameters
+    if count == 0:
+        raise ParameterError("the circuit has no trainable parameters, so there is nothing to minimize")
+    if callback is not None and not callable(callback):
+        raise SettingError(f"callback must be a function of a step's StepInfo; got {shown(callback)}")
+    if not isinstance(run_dir, (str, os.PathLike, type(None))):
+        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
+    if before is None:
+        return
+    if len(before.theta) != count:
+        raise ParameterError(f"state: it has {len(before.theta)} parameters, the circuit has {count}")
+    kind = kind_of(task.optimizer)
+    if before.made_by not in ("", kind):
+        raise SettingError(f"state: it is one of {before.made_by}, and {kind} cannot go on from it")
 
 
-def _loop(
-    evaluator: Evaluator,
-    optimizer: Optimizer,
-    state: State,
-    run: _Run,
-    limits: _Limits,
-    callback: Callable[[StepInfo], Any] | None,
-) -> Status:
-    """Step until something says stop. `run` holds what was reached, whatever happens."""
+def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, before: State | None) -> None:
+    """Set the state to go on from: of a new run, the one given, or the one that `run_dir` holds."""
+    evaluator, theta0 = task.evaluator, task.given.theta
+    if run_dir is not None:
+        settings: tuple[Any, ...] = (task.optimizer, task.seed, evaluator.name, task.shots)
+        if before is not None:
+            settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
+        key = fingerprint(task.given.circuit, task.given.observable, theta0, *settings)
+        record.journal = Journal(run_dir, key, about(task.given.name, task.optimizer, task.given.circuit))
+        if isinstance(evaluator, SampledEvaluator):
+            evaluator.job_log = record.journal.jobs
+        if (stored := record.journal.load()) is not None:
+            record.restore(*stored)
+            return
+    if before is None:
+        first = task.optimizer.preview(evaluator, theta0, None, first=True)
+        if not task.limits.budget.allows(Cost(), first):
+            raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
+        before = task.optimizer.init(evaluator, theta0, task.seed)
+    record.begin(before, task.limits)
+
+
+def _ended_by(error: BaseException, record: Record) -> Status:
+    """The status of a run that an expected error ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return Status.INTERRUPTED
+    return record.ended(
+        Status.FAILED, f"the backend failed: {error}" if isinstance(error, BackendError) else f"{error}"
+    )
+
+
+@contextmanager
+def _kept_on_error(record: Record, task: _Task) -> Iterator[None]:
+    """An exception that comes through, say from a callback, carries as `result` what was reached before it."""
+    try:
+        yield
+    except BaseException as error:
+        if record.has_begun:
+            with suppress(AttributeError):  # of an exception that can carry nothing
+                text = f"{type(error).__name__} after step {record.state.step}"
+                status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
+                error.result = record.result(status, task.limits, task.evaluator.note)  # type: ignore[attr-defined]
+                error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
+        raise
+
+
+def _loop(record: Record, task: _Task, callback: Callable[[StepInfo], Any] | None) -> Status:
+    """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
-        if not state.evaluation.is_finite:
+        if not record.state.evaluation.is_finite:
             return Status.NOT_FINITE
-        if run.reached(limits.target):
+        if record.reached(task.limits.target):
             return Status.TARGET
-        run.finished = run.converged(limits)
-        if run.finished:
-            return Status.CONVERGED
-        if limits.tol > 0 and run.is_noise():
-            return Status.NOISE
-        if len(run.infos) >= limits.max_steps:
-            return Status.MAX_STEPS
-        if not limits.budget.is_open:
-            ahead = optimizer.preview(evaluator, state.theta, state.evaluation.spread)
-            if not limits.budget.allows(state.cost, ahead):
-                return Status.BUDGET
-        state, info = optimizer.step(evaluator, state)
+        rest = record.at_rest(task.limits)
+        moved = _stepped(record, task) if rest is None else _left(record, task, rest)
+        if isinstance(moved, Status):
+            return moved
+        state, info = moved
         if not state.evaluation.is_finite:
-            run.spend(info.step_cost)
+            record.spend(info.step_cost)
             return Status.NOT_FINITE
-        run.add(state, info)
+        info = record.add(state, info)
         if callback is not None and callback(info):
             return Status.STOPPED
 
 
-def _problem(given: Any, observable: Any, theta0: Any) -> Problem:
-    problem = given if isinstance(given, Problem) else Problem(given)
-    return replace(
-        problem,
-        observable=problem.observable if observable is None else observable,
-        theta0=problem.theta0 if theta0 is None else theta0,
+def _stepped(record: Record, task: _Task) -> tuple[State, StepInfo] | Status:
+    """The optimizer's next step, or the limit that forbids it."""
+    state, limits = record.state, task.limits
+    if len(record.infos) >= limits.max_steps:
+        return Status.MAX_STEPS
+    if not limits.budget.is_open:
+        ahead = task.optimizer.preview(task.evaluator, state.theta, state.evaluation.spread)
+        if not limits.budget.allows(state.cost, ahead):
+            return Status.BUDGET
+    return task.optimizer.step(task.evaluator, state)
+
+
+def _left(record: Record, task: _Task, rest: Status) -> tuple[State, StepInfo] | Status:
+    """A step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
+    state, limits, evaluator = record.state, task.limits, task.evaluator
+    if state.looked or rest is Status.MAX_STEPS:
+        return rest
+    if not limits.budget.is_open:
+        ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
+        if not limits.budget.allows(state.cost, ahead):
+            record.notes.append("the budget does not allow to look whether this is a minimum")
+            return rest
+    asked = Submissions.after(evaluator, state)
+    way = way_down(asked, state.evaluation, limits.tol)
+    if way is None:
+        record.stay(replace(state.spent(asked), looked=True))
+        return rest
+    if len(record.infos) >= limits.max_steps:
+        record.stay(state.spent(asked))
+        return record.ended(Status.SADDLE, f"the energy falls by {way.decrease:.3g} {way.why}")
+    return _moved(task.optimizer, asked, state, way)
+
+
+def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown) -> tuple[State, StepInfo]:
+    """The optimizer begun anew at the end of a way down: a step of the run like any other."""
+    evaluator = asked.evaluator
+    fresh = optimizer.init(evaluator, state.theta + way.shift, asked.next_seed())
+    fresh = replace(fresh, seed=state.seed, looked=not evaluator.is_exact)
+    new = state.continued(asked, fresh)
+    slope = state.evaluation.gradient
+    info = StepInfo(
+        step=new.step,
+        energy=new.energy,
+        stderr=float(new.evaluation.energy.stderr),
+        decrease=state.energy - new.energy,
+        accepted=True,
+        cost=new.cost,
+        step_cost=new.cost - state.cost,
+        gradient_norm=np.nan if slope is None else float(np.linalg.norm(slope.value)),
+        length=way.length,
+        predicted_decrease=way.decrease,
+        note=f"left a stationary point that is no minimum, {way.why}",
     )
-
-
-def _start(problem: Problem) -> tuple[Circuit, np.ndarray]:
-    theta0 = problem.theta0
-    if theta0 is None and isinstance(problem.circuit, Circuit):
-        theta0 = problem.circuit.example
-    if theta0 is None:
-        raise ParameterError(
-            "theta0 is missing: give the parameter values to start from, in the circuit's own structure"
-        )
-    circuit = wrap_for(problem.circuit, theta0)
-    if circuit.num_parameters == 0:
-        raise ParameterError("the circuit has no trainable parameters, so there is nothing to minimize")
-    return circuit, circuit.flatten(theta0)
+    return new, info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,12 @@ class State:
 
     `evaluations` counts submissions; with the run's `seed` it determines the random numbers of the next. `best` is the
     lowest of the energies met where they are exact, and the last one otherwise: (θ, energy). `finished` is what an
-    optimizer with a stopping rule of its own says when it stops, empty until then.
+    optimizer with a stopping rule of its own says when it stops, empty until then, and `finished_as` the status that
+    this amounts to: "converged", "max_steps" or "stalled".
+
+    `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
+    they were looked at once. `trail` (≤ 5, 3) holds decrease, significance and natural norm of the last steps, by
+    which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on.
     """
 
     step: int
@@ -30,6 +35,10 @@ class State:
     seed: int | None = None
     best: tuple[np.ndarray, float] | None = None
     finished: str = ""
+    finished_as: str = "converged"
+    looked: bool = False
+    trail: np.ndarray | None = None
+    made_by: str = ""
 
     @property
     def theta(self) -> np.ndarray:
@@ -50,23 +59,39 @@ class State:
         to: Evaluation,
         memory: Mapping[str, np.ndarray],
         finished: str = "",
+        finished_as: str = "converged",
     ) -> State:
         """The state after one more step that spent what `asked` counted and ended at `to`."""
-        best = self.best
-        if asked.evaluator.is_exact and to.energy.value < self.lowest[1]:
-            best = None
-        elif asked.evaluator.is_exact:
-            best = self.lowest
+        best, is_exact = self.best, asked.evaluator.is_exact
+        if is_exact:
+            best = None if to.energy.value < self.lowest[1] else self.lowest
         return replace(
-            self,
+            self.spent(asked),
             step=self.step + 1,
             evaluation=to,
             memory=memory,
-            evaluations=self.evaluations + asked.count,
-            cost=self.cost + asked.cost,
             best=best,
             finished=finished,
+            finished_as=finished_as,
+            looked=self.looked and not is_exact,
         )
+
+    def continued(self, asked: Submissions, fresh: State) -> State:
+        """The state after one more step that spent what `asked` counted and then began anew, as `fresh` did."""
+        best = None
+        if asked.evaluator.is_exact and not fresh.energy < self.lowest[1]:
+            best = self.lowest
+        return replace(
+            fresh,
+            step=self.step + 1,
+            evaluations=self.evaluations + asked.count + fresh.evaluations,
+            cost=self.cost + asked.cost + fresh.cost,
+            best=best,
+        )
+
+    def spent(self, asked: Submissions) -> State:
+        """The same state after submissions that led nowhere."""
+        return replace(self, evaluations=self.evaluations + asked.count, cost=self.cost + asked.cost)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +102,8 @@ class StepInfo:
     infinite where exact), `natural_norm` √(dᵀgd) and `spectrum` those it was taken from; `rate` is the learning rate
     it took, `length` is √(δᵀgδ) and `radius` what bounded it; `predicted_decrease` what the rule's model promised and
     `decrease` what came; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric
-    does not know is NaN, its spectrum None.
+    does not know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0;
+    `note` says what was unusual about it.
     """
 
     step: int
@@ -95,6 +121,8 @@ class StepInfo:
     length: float = np.nan
     radius: float = np.inf
     predicted_decrease: float = np.nan
+    theta: Any = None
+    note: str = ""
 
 
 class Optimizer(Protocol):

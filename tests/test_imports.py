@@ -23,8 +23,8 @@ FLOORS = [
     "estimate", "spsa", "hamiltonian", "random_basis", "evaluate",
     "outcomes", "influence", "shifts", "cross", "plan", "metric_parts", "squared_slopes", "assemble", "allocation",
     "interop", "backends", "job_log", "sampled", "api",
-    "problem", "price", "damping", "direction", "step", "refresh", "state", "baselines", "optimizer",
-    "journal", "run",
+    "problem", "given", "price", "damping", "direction", "step", "refresh", "state", "stationary", "baselines",
+    "optimizer", "choose", "journal", "result", "record", "run",
     "qngd", "_load", "_run_data", "_figures", "report", "_progress", "cli", "__main__",
 ]  # fmt: skip
 

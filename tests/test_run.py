@@ -261,16 +261,14 @@ def test_every_rule_stops_at_the_last_good_point_before_a_nan(rule, part, refres
 
 
 @BOTH
-@pytest.mark.parametrize("tol", [0, 1e-8])
-def test_an_exact_stationary_point(optimizer, tol):
-    """No gradient, for as long as one likes: nothing overflows, and θ stays."""
+def test_an_exact_stationary_point(optimizer):
+    """No gradient, for as long as one likes, where the run may not look around: nothing overflows, and θ stays."""
     sketch = Sketch(1, 1)
     circuit = sketch("ry", 0, sketch.t[0]).circuit()
-    run = {"optimizer": optimizer, "max_steps": 900, "tol": tol}
-    result = qngd.minimize(circuit, {"Z": 1.0}, [0.0], **run)
+    result = qngd.minimize(circuit, {"Z": 1.0}, [0.0], optimizer=optimizer, max_steps=900, tol=0)
     assert result.theta.tolist() == [0.0]
     assert result.energy == 1.0
-    assert result.status == ("converged" if tol else "max_steps")
+    assert result.status == "max_steps"
 
 
 def test_a_constant_observable():

@@ -12,7 +12,7 @@ True
 """
 
 from qngd.baselines.descent import Adam, GradientDescent
-from qngd.baselines.scipy_methods import SciPy
+from qngd.baselines.scipy_methods import METHODS, SciPy
 from qngd.baselines.spall import SPSA
 
-__all__ = ["SPSA", "Adam", "GradientDescent", "SciPy"]
+__all__ = ["METHODS", "SPSA", "Adam", "GradientDescent", "SciPy"]

@@ -33,8 +33,8 @@ class _Descent(ABC):
         """The memory at the start."""
 
     @abstractmethod
-    def _update(self, slope: np.ndarray, memory: _Memory, count: int) -> tuple[np.ndarray, _Memory]:
-        """The step δ (P,) number `count`, from 1, down the gradient (P,), and the memory to go on with."""
+    def _update(self, slope: np.ndarray, memory: _Memory) -> tuple[np.ndarray, _Memory]:
+        """The step δ (P,) down the gradient (P,), and the memory to go on with."""
 
     def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
         """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
@@ -56,7 +56,7 @@ class _Descent(ABC):
         asked = Submissions.after(evaluator, state)
         # a rate that is far too large ends in infinities, which the run reports
         with np.errstate(over="ignore", invalid="ignore"):
-            delta, memory = self._update(slope, state.memory, state.step + 1)
+            delta, memory = self._update(slope, state.memory)
             predicted, theta = -float(delta @ slope), here.theta + delta
         there = asked.evaluate(theta, gradient=True, metric=None)
         new = state.moved(asked, there, memory)
@@ -86,7 +86,7 @@ class GradientDescent(_Descent):
     def _start(self, num_parameters: int) -> _Memory:
         return {}
 
-    def _update(self, slope: np.ndarray, memory: _Memory, count: int) -> tuple[np.ndarray, _Memory]:
+    def _update(self, slope: np.ndarray, memory: _Memory) -> tuple[np.ndarray, _Memory]:
         return -self.learning_rate * slope, memory
 
 
@@ -119,14 +119,16 @@ class Adam(_Descent):
         require_positive(self.epsilon, "epsilon")
 
     def _start(self, num_parameters: int) -> _Memory:
-        return {"mean": np.zeros(num_parameters), "square": np.zeros(num_parameters)}
+        return {"mean": np.zeros(num_parameters), "square": np.zeros(num_parameters), "count": np.array(0)}
 
-    def _update(self, slope: np.ndarray, memory: _Memory, count: int) -> tuple[np.ndarray, _Memory]:
+    def _update(self, slope: np.ndarray, memory: _Memory) -> tuple[np.ndarray, _Memory]:
+        count = int(memory["count"]) + 1
         mean = self.beta1 * memory["mean"] + (1 - self.beta1) * slope
         square = self.beta2 * memory["square"] + (1 - self.beta2) * slope**2
         unbiased = mean / (1 - self.beta1**count)
         scale = np.sqrt(square / (1 - self.beta2**count))
-        return -self.learning_rate * unbiased / (scale + self.epsilon), {"mean": mean, "square": square}
+        delta = -self.learning_rate * unbiased / (scale + self.epsilon)
+        return delta, {"mean": mean, "square": square, "count": np.array(count)}
 
 
 def _significance(gradient: Estimate) -> float:

@@ -18,15 +18,29 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeWarning, minimize
+from scipy.optimize import minimize
 
 from qngd.baselines.base import described
-from qngd.errors import SettingError
+from qngd.errors import SettingError, did_you_mean, shown
 from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
 from qngd.state import State, StepInfo, Submissions
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
+METHODS = (*WITH_GRADIENT, *ENERGY_ONLY)
+_NO_LIMIT = 10**9  # iterations or evaluations: a run has limits of its own
+# the options that limit a method, and the statuses by which SciPy (1.13 to 1.17) says that one of them was reached
+_LIMITS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
+    "L-BFGS-B": (("maxiter", "maxfun"), (1,)),
+    "BFGS": (("maxiter",), (1,)),
+    "CG": (("maxiter",), (1,)),
+    "SLSQP": (("maxiter",), (9,)),
+    "TNC": (("maxfun",), (3,)),
+    "COBYLA": (("maxiter",), (2, 3)),
+    "COBYQA": (("maxfev", "maxiter"), (5, 6)),
+    "Nelder-Mead": (("maxfev", "maxiter"), (1, 2)),
+    "Powell": (("maxfev", "maxiter"), (1, 2)),
+}
 _ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
 
 
@@ -35,9 +49,10 @@ class SciPy:
     """scipy.optimize.minimize, a step being one evaluation: of energy and gradient, or of the energy alone.
 
     The run stands at the lowest energy met: every other point is a rejected trial, whose `decrease` is unknown (NaN),
-    so that the run's `tol` does not take trials for convergence. SciPy's own rule stops the run, with SciPy's
-    message; so do the options that limit its iterations. With shots the lowest of many noisy energies looks lower
-    than it is: evaluate the final θ once more to know its energy.
+    so that the run's `tol` does not take trials for convergence. SciPy's own rule stops the run, with SciPy's message
+    and the status "converged", or "stalled" where SciPy says that it failed. The run's `max_steps` limits it, not
+    SciPy's own defaults; an option that limits its iterations ends it as "max_steps". With shots the lowest of many
+    noisy energies looks lower than it is: evaluate the final θ once more to know its energy.
 
     Args:
         method: "L-BFGS-B", "BFGS", "CG", "SLSQP" or "TNC", which use the gradient; or "COBYLA", "COBYQA",
@@ -56,11 +71,11 @@ class SciPy:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = (*WITH_GRADIENT, *ENERGY_ONLY)
-        if self.method not in known:
-            raise SettingError(f"method: {self.method!r} is none of {', '.join(known)}")
-        if not isinstance(self.options, Mapping):
-            raise SettingError(f"options must be a mapping of SciPy's options; got {self.options!r}")
+        if not isinstance(self.method, str) or self.method not in METHODS:
+            close = did_you_mean(str(self.method), METHODS)
+            raise SettingError(f"method: {shown(self.method)} is none of {', '.join(METHODS)}.{close}")
+        if not isinstance(self.options, Mapping) or not all(isinstance(name, str) for name in self.options):
+            raise SettingError(f"options must be a mapping of SciPy's options; got {shown(self.options)}")
         self._try_options()
 
     @property
@@ -90,7 +105,7 @@ class SciPy:
         asked = Submissions.after(evaluator, state)
         halted = self._resumed(state, record)
         if halted.message:  # another release of SciPy may need no more than is known
-            new = state.moved(asked, here, state.memory, halted.message)
+            new = state.moved(asked, here, state.memory, halted.message, halted.ended_as)
             return new, described(new, here, here, asked.cost, accepted=False, decrease=np.nan)
         assert halted.at is not None
         there = asked.evaluate(halted.at, gradient=self.uses_gradient, metric=None)
@@ -119,7 +134,7 @@ class SciPy:
     def _kept(self, state: State, halted: _Halted) -> State:
         """The state with its SciPy to go on with, or with its message."""
         if halted.message:
-            return replace(state, finished=halted.message)
+            return replace(state, finished=halted.message, finished_as=halted.ended_as)
         _LIVE[state] = halted
         return state
 
@@ -132,15 +147,27 @@ class SciPy:
         _LIVE.clear()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", OptimizeWarning)
+                warnings.simplefilter("error", UserWarning)  # OptimizeWarning is one, COBYLA's are
                 self.run(parabola, np.ones(2))
-        except (OptimizeWarning, TypeError, ValueError) as error:
+        except (UserWarning, TypeError, ValueError, ArithmeticError) as error:
             raise SettingError(f"options: {self.method} refuses {dict(self.options)}: {error}") from None
 
     def run(self, function: Any, start: np.ndarray) -> Any:
         """SciPy's result for a function that gives the energy, and the gradient if it is used."""
         jac = True if self.uses_gradient else None
-        return minimize(function, start.copy(), jac=jac, method=self.method, options=dict(self.options))
+        options = {**self._no_limits(), **self.options}
+        return minimize(function, start.copy(), jac=jac, method=self.method, options=options)
+
+    def _no_limits(self) -> dict[str, int]:
+        """Limits that are never reached, unless the user has set one."""
+        names = _LIMITS[self.method][0]
+        return {} if any(name in self.options for name in names) else dict.fromkeys(names, _NO_LIMIT)
+
+    def ended_as(self, outcome: Any) -> str:
+        """The status of a run that SciPy ended with this result."""
+        if outcome.success:
+            return "converged"
+        return "max_steps" if outcome.status in _LIMITS[self.method][1] else "stalled"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +221,7 @@ class _Halted:
         self._questions: SimpleQueue[Any] = SimpleQueue()
         self._answers: SimpleQueue[Any] = SimpleQueue()
         self.message = ""
+        self.ended_as = ""
         work = (optimizer, record.points[0], self._questions, self._answers)
         self._thread = threading.Thread(target=_work, args=work, daemon=True, name="qngd-scipy")
         self._thread.start()
@@ -212,8 +240,8 @@ class _Halted:
             self._answers.put(record.answer(self.at))
         while True:
             asked = self._questions.get()
-            if isinstance(asked, str):
-                self.message = asked
+            if isinstance(asked, tuple):
+                self.message, self.ended_as = asked
                 return
             if isinstance(asked, BaseException):
                 raise asked
@@ -230,7 +258,7 @@ def _slopes(found: Evaluation) -> np.ndarray:
 
 
 def _work(optimizer: SciPy, start: np.ndarray, questions: SimpleQueue[Any], answers: SimpleQueue[Any]) -> None:
-    """What the thread does: SciPy's questions out, answers in; at the end its message, or the error it raised."""
+    """What the thread does: SciPy's questions out, answers in; at the end its message and status, or its error."""
 
     def function(theta: np.ndarray) -> Any:
         questions.put(np.array(theta, dtype=float))
@@ -240,13 +268,14 @@ def _work(optimizer: SciPy, start: np.ndarray, questions: SimpleQueue[Any], answ
         return answer
 
     try:
-        message = str(optimizer.run(function, start).message)
+        outcome = optimizer.run(function, start)
+        ended = str(outcome.message) or f"{optimizer.method} has returned", optimizer.ended_as(outcome)
     except _Stop:
         return
     except Exception as error:  # whatever it is, the thread that waits for an answer must get it
         questions.put(error)
         return
-    questions.put(message or f"{optimizer.method} has returned")
+    questions.put(ended)
 
 
 _LIVE: weakref.WeakKeyDictionary[State, _Halted] = weakref.WeakKeyDictionary()

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.baselines.base import described
-from qngd.errors import SettingError, require_positive
-from qngd.evaluate import Cost, Evaluator, Spread
+from qngd.errors import require_positive, require_range, settle_whole
+from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
 from qngd.state import State, StepInfo, Submissions
+
+_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,10 @@ class SPSA:
     Args:
         a: scale of the gains; None calibrates it as Kandala et al. do (arXiv:1704.05018): from `calibration` pairs of
             energies at θ0, so that the first steps move each parameter by `first_change`.
-        c: half the distance of the two energies, in radians.
-        stability: A, about a tenth of the steps that the run will take.
+        c: half the distance of the two energies, in radians; Kandala et al. take 0.1.
+        stability: A, about a tenth of the steps that the run will take, as Spall advises.
         alpha, gamma: α and γ.
-        first_change: radians.
+        first_change: radians; 2π/10 is Kandala's, which Qiskit takes as well.
         calibration: pairs of energies.
 
     Raises:
@@ -44,25 +46,24 @@ class SPSA:
     stability: float = 10.0
     alpha: float = 0.602
     gamma: float = 0.101
-    first_change: float = 0.1
-    calibration: int = 10
+    first_change: float = 2 * np.pi / 10
+    calibration: int = 25
 
     def __post_init__(self) -> None:
         if self.a is not None:
             require_positive(self.a, "a")
         for name in ("c", "alpha", "gamma", "first_change"):
             require_positive(getattr(self, name), name)
-        if not 0 <= self.stability < np.inf:
-            raise SettingError(f"stability must be a number ≥ 0; got {self.stability}")
-        if isinstance(self.calibration, bool) or self.calibration < 1 or self.calibration != int(self.calibration):
-            raise SettingError(f"calibration must be a whole number of at least 1; got {self.calibration!r}")
+        require_range(self.stability, "stability", "a number of at least 0", lambda value: 0 <= value < np.inf)
+        settle_whole(self, {"calibration": 1})
 
     def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
         """The state at the flat parameter vector `theta` (P,), after an evaluation there, and the calibration."""
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
-        scale = self._calibrated(asked, theta) if self.a is None else self.a
-        return State(0, first, {"scale": np.array(scale)}, asked.count, asked.cost, seed)
+        scale = self._calibrated(asked, first) if self.a is None else self.a
+        memory = {"scale": np.array(scale), "count": np.array(0)}
+        return State(0, first, memory, asked.count, asked.cost, seed)
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
@@ -74,12 +75,12 @@ class SPSA:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One step."""
-        here, count = state.evaluation, state.step + 1
+        here, count = state.evaluation, int(state.memory["count"]) + 1
         asked = Submissions.after(evaluator, state)
         rate = float(state.memory["scale"]) / (count + self.stability) ** self.alpha
         slope = self._slope(asked, here.theta, self.c / count**self.gamma)
         there = asked.evaluate(here.theta - rate * slope, gradient=False, metric=None)
-        new = state.moved(asked, there, state.memory)
+        new = state.moved(asked, there, {**state.memory, "count": np.array(count)})
         return new, described(new, here, there, asked.cost, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
 
     def _slope(self, asked: Submissions, theta: np.ndarray, reach: float) -> np.ndarray:
@@ -93,9 +94,11 @@ class SPSA:
         )
         return signs * ((ahead - behind) / (2 * reach))
 
-    def _calibrated(self, asked: Submissions, theta: np.ndarray) -> float:
+    def _calibrated(self, asked: Submissions, first: Evaluation) -> float:
         """The a with which the first steps move each parameter by `first_change`, where the slopes are as at θ0."""
-        slopes = [np.abs(self._slope(asked, theta, self.c)).mean() for _ in range(self.calibration)]
-        # where every slope is 0, any gain will do
-        mean = float(np.mean(slopes)) or 1.0
+        slopes = [np.abs(self._slope(asked, first.theta, self.c)).mean() for _ in range(self.calibration)]
+        mean = float(np.mean(slopes))
+        # where rounding is all there is of a slope, as at a symmetric maximum, any gain will do
+        if not mean * self.c > _ROUNDING * max(abs(float(first.energy.value)), 1.0):
+            mean = 1.0
         return self.first_change * (1 + self.stability) ** self.alpha / mean

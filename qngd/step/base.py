@@ -13,7 +13,7 @@ import numpy as np
 
 from qngd.damping import Damping
 from qngd.direction import Direction
-from qngd.errors import SettingError
+from qngd.errors import require_range
 from qngd.estimate import Estimate
 from qngd.evaluate import Evaluation
 
@@ -131,5 +131,15 @@ def gradient_of(evaluation: Evaluation) -> np.ndarray:
 
 def require_between(low: float, value: float, high: float, name: str) -> None:
     """Raise SettingError unless low < value < high."""
-    if not low < value < high:
-        raise SettingError(f"{name} must lie between {low:g} and {high:g}; got {value}")
+    require_range(value, name, f"between {low:g} and {high:g}", lambda number: low < number < high)
+
+
+def require_length(value: float, name: str, least: float = 0.0) -> None:
+    """Raise SettingError unless `value` is a positive number, infinity included, and no less than `least`."""
+    wanted = f"a number of at least {least:g}" if least else "a positive number"
+    require_range(value, name, wanted, lambda number: number > 0 and number >= least)
+
+
+def require_significance(value: float) -> None:
+    """Raise SettingError unless it is a number of standard errors."""
+    require_range(value, "significance", "a number of at least 0", lambda number: 0 <= number < np.inf)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.direction import Direction
-from qngd.errors import SettingError, require_positive
+from qngd.errors import require_positive, settle_whole
 from qngd.estimate import Estimate
 from qngd.evaluate import Evaluation
 from qngd.step.base import (
@@ -18,6 +18,9 @@ from qngd.step.base import (
     Trial,
     along,
     gradient_of,
+    require_between,
+    require_length,
+    require_significance,
     slack_between,
 )
 
@@ -54,14 +57,11 @@ class CurvatureRate(StepRule):
 
     def __post_init__(self) -> None:
         require_positive(self.initial, "initial")
-        if not self.max_length > 0:
-            raise SettingError(f"max_length must be positive; got {self.max_length}")
-        if self.window < 1:
-            raise SettingError(f"window must be at least 1; got {self.window}")
-        if not 0 < self.shrink < 1 < self.grow:
-            raise SettingError(f"shrink and grow must be 0 < shrink < 1 < grow; got {self.shrink}, {self.grow}")
-        if not 0 <= self.significance < np.inf:
-            raise SettingError(f"significance must be a number ≥ 0; got {self.significance}")
+        require_length(self.max_length, "max_length")
+        settle_whole(self, {"window": 1})
+        require_between(0, self.shrink, 1, "shrink")
+        require_between(1, self.grow, np.inf, "grow")
+        require_significance(self.significance)
 
     def start(self) -> Memory:
         return {"rate": np.array(self.initial), "recent": np.zeros((0, 2))}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.direction import Direction
-from qngd.errors import SettingError, require_positive
+from qngd.errors import require_positive
 from qngd.evaluate import Evaluation
 from qngd.step.base import (
     Memory,
@@ -18,6 +18,7 @@ from qngd.step.base import (
     along,
     gradient_of,
     require_between,
+    require_length,
 )
 
 
@@ -49,10 +50,8 @@ class Armijo(StepRule):
         require_between(0, self.decrease, 1, "decrease")
         require_between(0, self.shrink, 1, "shrink")
         require_between(1, self.grow, np.inf, "grow")
-        if not self.largest >= self.initial:
-            raise SettingError(f"largest must be at least initial={self.initial}; got {self.largest}")
-        if not self.max_length > 0:
-            raise SettingError(f"max_length must be positive; got {self.max_length}")
+        require_length(self.largest, "largest", self.initial)
+        require_length(self.max_length, "max_length")
 
     def start(self) -> Memory:
         return {"rate": np.array(self.initial)}
@@ -92,8 +91,7 @@ class ConjugateDirections(StepRule):
     def __post_init__(self) -> None:
         require_positive(self.radius, "radius")
         require_positive(self.probe, "probe")
-        if not self.max_radius >= self.radius:
-            raise SettingError(f"max_radius must be at least the radius, {self.radius}; got {self.max_radius}")
+        require_length(self.max_radius, "max_radius", self.radius)
 
     def start(self) -> Memory:
         return {"previous": np.zeros(0), "radius": np.array(self.radius), "reach": np.array(self.radius)}

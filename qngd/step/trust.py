@@ -10,7 +10,16 @@ from qngd.damping import Absolute, Damping, UnitDiagonal
 from qngd.direction import Direction
 from qngd.errors import SettingError, require_positive
 from qngd.evaluate import Evaluation
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along
+from qngd.step.base import (
+    Memory,
+    Probe,
+    Proposal,
+    StepRule,
+    Trial,
+    along,
+    require_length,
+    require_significance,
+)
 from qngd.step.curvature import curvature_factor, parabola_factor
 
 _SMALLEST = 1e-6  # radians, of a radius: one of zero could not grow again
@@ -42,10 +51,8 @@ class TrustRegion(StepRule):
     def __post_init__(self) -> None:
         require_positive(self.radius, "radius")
         require_positive(self.initial, "initial")
-        if not self.max_radius >= self.radius:
-            raise SettingError(f"max_radius must be at least the radius, {self.radius}; got {self.max_radius}")
-        if not 0 <= self.significance < np.inf:
-            raise SettingError(f"significance must be a number ≥ 0; got {self.significance}")
+        require_length(self.max_radius, "max_radius", self.radius)
+        require_significance(self.significance)
 
     def start(self) -> Memory:
         return {"rate": np.array(self.initial), "radius": np.array(self.radius)}
@@ -100,7 +107,9 @@ class LevenbergMarquardt(StepRule):
 
     def __post_init__(self) -> None:
         require_positive(self.learning_rate, "learning_rate")
-        if not 0 < self.smallest <= self.initial <= self.largest < np.inf:
+        for name in ("smallest", "initial", "largest"):
+            require_positive(getattr(self, name), name)
+        if not self.smallest <= self.initial <= self.largest:
             raise SettingError(
                 "smallest ≤ initial ≤ largest must hold and all be positive; got "
                 f"{self.smallest}, {self.initial}, {self.largest}"
