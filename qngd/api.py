@@ -36,8 +36,10 @@ def expectation(
 
     Args:
         circuit: anything `wrap` takes.
-        observable: a `SparsePauliOp`, a PennyLane operator, a mapping of Pauli labels to real coefficients,
-            or None for what a QNode itself measures.
+        observable: a mapping of Pauli labels to real coefficients, or a list of such pairs; Qiskit's `SparsePauliOp`,
+            `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli sentence or Fermi sentence (taken
+            by Jordan–Wigner, mode i on wire i); OpenFermion's `QubitOperator`; or None for what a QNode itself
+            measures. It may have 2²⁰ Pauli strings. What is Hermitian but for 5e-7 of its largest number is made so.
         theta: parameter values in the user's own structure, in radians.
         backend, shots, seed, grouping: see `minimize`.
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from qngd.errors import ObservableError
-from qngd.pauli import PauliStrings
+from qngd.pauli import PauliStrings, merged
+
+# The anti-Hermitian part of an operator is left out if it is this small beside the largest number: what rounding to six
+# digits, or to single precision, leaves.
+HERMITIAN_TOLERANCE = 5e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,52 +46,51 @@ class Observable:
         Raises:
             ObservableError: a label or coefficient is not usable; the text names it.
         """
-        if not terms:
+        return cls.from_terms(terms.items())
+
+    @classmethod
+    def from_terms(cls, terms: Iterable[tuple[str, complex]]) -> Observable:
+        """From pairs of a Pauli label (rightmost letter is qubit 0) and a real coefficient; equal labels add up.
+
+        Raises:
+            ObservableError: a label or coefficient is not usable, or there is none; the text names it.
+        """
+        pairs = list(terms)
+        if not pairs:
             raise ObservableError("the observable has no terms; give at least one Pauli label")
-        for label in terms:
+        for label, _ in pairs:
             if not isinstance(label, str):
                 raise ObservableError(f"an observable's keys are Pauli labels, not {label!r}")
-        for label, value in terms.items():
+        for label, value in pairs:
             if np.ndim(value) or not isinstance(value, (int, float, complex, np.number)):
                 raise ObservableError(f"the coefficient of {label} is {value!r}; use a real number")
-        num_qubits = len(next(iter(terms)))
+        labels = [label for label, _ in pairs]
         try:
-            strings = PauliStrings.from_labels(terms, num_qubits)
+            strings = PauliStrings.from_labels(labels, len(labels[0]))
         except ValueError as error:
             raise ObservableError(f"observable: {error}") from None
-        return cls.from_strings(strings, list(terms.values()))
+        return cls.from_strings(strings, [value for _, value in pairs])
 
     @classmethod
     def from_strings(cls, strings: PauliStrings, coefficients: object) -> Observable:
-        """From strings and their coefficients: equal strings are added up.
+        """From strings and their coefficients: equal strings are added up. No string at all is the observable 0.
 
         Raises:
             ObservableError: a coefficient is complex or not finite.
         """
         values = _numbers(coefficients, len(strings))
-        scale = float(np.abs(values).max(initial=0.0))
         for row in np.flatnonzero(~np.isfinite(values))[:1]:
             (label,) = strings[[row]].labels()
             raise ObservableError(f"the coefficient of {label} is {values[row]}; use finite numbers")
-        for row in np.flatnonzero(np.abs(values.imag) > 1e-10 * scale)[:1]:
+        scale = float(np.abs(values).max(initial=0.0))
+        for row in np.flatnonzero(np.abs(values.imag) > HERMITIAN_TOLERANCE * scale)[:1]:
             (label,) = strings[[row]].labels()
             raise ObservableError(
-                f"the coefficient of {label} is {values[row]}: an observable must be Hermitian, "
-                "so its Pauli coefficients must be real"
+                f"the coefficient of {label} is {values[row]:.6g}: an observable must be Hermitian, so its Pauli "
+                f"coefficients must be real (imaginary parts up to {HERMITIAN_TOLERANCE:g} of the largest coefficient "
+                "count as rounding); for the Hermitian part of an operator A give (A + A†)/2"
             )
-        real = values.real * strings.sign
-        keys = np.concatenate([strings.x, strings.z], axis=1)
-        unique, inverse = np.unique(keys, axis=0, return_inverse=True)
-        total = np.zeros(len(unique))
-        np.add.at(total, inverse.reshape(-1), real)
-        words = strings.x.shape[1]
-        merged = PauliStrings(
-            strings.num_qubits,
-            np.ascontiguousarray(unique[:, :words]),
-            np.ascontiguousarray(unique[:, words:]),
-            np.ones(len(unique), dtype=np.int8),
-        )
-        return cls(merged, total)
+        return cls(*_never_empty(*merged(strings, values.real)))
 
     @property
     def acting(self) -> np.ndarray:
@@ -115,3 +118,10 @@ def _numbers(coefficients: object, count: int) -> np.ndarray:
     if values.shape != (count,):
         raise ObservableError(f"an observable needs one number per Pauli string; got {coefficients!r}")
     return values
+
+
+def _never_empty(strings: PauliStrings, coefficients: np.ndarray) -> tuple[PauliStrings, np.ndarray]:
+    """The sum itself, or 0·1 in place of a sum without terms."""
+    if len(strings):
+        return strings, coefficients
+    return PauliStrings.from_labels(["I" * strings.num_qubits]), np.zeros(1)

@@ -141,3 +141,18 @@ def product(a: PauliStrings, b: PauliStrings) -> tuple[PauliStrings, np.ndarray]
         + (1 - b.sign.astype(np.int64))
     )
     return PauliStrings(a.num_qubits, x, z, np.ones(len(x), dtype=np.int8)), phase % 4
+
+
+def merged(strings: PauliStrings, coefficients: np.ndarray) -> tuple[PauliStrings, np.ndarray]:
+    """Σ_k c_k·P_k with every string once, sign +1, in the order of the masks: strings and coefficients."""
+    signed = coefficients * strings.sign
+    keys = np.concatenate([strings.x, strings.z], axis=1)
+    order = np.lexsort(keys.T[::-1])
+    keys = keys[order]
+    is_new = np.ones(len(keys), dtype=bool)
+    is_new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+    start = np.flatnonzero(is_new)
+    total = np.add.reduceat(signed[order], start) if len(start) else signed
+    words = strings.x.shape[1]
+    x, z = (np.ascontiguousarray(part) for part in (keys[start, :words], keys[start, words:]))
+    return PauliStrings(strings.num_qubits, x, z, np.ones(len(start), dtype=np.int8)), total

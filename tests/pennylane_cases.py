@@ -319,6 +319,9 @@ PREPARATIONS = {
     ),
 }
 
+# PennyLane needs wires allocated on the fly to run it: see test_interop_unitaries.py.
+ELSEWHERE = {"SumOfSlatersPrep"}
+
 # What no circuit can hold, and what the error says.
 REFUSED = {
     **dict.fromkeys(
@@ -343,6 +346,5 @@ REFUSED = {
         "qutrits",
     ),
     **dict.fromkeys(("Projector", "SparseHamiltonian"), "not unitary"),
-    "SumOfSlatersPrep": "allocates wires on the fly",
     "FromBloq": "needs Qualtran",
 }  # fmt: skip

@@ -15,8 +15,8 @@ ROOT = Path(qngd.__file__).parent
 # surface, `qngd/__init__.py`, which loads names from anywhere when they are first used.
 FLOORS = [
     "errors", "_jit", "_memory", "_threads", "_work",
-    "pauli", "ops", "angles", "builder", "frame", "buckets", "units", "split", "layering", "observable", "circuit",
-    "active", "clifford",
+    "pauli", "ops", "angles", "builder", "frame", "buckets", "units", "split", "layering", "observable", "pauli_sum",
+    "circuit", "active", "clifford",
     "measurement", "template",
     "_kernels", "_pairs", "_diagonal", "_tiles", "_sweeps", "_tangents",
     "schedule", "amplitudes", "tangents", "simulator",
@@ -29,7 +29,7 @@ FLOORS = [
 ]  # fmt: skip
 
 SDKS = {
-    "autograd", "braket", "cirq", "jax", "openqasm3", "pennylane", "pennylane_lightning", "qiskit",
+    "autograd", "braket", "cirq", "jax", "openfermion", "openqasm3", "pennylane", "pennylane_lightning", "qiskit",
     "qiskit_aer", "qiskit_ibm_runtime", "qiskit_qasm3_import", "tensorflow", "torch",
 }  # fmt: skip
 MAY_IMPORT_SDKS = {"interop", "backends"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qngd.circuit import Circuit
@@ -31,7 +31,7 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     """
     if isinstance(native, Circuit):
         return native
-    return _reader(native, "circuit").read_circuit(native, *example_args)
+    return _reader(native).read_circuit(native, *example_args)
 
 
 def wrap_for(native: Any, theta: Any) -> Circuit:
@@ -43,48 +43,75 @@ def wrap_for(native: Any, theta: Any) -> Circuit:
 
 
 def as_observable(native: Any, circuit: Circuit) -> Observable:
-    """An observable on the circuit's qubits, from a `SparsePauliOp`, a PennyLane operator or a mapping of Pauli
-    labels to real coefficients; None means what the circuit itself measures.
+    """An observable on the circuit's qubits.
+
+    Args:
+        native: a mapping of Pauli labels to real coefficients (rightmost letter is qubit 0), or a list of pairs of
+            these; Qiskit's `SparsePauliOp`, `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli
+            sentence or Fermi sentence (Jordan–Wigner); OpenFermion's `QubitOperator`. None means what the circuit
+            itself measures.
+        circuit: the circuit that it belongs to.
 
     Raises:
-        ObservableError: it is not Hermitian, acts on other qubits, or is missing.
+        ObservableError: it is not Hermitian, acts on other qubits, has too many Pauli strings, or is missing.
     """
     if native is None:
         if circuit.observable is None:
-            raise ObservableError(
-                "observable: the circuit brings none of its own; give a SparsePauliOp, a PennyLane "
-                "operator or a mapping of Pauli labels to real coefficients"
-            )
+            raise ObservableError(f"observable: the circuit brings none of its own; {_GIVE_AN_OBSERVABLE}")
         return circuit.observable
     if isinstance(native, Observable):
         observable = native
-    elif isinstance(native, Mapping):
-        observable = Observable.from_mapping(native)
     else:
-        observable = _reader(native, "observable").read_observable(native, circuit)
+        observable = _observable_reader(native).read_observable(native, circuit)
     circuit.check(observable)
     return observable
 
 
-def _reader(native: Any, role: str) -> Any:
-    """The module that reads this object, by the package that its class (or a base) comes from."""
-    if isinstance(native, (str, os.PathLike)) and role == "circuit":
+def _reader(native: Any) -> Any:
+    """The module that reads this circuit."""
+    if isinstance(native, (str, os.PathLike)):
         return _load("openqasm")
-    packages = {(base.__module__ or "").partition(".")[0] for base in type(native).__mro__}
-    for package in ("qiskit", "pennylane"):
-        if package in packages:
-            return _load(package)
-    if callable(native) and role == "circuit":
-        return _load("pennylane")  # a quantum function
-    if role == "circuit":
+    package = _package_of(native, ("qiskit", "pennylane"))
+    if package is None and not callable(native):
         raise CircuitError(
             f"circuit: {type(native).__name__} is not a circuit; give a Qiskit QuantumCircuit, a "
             "PennyLane QNode, quantum function or QuantumScript, or OpenQASM 3 (text or path)"
         )
-    raise ObservableError(
-        f"observable: {type(native).__name__} is not an observable; give a SparsePauliOp, a "
-        "PennyLane operator or a mapping of Pauli labels to real coefficients"
-    )
+    return _load(package or "pennylane")  # what can be called is a quantum function
+
+
+def _observable_reader(native: Any) -> Any:
+    """The module that reads this observable."""
+    package = _package_of(native, ("qiskit", "pennylane", "openfermion"))
+    if package is None and isinstance(native, (Mapping, list, tuple)):
+        package = "_plain_observable"
+    if package is None:
+        name = type(native).__name__
+        hint = _ADVICE.get(_package_of(native, tuple(_ADVICE)) or "", _GIVE_AN_OBSERVABLE)
+        raise ObservableError(f"observable: {name} is not an observable; {hint}")
+    return _load(package)
+
+
+def _package_of(native: Any, packages: Sequence[str]) -> str | None:
+    """The first of these packages that the object's class, or a base of it, comes from."""
+    found = {(base.__module__ or "").partition(".")[0] for base in type(native).__mro__}
+    return next((package for package in packages if package in found), None)
+
+
+_GIVE_AN_OBSERVABLE = (
+    'give a mapping of Pauli labels to real coefficients such as {"ZZ": 1.0, "XI": 0.5}, a SparsePauliOp or a '
+    "PennyLane operator"
+)
+_A_MATRIX = (
+    "say which qubit is the first bit of the matrix's index: qml.Hermitian(matrix, wires=...), qml.SparseHamiltonian"
+    "(scipy.sparse.csr_matrix(matrix), wires=...) or SparsePauliOp.from_operator(matrix)"
+)
+# What to write for the objects of other packages.
+_ADVICE = {
+    "numpy": _A_MATRIX,
+    "scipy": _A_MATRIX,
+    "qiskit_nature": "map it to qubits first: JordanWignerMapper().map(operator)",
+}
 
 
 def _load(name: str) -> Any:

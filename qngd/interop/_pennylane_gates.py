@@ -15,9 +15,8 @@ import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
 from pennylane.exceptions import DecompositionUndefinedError, QuantumFunctionError
-from pennylane.operation import Channel, CVObservable, CVOperation, Operator, StatePrepBase
-from pennylane.ops.mid_measure import MidMeasure, PauliMeasure
-from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Conditional, Controlled, Evolution, Exp, Pow
+from pennylane.operation import Operator
+from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Controlled, Evolution, Exp, Pow
 
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
@@ -26,23 +25,16 @@ from qngd.interop._pennylane_matrices import (
     diagonal,
     exponential,
     from_matrix,
-    special_unitary,
+    untraceable,
 )
-from qngd.interop._pennylane_site import FIX_IT, Site
+from qngd.interop._pennylane_moving import special_unitary
+from qngd.interop._pennylane_reasons import reason_of
+from qngd.interop._pennylane_site import Site
 from qngd.interop._pennylane_slots import Slots
+from qngd.interop._pennylane_states import PREPARATIONS, densely, prepared
 from qngd.interop._pennylane_table import CLIFFORDS, SILENT, turns_of
+from qngd.interop._pennylane_trace import node_of
 from qngd.interop._synthesis import MAX_CONTROLS, Turn, under_controls
-
-# They turn |0…0⟩ into a state and say nothing about other inputs.
-_PREPARATIONS = (
-    StatePrepBase,
-    qml.MottonenStatePreparation,
-    qml.MultiplexerStatePreparation,
-    qml.QROMStatePreparation,
-    qml.SumOfSlatersPrep,
-    qml.Superposition,
-    qml.MPSPrep,
-)
 
 Controls = tuple[tuple[int, bool], ...]  # qubits and the values that they must have
 
@@ -76,13 +68,17 @@ class GateReader:
         self._site.enter(position, op)
         qubits = self._qubits(op)
         self._builder.begin(op.name, qubits)
-        if isinstance(op, _PREPARATIONS) and not self._touched.isdisjoint(qubits):
+        if isinstance(op, PREPARATIONS) and not self._touched.isdisjoint(qubits):
             self._site.refuse(
                 "it prepares a state from |0⟩, but other gates act on these wires before it; put it at "
                 "the start of the circuit"
             )
         try:
-            self._emit(op, _PLAIN, qubits, data)
+            turns = prepared(op, self._site) if data is None else None
+            if turns is not None:
+                self._rotate_all(turns, qubits, _PLAIN)
+            else:
+                self._emit(op, _PLAIN, qubits, data)
         except RecursionError:
             self._site.refuse("its decomposition does not come to an end")
         if type(op) not in SILENT:
@@ -138,7 +134,9 @@ class GateReader:
             case qml.DiagonalQubitUnitary():
                 self._rotate_all(diagonal(op, self._site), qubits, context)
             case qml.SpecialUnitary():
-                self._rotate_all(special_unitary(op, self._site), qubits, context)
+                node = node_of(op.data[0])
+                turns = from_matrix(op, self._site) if node is None else special_unitary(op, node, self._site)
+                self._rotate_all(turns, qubits, context)
             case qml.QubitUnitary() | qml.BlockEncode() | qml.Hermitian():
                 self._rotate_all(from_matrix(op, self._site), qubits, context)
             case qml.HilbertSchmidt() | qml.LocalHilbertSchmidt():
@@ -155,9 +153,11 @@ class GateReader:
         if reason is not None:
             self._site.refuse(reason)
         if op.batch_size is not None:
+            is_data = all(node_of(value) is None for value in op.data)
             self._site.refuse(
-                f"{op.name} has broadcasted (batched) parameters, which are not supported; wrap the "
-                "circuit for one set of parameters"
+                f"{op.name} has broadcasted (batched) parameters, {op.batch_size} sets at once, which are not "
+                "supported; wrap the circuit for one set"
+                + (" of data, for example qngd.wrap(lambda theta: node(theta, data[0]), theta)" if is_data else "")
             )
 
     def _rebuilt(self, op: Operator, data: Sequence[Any]) -> Operator:
@@ -194,15 +194,12 @@ class GateReader:
 
     def _decompose(self, op: Operator, context: _Context, qubits: tuple[int, ...]) -> None:
         try:
-            parts = op.decomposition()
+            parts = densely(op).decomposition()
         except DecompositionUndefinedError:
             self._rotate_all(from_matrix(op, self._site), qubits, context)
             return
         except FAILURES as error:
-            self._site.refuse(
-                f"PennyLane's decomposition of {op.name} fails on these parameters "
-                f"({type(error).__name__}: {error}); if they are no parameters, {FIX_IT}"
-            )
+            self._site.refuse(untraceable(op, "decomposition", "compute_decomposition", error))
         self._emit_all(parts, context)
 
     # ----- rotations -----
@@ -264,28 +261,3 @@ def _hilbert_schmidt(op: Any) -> list[Operator]:
     start = 1 + max(i for i, part in enumerate(parts) if part is u_ops[-1])  # V's come after U's
     conjugates = [qml.QubitUnitary(anp.conj(v.matrix()), wires=v.wires) for v in v_ops]
     return [*parts[:start], *conjugates, *parts[start + len(blanks) :]]
-
-
-def reason_of(op: Operator) -> str | None:
-    """Why an operation is not a unitary gate on qubits, and what to do; None if it may be one."""
-    if isinstance(op, (MidMeasure, PauliMeasure)):
-        if getattr(op, "reset", False):
-            return "a reset in the circuit is not unitary; use a fresh wire instead"
-        return (
-            "measurements in the middle of a circuit are not supported; measure at the end, or apply "
-            "qml.defer_measurements to the QNode"
-        )
-    if isinstance(op, Conditional):
-        return (
-            "gates conditioned on a measurement are not supported; use qml.ctrl, or apply "
-            "qml.defer_measurements to the QNode"
-        )
-    if isinstance(op, (Channel, qml.QubitDensityMatrix)):
-        return "noise channels and mixed states are not unitary; leave them out of the circuit"
-    if isinstance(op, (CVOperation, CVObservable)):
-        return "it acts on continuous variables, not on qubits"
-    if type(op).__module__.startswith("pennylane.ops.qutrit"):
-        return "it acts on qutrits, not on qubits"
-    if type(op).__name__ in ("Allocate", "Deallocate"):
-        return "wires allocated on the fly are not supported; give the circuit work wires of its own"
-    return None

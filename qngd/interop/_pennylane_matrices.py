@@ -5,7 +5,6 @@ All functions give the rotations in order of application, on places counted alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,27 +12,31 @@ import pennylane as qml
 import scipy.sparse
 from autograd import numpy as anp
 from pennylane.operation import Operator
-from pennylane.ops.op_math import Evolution
+from pennylane.ops.op_math import Evolution, Pow, SProd, Sum
 
 from qngd.angles import Angle
+from qngd.errors import ObservableError
+from qngd.interop._pennylane_generated import generated
+from qngd.interop._pennylane_moving import moving
+from qngd.interop._pennylane_observable import sum_of
 from qngd.interop._pennylane_site import FIX_IT, Site
-from qngd.interop._pennylane_table import commuting_words
 from qngd.interop._pennylane_trace import Node, node_of, plain
 from qngd.interop._synthesis import (
+    UNITARY_TOLERANCE,
     Turn,
     diagonal_turns,
     evolution_turns,
-    is_unitary,
-    pauli_labels,
-    pauli_matrix,
+    require_unitary,
     unitary_turns,
 )
+from qngd.observable import HERMITIAN_TOLERANCE
 
 _MAX_MATRIX_WIRES = 8  # of a fixed unitary: (3/2)·4^k rotations
 _MAX_EVOLUTION_WIRES = 6  # of exp(−itH) by way of H's eigenbasis
-_MAX_MOVING_WIRES = 3  # of a unitary that depends on parameters: 4^k more rotations
 _TOLERANCE = 1e-10
+_MAX_WORDS = 2**12  # of an operator in an exponent: as many rotations
 _NOT_HERMITIAN = "it is not unitary: the operator in the exponent is not Hermitian"
+_OBSERVABLES = (qml.Hermitian, qml.SparseHamiltonian, qml.Projector, Sum, SProd)
 # What PennyLane raises where its arithmetic does not go with traced numbers.
 FAILURES = (AttributeError, TypeError, ValueError, IndexError, NotImplementedError)
 
@@ -42,21 +45,57 @@ def exponential(op: Any, site: Site) -> list[Turn]:
     """exp(−i·t·H): exact where the words of H commute, or on a few wires if H is fixed."""
     time = op.data[0] if isinstance(op, Evolution) else 1j * op.coeff
     if np.max(np.abs(np.imag(plain(time)))) > _TOLERANCE:
-        site.refuse("it is not unitary: the coefficient in the exponent must be imaginary")
-    sentence = op.base.pauli_rep
-    if sentence is None or not commuting_words(sentence):
-        return _in_eigenbasis(op, site.angle(time), site)
-    if any(abs(np.imag(plain(coefficient))) > _TOLERANCE for coefficient in sentence.values()):
-        site.refuse(_NOT_HERMITIAN)
-    places = {label: place for place, label in enumerate(op.wires)}
-    return [
-        Turn(
-            "".join(word.values()),
-            tuple(places[label] for label in word),
-            site.angle(2.0 * time * coefficient),
+        site.refuse(
+            "it is not unitary: the coefficient in the exponent must be imaginary; write qml.evolve(operator, t) or "
+            "qml.exp(operator, -1j * t) for exp(-i t operator)"
         )
-        for word, coefficient in sentence.items()
+    words = _words_of(op.base, site)
+    scale = max((abs(plain(coefficient)) for _, _, coefficient in words), default=0.0)
+    if any(abs(np.imag(plain(coefficient))) > HERMITIAN_TOLERANCE * scale for _, _, coefficient in words):
+        site.refuse(_NOT_HERMITIAN)
+    if len(words) > _MAX_WORDS:
+        site.refuse(f"the operator in the exponent is a sum of {len(words)} Pauli words, more than {_MAX_WORDS}")
+    if not _all_commute(words, len(op.wires)):
+        return _in_eigenbasis(op, site.angle(time), site)
+    return [
+        Turn(letters, places, site.angle(2.0 * time * anp.real(coefficient))) for letters, places, coefficient in words
     ]
+
+
+_Words = list[tuple[str, tuple[int, ...], Any]]  # letters, their places, and the coefficient, which may be traced
+
+
+def _words_of(op: Operator, site: Site) -> _Words:
+    """An operator as a sum of Pauli words."""
+    place = {label: i for i, label in enumerate(op.wires)}
+    if op.pauli_rep is not None:
+        return [
+            ("".join(word.values()), tuple(place[label] for label in word), coefficient)
+            for word, coefficient in op.pauli_rep.items()
+        ]
+    if any(node_of(value) is not None for value in op.data):
+        site.refuse(
+            "the operator in the exponent has parameters of its own and is no sum of Pauli words; put the parameters "
+            "in front, qml.evolve(operator, t), or write the operator with qml.X, qml.Y and qml.Z"
+        )
+    try:
+        total = sum_of(op, place)
+    except ObservableError as error:
+        site.refuse(str(error))
+    words = []
+    for label, coefficient in zip(total.strings.labels(), total.coefficients.tolist(), strict=True):
+        places = tuple(i for i, letter in enumerate(reversed(label)) if letter != "I")
+        words.append(("".join(label[-1 - i] for i in places), places, coefficient))
+    return words
+
+
+def _all_commute(words: _Words, count: int) -> bool:
+    x, z = (np.zeros((len(words), count), dtype=np.float32) for _ in "xz")
+    for row, (letters, places, _) in enumerate(words):
+        x[row, list(places)] = [letter in "XY" for letter in letters]
+        z[row, list(places)] = [letter in "YZ" for letter in letters]
+    crossings = x @ z.T  # counts of wires, exact
+    return not ((crossings + crossings.T) % 2).any()
 
 
 def _in_eigenbasis(op: Any, time: Angle | float, site: Site) -> list[Turn]:
@@ -67,16 +106,18 @@ def _in_eigenbasis(op: Any, time: Angle | float, site: Site) -> list[Turn]:
     if node_of(matrix) is not None:
         site.refuse(f"its terms do not commute and have parameters of their own; {advice}")
     matrix = np.asarray(matrix)
-    if not np.allclose(matrix, matrix.conj().T, rtol=0, atol=_TOLERANCE):
-        site.refuse(_NOT_HERMITIAN)
-    return evolution_turns(matrix, time, range(len(op.wires)))
+    return evolution_turns((matrix + matrix.conj().T) / 2, time, range(len(op.wires)))
 
 
 def diagonal(op: Any, site: Site) -> list[Turn]:
     """A `DiagonalQubitUnitary`, whose entries may depend on parameters."""
-    entries = op.data[0]
-    if not np.allclose(np.abs(plain(entries)), 1.0, rtol=0, atol=1e-8):
-        site.refuse("it is not unitary: its entries must have absolute value 1")
+    entries = _followed(op.data[0])
+    deviation = np.abs(np.abs(plain(entries)) - 1.0).max()
+    if not deviation <= UNITARY_TOLERANCE:
+        site.refuse(
+            f"it is not unitary: its entries must have absolute value 1, and one is off by {deviation:.3g}, where "
+            f"{UNITARY_TOLERANCE:g} counts as rounding"
+        )
     phases = [site.angle(anp.angle(entry)) for entry in entries]
     return diagonal_turns(phases, range(len(op.wires)))
 
@@ -93,85 +134,61 @@ def from_matrix(op: Operator, site: Site) -> list[Turn]:
         )
     matrix = _matrix_of(op, site)
     node = node_of(matrix)
-    if not is_unitary(np.asarray(plain(matrix))):
-        hint = f" at all values near the given ones; if it is no parameter, {FIX_IT}"
-        site.refuse("it is not unitary" + (hint if node is not None else ""))
+    try:
+        require_unitary(np.asarray(plain(matrix)))
+    except ValueError as error:
+        site.refuse(_not_unitary(op, str(error), node))
     if node is None:
         return unitary_turns(np.asarray(matrix), range(count))
-    return _moving(matrix, node, range(count), site)
+    return generated(matrix, range(count), site) or moving(matrix, node, range(count), site)
+
+
+def _not_unitary(op: Operator, reason: str, node: Node | None) -> str:
+    if isinstance(op, _OBSERVABLES):
+        return (
+            "it is not unitary but an observable, and stands in the circuit as a gate; return qml.expval of it, or "
+            "make it outside of the quantum function"
+        )
+    if node is None:
+        return reason
+    return f"it is not unitary at all values near the given ones ({reason}); if it is no parameter, {FIX_IT}"
 
 
 def _matrix_of(op: Operator, site: Site) -> Any:
+    """The matrix, dense; traced if parameters move it."""
     try:
         matrix = op.matrix() if op.has_matrix else op.sparse_matrix()
     except FAILURES as error:
-        site.refuse(
-            f"PennyLane cannot compute the matrix of {op.name} from these parameters "
-            f"({type(error).__name__}: {error}); write it with other gates"
+        site.refuse(untraceable(op, "matrix", "compute_matrix", error))
+    return matrix.toarray() if scipy.sparse.issparse(matrix) else _followed(matrix)
+
+
+def _followed(array: Any) -> Any:
+    """An array that plain NumPy made of traced numbers, as one traced array."""
+    return anp.array(array.tolist()) if np.asarray(plain(array)).dtype.kind == "O" else array
+
+
+def untraceable(op: Operator, what: str, method: str, error: Exception) -> str:
+    """What to write where an operation computes its matrix or parts in a way that autograd cannot follow."""
+    if isinstance(op, Pow):
+        return (
+            f"a power of {op.base.name} cannot be followed where the exponent, or the gate under a fractional one, has "
+            "parameters; scale the angle of the gate instead"
         )
-    return matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
-
-
-def _moving(matrix: Any, node: Node, places: Sequence[int], site: Site) -> list[Turn]:
-    """A unitary U(θ) that arithmetic made.
-
-    No product of rotations has angles that are smooth functions of every U. So at each θ, U is written
-    as U₀ = U(θ) with frozen angles, and after it R_P(α_P) about every Pauli string, where α_P is 0 and
-
-        dU·U₀† = −i/2·Σ_P dα_P·P,   dα_P = 2i/2^k·tr(P·dU·U₀†) (a real number).
-
-    The state and its derivatives are exact at every θ, though the product is another one at each.
-    """
-    now = np.asarray(plain(matrix))
-    turns = _frozen_product(now, node, places, site)
-    for label in ("I" * len(places), *pauli_labels(len(places))):
-        weight = (2j / len(now)) * (now.conj().T @ pauli_matrix(label)).T
-        turns.append(_dense_turn(label, site.slot(anp.real(anp.sum(weight * matrix)))))
-    return turns
-
-
-def special_unitary(op: Any, site: Site) -> list[Turn]:
-    """exp(iΣ_m θ_m P_m) with parameters, as in `_moving`: the derivatives of the exponential are known."""
-    theta = op.data[0]
-    node = node_of(theta)
-    if node is None:
-        return from_matrix(op, site)
-    places = range(len(op.wires))
-    now = np.asarray(node.value, dtype=float)
-    labels = pauli_labels(len(places))
-    paulis = np.array([pauli_matrix(label) for label in labels])
-    unitary, changes = _exponential_and_derivatives(np.tensordot(now, paulis, axes=1), paulis)
-    turns = _frozen_product(unitary, node, places, site)
-    # rates[p, m] = ∂α_p/∂θ_m
-    rates = np.real(2j / len(unitary) * np.einsum("pij,mji->pm", paulis, changes @ unitary.conj().T))
-    for label, alpha in zip(labels, anp.dot(rates, theta - now), strict=True):
-        turns.append(_dense_turn(label, site.slot(alpha)))
-    return turns
-
-
-def _exponential_and_derivatives(hermitian: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """exp(iA) and its derivatives along A + t·B for every B, (M, N, N), in A's eigenbasis."""
-    levels, basis = np.linalg.eigh(hermitian)
-    mean, half = np.add.outer(levels, levels) / 2, np.subtract.outer(levels, levels) / 2
-    # (exp(iμ_a) − exp(iμ_b)) / (μ_a − μ_b) without the division by zero
-    quotient = 1j * np.exp(1j * mean) * np.sinc(half / np.pi)
-    inner = basis.conj().T @ directions @ basis
-    unitary = (basis * np.exp(1j * levels)) @ basis.conj().T
-    return unitary, basis @ (quotient * inner) @ basis.conj().T
-
-
-def _frozen_product(unitary: np.ndarray, node: Node, places: Sequence[int], site: Site) -> list[Turn]:
-    if len(places) > _MAX_MOVING_WIRES:
-        site.refuse(
-            f"its matrix depends on parameters and acts on {len(places)} wires, more than "
-            f"{_MAX_MOVING_WIRES}; write it with rotations, or if it is no parameter, {FIX_IT}"
+    cause = f"{type(error).__name__}: {error}"
+    if _works_on_numbers(op, what):
+        return (
+            f"the {what} of {op.name} works on numbers, but its arithmetic cannot be followed ({cause}); in its "
+            f"{method} use qml.math (qml.math.cos, qml.math.stack, …) in place of math and numpy, and fill no array in "
+            f"place. If what it is given is no parameter, {FIX_IT}"
         )
-    return [
-        Turn(turn.pauli, turn.places, site.frozen(float(plain(turn.angle)), node))
-        for turn in unitary_turns(unitary, places)
-    ]
+    return f"PennyLane fails to compute the {what} of {op.name} ({cause}); give it other values, or use other gates"
 
 
-def _dense_turn(label: str, angle: Angle) -> Turn:
-    places = tuple(i for i, letter in enumerate(label) if letter != "I")
-    return Turn("".join(label[i] for i in places), places, angle)
+def _works_on_numbers(op: Operator, what: str) -> bool:
+    try:
+        fixed = qml.ops.functions.bind_new_parameters(op, [plain(value) for value in op.data])
+        fixed.matrix() if what == "matrix" else fixed.decomposition()
+    except FAILURES:
+        return False
+    return True

@@ -200,6 +200,11 @@ def tracing(values: Sequence[Any]) -> Iterator[tuple[list[Any], Trace]]:
         _watch.branched = before
 
 
+def has_branched() -> bool:
+    """Whether, inside `tracing`, a value has decided something so far: the graph may be another one elsewhere."""
+    return _watch.branched
+
+
 def node_of(value: Any) -> Node | None:
     """The node of a box, or None for an ordinary value."""
     return value._node if isbox(value) and isinstance(value._node, Node) else None

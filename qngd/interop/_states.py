@@ -10,18 +10,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qngd.interop._synthesis import Turn, diagonal_turns, multiplexed_turns
+from qngd.interop._synthesis import UNITARY_TOLERANCE, Turn, diagonal_turns, multiplexed_turns
 
 
 def state_turns(amplitudes: np.ndarray, places: Sequence[int]) -> list[Turn]:
-    """A normalised state of 2ⁿ amplitudes from |0…0⟩, up to a global phase.
+    """A state of 2ⁿ amplitudes, normalised but for rounding, from |0…0⟩ and up to a global phase.
 
     The first of the places is the most significant bit of an amplitude's index.
 
     From the first place down, RY rotations multiplexed by the places before set the magnitudes
     (arXiv:quant-ph/0407010); a diagonal sets the phases. A state that is real up to a phase needs
     no diagonal: its signs come with the last RY.
+
+    Raises:
+        ValueError: the state is not normalised, and the text names its norm; or it is not finite.
     """
+    if not np.isfinite(amplitudes).all():
+        raise ValueError("its amplitudes are not finite numbers")
+    norm = float(np.linalg.norm(amplitudes))
+    if not abs(norm - 1.0) <= UNITARY_TOLERANCE:
+        raise ValueError(
+            f"its amplitudes have the norm {norm:.9g}, not 1; divide them by it, or let the preparation normalize them"
+        )
     largest = amplitudes[np.argmax(np.abs(amplitudes))]
     amplitudes = amplitudes * (abs(largest) / largest)
     is_real = np.abs(amplitudes.imag).max() <= np.finfo(float).eps / 4

@@ -1,7 +1,8 @@
 """Matrices as products of Pauli rotations: what an SDK's "unitary from a matrix" gates become.
 
-All of it is exact to rounding (no tolerance decides anything) and the global phase is kept, because
-under a control it matters. Matrices take the first of their places as the most significant bit.
+All of it is exact to rounding (no tolerance decides anything but whether a matrix is meant to be unitary) and the
+global phase is kept, because under a control it matters. Matrices take the first of their places as the most
+significant bit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from qngd.angles import Angle
 
 # A rotation with k controls is 2^k commuting rotations; beyond, it goes by way of Toffoli ladders.
 MAX_CONTROLS = 5
-_UNITARY_TOLERANCE = 1e-8  # a matrix typed with eight digits still counts as unitary
+# How far a unitary, or a state's norm, may be off: what six digits, or single precision, leave of it.
+UNITARY_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +94,31 @@ def multiplexed_turns(letter: str, angles: Sequence[Angle | float], selects: Seq
     return turns
 
 
-def is_unitary(matrix: np.ndarray) -> bool:
-    """Whether U†U = 1 as exactly as a matrix typed by hand can be."""
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        return False
-    deviation = matrix.conj().T @ matrix - np.eye(len(matrix))
-    return bool(np.abs(deviation).max(initial=0.0) < _UNITARY_TOLERANCE)
+def require_unitary(matrix: np.ndarray) -> None:
+    """Raise ValueError, which names the deviation, unless a square matrix is unitary but for rounding."""
+    if matrix.dtype.kind not in "biufc" or not np.isfinite(matrix).all():
+        raise ValueError("its matrix has entries that are not finite numbers")
+    deviation = float(np.abs(matrix.conj().T @ matrix - np.eye(len(matrix))).max(initial=0.0))
+    if not deviation <= UNITARY_TOLERANCE:
+        raise ValueError(
+            f"its matrix U is not unitary: U†U differs from 1 by {deviation:.3g}, where {UNITARY_TOLERANCE:g} counts "
+            "as rounding; give it with at least six digits"
+        )
 
 
 def unitary_turns(matrix: np.ndarray, places: Sequence[int]) -> list[Turn]:
     """A unitary matrix of 2^k rows, in order of application: (3/2)·4^k rotations at most.
 
     The quantum Shannon decomposition (arXiv:quant-ph/0406176), whose multiplexed rotations are here
-    commuting rotations about Z strings and one more letter.
+    commuting rotations about Z strings and one more letter. What is unitary but for rounding stands for the unitary
+    nearest to it.
+
+    Raises:
+        ValueError: the matrix is not unitary; the text names its deviation.
     """
+    require_unitary(matrix)
     left, _, right = np.linalg.svd(matrix)
-    return _shannon(left @ right, tuple(places))  # the unitary nearest to it
+    return _shannon(left @ right, tuple(places))
 
 
 def _shannon(u: np.ndarray, places: tuple[int, ...]) -> list[Turn]:

@@ -20,13 +20,12 @@ import numpy as np
 import pennylane as qml
 from pennylane.exceptions import NonDifferentiableError
 from pennylane.measurements import ExpectationMP
-from pennylane.operation import Operator
 from scipy import sparse
 
 from qngd.angles import AffineExpressions, Expressions
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
-from qngd.errors import CircuitError, ObservableError, QngdError
+from qngd.errors import CircuitError, QngdError
 from qngd.interop._pennylane_gates import GateReader
 from qngd.interop._pennylane_observable import observable_of
 from qngd.interop._pennylane_slots import Reading, Slots, TracedExpressions, check_same_circuit
@@ -75,18 +74,13 @@ def read_circuit(native: Any, *example_args: Any) -> Circuit:
 
 
 def read_observable(native: Any, circuit: Circuit) -> Observable:
-    """A PennyLane operator as an observable on the circuit's qubits.
+    """A PennyLane operator, or what else `observable_of` takes, as an observable on the circuit's qubits.
 
     Its wires are those of the circuit; for a circuit that came from another SDK they are qubit numbers.
 
     Raises:
         ObservableError: it is no Hermitian operator on these wires, or has no Pauli decomposition.
     """
-    if not isinstance(native, Operator):
-        raise ObservableError(
-            f"observable: {type(native).__name__} is not a PennyLane operator; give for example "
-            "qml.Hamiltonian(coefficients, words)"
-        )
     labels = circuit.wires if circuit.wires is not None else range(circuit.num_qubits)
     return observable_of(native, {label: qubit for qubit, label in enumerate(labels)})
 

@@ -1,4 +1,4 @@
-"""Reading Qiskit's circuits and observables.
+"""Reading Qiskit's circuits; its observables are read in `_qiskit_observable`.
 
 A circuit is walked instruction by instruction. Qiskit's own standard gates go to the builder's
 table by name; other gates go through their definition until they are standard gates. Gates that
@@ -29,7 +29,6 @@ from qiskit.circuit import (
     Measure,
     Operation,
     Parameter,
-    ParameterExpression,
     QuantumCircuit,
     Reset,
     Store,
@@ -56,10 +55,11 @@ from qiskit.synthesis import (
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
-from qngd.errors import CircuitError, ObservableError, QngdWarning
+from qngd.errors import CircuitError, QngdWarning
 from qngd.interop._qiskit_angles import AngleReader
 from qngd.interop._qiskit_controls import controlled_turns, is_written_out
 from qngd.interop._qiskit_gates import holds_matrix, one_line, plain_gate
+from qngd.interop._qiskit_observable import num_projectors, read_observable
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
     Turn,
@@ -68,15 +68,14 @@ from qngd.interop._synthesis import (
     multiplexed_turns,
     unitary_turns,
 )
-from qngd.observable import Observable
-from qngd.pauli import PauliStrings, num_words
+
+__all__ = ["read_circuit", "read_observable"]
 
 _NO_EFFECT = frozenset({"id", "global_phase"})
 # names of Qiskit's for gates that the builder's table has under another name, up to a global phase
 SAME_AS = {"u1": "p", "u3": "u", "cu1": "cp"}
 _CHANNELS = frozenset({"kraus", "superop", "quantum_channel", "roerror", "pauli_lindblad_map"})
 _MAX_PROJECTORS = 4  # per term of an evolution; 2^c rotations for c projectors
-_MAX_TERMS = 2**20  # of an observable, after expanding its projectors
 
 
 def read_circuit(
@@ -234,7 +233,13 @@ class _Walk:
 
     def _unitary(self, operation: UnitaryGate, qubits: tuple[int, ...]) -> None:
         self._act_on(qubits)
-        self._emit(unitary_turns(operation.to_matrix(), qubits[::-1]))
+        self._emit(self._matrix_turns(operation, qubits[::-1]))
+
+    def _matrix_turns(self, operation: UnitaryGate, places: Sequence[int]) -> list[Turn]:
+        try:
+            return unitary_turns(operation.to_matrix(), places)
+        except ValueError as error:  # made with check_input=False
+            raise self._refusal(operation.name, str(error)) from None
 
     def _multiplexer(self, operation: UCGate, qubits: tuple[int, ...]) -> None:
         """2×2 matrices selected by the qubits above the first: their Euler angles, multiplexed."""
@@ -288,7 +293,7 @@ class _Walk:
         controls, targets = qubits[:count], qubits[count:]
         if isinstance(base, UnitaryGate):
             places = range(len(targets))[::-1]
-            for turn in unitary_turns(base.to_matrix(), places):
+            for turn in self._matrix_turns(base, places):
                 rotation = PauliEvolutionGate(_pauli(turn, len(targets)), turn.angle / 2)
                 self._evolution(rotation.control(count, ctrl_state=state), qubits)
             return
@@ -427,15 +432,11 @@ def _evolution_terms(gate: PauliEvolutionGate) -> SparsePauliOp | None:
     strings = []
     for operator in _operators(gate):
         if isinstance(operator, SparseObservable):
-            if any(_num_projectors(term) > _MAX_PROJECTORS for term in operator):
+            if any(num_projectors(term) > _MAX_PROJECTORS for term in operator):
                 return None
             operator = SparsePauliOp.from_sparse_observable(operator)
         strings.append(operator)
     return strings[0] if len(strings) == 1 else SparsePauliOp.sum(strings)
-
-
-def _num_projectors(term: SparseObservable.Term) -> int:
-    return sum(label not in "XYZ" for label in term.bit_labels())
 
 
 def _all_commute(operator: SparsePauliOp) -> bool:
@@ -446,60 +447,3 @@ def _all_commute(operator: SparsePauliOp) -> bool:
         return True
     crossings = x.astype(np.float32) @ z.T.astype(np.float32)  # exact: counts of qubits
     return not ((crossings + crossings.T) % 2).any()
-
-
-def read_observable(native: Any, circuit: Circuit) -> Observable:
-    """An observable from a `SparsePauliOp`, a `Pauli` or a `SparseObservable`.
-
-    Raises:
-        ObservableError: it is of another kind, has parameters or complex coefficients, or its
-            projectors expand to too many Pauli strings.
-    """
-    if isinstance(native, Pauli):
-        native = SparsePauliOp(native)
-    if isinstance(native, SparseObservable):
-        native = _expanded(native)
-    if not isinstance(native, SparsePauliOp):
-        raise ObservableError(
-            f"observable: a {type(native).__name__} is not read; make it a SparsePauliOp "
-            "(from_operator, from_list), or give a Pauli or a SparseObservable"
-        )
-    return Observable.from_strings(_strings(native), _coefficients(native))
-
-
-def _expanded(native: SparseObservable) -> SparsePauliOp:
-    """Projectors as sums of Pauli strings: |0⟩⟨0| = (1 + Z)/2 and so on."""
-    count = sum(2.0 ** _num_projectors(term) for term in native)
-    if count > _MAX_TERMS:
-        raise ObservableError(
-            f"observable: its projectors expand to {count:.2g} Pauli strings, more than "
-            f"{_MAX_TERMS}; write it with fewer projectors a term"
-        )
-    return SparsePauliOp.from_sparse_observable(native)
-
-
-def _strings(operator: SparsePauliOp) -> PauliStrings:
-    return PauliStrings(
-        operator.num_qubits,
-        _masks(operator.paulis.x),
-        _masks(operator.paulis.z),
-        np.ones(len(operator), dtype=np.int8),
-    )
-
-
-def _masks(bits: np.ndarray) -> np.ndarray:
-    """Booleans (K, n) as masks (K, W): column q is bit q % 64 of word q // 64."""
-    padded = np.zeros((len(bits), 64 * num_words(bits.shape[1])), dtype=bool)
-    padded[:, : bits.shape[1]] = bits
-    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-
-
-def _coefficients(operator: SparsePauliOp) -> np.ndarray:
-    """The coefficients as numbers; those in Qiskit's expressions must have no parameters left."""
-    for k, value in enumerate(operator.coeffs):
-        if isinstance(value, ParameterExpression) and value.parameters:
-            raise ObservableError(
-                f"observable: the coefficient of {operator.paulis[k]} is {value}, with unbound "
-                "parameters; bind them with assign_parameters"
-            )
-    return operator.coeffs.astype(complex)
