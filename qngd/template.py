@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count, islice
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,9 @@ class Template:
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
     `turns` (R,) are the rotations whose angle is not 0, where that is known; see `at`.
+    `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
+    `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
+    circuit, with all its gates and rotations.
     """
 
     num_qubits: int
@@ -40,6 +45,18 @@ class Template:
     basis: Basis
     pairs: bool = False
     turns: np.ndarray | None = None
+    numbers: tuple[int, ...] | None = None
+    native: Any = None
+    whole: bool = False
+
+    @property
+    def wires(self) -> tuple[int, ...]:
+        """The user's number of every qubit; those that are not the user's get the lowest numbers that are free."""
+        own = self.numbers
+        if own is None:
+            return tuple(range(self.num_qubits))
+        free = (number for number in count() if number not in own)
+        return own + tuple(islice(free, self.num_qubits - len(own)))
 
     @property
     def all_ops(self) -> Ops:
@@ -129,6 +146,28 @@ class Template:
         return int((np.diff(self.all_ops.start) > 1).sum())
 
 
+def template_of(
+    circuit: Circuit,
+    ops: Ops,
+    rotations: np.ndarray,
+    strings: PauliStrings,
+    pairs: bool = False,
+    whole: bool = False,
+) -> Template:
+    """A template on the circuit's qubits and any that its strings have besides."""
+    return Template(
+        strings.num_qubits,
+        ops,
+        rotations,
+        strings,
+        diagonalize(strings),
+        numbers=circuit.numbers or tuple(range(circuit.num_qubits)),
+        native=circuit.native,
+        pairs=pairs,
+        whole=whole,
+    )
+
+
 def select(ops: Ops, keep: np.ndarray) -> Ops:
     """The operations where the mask `keep` (N,) is true."""
     lengths = np.diff(ops.start)
@@ -185,32 +224,26 @@ def _cone(x, z, count, gx, gz, order, allowed, matters):
                 break
 
 
-def observable_template(circuit: Circuit, strings: PauliStrings) -> Template:
-    """The circuit without the rotations that `strings`, measured at its end, cannot depend on."""
+def observable_cone(circuit: Circuit, strings: PauliStrings) -> np.ndarray:
+    """The rotations (mask over K) that `strings`, measured at the circuit's end, can depend on."""
     everything = np.ones(len(circuit.generators), dtype=bool)
-    kept = causal_cone(circuit, circuit.frame.pull(strings), everything)
+    return causal_cone(circuit, circuit.frame.pull(strings), everything)
+
+
+def observable_template(circuit: Circuit, strings: PauliStrings, whole: bool = False) -> Template:
+    """The circuit, without the rotations that `strings`, measured at its end, cannot depend on unless `whole`."""
+    if whole:
+        return template_of(circuit, circuit.ops, np.arange(len(circuit.generators)), strings, whole=True)
+    kept = observable_cone(circuit, strings)
     wires = (strings.letters() != 0).any(axis=0)
     keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
-    return Template(
-        circuit.num_qubits,
-        select(circuit.ops, keep),
-        np.flatnonzero(kept),
-        strings,
-        diagonalize(strings),
-    )
+    return template_of(circuit, select(circuit.ops, keep), np.flatnonzero(kept), strings)
 
 
 def layer_template(circuit: Circuit, layer: int) -> Template:
     """The circuit up to a layer, measuring the generators of the layer's rotations (in circuit order)."""
     keep, rotations, strings = prefix(circuit, layer)
-    return Template(
-        circuit.num_qubits,
-        select(circuit.ops, keep),
-        rotations,
-        strings,
-        diagonalize(strings),
-        pairs=True,
-    )
+    return template_of(circuit, select(circuit.ops, keep), rotations, strings, pairs=True)
 
 
 def layer_members(circuit: Circuit, layer: int) -> np.ndarray:

@@ -16,7 +16,7 @@ ROOT = Path(qngd.__file__).parent
 FLOORS = [
     "errors", "_jit", "_memory", "_threads", "_work",
     "pauli", "ops", "angles", "builder", "frame", "buckets", "units", "split", "layering", "observable", "pauli_sum",
-    "circuit", "clifford",
+    "circuit", "active", "clifford",
     "measurement", "template",
     "_kernels", "_pairs", "_diagonal", "_tiles", "_sweeps", "_tangents",
     "schedule", "amplitudes", "tangents", "simulator",

@@ -9,11 +9,11 @@ import importlib
 from typing import Any
 
 from qngd.backends._limits import Limits
-from qngd.backends.base import Backend
+from qngd.backends.base import Backend, runs_whole
 from qngd.circuit import Circuit
 from qngd.errors import BackendError, MissingPackageError
 
-__all__ = ["Backend", "Limits", "default", "resolve"]
+__all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]
 
 _EXPECTED = (
     "give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "

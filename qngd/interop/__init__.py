@@ -63,10 +63,7 @@ def as_observable(native: Any, circuit: Circuit) -> Observable:
         observable = native
     else:
         observable = _observable_reader(native).read_observable(native, circuit)
-    if observable.num_qubits != circuit.num_qubits:
-        raise ObservableError(
-            f"the observable acts on {observable.num_qubits} qubits, the circuit has {circuit.num_qubits}"
-        )
+    circuit.check(observable)
     return observable
 
 
