@@ -66,7 +66,7 @@ class Template:
     def with_noise(self) -> Template:
         """The template on a noisy device, of whose states algebra says nothing: only the identity is certain."""
         found = replace(self)
-        acts: np.ndarray = self.basis.z.any(axis=1)
+        acts = np.asarray(self.basis.z.any(axis=1))
         found.__dict__["independent"] = np.where(acts, np.cumsum(acts) - 1, -1), np.ones(len(acts))
         return found
 
