@@ -69,9 +69,15 @@ class Template:
         turns = np.abs(np.remainder(angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN
         if turns.all():
             return self
-        found = replace(self, turns=turns)
-        found.__dict__["algebra"] = self.algebra  # found once for all angles
-        return found
+        key = turns.tobytes()
+        if key not in self._at:
+            self._at[key] = replace(self, turns=turns)
+            self._at[key].__dict__["algebra"] = self.algebra  # found once for all angles
+        return self._at[key]
+
+    @cached_property
+    def _at(self) -> dict[bytes, Template]:
+        return {}
 
     @cached_property
     def with_noise(self) -> Template:
@@ -102,16 +108,14 @@ class Template:
         pulled, hits = self.algebra
         if self.turns is not None:
             hits = hits[:, self.turns]
-        if not len(pulled):
-            return np.zeros(0, dtype=np.int64), np.zeros(0)
         # the product of two strings is certain iff both flip the same qubits and anticommute with the same generators
         rows = np.hstack([np.packbits(hits, axis=1), np.ascontiguousarray(pulled.x).view(np.uint8)])
-        _, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        place = place.reshape(-1)
-        uncertain = rows[first].any(axis=1)
-        numbers = np.where(uncertain, np.cumsum(uncertain) - 1, -1)
-        _, phase = product(pulled, pulled[first[place]])
-        return numbers[place], 1.0 - phase
+        numbers = {bytes(rows.shape[1]): -1}
+        place = [numbers.setdefault(row.tobytes(), len(numbers) - 1) for row in rows]
+        first: dict[int, int] = {}
+        firsts = [first.setdefault(number, k) for k, number in enumerate(place)]
+        _, phase = product(pulled, pulled[np.array(firsts, dtype=int)])
+        return np.array(place, dtype=int), 1.0 - phase
 
     def reduced(self, weights: np.ndarray) -> np.ndarray:
         """The `weights` (m, p) of the strings as weights (C, p) of one string of each class."""
