@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class QngdError(Exception):
     """Base of every error that qngd raises on purpose."""
@@ -49,3 +52,14 @@ def require_fraction(value: float, name: str) -> None:
     """Raise SettingError unless 0 ≤ value < 1."""
     if not 0 <= value < 1:
         raise SettingError(f"{name} must be at least 0 and below 1; got {value}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that is closest to it, or nothing if none is close.
+
+    >>> did_you_mean("QNG-SPSA", ["qn-spsa", "full"])
+    " Did you mean 'qn-spsa'?"
+    """
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
