@@ -42,7 +42,7 @@ from qngd.backends._pennylane_devices import (
 )
 from qngd.backends._pennylane_scripts import Expectations, Program, Reading, Samples, Unreadable
 from qngd.backends._retry import Retry
-from qngd.errors import BackendError
+from qngd.errors import BackendError, did_you_mean
 from qngd.evaluate import Cost
 from qngd.outcomes import Outcome
 from qngd.plan import Request
@@ -64,7 +64,8 @@ class PennyLaneBackend:
         known = device_constructor.plugin_devices
         if isinstance(device, str) and device not in known:
             raise BackendError(
-                f"backend: PennyLane knows no device {device!r}; installed are {', '.join(sorted(known))}"
+                f"backend: PennyLane knows no device {device!r}.{did_you_mean(device, known)} Installed are "
+                f"{', '.join(sorted(known))}"
             )
         self._given = device
         self._retry = retry or Retry()
