@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -74,7 +75,15 @@ _Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python t
 
 def main() -> None:
     """The entry point of the `qngd` command."""
+    show_what_can_be_shown()
     app(prog_name="qngd")
+
+
+def show_what_can_be_shown() -> None:
+    """A console whose encoding has no θ, as one of Windows may be, shows ? for it and ends no run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _print_version(wanted: bool) -> None:

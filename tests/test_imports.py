@@ -84,7 +84,7 @@ def imports_of(source, module, inside_functions=True):
 
 def all_imports(inside_functions=True):
     for module, path in FILES.items():
-        for name, line in imports_of(path.read_text(), module, inside_functions):
+        for name, line in imports_of(path.read_text(encoding="utf-8"), module, inside_functions):
             yield module, name, f"{path.relative_to(ROOT.parent)}:{line} imports {name}"
 
 
