@@ -34,6 +34,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _folder(text: str) -> Path:
+    if not text:  # as of a shell's variable that is not set; Path("") would be the current folder
+        raise typer.BadParameter("give the name of a folder")
+    return Path(text)
+
+
 _Path = Annotated[
     str,
     typer.Argument(
@@ -112,7 +119,7 @@ def run(
     steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
         Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
-        typer.Option(help="The quantum natural gradient, or one to compare it with."),
+        typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
     ] = "qng",
     learning_rate: Annotated[
         float | None,
@@ -132,6 +139,7 @@ def run(
     approx: Annotated[
         _Approx | None,
         typer.Option(
+            case_sensitive=False,
             help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
         ),
@@ -156,6 +164,7 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=_folder,
             metavar="DIR",
             help="Folder for convergence.png, spectrum.png and their data (history.csv, spectrum.csv, "
             "result.json). Left out: no files.",
@@ -165,6 +174,7 @@ def run(
     run_dir: Annotated[
         Path | None,
         typer.Option(
+            parser=_folder,
             metavar="DIR",
             help="Folder that keeps the run step by step. A run that it already holds goes on where it stopped.",
             show_default=False,
@@ -212,7 +222,7 @@ def cost(
     backend: _Backend = None,
     shots: _Shots = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
-    approx: Annotated[_Approx, typer.Option(help="Which metric a step measures.")] = "block-diag",
+    approx: Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")] = "block-diag",
     traceback: _Traceback = False,
 ) -> None:
     """Show what a run would cost on a backend: jobs, circuits, shots, depths and device time. Nothing is run.
@@ -276,8 +286,9 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     problem = opened.problem
     limits = {name: options[name] for name in _LIMITS}
     optimizer = _optimizer(options)
-    if out is not None:
-        report.prepare(out)
+    for folder in (out, options["run_dir"]):
+        if folder is not None:
+            report.prepare(folder)
     typer.echo(f"{problem.name}: {report.describe_circuit(opened.circuit)}")
     start = time.perf_counter()
     with (
@@ -358,5 +369,6 @@ def _one_line_errors(traceback: bool) -> Iterator[None]:
         if traceback:
             raise
         sys.stdout.flush()
-        typer.echo(f"qngd: error: {' '.join(str(error).split())}", err=True)
+        text = " ".join(str(error).split()).replace("shots=…", "--shots N")  # as it is written here
+        typer.echo(f"qngd: error: {text}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None

@@ -82,6 +82,8 @@ class StatevectorSampler:
             require_bytes(num_threads() * 40 << n, f"sampling {n} qubits on the embedded simulator")
         if any(request.shots is None for request in requests):
             raise BackendError("the embedded sampler needs a number of shots")
+        most = max((request.shots or 0 for request in requests), default=0)
+        require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
         return templates, requests, seed
 
     def collect(self, handle: tuple[Sequence[Template], Sequence[Request], int | None]) -> list[Outcome]:
