@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
+from pennylane import operation
 from pennylane.exceptions import DecompositionUndefinedError, QuantumFunctionError
-from pennylane.operation import Channel, CVObservable, CVOperation, Operator, StatePrepBase
+from pennylane.operation import Channel, Operator, StatePrepBase
 from pennylane.ops.mid_measure import MidMeasure, PauliMeasure
 from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Conditional, Controlled, Evolution, Exp, Pow
 
@@ -46,6 +47,9 @@ _PREPARATIONS = (
     qml.Superposition,
     qml.MPSPrep,
 )
+
+# PennyLane 0.46 has none any more.
+_CONTINUOUS = tuple(getattr(operation, name) for name in ("CVOperation", "CVObservable") if hasattr(operation, name))
 
 Controls = tuple[tuple[int, bool], ...]  # qubits and the values that they must have
 
@@ -289,7 +293,7 @@ def reason_of(op: Operator) -> str | None:
         )
     if isinstance(op, (Channel, qml.QubitDensityMatrix)):
         return "noise channels and mixed states are not unitary; leave them out of the circuit"
-    if isinstance(op, (CVOperation, CVObservable)):
+    if isinstance(op, _CONTINUOUS):
         return "it acts on continuous variables, not on qubits"
     if type(op).__module__.startswith("pennylane.ops.qutrit"):
         return "it acts on qutrits, not on qubits"
