@@ -141,7 +141,7 @@ def machine() -> dict[str, object]:
     return {
         "processor": platform.processor() or platform.machine(),
         "cores": usable_cores(),
-        "load_at_start": os.getloadavg()[0],
+        "load_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # not on Windows
         "python": platform.python_version(),
     }
 

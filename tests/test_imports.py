@@ -50,7 +50,7 @@ def floor_of(module):
 
 
 def _is_for_types(node):
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def imports_of(source, module, inside_functions=True):
@@ -162,6 +162,7 @@ def test_no_import_cycles():
         ("from .run import minimize", 1, 0),
         ("from . import pauli, run", 1, 0),
         ("if TYPE_CHECKING:\n    from qngd.run import minimize", 0, 0),
+        ("if not TYPE_CHECKING:\n    from qngd.run import minimize", 1, 0),
         ("def f():\n    try:\n        import qiskit.circuit\n    except ImportError: pass", 0, 1),
         ("from pennylane import numpy", 0, 1),
     ],
