@@ -48,6 +48,9 @@ import os, sys, warnings
 import numba, numpy, openqasm3, psutil, scipy.optimize, scipy.sparse, stim, threadpoolctl  # they know their system
 import qiskit.circuit.library, qiskit.qasm2, qiskit.quantum_info, qiskit.transpiler
 
+from qngd import _threads
+_threads._controller()  # threadpoolctl too
+
 for name in ("sched_getaffinity", "sysconf", "fork", "getuid", "getloadavg", "uname", "kill", "fchmod"):
     delattr(os, name)
 for name in {posix!r}:
@@ -57,7 +60,6 @@ warnings.filterwarnings("error", category=EncodingWarning, module="qngd")
 
 import numpy as np
 import qngd
-from qngd import _threads
 
 _threads._SPLIT_FROM = 1
 program = 'OPENQASM 3.0; include "stdgates.inc"; input float α; input float b; qubit[2] q; ry(α) q[0]; ry(b) q[1]; '
