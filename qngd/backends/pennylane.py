@@ -47,7 +47,7 @@ from qngd.backends._pennylane_devices import (
 from qngd.backends._pennylane_scripts import Expectations, Program, Reading, Samples
 from qngd.backends._results import Tally, Unreadable, merged, said
 from qngd.backends._retry import Retry
-from qngd.errors import BackendError, QngdWarning
+from qngd.errors import BackendError, QngdWarning, did_you_mean
 from qngd.evaluate import Cost
 from qngd.outcomes import Means, Outcome
 from qngd.plan import Request
@@ -72,7 +72,8 @@ class PennyLaneBackend:
         known = device_constructor.plugin_devices
         if isinstance(device, str) and device not in known:
             raise BackendError(
-                f"backend: PennyLane knows no device {device!r}; installed are {', '.join(sorted(known))}"
+                f"backend: PennyLane knows no device {device!r}.{did_you_mean(device, known)} Installed are "
+                f"{', '.join(sorted(known))}"
             )
         self._given = device
         self.limits = limits or Limits()

@@ -101,6 +101,8 @@ class StatevectorSampler:
     ) -> tuple[Sequence[_Program], Sequence[Request], int | None]:
         if any(request.shots is None for request in requests):
             raise BackendError("the embedded sampler needs a number of shots")
+        most = max((request.shots or 0 for request in requests), default=0)
+        require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
         return [_Program.of(template) for template in templates], requests, seed
 
     def collect(self, handle: tuple[Sequence[_Program], Sequence[Request], int | None]) -> list[Outcome]:

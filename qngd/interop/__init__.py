@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qngd.circuit import Circuit
-from qngd.errors import CircuitError, MissingPackageError, ObservableError
+from qngd.errors import CircuitError, MissingPackageError, ObservableError, how_to_install
 from qngd.observable import Observable
 
 
@@ -121,6 +121,6 @@ def _load(name: str) -> Any:
         if (error.name or "").startswith("qngd"):
             raise
         raise MissingPackageError(
-            f"reading this needs the package {error.name}; install it with "
-            f"pip install 'qngd[{'pennylane' if name == 'pennylane' else 'qiskit'}]'"
+            f"reading this needs the package {(error.name or name).partition('.')[0]}; install it with "
+            f"{how_to_install('pennylane' if name == 'pennylane' else 'qiskit')}"
         ) from error
