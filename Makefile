@@ -3,6 +3,8 @@
 # make lint    formatting, rules and types
 # make bench   time the exact engine beside its peers (installs them in .bench/; ARGS=--smoke: seconds, without)
 # make lock    resolve constraints.txt anew  (ARGS=--upgrade takes the newest releases)
+# make check-lowest   all tests with the lowest versions that pyproject.toml allows  (ARGS="-k h2" goes on to pytest)
+# make check-newest   all tests with the newest, those before a release included     (PYTHON=python3.13 for both)
 # make clean   remove the environments and what tools left behind; results/ stays
 #
 # All of them make the virtual environment .venv first if it is missing or out of date.
@@ -16,7 +18,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench lock check-lowest check-newest clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -55,6 +57,20 @@ lock: | $(BIN)/python
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		$(ARGS) pyproject.toml -o constraints.txt
 
+# Environments of their own, resolved and made anew each time. What has no wheel is passed over: old source packages do
+# not build with today's tools.
+check-lowest: RESOLUTION := --resolution lowest-direct
+check-newest: RESOLUTION := --prerelease allow
+check-lowest check-newest: | $(BIN)/python
+	$(PIP) install -q uv
+	rm -rf .check/$@
+	$(BIN)/uv venv --quiet --python $(PYTHON) .check/$@
+	$(BIN)/uv pip compile --quiet --python .check/$@/bin/python $(RESOLUTION) --only-binary :all: \
+		--extra all --extra test --no-annotate --no-header pyproject.toml -o .check/$@/versions.txt
+	$(BIN)/uv pip sync --quiet --python .check/$@/bin/python .check/$@/versions.txt
+	$(BIN)/uv pip install --quiet --python .check/$@/bin/python --no-deps -e .
+	NUMBA_CACHE_DIR=$(CURDIR)/.check/$@/numba .check/$@/bin/python -m pytest $(ARGS)
+
 clean:
-	rm -rf $(VENV) .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench .check build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,9 @@ that does not arrive counts with all that it spent.
     python -m experiments.auto_shots h2-1          one problem
     python -m experiments.auto_shots --smoke       seconds
 
+Expected: ratios 0.87 ± 0.03 on H2 and 0.90 ± 0.06, 0.95 ± 0.03, 1.02 ± 0.04, 1.04 ± 0.04 and 0.88 ± 0.09 on the others,
+in the order below.
+
 Results: results/auto_shots/PROBLEM-SHOTS.json, printed as a table.
 """
 

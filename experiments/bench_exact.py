@@ -135,7 +135,7 @@ def main() -> None:
 
 def save(path: Path, rows: list[Row], rest: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rest | {"rows": [asdict(row) for row in rows]}, indent=1))
+    path.write_text(json.dumps(rest | {"rows": [asdict(row) for row in rows]}, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from experiments import bench_report
 from experiments.bench_exact import PUBLIC, QNGD, own_claims, save, show
 from experiments.peers.environments import BuildError, python_of
 from experiments.peers.launch import Contender, Row, measure
+from qngd._threads import usable_cores
 
 OUT = Path("results/bench_peers")
 PEERS = (
@@ -139,8 +140,8 @@ class Benchmark:
 def machine() -> dict[str, object]:
     return {
         "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_at_start": os.getloadavg()[0],
+        "cores": usable_cores(),
+        "load_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # not on Windows
         "python": platform.python_version(),
     }
 

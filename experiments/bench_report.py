@@ -52,11 +52,11 @@ class Target:
 
 def write(folder: Path) -> None:
     """table.md and the plots, from measurements.json in `folder`."""
-    data = json.loads((folder / "measurements.json").read_text())
+    data = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
     rows = [Row(**row | {"times": tuple(row["times"])}) for row in data["rows"]]
     wanted = [target for target in targets(rows, data["claims"]) if data["complete"] or target.measured]
     text = "\n".join([_head(data["machine"]), EXPLANATION, *_target_table(wanted), *_tables(rows)])
-    (folder / "table.md").write_text(text + "\n")
+    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     print("\n".join(_target_table(wanted)))
     print(f"table: {folder / 'table.md'}")
     for path in bench_plots.draw(rows, folder):

@@ -25,7 +25,6 @@ import argparse
 import json
 import math
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -33,6 +32,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+from experiments.peers.protocol import peak_mib
 
 Edge = tuple[int, int]
 START = (0.5, -0.3)
@@ -132,7 +133,7 @@ def measure(num_qubits: int, shots: int, graph: str) -> dict[str, Any]:
     if not ring:
         options["matrix_product_state_truncation_threshold"] = 1e-4
     backend = AerSimulator(method="matrix_product_state", **options)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_mib()
     start = time.perf_counter()
     result = qngd.minimize(
         ansatz(num_qubits, edges),
@@ -157,7 +158,7 @@ def measure(num_qubits: int, shots: int, graph: str) -> dict[str, Any]:
         "z_at_start": float((result.history[0] - expected) / result.history_stderr[0]),
         "closed_form_at_end": closed_form(num_qubits, *result.theta),
         "seconds": seconds,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_mib(),
         "imports_mib": before,
     }
 
@@ -185,7 +186,7 @@ def main() -> None:
     )
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{graph}.json"
-    path.write_text(json.dumps(row, indent=1))
+    path.write_text(json.dumps(row, indent=1), encoding="utf-8")
     print(f"data: {path}")
 
 

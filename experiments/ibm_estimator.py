@@ -121,7 +121,7 @@ def main() -> None:
         )
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "runs.json"
-    path.write_text(json.dumps({"optimum": optimum(), "shots": shots, "rows": rows}, indent=1))
+    path.write_text(json.dumps({"optimum": optimum(), "shots": shots, "rows": rows}, indent=1), encoding="utf-8")
     print(f"data: {path}")
 
 

@@ -244,7 +244,7 @@ def main() -> None:
     data = measure(parser.parse_args().smoke)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "runs.json"
-    path.write_text(json.dumps(data, indent=1))
+    path.write_text(json.dumps(data, indent=1), encoding="utf-8")
     print(f"data: {path}")
 
 

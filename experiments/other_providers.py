@@ -176,7 +176,7 @@ def main() -> None:
         show(part)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "runs.json"
-    path.write_text(json.dumps(found, indent=1))
+    path.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(f"data: {path}")
 
 

@@ -245,7 +245,7 @@ def main() -> None:
         )
     OUT.mkdir(parents=True, exist_ok=True)
     data = {"stream": streams, "multiply_add": peak, "gram": products, "kernels": [asdict(p) for p in points]}
-    (OUT / "kernels.json").write_text(json.dumps(data, indent=1))
+    (OUT / "kernels.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
     draw(points, streams, peak, OUT / "roofline.png")
     print(f"data: {OUT / 'kernels.json'}, plot: {OUT / 'roofline.png'}")
 

@@ -70,7 +70,7 @@ def heading(task: Task) -> dict[str, Any]:
 
 def is_done(task: Task) -> bool:
     path = path_of(task)
-    return path.exists() and heading(task).items() <= json.loads(path.read_text()).items()
+    return path.exists() and heading(task).items() <= json.loads(path.read_text(encoding="utf-8")).items()
 
 
 def run(task: Task) -> tuple[Task, float]:
@@ -82,7 +82,7 @@ def run(task: Task) -> tuple[Task, float]:
     path = path_of(task)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(data))
+    partial.write_text(json.dumps(data), encoding="utf-8")
     os.replace(partial, path)
     return task, time.perf_counter() - start
 

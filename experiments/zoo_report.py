@@ -51,8 +51,9 @@ def write(out: Path) -> list[Path]:
     lines = ["# The zoo: `QNG()` against fixed settings and baselines", ""]
     lines += _main_table(exact, scores) + _ranking(scores) + _ladder_table(exact) + _shots_table(exact, shots)
     paths = [out / "table.md", out / "summary.json", out / "profile.png"]
-    paths[0].write_text("\n".join(lines) + "\n")
-    paths[1].write_text(json.dumps({name: [asdict(s) for s in of.values()] for name, of in scores.items()}, indent=1))
+    paths[0].write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = {name: [asdict(s) for s in of.values()] for name, of in scores.items()}
+    paths[1].write_text(json.dumps(summary, indent=1), encoding="utf-8")
     curves = _curves(scores)
     if curves:
         _profile(curves).savefig(paths[2], dpi=150)
@@ -64,7 +65,7 @@ def _load(folder: Path) -> dict[str, Runs]:
     found: dict[str, Runs] = {}
     for name in CASES:
         paths = {method: folder / name / f"{method}.json" for method in METHODS}
-        runs = {method: json.loads(path.read_text()) for method, path in paths.items() if path.exists()}
+        runs = {method: json.loads(path.read_text(encoding="utf-8")) for method, path in paths.items() if path.exists()}
         if runs:
             found[name] = runs
     return found

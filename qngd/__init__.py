@@ -13,6 +13,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qngd import backends as backends
+    from qngd import baselines as baselines
+    from qngd import damping as damping
+    from qngd import errors as errors
+    from qngd import refresh as refresh
+    from qngd import step as step
     from qngd.allocation import AutoShots, TargetError
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
     from qngd.circuit import Circuit
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from qngd.price import Price, cost
     from qngd.problem import Problem
     from qngd.run import Budget, Result, Status, minimize
+    from qngd.state import StepInfo
 
 __version__ = "0.1.0"
 
@@ -68,7 +75,9 @@ _HOME = {
     "Price": "price",
     "cost": "price",
     "Problem": "problem",
+    "StepInfo": "state",
 }
+_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "step")
 
 __all__ = [
     "QNG",
@@ -91,6 +100,7 @@ __all__ = [
     "Result",
     "SettingError",
     "Status",
+    "StepInfo",
     "TargetError",
     "cost",
     "expectation",
@@ -103,13 +113,28 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'qngd' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"qngd.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+_NAMES = sorted({*_HOME, *_MODULES, *(name for name in globals() if name.startswith("__"))})
+
+if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"qngd.{name}")
+        if name not in _HOME:
+            raise AttributeError(_no_attribute(name), name=name)
+        value = getattr(importlib.import_module(f"qngd.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def _no_attribute(name: str) -> str:
+    text = f"module 'qngd' has no attribute {name!r}"
+    if name.startswith("_"):  # what Python and its tools look for, not what somebody misspelt
+        return text
+    from qngd.errors import did_you_mean
+
+    return f"{text}.{did_you_mean(name, _NAMES)}"
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return list(_NAMES)

@@ -7,11 +7,11 @@ never passed through the file is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
 import json
+import os
 import re
 import sys
 import types
@@ -24,11 +24,15 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from qngd.errors import QngdError
+from qngd.errors import QngdError, did_you_mean, how_to_install
 from qngd.problem import Problem
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_EXTRA = {"qiskit": "qiskit", "qiskit_aer": "qiskit", "pennylane": "pennylane"}
+_EXTRA = {
+    "openqasm3": "qiskit", "qiskit": "qiskit", "qiskit_aer": "qiskit", "qiskit_ibm_runtime": "qiskit",
+    "networkx": "pennylane", "pennylane": "pennylane",
+}  # fmt: skip
+_WRITE = "write def problem(**settings): return qngd.Problem(circuit, observable, theta0)"
 
 
 class UsageError(QngdError, ValueError):
@@ -57,9 +61,14 @@ class ProblemFile:
         arguments = parse_settings(self.function, settings, self.label)
         with self.blamed():
             problem = self.function(**arguments)
-        if not isinstance(problem, Problem):
-            raise ProblemFileError(f"{self.label}: problem() returned {type(problem).__name__}, not a qngd.Problem")
-        return problem
+        if isinstance(problem, Problem):
+            return problem
+        if inspect.iscoroutine(problem):
+            problem.close()  # else Python complains that nobody awaited it
+        raise ProblemFileError(
+            f"{self.label}: problem() returned {type(problem).__name__}, not a qngd.Problem; end it with "
+            "return qngd.Problem(circuit, observable, theta0)"
+        )
 
     @contextmanager
     def blamed(self) -> Iterator[None]:
@@ -81,29 +90,47 @@ def open_problem(target: str) -> ProblemFile:
         module = _imported(spec)
     function = getattr(module, "problem", None)
     if not callable(function):
-        raise UsageError(f"{target} has no function problem(); define problem(**settings) -> qngd.Problem")
+        near = did_you_mean("problem", [name for name, value in vars(module).items() if inspect.isfunction(value)])
+        raise UsageError(f"{target} has no function problem().{near} In it, {_WRITE}")
     return ProblemFile(target, origin, function)
 
 
 def _looks_like_path(target: str) -> bool:
-    return "/" in target or "\\" in target or target.endswith(".py") or Path(target).exists()
+    return not target or "/" in target or "\\" in target or target.endswith(".py") or os.path.exists(target)
 
 
 def _spec_of_file(target: str) -> ModuleSpec:
     path = Path(target)
-    try:
-        path.read_bytes()
-    except OSError as error:
-        beside = path.with_name(f"{path.name}.py")
-        hint = f"; did you mean {beside}?" if beside.is_file() else ""
-        raise UsageError(f"{target}: {(error.strerror or str(error)).lower()}{hint}") from None
+    fault = _fault_of_file(path) if target else "no file is given; give one such as circuits/h2.py"
+    if fault:
+        raise UsageError(f"{target}: {fault}" if target else fault)
     path = path.resolve()
     if path.suffix != ".py":
-        raise UsageError(f"{target} is not a Python file; a problem file defines problem(**settings) -> qngd.Problem")
+        raise UsageError(f"{target} is not a Python file; in one, {_WRITE}")
     _importable(path.parent)  # as `python FILE` does, so that the file can import its neighbours
     spec = importlib.util.spec_from_file_location(f"qngd_problem_{path.stem}", path)
     assert spec is not None
     return spec
+
+
+def _fault_of_file(path: Path) -> str | None:
+    """Why it cannot be read, and which may be meant. os.path, unlike Path, raises for no name."""
+    if os.path.isdir(path):
+        inside = [str(file) for file in sorted(path.glob("*.py")) if _defines_problem(file)][:5]
+        return "is a directory" + (f"; give a file in it: {', '.join(inside)}" if inside else "; give a Python file")
+    if os.path.exists(path) and not os.path.isfile(path):
+        return "is not a regular file"
+    try:
+        path.read_bytes()
+    except OSError as error:
+        beside = path.with_name(f"{path.name}.py")
+        hint = f"; did you mean {beside}?" if os.path.isfile(beside) else ""
+        return f"{(error.strerror or str(error)).lower()}{hint}"
+    return None
+
+
+def _defines_problem(file: Path) -> bool:
+    return file.is_file() and "\ndef problem(" in file.read_text(encoding="utf-8", errors="replace")
 
 
 def _spec_of_module(target: str) -> ModuleSpec:
@@ -140,14 +167,14 @@ def _blaming(label: str, origin: str) -> Iterator[None]:
         yield
     except QngdError:
         raise
-    except Exception as error:  # other people's code may raise anything; ours is raised again
+    except (Exception, SystemExit) as error:  # other people's code may raise anything; ours is raised again
         line = _line_in(origin, error)
         if line is None:
             raise
         raise ProblemFileError(f"{label}:{line}: {_text(error)}") from error
 
 
-def _line_in(origin: str, error: Exception) -> int | None:
+def _line_in(origin: str, error: BaseException) -> int | None:
     """The innermost line of the file that the error came through."""
     if isinstance(error, SyntaxError) and error.filename in (origin, None):  # None: null bytes
         return error.lineno or 1
@@ -160,14 +187,19 @@ def _line_in(origin: str, error: Exception) -> int | None:
     return line
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     """The error on one line; a ValueError is how a problem refuses a setting, and speaks for itself."""
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    try:
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:  # its own __str__ raised
+        message = ""
     text = " ".join(message.split())
     if isinstance(error, ValueError) and text:
         return text
+    if isinstance(error, SystemExit):
+        text += "; the file ends the program: what it does on its own belongs under if __name__ == '__main__':"
     if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA:
-        text += f"; pip install 'qngd[{_EXTRA[error.name]}]'"
+        text += f"; {how_to_install(_EXTRA[error.name])}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -180,7 +212,7 @@ def parse_settings(function: Callable[..., Any], settings: Sequence[str], label:
     >>> parse_settings(lambda layers=1, edges=(): None, ["layers=3", "edges=[[0, 1]]"])
     {'layers': 3, 'edges': [[0, 1]]}
     """
-    accepted, takes_any = _accepted(function)
+    accepted, takes_any = _accepted(function, label)
     arguments: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -212,12 +244,18 @@ class _Setting:
         return f"{self.name}{default}" + (f" ({self.written})" if self.written else "")
 
 
-def _accepted(function: Callable[..., Any]) -> tuple[dict[str, _Setting], bool]:
+def _accepted(function: Callable[..., Any], label: str) -> tuple[dict[str, _Setting], bool]:
     """The settings a function takes by keyword, and whether it takes any name."""
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of something built in
+        raise UsageError(f"{label}: problem is {function!r}, which does not tell what it takes; {_WRITE}") from None
+    for p in parameters:
+        if p.kind is inspect.Parameter.POSITIONAL_ONLY and p.default is inspect.Parameter.empty:
+            raise UsageError(f"{label}: problem() takes {p.name} by its place, and settings come by name; remove the /")
     try:
         hints = typing.get_type_hints(function)
-    except (NameError, TypeError):  # annotations with names for type checkers alone: go by defaults
+    except Exception:  # annotations for type checkers alone may be any code: go by defaults
         hints = {}
     keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     accepted = {
@@ -237,9 +275,8 @@ def _written(parameter: inspect.Parameter) -> str:
 def _unknown(name: str, accepted: dict[str, _Setting], label: str) -> str:
     if not accepted:
         return f"unknown setting {name!r}: {label} takes no settings"
-    near = difflib.get_close_matches(name, accepted, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ";"
-    return f"unknown setting {name!r}{hint} {label} takes {', '.join(map(str, accepted.values()))}"
+    known = ", ".join(map(str, accepted.values()))
+    return f"unknown setting {name!r}.{did_you_mean(name, accepted)} {label} takes {known}"
 
 
 def _converted(name: str, text: str, setting: _Setting | None) -> Any:

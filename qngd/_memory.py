@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +21,12 @@ def available_bytes() -> int:
     # reading it takes longer than a small metric
     free = _measured(int(_PER_SECOND * time.monotonic()))
     setting = os.environ.get("QNGD_MEMORY_MIB", "")
-    return min(free, int(setting) << 20) if setting.isdigit() else free
+    return min(free, int(setting) << 20) if setting.isdecimal() else free
 
 
 @lru_cache(maxsize=1)
 def _measured(moment: int) -> int:
-    free = _meminfo_available() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = _system_bytes()
     limit, used = (_cgroup_bytes(name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:
         free = min(free, limit - used)
@@ -56,11 +57,20 @@ def format_bytes(count: int) -> str:
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
+def _system_bytes() -> int:
+    """What the system has free; on a Linux without /proc, all its memory."""
+    if sys.platform != "linux":
+        import psutil  # a dependency there alone
+
+        return int(psutil.virtual_memory().available)
+    return _meminfo_available() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _meminfo_available() -> int | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None  # not Linux
+        return None
     for line in lines:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -69,7 +79,7 @@ def _meminfo_available() -> int | None:
 
 def _cgroup_bytes(name: str) -> int | None:
     try:
-        text = Path("/sys/fs/cgroup", name).read_text().strip()
+        text = Path("/sys/fs/cgroup", name).read_text(encoding="utf-8").strip()
     except OSError:
         return None  # no control group, or version 1
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

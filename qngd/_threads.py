@@ -18,7 +18,13 @@ _SPLIT_FROM = 1 << 15  # amplitudes; below it, handing out work costs more than 
 def num_threads() -> int:
     """Threads that the kernels use: the cores this process may run on, or QNGD_NUM_THREADS."""
     setting = os.environ.get("QNGD_NUM_THREADS", "")
-    return max(1, int(setting)) if setting.isdigit() else len(os.sched_getaffinity(0))
+    return max(1, int(setting)) if setting.isdecimal() else usable_cores()
+
+
+def usable_cores() -> int:
+    """The cores this process may run on; where the system does not tell (macOS, Windows), all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @cache

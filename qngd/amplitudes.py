@@ -31,7 +31,7 @@ class Terms:
         x, z = pulled.strings.x[:, 0], pulled.strings.z[:, 0]
         order = np.lexsort((z, x))
         x, z = x[order], z[order]
-        heads = np.flatnonzero(np.r_[True, x[1:] != x[:-1]])
+        heads = np.flatnonzero(np.r_[True, x[1:] != x[:-1]][: len(x)])
         start = np.r_[heads, len(x)].astype(np.int64)
         coefficient = (pulled.coefficients * pulled.strings.sign)[order]
         return cls(start, x[heads], z, coefficient)

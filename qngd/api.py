@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from qngd._memory import available_bytes, format_bytes
 from qngd._work import telling
+from qngd.active import active_qubits
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod
-from qngd.errors import checked_seed
+from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Approx, check_approx, simulator_of
 from qngd.interop import as_observable, in_order, missing_theta, wrap_for
@@ -143,7 +145,8 @@ def metric_tensor(
 def sample(
     circuit: Any, theta: Any = None, *, shots: int | None = None, backend: Any = None, seed: int | None = None
 ) -> Counter[str]:
-    """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0.
+    """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0. Qubits that no gate acts on
+    read 0 without being measured.
 
     Args:
         circuit, theta, backend, seed: as for `expectation`.
@@ -172,7 +175,21 @@ def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
     array([0., 1., 0., 0.])
     """
     wrapped, flat = wrap_at(circuit, theta)
-    return simulator_of(wrapped).statevector(wrapped.angle_map(flat))
+    n, active = wrapped.num_qubits, active_qubits(wrapped)
+    part = simulator_of(wrapped, whole=True)
+    if len(active) == n:
+        return part.statevector(wrapped.angle_map(flat))
+    if 16 << n > available_bytes():
+        raise MemoryLimitError(
+            f"a statevector on {n} qubits has 2^{n} amplitudes of 16 bytes, and {format_bytes(available_bytes())} are "
+            f"available; gates act on {len(active)} of the qubits: give the circuit without the others (as it was "
+            "before it was transpiled), or ask for qngd.expectation or qngd.sample, which leave them out"
+        )
+    amplitudes = np.zeros(1 << n, dtype=complex)
+    places = np.arange(1 << len(active), dtype=np.int64)
+    wide = sum((places >> k & 1) << q for k, q in enumerate(active.tolist()))
+    amplitudes[wide] = part.statevector(wrapped.angle_map(flat))
+    return amplitudes
 
 
 def wrap_at(circuit: Any, theta: Any) -> tuple[Circuit, np.ndarray]:

@@ -130,6 +130,11 @@ class CircuitBuilder:
             gate=np.array(self._gate, dtype=np.int64),
         )
 
+    @property
+    def angles(self) -> list[Angle]:
+        """The angles of all rotations so far, over the slots."""
+        return list(self._angles)
+
     def angle_map(self, expressions: Expressions) -> AngleMap:
         """The angles of all rotations so far, over the reader's expressions (one row a slot)."""
         rows, columns, values = [], [], []

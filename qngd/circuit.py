@@ -160,6 +160,8 @@ class Circuit:
         wires: the user's labels of the qubits in their order, or None where qubits are numbers.
         fixed: the names of arguments, or of parts of them, that are no parameters.
         no_observable: why the user's own circuit brings no observable, and what to write, or nothing.
+        native: the user's own circuit where a device can run it as it is, or None.
+        numbers: the qubits' numbers in the user's circuit, or None where they are 0…n−1: see `active`.
     """
 
     num_qubits: int
@@ -181,6 +183,8 @@ class Circuit:
     wires: tuple[Any, ...] | None = None
     fixed: tuple[str, ...] = ()
     no_observable: str = ""
+    native: Any = field(default=None, repr=False)
+    numbers: tuple[int, ...] | None = None
 
     @property
     def num_parameters(self) -> int:
@@ -237,11 +241,22 @@ class Circuit:
         Raises:
             ObservableError: it has another number of qubits than the circuit.
         """
-        if observable.num_qubits != self.num_qubits:
-            raise ObservableError(
-                f"the observable acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}"
-            )
+        self.check(observable)
         return Observable.from_strings(self.frame.pull(observable.strings), observable.coefficients)
+
+    def check(self, observable: Observable) -> None:
+        """Raise ObservableError unless the observable acts on as many qubits as the circuit has."""
+        if observable.num_qubits == self.num_qubits:
+            return
+        remedy = ""
+        if getattr(self.native, "layout", None) is not None:
+            remedy = (
+                "; those are a device's: where it was transpiled, give H.apply_layout(isa.layout), with the "
+                "SparsePauliOp H and the circuit isa"
+            )
+        raise ObservableError(
+            f"observable: it acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}{remedy}"
+        )
 
     @cached_property
     def rotations(self) -> tuple[Rotation, ...]:
@@ -345,12 +360,12 @@ def finish(
     angle_map: AngleMap,
     parameters: Sequence[str],
     structure: ThetaStructure | None = None,
-    **native: Any,
+    **more: Any,
 ) -> Circuit:
     """The circuit that a reader has built: push the Clifford gates, find the layers.
 
-    `native` may hold `observable`, `device`, `example` (parameter values in the user's structure) and
-    `wires` (the user's labels of the qubits).
+    `more` may hold `observable`, `device`, `example` (parameter values in the user's structure),
+    `wires` (the user's labels of the qubits) and `native`.
     """
     ops = builder.ops()
     generators, frame = push(ops, builder.num_qubits)
@@ -370,5 +385,5 @@ def finish(
         order=running_order(level, moving),
         frame=frame,
         structure=structure or FlatTheta(tuple(parameters)),
-        **native,
+        **more,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _folder(text: str) -> Path:
+    if not text:  # as of a shell's variable that is not set; Path("") would be the current folder
+        raise typer.BadParameter("give the name of a folder")
+    return Path(text)
+
 
 _Path = Annotated[
     str,
@@ -86,7 +94,15 @@ _Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python t
 
 def main() -> None:
     """The entry point of the `qngd` command."""
+    show_what_can_be_shown()
     app(prog_name="qngd")
+
+
+def show_what_can_be_shown() -> None:
+    """A console whose encoding has no θ, as one of Windows may be, shows ? for it and ends no run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _print_version(wanted: bool) -> None:
@@ -115,7 +131,7 @@ def run(
     steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
         Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
-        typer.Option(help="The quantum natural gradient, or one to compare it with."),
+        typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
     ] = "qng",
     learning_rate: Annotated[
         float | None,
@@ -135,6 +151,7 @@ def run(
     approx: Annotated[
         _Approx | None,
         typer.Option(
+            case_sensitive=False,
             help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
         ),
@@ -161,6 +178,7 @@ def run(
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=_folder,
             metavar="DIR",
             help="Folder for convergence.png, spectrum.png and their data (history.csv, spectrum.csv, "
             "result.json). Left out: no files.",
@@ -170,6 +188,7 @@ def run(
     run_dir: Annotated[
         Path | None,
         typer.Option(
+            parser=_folder,
             metavar="DIR",
             help="Folder that keeps the run step by step. A run that it already holds goes on where it stopped.",
             show_default=False,
@@ -218,7 +237,7 @@ def cost(
     backend: _Backend = None,
     shots: _Shots = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
-    approx: Annotated[_Approx, typer.Option(help="Which metric a step measures.")] = "block-diag",
+    approx: Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")] = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
     traceback: _Traceback = False,
@@ -286,8 +305,9 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     problem = opened.problem
     limits = {name: options[name] for name in _LIMITS}
     optimizer = _optimizer(options)
-    if out is not None:
-        report.prepare(out)
+    for folder in (out, options["run_dir"]):
+        if folder is not None:
+            report.prepare(folder)
     typer.echo(f"{problem.name}: {report.describe_circuit(opened.circuit)}")
     start = time.perf_counter()
     with (
@@ -388,5 +408,6 @@ def _one_line_errors(traceback: bool) -> Iterator[None]:
         if traceback:
             raise
         sys.stdout.flush()
-        typer.echo(f"qngd: error: {' '.join(str(error).split())}", err=True)
+        text = " ".join(str(error).split()).replace("shots=…", "--shots N")  # as it is written here
+        typer.echo(f"qngd: error: {text}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None

@@ -21,10 +21,9 @@ import numpy as np
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit
 from qngd.errors import check_word
-from qngd.measurement import diagonalize
 from qngd.ops import Op, Ops
 from qngd.pauli import LETTERS, PauliStrings
-from qngd.template import Template, concatenate, light_cone, prefix, select
+from qngd.template import Template, concatenate, light_cone, prefix, select, template_of
 
 CrossMethod = Literal["hadamard", "mid-circuit", "overlap"]
 CROSS_METHODS = ("hadamard", "mid-circuit", "overlap")
@@ -54,7 +53,7 @@ def correlation_template(circuit: Circuit, rotation: int, layer: int, method: Cr
         inserted = _recorded(letters, qubits, n)
     reads = _with_last_qubit(strings, "X" if method == "hadamard" else "Z")
     ops = concatenate(concatenate(first, inserted), second)
-    return Template(n + 1, ops, rotations, reads, diagonalize(reads))
+    return template_of(circuit, ops, rotations, reads)
 
 
 def overlap_template(circuit: Circuit, layer: int) -> Template:
@@ -72,7 +71,7 @@ def overlap_template(circuit: Circuit, layer: int) -> Template:
     zeros = PauliStrings.from_bits(np.zeros_like(reads), reads)
     rotations = np.flatnonzero(kept)
     both = np.concatenate([rotations, rotations[::-1]])
-    return Template(n, concatenate(ops, inverse(ops)), both, zeros, diagonalize(zeros))
+    return template_of(circuit, concatenate(ops, inverse(ops)), both, zeros)
 
 
 def inverse(ops: Ops) -> Ops:

@@ -117,3 +117,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def how_to_install(extra: str) -> str:
+    """The command that brings the packages of an extra: by path, as no index has the package by its name."""
+    return f"pip install '.[{extra}]' in a checkout of qngd"

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy import sparse
 
-from qngd.amplitudes import Terms
+from qngd.active import as_measured, moved_qubits, without_idle
 from qngd.circuit import Circuit
 from qngd.errors import ObservableError, check_word
 from qngd.estimate import Estimate, MetricTensor
@@ -138,9 +138,11 @@ class Evaluator(Protocol):
 
 
 @lru_cache(maxsize=16)
-def simulator_of(circuit: Circuit) -> Simulator:
-    """One for all calls about a circuit: it keeps what it has planned."""
-    return Simulator(circuit)
+def simulator_of(circuit: Circuit, whole: bool = False) -> Simulator:
+    """One for all calls about a circuit: it keeps what it has planned. On the qubits that leave |0⟩, or the `whole` of
+    the active ones."""
+    active = without_idle(circuit)
+    return Simulator(active, None if whole else moved_qubits(active.generators))
 
 
 class ExactEvaluator:
@@ -153,11 +155,11 @@ class ExactEvaluator:
     def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit
         self._simulator = simulator_of(circuit)
-        self._pulled = None if observable is None else circuit.pull(observable)
-        self._terms = None if self._pulled is None else Terms.of(self._pulled)
+        self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
+        self._terms = None if self._pulled is None else self._simulator.terms(self._pulled)
 
     def default_approx(self) -> Approx:
-        amplitudes = self.circuit.num_parameters << self.circuit.num_qubits
+        amplitudes = self.circuit.num_parameters << self._simulator.num_qubits
         return "full" if amplitudes <= _FULL_UP_TO else "block-diag"
 
     def evaluate(
@@ -203,7 +205,7 @@ class ExactEvaluator:
         if approx == "qn-spsa":
             return self._spsa(theta, seed)
         if approx == "random-basis":
-            value, stderr, note = average(exact_samples(self._simulator, phi, jacobian, seed))
+            value, stderr, note = average(exact_samples(simulator_of(self.circuit, whole=True), phi, jacobian, seed))
             return MetricTensor(value, stderr, approx, note=note)
         if approx == "hamiltonian":
             if self._pulled is None:

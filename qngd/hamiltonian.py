@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from qngd.amplitudes import Terms
 from qngd.errors import SettingError
 from qngd.observable import Observable
 from qngd.simulator import Simulator
@@ -39,5 +38,7 @@ def exact_matrix(simulator: Simulator, pulled: Observable, phi: np.ndarray, jaco
     rows = pulled.acting
     if len(rows):
         single = (Observable(pulled.strings[[s]], pulled.coefficients[[s]]) for s in rows)
-        slopes = np.stack([jacobian.T @ simulator.energy_and_gradient(phi, Terms.of(one))[1] for one in single], axis=1)
+        slopes = np.stack(
+            [jacobian.T @ simulator.energy_and_gradient(phi, simulator.terms(one))[1] for one in single], axis=1
+        )
     return scale(pulled.coefficients[rows]) * slopes @ slopes.T

@@ -59,7 +59,7 @@ class JobLog:
             "submission": submission,
         }
         try:
-            with self.path.open("a") as file:
+            with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -74,5 +74,5 @@ class JobLog:
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        complete = self.path.read_text().split("\n")[:-1]  # a crash may cut the last line short
+        complete = self.path.read_text(encoding="utf-8").split("\n")[:-1]  # a crash may cut the last line short
         return [json.loads(line) for line in complete]

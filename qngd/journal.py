@@ -93,7 +93,7 @@ class Journal:
             _replace(path, json.dumps({"fingerprint": key, **about}, indent=1).encode())
             return
         with _readable(path):
-            known = dict(json.loads(path.read_text()))
+            known = dict(json.loads(path.read_text(encoding="utf-8")))
         if known.get("fingerprint") != key:
             raise SettingError(
                 f"run_dir: {self.directory} holds a run of another circuit, observable, start, optimizer, "
@@ -122,7 +122,7 @@ class Journal:
         path = self.directory / "steps.jsonl"
         if not path.exists():
             return []
-        complete = path.read_text().split("\n")[:-1]  # a crash may cut the last line short
+        complete = path.read_text(encoding="utf-8").split("\n")[:-1]  # a crash may cut the last line short
         return [_numbers(json.loads(line)) for line in complete]
 
     def begin(self, state: State) -> None:
@@ -133,7 +133,7 @@ class Journal:
 
     def add(self, state: State, info: StepInfo) -> None:
         """Append a step and store the state it led to."""
-        with (self.directory / "steps.jsonl").open("a") as file:
+        with (self.directory / "steps.jsonl").open("a", encoding="utf-8") as file:
             file.write(_line(_row_of(info, state)))
             file.flush()
             os.fsync(file.fileno())

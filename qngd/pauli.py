@@ -35,6 +35,12 @@ def pack_bits(bits: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=1, bitorder="little").view(np.uint64)
 
 
+def unpack_bits(masks: np.ndarray, num_qubits: int) -> np.ndarray:
+    """Masks (K, W) as boolean rows (K, num_qubits)."""
+    bytes_ = np.ascontiguousarray(masks, dtype=np.uint64).view(np.uint8)
+    return np.unpackbits(bytes_, axis=1, bitorder="little")[:, :num_qubits].astype(bool)
+
+
 @dataclass(frozen=True, eq=False)
 class PauliStrings:
     """K Hermitian Pauli strings on `num_qubits` qubits.
@@ -96,6 +102,11 @@ class PauliStrings:
         z = (self.z[:, qubits // 64] >> shift) & np.uint64(1)
         # I 00, X 10, Y 11, Z 01 (x bit first)
         return np.where(z == 1, 3 - x.astype(np.int64), x.astype(np.int64)).astype(np.uint8)
+
+    def on(self, qubits: np.ndarray) -> PauliStrings:
+        """The strings' letters on these qubits, in this order."""
+        x, z = (unpack_bits(masks, self.num_qubits)[:, qubits] for masks in (self.x, self.z))
+        return PauliStrings(len(qubits), pack_bits(x), pack_bits(z), self.sign)
 
     def labels(self) -> list[str]:
         """The labels, rightmost letter qubit 0; signs are not shown."""

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from qngd.active import as_measured, without_idle
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross, correlation_template, overlap_template
 from qngd.evaluate import Approx
@@ -24,7 +25,7 @@ from qngd.pauli import PauliStrings
 from qngd.random_basis import basis_template, random_angles
 from qngd.shifts import Direction, directions
 from qngd.spsa import Pair, random_pairs
-from qngd.template import Template, causal_cone, layer_members, layer_template, observable_template
+from qngd.template import Template, layer_members, layer_template, observable_cone, observable_template
 
 _Entry = tuple[int, int, float]  # direction, request, weight
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
@@ -164,6 +165,7 @@ class Plan:
             ops, z = template.all_ops, template.basis.z
             for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
                 digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(repr((template.wires, template.whole)).encode())
         for request in self.requests:
             digest.update(repr((request.template, request.shots)).encode())
             digest.update(np.ascontiguousarray(request.angles).tobytes())
@@ -171,9 +173,11 @@ class Plan:
 
 
 class Planner:
-    """Plans steps of one circuit and observable. The templates are made once; a plan only adds angles.
+    """Plans steps of one circuit and observable, on the circuit's active qubits. The templates are made once; a plan
+    only adds angles.
 
-    `observable` may be None where only a metric is wanted.
+    `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
+    for a backend that runs it as the user wrote it.
     """
 
     def __init__(
@@ -182,17 +186,20 @@ class Planner:
         observable: Observable | None,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
+        whole: bool = False,
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
-        self.circuit = circuit
-        self.observable = observable
+        self.circuit = without_idle(circuit)
+        self.observable = None if observable is None else as_measured(observable, circuit)
         self._grouping: Grouping = grouping
         self._cross: CrossMethod = cross
+        self._whole = whole
 
     @cached_property
-    def _energy_templates(self) -> list[tuple[Template, np.ndarray]]:
-        """One template per measurement group, with the coefficients of its strings."""
+    def _energy_templates(self) -> list[tuple[Template, np.ndarray, np.ndarray]]:
+        """One template per measurement group, with the coefficients of its strings, and the rotations (mask over K)
+        that they can depend on."""
         if self.observable is None:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
@@ -202,12 +209,18 @@ class Planner:
             return self._circuits_of(strings[acts[rows]])
 
         members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
-        return [(observable_template(self.circuit, strings[m]), weights[m]) for m in members]
+        return [
+            (
+                observable_template(self.circuit, strings[m], self._whole),
+                weights[m],
+                observable_cone(self.circuit, strings[m]),
+            )
+            for m in members
+        ]
 
     def _circuits_of(self, strings: PauliStrings) -> int:
         """What the energy of these strings and its gradient take."""
-        everything = np.ones(len(self.circuit.generators), dtype=bool)
-        inside = causal_cone(self.circuit, self.circuit.frame.pull(strings), everything)
+        inside = observable_cone(self.circuit, strings)
         shifts = (2 * len(d.shifts) for d in self._directions[0] if inside[d.rotations].any())
         return 1 + sum(shifts)
 
@@ -265,11 +278,11 @@ class Planner:
         book = _Book()
         parts = []
         if energy or gradient:
-            for template, weights in self._energy_templates:
-                parts.append((book.template(template, weights), template))
-        energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m in parts if energy]
+            for template, weights, cone in self._energy_templates:
+                parts.append((book.template(template, weights), template, cone))
+        energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m, _ in parts if energy]
         mixing = (inner.T @ self._directions[1]).tocsr() if gradient or metric == "random-basis" else None
-        slopes = [entry for t, m in parts if gradient for entry in self._slopes(book, t, m, phi)]
+        slopes = [entry for t, m, cone in parts if gradient for entry in self._slopes(book, t, m, cone, phi)]
         blocks = self._blocks(book, phi, jacobian, metric) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
         samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
@@ -296,13 +309,18 @@ class Planner:
         )
 
     def _slopes(
-        self, book: _Book, t: int, template: Template, phi: np.ndarray, own: Sequence[float] = ()
+        self,
+        book: _Book,
+        t: int,
+        template: Template,
+        inside: np.ndarray,
+        phi: np.ndarray,
+        own: Sequence[float] = (),
     ) -> list[_Entry]:
-        """Entries of the shift rules of one template, whose last angles are its `own`. A template that a direction's
-        rotations are not part of cannot depend on them, and is not run."""
+        """Entries of the shift rules of one template, whose last angles are its `own`. What it measures depends on the
+        rotations `inside` (mask over K) alone, so directions without any of these are not run."""
         entries = []
         rotations = template.rotations[: len(template.rotations) - len(own)]
-        inside = np.isin(np.arange(len(phi)), rotations)
         for d, direction in enumerate(self._directions[0]):
             if not inside[direction.rotations].any():
                 continue
@@ -324,10 +342,11 @@ class Planner:
         """For every random basis the request in its middle, and the entries of the shift rules around it."""
         template = self._basis_template
         t = book.template(template, None)
+        everything = np.ones(len(phi), dtype=bool)
         found = []
         for own in random_angles(self.circuit.num_qubits, seed):
             center = book.request(t, np.append(phi, own))
-            found.append((center, self._slopes(book, t, template, phi, own)))
+            found.append((center, self._slopes(book, t, template, everything, phi, own)))
         return found
 
     def _blocks(

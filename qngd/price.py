@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qngd.allocation import as_rule
-from qngd.backends import resolve
+from qngd.backends import resolve, runs_whole
 from qngd.cross import CrossMethod
 from qngd.errors import whole_number
 from qngd.estimate import format_seconds
@@ -122,7 +122,8 @@ def cost(
     circuit = given.circuit
     chosen, shots = choose(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    plan = Planner(circuit, given.observable, grouping, cross).plan(given.theta, metric=approx)
+    planner = Planner(circuit, given.observable, grouping, cross, runs_whole(device, circuit))
+    plan = planner.plan(given.theta, metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)

@@ -28,11 +28,10 @@ from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit
 from qngd.clifford import turns_to_z
 from qngd.frame import push
-from qngd.measurement import diagonalize
 from qngd.ops import Ops
 from qngd.pauli import PauliStrings
 from qngd.simulator import Simulator
-from qngd.template import Template, concatenate
+from qngd.template import Template, concatenate, template_of
 
 BASES = 4  # per metric
 
@@ -69,7 +68,7 @@ def basis_template(circuit: Circuit) -> Template:
     reads = _every_z(n)
     ops = concatenate(circuit.ops, basis_ops(n))
     rotations = np.concatenate([np.arange(len(circuit.generators)), own])
-    return Template(n, ops, rotations, reads, diagonalize(reads))
+    return template_of(circuit, ops, rotations, reads)
 
 
 def _every_z(num_qubits: int) -> PauliStrings:

@@ -30,6 +30,7 @@ import numpy as np
 
 import qngd
 from qngd._run_data import CHEMICAL_ACCURACY, HISTORY_COLUMNS, RunData
+from qngd.active import active_qubits, as_measured
 from qngd.circuit import Circuit
 from qngd.errors import MissingPackageError, SettingError
 from qngd.estimate import format_seconds, format_with_error
@@ -162,13 +163,17 @@ def wrapped(problem: Problem) -> Circuit:
 
 
 def describe_circuit(circuit: Circuit) -> str:
-    """'4 qubits, 12 parameters, 3 layers'."""
+    """'4 qubits, 12 parameters, 3 layers', or '127 qubits (4 active), …'."""
     counts = {
         "qubit": circuit.num_qubits,
         "parameter": circuit.num_parameters,
         "layer": circuit.num_layers,
     }
-    return ", ".join(plural(count, name) for name, count in counts.items())
+    texts = [plural(count, name) for name, count in counts.items()]
+    active = len(active_qubits(circuit))
+    if active < circuit.num_qubits:
+        texts[0] += f" ({active} active)"
+    return ", ".join(texts)
 
 
 def plural(count: int, noun: str) -> str:
@@ -185,7 +190,7 @@ def step_measurements(circuit: Circuit, problem: Problem) -> dict[str, str]:
     }
     if problem.observable is None and circuit.observable is None:
         return {"energy": "no observable given", **rows}
-    observable = as_observable(problem.observable, circuit)
+    observable = as_measured(as_observable(problem.observable, circuit), circuit)
     terms, groups = _measured_terms(observable)
     text = f"{plural(groups, 'circuit')} for {plural(terms, 'Pauli term')}, grouped qubit by qubit"
     return {"energy": text, **rows}

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from qngd.active import active_qubits, without_idle
 from qngd.allocation import FixedShots, ShotRule, as_rule, check_shots, observed_spread
 from qngd.assemble import assemble
-from qngd.backends import Backend, default, resolve
+from qngd.backends import Backend, default, resolve, runs_whole
 from qngd.backends._boundary import calling, checked
 from qngd.circuit import Circuit
 from qngd.cross import CrossMethod, check_cross
@@ -45,7 +46,7 @@ class SampledEvaluator:
         self.circuit = circuit
         self.backend = backend
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross)
+        self.planner = Planner(circuit, observable, grouping, cross, runs_whole(backend, circuit))
         self.job_log: JobLog | None = None  # of a run that is kept on disk
         self.note = _noise_note(backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
@@ -214,7 +215,8 @@ def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, 
 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
-    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings.
+    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings. Idle qubits are 0
+    without being measured.
 
     Raises:
         SettingError: there is no number of shots.
@@ -223,16 +225,19 @@ def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, s
     chosen, shots = choose(circuit, backend, shots)
     if shots is None:
         raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
-    n = circuit.num_qubits
-    reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
-    template = observable_template(circuit, reads)
-    request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
     device = resolve(None) if chosen is None else chosen
+    active = without_idle(circuit)
+    n = active.num_qubits
+    reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
+    template = observable_template(active, reads, runs_whole(device, circuit))
+    request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
     with calling(device.name):
         found = device.collect(device.submit([template], [request], seed))
         (outcome,) = checked(found, [template], [request], device.name)
     if not isinstance(outcome, Counts):
         raise BackendError(f"backend: {device.name} returns expectation values, not samples (as mitigated weights are)")
-    letters = np.where(outcome.unpacked(n), "1", "0")[:, ::-1]
+    ones = np.zeros((len(outcome.bits), circuit.num_qubits), dtype=bool)
+    ones[:, active_qubits(circuit)] = outcome.unpacked(n)
+    letters = np.where(ones, "1", "0")[:, ::-1]
     pairs = zip(map("".join, letters), outcome.counts, strict=True)
     return Counter({bits: int(count) for bits, count in pairs})

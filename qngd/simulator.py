@@ -7,6 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy import sparse
 from qngd import _diagonal, _sweeps
 from qngd._memory import require_bytes
 from qngd._threads import splits
+from qngd.active import beside_zeros
 from qngd.amplitudes import (
     Terms,
     add_strings,
@@ -28,6 +30,7 @@ from qngd.amplitudes import (
 )
 from qngd.circuit import Circuit
 from qngd.clifford import as_arrays, quarter_turns
+from qngd.observable import Observable
 from qngd.schedule import Schedule, Turns
 from qngd.tangents import Plan, gram_metric
 
@@ -35,17 +38,32 @@ from qngd.tangents import Plan, gram_metric
 class Simulator:
     """Exact states, energies, gradients and metrics of one circuit.
 
+    Args:
+        circuit: the circuit.
+        qubits: run the rotations on these alone, where all others stay |0⟩ (see `moved_qubits`); all if not given.
+
     Raises:
         MemoryLimitError: at the call that would need more memory than there is.
     """
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: Circuit, qubits: np.ndarray | None = None) -> None:
         self.circuit = circuit
+        self.qubits = np.arange(circuit.num_qubits) if qubits is None else qubits
         self._plan: Plan | None = None  # of the last full metric; affine angle maps always give the same Jacobian
 
     @cached_property
     def _schedule(self) -> Schedule:
-        return Schedule.of(self.circuit)
+        generators = self.circuit.generators.on(self.qubits)
+        return Schedule.of(replace(self.circuit, num_qubits=self.num_qubits, generators=generators))
+
+    @property
+    def num_qubits(self) -> int:
+        """Of the states."""
+        return len(self.qubits)
+
+    def terms(self, pulled: Observable) -> Terms:
+        """A pulled observable for these states."""
+        return Terms.of(beside_zeros(pulled, self.qubits))
 
     @cached_property
     def _clifford(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +78,7 @@ class Simulator:
         return np.cos(half), np.sin(half)
 
     def _require_states(self, count: int, what: str) -> None:
-        n = self.circuit.num_qubits
+        n = self.num_qubits
         require_bytes(count * 16 << n, f"{what} on {n} qubits")
 
     def state(self, phi: np.ndarray) -> np.ndarray:
@@ -69,12 +87,14 @@ class Simulator:
         return self._final(*self._turns(phi))
 
     def _final(self, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
-        state = zero_state(self.circuit.num_qubits)
+        state = zero_state(self.num_qubits)
         run_stages(state, self._schedule, cos, sin)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
-        """C·R_K⋯R_1|0⟩ as complex amplitudes (N,), up to a global phase; qubit 0 is the lowest bit."""
+        """C·R_K⋯R_1|0⟩ as complex amplitudes (N,), up to a global phase; qubit 0 is the lowest bit. Only for a
+        simulator of all qubits."""
+        assert self.num_qubits == self.circuit.num_qubits
         state = self.state(phi)
         apply_rotations(state, *self._clifford)
         return state[0] + 1j * state[1]
@@ -118,7 +138,7 @@ class Simulator:
         self._require_states(3, "a product with the metric")
         s = self._schedule
         cos, sin = self._turns(phi)
-        state = zero_state(self.circuit.num_qubits)
+        state = zero_state(self.num_qubits)
         tangent = np.zeros_like(state)
         weights = (jacobian @ vector)[s.order] * s.sign
         for stage, is_moving in enumerate(s.moving[s.start[:-1]]):
@@ -147,7 +167,7 @@ class Simulator:
         self._require_states(3, "a block-diagonal metric")
         s = self._schedule
         cos, sin = self._turns(phi)
-        state = zero_state(self.circuit.num_qubits)
+        state = zero_state(self.num_qubits)
         metric, mean = np.zeros((jacobian.shape[1],) * 2), np.zeros(len(phi))
         sparse_rows = (jacobian.indptr, jacobian.indices, jacobian.data)
         block = self.circuit.block_of(diagonal)
@@ -178,7 +198,7 @@ class Simulator:
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
             self._plan = Plan.of(self._schedule, jacobian)
-        return gram_metric(self.circuit.num_qubits, self._plan, *self._turns(phi))
+        return gram_metric(self.num_qubits, self._plan, *self._turns(phi))
 
 
 def _add_block(state: np.ndarray, turns: Turns, contraction: tuple[np.ndarray | bool, ...]) -> None:

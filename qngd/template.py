@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count, islice
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,9 @@ class Template:
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
     `turns` (R,) are the rotations whose angle is not 0, where that is known; see `at`.
+    `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
+    `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
+    circuit, with all its gates and rotations.
     """
 
     num_qubits: int
@@ -40,6 +45,18 @@ class Template:
     basis: Basis
     pairs: bool = False
     turns: np.ndarray | None = None
+    numbers: tuple[int, ...] | None = None
+    native: Any = None
+    whole: bool = False
+
+    @property
+    def wires(self) -> tuple[int, ...]:
+        """The user's number of every qubit; those that are not the user's get the lowest numbers that are free."""
+        own = self.numbers
+        if own is None:
+            return tuple(range(self.num_qubits))
+        free = (number for number in count() if number not in own)
+        return own + tuple(islice(free, self.num_qubits - len(own)))
 
     @property
     def all_ops(self) -> Ops:
@@ -52,9 +69,15 @@ class Template:
         turns = np.abs(np.remainder(angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN
         if turns.all():
             return self
-        found = replace(self, turns=turns)
-        found.__dict__["algebra"] = self.algebra  # found once for all angles
-        return found
+        key = turns.tobytes()
+        if key not in self._at:
+            self._at[key] = replace(self, turns=turns)
+            self._at[key].__dict__["algebra"] = self.algebra  # found once for all angles
+        return self._at[key]
+
+    @cached_property
+    def _at(self) -> dict[bytes, Template]:
+        return {}
 
     @cached_property
     def with_noise(self) -> Template:
@@ -85,16 +108,14 @@ class Template:
         pulled, hits = self.algebra
         if self.turns is not None:
             hits = hits[:, self.turns]
-        if not len(pulled):
-            return np.zeros(0, dtype=np.int64), np.zeros(0)
         # the product of two strings is certain iff both flip the same qubits and anticommute with the same generators
         rows = np.hstack([np.packbits(hits, axis=1), np.ascontiguousarray(pulled.x).view(np.uint8)])
-        _, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        place = place.reshape(-1)
-        uncertain = rows[first].any(axis=1)
-        numbers = np.where(uncertain, np.cumsum(uncertain) - 1, -1)
-        _, phase = product(pulled, pulled[first[place]])
-        return numbers[place], 1.0 - phase
+        numbers = {bytes(rows.shape[1]): -1}
+        place = [numbers.setdefault(row.tobytes(), len(numbers) - 1) for row in rows]
+        first: dict[int, int] = {}
+        firsts = [first.setdefault(number, k) for k, number in enumerate(place)]
+        _, phase = product(pulled, pulled[np.array(firsts, dtype=int)])
+        return np.array(place, dtype=int), 1.0 - phase
 
     def reduced(self, weights: np.ndarray) -> np.ndarray:
         """The `weights` (m, p) of the strings as weights (C, p) of one string of each class."""
@@ -127,6 +148,28 @@ class Template:
     def num_two_qubit_gates(self) -> int:
         """Gates on two or more qubits, before any compilation."""
         return int((np.diff(self.all_ops.start) > 1).sum())
+
+
+def template_of(
+    circuit: Circuit,
+    ops: Ops,
+    rotations: np.ndarray,
+    strings: PauliStrings,
+    pairs: bool = False,
+    whole: bool = False,
+) -> Template:
+    """A template on the circuit's qubits and any that its strings have besides."""
+    return Template(
+        strings.num_qubits,
+        ops,
+        rotations,
+        strings,
+        diagonalize(strings),
+        numbers=circuit.numbers or tuple(range(circuit.num_qubits)),
+        native=circuit.native,
+        pairs=pairs,
+        whole=whole,
+    )
 
 
 def select(ops: Ops, keep: np.ndarray) -> Ops:
@@ -185,32 +228,26 @@ def _cone(x, z, count, gx, gz, order, allowed, matters):
                 break
 
 
-def observable_template(circuit: Circuit, strings: PauliStrings) -> Template:
-    """The circuit without the rotations that `strings`, measured at its end, cannot depend on."""
+def observable_cone(circuit: Circuit, strings: PauliStrings) -> np.ndarray:
+    """The rotations (mask over K) that `strings`, measured at the circuit's end, can depend on."""
     everything = np.ones(len(circuit.generators), dtype=bool)
-    kept = causal_cone(circuit, circuit.frame.pull(strings), everything)
+    return causal_cone(circuit, circuit.frame.pull(strings), everything)
+
+
+def observable_template(circuit: Circuit, strings: PauliStrings, whole: bool = False) -> Template:
+    """The circuit, without the rotations that `strings`, measured at its end, cannot depend on unless `whole`."""
+    if whole:
+        return template_of(circuit, circuit.ops, np.arange(len(circuit.generators)), strings, whole=True)
+    kept = observable_cone(circuit, strings)
     wires = (strings.letters() != 0).any(axis=0)
     keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
-    return Template(
-        circuit.num_qubits,
-        select(circuit.ops, keep),
-        np.flatnonzero(kept),
-        strings,
-        diagonalize(strings),
-    )
+    return template_of(circuit, select(circuit.ops, keep), np.flatnonzero(kept), strings)
 
 
 def layer_template(circuit: Circuit, layer: int) -> Template:
     """The circuit up to a layer, measuring the generators of the layer's rotations (in circuit order)."""
     keep, rotations, strings = prefix(circuit, layer)
-    return Template(
-        circuit.num_qubits,
-        select(circuit.ops, keep),
-        rotations,
-        strings,
-        diagonalize(strings),
-        pairs=True,
-    )
+    return template_of(circuit, select(circuit.ops, keep), rotations, strings, pairs=True)
 
 
 def layer_members(circuit: Circuit, layer: int) -> np.ndarray:

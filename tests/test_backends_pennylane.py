@@ -428,7 +428,9 @@ def submitted(backend, shots=10):
 
 
 def test_unknown_names_and_objects():
-    with pytest.raises(BackendError, match=r"no device 'lightening\.qubit'; installed are .*lightning\.qubit"):
+    with pytest.raises(
+        BackendError, match=r"no device 'lightening\.qubit'\. Did you mean 'lightning\.qubit'\? Installed are .*null"
+    ):
         resolve("lightening.qubit")
     with pytest.raises(BackendError, match="PauliZ is not a PennyLane device"):
         resolve(qml.Z(0))

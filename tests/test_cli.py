@@ -44,7 +44,7 @@ def refused(*arguments: str, code: int) -> str:
 
 def file_with(folder: Path, text: str) -> str:
     path = folder / "mine.py"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 
@@ -347,7 +347,7 @@ def test_code_that_fails_is_named_with_file_and_line(text: str, words: str, tmp_
 def test_an_sdk_that_is_missing_can_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pennylane", None)
     line = refused("run", file_with(tmp_path, "import pennylane\n"), code=1)
-    assert line.endswith("pip install 'qngd[pennylane]'")
+    assert line.endswith("pip install '.[pennylane]' in a checkout of qngd")
 
 
 def test_code_that_fails_when_it_is_traced(tmp_path: Path):
@@ -378,7 +378,7 @@ def test_a_traceback_on_request(tmp_path: Path):
 
 def test_an_unknown_setting_lists_the_known_ones():
     line = refused("run", TOY, "--set", "layer=3", code=2)
-    assert "unknown setting 'layer', did you mean 'layers'?" in line
+    assert "unknown setting 'layer'. Did you mean 'layers'? " in line
     assert "layers=2 (int), field=0.5 (float), known=True (bool), start=None (list[float] | None)" in line
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from experiments.peers.environments import ROOT
 from experiments.peers.protocol import Task, as_json
+from qngd._threads import usable_cores
 
 TOLERANCE = 1e-9  # of probabilities, gradients (of an energy of order n), metrics; steps are looser, by 1/damping
 STEP_TOLERANCE = 1e-7
@@ -75,7 +76,7 @@ class Contender:
         """The numbers of threads to try; None is the package's own choice."""
         if not self.tries_threads:
             return (None,)
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         return (1, cores) if num_qubits >= _MANY_FROM and cores > 1 else (1,)
 
 

@@ -81,7 +81,7 @@ def serve(methods: Mapping[str, Make]) -> None:
     imports = time.monotonic()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_CAP, resource.getrlimit(resource.RLIMIT_AS)[1]))
     task = Task(**json.load(sys.stdin))
-    memory = _peak_mib()
+    memory = peak_mib()
     theta = np.array(task.theta)
 
     start = time.perf_counter()
@@ -122,13 +122,14 @@ def _repeat(work: Work, theta: np.ndarray, task: Task) -> list[float]:
 
 
 def _report(result: dict[str, Any], memory_of_imports: float) -> None:
-    peak = _peak_mib()
+    peak = peak_mib()
     print(json.dumps(result | {"peak_mib": peak, "over_imports_mib": peak - memory_of_imports}), flush=True)
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
+    """The most memory this process has had."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform != "darwin" else 1024**2)
+    return peak / (1024 if sys.platform != "darwin" else 1024**2)  # KiB, or bytes
 
 
 def as_json(task: Task) -> str:

@@ -9,17 +9,19 @@ import importlib
 from typing import Any
 
 from qngd.backends._limits import Limits
-from qngd.backends.base import Backend
+from qngd.backends.base import Backend, runs_whole
 from qngd.circuit import Circuit
-from qngd.errors import BackendError, MissingPackageError
+from qngd.errors import BackendError, MissingPackageError, did_you_mean, how_to_install
 
-__all__ = ["Backend", "Limits", "default", "resolve"]
+__all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]
 
 _EXPECTED = (
-    "give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
+    "Give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
     "'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', a Qiskit BackendV2, V2 sampler or V2 "
     "estimator, or a PennyLane device"
 )
+# To suggest without an import: of the other names the beginning or the dot tells whose they are.
+_NAMES = ("statevector", "aer", "default.qubit", "lightning.qubit")
 
 
 def resolve(backend: Any, limits: Limits | None = None) -> Backend:
@@ -50,7 +52,7 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
     for package in ("qiskit", "pennylane"):
         if package in packages:
             return _load(package).from_object(backend, limits=limits)
-    raise BackendError(f"backend: {type(backend).__name__} is not a backend; {_EXPECTED}")
+    raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
 
 
 def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
@@ -68,11 +70,16 @@ def _by_name(name: str, limits: Limits | None) -> Backend:
         if limits is not None:
             raise BackendError("limits: the embedded simulator has no jobs to limit")
         return StatevectorSampler()
-    if name == "aer" or name.startswith("fake_"):
+    if name == "aer" or name.lower().startswith("fake"):
         return _load("qiskit").from_name(name, limits=limits)
     if "." in name:  # as in the names of all PennyLane devices
         return _load("pennylane").from_object(name, limits=limits)
-    raise BackendError(f"backend: {name!r} is not known; {_EXPECTED}")
+    if name.startswith("ibm_"):
+        raise BackendError(
+            f"backend: {name!r} is the name of a machine behind an account; give the backend itself: "
+            f"backend=QiskitRuntimeService().backend({name!r}), or a fake device such as 'fake_nairobi'"
+        )
+    raise BackendError(f"backend: {name!r} is not known.{did_you_mean(name, _NAMES)} {_EXPECTED}")
 
 
 def _load(name: str) -> Any:
@@ -81,6 +88,7 @@ def _load(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("qngd"):
             raise
+        package = (error.name or name).partition(".")[0]
         raise MissingPackageError(
-            f"backend: this needs the package {error.name}; install it with pip install 'qngd[{name}]'"
+            f"backend: this needs the package {package}; install it with {how_to_install(name)}"
         ) from error

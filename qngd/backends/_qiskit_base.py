@@ -14,6 +14,7 @@ from qngd.backends._qiskit_compile import Compiler, Footprint
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions, equal_shots
+from qngd.circuit import Circuit
 from qngd.errors import BackendError
 from qngd.evaluate import Cost
 from qngd.plan import Request
@@ -131,6 +132,10 @@ class OnDevice:
         repetitions, parts = self.division(requests, templates)
         circuits = int(repetitions.copies.sum())
         return Cost(len(parts), circuits, circuits * repetitions.shots)
+
+    def runs_whole(self, circuit: Circuit) -> bool:
+        """Whether templates of the whole circuit run as the user wrote it, because it is written for the device."""
+        return self._compiler.placing.keeps(circuit.native)
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint]:
         """Depth, two-qubit gates and time of the compiled circuits.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import ParameterVector
 
-from qngd.ops import Op
+from qngd.ops import Op, Ops
 from qngd.pauli import LETTERS
 from qngd.template import Template
 
@@ -31,26 +31,37 @@ def build(template: Template, measure: bool) -> QuantumCircuit:
     read = [int(qubit) for qubit in measured(template)]
     if measure:
         circuit.add_register(ClassicalRegister(len(read), REGISTER))
-    ops = template.all_ops
-    angles = iter(ParameterVector("angle", len(template.rotations)))
-    for position, kind in enumerate(ops.kind):
-        qubits = [int(qubit) for qubit in ops.qubits_of(position)]
-        if kind == Op.ROTATION:
-            rotate(circuit, ops.letters_of(position), qubits, next(angles))
-        elif kind == Op.QUARTER:
-            turns = float(ops.turns[position])
-            rotate(circuit, ops.letters_of(position), qubits, turns * np.pi / 2)
-        elif kind == Op.RECORD:
-            if measure:
-                circuit.measure(qubits[0], read.index(qubits[1]))
-            else:
-                circuit.cx(*qubits)
+
+    def record(qubit: int, place: int) -> None:
+        if measure:
+            circuit.measure(qubit, read.index(place))
         else:
-            getattr(circuit, Op(kind).name.lower())(*qubits)
+            circuit.cx(qubit, place)
+
+    append(circuit, template.all_ops, ParameterVector("angle", len(template.rotations)), record)
     if measure:
         at_end = [(qubit, bit) for bit, qubit in enumerate(read) if qubit not in template.places]
         circuit.measure(*zip(*at_end, strict=True))
     return circuit
+
+
+def append(
+    circuit: QuantumCircuit, ops: Ops, angles: Iterable[Any], record: Callable[[int, int], None] | None = None
+) -> None:
+    """Append operations whose rotations have these angles; `record` writes a bit to a place."""
+    left = iter(angles)
+    for position, kind in enumerate(ops.kind):
+        qubits = [int(qubit) for qubit in ops.qubits_of(position)]
+        if kind == Op.ROTATION:
+            rotate(circuit, ops.letters_of(position), qubits, next(left))
+        elif kind == Op.QUARTER:
+            turns = float(ops.turns[position])
+            rotate(circuit, ops.letters_of(position), qubits, turns * np.pi / 2)
+        elif kind == Op.RECORD:
+            assert record is not None
+            record(*qubits)
+        else:
+            getattr(circuit, Op(kind).name.lower())(*qubits)
 
 
 def measured(template: Template) -> np.ndarray:

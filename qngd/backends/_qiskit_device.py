@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class QiskitSettings:
         fractional_gates: whether to use gates whose angle the device bounds (IBM's RZZ, 0 to π/2). Angles are
             set after compilation, and the shifts of a gradient can leave the bounds, so the default leaves
             such gates out.
+        initial_layout: the physical qubit of each of the circuit's qubits; None leaves them to the transpiler. A
+            circuit that is written for the device, with gates and qubits of its, keeps its own qubits.
         is_noisy: whether the device is noisy; None finds out.
         limits: what one job may hold, in place of what is known of the device and its provider.
         retries, backoff: how often, and after how many seconds each, a transient failure is tried again.
@@ -44,6 +47,7 @@ class QiskitSettings:
     optimization_level: int = 2
     seed_transpiler: int = 0
     fractional_gates: bool = False
+    initial_layout: Sequence[int] | None = None
     is_noisy: bool | None = None
     limits: Limits | None = None
     retries: int = 3
@@ -54,6 +58,21 @@ class QiskitSettings:
             raise SettingError(f"optimization_level is 0 to 3; got {self.optimization_level!r}")
         if not isinstance(self.limits, Limits | None):
             raise SettingError(f"limits must be a qngd.backends.Limits; got {self.limits!r}")
+        if self.initial_layout is not None:
+            object.__setattr__(self, "initial_layout", _physical(self.initial_layout))
+
+
+def _physical(layout: Any) -> tuple[int, ...]:
+    """The physical qubits as plain numbers; raises SettingError where they are not distinct ones."""
+    try:
+        qubits = tuple(operator.index(qubit) for qubit in layout)
+    except TypeError:
+        qubits = (-1,)
+    if min(qubits, default=-1) < 0 or len(set(qubits)) < len(qubits):
+        raise SettingError(
+            f"initial_layout is one physical qubit for each of the circuit's, such as [3, 5, 4]; got {layout!r}"
+        )
+    return qubits
 
 
 class Device:
@@ -94,6 +113,20 @@ class Device:
         return listed or not _connects_all(target)
 
     @cached_property
+    def connects_all(self) -> bool:
+        """Whether two-qubit gates act on all pairs of qubits."""
+        return self.target is None or _connects_all(self.target)
+
+    @property
+    def num_qubits(self) -> int | None:
+        """How many qubits the device has; None where circuits are simulated as they are written."""
+        return None if self.native is None else self.native.num_qubits
+
+    def has(self, qubit: int) -> bool:
+        """Whether the device has a qubit of this number."""
+        return self.num_qubits is None or qubit < self.num_qubits
+
+    @cached_property
     def limits(self) -> Limits:
         """What is known of one job: the shots and circuits that the device says, and IBM's documented limits for
         devices and primitives of its package, stand-ins included."""
@@ -129,7 +162,7 @@ class Device:
 
     def check(self, templates: Sequence[Template]) -> None:
         """Raise BackendError where the device has too few qubits."""
-        available = None if self.native is None else self.native.num_qubits
+        available = self.num_qubits
         needed = max((template.num_wires for template in templates), default=0)
         if available is not None and needed > available:
             is_aer = "qiskit_aer" in packages_of(self.native)

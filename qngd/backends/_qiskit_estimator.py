@@ -69,7 +69,7 @@ def _labels(z: np.ndarray, num_qubits: int, compiled: Compiled) -> list[str]:
     bytes_ = np.ascontiguousarray(z).view(np.uint8)
     bits = np.unpackbits(bytes_, axis=1, bitorder="little")[:, :num_qubits].astype(bool)
     strings = SparsePauliOp(PauliList.from_symplectic(bits, np.zeros_like(bits)))
-    return list(strings.apply_layout(compiled.circuit.layout).paulis.to_labels())
+    return list(strings.apply_layout(compiled.placed).paulis.to_labels())
 
 
 class QiskitEstimator(Primitive):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from qngd.circuit import Circuit
 from qngd.outcomes import Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -19,6 +20,8 @@ class Backend(Protocol):
     - `preview(requests)`, the `Cost` of submitting them, where that is not one job; with `limits`, what one job may
       hold, it is `preview(requests, templates)`;
     - `describe(templates)`, what their compiled circuits take;
+    - `runs_whole(circuit)`, whether it runs this circuit of the user's as it is, so that templates should hold all of
+      it;
     - `prepare(templates, requests, seed)`, a handle whose jobs are not sent yet, `send(handle)`, which sends those,
       and `attach(handle, job_ids)`, which finds jobs that were sent before.
 
@@ -48,3 +51,9 @@ class Backend(Protocol):
         Raises:
             BackendError: the device failed; the text says what the provider said.
         """
+
+
+def runs_whole(backend: Backend, circuit: Circuit) -> bool:
+    """Whether the backend runs this circuit as the user wrote it."""
+    ask = getattr(backend, "runs_whole", None)
+    return ask is not None and bool(ask(circuit))

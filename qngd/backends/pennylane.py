@@ -1,7 +1,8 @@
 """PennyLane devices: one `device.execute` of a whole batch of quantum scripts per submission, or several where limits
 are given.
 
-Qubit i is the i-th wire of the device, or wire i where the device has no wires of its own.
+Qubit i is the i-th wire of the device, or wire i where the device has no wires of its own; a device that is given by
+its name is made with the qubits alone that gates act on.
 
 Random numbers. PennyLane's own simulators (default.*, lightning.*) draw from a NumPy generator of the
 device. For one submission that generator is set to the given seed, afterwards it goes on from where it
@@ -46,7 +47,7 @@ from qngd.backends._pennylane_devices import (
 from qngd.backends._pennylane_scripts import Expectations, Program, Reading, Samples
 from qngd.backends._results import Tally, Unreadable, merged, said
 from qngd.backends._retry import Retry
-from qngd.errors import BackendError, QngdWarning
+from qngd.errors import BackendError, QngdWarning, did_you_mean
 from qngd.evaluate import Cost
 from qngd.outcomes import Means, Outcome
 from qngd.plan import Request
@@ -71,7 +72,8 @@ class PennyLaneBackend:
         known = device_constructor.plugin_devices
         if isinstance(device, str) and device not in known:
             raise BackendError(
-                f"backend: PennyLane knows no device {device!r}; installed are {', '.join(sorted(known))}"
+                f"backend: PennyLane knows no device {device!r}.{did_you_mean(device, known)} Installed are "
+                f"{', '.join(sorted(known))}"
             )
         self._given = device
         self.limits = limits or Limits()
@@ -123,7 +125,7 @@ class PennyLaneBackend:
         """
         if not requests:
             return None
-        device = self._device(max(template.num_qubits for template in templates))
+        device = self._device(self._needed(templates))
         runs = self._runs(requests)
         scripts, readings = self._scripts(templates, requests, runs, device)
         parts = self._parts(runs)
@@ -183,16 +185,17 @@ class PennyLaneBackend:
         runs: Sequence[tuple[int, int | None]],
         device: Device,
     ) -> tuple[list[QuantumScript], list[Reading]]:
-        wires = wires_of(device, max(template.num_qubits for template in templates))
+        every = wires_of(device, self._needed(templates))
+        on = [[every[number] for number in self._numbers(template)] for template in templates]
         counted = not samples_fast(device)
-        programs = [Program.of(template, wires) for template in templates]
+        programs = [Program.of(template, wires) for template, wires in zip(templates, on, strict=True)]
         known: dict[tuple[int, int | None], Reading] = {}
         scripts, readings = [], []
         for r, shots in runs:
             check_mode(device, shots)
             key = (requests[r].template, shots)
             if key not in known:
-                template = templates[requests[r].template]
+                template, wires = templates[requests[r].template], on[requests[r].template]
                 if shots is None:
                     known[key] = Expectations.of(template, wires)
                 else:
@@ -201,6 +204,13 @@ class PennyLaneBackend:
             scripts.append(QuantumScript(operations, known[key].measurements, shots=shots))
             readings.append(known[key])
         return scripts, readings
+
+    def _numbers(self, template: Template) -> Sequence[int]:
+        """The place of the template's qubits among the device's wires. A device made for the circuits has no others."""
+        return range(template.num_qubits) if isinstance(self._given, str) else template.wires
+
+    def _needed(self, templates: Sequence[Template]) -> int:
+        return 1 + max(max(self._numbers(template)) for template in templates)
 
     def _device(self, num_qubits: int) -> Device:
         """The device, made now if only its name was given."""

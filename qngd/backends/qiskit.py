@@ -23,7 +23,7 @@ from qngd.backends._qiskit_jobs import Handle
 from qngd.backends._qiskit_run import QiskitBackend
 from qngd.backends._qiskit_sampler import QiskitSampler
 from qngd.backends._retry import Retry
-from qngd.errors import BackendError, MissingPackageError
+from qngd.errors import BackendError, MissingPackageError, did_you_mean, how_to_install
 
 __all__ = [
     "Footprint",
@@ -93,7 +93,8 @@ def from_name(
     except ModuleNotFoundError as error:
         raise _missing("qiskit-ibm-runtime", name) from error
     if name not in fakes:
-        raise BackendError(f"backend: {name!r} is none of {', '.join(['aer', *sorted(fakes)])}")
+        known = ["aer", *sorted(fakes)]
+        raise BackendError(f"backend: {name!r} is not known.{did_you_mean(name, known)} Give one of {', '.join(known)}")
     device = fakes[name]()
     if hasattr(device.options, "max_parallel_experiments"):  # it simulates by Aer
         device.set_options(**_MANY_SMALL_CIRCUITS)
@@ -115,7 +116,7 @@ def known_names() -> list[str]:
 
 def _missing(package: str, name: str) -> MissingPackageError:
     return MissingPackageError(
-        f"backend: {name!r} needs the package {package}; install it with pip install 'qngd[qiskit]'"
+        f"backend: {name!r} needs the package {package}; install it with {how_to_install('qiskit')}"
     )
 
 

@@ -9,7 +9,7 @@ from numbers import Number
 from typing import Any
 
 from qngd.circuit import Circuit
-from qngd.errors import CircuitError, MissingPackageError, ObservableError, ParameterError
+from qngd.errors import CircuitError, MissingPackageError, ObservableError, ParameterError, how_to_install
 from qngd.observable import Observable
 
 _ARRAYS = ("numpy", "jax", "jaxlib", "torch")  # packages of arrays
@@ -106,10 +106,7 @@ def as_observable(native: Any, circuit: Circuit) -> Observable:
         observable = native
     else:
         observable = _observable_reader(native).read_observable(native, circuit)
-    if observable.num_qubits != circuit.num_qubits:
-        raise ObservableError(
-            f"the observable acts on {observable.num_qubits} qubits, the circuit has {circuit.num_qubits}"
-        )
+    circuit.check(observable)
     return observable
 
 
@@ -167,6 +164,6 @@ def _load(name: str) -> Any:
         if (error.name or "").startswith("qngd"):
             raise
         raise MissingPackageError(
-            f"reading this needs the package {error.name}; install it with "
-            f"pip install 'qngd[{'pennylane' if name == 'pennylane' else 'qiskit'}]'"
+            f"reading this needs the package {(error.name or name).partition('.')[0]}; install it with "
+            f"{how_to_install('pennylane' if name == 'pennylane' else 'qiskit')}"
         ) from error

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pennylane as qml
-from pennylane.operation import Channel, CVObservable, CVOperation, Operator
+from pennylane import operation
+from pennylane.operation import Channel, Operator
 from pennylane.ops.mid_measure import MidMeasure, PauliMeasure
 from pennylane.ops.op_math import Conditional
 from pennylane.pulse import ParametrizedEvolution
+
+# PennyLane 0.46 has none any more.
+_CONTINUOUS = tuple(getattr(operation, name) for name in ("CVOperation", "CVObservable") if hasattr(operation, name))
 
 
 def reason_of(op: Operator) -> str | None:
@@ -25,7 +29,7 @@ def reason_of(op: Operator) -> str | None:
         )
     if isinstance(op, (Channel, qml.QubitDensityMatrix)):
         return "noise channels and mixed states are not unitary; leave them out of the circuit"
-    if isinstance(op, (CVOperation, CVObservable)):
+    if isinstance(op, _CONTINUOUS):
         return "it acts on continuous variables, not on qubits"
     if type(op).__module__.startswith("pennylane.ops.qutrit"):
         return "it acts on qutrits, not on qubits"

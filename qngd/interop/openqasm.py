@@ -41,6 +41,7 @@ from qiskit.circuit import (
 )
 from qiskit.circuit.equivalence_library import StandardEquivalenceLibrary
 from qiskit.circuit.library import GlobalPhaseGate, standard_gates
+from qiskit.transpiler import Layout, TranspileLayout
 
 from qngd.circuit import Circuit
 from qngd.errors import CircuitError
@@ -200,8 +201,11 @@ class _Program:
         """
         for statement in program.statements:
             if isinstance(statement, ast.EndStatement):
-                return
+                break
             self._statement(statement, self._top)
+        if self._is_physical:  # as Qiskit's own importer says it
+            places = {qubit: index for index, qubit in enumerate(self.circuit.qubits)}
+            self.circuit._layout = TranspileLayout(Layout(places), places)
 
     def _statement(self, node: Any, frame: _Frame) -> None:
         run = _STATEMENTS.get(type(node))
@@ -314,8 +318,24 @@ class _Program:
     def _compound(self, node: ast.CompoundStatement, frame: _Frame) -> None:
         self._block(node.statements, frame.inside())
 
-    def _nothing(self, node: ast.QASMNode, frame: _Frame) -> None:
-        """A barrier or a delay: no effect on an ideal device."""
+    # no effect on an ideal device, but kept for one that runs the program as it is
+
+    def _barrier(self, node: ast.QuantumBarrier, frame: _Frame) -> None:
+        named = [number for qubits in node.qubits for number in self._qubits(qubits, frame).numbers]
+        if frame.circuit is self.circuit and self.circuit.num_qubits:
+            self.circuit.barrier(named or self.circuit.qubits)
+            self._mark(node)
+
+    def _delay(self, node: ast.DelayInstruction, frame: _Frame) -> None:
+        """Durations that are computed stay out."""
+        duration = node.duration
+        if frame.circuit is self.circuit and isinstance(duration, ast.DurationLiteral):
+            unit = duration.unit.name
+            value = round(duration.value) if unit == "dt" else duration.value
+            for qubits in node.qubits:
+                for qubit in self._qubits(qubits, frame).numbers:
+                    self.circuit.delay(value, qubit, unit)
+                    self._mark(node)
 
     # quantum statements
 
@@ -543,8 +563,8 @@ _STATEMENTS: dict[type, Callable[[_Program, Any, _Frame], None]] = {
     ast.BranchingStatement: _Program._branch,
     ast.Box: _Program._box,
     ast.CompoundStatement: _Program._compound,
-    ast.QuantumBarrier: _Program._nothing,
-    ast.DelayInstruction: _Program._nothing,
+    ast.QuantumBarrier: _Program._barrier,
+    ast.DelayInstruction: _Program._delay,
     ast.QuantumMeasurementStatement: _Program._measure,
     ast.QuantumReset: _Program._reset,
     ast.QuantumGate: _Program._apply,

@@ -73,7 +73,7 @@ __all__ = ["read_circuit", "read_observable"]
 
 _NO_EFFECT = frozenset({"id", "global_phase"})
 # names of Qiskit's for gates that the builder's table has under another name, up to a global phase
-_SAME_AS = {"u1": "p", "u3": "u", "cu1": "cp"}
+SAME_AS = {"u1": "p", "u3": "u", "cu1": "cp"}
 _CHANNELS = frozenset({"kraus", "superop", "quantum_channel", "roerror", "pauli_lindblad_map"})
 _MAX_PROJECTORS = 4  # per term of an evolution; 2^c rotations for c projectors
 
@@ -109,7 +109,8 @@ def read_circuit(
     names = tuple(p.name for p in native.parameters) if parameters is None else tuple(parameters)
     walk = _Walk(native, names, lines)
     walk.run(native)
-    return finish(walk.builder, walk.builder.angle_map(walk.angles.expressions()), names)
+    angle_map = walk.builder.angle_map(walk.angles.expressions())
+    return finish(walk.builder, angle_map, names, native=native.copy())
 
 
 class _Walk:
@@ -140,7 +141,7 @@ class _Walk:
                 return
             angles = [self._angle(value, name) for value in instruction.params]
             self._act_on(qubits)
-            if self.builder.gate(_SAME_AS.get(name, name), qubits, angles):
+            if self.builder.gate(SAME_AS.get(name, name), qubits, angles):
                 return
         elif instruction.is_directive() and (name == "barrier" or name.startswith("save_")):
             return  # nothing, or a simulator's request to save something

@@ -1,0 +1,164 @@
+"""Names as users write them: what `import qngd` has, and what a misspelt name is answered with."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qngd
+from qngd.backends import resolve
+from qngd.errors import BackendError, MissingPackageError, how_to_install
+from qngd.state import StepInfo
+
+ROOT = Path(qngd.__file__).parent.parent
+MODULES = ["backends", "baselines", "damping", "errors", "refresh", "step"]
+
+
+def printed(code):
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+# --- the modules of the surface ---
+
+
+def test_modules_are_attributes_after_the_import_and_are_loaded_when_used():
+    uses = "; ".join(f"print(qngd.{name}.__name__)" for name in MODULES)
+    light = "print(any(name in sys.modules for name in ('numpy', 'qngd.errors', 'qngd.step')))"
+    found = printed(f"import sys, qngd; {light}; {uses}; print(qngd.step.CurvatureRate.__name__)")
+    assert found == ["False", *[f"qngd.{name}" for name in MODULES], "CurvatureRate"]
+
+
+def test_dir_is_the_same_before_and_after_use():
+    use = "qngd.step.FixedRate; qngd.QNG(); importlib.import_module('qngd.run'); qngd.Problem"
+    before, after = printed(f"import importlib, qngd; print(dir(qngd)); {use}; print(dir(qngd))")
+    assert before == after
+    assert eval(before) == sorted({*qngd.__all__, *MODULES, *(n for n in dir(qngd) if n.startswith("__"))})
+    assert all(hasattr(qngd, name) for name in dir(qngd))
+
+
+def test_the_information_of_a_step_is_public():
+    assert qngd.StepInfo is StepInfo
+    seen = []
+    program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
+    qngd.minimize(program, {"Z": 1.0}, [0.3], max_steps=1, callback=seen.append)
+    assert isinstance(seen[0], qngd.StepInfo)
+
+
+# --- misspelt ---
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("minimise", "minimize"),
+        ("metric_tensors", "metric_tensor"),
+        ("Minimize", "minimize"),
+        ("qng", "QNG"),
+        ("BackEndError", "BackendError"),
+        ("steps", "step"),
+        ("baseline", "baselines"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_right_one(wrong, right):
+    with pytest.raises(AttributeError, match=f"'qngd' has no attribute '{wrong}'\\. Did you mean '{right}'\\?$"):
+        getattr(qngd, wrong)
+
+
+@pytest.mark.parametrize("name", ["entirely_else", "__wrapped__", "_HOMES", "x"])
+def test_a_name_that_resembles_none_is_answered_with_none(name):
+    with pytest.raises(AttributeError) as caught:
+        getattr(qngd, name)
+    assert "Did you mean" not in str(caught.value)
+
+
+SCRIPT = """\
+import qngd
+from qngd import metric_tenser
+
+theta: list[float] = [0.1]
+result: qngd.Result = qngd.minimize("a.qasm", {"Z": 1.0}, theta, optimizer=qngd.QNG(length=qngd.step.TrustRegion()))
+info: qngd.StepInfo
+qngd.damping.Relative, qngd.refresh.Refresh, qngd.baselines.Adam, qngd.backends.resolve, qngd.errors.QngdError
+qngd.minimise("a.qasm")
+qngd.step.TrustRegions()
+qngd.minimize("a.qasm", max_step=3)
+"""
+
+
+def test_a_type_checker_sees_misspelt_names(tmp_path):
+    """And the right ones, modules included; what is not ours stays unread, so that this is quick."""
+    pytest.importorskip("mypy")
+    foreign = "[mypy-numpy.*,scipy.*,numba.*,rich.*,typer.*,stim.*,matplotlib.*,threadpoolctl.*]\nfollow_imports=skip\n"
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\nfollow_imports=silent\n{foreign}", encoding="utf-8")
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", os.devnull, "script.py"],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    faults = [line.split(":") for line in done.stdout.splitlines() if ": error:" in line]
+    assert [(file, int(number)) for file, number, *_ in faults] == [("script.py", n) for n in (2, 8, 9, 10)], done
+    for word in ("metric_tensor", "minimize", "TrustRegion", "max_step"):
+        assert word in done.stdout
+
+
+# --- backends ---
+
+
+@pytest.mark.parametrize(
+    ("wrong", "answer"),
+    [
+        ("statevctor", "Did you mean 'statevector'?"),
+        ("state-vector", "Did you mean 'statevector'?"),
+        ("Aer", "Did you mean 'aer'?"),
+        ("lightning", "Did you mean 'lightning.qubit'?"),
+        ("nonsense", "'nonsense' is not known. Give None"),
+        ("ibm_brisbane", "QiskitRuntimeService().backend('ibm_brisbane')"),
+        (3, "int is not a backend. Give None"),
+        (["aer"], "list is not a backend"),
+    ],
+)
+def test_a_backend_that_is_not_known(wrong, answer):
+    with pytest.raises(BackendError) as caught:
+        resolve(wrong)
+    assert answer in str(caught.value)
+    assert ("Did you mean" in str(caught.value)) == ("Did you mean" in answer)
+
+
+@pytest.mark.parametrize("wrong", ["fake_nairobbi", "FakeNairobi", "FakeNairobiV2", "fake_nairobi_v2"])
+def test_a_fake_device_that_is_not_known(wrong):
+    pytest.importorskip("qiskit_ibm_runtime")
+    with pytest.raises(BackendError, match="is not known\\. Did you mean 'fake_nairobi'\\? Give one of aer, fake_"):
+        resolve(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["lightning.qbit", "lighting.qubit", "Lightning.Qubit"])
+def test_a_device_of_pennylane_that_is_not_known(wrong):
+    pytest.importorskip("pennylane")
+    with pytest.raises(BackendError, match=r"Did you mean 'lightning\.qubit'\? Installed are default\.clifford"):
+        resolve(wrong)
+
+
+# --- what is not installed ---
+
+
+def test_a_missing_package_comes_with_a_command_that_works(monkeypatch):
+    """The extra is named as it stands in pyproject.toml, and by a path: no index has the package."""
+    extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    cases = [("qiskit", "aer", "qiskit-aer"), ("qiskit", "fake_nairobi", "qiskit-ibm-runtime")]
+    cases += [("pennylane", "lightning.qubit", "pennylane")]
+    for module in ("qiskit_aer", "qiskit_ibm_runtime", "pennylane", "pennylane.devices"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "qngd.backends.pennylane", raising=False)
+    monkeypatch.delitem(sys.modules, "qngd.backends._pennylane_devices", raising=False)
+    for extra, name, package in cases:
+        assert f"\n{extra} = [" in extras
+        with pytest.raises(MissingPackageError) as caught:
+            resolve(name)
+        assert f"needs the package {package};" in str(caught.value)
+        assert str(caught.value).endswith(f"pip install '.[{extra}]' in a checkout of qngd")
+        assert how_to_install(extra) in str(caught.value)
