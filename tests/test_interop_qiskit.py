@@ -654,10 +654,6 @@ def complex_nonlinear_coefficient(circuit):
     circuit.rx(float("nan"), 1)
 
 
-def sign_angle(circuit):
-    circuit.rx(A.sign(), 1)
-
-
 def unbound_rv(circuit):
     circuit.rv(A, B, 0, 1)
 
@@ -686,7 +682,6 @@ def plain_instruction(circuit):
         (simulator_state, r"instruction 2, set_statevector on", "with initialize"),
         (complex_angle, r"instruction 2, rx on qubits \(1\).*complex", "must be real"),
         (complex_nonlinear_coefficient, r"instruction 2, rx on qubits \(1\).*nan", "finite"),
-        (sign_angle, r"instruction 2, rx on qubits \(1\).*sign\(a\)", "without such a function"),
         (unbound_rv, r"instruction 2, rv on qubits \(1\)", "such as rx, ry, rz, u"),
         (fractional, r"instruction 2, annotated on qubits \(1\).*power 0.5 of rx", "scale its angle"),
         (plain_instruction, r"instruction 2, signal on qubits \(0\)", "give it a definition"),

@@ -56,7 +56,7 @@ from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, ObservableError, QngdWarning
-from qngd.interop._qiskit_angles import AngleReader
+from qngd.interop._qiskit_angles import AngleReader, Symbols
 from qngd.interop._qiskit_gates import holds_matrix, one_line, plain_gate
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
@@ -80,16 +80,15 @@ _MAX_TERMS = 2**20  # of an observable, after expanding its projectors
 def read_circuit(
     native: Any,
     *example_args: Any,
-    parameters: Sequence[str] | None = None,
-    lines: Sequence[int] | None = None,
+    symbols: Symbols | None = None,
+    lines: Sequence[str] | None = None,
 ) -> Circuit:
     """The neutral form of a `QuantumCircuit`.
 
     Args:
         native: the circuit.
         *example_args: none are taken.
-        parameters: the names in the order of θ, where that is not `circuit.parameters`; it may hold
-            names that the circuit does not use.
+        symbols: what the circuit's parameters stand for, where that is not θ in the order of `circuit.parameters`.
         lines: the line of each instruction in the program that the circuit came from, for messages.
 
     Raises:
@@ -97,7 +96,8 @@ def read_circuit(
             position among the circuit's instructions and its qubits, and says what to do.
 
     Warns:
-        QngdWarning: a `PauliEvolutionGate` stands for a product formula that is not exact.
+        QngdWarning: a `PauliEvolutionGate` stands for a product formula that is not exact, or this version of Qiskit
+            may have changed an angle when it was made.
     """
     if not isinstance(native, QuantumCircuit):
         raise CircuitError(f"circuit: a {type(native).__name__} is not a circuit; give a QuantumCircuit")
@@ -105,18 +105,18 @@ def read_circuit(
         raise CircuitError("circuit: a QuantumCircuit takes no example arguments; give it alone")
     if native.num_qubits == 0:
         raise CircuitError("circuit: it has no qubits; add at least one")
-    names = tuple(p.name for p in native.parameters) if parameters is None else tuple(parameters)
-    walk = _Walk(native, names, lines)
+    symbols = symbols or Symbols.of(native)
+    walk = _Walk(native, symbols, lines)
     walk.run(native)
-    return finish(walk.builder, walk.builder.angle_map(walk.angles.expressions()), names)
+    return finish(walk.builder, walk.builder.angle_map(walk.angles.expressions()), tuple(symbols.graph.names))
 
 
 class _Walk:
     """One pass over a circuit's instructions."""
 
-    def __init__(self, circuit: QuantumCircuit, names: Sequence[str], lines: Sequence[int] | None) -> None:
+    def __init__(self, circuit: QuantumCircuit, symbols: Symbols, lines: Sequence[str] | None) -> None:
         self.builder = CircuitBuilder(circuit.num_qubits)
-        self.angles = AngleReader(self.builder, circuit.parameters, names)
+        self.angles = AngleReader(self.builder, symbols)
         self._lines = lines
         self._touched: set[int] = set()
         self._measured: dict[int, int] = {}  # qubit -> position of its measurement
@@ -339,7 +339,7 @@ class _Walk:
         return CircuitError(f"circuit: {place}, {gate.name} on qubits ({on}){inside}: {problem}")
 
     def _place(self, position: int) -> str:
-        line = "" if self._lines is None else f" (line {self._lines[position]})"
+        line = "" if self._lines is None else f" ({self._lines[position]})"
         return f"instruction {position}{line}"
 
     def _classical(self, name: str) -> CircuitError:
