@@ -12,8 +12,8 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
-from qngd.errors import ParameterError
-from qngd.interop import wrap
+from qngd.errors import CircuitError, ParameterError, QngdWarning
+from qngd.interop import _qiskit_angles, wrap
 from qngd.interop._expressions import Expression, Graph, Program
 
 POINT = (0.37, -0.83, 1.29)
@@ -287,3 +287,18 @@ def test_values_of_some_of_the_parameters():
     angles, jacobian = wrapped.angle_map.linearize(np.array([0.5]))
     assert angles == pytest.approx([0.3 * math.sin(1.15), 0.5 / 0.3], rel=1e-14)
     assert jacobian.toarray()[:, 0] == pytest.approx([0.3 * 2.3 * math.cos(1.15), 1 / 0.3], rel=1e-14)
+
+
+def test_an_expression_of_an_older_qiskit_is_to_be_looked_at(monkeypatch):
+    monkeypatch.setattr("qiskit.__version__", "2.3.1")
+    a, b = Parameter("a"), Parameter("b")
+    wrap(turned(a, 2 * b - 1, a / 3))  # nothing to lose
+    with pytest.warns(QngdWarning, match=r"Qiskit 2.3.1 .* holds here is b \+ a\*b\. .*2.5.2 or newer"):
+        wrap(turned(a * b + b))
+
+
+def test_a_record_that_is_not_what_qiskit_computes_is_refused(monkeypatch):
+    monkeypatch.setitem(_qiskit_angles._BINARY, "__mul__", "add")
+    a, b = Parameter("a"), Parameter("b")
+    with pytest.raises(CircuitError, match=r"records the angle a\*b as a \+ b, which is something else"):
+        wrap(turned(a * b))

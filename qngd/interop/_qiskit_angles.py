@@ -1,8 +1,9 @@
 """Qiskit's parameter expressions as angles.
 
 An expression is rebuilt from the operations that Qiskit records of it, and evaluated and differentiated here:
-Qiskit's own `gradient` is wrong before 2.5.2 ((2a)² has half its derivative) and takes minutes for products of a few
-factors. What was rebuilt is compared with what Qiskit itself computes, at one point.
+Qiskit's own `gradient` takes minutes for products of a few factors, and before 2.5.2 it is wrong ((2a)² has half its
+derivative), as is `bind` (a² + b² becomes (a + b)²). From there on what was rebuilt is compared with what Qiskit
+computes, at one point.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _UNARY = {
     "sign": "sign",
     "conjugate": "conj",
 }
-# Before it, sums that hold the same term twice lose it when Qiskit makes them: a**2 + b**2 is (a + b)**2.
+# Before it, sums of sums may lose terms when Qiskit makes them: (a + 2) - (a + a) is 0.
 _FIRST_RIGHT_VERSION = (2, 5, 2)
 _AGREEMENT = 1e-6  # relative; a wrong formula is further off at a point that is not special
 
@@ -94,8 +95,10 @@ class AngleReader:
         Warns:
             QngdWarning: this version of Qiskit is one that may have made an expression wrongly.
         """
-        self._compare_with_qiskit()
-        self._warn_of_version()
+        if _version() >= _FIRST_RIGHT_VERSION:
+            self._compare_with_qiskit()
+        else:
+            self._warn_of_version()
         return self._slots.expressions()
 
     def _node(self, value: ParameterExpression) -> int:
@@ -137,24 +140,25 @@ class AngleReader:
                 )
 
     def _warn_of_version(self) -> None:
-        version = tuple(int(part) for part in qiskit.__version__.split(".")[:3] if part.isdigit())
-        if version >= _FIRST_RIGHT_VERSION:
-            return
         doubtful = [e for e, node in self._rebuilt.items() if not self._is_surely_right(e, node)]
         if doubtful:
             shown = ", ".join(map(str, doubtful[:3])) + (", …" if len(doubtful) > 3 else "")
             warnings.warn(
-                f"circuit: Qiskit {qiskit.__version__} may change an expression when it is made (a**2 + b**2 becomes "
-                f"(a + b)**2), and runs it so. Make sure that {shown} is what was written, or use Qiskit "
+                f"circuit: Qiskit {qiskit.__version__} may lose terms of an expression when it is made: (a + 2) - (a + a) "
+                f"becomes 0. What it holds here is {shown}. Make sure that this is what was written, or use Qiskit "
                 f"{'.'.join(map(str, _FIRST_RIGHT_VERSION))} or newer",
                 QngdWarning,
-                stacklevel=6,  # the caller of `wrap`
+                stacklevel=5,  # the caller of `wrap`
             )
 
     def _is_surely_right(self, expression: ParameterExpression, node: int) -> bool:
         """One parameter, scaled and shifted: no term could be taken for another."""
         terms, _ = self._graph.affine(node)
         return len(expression.parameters) == 1 and [self._graph.is_parameter(term) for term in terms] == [True]
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(int(part) for part in qiskit.__version__.split(".")[:3] if part.isdigit())
 
 
 def _rebuilt(value: ParameterExpression, graph: Graph, node_of: Callable[[Parameter], int]) -> int:
