@@ -144,9 +144,9 @@ class AngleReader:
         if doubtful:
             shown = ", ".join(map(str, doubtful[:3])) + (", …" if len(doubtful) > 3 else "")
             warnings.warn(
-                f"circuit: Qiskit {qiskit.__version__} may lose terms of an expression when it is made: (a + 2) - (a + a) "
-                f"becomes 0. What it holds here is {shown}. Make sure that this is what was written, or use Qiskit "
-                f"{'.'.join(map(str, _FIRST_RIGHT_VERSION))} or newer",
+                f"circuit: Qiskit {qiskit.__version__} may lose terms of an expression when it is made: "
+                f"(a + 2) - (a + a) becomes 0. What it holds here is {shown}. Make sure that this is what was "
+                f"written, or use Qiskit {'.'.join(map(str, _FIRST_RIGHT_VERSION))} or newer",
                 QngdWarning,
                 stacklevel=5,  # the caller of `wrap`
             )
