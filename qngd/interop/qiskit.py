@@ -18,7 +18,9 @@ import numpy as np
 from qiskit.circuit import (
     AnnotatedOperation,
     BoxOp,
+    BreakLoopOp,
     CircuitInstruction,
+    ContinueLoopOp,
     ControlFlowOp,
     ControlledGate,
     ControlModifier,
@@ -32,6 +34,7 @@ from qiskit.circuit import (
     QuantumCircuit,
     Reset,
     Store,
+    library,
 )
 from qiskit.circuit.library import (
     HamiltonianGate,
@@ -57,7 +60,7 @@ from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, ObservableError, QngdWarning
 from qngd.interop._qiskit_angles import AngleReader, Symbols
-from qngd.interop._qiskit_gates import holds_matrix, one_line, plain_gate
+from qngd.interop._qiskit_gates import holds_matrix, one_line, own_matrix, plain_gate
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
     Turn,
@@ -73,6 +76,7 @@ _NO_EFFECT = frozenset({"id", "global_phase"})
 # names of Qiskit's for gates that the builder's table has under another name, up to a global phase
 _SAME_AS = {"u1": "p", "u3": "u", "cu1": "cp"}
 _CHANNELS = frozenset({"kraus", "superop", "quantum_channel", "roerror", "pauli_lindblad_map"})
+_PRODUCT_MEASUREMENT: type = getattr(library, "PauliProductMeasurement", Measure)  # since Qiskit 2.3
 _MAX_PROJECTORS = 4  # per term of an evolution; 2^c rotations for c projectors
 _MAX_TERMS = 2**20  # of an observable, after expanding its projectors
 
@@ -162,9 +166,17 @@ class _Walk:
                 f"Qiskit cannot decompose it ({one_line(error)}); write it with gates that have a "
                 "definition for unbound parameters, such as rx, ry, rz, u or PauliEvolutionGate",
             ) from error
-        if definition is None:
+        if definition is not None:
+            self._circuit(definition, qubits)
+            return
+        try:
+            matrix = own_matrix(operation)
+        except ValueError as error:
+            raise self._refusal(operation.name, str(error)) from error
+        if matrix is None:
             raise self._opaque(operation.name)
-        self._circuit(definition, qubits)
+        self._act_on(qubits)
+        self._emit(unitary_turns(matrix, qubits[::-1]))
 
     def _gate(self, gate: Operation, qubits: tuple[int, ...]) -> None:
         """Read a gate that stands in no circuit."""
@@ -179,8 +191,9 @@ class _Walk:
 
     # instructions that are not gates
 
-    def _measure(self, _: Measure, qubits: tuple[int, ...]) -> None:
-        self._measured[qubits[0]] = len(self.builder.gates) - 1
+    def _measure(self, _: Operation, qubits: tuple[int, ...]) -> None:
+        """Of one qubit, or of a product of Paulis on several."""
+        self._measured |= dict.fromkeys(qubits, len(self.builder.gates) - 1)
 
     def _nothing(self, _: Operation, qubits: tuple[int, ...]) -> None:
         """A delay: no effect on an ideal device."""
@@ -299,6 +312,12 @@ class _Walk:
         terms = _evolution_terms(operation)
         formula = operation.synthesis
         if terms is None or not _is_exact_if_commuting(formula) or not _all_commute(terms):
+            if isinstance(formula, QDrift) and isinstance(operation.time, ParameterExpression):
+                raise self._refusal(
+                    operation.name,
+                    "its synthesis is QDrift, which draws terms at random for a time that is a number; "
+                    "give it another, such as PauliEvolutionGate(operator, time, synthesis=LieTrotter())",
+                )
             if not isinstance(formula, MatrixExponential) and _num_terms(operation) > 1:
                 self._approximate.append(len(self.builder.gates) - 1)
             self._definition(operation, qubits)
@@ -364,8 +383,8 @@ class _Walk:
         warnings.warn(
             f"circuit: the terms of the PauliEvolutionGate at instruction {where} do not all "
             "commute, or its synthesis is not exact. It stands for its definition, the product "
-            "formula that devices run; qiskit.quantum_info.Statevector takes the exact exponential "
-            "instead and gives other numbers. circuit.decompose() shows what is wrapped",
+            "formula that devices run (of QDrift one draw); qiskit.quantum_info.Statevector takes the exact "
+            "exponential instead and gives other numbers. circuit.decompose() shows what is wrapped",
             QngdWarning,
             stacklevel=5,  # the caller of `wrap`
         )
@@ -377,6 +396,7 @@ _READERS: tuple[tuple[type, _Reading], ...] = (
     (PauliEvolutionGate, _Walk._evolution),
     (ControlledGate, _Walk._controlled_gate),
     (Measure, _Walk._measure),
+    (_PRODUCT_MEASUREMENT, _Walk._measure),
     (Delay, _Walk._nothing),
     (Reset, _Walk._reset),
     (Initialize, _Walk._initialize),
@@ -390,6 +410,8 @@ _READERS: tuple[tuple[type, _Reading], ...] = (
     (BoxOp, _Walk._box),
     (ForLoopOp, _Walk._for_loop),
     (ControlFlowOp, _Walk._control_flow),
+    (BreakLoopOp, _Walk._control_flow),
+    (ContinueLoopOp, _Walk._control_flow),
     (Store, _Walk._control_flow),
 )
 
