@@ -147,6 +147,8 @@ class Graph:
 
     def apply(self, operation: str, *operands: int) -> int:
         """An operation on earlier nodes: a number where it is known, an earlier node where it changes nothing."""
+        if operation in ("add", "mul"):
+            operands = tuple(sorted(operands))  # a*b and b*a are one
         numbers = [self.value_of(operand) for operand in operands]
         if None not in numbers:
             value = _known(operation, numbers)

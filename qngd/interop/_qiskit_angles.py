@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,37 +161,52 @@ def _version() -> tuple[int, ...]:
     return tuple(int(part) for part in qiskit.__version__.split(".")[:3] if part.isdigit())
 
 
-def _rebuilt(value: ParameterExpression, graph: Graph, node_of: Callable[[Parameter], int]) -> int:
-    """The node of an expression, from the operations that Qiskit records: in postfix order, an operand that is None
-    being the last result."""
-    if value.is_symbol():
+_NodeOf = Callable[[Parameter], int]
+
+
+def _rebuilt(value: ParameterExpression, graph: Graph, node_of: _NodeOf) -> int:
+    """The node of an expression, from the operations that Qiskit records."""
+    if isinstance(value, Parameter):
+        return node_of(value)
+    if hasattr(value, "is_symbol") and value.is_symbol():  # since Qiskit 2.2; the record may hold what has cancelled
         name = str(value)
         return node_of(next(parameter for parameter in value.parameters if parameter.name == name))
+    steps = list(value._qpy_replay)
+    if not steps:  # before Qiskit 2.3 numbers have no record
+        return graph.number(complex(value.numeric(strict=False)))
+    try:
+        return _replayed(steps, graph, node_of)
+    except KeyError as error:
+        raise ValueError(
+            f"the angle {value} holds the operation {error}, which is not read; write it without"
+        ) from None
+
+
+def _replayed(steps: Sequence[Any], graph: Graph, node_of: _NodeOf) -> int:
+    """The result of operations in postfix order, where an operand that is None is the last result."""
     results: list[int] = []
 
     def operand(native: Any) -> int:
         if native is None:
             return results.pop()
-        if isinstance(native, Parameter):
-            return node_of(native)
-        if isinstance(native, ParameterExpression):
-            return _rebuilt(native, graph, node_of)
-        return graph.number(native)
+        return _rebuilt(native, graph, node_of) if isinstance(native, ParameterExpression) else graph.number(native)
 
-    for step in value._qpy_replay:
+    first = next((i for i in reversed(range(len(steps))) if hasattr(steps[i], "binds")), -1)
+    if first >= 0:  # Qiskit 2.1: what was done before had other expressions in the place of some parameters
+        inner = {
+            p: _rebuilt(e, graph, node_of) if isinstance(e, ParameterExpression) else graph.number(e)
+            for p, e in steps[first].binds.items()
+        }
+        results.append(_replayed(steps[:first], graph, lambda p: inner[p] if p in inner else node_of(p)))
+    for step in steps[first + 1 :]:
         name = op_code_to_method(step.op)
         if name in _UNARY:
             results.append(graph.apply(_UNARY[name], operand(step.lhs)))
-        elif name in _BINARY or name in _SWAPPED:
-            right = operand(step.rhs)
-            left = operand(step.lhs)
-            if name in _SWAPPED:
-                left, right = right, left
-            results.append(graph.apply(_BINARY.get(name) or _SWAPPED[name], left, right))
-        else:
-            raise ValueError(f"the angle {value} holds the operation {name}, which is not read; write it without")
-    if not results:  # before Qiskit 2.3 numbers have no record
-        return graph.number(complex(value.numeric(strict=False)))
+            continue
+        right, left = operand(step.rhs), operand(step.lhs)
+        if name in _SWAPPED:
+            left, right = right, left
+        results.append(graph.apply(_SWAPPED.get(name) or _BINARY[name], left, right))
     return results.pop()
 
 
