@@ -607,6 +607,7 @@ def test_the_gates_of_version_2_in_version_3():
         'include "qelib1.inc";\nqreg q[2]; creg c[2];\nu2(0.3, 0.4) q[1]; rzz(0.2) q[1], q[0]; measure q -> c;',
         "// OPENQASM 3\nqreg q[2];\ngate rzz(x) a, b { CX a, b; U(0, 0, x) b; CX a, b; }\n"
         "U(pi/2, 0.3, 0.4) q[1]; rzz(0.2) q[1], q[0];",
+        '/* OPENQASM 3; */ include "qelib1.inc"; qreg q[2]; /* input */ u2(0.3, 0.4) q[1]; rzz(0.2) q[1], q[0];',
     ],
 )
 def test_version_2_without_its_version_line(program):
@@ -614,6 +615,23 @@ def test_version_2_without_its_version_line(program):
     expected.append(library.U2Gate(0.3, 0.4), [1])
     expected.rzz(0.2, 1, 0)
     assert_same_state(program, expected)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        'include "qelib1.inc"; input float a; qreg q[1]; rx(a) q[0];',
+        '\ufeffOPENQASM 3;\r\ninclude "stdgates.inc";\r\nqreg q[1];\r\ninput float a;\r\nrx(a) q[0];\r\n',
+        'qreg q[1]; include "stdgates.inc"; creg c[1]; input float a; rx(a) q[0]; measure q -> c;',
+    ],
+)
+def test_version_3_with_the_words_of_version_2(program, tmp_path):
+    expected = QuantumCircuit(1)
+    expected.rx(A, 0)
+    assert_same_state(program, expected)
+    path = tmp_path / "circuit.qasm"
+    path.write_bytes(program.encode())
+    assert_same_state(path, expected)
 
 
 def test_files_of_qpy_and_lists_of_one_circuit(tmp_path):
@@ -691,6 +709,8 @@ ERRORS = {
     "rx(popcount(-1)) one;": (4, "negative"),
     "rx(sine(a)) one;": (4, "did you mean sin?"),
     "cnot q[0], q[1];": (4, "define it with a gate statement"),
+    "switch (1) { case 1 { x one; } }": (4, "a switch is not read"),
+    "rx(1.0im) one;": (4, "a complex number has no value"),
     "crxx(a) q[0], q[1];": (4, "did you mean crx?"),
     "rxx(a) q[0], q[1];": (4, 'include "qelib1.inc"'),
     "#pragma noise\n": (4, "a pragma is not read"),
@@ -720,6 +740,8 @@ def test_errors_name_the_line_and_say_what_to_do(body):
 def test_other_errors():
     with pytest.raises(CircuitError, match=r"cannot read the file 'nowhere.qasm'.*No such file"):
         wrap("nowhere.qasm")
+    with pytest.raises(CircuitError, match="the text is empty; give an OpenQASM 3 program"):
+        wrap(" ")
     with pytest.raises(CircuitError, match="cannot read the file 'hello'"):
         wrap("hello")
     with pytest.raises(CircuitError, match=r'sdg is not defined; include "stdgates.inc"'):

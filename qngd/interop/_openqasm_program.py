@@ -453,6 +453,11 @@ _STATEMENTS: dict[type, Callable[[Program, Any, _Frame], None]] = {
 }
 _UNREAD = {
     ast.WhileLoop: "a while loop",
+    ast.SwitchStatement: "a switch",
+    ast.CalibrationGrammarDeclaration: "a defcalgrammar",
+    ast.CalibrationStatement: "a cal block",
+    ast.BreakStatement: "a break",
+    ast.ContinueStatement: "a continue",
     ast.ExternDeclaration: "an extern",
     ast.CalibrationDefinition: "a defcal",
 }

@@ -27,10 +27,13 @@ _TOKEN = re.compile(
     re.S | re.M,
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
-_OF_VERSION_2 = re.compile(r'^\s*include\s*"qelib1\.inc"|^\s*(?:qreg|creg|opaque)\b', re.M)
+# how statements begin that stand in one of the versions alone
+_BEGINNING = r"(?:^|[;{}])\s*"
+_OF_VERSION_2 = re.compile(_BEGINNING + r'(?:include\s*"qelib1\.inc"|(?:qreg|creg|opaque)\b)', re.M)
 _OF_VERSION_3 = re.compile(
-    r'^\s*include\s*"stdgates\.inc"|^\s*(?:qubit|bit|input|output|const|let|def|for|ctrl|negctrl|inv|pow|gphase|'
-    r"int|uint|float|angle|array|box|#pragma|pragma)\b|\$\d",
+    _BEGINNING
+    + r'(?:include\s*"stdgates\.inc"|(?:qubit|bit|input|output|const|let|def|for|ctrl|negctrl|inv|pow|gphase|'
+    r"int|uint|float|angle|array|box|#pragma|pragma)\b)|\$\d",
     re.M,
 )
 
@@ -48,11 +51,15 @@ def program_text(native: str | os.PathLike[str]) -> tuple[str, Path]:
     Raises:
         CircuitError: it is a path, and there is no such file or no text in it.
     """
+    if isinstance(native, str) and not native.strip():
+        raise CircuitError(
+            "circuit: the text is empty; give an OpenQASM 3 program, or the path of a .qasm or .qpy file"
+        )
     if isinstance(native, str) and any(mark in native for mark in ";\n"):
-        return native, Path()
+        return native.removeprefix("\ufeff"), Path()
     path = Path(native)
     try:
-        return path.read_text(encoding="utf-8"), path.parent
+        return path.read_text(encoding="utf-8-sig"), path.parent
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CircuitError(
@@ -65,11 +72,16 @@ def program_text(native: str | os.PathLike[str]) -> tuple[str, Path]:
 
 def is_version_2(text: str) -> bool:
     """By its version line, or where it has none by what stands in one of the versions alone."""
-    code = _COMMENT.sub("", text)
+    code = without_comments(text)
     version = re.search(r"^\s*OPENQASM\s+(\d+)", code, re.M)
     if version:
         return version[1] == "2"
     return bool(_OF_VERSION_2.search(code)) and not _OF_VERSION_3.search(code)
+
+
+def without_comments(text: str) -> str:
+    """The text with blanks for its comments, so that lines keep their numbers."""
+    return _COMMENT.sub(lambda comment: re.sub(r"\S", " ", comment[0]), text)
 
 
 def parsed(text: str, file: str = "") -> ast.Program:

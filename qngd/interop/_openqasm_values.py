@@ -102,6 +102,16 @@ _OF_KNOWN_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_NO_NUMBERS = {
+    ast.ImaginaryLiteral: "a complex number",
+    ast.DurationLiteral: "a duration",
+    ast.DurationOf: "a duration",
+    ast.ArrayLiteral: "an array",
+    ast.BitstringLiteral: "a bit string",
+    ast.Concatenation: "a register",
+}
+
+
 def refusal(node: ast.QASMNode, problem: str) -> CircuitError:
     """An error at the place of a node in the program."""
     place = where(node)
@@ -130,7 +140,8 @@ def evaluate(node: ast.Expression, names: Mapping[str, Any]) -> Value:
         return _size(node, names)
     if isinstance(node, ast.IndexExpression):
         return _element(node, names)
-    raise refusal(node, f"a {type(node).__name__} has no value that a gate can use; write a number")
+    what = _NO_NUMBERS.get(type(node), f"a {type(node).__name__}")
+    raise refusal(node, f"{what} has no value that a gate can use; write a number")
 
 
 def array(node: ast.Expression, kind: ast.ArrayType, names: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -360,8 +371,8 @@ def _call(node: ast.FunctionCall, names: Mapping[str, Any]) -> Any:
         raise refusal(
             node,
             f"{name} of {len(values)} arguments is not a function that is read; "
-            + (f"did you mean {near[0]}? " if near else "")
-            + f"There are {', '.join(known)}, and what def defines",
+            + (f"did you mean {near[0]}? Else " if near else "")
+            + f"there are {', '.join(known)}, and what def defines",
         )
     of_numbers, of_expressions = _FUNCTIONS[name]
     value = values[0]

@@ -25,7 +25,7 @@ from qngd.circuit import Circuit
 from qngd.errors import CircuitError
 from qngd.interop import qiskit as qiskit_reader
 from qngd.interop._openqasm_program import Program
-from qngd.interop._openqasm_text import deep_recursion, is_version_2, parsed, program_text
+from qngd.interop._openqasm_text import deep_recursion, is_version_2, parsed, program_text, without_comments
 from qngd.interop._qiskit_gates import one_line
 
 
@@ -76,7 +76,7 @@ def _read_qpy(path: Path) -> Circuit:
 def _read_version_2(text: str, folder: Path) -> Circuit:
     try:
         circuit = qasm2.loads(
-            text,
+            without_comments(text),  # Qiskit reads no /* */
             include_path=(str(folder),),
             custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS,
         )
