@@ -28,6 +28,7 @@ from qngd.errors import QngdError
 from qngd.problem import Problem
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_HOLDS = "defines problem(**settings) -> qngd.Problem"
 _EXTRA = {"qiskit": "qiskit", "qiskit_aer": "qiskit", "pennylane": "pennylane"}
 
 
@@ -81,7 +82,7 @@ def open_problem(target: str) -> ProblemFile:
         module = _imported(spec)
     function = getattr(module, "problem", None)
     if not callable(function):
-        raise UsageError(f"{target} has no function problem(); define problem(**settings) -> qngd.Problem")
+        raise UsageError(f"{target} has no function problem(); a problem file {_HOLDS}")
     return ProblemFile(target, origin, function)
 
 
@@ -91,6 +92,8 @@ def _looks_like_path(target: str) -> bool:
 
 def _spec_of_file(target: str) -> ModuleSpec:
     path = Path(target)
+    if path.is_dir():
+        raise UsageError(f"{target or '.'} is a directory; give the problem file in it, which {_HOLDS}")
     try:
         path.read_bytes()
     except OSError as error:
@@ -99,7 +102,7 @@ def _spec_of_file(target: str) -> ModuleSpec:
         raise UsageError(f"{target}: {(error.strerror or str(error)).lower()}{hint}") from None
     path = path.resolve()
     if path.suffix != ".py":
-        raise UsageError(f"{target} is not a Python file; a problem file defines problem(**settings) -> qngd.Problem")
+        raise UsageError(f"{target} is not a Python file; a problem file {_HOLDS}")
     _importable(path.parent)  # as `python FILE` does, so that the file can import its neighbours
     spec = importlib.util.spec_from_file_location(f"qngd_problem_{path.stem}", path)
     assert spec is not None
