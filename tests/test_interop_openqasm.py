@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, qasm3, qpy
-from qiskit.circuit import Parameter, library
+from qiskit import QuantumCircuit, QuantumRegister, qasm3, qpy
+from qiskit.circuit import Parameter, Qubit, library
 from qiskit.quantum_info import Operator, Statevector
 
 from qngd.circuit import Circuit
@@ -408,6 +408,18 @@ def test_what_qiskit_exports(number, includes):
     assert overlap_error(dense.statevector(wrapped, np.array(theta)), Statevector(bound).data) < 1e-10
 
 
+def test_registers_that_share_qubits_as_qiskit_exports_them():
+    qubits = [Qubit() for _ in range(3)]
+    circuit = QuantumCircuit(qubits)
+    circuit.add_register(QuantumRegister(bits=qubits[:2], name="left"), QuantumRegister(bits=qubits[1:], name="right"))
+    circuit.add_register(QuantumRegister(bits=qubits[2:], name="last"))
+    circuit.ry(0.3, 0)
+    circuit.cx(0, 1)
+    circuit.ry(A, 1)
+    circuit.crx(B, 1, 2)
+    assert_same_state(qasm3.dumps(circuit, allow_aliasing=True), circuit)
+
+
 def test_u_under_a_control_means_what_the_program_makes_of_it():
     """CX and CU as Qiskit and Braket write them; `test_a_phase_under_a_control_is_the_specifications` has the other."""
     body = "CX q[3], q[1]; ctrl @ U(pi, 0, pi) q[1], q[2]; ctrl @ U(a, b, 0.3) q[0], q[2];"
@@ -418,6 +430,16 @@ def test_u_under_a_control_means_what_the_program_makes_of_it():
         circuit.cu(A, B, 0.3, 0, 0, 2)
 
     assert_same_state(gates(body), written(build))
+
+
+@pytest.mark.parametrize("definition", ["", "gate CX c, d { ctrl @ U(pi, 0, pi) c, d; }"])
+def test_cx_and_u_without_an_include(definition):
+    program = f"OPENQASM 3; {definition} input float a; qubit[2] q; U(0.3, a, 0.2) q; U(a, 0, 0.4) q[1]; CX q[1], q[0];"
+    expected = QuantumCircuit(2)
+    expected.u(0.3, A, 0.2, [0, 1])
+    expected.u(A, 0, 0.4, 1)
+    expected.cx(1, 0)
+    assert_same_state(program, expected)
 
 
 # as Braket's SDK writes its circuits, and the amplitudes that its LocalSimulator gives at VALUES (qubit 0 first)

@@ -19,6 +19,7 @@ from qiskit.circuit.library import XXPlusYYGate, standard_gates
 KnownGate = tuple[Callable[..., Gate], int]
 
 BUILTIN: dict[str, KnownGate] = {"U": (standard_gates.UGate, 3)}
+UNLESS_DEFINED: dict[str, KnownGate] = {"CX": (standard_gates.CXGate, 0)}  # built in until OpenQASM 2
 
 STDGATES: dict[str, KnownGate] = {
     "p": (standard_gates.PhaseGate, 1),

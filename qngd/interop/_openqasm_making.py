@@ -27,6 +27,7 @@ from qngd.interop._openqasm_gates import (
     BUILTIN,
     INCLUDES,
     STDGATES,
+    UNLESS_DEFINED,
     KnownGate,
     hint,
     is_brakets,
@@ -121,6 +122,8 @@ class GateMaker:
         known = self._known.get(name)
         if known is None and self._is_brakets:
             known = BRAKET.get(name)
+        if known is None:
+            known = UNLESS_DEFINED.get(name)
         if known is None:
             others = [*self._known, *(BRAKET if self._is_brakets else STDGATES)]
             raise refusal(node, f"the gate {name} is not defined; {hint(name, others)}")

@@ -25,7 +25,7 @@ from qngd.interop._openqasm_gates import INCLUDES
 from qngd.interop._openqasm_making import GateMaker
 from qngd.interop._openqasm_pragmas import unitary_of
 from qngd.interop._openqasm_qubits import broadcast, picked
-from qngd.interop._openqasm_text import parsed, where
+from qngd.interop._openqasm_text import NO_QUBITS, parsed, where
 from qngd.interop._openqasm_values import (
     UNSET,
     Bits,
@@ -413,6 +413,8 @@ class Program:
         value = frame.names.get(node.name)
         if isinstance(value, Qubits):
             return value
+        if node.name == NO_QUBITS:
+            return Qubits(())
         if re.fullmatch(r"\$\d+", node.name) and frame.circuit is self.circuit:
             return self._physical(node)
         raise refusal(node, f"{node.name} is no qubit here; declare it with qubit {node.name};")

@@ -19,13 +19,15 @@ from openqasm3.visitor import QASMVisitor
 from qngd.errors import CircuitError
 
 POWER = "pow__"  # the function pow, whose name the grammar keeps for the modifier
+NO_QUBITS = "none__"  # an empty register, which makes a register of one qubit that stands beside it
 _DEEPEST = 20_000  # frames: parsing and running a sum of n terms takes about 5 for each
 _SKIPPED = r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|'[^'\n]*'|^[ \t]*(?:#pragma|pragma|@)[^\n]*"
 _TOKEN = re.compile(
     rf"(?P<skipped>{_SKIPPED})|(?P<pow>\bpow\b)|(?P<const>\bconst\s+(?=array\b))|"
-    r"(?P<empty>\bgate\s+global_phase\s*\([^)]*\)\s*\{\s*\})|(?P<phase>\bglobal_phase(?=\s*\())",
+    r"(?P<empty>\bgate\s+global_phase\s*\([^)]*\)\s*\{\s*\})|(?P<phase>\bglobal_phase(?=\s*\())|(?P<alias>(?<==)\s*\{[^{}]*\}(?=\s*;))",
     re.S | re.M,
 )
+_IS_ALIAS = re.compile(r"\blet\s+\w+\s*=\Z")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 # how statements begin that stand in one of the versions alone
 _BEGINNING = r"(?:^|[;{}])\s*"
@@ -157,7 +159,7 @@ class _Located(QASMVisitor[None]):
 
 def _readable(text: str) -> str:
     """The text as the parser's grammar takes it: calls of pow under another name, no `const` before `array`, and
-    gphase for the gate on no qubits that Qiskit writes for a global phase."""
+    gphase for the gate on no qubits that Qiskit writes for a global phase, and `a ++ b` for its alias `{a, b}`."""
     parts, done = [], 0
     for token in _TOKEN.finditer(text):
         if token["pow"] and not _is_modifier(text, token.end()):
@@ -166,6 +168,9 @@ def _readable(text: str) -> str:
             parts += [text[done : token.start()], re.sub(r"\S", " ", token[0])]
         elif token["phase"]:
             parts += [text[done : token.start()], "gphase"]
+        elif token["alias"] and _IS_ALIAS.search(text, 0, token.start()):
+            members = token["alias"].strip(" \t\r\n{}").split(",")
+            parts += [text[done : token.start()], " " + " ++ ".join([*members, NO_QUBITS])]
         else:
             continue
         done = token.end()
