@@ -163,7 +163,7 @@ def same_as_wrapped(tree, expected) -> None:
 
 def test_random_expressions_of_qiskits():
     rng = random.Random(6)
-    for _ in range(400):
+    for _ in range(250):
         tree = drawn(rng, rng.choice([1, 2, 3, 4]))
         expected = reference(tree) if has_parameters(tree) else None
         if expected is not None:
@@ -212,7 +212,7 @@ def test_a_product_of_many_factors(count):
 
 
 def test_deep_and_wide_expressions():
-    depth, width = 1500, 400
+    depth, width = 600, 200
     x = ParameterVector("x", width)
     deep = x[0]
     for _ in range(depth):

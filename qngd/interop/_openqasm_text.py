@@ -24,10 +24,10 @@ _DEEPEST = 20_000  # frames: parsing and running a sum of n terms takes about 5 
 _SKIPPED = r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|'[^'\n]*'|^[ \t]*(?:#pragma|pragma|@)[^\n]*"
 _TOKEN = re.compile(
     rf"(?P<skipped>{_SKIPPED})|(?P<pow>\bpow\b)|(?P<const>\bconst\s+(?=array\b))|"
-    r"(?P<empty>\bgate\s+global_phase\s*\([^)]*\)\s*\{\s*\})|(?P<phase>\bglobal_phase(?=\s*\())|(?P<alias>(?<==)\s*\{[^{}]*\}(?=\s*;))",
+    r"(?P<empty>\bgate\s+global_phase\s*\([^)]*\)\s*\{\s*\})|(?P<phase>\bglobal_phase(?=\s*\())|"
+    r"(?P<alias>\blet\s+\w+\s*=\s*\{[^{}]*\}(?=\s*;))",
     re.S | re.M,
 )
-_IS_ALIAS = re.compile(r"\blet\s+\w+\s*=\Z")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 # how statements begin that stand in one of the versions alone
 _BEGINNING = r"(?:^|[;{}])\s*"
@@ -168,9 +168,9 @@ def _readable(text: str) -> str:
             parts += [text[done : token.start()], re.sub(r"\S", " ", token[0])]
         elif token["phase"]:
             parts += [text[done : token.start()], "gphase"]
-        elif token["alias"] and _IS_ALIAS.search(text, 0, token.start()):
-            members = token["alias"].strip(" \t\r\n{}").split(",")
-            parts += [text[done : token.start()], " " + " ++ ".join([*members, NO_QUBITS])]
+        elif token["alias"]:
+            members = token["alias"].replace("{", " ").replace("}", "").replace(",", " ++ ")
+            parts += [text[done : token.start()], f"{members} ++ {NO_QUBITS}"]
         else:
             continue
         done = token.end()
