@@ -572,6 +572,7 @@ def test_loops_over_arrays_and_known_bits():
     body = """
     array[float, 3] steps = {0.3, -0.2, 0.5};
     for float x in steps { rx(x * a) q[2]; crz(b) q[0], q[2]; }
+    for float x in {0.1, -0.4} { rx(x) q[1]; ry(x * b) q[1]; }
     bit[3] mask = "011";
     for int i in [0:2] { if (mask[i]) { t q[i]; ry(0.2) q[i]; } }
     rz(sizeof(steps) * b) q[3];
@@ -581,6 +582,9 @@ def test_loops_over_arrays_and_known_bits():
         for x in (0.3, -0.2, 0.5):
             circuit.rx(x * A, 2)
             circuit.crz(B, 0, 2)
+        for x in (0.1, -0.4):
+            circuit.rx(x, 1)
+            circuit.ry(x * B, 1)
         for i in (0, 1):
             circuit.t(i)
             circuit.ry(0.2, i)
@@ -730,7 +734,12 @@ ERRORS = {
     "array[float[64], 2] w = {0.1, 0.2};\nrx(w) one;": (5, "w is an array"),
     "rx(popcount(-1)) one;": (4, "negative"),
     "rx(sine(a)) one;": (4, "did you mean sin?"),
-    "cnot q[0], q[1];": (4, "define it with a gate statement"),
+    "cnot q[0], q[1];": (4, "did you mean cx?"),
+    "RX(a) one;": (4, "did you mean rx?"),
+    "mystery(a) one;": (4, "define it with a gate statement"),
+    "input float theta;\nrx(thta) one;": (5, "did you mean theta?"),
+    "qubit[n] r;": (4, "const int n = …;"),
+    "for int i in {0.5} { x q[i]; }": (4, "0.5 is no integer"),
     "switch (1) { case 1 { x one; } }": (4, "a switch is not read"),
     "rx(1.0im) one;": (4, "a complex number has no value"),
     "crxx(a) q[0], q[1];": (4, "did you mean crx?"),

@@ -207,13 +207,34 @@ class _Seen(QASMVisitor[None]):
         self.has_pragma |= node.command.strip().startswith("braket")
 
 
+# what gates are called elsewhere
+_ELSEWHERE = {
+    "cnot": "cx",
+    "not": "x",
+    "hadamard": "h",
+    "toffoli": "ccx",
+    "ccnot": "ccx",
+    "fredkin": "cswap",
+    "i": "id",
+    "si": "sdg",
+    "ti": "tdg",
+    "v": "sx",
+    "phaseshift": "p",
+    "cphaseshift": "cp",
+    "zz": "rzz",
+    "xx": "rxx",
+}
+
+
 def hint(name: str, known: Iterable[str]) -> str:
-    """What to write for a gate that is not defined."""
+    """What to write for a gate that is not defined, where these are."""
     if name in STDGATES:
         return 'include "stdgates.inc"'
     if name in QELIB1:
         return 'include "qelib1.inc"'
-    near = difflib.get_close_matches(name, known, n=1)
+    known, small = list(known), name.lower()
+    near = [one for one in (small, _ELSEWHERE.get(small)) if one in known]
+    near = near or difflib.get_close_matches(small, known, n=1)
     return (
         f"did you mean {near[0]}? Else define it with a gate statement" if near else "define it with a gate statement"
     )

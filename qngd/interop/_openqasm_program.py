@@ -37,10 +37,10 @@ from qngd.interop._openqasm_values import (
     converted,
     evaluate,
     integer,
-    integers,
     known_bits,
     number,
     refusal,
+    values_of,
 )
 from qngd.interop._qiskit_angles import Symbols
 
@@ -238,7 +238,7 @@ class Program:
     # control flow, as far as it is known before the program runs
 
     def _loop(self, node: ast.ForInLoop, frame: _Frame) -> None:
-        for value in integers(node.set_declaration, frame.names):
+        for value in values_of(node.set_declaration, frame.names):
             held = converted(node, node.type, value)
             self._block(node.block, frame.inside(**{node.identifier.name: held}))
 

@@ -213,6 +213,8 @@ def _element(node: ast.IndexExpression, names: Mapping[str, Any]) -> Value:
 
 def integer(node: ast.Expression, names: Mapping[str, Any]) -> int:
     """The value of an expression that must be an integer."""
+    if isinstance(node, ast.Identifier) and names.get(node.name) is None and node.name not in CONSTANTS:
+        raise refusal(node, f"{node.name} is not declared here; write the number, or const int {node.name} = …;")
     value = evaluate(node, names)
     if not isinstance(value, int) or isinstance(value, bool):
         raise refusal(node, f"an integer is needed here, not {value}; write one, or a const int")
@@ -234,12 +236,19 @@ def number(node: ast.Expression, names: Mapping[str, Any]) -> float:
     return value
 
 
-def integers(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[int]:
-    """The values of a range (its end included), of a set, or of an array."""
+def values_of(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[Value]:
+    """What a loop runs over: a range (its end included), a set, or an array."""
     if isinstance(node, ast.DiscreteSet):
-        return [integer(value, names) for value in node.values]
+        return [evaluate(value, names) for value in node.values]
     if isinstance(node, ast.Identifier) and isinstance(names.get(node.name), tuple):
         return names[node.name]
+    return integers(node, names)
+
+
+def integers(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[int]:
+    """The values of a range (its end included) or of a set."""
+    if isinstance(node, ast.DiscreteSet):
+        return [integer(value, names) for value in node.values]
     if not isinstance(node, ast.RangeDefinition) or node.start is None or node.end is None:
         raise refusal(node, "a loop runs over [start:end], [start:step:end] or {a, b, …} of integers, or over an array")
     step = 1 if node.step is None else integer(node.step, names)
@@ -308,10 +317,12 @@ def _named(node: ast.Identifier, names: Mapping[str, Any]) -> Value:
     value = names.get(node.name)
     if value is None:
         if node.name not in CONSTANTS:
+            near = difflib.get_close_matches(node.name, [*names], n=1)
             raise refusal(
                 node,
-                f"{node.name} is not declared here; declare it with input float {node.name}; and "
-                "hand it to a gate that needs it as one of its angles",
+                f"{node.name} is not declared here; "
+                + (f"did you mean {near[0]}? Else " if near else "")
+                + f"declare it with input float {node.name}; and hand it to a gate that needs it as one of its angles",
             )
         return CONSTANTS[node.name]
     if isinstance(value, Bits):
