@@ -779,6 +779,10 @@ def test_other_errors():
         wrap("OPENQASM 3.0; qubit q; sdg q;")
     with pytest.raises(CircuitError, match=r"OpenQASM 2: .*5,0: 'foo' is not defined"):
         wrap('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\n\nfoo q[0];')
+    with pytest.raises(CircuitError, match=r"OpenQASM 2: .*'cnot' is not defined.*; did you mean cx\?"):
+        wrap('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncnot q[0], q[1];')
+    with pytest.raises(CircuitError, match=r"OpenQASM 2: .*'rx' before definition; include \"qelib1.inc\""):
+        wrap("OPENQASM 2.0;\nqreg q[2];\nrx(pi) q[0];")
     with pytest.raises(CircuitError, match=r"version 4.0 is not read"):
         wrap("OPENQASM 4.0; qubit q;")
     with pytest.raises(CircuitError, match="no example arguments"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from openqasm3 import ast
@@ -226,15 +226,18 @@ _ELSEWHERE = {
 }
 
 
-def hint(name: str, known: Iterable[str]) -> str:
-    """What to write for a gate that is not defined, where these are."""
-    if name in STDGATES:
-        return 'include "stdgates.inc"'
-    if name in QELIB1:
-        return 'include "qelib1.inc"'
+def hint(
+    name: str,
+    known: Iterable[str],
+    files: Sequence[str] = tuple(INCLUDES),
+    otherwise: str = "define it with a gate statement",
+) -> str:
+    """What to write for a gate that is not defined, where these are; `files` are those that can be included."""
+    for file in files:
+        if name in INCLUDES[file]:
+            return f'include "{file}"'
     known, small = list(known), name.lower()
     near = [one for one in (small, _ELSEWHERE.get(small)) if one in known]
-    near = near or difflib.get_close_matches(small, known, n=1)
-    return (
-        f"did you mean {near[0]}? Else define it with a gate statement" if near else "define it with a gate statement"
-    )
+    if not near and len(name) > 2:
+        near = difflib.get_close_matches(small, known, n=1)
+    return f"did you mean {near[0]}? Else {otherwise}" if near else otherwise

@@ -15,6 +15,7 @@ are left out, the one for a unitary matrix is a gate.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from qiskit.exceptions import QiskitError
 from qngd.circuit import Circuit
 from qngd.errors import CircuitError
 from qngd.interop import qiskit as qiskit_reader
+from qngd.interop._openqasm_gates import QELIB1, hint
 from qngd.interop._openqasm_program import Program
 from qngd.interop._openqasm_text import deep_recursion, is_version_2, parsed, program_text, without_comments
 from qngd.interop._qiskit_gates import one_line
@@ -81,5 +83,8 @@ def _read_version_2(text: str, folder: Path) -> Circuit:
             custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS,
         )
     except qasm2.QASM2ParseError as error:
-        raise CircuitError(f"OpenQASM 2: {one_line(error)}; correct the program") from error
+        message = one_line(error)
+        unknown = re.search(r"'(\w+)' (?:is not defined|before definition)", message)
+        advice = hint(unknown[1], QELIB1, ["qelib1.inc"], "correct the program") if unknown else "correct the program"
+        raise CircuitError(f"OpenQASM 2: {message}; {advice}") from error
     return qiskit_reader.read_circuit(circuit)
