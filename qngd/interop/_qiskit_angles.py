@@ -41,8 +41,9 @@ _UNARY = {
     "sign": "sign",
     "conjugate": "conj",
 }
-# Before it, sums of sums may lose terms when Qiskit makes them: (a + 2) - (a + a) is 0.
-_FIRST_RIGHT_VERSION = (2, 5, 2)
+# Before it Qiskit computes wrongly, and from 2.2 on sums of sums may lose terms when it makes them: (a + 2) - (a + a)
+# is 0. What Qiskit 2.1 records is what was written.
+_FIRST_LOSSY_VERSION, _FIRST_RIGHT_VERSION = (2, 2), (2, 5, 2)
 _AGREEMENT = 1e-6  # relative; a wrong formula is further off at a point that is not special
 
 
@@ -95,9 +96,10 @@ class AngleReader:
         Warns:
             QngdWarning: this version of Qiskit is one that may have made an expression wrongly.
         """
-        if _version() >= _FIRST_RIGHT_VERSION:
+        version = _version()
+        if version >= _FIRST_RIGHT_VERSION:
             self._compare_with_qiskit()
-        else:
+        elif version >= _FIRST_LOSSY_VERSION:
             self._warn_of_version()
         return self._slots.expressions()
 
