@@ -45,13 +45,14 @@ class ThetaStructure(Protocol):
 
 @dataclass(frozen=True)
 class FlatTheta:
-    """Parameter values as one array in the order of `names`, or as a mapping from name to value."""
+    """Parameter values as one array in the order of `names`, or as a mapping from parameters, or their names, to
+    values; a whole vector of parameters (Qiskit's `ParameterVector`) has an array of values."""
 
     names: tuple[str, ...]
 
     def flatten(self, theta: Any) -> np.ndarray:
         if isinstance(theta, Mapping):
-            given = {str(getattr(key, "name", key)): value for key, value in theta.items()}
+            given = {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
             missing = [name for name in self.names if name not in given]
             unknown = [name for name in given if name not in self.names]
             if missing or unknown:
@@ -65,11 +66,40 @@ class FlatTheta:
     def unflatten(self, flat: np.ndarray, like: Any) -> Any:
         if isinstance(like, Mapping):
             order = dict(zip(self.names, flat, strict=True))
-            return {key: float(order[str(getattr(key, "name", key))]) for key in like}
+            return {
+                key: np.array([order[name] for name in _names_of(key)])
+                if _is_vector(key)
+                else float(order[_name_of(key)])
+                for key in like
+            }
         return np.array(flat)
 
     def split(self, flat: np.ndarray) -> Any:
         return np.array(flat)
+
+
+def _is_vector(key: Any) -> bool:
+    return hasattr(key, "params")
+
+
+def _name_of(key: Any) -> str:
+    return str(getattr(key, "name", key))
+
+
+def _names_of(key: Any) -> list[str]:
+    return [_name_of(parameter) for parameter in key.params] if _is_vector(key) else [_name_of(key)]
+
+
+def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
+    """A mapping's entry, one by one where it is a vector of parameters."""
+    if not _is_vector(key):
+        return [(_name_of(key), values)]
+    names = _names_of(key)
+    try:
+        return list(zip(names, values, strict=True))
+    except (TypeError, ValueError):
+        shape = np.shape(values)
+        raise ParameterError(f"theta: {_name_of(key)} has {len(names)} elements; got values of shape {shape}") from None
 
 
 def as_flat(theta: Any, count: int) -> np.ndarray:

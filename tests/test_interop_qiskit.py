@@ -271,6 +271,27 @@ def test_a_fractional_power_of_a_fixed_gate():
     assert_same_state(surrounded(operation, (1, 0)))
 
 
+class MatrixAlone(Gate):
+    """A gate that says no more of itself than its matrix."""
+
+    def __init__(self, angle, scale=1.0):
+        super().__init__("matrix_alone", 2, [angle])
+        self.scale = scale
+
+    def __array__(self, dtype=None, copy=None):
+        return self.scale * scipy.linalg.expm(1j * float(self.params[0]) * HERMITIAN)
+
+
+def test_a_gate_with_a_matrix_and_no_definition():
+    matrix = MatrixAlone(0.7).to_matrix()
+    assert_same_state(surrounded(MatrixAlone(0.7), (2, 0)), surrounded(library.UnitaryGate(matrix), (2, 0)))
+    for modifier in (InverseModifier(), ControlModifier(1, ctrl_state=0), PowerModifier(0.3), PowerModifier(-2)):
+        operation = AnnotatedOperation(MatrixAlone(0.7), modifier)
+        qubits = (3, 0, 2)[: operation.num_qubits]
+        exact = library.UnitaryGate(AnnotatedOperation(library.UnitaryGate(matrix), modifier).to_matrix())
+        assert_same_state(surrounded(operation, qubits), surrounded(exact, qubits))
+
+
 def test_hamiltonian_gate_with_a_parameter():
     circuit = surrounded(library.HamiltonianGate(HERMITIAN, A), (0, 1))
     theta = random_theta(circuit)
@@ -328,6 +349,27 @@ def test_values_can_be_given_by_parameter():
     wrapped = wrap(circuit)
     assert np.array_equal(wrapped.flatten({B: 2.0, A: 1.0}), [1.0, 2.0])
     assert np.array_equal(wrapped.flatten({"b": 2.0, "a": 1.0}), [1.0, 2.0])
+
+
+def test_values_can_be_given_by_vector():
+    t = ParameterVector("t", 11)
+    circuit = entangled(2)
+    for angle in t:
+        circuit.ry(angle, 0)
+    circuit.rx(A, 1)
+    wrapped = wrap(circuit)
+    values = np.arange(11) + 0.5
+    given = {t: values, A: -1.0}
+    flat = wrapped.flatten(given)
+    assert dict(zip(wrapped.parameters, flat, strict=True)) == {"a": -1.0} | {f"t[{i}]": i + 0.5 for i in range(11)}
+    back = wrapped.unflatten(2 * flat, given)
+    assert back.keys() == given.keys()
+    assert back[A] == -2.0
+    assert np.array_equal(back[t], 2 * values)
+    with pytest.raises(ParameterError, match=r"theta: t has 11 elements; got values of shape \(3,\)"):
+        wrapped.flatten({t: [1, 2, 3], A: 0.0})
+    with pytest.raises(ParameterError, match=r"missing \['a'\]"):
+        wrapped.flatten({t: values})
 
 
 def shared_and_nonlinear() -> QuantumCircuit:
@@ -414,6 +456,7 @@ def test_gates_without_effect_and_final_measurements_are_dropped():
     circuit.append(library.GlobalPhaseGate(A), [])
     circuit.rx(A, 1)
     circuit.measure_all()
+    circuit.append(library.PauliProductMeasurement(Pauli("XZ")), [0, 1], [0])
     bare = QuantumCircuit(2)
     bare.h(0)
     bare.rx(A, 1)
@@ -654,16 +697,37 @@ def complex_nonlinear_coefficient(circuit):
     circuit.rx(float("nan"), 1)
 
 
-def sign_angle(circuit):
-    circuit.rx(A.sign(), 1)
-
-
 def unbound_rv(circuit):
     circuit.rv(A, B, 0, 1)
 
 
 def fractional(circuit):
     circuit.append(AnnotatedOperation(standard_gates.RXGate(A), PowerModifier(0.5)), [1])
+
+
+def matrix_of_a_parameter(circuit):
+    circuit.append(MatrixAlone(A), [1, 0])
+
+
+def matrix_not_unitary(circuit):
+    circuit.append(MatrixAlone(0.3, scale=0.9), [1, 0])
+
+
+def matrix_not_unitary_under_control(circuit):
+    circuit.append(AnnotatedOperation(MatrixAlone(0.3, scale=0.9), InverseModifier()), [1, 0])
+
+
+def random_draws_of_a_parameter(circuit):
+    circuit.append(library.PauliEvolutionGate(SparsePauliOp(["XX", "ZI"]), A, synthesis=QDrift()), [0, 1])
+
+
+def after_a_product_measurement(circuit):
+    circuit.append(library.PauliProductMeasurement(Pauli("XZ")), [0, 1], [0])
+    circuit.x(1)
+
+
+def a_break(circuit):
+    circuit.break_loop()
 
 
 def plain_instruction(circuit):
@@ -686,9 +750,14 @@ def plain_instruction(circuit):
         (simulator_state, r"instruction 2, set_statevector on", "with initialize"),
         (complex_angle, r"instruction 2, rx on qubits \(1\).*complex", "must be real"),
         (complex_nonlinear_coefficient, r"instruction 2, rx on qubits \(1\).*nan", "finite"),
-        (sign_angle, r"instruction 2, rx on qubits \(1\).*sign\(a\)", "without such a function"),
         (unbound_rv, r"instruction 2, rv on qubits \(1\)", "such as rx, ry, rz, u"),
         (fractional, r"instruction 2, annotated on qubits \(1\).*power 0.5 of rx", "scale its angle"),
+        (matrix_of_a_parameter, r"instruction 2, matrix_alone on qubits \(1, 0\).*unbound a", "give it a definition"),
+        (matrix_not_unitary, r"instruction 2, matrix_alone on qubits \(1, 0\)", "not unitary; correct its __array__"),
+        (matrix_not_unitary_under_control, r"instruction 2, annotated.*matrix_alone", "correct its __array__"),
+        (random_draws_of_a_parameter, r"instruction 2, PauliEvolution.*QDrift", "synthesis=LieTrotter()"),
+        (after_a_product_measurement, r"instruction 3, x on qubits \(1\).*instruction 2", "to the end"),
+        (a_break, r"instruction 2, break_loop", "classical control"),
         (plain_instruction, r"instruction 2, signal on qubits \(0\)", "give it a definition"),
     ],
 )

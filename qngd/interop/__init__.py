@@ -21,7 +21,7 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     Args:
         native: a Qiskit `QuantumCircuit`; a PennyLane QNode (compiled or not), a function that returns its result as
             it is, a quantum function or a `QuantumScript`; an OpenQASM 3 program as text, or the path of a `.qasm`
-            file; or a `Circuit`, which comes back as it is.
+            or `.qpy` file; or a `Circuit`, which comes back as it is. A list of one of these stands for it.
         *example_args: for a QNode or quantum function, arguments it can be called with. Of the parameters among them
             (`docs/pennylane.md`) only the shapes matter; all else keeps its value, and is named in the circuit's text.
 
@@ -32,6 +32,12 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     >>> qngd.wrap('OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;')
     Circuit(num_qubits=1, num_parameters=1, rotations=1, layers=1)
     """
+    if isinstance(native, (list, tuple)):
+        if len(native) != 1:
+            raise CircuitError(
+                f"circuit: a {type(native).__name__} of {len(native)} is not a circuit; give one of them"
+            )
+        return wrap(native[0], *example_args)
     if isinstance(native, Circuit):
         return native
     return _reader(native).read_circuit(native, *example_args)

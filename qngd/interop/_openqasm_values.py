@@ -1,10 +1,11 @@
 """The classical part of an OpenQASM 3 program: expressions whose value is known before it runs.
 
-A value is a number, a Qiskit parameter expression in the program's inputs, or bits and qubits.
+A value is a number, an expression in the program's inputs, an array of these, or bits and qubits.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from openqasm3 import ast
-from qiskit.circuit import ParameterExpression
 
 from qngd.errors import CircuitError
+from qngd.interop._expressions import Expression
+from qngd.interop._openqasm_text import POWER, where
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,16 @@ class Bits:
     """Bits that hold measured values, which nothing here may depend on."""
 
 
-Value: TypeAlias = float | int | bool | ParameterExpression
+@dataclass(frozen=True)
+class KnownBits:
+    """Bits of a fixed value; bit 0 is the rightmost."""
+
+    number: int
+    count: int
+
+
+Value: TypeAlias = float | int | bool | Expression
+Subroutine: TypeAlias = Callable[[ast.FunctionCall, Any], Any]
 
 CONSTANTS: dict[str, float] = {
     "pi": math.pi,
@@ -40,19 +51,25 @@ CONSTANTS: dict[str, float] = {
     "euler": math.e,
     "ℇ": math.e,
 }
-# of numbers, and the name of Qiskit's method for expressions, if it has one
+# of numbers, and the expressions' function of that kind, if it has a derivative
 _FUNCTIONS: dict[str, tuple[Callable[[float], float], str | None]] = {
     "sin": (math.sin, "sin"),
     "cos": (math.cos, "cos"),
     "tan": (math.tan, "tan"),
-    "arcsin": (math.asin, "arcsin"),
-    "arccos": (math.acos, "arccos"),
-    "arctan": (math.atan, "arctan"),
+    "arcsin": (math.asin, "asin"),
+    "arccos": (math.acos, "acos"),
+    "arctan": (math.atan, "atan"),
+    "asin": (math.asin, "asin"),
+    "acos": (math.acos, "acos"),
+    "atan": (math.atan, "atan"),
     "exp": (math.exp, "exp"),
     "log": (math.log, "log"),
+    "ln": (math.log, "log"),
+    "abs": (abs, "abs"),
     "ceiling": (math.ceil, None),
     "floor": (math.floor, None),
 }
+_OF_MORE = ("sqrt", "mod", "pow", "popcount", "sizeof")
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -85,12 +102,20 @@ _OF_KNOWN_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_NO_NUMBERS = {
+    ast.ImaginaryLiteral: "a complex number",
+    ast.DurationLiteral: "a duration",
+    ast.DurationOf: "a duration",
+    ast.ArrayLiteral: "an array",
+    ast.BitstringLiteral: "a bit string",
+    ast.Concatenation: "a register",
+}
+
+
 def refusal(node: ast.QASMNode, problem: str) -> CircuitError:
     """An error at the place of a node in the program."""
-    span = node.span
-    if span is None:
-        return CircuitError(f"OpenQASM: {problem}")
-    return CircuitError(f"OpenQASM, line {span.start_line}: {problem}")
+    place = where(node)
+    return CircuitError(f"OpenQASM{place and f', {place}'}: {problem}")
 
 
 def evaluate(node: ast.Expression, names: Mapping[str, Any]) -> Value:
@@ -108,18 +133,88 @@ def evaluate(node: ast.Expression, names: Mapping[str, Any]) -> Value:
     if isinstance(node, ast.BinaryExpression):
         return binary(node, node.op.name, evaluate(node.lhs, names), evaluate(node.rhs, names))
     if isinstance(node, ast.FunctionCall):
-        return _call(node, [evaluate(argument, names) for argument in node.arguments])
+        return _call(node, names)
     if isinstance(node, ast.Cast):
         return converted(node, node.type, evaluate(node.argument, names))
     if isinstance(node, ast.SizeOf):
         return _size(node, names)
     if isinstance(node, ast.IndexExpression):
+        return _element(node, names)
+    what = _NO_NUMBERS.get(type(node), f"a {type(node).__name__}")
+    raise refusal(node, f"{what} has no value that a gate can use; write a number")
+
+
+def array(node: ast.Expression, kind: ast.ArrayType, names: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The elements of an array literal, or of another array, nested where it has more dimensions."""
+    sizes = [integer(size, names) for size in kind.dimensions]
+    value = _elements(node, kind.base_type, names)
+    _check_sizes(node, value, sizes)
+    return value
+
+
+def _elements(node: ast.Expression, kind: ast.ClassicalType | None, names: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.ArrayLiteral):
+        return tuple([_elements(value, kind, names) for value in node.values])
+    if isinstance(node, (ast.Identifier, ast.IndexExpression)):
+        found = _collection(node, names)
+        if isinstance(found, tuple):
+            return found
+    return converted(node, kind, evaluate(node, names))
+
+
+def _check_sizes(node: ast.QASMNode, value: Any, sizes: list[int]) -> None:
+    if not sizes:
+        if isinstance(value, tuple):
+            raise refusal(node, "the array has more dimensions than declared; correct its type")
+        return
+    count = len(value) if isinstance(value, tuple) else 1
+    if count != sizes[0] or not isinstance(value, tuple):
+        raise refusal(node, f"the array is declared with {sizes[0]} elements and has {count}; correct one of them")
+    for element in value:
+        _check_sizes(node, element, sizes[1:])
+
+
+def _collection(node: ast.Expression, names: Mapping[str, Any]) -> Any:
+    """What an index is applied to, or what is left of an array after some indices."""
+    if isinstance(node, ast.Identifier):
+        return names.get(node.name)
+    if not isinstance(node, ast.IndexExpression):
+        return None
+    value = _collection(node.collection, names)
+    if not isinstance(value, (tuple, KnownBits)):
+        return None
+    if isinstance(node.index, ast.DiscreteSet):
+        raise refusal(node, "an array is read one element at a time; write its index")
+    for index in node.index:
+        if isinstance(index, ast.RangeDefinition):
+            raise refusal(node, "an array is read one element at a time; write its index")
+        value = _picked(node, value, integer(index, names))
+    return value
+
+
+def _picked(node: ast.QASMNode, value: Any, index: int) -> Any:
+    if not isinstance(value, (tuple, KnownBits)):
+        raise refusal(node, "it has more indices than the array has dimensions; leave some out")
+    size = len(value) if isinstance(value, tuple) else value.count
+    if not -size <= index < size:
+        raise refusal(node, f"the index {index} is outside the array of {size} elements")
+    return value[index % size] if isinstance(value, tuple) else value.number >> index % size & 1
+
+
+def _element(node: ast.IndexExpression, names: Mapping[str, Any]) -> Value:
+    value = _collection(node, names)
+    if value is None:
         evaluate(node.collection, names)  # refuses bits and qubits by name
-    raise refusal(node, f"a {type(node).__name__} has no value that a gate can use; write a number")
+        raise refusal(node, "it is no array and has no elements; leave the index out")
+    if isinstance(value, (tuple, KnownBits)):
+        raise refusal(node, "an array is no number; write the index of one element")
+    return value
 
 
 def integer(node: ast.Expression, names: Mapping[str, Any]) -> int:
     """The value of an expression that must be an integer."""
+    if isinstance(node, ast.Identifier) and names.get(node.name) is None and node.name not in CONSTANTS:
+        raise refusal(node, f"{node.name} is not declared here; write the number, or const int {node.name} = …;")
     value = evaluate(node, names)
     if not isinstance(value, int) or isinstance(value, bool):
         raise refusal(node, f"an integer is needed here, not {value}; write one, or a const int")
@@ -132,12 +227,22 @@ def number(node: ast.Expression, names: Mapping[str, Any]) -> float:
     Here 1/2 is one half, as it is in the specification's own `pow(1/2) @ x`.
     """
     if isinstance(node, ast.BinaryExpression) and node.op.name == "/":
-        above, below = number(node.lhs, names), number(node.rhs, names)
-        return binary(node, "/", float(above), float(below))
+        quotient = binary(node, "/", float(number(node.lhs, names)), float(number(node.rhs, names)))
+        assert not isinstance(quotient, Expression)
+        return quotient
     value = evaluate(node, names)
-    if isinstance(value, ParameterExpression):
+    if isinstance(value, Expression):
         raise refusal(node, f"a number is needed here, and {value} depends on an input; fix it")
     return value
+
+
+def values_of(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[Value]:
+    """What a loop runs over: a range (its end included), a set, or an array."""
+    if isinstance(node, ast.DiscreteSet):
+        return [evaluate(value, names) for value in node.values]
+    if isinstance(node, ast.Identifier) and isinstance(names.get(node.name), tuple):
+        return names[node.name]
+    return integers(node, names)
 
 
 def integers(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[int]:
@@ -145,7 +250,7 @@ def integers(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[int]:
     if isinstance(node, ast.DiscreteSet):
         return [integer(value, names) for value in node.values]
     if not isinstance(node, ast.RangeDefinition) or node.start is None or node.end is None:
-        raise refusal(node, "a loop runs over [start:end], [start:step:end] or {a, b, …} of integers")
+        raise refusal(node, "a loop runs over [start:end], [start:step:end] or {a, b, …} of integers, or over an array")
     step = 1 if node.step is None else integer(node.step, names)
     if step == 0:
         raise refusal(node, "the step of a range must not be 0")
@@ -155,13 +260,15 @@ def integers(node: ast.QASMNode, names: Mapping[str, Any]) -> Iterable[int]:
 
 def converted(node: ast.QASMNode, kind: ast.ClassicalType | None, value: Value) -> Value:
     """A value as a variable of this type holds it."""
+    if isinstance(value, (Bits, KnownBits, Qubits, tuple)) or value is None:
+        raise refusal(node, "a number is needed here; this is none")
     if isinstance(kind, (ast.FloatType, ast.AngleType)):
-        return value if isinstance(value, ParameterExpression) else float(value)
-    if isinstance(kind, (ast.IntType, ast.UintType)) and not isinstance(value, ParameterExpression):
+        return value if isinstance(value, Expression) else float(value)
+    if isinstance(kind, (ast.IntType, ast.UintType)) and not isinstance(value, Expression):
         if value != int(value):
             raise refusal(node, f"{value} is no integer; declare a float or round it")
         return int(value)
-    if isinstance(kind, ast.BoolType) and not isinstance(value, ParameterExpression):
+    if isinstance(kind, ast.BoolType) and not isinstance(value, Expression):
         return bool(value)
     name = type(kind).__name__.removesuffix("Type").lower()
     raise refusal(node, f"{value} cannot be held as {name}; use float, angle, int, uint or bool")
@@ -178,7 +285,9 @@ def binary(node: ast.QASMNode, symbol: str, left: Value, right: Value) -> Value:
             f"{left} {symbol} {right} has no value before the program runs; use + - * / ** on "
             "inputs, and the rest on numbers",
         )
-    if symbol == "/" and isinstance(left, int) and isinstance(right, int) and right:
+    if symbol == "/" and not isinstance(right, Expression) and right == 0:
+        raise refusal(node, f"{left} / {right} has no value (division by zero); change it")
+    if symbol == "/" and isinstance(left, int) and isinstance(right, int):
         return _exact_quotient(node, left, right)
     try:
         value = operation(left, right)
@@ -201,17 +310,19 @@ def _exact_quotient(node: ast.QASMNode, left: int, right: int) -> int:
 
 
 def _depends(*values: Value) -> bool:
-    return any(isinstance(value, ParameterExpression) for value in values)
+    return any(isinstance(value, Expression) for value in values)
 
 
 def _named(node: ast.Identifier, names: Mapping[str, Any]) -> Value:
     value = names.get(node.name)
     if value is None:
         if node.name not in CONSTANTS:
+            near = difflib.get_close_matches(node.name, [*names], n=1)
             raise refusal(
                 node,
-                f"{node.name} is not declared here; declare it with input float {node.name}; and "
-                "hand it to a gate that needs it as one of its angles",
+                f"{node.name} is not declared here; "
+                + (f"did you mean {near[0]}? Else " if near else "")
+                + f"declare it with input float {node.name}; and hand it to a gate that needs it as one of its angles",
             )
         return CONSTANTS[node.name]
     if isinstance(value, Bits):
@@ -220,8 +331,16 @@ def _named(node: ast.Identifier, names: Mapping[str, Any]) -> Value:
             f"{node.name} holds measured values; classical control is not part of a unitary "
             "circuit: remove it or write out the branch that is meant",
         )
-    if isinstance(value, Qubits) or value is UNSET:
-        what = "a qubit" if isinstance(value, Qubits) else "declared without a value"
+    if isinstance(value, KnownBits):
+        if value.count == 1:
+            return value.number
+        raise refusal(
+            node, f"{node.name} is {value.count} bits, and a number is needed here; write {node.name}[0] or so"
+        )
+    what = {Qubits: "a qubit", _Unset: "declared without a value", tuple: "an array"}.get(type(value))
+    if what is None and callable(value):
+        what = "a subroutine"
+    if what is not None:
         raise refusal(node, f"{node.name} is {what}, and a number is needed here")
     return value
 
@@ -238,35 +357,72 @@ def _unary(node: ast.UnaryExpression, value: Value) -> Value:
         return -value
     if node.op.name == "!" and not _depends(value):
         return not value
+    if node.op.name == "~" and isinstance(value, int):
+        raise refusal(node, f"~{value} depends on how many bits it has; write the number")
     raise refusal(node, f"{node.op.name}{value} has no value that a gate can use; write a number")
 
 
-def _call(node: ast.FunctionCall, values: list[Value]) -> Value:
-    name = node.name.name
+def _call(node: ast.FunctionCall, names: Mapping[str, Any]) -> Any:
+    name = "pow" if node.name.name == POWER else node.name.name
+    own = names.get(name)
+    if callable(own):
+        return own(node, names)
+    if name == "popcount" and len(node.arguments) == 1:
+        return _popcount(node, node.arguments[0], names)
+    values = [evaluate(argument, names) for argument in node.arguments]
     if name == "sqrt" and len(values) == 1:
         return binary(node, "**", values[0], 0.5)
     if name == "mod" and len(values) == 2:
         return binary(node, "%", *values)
+    if name == "pow" and len(values) == 2:
+        return binary(node, "**", *values)
     if name not in _FUNCTIONS or len(values) != 1:
+        known = [*_FUNCTIONS, *_OF_MORE]
+        near = difflib.get_close_matches(name, [one for one in known if one != name], n=1)
         raise refusal(
             node,
-            f"{name} of {len(values)} arguments is not a function that is read; there are "
-            f"{', '.join([*_FUNCTIONS, 'sqrt', 'mod'])}",
+            f"{name} of {len(values)} arguments is not a function that is read; "
+            + (f"did you mean {near[0]}? Else " if near else "")
+            + f"there are {', '.join(known)}, and what def defines",
         )
-    of_numbers, method = _FUNCTIONS[name]
+    of_numbers, of_expressions = _FUNCTIONS[name]
     value = values[0]
-    if isinstance(value, ParameterExpression):
-        if method is None:
+    if isinstance(value, Expression):
+        if of_expressions is None:
             raise refusal(node, f"{name}({value}) has no derivative; use it on numbers only")
-        return getattr(value, method)()
+        return value.function(of_expressions)
     try:
         return of_numbers(value)
-    except (ArithmeticError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise refusal(node, f"{name}({value}) has no value ({error}); change it") from None
 
 
+def _popcount(node: ast.QASMNode, argument: ast.Expression, names: Mapping[str, Any]) -> int:
+    """The number of ones among known bits, or in an unsigned integer."""
+    value = known_bits(argument, names)
+    if value is not None:
+        return value.number.bit_count()
+    number = integer(argument, names)
+    if number < 0:
+        raise refusal(node, f"popcount({number}): the bits of a negative number are not known; use bits or a uint")
+    return number.bit_count()
+
+
+def known_bits(node: Any, names: Mapping[str, Any]) -> KnownBits | None:
+    """The fixed bits that an expression is, if it is a bit string or a name of one."""
+    if isinstance(node, ast.BitstringLiteral):
+        return KnownBits(node.value, node.width)
+    value = names.get(node.name) if isinstance(node, ast.Identifier) else None
+    return value if isinstance(value, KnownBits) else None
+
+
 def _size(node: ast.SizeOf, names: Mapping[str, Any]) -> int:
-    value = names.get(getattr(node.target, "name", ""))
-    if not isinstance(value, Qubits):
-        raise refusal(node, "sizeof is read of a qubit register only; write the number")
-    return len(value.numbers)
+    value = _collection(node.target, names)
+    depth = 0 if node.index is None else integer(node.index, names)
+    if isinstance(value, Qubits) and depth == 0:
+        return len(value.numbers)
+    for _ in range(depth):
+        value = value[0] if isinstance(value, tuple) and value else None
+    if not isinstance(value, tuple):
+        raise refusal(node, "sizeof is read of qubit registers and arrays only; write the number")
+    return len(value)

@@ -1,195 +1,215 @@
 """Qiskit's parameter expressions as angles.
 
-Slot i is parameter i itself, so an affine expression is a combination of slots; a nonlinear one
-takes a slot of its own behind them. Qiskit differentiates (`ParameterExpression.gradient`), so the
-Jacobian is exact.
+An expression is rebuilt from the operations that Qiskit records of it, and evaluated and differentiated here:
+Qiskit's own `gradient` takes minutes for products of a few factors, and before 2.5.2 it is wrong ((2a)² has half its
+derivative), as is `bind` (a² + b² becomes (a + b)²). From there on what was rebuilt is compared with what Qiskit
+computes, at one point.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from qiskit.circuit import Parameter, ParameterExpression
-from scipy import sparse
+import qiskit
+from qiskit.circuit import Parameter, ParameterExpression, QuantumCircuit
+from qiskit.circuit.parameterexpression import op_code_to_method
 
-from qngd.angles import AffineExpressions, Angle, Expressions
+from qngd.angles import Angle, Expressions
 from qngd.builder import CircuitBuilder
-from qngd.errors import ParameterError
+from qngd.errors import CircuitError, QngdWarning
+from qngd.interop._angle_slots import AngleSlots, real_number
+from qngd.interop._expressions import Graph, Program
 
-_IMAGINARY_TOLERANCE = 1e-12  # of the modulus: what complex powers leave of a real value
-
-
-@dataclass(frozen=True)
-class NonlinearExpression:
-    """One nonlinear function of a few parameters.
-
-    `columns[i]` is where parameters[i] stands in θ, `gradients[i]` the derivative by it, and
-    `place` the gate whose angle it is, for messages.
-    """
-
-    expression: ParameterExpression
-    parameters: tuple[Parameter, ...]
-    columns: tuple[int, ...]
-    gradients: tuple[ParameterExpression | complex, ...]
-    place: str
-
-    def linearize(self, theta: np.ndarray) -> tuple[float, list[float]]:
-        """Its value and its derivatives by its own parameters.
-
-        Raises:
-            ParameterError: one of them is not a finite real number at this θ.
-        """
-        point = dict(zip(self.parameters, theta[list(self.columns)].tolist(), strict=True))
-        value = self._evaluate(self.expression, point, "value")
-        return value, [self._evaluate(g, point, "derivative") for g in self.gradients]
-
-    def _evaluate(
-        self,
-        function: ParameterExpression | complex,
-        point: dict[Parameter, float],
-        kind: str,
-    ) -> float:
-        value = _bound(function, point)
-        if abs(value.imag) <= _IMAGINARY_TOLERANCE * abs(value) and math.isfinite(value.real):
-            return value.real
-        where = ", ".join(f"{p.name} = {v:g}" for p, v in point.items())
-        raise ParameterError(
-            f"theta: the angle {self.expression} of {self.place} has no finite real {kind} "
-            f"at {where}; start elsewhere or write the angle in another way"
-        )
+# Qiskit's name of a recorded operation, and ours; the operands of the last three stand the other way round.
+_BINARY = {"__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__pow__": "pow"}
+_SWAPPED = {"__rsub__": "sub", "__rtruediv__": "div", "__rpow__": "pow"}
+_UNARY = {
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "exp": "exp",
+    "log": "log",
+    "abs": "abs",
+    "sign": "sign",
+    "conjugate": "conj",
+}
+# Before it Qiskit computes wrongly, and from 2.2 on sums of sums may lose terms when it makes them: (a + 2) - (a + a)
+# is 0. What Qiskit 2.1 records is what was written.
+_FIRST_LOSSY_VERSION, _FIRST_RIGHT_VERSION = (2, 2), (2, 5, 2)
+_AGREEMENT = 1e-6  # relative; a wrong formula is further off at a point that is not special
 
 
 @dataclass(frozen=True)
-class SymbolicExpressions:
-    """The parameters themselves, then the nonlinear expressions in them."""
+class Symbols:
+    """What a circuit's parameters stand for: nodes of a graph in θ."""
 
-    num_parameters: int
-    nonlinear: tuple[NonlinearExpression, ...]
+    graph: Graph
+    nodes: Mapping[Parameter, int]
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.num_parameters + len(self.nonlinear), self.num_parameters
-
-    @cached_property
-    def pattern(self) -> sparse.csr_array:
-        return self._jacobian(np.ones(sum(len(row.columns) for row in self.nonlinear)))
-
-    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
-        rows = [row.linearize(theta) for row in self.nonlinear]
-        values = np.array([value for value, _ in rows])
-        derivatives = np.array([d for _, gradient in rows for d in gradient])
-        return np.concatenate([theta, values]), self._jacobian(derivatives)
-
-    def _jacobian(self, derivatives: np.ndarray) -> sparse.csr_array:
-        indices, starts = self._layout
-        data = np.concatenate([np.ones(self.num_parameters), derivatives])
-        return sparse.csr_array((data, indices, starts), shape=self.shape)
-
-    @cached_property
-    def _layout(self) -> tuple[np.ndarray, np.ndarray]:
-        """Column indices and row starts of the Jacobian: the identity above the nonlinear rows."""
-        own = [column for row in self.nonlinear for column in row.columns]
-        lengths = [1] * self.num_parameters + [len(row.columns) for row in self.nonlinear]
-        indices = np.concatenate([np.arange(self.num_parameters), np.array(own, dtype=np.int64)])
-        return indices, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    @classmethod
+    def of(cls, circuit: QuantumCircuit) -> Symbols:
+        """θ in the order of `circuit.parameters`."""
+        graph = Graph(parameter.name for parameter in circuit.parameters)
+        return cls(graph, {parameter: graph.parameter(i) for i, parameter in enumerate(circuit.parameters)})
 
 
 class AngleReader:
     """Turns the arguments of Qiskit's gates into angles of the builder."""
 
-    def __init__(self, builder: CircuitBuilder, parameters: Iterable[Parameter], names: Sequence[str]) -> None:
-        """`names` is θ's order; it holds the names of all `parameters`, and may hold more."""
-        self._builder = builder
-        self._num_parameters = len(names)
-        slots = {name: (i, builder.slot()) for i, name in enumerate(names)}
-        self._slots = {parameter: slots[parameter.name] for parameter in parameters}
-        self._nonlinear: list[NonlinearExpression] = []
+    def __init__(self, builder: CircuitBuilder, symbols: Symbols) -> None:
+        self._graph = symbols.graph
+        self._nodes = symbols.nodes
+        self._slots = AngleSlots(builder, symbols.graph)
         self._read: dict[ParameterExpression, Angle | float] = {}
+        self._rebuilt: dict[ParameterExpression, int] = {}
 
     def read(self, value: Any) -> Angle | float:
         """The angle that a gate's argument means.
 
         Raises:
-            ValueError: it is not a real number, or an expression without exact derivatives, or in a
-                parameter that the circuit does not have; the text says which.
+            ValueError: it is not a real number, or an expression in a parameter that the circuit does not have; the
+                text says which.
         """
         if type(value) is float:
-            return _finite(value)
+            return real_number(value)
         if not isinstance(value, ParameterExpression):
             return _number(value)
         known = self._read.get(value)
         if known is None:
-            known = self._read[value] = self._expression(value)
+            known = self._read[value] = self._slots.angle(self._node(value))
         return known
 
     def expressions(self) -> Expressions:
-        """The values of all slots handed out so far."""
-        count = self._num_parameters
-        if self._nonlinear:
-            return SymbolicExpressions(count, tuple(self._nonlinear))
-        return AffineExpressions(sparse.eye_array(count, format="csr"), np.zeros(count))
+        """The values of all slots handed out so far.
 
-    def _expression(self, value: ParameterExpression) -> Angle | float:
+        Raises:
+            CircuitError: Qiskit computes another value of an expression than what it recorded of it.
+
+        Warns:
+            QngdWarning: this version of Qiskit is one that may have made an expression wrongly.
+        """
+        version = _version()
+        if version >= _FIRST_RIGHT_VERSION:
+            self._compare_with_qiskit()
+        elif version >= _FIRST_LOSSY_VERSION:
+            self._warn_of_version()
+        return self._slots.expressions()
+
+    def _node(self, value: ParameterExpression) -> int:
         if isinstance(value, Parameter):
-            return self._slot(value)[1]
-        gradients = {}
-        for parameter in sorted(value.parameters, key=lambda p: self._slot(p)[0]):
-            try:
-                gradients[parameter] = value.gradient(parameter)
-            except RuntimeError as error:  # what Qiskit raises for sign(x)
-                raise ValueError(
-                    f"the angle {value} has no derivative that Qiskit knows ({error}); write it without such a function"
-                ) from None
-        if any(isinstance(g, ParameterExpression) for g in gradients.values()):
-            return self._nonlinear_slot(value, gradients)
-        angle: Angle | float = _number(_bound(value, dict.fromkeys(value.parameters, 0.0)))
-        for parameter, slope in gradients.items():
-            angle = self._slot(parameter)[1] * _number(slope) + angle
-        return angle
+            return self._parameter(value)
+        node = self._rebuilt.get(value)
+        if node is None:
+            node = self._rebuilt[value] = _rebuilt(value, self._graph, self._parameter)
+        return node
 
-    def _nonlinear_slot(
-        self, value: ParameterExpression, gradients: dict[Parameter, ParameterExpression | complex]
-    ) -> Angle:
-        gate = self._builder.gates[-1]
-        self._nonlinear.append(
-            NonlinearExpression(
-                expression=value,
-                parameters=tuple(gradients),
-                columns=tuple(self._slot(p)[0] for p in gradients),
-                gradients=tuple(gradients.values()),
-                place=f"instruction {len(self._builder.gates) - 1} ({gate.name})",
-            )
-        )
-        return self._builder.slot()
-
-    def _slot(self, parameter: Parameter) -> tuple[int, Angle]:
-        if parameter not in self._slots:
+    def _parameter(self, parameter: Parameter) -> int:
+        if parameter not in self._nodes:
             raise ValueError(
                 f"the parameter {parameter.name} is not a parameter of the circuit; it was hidden "
                 "inside a gate's definition: hand it to the gate as one of its params"
             )
-        return self._slots[parameter]
+        return self._nodes[parameter]
+
+    def _compare_with_qiskit(self) -> None:
+        """At a point between 0 and 1, where most functions have a value."""
+        if not self._rebuilt:
+            return
+        theta = np.modf(0.29 + (math.sqrt(5) - 1) / 2 * np.arange(len(self._graph.names)))[0]
+        nodes = dict.fromkeys([*self._nodes.values(), *self._rebuilt.values()])
+        ours = dict(zip(nodes, Program(self._graph, list(nodes))(theta), strict=True))
+        for expression, node in self._rebuilt.items():
+            point = {parameter: ours[self._nodes[parameter]] for parameter in expression.parameters}
+            try:
+                theirs = complex(expression.bind(point))
+            except (ArithmeticError, RuntimeError, TypeError, ValueError):
+                continue  # it has no value there
+            if abs(theirs.imag) > _AGREEMENT * abs(theirs) or not math.isfinite(ours[node]):
+                continue
+            if abs(theirs.real - ours[node]) > _AGREEMENT * max(1.0, abs(theirs)):
+                raise CircuitError(
+                    f"circuit: Qiskit {qiskit.__version__} records the angle {expression} as "
+                    f"{self._graph.text(node)}, which is something else; use another version of Qiskit, or write "
+                    "the circuit in OpenQASM 3"
+                )
+
+    def _warn_of_version(self) -> None:
+        doubtful = [e for e, node in self._rebuilt.items() if not self._is_surely_right(e, node)]
+        if doubtful:
+            shown = ", ".join(map(str, doubtful[:3])) + (", …" if len(doubtful) > 3 else "")
+            warnings.warn(
+                f"circuit: Qiskit {qiskit.__version__} may lose terms of an expression when it is made: "
+                f"(a + 2) - (a + a) becomes 0. What it holds here is {shown}. Make sure that this is what was "
+                f"written, or use Qiskit {'.'.join(map(str, _FIRST_RIGHT_VERSION))} or newer",
+                QngdWarning,
+                stacklevel=5,  # the caller of `wrap`
+            )
+
+    def _is_surely_right(self, expression: ParameterExpression, node: int) -> bool:
+        """One parameter, scaled and shifted: no term could be taken for another."""
+        terms, _ = self._graph.affine(node)
+        return len(expression.parameters) == 1 and [self._graph.is_parameter(term) for term in terms] == [True]
 
 
-def _bound(function: ParameterExpression | complex, point: dict[Parameter, float]) -> complex:
-    """The function's value at a point; nan where it has none."""
-    if not isinstance(function, ParameterExpression):
-        return complex(function)
+def _version() -> tuple[int, ...]:
+    return tuple(int(part) for part in qiskit.__version__.split(".")[:3] if part.isdigit())
+
+
+_NodeOf = Callable[[Parameter], int]
+
+
+def _rebuilt(value: ParameterExpression, graph: Graph, node_of: _NodeOf) -> int:
+    """The node of an expression, from the operations that Qiskit records."""
+    if isinstance(value, Parameter):
+        return node_of(value)
+    if hasattr(value, "is_symbol") and value.is_symbol():  # since Qiskit 2.2; the record may hold what has cancelled
+        name = str(value)
+        return node_of(next(parameter for parameter in value.parameters if parameter.name == name))
+    steps = list(value._qpy_replay)
+    if not steps:  # before Qiskit 2.3 numbers have no record
+        return graph.number(complex(value.numeric(strict=False)))
     try:
-        return complex(function.bind({p: point[p] for p in function.parameters}))
-    except (ZeroDivisionError, RuntimeError, TypeError):  # a division by zero, nan, no number
-        return complex("nan")
+        return _replayed(steps, graph, node_of)
+    except KeyError as error:
+        raise ValueError(
+            f"the angle {value} holds the operation {error}, which is not read; write it without"
+        ) from None
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"the angle is {value}; angles must be finite")
-    return value
+def _replayed(steps: Sequence[Any], graph: Graph, node_of: _NodeOf) -> int:
+    """The result of operations in postfix order, where an operand that is None is the last result."""
+    results: list[int] = []
+
+    def operand(native: Any) -> int:
+        if native is None:
+            return results.pop()
+        return _rebuilt(native, graph, node_of) if isinstance(native, ParameterExpression) else graph.number(native)
+
+    first = next((i for i in reversed(range(len(steps))) if hasattr(steps[i], "binds")), -1)
+    if first >= 0:  # Qiskit 2.1: what was done before had other expressions in the place of some parameters
+        inner = {
+            p: _rebuilt(e, graph, node_of) if isinstance(e, ParameterExpression) else graph.number(e)
+            for p, e in steps[first].binds.items()
+        }
+        results.append(_replayed(steps[:first], graph, lambda p: inner[p] if p in inner else node_of(p)))
+    for step in steps[first + 1 :]:
+        name = op_code_to_method(step.op)
+        if name in _UNARY:
+            results.append(graph.apply(_UNARY[name], operand(step.lhs)))
+            continue
+        right, left = operand(step.rhs), operand(step.lhs)
+        if name in _SWAPPED:
+            left, right = right, left
+        results.append(graph.apply(_SWAPPED.get(name) or _BINARY[name], left, right))
+    return results.pop()
 
 
 def _number(value: Any) -> float:
@@ -198,6 +218,4 @@ def _number(value: Any) -> float:
         number = complex(value)
     except (TypeError, ValueError):
         raise ValueError(f"the angle {value!r} is not a number") from None
-    if number.imag:
-        raise ValueError(f"the angle has the complex part {number:g}; angles must be real")
-    return _finite(number.real)
+    return real_number(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from qiskit.circuit import (
     AnnotatedOperation,
     ControlModifier,
@@ -18,6 +19,8 @@ from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Clifford, Operator
 from qiskit.synthesis import synth_permutation_basic
+
+from qngd.interop._synthesis import require_unitary
 
 _STANDARD = get_standard_gate_name_mapping()
 _MAX_REPEATS = 16  # an integer power is written out up to here
@@ -35,7 +38,8 @@ def plain_gate(operation: Operation) -> Gate:
     if isinstance(operation, PermutationGate):  # has no definition
         return synth_permutation_basic(operation.pattern).to_gate()
     if not isinstance(operation, AnnotatedOperation):
-        return operation
+        matrix = own_matrix(operation)
+        return operation if matrix is None else UnitaryGate(matrix)
     gate = plain_gate(operation.base_op)
     for modifier in operation.modifiers:
         try:
@@ -46,6 +50,28 @@ def plain_gate(operation: Operation) -> Gate:
                 f"({one_line(error)}); write the modified gate out"
             ) from error
     return gate
+
+
+def own_matrix(operation: Operation) -> np.ndarray | None:
+    """The matrix of a gate that has one and no definition, None for every other operation.
+
+    Raises:
+        ValueError: the matrix depends on unbound parameters, or is not unitary.
+    """
+    if not isinstance(operation, Gate) or _is_standard(operation) or operation.definition is not None:
+        return None
+    unbound = [str(value) for value in operation.params if getattr(value, "parameters", ())]
+    try:
+        matrix = np.asarray(operation.to_matrix(), dtype=complex)
+    except (QiskitError, NotImplementedError, TypeError, ValueError) as error:
+        if unbound and hasattr(operation, "__array__"):
+            raise ValueError(
+                f"{operation.name} is given by its matrix alone, which cannot be computed for the unbound "
+                f"{unbound[0]}; give it a definition made of standard gates"
+            ) from error
+        return None
+    require_unitary(matrix)
+    return matrix
 
 
 def holds_matrix(gate: Operation) -> bool:
@@ -73,10 +99,15 @@ def _modified(gate: Gate, modifier: Any) -> Gate:
     raise ValueError(f"the modifier {modifier} of {gate.name} is unknown; write the gate out")
 
 
+def _is_standard(gate: Gate) -> bool:
+    """Whether it is Qiskit's own gate of its name."""
+    namesake = _STANDARD.get(gate.name)
+    return namesake is not None and isinstance(gate, namesake.base_class)
+
+
 def _controlled(gate: Gate, count: int, state: int) -> Gate:
     """The gate where `count` more qubits, in front of its own, hold the bits of `state`."""
-    namesake = _STANDARD.get(gate.name)
-    if namesake is not None and not isinstance(gate, namesake.base_class):
+    if gate.name in _STANDARD and not _is_standard(gate):
         gate = gate.copy(name=f"{gate.name}_")  # Qiskit's `control` goes by names
     return gate.control(count, ctrl_state=state, annotated=False)
 

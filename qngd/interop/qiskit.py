@@ -19,7 +19,9 @@ import numpy as np
 from qiskit.circuit import (
     AnnotatedOperation,
     BoxOp,
+    BreakLoopOp,
     CircuitInstruction,
+    ContinueLoopOp,
     ControlFlowOp,
     ControlledGate,
     ControlModifier,
@@ -29,9 +31,11 @@ from qiskit.circuit import (
     Measure,
     Operation,
     Parameter,
+    ParameterExpression,
     QuantumCircuit,
     Reset,
     Store,
+    library,
 )
 from qiskit.circuit.library import (
     HamiltonianGate,
@@ -56,9 +60,9 @@ from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, QngdWarning
-from qngd.interop._qiskit_angles import AngleReader
+from qngd.interop._qiskit_angles import AngleReader, Symbols
 from qngd.interop._qiskit_controls import controlled_turns, is_written_out
-from qngd.interop._qiskit_gates import holds_matrix, one_line, plain_gate
+from qngd.interop._qiskit_gates import holds_matrix, one_line, own_matrix, plain_gate
 from qngd.interop._qiskit_observable import num_projectors, read_observable
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
@@ -75,22 +79,22 @@ _NO_EFFECT = frozenset({"id", "global_phase"})
 # names of Qiskit's for gates that the builder's table has under another name, up to a global phase
 SAME_AS = {"u1": "p", "u3": "u", "cu1": "cp"}
 _CHANNELS = frozenset({"kraus", "superop", "quantum_channel", "roerror", "pauli_lindblad_map"})
+_PRODUCT_MEASUREMENT: type = getattr(library, "PauliProductMeasurement", Measure)  # since Qiskit 2.3
 _MAX_PROJECTORS = 4  # per term of an evolution; 2^c rotations for c projectors
 
 
 def read_circuit(
     native: Any,
     *example_args: Any,
-    parameters: Sequence[str] | None = None,
-    lines: Sequence[int] | None = None,
+    symbols: Symbols | None = None,
+    lines: Sequence[str] | None = None,
 ) -> Circuit:
     """The neutral form of a `QuantumCircuit`.
 
     Args:
         native: the circuit.
         *example_args: none are taken.
-        parameters: the names in the order of θ, where that is not `circuit.parameters`; it may hold
-            names that the circuit does not use.
+        symbols: what the circuit's parameters stand for, where that is not θ in the order of `circuit.parameters`.
         lines: the line of each instruction in the program that the circuit came from, for messages.
 
     Raises:
@@ -98,7 +102,8 @@ def read_circuit(
             position among the circuit's instructions and its qubits, and says what to do.
 
     Warns:
-        QngdWarning: a `PauliEvolutionGate` stands for a product formula that is not exact.
+        QngdWarning: a `PauliEvolutionGate` stands for a product formula that is not exact, or this version of Qiskit
+            may have changed an angle when it was made.
     """
     if not isinstance(native, QuantumCircuit):
         raise CircuitError(f"circuit: a {type(native).__name__} is not a circuit; give a QuantumCircuit")
@@ -106,19 +111,19 @@ def read_circuit(
         raise CircuitError("circuit: a QuantumCircuit takes no example arguments; give it alone")
     if native.num_qubits == 0:
         raise CircuitError("circuit: it has no qubits; add at least one")
-    names = tuple(p.name for p in native.parameters) if parameters is None else tuple(parameters)
-    walk = _Walk(native, names, lines)
+    symbols = symbols or Symbols.of(native)
+    walk = _Walk(native, symbols, lines)
     walk.run(native)
     angle_map = walk.builder.angle_map(walk.angles.expressions())
-    return finish(walk.builder, angle_map, names, native=native.copy())
+    return finish(walk.builder, angle_map, tuple(symbols.graph.names), native=native.copy())
 
 
 class _Walk:
     """One pass over a circuit's instructions."""
 
-    def __init__(self, circuit: QuantumCircuit, names: Sequence[str], lines: Sequence[int] | None) -> None:
+    def __init__(self, circuit: QuantumCircuit, symbols: Symbols, lines: Sequence[str] | None) -> None:
         self.builder = CircuitBuilder(circuit.num_qubits)
-        self.angles = AngleReader(self.builder, circuit.parameters, names)
+        self.angles = AngleReader(self.builder, symbols)
         self._lines = lines
         self._touched: set[int] = set()
         self._measured: dict[int, int] = {}  # qubit -> position of its measurement
@@ -164,9 +169,17 @@ class _Walk:
                 f"Qiskit cannot decompose it ({one_line(error)}); write it with gates that have a "
                 "definition for unbound parameters, such as rx, ry, rz, u or PauliEvolutionGate",
             ) from error
-        if definition is None:
+        if definition is not None:
+            self._circuit(definition, qubits)
+            return
+        try:
+            matrix = own_matrix(operation)
+        except ValueError as error:
+            raise self._refusal(operation.name, str(error)) from error
+        if matrix is None:
             raise self._opaque(operation.name)
-        self._circuit(definition, qubits)
+        self._act_on(qubits)
+        self._emit(unitary_turns(matrix, qubits[::-1]))
 
     def _gate(self, gate: Operation, qubits: tuple[int, ...]) -> None:
         """Read a gate that stands in no circuit."""
@@ -181,8 +194,9 @@ class _Walk:
 
     # instructions that are not gates
 
-    def _measure(self, _: Measure, qubits: tuple[int, ...]) -> None:
-        self._measured[qubits[0]] = len(self.builder.gates) - 1
+    def _measure(self, _: Operation, qubits: tuple[int, ...]) -> None:
+        """Of one qubit, or of a product of Paulis on several."""
+        self._measured |= dict.fromkeys(qubits, len(self.builder.gates) - 1)
 
     def _nothing(self, _: Operation, qubits: tuple[int, ...]) -> None:
         """A delay: no effect on an ideal device."""
@@ -311,6 +325,12 @@ class _Walk:
         terms = _evolution_terms(operation)
         formula = operation.synthesis
         if terms is None or not _is_exact_if_commuting(formula) or not _all_commute(terms):
+            if isinstance(formula, QDrift) and isinstance(operation.time, ParameterExpression):
+                raise self._refusal(
+                    operation.name,
+                    "its synthesis is QDrift, which draws terms at random for a time that is a number; "
+                    "give it another, such as PauliEvolutionGate(operator, time, synthesis=LieTrotter())",
+                )
             if not isinstance(formula, MatrixExponential) and _num_terms(operation) > 1:
                 self._approximate.append(len(self.builder.gates) - 1)
             self._definition(operation, qubits)
@@ -351,7 +371,7 @@ class _Walk:
         return CircuitError(f"circuit: {place}, {gate.name} on qubits ({on}){inside}: {problem}")
 
     def _place(self, position: int) -> str:
-        line = "" if self._lines is None else f" (line {self._lines[position]})"
+        line = "" if self._lines is None else f" ({self._lines[position]})"
         return f"instruction {position}{line}"
 
     def _classical(self, name: str) -> CircuitError:
@@ -376,8 +396,8 @@ class _Walk:
         warnings.warn(
             f"circuit: the terms of the PauliEvolutionGate at instruction {where} do not all "
             "commute, or its synthesis is not exact. It stands for its definition, the product "
-            "formula that devices run; qiskit.quantum_info.Statevector takes the exact exponential "
-            "instead and gives other numbers. circuit.decompose() shows what is wrapped",
+            "formula that devices run (of QDrift one draw); qiskit.quantum_info.Statevector takes the exact "
+            "exponential instead and gives other numbers. circuit.decompose() shows what is wrapped",
             QngdWarning,
             stacklevel=5,  # the caller of `wrap`
         )
@@ -389,6 +409,7 @@ _READERS: tuple[tuple[type, _Reading], ...] = (
     (PauliEvolutionGate, _Walk._evolution),
     (ControlledGate, _Walk._controlled_gate),
     (Measure, _Walk._measure),
+    (_PRODUCT_MEASUREMENT, _Walk._measure),
     (Delay, _Walk._nothing),
     (Reset, _Walk._reset),
     (Initialize, _Walk._initialize),
@@ -402,6 +423,8 @@ _READERS: tuple[tuple[type, _Reading], ...] = (
     (BoxOp, _Walk._box),
     (ForLoopOp, _Walk._for_loop),
     (ControlFlowOp, _Walk._control_flow),
+    (BreakLoopOp, _Walk._control_flow),
+    (ContinueLoopOp, _Walk._control_flow),
     (Store, _Walk._control_flow),
 )
 

@@ -1,0 +1,406 @@
+"""Real functions of the parameters, as programs and SDKs write them: evaluated and differentiated here.
+
+All functions of a circuit stand in one `Graph`, whose nodes are operations on earlier nodes; equal nodes are one.
+A gradient is further nodes of the same graph (reverse accumulation), so a product of n factors costs n steps and
+not 2ⁿ, and one `Program` evaluates values and derivatives together, a whole level of equal operations at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_NUMBER, _PARAMETER = "number", "parameter"
+_LONGEST = 160  # characters of an expression in a message
+_IMAGINARY_TOLERANCE = 1e-12  # of the modulus, or of 1: what complex powers leave of a real value
+
+
+def _of_real(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that has a derivative on the real axis alone: nan elsewhere."""
+
+    def of_any(x: np.ndarray) -> np.ndarray:
+        if not np.iscomplexobj(x):
+            return function(x)
+        return np.where(_is_real(x), function(x.real), np.nan)
+
+    return of_any
+
+
+def _up_to_one(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """arcsin or arccos: a real argument beyond ±1 lies on the branch cut, where it has no value here."""
+
+    def of_any(x: np.ndarray) -> np.ndarray:
+        return np.where(_is_real(x), function(x.real), function(x)) if np.iscomplexobj(x) else function(x)
+
+    return of_any
+
+
+def _is_real(x: np.ndarray) -> np.ndarray:
+    return abs(x.imag) <= _IMAGINARY_TOLERANCE * np.maximum(1.0, abs(x))
+
+
+# Of arrays of floats or of complex numbers; nan where there is no value.
+_OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "pow": np.power,
+    "neg": np.negative,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": _up_to_one(np.arcsin),
+    "acos": _up_to_one(np.arccos),
+    "atan": np.arctan,
+    "exp": np.exp,
+    "log": np.log,
+    "abs": _of_real(np.abs),
+    "sign": _of_real(np.sign),
+    "conj": _of_real(np.positive),
+    # the derivatives of abs and sign, which have none at 0
+    "slope of abs": _of_real(lambda x: np.where(x == 0, np.nan, np.sign(x))),
+    "slope of sign": _of_real(lambda x: np.where(x == 0, np.nan, 0.0)),
+}
+FUNCTIONS = frozenset({"sin", "cos", "tan", "asin", "acos", "atan", "exp", "log", "abs", "sign", "conj"})
+_SIGNS = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "pow": "**"}
+_STRENGTH = {"add": 1, "sub": 1, "neg": 2, "mul": 3, "div": 3, "pow": 4}  # what binds stronger needs no brackets
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A node of a graph, with Python's operators."""
+
+    graph: Graph
+    node: int
+
+    def _with(self, operation: str, other: Any, swapped: bool = False) -> Expression:
+        node = other.node if isinstance(other, Expression) else self.graph.number(other)
+        pair = (node, self.node) if swapped else (self.node, node)
+        return Expression(self.graph, self.graph.apply(operation, *pair))
+
+    def __add__(self, other: Any) -> Expression:
+        return self._with("add", other)
+
+    def __radd__(self, other: Any) -> Expression:
+        return self._with("add", other, swapped=True)
+
+    def __sub__(self, other: Any) -> Expression:
+        return self._with("sub", other)
+
+    def __rsub__(self, other: Any) -> Expression:
+        return self._with("sub", other, swapped=True)
+
+    def __mul__(self, other: Any) -> Expression:
+        return self._with("mul", other)
+
+    def __rmul__(self, other: Any) -> Expression:
+        return self._with("mul", other, swapped=True)
+
+    def __truediv__(self, other: Any) -> Expression:
+        return self._with("div", other)
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return self._with("div", other, swapped=True)
+
+    def __pow__(self, other: Any) -> Expression:
+        return self._with("pow", other)
+
+    def __rpow__(self, other: Any) -> Expression:
+        return self._with("pow", other, swapped=True)
+
+    def __neg__(self) -> Expression:
+        return self.function("neg")
+
+    def function(self, name: str) -> Expression:
+        """One of `FUNCTIONS` of it."""
+        return Expression(self.graph, self.graph.apply(name, self.node))
+
+    def __str__(self) -> str:
+        return self.graph.text(self.node)
+
+
+class Graph:
+    """Functions of the parameters with these names; a node is a number, its place."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names: list[str] = list(names)
+        self._nodes: list[tuple[str, tuple[Any, ...]]] = []
+        self._places: dict[tuple[str, tuple[Any, ...]], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def parameter(self, column: int) -> int:
+        """The parameter that stands at this place in θ."""
+        return self._place(_PARAMETER, (column,))
+
+    def number(self, value: complex) -> int:
+        """A fixed number."""
+        value = complex(value)
+        return self._place(_NUMBER, (value if value.imag else value.real + 0.0,))
+
+    def apply(self, operation: str, *operands: int) -> int:
+        """An operation on earlier nodes: a number where it is known, an earlier node where it changes nothing."""
+        if operation in ("add", "mul"):
+            operands = tuple(sorted(operands))  # a*b and b*a are one
+        numbers = [self.value_of(operand) for operand in operands]
+        if None not in numbers:
+            value = _known(operation, numbers)
+            if value is not None:
+                return self.number(value)
+        same = self._simpler(operation, operands, numbers)
+        return self._place(operation, operands) if same is None else same
+
+    def value_of(self, node: int) -> complex | None:
+        """The value of a fixed number, None for everything else."""
+        operation, operands = self._nodes[node]
+        return operands[0] if operation == _NUMBER else None
+
+    def is_parameter(self, node: int) -> bool:
+        return self._nodes[node][0] == _PARAMETER
+
+    def column_of(self, parameter: int) -> int:
+        return self._nodes[parameter][1][0]
+
+    def operation(self, node: int) -> str:
+        return self._nodes[node][0]
+
+    def operands(self, node: int) -> tuple[int, ...]:
+        """The nodes that it is an operation on."""
+        operation, operands = self._nodes[node]
+        return () if operation in (_NUMBER, _PARAMETER) else operands
+
+    def below(self, *roots: int) -> list[int]:
+        """All nodes that these depend on and they themselves, each after its operands."""
+        found = set(roots)
+        open_nodes = list(found)
+        while open_nodes:
+            fresh = set(self.operands(open_nodes.pop())) - found
+            found |= fresh
+            open_nodes += fresh
+        return sorted(found)
+
+    def columns(self, root: int) -> list[int]:
+        """Where the parameters that a node depends on stand in θ, ascending."""
+        return sorted(self.column_of(node) for node in self.below(root) if self.is_parameter(node))
+
+    def affine(self, root: int) -> tuple[dict[int, complex], complex]:
+        """root = Σ coefficient·node + constant, over parameters and whatever is not affine."""
+        weights: dict[int, complex] = {root: 1.0}
+        terms: dict[int, complex] = {}
+        constant: complex = 0.0
+        for node in reversed(self.below(root)):
+            weight = weights.pop(node, None)
+            if weight is None:
+                continue
+            value = self.value_of(node)
+            parts = self._affine_parts(node)
+            if value is not None:
+                constant += weight * value
+            elif parts is None:
+                terms[node] = weight
+            else:
+                for operand, factor in parts:
+                    weights[operand] = weights.get(operand, 0.0) + weight * factor
+        return {node: weight for node, weight in terms.items() if weight}, constant
+
+    def gradient(self, root: int) -> dict[int, int]:
+        """The derivative by each parameter that a node depends on: its place in θ, and a node.
+
+        Reverse accumulation: root̄ = 1, and each operand x of a node v receives v̄·∂v/∂x.
+        """
+        adjoints = {root: self.number(1.0)}
+        result = {}
+        for node in reversed(self.below(root)):
+            adjoint = adjoints.pop(node, None)
+            if self.is_parameter(node):
+                result[self.column_of(node)] = self.number(0.0) if adjoint is None else adjoint
+            elif adjoint is not None and self.operands(node):
+                for operand, slope in self._slopes(node):
+                    part = self.apply("mul", adjoint, slope)
+                    adjoints[operand] = self.apply("add", adjoints[operand], part) if operand in adjoints else part
+        return dict(sorted(result.items()))
+
+    def text(self, root: int) -> str:
+        """The function as text, shortened where it is long."""
+        texts: dict[int, tuple[str, int]] = {}
+        for node in self.below(root):
+            texts[node] = self._text(node, texts)
+        return texts[root][0]
+
+    def _place(self, operation: str, operands: tuple[Any, ...]) -> int:
+        key = (operation, operands)
+        place = self._places.setdefault(key, len(self._nodes))
+        if place == len(self._nodes):
+            self._nodes.append(key)
+        return place
+
+    def _simpler(self, operation: str, operands: tuple[int, ...], numbers: Sequence[complex | None]) -> int | None:
+        first, last = operands[0], operands[-1]
+        match operation, numbers:
+            case ("add", [0, _]) | ("mul", [1, _]):
+                return last
+            case ("add" | "sub", [_, 0]) | ("mul" | "div" | "pow", [_, 1]):
+                return first
+            case ("mul", [0, _]) | ("mul", [_, 0]):
+                return self.number(0.0)
+            case ("pow", [_, 0]):
+                return self.number(1.0)
+            case ("sub", [0, _]) | ("mul", [-1, _]):
+                return self.apply("neg", last)
+            case ("mul" | "div", [_, -1]):
+                return self.apply("neg", first)
+            case ("neg", _) if self.operation(first) == "neg":
+                return self.operands(first)[0]
+            case ("pow", [_, power]) if power in (2, 4) and self.operation(first) == "abs":
+                return self.apply("pow", self.operands(first)[0], last)  # which has a derivative at 0
+        return None
+
+    def _affine_parts(self, node: int) -> list[tuple[int, complex]] | None:
+        """The operands that a node is a linear combination of, each with its factor."""
+        operands = self.operands(node)
+        match self.operation(node), [self.value_of(operand) for operand in operands]:
+            case "add", _:
+                return [(operands[0], 1.0), (operands[1], 1.0)]
+            case "sub", _:
+                return [(operands[0], 1.0), (operands[1], -1.0)]
+            case "neg", _:
+                return [(operands[0], -1.0)]
+            case "mul", [_, factor] if factor is not None:
+                return [(operands[0], factor)]
+            case "mul", [factor, _] if factor is not None:
+                return [(operands[1], factor)]
+            case "div", [_, divisor] if divisor:
+                return [(operands[0], 1.0 / divisor)]
+        return None
+
+    def _slopes(self, node: int) -> Iterator[tuple[int, int]]:
+        """∂node/∂operand for each operand that is not a number."""
+        operands = self.operands(node)
+        rule = _SLOPES[self.operation(node)]
+        own = Expression(self, node)
+        slopes = rule(own, *[Expression(self, operand) for operand in operands])
+        for operand, slope in zip(operands, slopes, strict=True):
+            if self.value_of(operand) is None:
+                found = slope()
+                yield operand, found.node if isinstance(found, Expression) else self.number(found)
+
+    def _text(self, node: int, texts: Mapping[int, tuple[str, int]]) -> tuple[str, int]:
+        """The text, and how strongly its last operation binds."""
+        operation, operands = self._nodes[node]
+        if operation == _NUMBER:
+            value = operands[0]
+            return f"{value:.12g}", 2 if isinstance(value, float) and value < 0 else 5
+        if operation == _PARAMETER:
+            return self.names[operands[0]], 5
+        strength = _STRENGTH.get(operation, 5)
+        if operation not in _STRENGTH:
+            text = f"{operation}({texts[operands[0]][0]})"
+        elif operation == "neg":
+            text = "-" + _in_brackets(*texts[operands[0]], strength + 1)
+        else:
+            left = _in_brackets(*texts[operands[0]], strength + (operation == "pow"))
+            right = _in_brackets(*texts[operands[1]], strength + 1)
+            text = left + _SIGNS[operation] + right
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+        return text, strength
+
+
+def _in_brackets(text: str, strength: int, needed: int) -> str:
+    return text if strength >= needed else f"({text})"
+
+
+def _known(operation: str, numbers: Sequence[Any]) -> complex | None:
+    """The value of an operation on numbers; None where it has none, which is said when it is met."""
+    for kind in (float, complex):
+        if kind is float and any(isinstance(number, complex) for number in numbers):
+            continue
+        with np.errstate(all="ignore"):
+            value = complex(_OPERATIONS[operation](*[np.array(number, dtype=kind) for number in numbers])[()])
+        if math.isfinite(value.real) and math.isfinite(value.imag):
+            return value
+    return None
+
+
+_Slope = Callable[[], Any]
+# For v = operation(x, y): ∂v/∂x and ∂v/∂y, made when they are asked for.
+_SLOPES: dict[str, Callable[..., tuple[_Slope, ...]]] = {
+    "add": lambda v, x, y: (lambda: 1.0, lambda: 1.0),
+    "sub": lambda v, x, y: (lambda: 1.0, lambda: -1.0),
+    "mul": lambda v, x, y: (lambda: y, lambda: x),
+    "div": lambda v, x, y: (lambda: 1.0 / y, lambda: -v / y),
+    "pow": lambda v, x, y: (lambda: y * x ** (y - 1.0), lambda: v * x.function("log")),
+    "neg": lambda v, x: (lambda: -1.0,),
+    "sin": lambda v, x: (lambda: x.function("cos"),),
+    "cos": lambda v, x: (lambda: -x.function("sin"),),
+    "tan": lambda v, x: (lambda: 1.0 + v * v,),
+    "asin": lambda v, x: (lambda: (1.0 - x * x) ** -0.5,),
+    "acos": lambda v, x: (lambda: -((1.0 - x * x) ** -0.5),),
+    "atan": lambda v, x: (lambda: 1.0 / (1.0 + x * x),),
+    "exp": lambda v, x: (lambda: v,),
+    "log": lambda v, x: (lambda: 1.0 / x,),
+    "abs": lambda v, x: (lambda: x.function("slope of abs"),),
+    "sign": lambda v, x: (lambda: x.function("slope of sign"),),
+    "conj": lambda v, x: (lambda: 1.0,),  # it is refused where its argument is not real
+}
+
+
+class Program:
+    """Evaluates some nodes of a graph at a θ.
+
+    Nodes are sorted by level (one above the highest operand) and operation, so that each operation of a level is
+    one call on arrays.
+    """
+
+    def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
+        nodes = graph.below(*roots)
+        levels: dict[int, int] = {}
+        for node in nodes:
+            levels[node] = 1 + max((levels[operand] for operand in graph.operands(node)), default=-1)
+        nodes.sort(key=lambda node: (levels[node], graph.operation(node)))
+        place = {node: i for i, node in enumerate(nodes)}
+        self._roots = np.array([place[root] for root in roots], dtype=np.int64)
+        self._parameters: tuple[np.ndarray, np.ndarray] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self._start = np.zeros(len(nodes), dtype=complex)
+        self._calls: list[tuple[str, slice, tuple[np.ndarray, ...]]] = []
+        first = 0
+        for (_, operation), run in itertools.groupby(nodes, key=lambda node: (levels[node], graph.operation(node))):
+            members = list(run)
+            part = slice(first, first + len(members))
+            first = part.stop
+            if operation == _NUMBER:
+                self._start[part] = [graph.value_of(node) for node in members]
+            elif operation == _PARAMETER:
+                columns = np.array([graph.column_of(node) for node in members])
+                self._parameters = (np.arange(part.start, part.stop), columns)
+            else:
+                rows = np.array([[place[operand] for operand in graph.operands(node)] for node in members])
+                self._calls.append((operation, part, tuple(rows.T)))
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        """The values of the roots, in their order; nan where one is not a finite real number."""
+        values = np.full(len(self._roots), np.nan)
+        if not self._start.imag.any():
+            values = self._run(theta, self._start.real)
+        if not np.isfinite(values).all():  # a real value may have been reached through complex ones
+            others = self._run(theta, self._start)
+            is_missing = ~np.isfinite(values)
+            values[is_missing] = np.where(_is_real(others), others.real, np.nan)[is_missing]
+            values[~np.isfinite(values)] = np.nan
+        return values
+
+    def _run(self, theta: np.ndarray, start: np.ndarray) -> np.ndarray:
+        values = start.copy()
+        places, columns = self._parameters
+        values[places] = theta[columns]
+        with np.errstate(all="ignore"):
+            for operation, part, operands in self._calls:
+                values[part] = _OPERATIONS[operation](*[values[operand] for operand in operands])
+        return values[self._roots]
