@@ -73,7 +73,8 @@ class AutoShots:
 
     def __post_init__(self) -> None:
         settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS})
-        require_range(self.energy_share, "energy_share", "between 0 and 1", lambda value: 0 < value < 1)
+        if self.energy_share is not None:
+            require_range(self.energy_share, "energy_share", "between 0 and 1", lambda value: 0 < value < 1)
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
