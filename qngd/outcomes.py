@@ -2,9 +2,9 @@
 
 What was not seen is not impossible. Of a string with the rarer of its values in k of N shots, the rule of succession (a
 flat prior for that value's probability q) says q ≈ (k ± √(k+1))/N, where the sample says ±√k: a value that was never
-seen has q = 0 ± 1/N. So the variance of its mean is the sample's plus v = (2/N)² where that is at most 4v (k ≤ 3), at
-least 4v from there on, and the sample's where both values are common. For a sum Σ_t c_t⟨string t⟩ it is v·Σ_t c_t².
-Two such errors hold the truth at least 86 times in a hundred. Only what algebra makes certain has an error of 0: see
+seen has q = 0 ± 1/N. So where a value was seen never or once, the variance of the string's mean is the sample's plus
+v = (2/N)²; otherwise it is the sample's. For a sum Σ_t c_t⟨string t⟩ the same holds with v·Σ_t c_t². Two such errors
+hold the truth of a string at least 85 times in a hundred. Only what algebra makes certain has an error of 0: see
 `Template.independent`.
 """
 
@@ -83,7 +83,7 @@ def unseen(shots: int) -> float:
 
 def widened(variance: np.ndarray | float, least: np.ndarray | float) -> np.ndarray:
     """A sample's variance, with what was not seen: `least` where the shots all agree."""
-    return np.maximum(variance, np.minimum(variance + least, 4 * least))
+    return np.maximum(variance, np.minimum(variance + least, 2 * least))
 
 
 def means(outcome: Outcome, template: Template) -> tuple[np.ndarray, np.ndarray]:

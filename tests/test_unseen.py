@@ -150,14 +150,14 @@ def test_a_metric_entry_whose_rare_outcome_was_not_seen(approx, angle):
 
 @pytest.mark.parametrize("probability", [0.001, 0.005, 0.012, 0.022, 0.031, 0.041, 0.06])
 def test_an_expectation_value_whose_rare_outcome_was_not_seen(probability):
-    """Over all numbers of times that the outcome may be seen, the value is within two errors 86 times in a hundred, and
+    """Over all numbers of times that the outcome may be seen, the value is within two errors 85 times in a hundred, and
     the errors are right in the mean square."""
     shots, theta = 100, np.array([2 * np.arcsin(np.sqrt(probability)), 0.0])
     found = [e.energy for e in runs(tilted(), theta, shots, 1000, 11, None, {"Z": 1.0})]
     off = np.array([abs(float(e.value) - (1 - 2 * probability)) for e in found])
     errors = np.array([float(e.stderr) for e in found])
     assert errors.min() == pytest.approx(2 / shots)
-    assert np.mean(off <= 2 * errors + 1e-12) > 0.85  # known to 1 %
+    assert np.mean(off <= 2 * errors + 1e-12) > 0.84  # known to 1 %
     assert np.mean(off**2) < 1.1 * np.mean(errors**2)
 
 
