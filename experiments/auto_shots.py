@@ -131,7 +131,7 @@ def main() -> None:
     for row in ROWS:
         if not names or row.problem in names:
             data = run(row, pairs, steps)
-            (OUT / f"{row.name}.json").write_text(json.dumps(data, indent=1))
+            (OUT / f"{row.name}.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
             show(data)
 
 

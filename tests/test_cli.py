@@ -320,9 +320,9 @@ def test_a_missing_file_suggests_the_one_that_is_there(monkeypatch: pytest.Monke
         ("a b", "neither a file nor the name of a Python module"),
         (str(ROOT / "tests"), "is a directory"),
         (str(ROOT / "pyproject.toml"), "is not a Python file"),
-        (".", ". is a directory; give the problem file in it"),
-        ("", ". is a directory; give the problem file in it"),
-        (str(ROOT), "is a directory; give the problem file in it"),
+        (".", ".: is a directory; give a Python file"),
+        ("", "no file is given; give one such as circuits/h2.py"),
+        (str(ROOT), "is a directory; give a Python file"),
         ("json", "has no function problem()"),
     ],
 )

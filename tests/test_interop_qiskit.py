@@ -753,7 +753,11 @@ def plain_instruction(circuit):
         (unbound_rv, r"instruction 2, rv on qubits \(1\)", "such as rx, ry, rz, u"),
         (fractional, r"instruction 2, annotated on qubits \(1\).*power 0.5 of rx", "scale its angle"),
         (matrix_of_a_parameter, r"instruction 2, matrix_alone on qubits \(1, 0\).*unbound a", "give it a definition"),
-        (matrix_not_unitary, r"instruction 2, matrix_alone on qubits \(1, 0\)", "not unitary; correct its __array__"),
+        (
+            matrix_not_unitary,
+            r"instruction 2, matrix_alone on qubits \(1, 0\)",
+            "counts as rounding; give it with at least six digits; correct its __array__",
+        ),
         (matrix_not_unitary_under_control, r"instruction 2, annotated.*matrix_alone", "correct its __array__"),
         (random_draws_of_a_parameter, r"instruction 2, PauliEvolution.*QDrift", "synthesis=LieTrotter()"),
         (after_a_product_measurement, r"instruction 3, x on qubits \(1\).*instruction 2", "to the end"),

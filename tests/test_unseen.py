@@ -256,7 +256,9 @@ def test_the_least_errors_of_the_metric_are_those_of_independent_means():
     for estimate in (
         lambda o: covariance(o, template, jacobian),
         lambda o: covariance(o, template, jacobian, elsewhere),
-        lambda o: diagonal(o, template, jacobian),
+        lambda o: diagonal(o, template, jacobian, np.arange(2)),
+        lambda o: diagonal(o, template, jacobian, np.zeros(2)),
+        lambda o: diagonal(o, template, jacobian, np.zeros(2), elsewhere),
         lambda o: correlations(o, template, jacobian, own, products),
     ):
         expected = estimate(stated).variance

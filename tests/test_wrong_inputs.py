@@ -72,6 +72,7 @@ SETTINGS = {
 }
 OPTIONAL = {  # None is the default
     "jobs", "circuits", "shots", "approx", "damping", "length", "refresh", "a", "total", "gradient",
+    "energy_share", "minimum",
 }  # fmt: skip
 
 

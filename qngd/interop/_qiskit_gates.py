@@ -70,7 +70,10 @@ def own_matrix(operation: Operation) -> np.ndarray | None:
                 f"{unbound[0]}; give it a definition made of standard gates"
             ) from error
         return None
-    require_unitary(matrix)
+    try:
+        require_unitary(matrix)
+    except ValueError as error:
+        raise ValueError(f"{operation.name}: {error}; correct its __array__") from None
     return matrix
 
 
