@@ -329,8 +329,8 @@ class Parts(Operation):
         ),
         (lambda x: qml.Hamiltonian([0.5], [qml.X(0)]), r"an observable.*return qml\.expval of it"),
         (lambda x: qml.pow(qml.Rot(x[0], 0.1, 0.2, 0), 0.5), "a power of Rot cannot be followed.*scale the angle"),
-        (lambda x: qml.AngleEmbedding(np.ones((3, 2)), [0, 1]), r"3 sets at once.*node\(theta, data\[0\]\)"),
-        (lambda x: qml.AngleEmbedding(qmath.stack([x, x]), [0, 1]), "2 sets at once, .*for one set$"),
+        (lambda x: qml.AngleEmbedding(np.ones((3, 2)), [0, 1]), r"for 3 circuits.*node\(theta, data\[0\]\)"),
+        (lambda x: qml.AngleEmbedding(qmath.stack([x, x]), [0, 1]), "for 2 circuits; .*for one set of parameters"),
         (
             lambda x: qml.evolve(qml.sum(qml.s_prod(x[0], qml.Projector([1], 0)), qml.Hadamard(1)), 0.3),
             r"parameters of its own and is no sum of Pauli words; put the parameters in front",

@@ -203,11 +203,14 @@ class Arguments:
             name for name, value in zip(self.names, self.example, strict=True) if (_shape(value) or (0,))[0] == size
         ]
         if not batches:
-            return "wrap the circuit for one set of parameters"
+            return (
+                "wrap the circuit for one set of parameters; where the batch is data, give one row of it, as "
+                "node(theta, data[0]), and average over the batch outside"
+            )
         shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)
         return (
-            f"the argument {' or '.join(batches)} holds a batch of {size}; wrap the circuit for one of them, "
-            f"wrap(node, {shown}), and average over the batch outside"
+            f"wrap the circuit for one set of parameters; where the argument {' or '.join(batches)} holds a batch of "
+            f"{size}, wrap(node, {shown}), and average over the batch outside"
         )
 
     def _is_wrapped(self, theta: Any) -> bool:
