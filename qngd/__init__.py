@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         QngdError,
         QngdWarning,
         SettingError,
+        StorageError,
     )
     from qngd.estimate import Estimate, MetricTensor
     from qngd.evaluate import Cost
@@ -63,6 +64,7 @@ _HOME = {
     "QngdError": "errors",
     "QngdWarning": "errors",
     "SettingError": "errors",
+    "StorageError": "errors",
     "Estimate": "estimate",
     "MetricTensor": "estimate",
     "Cost": "evaluate",
@@ -101,6 +103,7 @@ __all__ = [
     "SettingError",
     "Status",
     "StepInfo",
+    "StorageError",
     "TargetError",
     "cost",
     "expectation",
