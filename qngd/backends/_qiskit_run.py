@@ -19,8 +19,7 @@ from qngd.backends._qiskit_defaults import device_shots
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
 from qngd.backends._qiskit_seeds import Seeds, integers
-from qngd.backends._results import Tally, Unreadable, merged, tally
-from qngd.backends._results import said as kind_of
+from qngd.backends._results import Tally, Unreadable, outcomes_of, said, tally
 from qngd.backends._retry import Retry
 from qngd.errors import BackendError
 from qngd.outcomes import Outcome
@@ -77,15 +76,14 @@ class QiskitBackend(OnDevice):
         for job in handle.jobs:
             result = jobs.fetch(job, self.name, self.retry)
             asked = [int(next(rows)) for _ in range(job.circuits)]
-            said = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
-            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, said)
+            status = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
+            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, status)
             for index, r in enumerate(asked):
                 template = handle.templates[handle.requests[r].template]
                 with jobs.reading(self.name, job, r):
                     counts = _counts(result, index)
                     found[r].append(tally(counts, measured(template), template.num_qubits, handle.repetitions.shots))
-        templates = (handle.templates[request.template] for request in handle.requests)
-        return [merged(parts).outcome(template) for parts, template in zip(found, templates, strict=True)]
+        return outcomes_of(found, handle.templates, handle.requests)
 
     def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
         compiled = self._compiler.compile(templates)
@@ -113,7 +111,7 @@ def _length(result: Any, name: str, job: Job) -> int:
     """
     if not callable(getattr(result, "get_counts", None)):
         raise BackendError(
-            f"{name}: job {job.job_id} returned {kind_of(result)} where a qiskit.result.Result was expected"
+            f"{name}: job {job.job_id} returned {said(result)} where a qiskit.result.Result was expected"
         )
     if hasattr(result, "results"):
         return len(result.results or ())  # Braket's are None where a task failed

@@ -93,7 +93,7 @@ def from_name(
     except ModuleNotFoundError as error:
         raise _missing("qiskit-ibm-runtime", name) from error
     if name not in fakes:
-        known = ["aer", *sorted(fakes)]
+        known = known_names()
         raise BackendError(f"backend: {name!r} is not known.{did_you_mean(name, known)} Give one of {', '.join(known)}")
     device = fakes[name]()
     if hasattr(device.options, "max_parallel_experiments"):  # it simulates by Aer
