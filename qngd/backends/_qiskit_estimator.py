@@ -15,10 +15,11 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.primitives.base import BaseEstimatorV2
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
+from qngd._packages import packages_of
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_compile import Compiled
 from qngd.backends._qiskit_defaults import estimator_shots, noise_factors
-from qngd.backends._qiskit_device import QiskitSettings, packages_of
+from qngd.backends._qiskit_device import QiskitSettings
 from qngd.backends._qiskit_jobs import Job
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
 from qngd.backends._results import (

@@ -14,10 +14,11 @@ from typing import Any
 from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
+from qngd._packages import packages_of
 from qngd.backends._limits import Limits
 from qngd.backends._qiskit_compile import Footprint
 from qngd.backends._qiskit_defaults import device_shots
-from qngd.backends._qiskit_device import QiskitSettings, packages_of
+from qngd.backends._qiskit_device import QiskitSettings
 from qngd.backends._qiskit_estimator import QiskitEstimator
 from qngd.backends._qiskit_jobs import Handle
 from qngd.backends._qiskit_run import QiskitBackend
