@@ -21,7 +21,7 @@ from autograd import numpy as anp
 
 from qngd.interop._pennylane_site import Site
 from qngd.interop._pennylane_trace import Node, has_branched, node_of, plain
-from qngd.interop._synthesis import Turn, diagonal_turns, pauli_matrix, unitary_turns, walsh
+from qngd.interop._synthesis import Turn, pauli_matrix, turn_about, turns_in_basis, unitary_turns, walsh
 from qngd.pauli_sum import of_matrix
 
 _NEAR, _FAR = 0.02, 1.2  # how far the parameters are moved from θ₀: so that logarithms are unique, and to be sure
@@ -202,14 +202,14 @@ def _about_words(matrix: Any, places: Sequence[int], site: Site) -> list[Turn] |
     if shift is None:
         return None
     turns = [] if frame.inside else unitary_turns(family.reference, places)
-    signs = np.array(walsh_matrix(count)) / count
+    signs = scipy.linalg.hadamard(count) / count  # (−1)^|S ∧ s|
     for row, (label, sign) in enumerate(products):
         value = still[row] + 0.0
         if moves[row]:
             traced = anp.sum(signs[row] * (anp.angle(_traced(matrix, weights)) - 2 * np.pi * shift))
-            turns.append(_turn(label, places, site.slot(traced * (-2.0 * sign))))
+            turns.append(turn_about(label, places, site.slot(traced * (-2.0 * sign))))
         elif abs(value) > _EXACT:
-            turns.append(_turn(label, places, -2.0 * sign * value))
+            turns.append(turn_about(label, places, -2.0 * sign * value))
     return turns
 
 
@@ -228,10 +228,8 @@ def _in_eigenbasis(matrix: Any, places: Sequence[int], site: Site) -> list[Turn]
         return None
     traced = anp.angle(_traced(matrix, weights))
     slots = [site.slot(traced[k]) for k in range(len(basis))]
-    into = [Turn(t.pauli, t.places, t.angle, bare=True) for t in unitary_turns(basis.conj().T, places)]
-    out = [turn.inverse() for turn in reversed(into)]
     before = [] if frame.inside else unitary_turns(family.reference, places)
-    return [*before, *into, *diagonal_turns(slots, places), *out]
+    return [*before, *turns_in_basis(basis, slots, places)]
 
 
 def _off_diagonal(basis: np.ndarray, a: np.ndarray) -> float:
@@ -277,7 +275,7 @@ def _traced(matrix: Any, weights: np.ndarray) -> Any:
 def _shift(phases: np.ndarray, moves: np.ndarray, still: np.ndarray) -> np.ndarray | None:
     """The multiples of 2π to be taken off the phases so that the coefficients that do not move are `still`."""
     shifts = _shifts(len(phases))
-    transform = np.array(walsh_matrix(len(phases))) / len(phases)
+    transform = scipy.linalg.hadamard(len(phases)) / len(phases)
     found = (phases - 2 * np.pi * shifts) @ transform
     error = np.abs(found - still)[:, ~moves].max(axis=1, initial=0.0)
     fitting = np.flatnonzero(error < 1e-6)  # several differ by whole turns; always the first, so that angles are smooth
@@ -289,13 +287,3 @@ def _shifts(count: int) -> np.ndarray:
     """All tuples of small integers, the smallest first."""
     tuples = np.array(list(itertools.product(range(-_TURNS, _TURNS + 1), repeat=count)))
     return tuples[np.argsort(np.abs(tuples).sum(axis=1), kind="stable")]
-
-
-def walsh_matrix(count: int) -> list[list[int]]:
-    """(−1)^|S ∧ s| for all S and s below `count`."""
-    return [[(-1) ** (row & column).bit_count() for column in range(count)] for row in range(count)]
-
-
-def _turn(label: str, places: Sequence[int], angle: Any) -> Turn:
-    on = [i for i, letter in enumerate(label) if letter != "I"]
-    return Turn("".join(label[i] for i in on), tuple(places[i] for i in on), angle)
