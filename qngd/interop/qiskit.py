@@ -56,6 +56,7 @@ from qiskit.synthesis import (
     synth_permutation_basic,
 )
 
+from qngd._memory import without_collection
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
@@ -114,8 +115,9 @@ def read_circuit(
         raise CircuitError("circuit: it has no qubits; add at least one")
     symbols = symbols or Symbols.of(native)
     walk = _Walk(native, symbols, lines)
-    walk.run(native)
-    angle_map = walk.builder.angle_map(walk.angles.expressions())
+    with without_collection():
+        walk.run(native)
+        angle_map = walk.builder.angle_map(walk.angles.expressions())
     return finish(walk.builder, angle_map, tuple(symbols.graph.names), native=native.copy())
 
 
