@@ -14,11 +14,10 @@ from qiskit.result import Result
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_base import OnDevice
 from qngd.backends._qiskit_circuits import measured
-from qngd.backends._qiskit_compile import Compiler
 from qngd.backends._qiskit_defaults import device_shots
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
-from qngd.backends._qiskit_seeds import Seeds, integers
+from qngd.backends._qiskit_seeds import integers
 from qngd.backends._results import Tally, Unreadable, outcomes_of, said, tally
 from qngd.backends._retry import Retry
 from qngd.errors import BackendError
@@ -35,13 +34,9 @@ class QiskitBackend(OnDevice):
     """
 
     def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
-        self.native = native
-        self.settings = settings or QiskitSettings()
-        self.device = Device(native, native.name, self.settings)
-        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
-        self._compiler = Compiler(self.device, measure=True)
         own = getattr(native.options, "seed_simulator", None)
-        self._seeds = Seeds(int(own) if own is not None else None)
+        seed = int(own) if own is not None else None
+        super().__init__(native, Device(native, native.name, settings or QiskitSettings()), retry, seed, measure=True)
 
     @property
     def default_shots(self) -> int | None:

@@ -43,6 +43,21 @@ class Tally:
     shots: int
     overhead: float = 0.0
 
+    @classmethod
+    def of_bits(
+        cls,
+        ones: np.ndarray,
+        qubits: np.ndarray,
+        num_qubits: int,
+        shots: int,
+        weights: np.ndarray | None = None,
+        overhead: float = 0.0,
+    ) -> Tally:
+        """Of boolean rows (N, k), column j of qubits[j], each of which counts 1 if there are no `weights` (N,)."""
+        bits = np.zeros((len(ones), num_qubits), dtype=bool)
+        bits[:, qubits] = ones
+        return cls(*_summed(pack_bits(bits), weights), shots, overhead)
+
     def outcome(self, template: Template) -> Outcome:
         """Counts; or where mitigation gave the weights, expectation values."""
         whole = np.rint(self.weights)
@@ -56,7 +71,7 @@ def merged(parts: Sequence[Tally]) -> Tally:
     """The tally of one circuit that ran several times."""
     if len(parts) == 1:
         return parts[0]
-    bits, weights = distinct(
+    bits, weights = _summed(
         np.concatenate([part.bits for part in parts]), np.concatenate([part.weights for part in parts])
     )
     return Tally(bits, weights, sum(part.shots for part in parts), max(part.overhead for part in parts))
@@ -89,7 +104,7 @@ def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int, overhead:
     total = _checked(weights, list(found), shots)
     letters = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
     ones = letters.reshape(len(texts), len(qubits))[:, ::-1] == ord("1")
-    return Tally(*distinct(masks(ones, qubits, num_qubits), weights), total, overhead)
+    return Tally.of_bits(ones, qubits, num_qubits, total, weights, overhead)
 
 
 def samples(found: Any, qubits: np.ndarray, num_qubits: int, shots: int) -> tuple[Tally, int]:
@@ -123,7 +138,7 @@ def samples(found: Any, qubits: np.ndarray, num_qubits: int, shots: int) -> tupl
         other = kept[(kept != 0) & (kept != 1)][0]
         hint = "; eigenvalues ±1 are not bits" if other == -1 else ""
         raise Unreadable(f"{other} where the bits 0 and 1 of {count} qubits were expected{hint}")
-    return Tally(*distinct(masks(ones, qubits, num_qubits)), len(kept)), int(lost.sum())
+    return Tally.of_bits(ones, qubits, num_qubits, len(kept)), int(lost.sum())
 
 
 def estimates(found: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -178,14 +193,7 @@ def said(found: Any) -> str:
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
 
 
-def masks(ones: np.ndarray, qubits: np.ndarray, num_qubits: int) -> np.ndarray:
-    """Boolean rows (U, len(qubits)) over the measured qubits as masks (U, W) over all."""
-    bits = np.zeros((len(ones), num_qubits), dtype=bool)
-    bits[:, qubits] = ones
-    return pack_bits(bits)
-
-
-def distinct(bits: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def _summed(bits: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Masks (N, W) with `weights` (N,) (1 each if not given): the distinct ones and the sums of their weights."""
     unique, place = distinct_rows(bits)
     return unique, np.bincount(place, weights, minlength=len(unique)).astype(float)
