@@ -22,7 +22,7 @@ def load(module: str, extra: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = (error.name or module).partition(".")[0]
+        package = (error.name or module.rpartition(".")[2]).partition(".")[0]
         if package == "qngd":
             raise
         raise MissingPackageError(
