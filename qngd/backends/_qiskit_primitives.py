@@ -52,10 +52,12 @@ class Primitive(OnDevice):
         super().__init__(native, device, retry, own_seed(native), measure=self._measure)
 
     def rows(self, requests: Sequence[Request], repetitions: Repetitions) -> tuple[np.ndarray, np.ndarray]:
-        """In order of the templates, which are the PUBs."""
+        """In order of the templates, which are the PUBs; one without angles is a PUB each time that it runs."""
         used = np.array([requests[r].template for r in repetitions.rows], dtype=np.int64)
         order = np.argsort(used, kind="stable")
-        return repetitions.rows[order], used[order]
+        rows = repetitions.rows[order]
+        is_fixed = np.array([requests[r].angles.size == 0 for r in rows], dtype=bool)
+        return rows, np.cumsum(is_fixed | (np.diff(used[order], prepend=-1) != 0))
 
     def _compile(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[Compiled]:
         self.device.check(templates)
