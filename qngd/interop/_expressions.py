@@ -199,15 +199,14 @@ class Graph:
             if weight is None:
                 continue
             value = self.value_of(node)
+            parts = self._affine_parts(node)
             if value is not None:
                 constant += weight * value
-                continue
-            parts = self._affine_parts(node)
-            if parts is None:
+            elif parts is None:
                 terms[node] = weight
-                continue
-            for operand, factor in parts:
-                weights[operand] = weights.get(operand, 0.0) + weight * factor
+            else:
+                for operand, factor in parts:
+                    weights[operand] = weights.get(operand, 0.0) + weight * factor
         return {node: weight for node, weight in terms.items() if weight}, constant
 
     def gradient(self, root: int) -> dict[int, int]:
