@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +34,18 @@ def _measured(moment: int) -> int:
     if limit is not None and used is not None:
         free = min(free, limit - used)
     return max(free, 0)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Where many objects are made that all live on, looking for garbage among them takes much of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def require_bytes(needed: int, what: str) -> None:

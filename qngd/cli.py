@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
 _Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measurement.Grouping
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.cross.CrossMethod
-_LIMITS = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
+_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -303,7 +303,7 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
     from qngd._progress import progress
 
     problem = opened.problem
-    limits = {name: options[name] for name in _LIMITS}
+    how = {name: options[name] for name in _OF_MINIMIZE}
     optimizer = _optimizer(options)
     for folder in (out, options["run_dir"]):
         if folder is not None:
@@ -314,7 +314,7 @@ def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
         opened.file.blamed(),
         progress(options["max_steps"], problem.reference_energy) as show,
     ):
-        result, error = _minimized(problem, optimizer=optimizer, callback=show, **limits)
+        result, error = _minimized(problem, optimizer=optimizer, callback=show, **how)
     seconds = time.perf_counter() - start
     typer.echo()
     _echo_table(report.summary(result, problem, seconds))

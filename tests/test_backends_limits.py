@@ -22,8 +22,10 @@ from qngd.backends.qiskit import QiskitBackend, QiskitSettings, from_object
 from qngd.errors import BackendError, SettingError
 from qngd.evaluate import ExactEvaluator
 from qngd.observable import Observable
+from qngd.pauli import PauliStrings
 from qngd.plan import Request
 from qngd.price import cost
+from qngd.template import observable_template
 from tests.qiskit_devices import SERIAL, Counting
 from tests.strategies import ansatz, examples, random_observable
 from tests.test_backends_qiskit import new_estimator, new_sampler, one_request, requests_of
@@ -299,3 +301,16 @@ def test_pennylane_divides_the_shots_of_a_circuit():
     assert backend.preview([request]).circuits == 3
     exact = [Request(0, request.angles, None)]
     assert backend.preview(exact).circuits == 1
+
+
+@pytest.mark.parametrize("primitive", [StatevectorSampler, StatevectorEstimator])
+def test_a_circuit_without_angles_is_a_pub_each_time_that_it_runs(primitive):
+    circuit = qngd.wrap('OPENQASM 3.0; include "stdgates.inc"; input float a; qubit[2] q; h q[1]; ry(a) q[0];')
+    templates = [observable_template(circuit, PauliStrings.from_labels([label])) for label in ("IZ", "ZI")]
+    requests = [Request(0, np.array([0.3]), 100), Request(1, np.zeros(0), 300)]
+    backend = from_object(primitive(), limits=Limits(pubs=2, shots=100))
+    handle = backend.prepare(templates, requests, seed=1)
+    assert [len(pubs) for pubs in handle.pubs] == [2, 2]
+    assert backend.preview(requests, templates).jobs == 2
+    backend.send(handle)
+    assert len(backend.collect(handle)) == 2

@@ -14,7 +14,7 @@ ROOT = Path(qngd.__file__).parent
 # From top to bottom: a floor imports only floors above it. A package is one floor. "qngd" is the flat
 # surface, `qngd/__init__.py`, which loads names from anywhere when they are first used.
 FLOORS = [
-    "errors", "_jit", "_memory", "_threads", "_work",
+    "errors", "_packages", "_jit", "_memory", "_threads", "_work",
     "pauli", "ops", "angles", "builder", "frame", "buckets", "units", "split", "layering", "observable", "pauli_sum",
     "circuit", "active", "clifford",
     "measurement", "template",

@@ -5,13 +5,13 @@ Each SDK is imported only when one of its objects, or the name of one of its dev
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
+from qngd._packages import load, packages_of
 from qngd.backends._limits import Limits
 from qngd.backends.base import Backend, runs_whole
 from qngd.circuit import Circuit
-from qngd.errors import BackendError, MissingPackageError, did_you_mean, how_to_install
+from qngd.errors import BackendError, did_you_mean
 
 __all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]
 
@@ -48,7 +48,7 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
             raise BackendError(f"limits: {type(backend).__name__} is a backend already; give them when it is made")
         return backend  # it is one
     # "qiskit" also for qiskit_ibm_runtime, whose sessions derive from nothing of Qiskit itself
-    packages = {(base.__module__ or "").partition(".")[0].partition("_")[0] for base in type(backend).__mro__}
+    packages = {package.partition("_")[0] for package in packages_of(backend)}
     for package in ("qiskit", "pennylane"):
         if package in packages:
             return _load(package).from_object(backend, limits=limits)
@@ -83,12 +83,4 @@ def _by_name(name: str, limits: Limits | None) -> Backend:
 
 
 def _load(name: str) -> Any:
-    try:
-        return importlib.import_module(f"qngd.backends.{name}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("qngd"):
-            raise
-        package = (error.name or name).partition(".")[0]
-        raise MissingPackageError(
-            f"backend: this needs the package {package}; install it with {how_to_install(name)}"
-        ) from error
+    return load(f"qngd.backends.{name}", name, "backend: this")

@@ -10,7 +10,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from qngd.errors import SettingError
+from qngd.errors import require_range
+
+_A_LIMIT = "a number of at least 1, math.inf for no limit, or None for what is known of the provider"
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-            if value is not None and not (number and value >= 1):
-                raise SettingError(
-                    f"limits: {field.name} must be a number of at least 1, math.inf for no limit, or None for what is "
-                    f"known of the provider; got {value!r}"
-                )
+            if (value := getattr(self, field.name)) is not None:
+                require_range(value, f"limits: {field.name}", _A_LIMIT, lambda number: number >= 1)
 
     def over(self, known: Limits) -> Limits:
         """These limits, and the `known` ones where none is given here."""

@@ -11,10 +11,19 @@ import pennylane as qml
 from pennylane.measurements import MeasurementProcess
 from pennylane.operation import Operator
 
-from qngd.backends._results import Tally, Unreadable, check_bounds, estimates, samples, tally
+from qngd.backends._results import (
+    Tally,
+    Unreadable,
+    check_bounds,
+    distinct_rows,
+    estimates,
+    samples,
+    tally,
+    z_strings,
+)
 from qngd.ops import Op
 from qngd.outcomes import Means
-from qngd.pauli import LETTERS
+from qngd.pauli import LETTERS, unpack_bits
 from qngd.template import Template
 
 _CLIFFORDS: dict[int, Callable[..., Operator]] = {
@@ -133,16 +142,12 @@ class Expectations:
 
     @classmethod
     def of(cls, template: Template, wires: Sequence[Any]) -> Expectations:
-        z, sign = template.basis.z, template.basis.sign.astype(float)
-        if template.pairs:  # Z strings multiply without phases
-            i, j = np.triu_indices(len(z), 1)
-            z, sign = np.concatenate([z, z[i] ^ z[j]]), np.concatenate([sign, sign[i] * sign[j]])
-        distinct, place = np.unique(z, axis=0, return_inverse=True)
-        shifts = np.arange(64, dtype=np.uint64)
-        bits = (distinct[:, :, None] >> shifts & np.uint64(1)).reshape(len(distinct), -1)
+        z, sign = z_strings(template)
+        distinct, place = distinct_rows(z)
+        bits = unpack_bits(distinct, template.num_qubits)
         strings = [[wires[int(qubit)] for qubit in np.flatnonzero(row)] for row in bits]
         measurements = [qml.expval(_z_string(on, wires[0])) for on in strings]
-        return cls(measurements, place.reshape(-1), sign)
+        return cls(measurements, place, sign)
 
     def read(self, result: Any) -> tuple[Means, int]:
         # a script with one measurement has a bare number as its result

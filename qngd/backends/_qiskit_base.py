@@ -11,7 +11,8 @@ import numpy as np
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._limits import Limits, divided
 from qngd.backends._qiskit_compile import Compiler, Footprint
-from qngd.backends._qiskit_device import Device, QiskitSettings
+from qngd.backends._qiskit_device import Device
+from qngd.backends._qiskit_seeds import Seeds
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions, equal_shots
 from qngd.circuit import Circuit
@@ -24,10 +25,14 @@ from qngd.template import Template
 class OnDevice:
     """What all of Qiskit's backends do with their device: they differ in the jobs that they make and read."""
 
-    device: Device
-    settings: QiskitSettings
-    retry: Retry
-    _compiler: Compiler
+    def __init__(self, native: Any, device: Device, retry: Retry | None, seed: int | None, *, measure: bool) -> None:
+        """What runs the jobs, its device, the seed that is fixed in it, and whether compiled circuits `measure`."""
+        self.native = native
+        self.device = device
+        self.settings = device.settings
+        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
+        self._compiler = Compiler(device, measure)
+        self._seeds = Seeds(seed)
 
     def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
         """The handle of a submission whose jobs are not sent yet.

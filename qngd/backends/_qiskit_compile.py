@@ -13,8 +13,9 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import StagedPassManager, Target, TranspileLayout
 from qiskit.utils.units import apply_prefix
 
+from qngd._packages import packages_of
 from qngd.backends._qiskit_circuits import build
-from qngd.backends._qiskit_device import Device, packages_of
+from qngd.backends._qiskit_device import Device
 from qngd.backends._qiskit_native import with_open_angles
 from qngd.backends._qiskit_placing import Placing
 from qngd.errors import BackendError

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from qngd.backends._results import is_real
+from qngd.errors import is_number
 
 # What IBM's service takes where its options are unset, by their docstrings.
 _IBM_SHOTS = 4096
@@ -42,7 +42,7 @@ def estimator_shots(native: Any) -> int | None:
         precision = _option(options, "default_precision")
     if _is_unset(precision):
         precision = _IBM_PRECISION
-    if not is_real(precision) or not 0 < precision < math.inf:
+    if not is_number(precision) or not 0 < precision < math.inf:
         return None
     # as estimators count, but for the rounding of 1/√shots, which would make it one more
     return max(1, math.ceil(round(1 / float(precision) ** 2, 6)))
@@ -71,5 +71,5 @@ def _is_unset(value: Any) -> bool:
 
 
 def _count(value: Any) -> int | None:
-    whole = is_real(value) and value >= 1 and float(value).is_integer()
+    whole = is_number(value) and value >= 1 and float(value).is_integer()
     return int(value) if whole else None

@@ -14,6 +14,7 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from qiskit.transpiler import InstructionProperties, Target
 
+from qngd._packages import packages_of
 from qngd.backends._limits import Limits
 from qngd.errors import BackendError, SettingError
 from qngd.template import Template
@@ -232,11 +233,6 @@ def _connects_all(target: Target) -> bool:
         return True
     pairs = {frozenset(edge) for edge in coupling.get_edges()}
     return len(pairs) == math.comb(coupling.size(), 2)
-
-
-def packages_of(native: Any) -> set[str]:
-    """The packages that an object's class and its bases come from."""
-    return {base.__module__.partition(".")[0] for base in type(native).__mro__}
 
 
 def device_of(primitive: Any, settings: QiskitSettings) -> Device:

@@ -15,16 +15,25 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.primitives.base import BaseEstimatorV2
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
+from qngd._packages import packages_of
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_compile import Compiled
 from qngd.backends._qiskit_defaults import estimator_shots, noise_factors
-from qngd.backends._qiskit_device import QiskitSettings, packages_of
+from qngd.backends._qiskit_device import QiskitSettings
 from qngd.backends._qiskit_jobs import Job
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
-from qngd.backends._results import check_bounds, estimates, shape_of, standard_errors
+from qngd.backends._results import (
+    check_bounds,
+    distinct_rows,
+    estimates,
+    shape_of,
+    standard_errors,
+    z_strings,
+)
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions
 from qngd.outcomes import Means, Outcome
+from qngd.pauli import unpack_bits
 from qngd.plan import Request
 from qngd.template import Template
 
@@ -41,14 +50,10 @@ class Reading:
 
     @classmethod
     def of(cls, template: Template, compiled: Compiled) -> Reading:
-        z, sign = template.basis.z, template.basis.sign.astype(float)
-        if template.pairs:
-            i, j = np.triu_indices(len(z), 1)
-            z = np.concatenate([z, z[i] ^ z[j]])
-            sign = np.concatenate([sign, sign[i] * sign[j]])
-        unique, inverse = np.unique(z, axis=0, return_inverse=True)
+        z, sign = z_strings(template)
+        unique, inverse = distinct_rows(z)
         acts = unique.any(axis=1)
-        place = np.where(acts, np.cumsum(acts) - 1, -1)[inverse.reshape(-1)]
+        place = np.where(acts, np.cumsum(acts) - 1, -1)[inverse]
         return cls(_labels(unique[acts], template.num_qubits, compiled), place, sign)
 
     def values(self, values: np.ndarray) -> np.ndarray:
@@ -66,8 +71,7 @@ def _labels(z: np.ndarray, num_qubits: int, compiled: Compiled) -> list[str]:
     """Z strings with masks (U, W) as labels on the compiled circuit's qubits."""
     if not len(z):
         return []
-    bytes_ = np.ascontiguousarray(z).view(np.uint8)
-    bits = np.unpackbits(bytes_, axis=1, bitorder="little")[:, :num_qubits].astype(bool)
+    bits = unpack_bits(z, num_qubits)
     strings = SparsePauliOp(PauliList.from_symplectic(bits, np.zeros_like(bits)))
     return list(strings.apply_layout(compiled.placed).paulis.to_labels())
 

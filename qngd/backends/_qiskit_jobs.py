@@ -189,9 +189,9 @@ def reading(name: str, job: Job, request: int) -> Iterator[None]:
         raise BackendError(f"{name}: job {job.job_id} returned {error} (request {request})") from error.__cause__
 
 
-def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np.ndarray, said: str = "") -> None:
+def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np.ndarray, status: str = "") -> None:
     """Raise BackendError where other than one result came back for each of the requests `asked`, naming those that
-    miss one and what the provider `said`."""
+    miss one and the `status` that the provider gives."""
     if returned == len(asked):
         return
     if returned > len(asked):
@@ -199,5 +199,5 @@ def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np
     missing = sorted({int(request) for request in asked[returned:]})
     raise BackendError(
         f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits; missing are those "
-        f"of requests {', '.join(map(str, missing))}{f' ({said})' if said else ''}"
+        f"of requests {', '.join(map(str, missing))}{f' ({status})' if status else ''}"
     )

@@ -18,6 +18,7 @@ from qiskit.transpiler import Target
 
 from qngd.backends._qiskit_circuits import append
 from qngd.builder import CircuitBuilder
+from qngd.interop._qiskit_gates import is_open
 from qngd.interop.qiskit import SAME_AS
 from qngd.ops import Ops
 from qngd.template import select
@@ -33,7 +34,7 @@ def is_written_for(target: Target, circuit: QuantumCircuit) -> bool:
     for instruction in circuit.data:
         if instruction.name == "barrier":
             continue
-        if instruction.name == "delay" and any(map(_is_open, instruction.params)):
+        if instruction.name == "delay" and any(map(is_open, instruction.params)):
             return False
         qubits = _places(circuit, instruction)
         if not _is_of(target, instruction) or not target.instruction_supported(instruction.name, qubits):
@@ -73,7 +74,7 @@ def with_open_angles(
         if instruction.name == "measure":
             continue
         operation, places = instruction.operation, _places(circuit, instruction)
-        if any(_is_open(value) for value in operation.params):
+        if any(is_open(value) for value in operation.params):
             own = [angles[k] for k in rows]
             values = _gate_angles(instruction, own)
             if values is None:
@@ -98,10 +99,6 @@ def _places(circuit: QuantumCircuit, instruction: CircuitInstruction) -> tuple[i
     return tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
 
 
-def _is_open(value: object) -> bool:
-    return isinstance(value, ParameterExpression) and bool(value.parameters)
-
-
 def _rotations_of_instructions(ops: Ops, num_instructions: int) -> list[np.ndarray]:
     """The numbers of the rotations that each of the circuit's instructions was read as."""
     owner = ops.gate[ops.rotations]
@@ -116,13 +113,13 @@ def _gate_angles(instruction: CircuitInstruction, angles: list[Parameter]) -> li
     name = instruction.name
     places = range(len(instruction.qubits))
     builder = CircuitBuilder(len(places))
-    values = [builder.slot() if _is_open(value) else float(value) for value in instruction.params]
+    values = [builder.slot() if is_open(value) else float(value) for value in instruction.params]
     if not builder.gate(SAME_AS.get(name, name), places, values):
         return None
     emitted = builder.angles
     if len(emitted) != len(angles):
         return None
-    found: list[ParameterExpression | float | None] = [None if _is_open(v) else float(v) for v in instruction.params]
+    found: list[ParameterExpression | float | None] = [None if is_open(v) else float(v) for v in instruction.params]
     slots = [i for i, value in enumerate(found) if value is None]
     for angle, parameter in zip(emitted, angles, strict=True):
         if not angle.terms:

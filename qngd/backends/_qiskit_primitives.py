@@ -10,10 +10,10 @@ import numpy as np
 
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_base import OnDevice
-from qngd.backends._qiskit_compile import Compiled, Compiler
+from qngd.backends._qiskit_compile import Compiled
 from qngd.backends._qiskit_device import QiskitSettings, device_of
 from qngd.backends._qiskit_jobs import Handle, Job
-from qngd.backends._qiskit_seeds import Seeds, own_seed, reseeded
+from qngd.backends._qiskit_seeds import own_seed, reseeded
 from qngd.backends._results import Unreadable, said
 from qngd.backends._retry import Retry
 from qngd.backends._shots import Repetitions
@@ -48,18 +48,16 @@ class Primitive(OnDevice):
     _measure: bool
 
     def __init__(self, native: Any, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
-        self.native = native
-        self.settings = settings or QiskitSettings()
-        self.device = device_of(native, self.settings)
-        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
-        self._compiler = Compiler(self.device, self._measure)
-        self._seeds = Seeds(own_seed(native))
+        device = device_of(native, settings or QiskitSettings())
+        super().__init__(native, device, retry, own_seed(native), measure=self._measure)
 
     def rows(self, requests: Sequence[Request], repetitions: Repetitions) -> tuple[np.ndarray, np.ndarray]:
-        """In order of the templates, which are the PUBs."""
+        """In order of the templates, which are the PUBs; one without angles is a PUB each time that it runs."""
         used = np.array([requests[r].template for r in repetitions.rows], dtype=np.int64)
         order = np.argsort(used, kind="stable")
-        return repetitions.rows[order], used[order]
+        rows = repetitions.rows[order]
+        is_fixed = np.array([requests[r].angles.size == 0 for r in rows], dtype=bool)
+        return rows, np.cumsum(is_fixed | (np.diff(used[order], prepend=-1) != 0))
 
     def _compile(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[Compiled]:
         self.device.check(templates)

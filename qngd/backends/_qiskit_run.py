@@ -14,13 +14,11 @@ from qiskit.result import Result
 from qngd.backends import _qiskit_jobs as jobs
 from qngd.backends._qiskit_base import OnDevice
 from qngd.backends._qiskit_circuits import measured
-from qngd.backends._qiskit_compile import Compiler
 from qngd.backends._qiskit_defaults import device_shots
 from qngd.backends._qiskit_device import Device, QiskitSettings
 from qngd.backends._qiskit_jobs import Handle, Job
-from qngd.backends._qiskit_seeds import Seeds, integers
-from qngd.backends._results import Tally, Unreadable, merged, tally
-from qngd.backends._results import said as kind_of
+from qngd.backends._qiskit_seeds import integers
+from qngd.backends._results import Tally, Unreadable, outcomes_of, said, tally
 from qngd.backends._retry import Retry
 from qngd.errors import BackendError
 from qngd.outcomes import Outcome
@@ -36,13 +34,9 @@ class QiskitBackend(OnDevice):
     """
 
     def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
-        self.native = native
-        self.settings = settings or QiskitSettings()
-        self.device = Device(native, native.name, self.settings)
-        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
-        self._compiler = Compiler(self.device, measure=True)
         own = getattr(native.options, "seed_simulator", None)
-        self._seeds = Seeds(int(own) if own is not None else None)
+        seed = int(own) if own is not None else None
+        super().__init__(native, Device(native, native.name, settings or QiskitSettings()), retry, seed, measure=True)
 
     @property
     def default_shots(self) -> int | None:
@@ -77,15 +71,14 @@ class QiskitBackend(OnDevice):
         for job in handle.jobs:
             result = jobs.fetch(job, self.name, self.retry)
             asked = [int(next(rows)) for _ in range(job.circuits)]
-            said = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
-            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, said)
+            status = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
+            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, status)
             for index, r in enumerate(asked):
                 template = handle.templates[handle.requests[r].template]
                 with jobs.reading(self.name, job, r):
                     counts = _counts(result, index)
                     found[r].append(tally(counts, measured(template), template.num_qubits, handle.repetitions.shots))
-        templates = (handle.templates[request.template] for request in handle.requests)
-        return [merged(parts).outcome(template) for parts, template in zip(found, templates, strict=True)]
+        return outcomes_of(found, handle.templates, handle.requests)
 
     def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
         compiled = self._compiler.compile(templates)
@@ -113,7 +106,7 @@ def _length(result: Any, name: str, job: Job) -> int:
     """
     if not callable(getattr(result, "get_counts", None)):
         raise BackendError(
-            f"{name}: job {job.job_id} returned {kind_of(result)} where a qiskit.result.Result was expected"
+            f"{name}: job {job.job_id} returned {said(result)} where a qiskit.result.Result was expected"
         )
     if hasattr(result, "results"):
         return len(result.results or ())  # Braket's are None where a task failed

@@ -16,7 +16,7 @@ from qngd.backends._qiskit_compile import Compiled
 from qngd.backends._qiskit_defaults import sampler_shots
 from qngd.backends._qiskit_jobs import Job
 from qngd.backends._qiskit_primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
-from qngd.backends._results import Tally, Unreadable, distinct, masks, merged, said
+from qngd.backends._results import Tally, Unreadable, outcomes_of, said
 from qngd.outcomes import Outcome
 from qngd.plan import Request
 from qngd.template import Template
@@ -77,9 +77,8 @@ class QiskitSampler(Primitive):
             samples = bits.array.reshape(-1, bits.num_shots, bits.array.shape[-1])
             for r, shots in zip(pub.rows, samples, strict=True):
                 ones = np.unpackbits(shots[:, ::-1], axis=1, bitorder="little", count=len(qubits)).astype(bool)
-                found[r].append(Tally(*distinct(masks(ones, qubits, template.num_qubits)), bits.num_shots))
-        templates = (handle.templates[request.template] for request in handle.requests)
-        return [merged(parts).outcome(template) for parts, template in zip(found, templates, strict=True)]
+                found[r].append(Tally.of_bits(ones, qubits, template.num_qubits, bits.num_shots))
+        return outcomes_of(found, handle.templates, handle.requests)
 
     def _check_shots(self, found: int, asked: int) -> None:
         """Raise Unreadable where these are not the shots asked for. With twirling the numbers of randomizations and of

@@ -18,7 +18,7 @@ from qiskit.primitives import (
     StatevectorSampler,
 )
 
-from qngd.backends._qiskit_device import packages_of
+from qngd._packages import packages_of
 from qngd.errors import QngdWarning
 
 

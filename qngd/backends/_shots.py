@@ -5,6 +5,7 @@ Devices take one number of shots (or one precision) per job, and a step is one j
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,9 +40,9 @@ def equal_shots(wanted: Sequence[int], most: float = np.inf) -> Repetitions:
     if not len(shots):
         return Repetitions(0, shots)
     best, least = None, np.inf
-    fewest = int(np.ceil(shots.max() / most)) if np.isfinite(most) else 1
-    for largest in range(max(1, fewest), max(1, fewest) + _MOST_COPIES):
-        unit = -(-shots.max() // largest)
+    fewest = max(1, math.ceil(shots.max() / most))
+    for times in range(fewest, fewest + _MOST_COPIES):  # of the circuit with the most shots
+        unit = -(-shots.max() // times)
         copies = -(-shots // unit)
         excess = float((copies * unit - shots).sum() / shots.sum())
         if excess < least:

@@ -10,7 +10,7 @@ stood; without a seed it is left alone. Other devices (hardware, and plugins tha
 generator) draw their own numbers whatever the seed.
 
 Noise. A device counts as noisy unless it is one of the simulators known by name to run circuits as written
-(`_IDEAL`), itself and not a class derived from it, without readout error and without noise added to it by
+(`IDEAL`), itself and not a class derived from it, without readout error and without noise added to it by
 `qml.add_noise` or `insert`. So hardware is noisy, and so is a simulator that is not in the list.
 """
 

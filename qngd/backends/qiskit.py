@@ -14,10 +14,11 @@ from typing import Any
 from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
+from qngd._packages import packages_of
 from qngd.backends._limits import Limits
 from qngd.backends._qiskit_compile import Footprint
 from qngd.backends._qiskit_defaults import device_shots
-from qngd.backends._qiskit_device import QiskitSettings, packages_of
+from qngd.backends._qiskit_device import QiskitSettings
 from qngd.backends._qiskit_estimator import QiskitEstimator
 from qngd.backends._qiskit_jobs import Handle
 from qngd.backends._qiskit_run import QiskitBackend
@@ -93,7 +94,7 @@ def from_name(
     except ModuleNotFoundError as error:
         raise _missing("qiskit-ibm-runtime", name) from error
     if name not in fakes:
-        known = ["aer", *sorted(fakes)]
+        known = known_names()
         raise BackendError(f"backend: {name!r} is not known.{did_you_mean(name, known)} Give one of {', '.join(known)}")
     device = fakes[name]()
     if hasattr(device.options, "max_parallel_experiments"):  # it simulates by Aer

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Number
 from typing import Any
 
+from qngd._packages import load, packages_of
 from qngd.circuit import Circuit
-from qngd.errors import CircuitError, MissingPackageError, ObservableError, ParameterError, how_to_install
+from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.observable import Observable
 
 _ARRAYS = ("numpy", "jax", "jaxlib", "torch")  # packages of arrays
@@ -76,8 +76,7 @@ def is_parameters(value: Any) -> bool:
         return all(map(is_parameters, value))
     if isinstance(value, Number):
         return True
-    packages = {(base.__module__ or "").partition(".")[0] for base in type(value).__mro__}
-    return not packages.isdisjoint(_ARRAYS) and hasattr(value, "dtype")
+    return not packages_of(value).isdisjoint(_ARRAYS) and hasattr(value, "dtype")
 
 
 def missing_theta(circuit: Any) -> ParameterError:
@@ -143,7 +142,7 @@ def _observable_reader(native: Any) -> Any:
 
 def _package_of(native: Any, packages: Sequence[str]) -> str | None:
     """The first of these packages that the object's class, or a base of it, comes from."""
-    found = {(base.__module__ or "").partition(".")[0] for base in type(native).__mro__}
+    found = packages_of(native)
     return next((package for package in packages if package in found), None)
 
 
@@ -164,12 +163,4 @@ _ADVICE = {
 
 
 def _load(name: str) -> Any:
-    try:
-        return importlib.import_module(f"qngd.interop.{name}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("qngd"):
-            raise
-        raise MissingPackageError(
-            f"reading this needs the package {(error.name or name).partition('.')[0]}; install it with "
-            f"{how_to_install('pennylane' if name == 'pennylane' else 'qiskit')}"
-        ) from error
+    return load(f"qngd.interop.{name}", "pennylane" if name == "pennylane" else "qiskit", "reading this")

@@ -21,12 +21,10 @@ from qngd.interop._expressions import Graph, Program
 
 @dataclass(frozen=True)
 class NonlinearSlot:
-    """One nonlinear function: its node, its derivatives by the parameters at `columns` of θ, the function as text, and
-    the first gate whose angle it is in."""
+    """One nonlinear function: the parameters that it depends on, by their place in θ, the function as text, and the
+    first gate whose angle it is in."""
 
-    node: int
     columns: tuple[int, ...]
-    slopes: tuple[int, ...]
     text: str
     place: str
 
@@ -63,7 +61,7 @@ class SymbolicExpressions:
         first = int(np.flatnonzero(np.isnan(results))[0])
         kind, number = "value", first
         if first >= len(self.slots):
-            owners = np.repeat(np.arange(len(self.slots)), [len(slot.slopes) for slot in self.slots])
+            owners = np.repeat(np.arange(len(self.slots)), [len(slot.columns) for slot in self.slots])
             kind, number = "derivative", int(owners[first - len(self.slots)])
         slot = self.slots[number]
         where = ", ".join(f"{self.names[column]} = {theta[column]:g}" for column in slot.columns)
@@ -94,8 +92,7 @@ class AngleSlots:
         self._builder = builder
         self._graph = graph
         self._parameters = [builder.slot() for _ in graph.names]
-        self._nonlinear: dict[int, Angle] = {}
-        self._places: list[str] = []
+        self._nonlinear: dict[int, tuple[Angle, str]] = {}  # and the first gate that a function is in
         self._angles: dict[int, Angle | float] = {}
 
     def angle(self, node: int) -> Angle | float:
@@ -114,11 +111,12 @@ class AngleSlots:
         graph, count = self._graph, len(self._graph.names)
         if not self._nonlinear:
             return AffineExpressions(sparse.eye_array(count, format="csr"), np.zeros(count))
-        slots = []
-        for node, place in zip(self._nonlinear, self._places, strict=True):
+        slots: list[NonlinearSlot] = []
+        slopes: list[int] = []
+        for node, (_, place) in self._nonlinear.items():
             gradient = graph.gradient(node)
-            slots.append(NonlinearSlot(node, tuple(gradient), tuple(gradient.values()), graph.text(node), place))
-        slopes = [slope for slot in slots for slope in slot.slopes]
+            slots.append(NonlinearSlot(tuple(gradient), graph.text(node), place))
+            slopes += gradient.values()
         program = Program(graph, [*self._nonlinear, *slopes])
         return SymbolicExpressions(tuple(graph.names), tuple(slots), program)
 
@@ -142,9 +140,8 @@ class AngleSlots:
             if not graph.columns(node):
                 raise ValueError(f"the angle {graph.text(node)} has no value; angles must be finite")
             gates = self._builder.gates
-            self._places.append(f"instruction {len(gates) - 1} ({gates[-1].name})")
-            self._nonlinear[node] = self._builder.slot()
-        return self._nonlinear[node]
+            self._nonlinear[node] = self._builder.slot(), f"instruction {len(gates) - 1} ({gates[-1].name})"
+        return self._nonlinear[node][0]
 
 
 def real_number(value: complex) -> float:

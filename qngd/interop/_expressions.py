@@ -67,7 +67,6 @@ _OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "slope of abs": _of_real(lambda x: np.where(x == 0, np.nan, np.sign(x))),
     "slope of sign": _of_real(lambda x: np.where(x == 0, np.nan, 0.0)),
 }
-FUNCTIONS = frozenset({"sin", "cos", "tan", "asin", "acos", "atan", "exp", "log", "abs", "sign", "conj"})
 _SIGNS = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "pow": "**"}
 _STRENGTH = {"add": 1, "sub": 1, "neg": 2, "mul": 3, "div": 3, "pow": 4}  # what binds stronger needs no brackets
 
@@ -118,7 +117,7 @@ class Expression:
         return self.function("neg")
 
     def function(self, name: str) -> Expression:
-        """One of `FUNCTIONS` of it."""
+        """A function of it, by its name in `_OPERATIONS`."""
         return Expression(self.graph, self.graph.apply(name, self.node))
 
     def __str__(self) -> str:

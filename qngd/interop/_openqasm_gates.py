@@ -16,6 +16,8 @@ from qiskit import qasm2
 from qiskit.circuit import Gate, QuantumCircuit
 from qiskit.circuit.library import XXPlusYYGate, standard_gates
 
+from qngd.interop._openqasm_text import advice_for
+
 KnownGate = tuple[Callable[..., Gate], int]
 
 BUILTIN: dict[str, KnownGate] = {"U": (standard_gates.UGate, 3)}
@@ -240,4 +242,4 @@ def hint(
     near = [one for one in (small, _ELSEWHERE.get(small)) if one in known]
     if not near and len(name) > 2:
         near = difflib.get_close_matches(small, known, n=1)
-    return f"did you mean {near[0]}? Else {otherwise}" if near else otherwise
+    return advice_for(near, otherwise)

@@ -119,15 +119,11 @@ class GateMaker:
         return 0.0
 
     def _known_gate(self, node: ast.QuantumGate, name: str) -> KnownGate | ast.QuantumGateDefinition:
-        known = self._known.get(name)
-        if known is None and self._is_brakets:
-            known = BRAKET.get(name)
-        if known is None:
-            known = UNLESS_DEFINED.get(name)
-        if known is None:
-            others = [*self._known, *(BRAKET if self._is_brakets else STDGATES)]
-            raise refusal(node, f"the gate {name} is not defined; {hint(name, others)}")
-        return known
+        for gates in (self._known, BRAKET if self._is_brakets else {}, UNLESS_DEFINED):
+            if name in gates:
+                return gates[name]
+        others = [*self._known, *(BRAKET if self._is_brakets else STDGATES)]
+        raise refusal(node, f"the gate {name} is not defined; {hint(name, others)}")
 
     def _custom(
         self, node: ast.QuantumGate, definition: ast.QuantumGateDefinition, arguments: tuple[Value, ...]

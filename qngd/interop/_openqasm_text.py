@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +136,11 @@ def deep_recursion() -> Iterator[None]:
         ) from None
     finally:
         sys.setrecursionlimit(before)
+
+
+def advice_for(near: Sequence[str], otherwise: str) -> str:
+    """What to write for a name that is not known: the first of those that are near to it, or something else."""
+    return f"did you mean {near[0]}? Else {otherwise}" if near else otherwise
 
 
 def where(node: ast.QASMNode) -> str:

@@ -16,7 +16,7 @@ from openqasm3 import ast
 
 from qngd.errors import CircuitError
 from qngd.interop._expressions import Expression
-from qngd.interop._openqasm_text import POWER, where
+from qngd.interop._openqasm_text import POWER, advice_for, where
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class KnownBits:
 
 
 Value: TypeAlias = float | int | bool | Expression
-Subroutine: TypeAlias = Callable[[ast.FunctionCall, Any], Any]
 
 CONSTANTS: dict[str, float] = {
     "pi": math.pi,
@@ -318,12 +317,8 @@ def _named(node: ast.Identifier, names: Mapping[str, Any]) -> Value:
     if value is None:
         if node.name not in CONSTANTS:
             near = difflib.get_close_matches(node.name, [*names], n=1)
-            raise refusal(
-                node,
-                f"{node.name} is not declared here; "
-                + (f"did you mean {near[0]}? Else " if near else "")
-                + f"declare it with input float {node.name}; and hand it to a gate that needs it as one of its angles",
-            )
+            do = f"declare it with input float {node.name}; and hand it to a gate that needs it as one of its angles"
+            raise refusal(node, f"{node.name} is not declared here; {advice_for(near, do)}")
         return CONSTANTS[node.name]
     if isinstance(value, Bits):
         raise refusal(
@@ -379,11 +374,9 @@ def _call(node: ast.FunctionCall, names: Mapping[str, Any]) -> Any:
     if name not in _FUNCTIONS or len(values) != 1:
         known = [*_FUNCTIONS, *_OF_MORE]
         near = difflib.get_close_matches(name, [one for one in known if one != name], n=1)
+        others = f"there are {', '.join(known)}, and what def defines"
         raise refusal(
-            node,
-            f"{name} of {len(values)} arguments is not a function that is read; "
-            + (f"did you mean {near[0]}? Else " if near else "")
-            + f"there are {', '.join(known)}, and what def defines",
+            node, f"{name} of {len(values)} arguments is not a function that is read; {advice_for(near, others)}"
         )
     of_numbers, of_expressions = _FUNCTIONS[name]
     value = values[0]

@@ -11,7 +11,6 @@ be moved (`read_circuit`).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,11 +57,14 @@ class Leaf:
             return [self.name]
         return [f"{self.name}[{','.join(map(str, i))}]" for i in np.ndindex(self.shape)]
 
+    def part(self, flat: np.ndarray) -> np.ndarray:
+        """Its part of θ (P,), an array of its shape."""
+        return flat[self.start : self.stop].reshape(self.shape)
+
     def traced_value(self, flat: np.ndarray) -> Any:
-        """Its part of θ as an array of its shape, or as a number where the user gave a number."""
-        part = flat[self.start : self.stop]
+        """Its part of θ, as a number where the user gave a number."""
         is_array = isinstance(self.value, np.ndarray) or framework_of(self.value) is not None
-        return part.reshape(self.shape) if is_array else part[0]
+        return self.part(flat) if is_array else self.part(flat)[()]
 
 
 class _Found(NamedTuple):
@@ -174,11 +176,8 @@ class Arguments:
         given = self._leaves_of(like)
         if given is None:
             return _of_kind(flat, like)
-        leaves = []
-        for leaf, value in zip(self.leaves, given, strict=True):
-            part = flat[leaf.start : leaf.stop]
-            leaves.append(_of_kind(part.reshape(leaf.shape), value) if leaf.trainable else value)
-        every = iter(leaves)
+        pairs = zip(self.leaves, given, strict=True)
+        every = iter([_of_kind(leaf.part(flat), value) if leaf.trainable else value for leaf, value in pairs])
         rebuilt = tuple(_rebuild(argument, every) for argument in self.example)
         return rebuilt if len(rebuilt) != 1 or self._is_wrapped(like) else rebuilt[0]
 
@@ -186,16 +185,14 @@ class Arguments:
         """A flat array (P,) as `qml.grad` gives derivatives: one part for each argument that holds parameters, in a
         tuple unless it is one; inside lists and dicts, None stands in the place of what is no parameter."""
         flat = np.asarray(flat, dtype=float)
-        parts = [
-            flat[leaf.start : leaf.stop].reshape(leaf.shape)[()] if leaf.trainable else None for leaf in self.leaves
-        ]
-        every = iter(parts)
-        rebuilt = [_rebuild(argument, every) for argument in self.example]
-        trained = iter([leaf.trainable for leaf in self.leaves])
-        counts = [len(list(_walk(argument, "", ""))) for argument in self.example]
-        moved = [any(list(itertools.islice(trained, count))) for count in counts]
-        chosen = tuple(part for part, moves in zip(rebuilt, moved, strict=True) if moves)
-        return chosen[0] if len(chosen) == 1 else chosen
+        leaves = iter(self.leaves)
+        chosen = []
+        for argument in self.example:
+            own = [next(leaves) for _ in _walk(argument, "", "")]
+            parts = [leaf.part(flat)[()] if leaf.trainable else None for leaf in own]
+            if any(leaf.trainable for leaf in own):
+                chosen.append(_rebuild(argument, iter(parts)))
+        return chosen[0] if len(chosen) == 1 else tuple(chosen)
 
     def one_of_a_batch(self, size: int) -> str:
         """What to write where an argument holds a batch of this size."""
@@ -232,7 +229,7 @@ class Arguments:
 
     def _flat(self, theta: Any) -> np.ndarray:
         count = len(self.parameters)
-        plain = numbers_of(theta)
+        plain = numbers_of(theta)  # says it where another package differentiates
         try:
             numbers = _numbers(plain)
         except ParameterError:

@@ -21,7 +21,7 @@ from autograd import numpy as anp
 
 from qngd.interop._pennylane_site import Site
 from qngd.interop._pennylane_trace import Node, has_branched, node_of, plain
-from qngd.interop._synthesis import Turn, diagonal_turns, pauli_matrix, unitary_turns, walsh
+from qngd.interop._synthesis import Turn, pauli_matrix, turn_about, turns_in_basis, unitary_turns
 from qngd.pauli_sum import of_matrix
 
 _NEAR, _FAR = 0.02, 1.2  # how far the parameters are moved from θ₀: so that logarithms are unique, and to be sure
@@ -49,12 +49,14 @@ def generated(matrix: Any, places: Sequence[int], site: Site) -> list[Turn] | No
     """The rotations of a traced unitary matrix if its generators are constant; else None."""
     if len(places) > _MAX_WIRES or has_branched():
         return None
-    turns = _about_words(matrix, places, site)
+    family = _family(matrix)
+    turns = _about_words(matrix, family, places, site)
     if turns is None:  # U = V·exp(−iK') may have simple generators on this side
-        turns = _about_words(anp.conj(matrix).T, places, site)
+        other = anp.conj(matrix).T
+        turns = _about_words(other, _family(other), places, site)
         turns = None if turns is None else [turn.inverse() for turn in reversed(turns)]
-    if turns is None and len(places) <= _MAX_BASIS_WIRES:
-        turns = _in_eigenbasis(matrix, places, site)
+    if turns is None and family is not None and len(places) <= _MAX_BASIS_WIRES:
+        turns = _in_eigenbasis(matrix, family, places, site)
     return turns
 
 
@@ -177,16 +179,17 @@ def _letter(pauli: np.ndarray, place: int) -> str:
 # ----- writing it -----
 
 
-def _about_words(matrix: Any, places: Sequence[int], site: Site) -> list[Turn] | None:
+def _about_words(matrix: Any, family: _Family | None, places: Sequence[int], site: Site) -> list[Turn] | None:
     """Rotations about commuting words W_S: products of one or two of them.
 
     On the joint eigenspace s, U(θ) is exp(i·f(s)) and f(s) = Σ_S c_S·(−1)^|S ∧ s|. Only the c_S of the generators' own
     words move. The f(s) are known modulo 2π; they are taken such that the others do not move.
     """
-    family = _family(matrix)
-    words = [] if family is None else _words(family.generators, len(places))
+    if family is None:
+        return None
+    words = _words(family.generators, len(places))
     independent = _independent(words)
-    if family is None or independent is None:
+    if independent is None:
         return None
     count = 2 ** len(independent)
     frame = _frame(family, _joint_projectors(independent, len(family.reference)))
@@ -196,28 +199,24 @@ def _about_words(matrix: Any, places: Sequence[int], site: Site) -> list[Turn] |
     products = [_times(independent, mask) if independent else ("I" * len(places), 1.0) for mask in range(count)]
     moves = np.array([label in words for label, _ in products])
     still = np.zeros(count)
+    signs = scipy.linalg.hadamard(count) / count  # (−1)^|S ∧ s|
     if frame.inside:
-        still[~moves] = np.array(walsh(np.angle(_on(family.reference, frame.projectors)).tolist()))[~moves]
+        still[~moves] = (signs @ np.angle(_on(family.reference, frame.projectors)))[~moves]
     shift = _shift(phases, moves, still)
     if shift is None:
         return None
     turns = [] if frame.inside else unitary_turns(family.reference, places)
-    signs = np.array(walsh_matrix(count)) / count
     for row, (label, sign) in enumerate(products):
-        value = still[row] + 0.0
         if moves[row]:
             traced = anp.sum(signs[row] * (anp.angle(_traced(matrix, weights)) - 2 * np.pi * shift))
-            turns.append(_turn(label, places, site.slot(traced * (-2.0 * sign))))
-        elif abs(value) > _EXACT:
-            turns.append(_turn(label, places, -2.0 * sign * value))
+            turns.append(turn_about(label, places, site.slot(traced * (-2.0 * sign))))
+        elif abs(still[row]) > _EXACT:
+            turns.append(turn_about(label, places, -2.0 * sign * float(still[row])))
     return turns
 
 
-def _in_eigenbasis(matrix: Any, places: Sequence[int], site: Site) -> list[Turn] | None:
+def _in_eigenbasis(matrix: Any, family: _Family, places: Sequence[int], site: Site) -> list[Turn] | None:
     """W·diag(exp(i·f))·W† in an eigenbasis W of all generators."""
-    family = _family(matrix)
-    if family is None:
-        return None
     weights_of = np.random.default_rng(5).uniform(0.5, 1.0, len(family.generators))
     _, basis = np.linalg.eigh(np.tensordot(weights_of, np.array(family.generators), axes=1))
     if any(_off_diagonal(basis, a) > 1e-7 for a in family.far):
@@ -228,10 +227,8 @@ def _in_eigenbasis(matrix: Any, places: Sequence[int], site: Site) -> list[Turn]
         return None
     traced = anp.angle(_traced(matrix, weights))
     slots = [site.slot(traced[k]) for k in range(len(basis))]
-    into = [Turn(t.pauli, t.places, t.angle, bare=True) for t in unitary_turns(basis.conj().T, places)]
-    out = [turn.inverse() for turn in reversed(into)]
     before = [] if frame.inside else unitary_turns(family.reference, places)
-    return [*before, *into, *diagonal_turns(slots, places), *out]
+    return [*before, *turns_in_basis(basis, slots, places)]
 
 
 def _off_diagonal(basis: np.ndarray, a: np.ndarray) -> float:
@@ -277,7 +274,7 @@ def _traced(matrix: Any, weights: np.ndarray) -> Any:
 def _shift(phases: np.ndarray, moves: np.ndarray, still: np.ndarray) -> np.ndarray | None:
     """The multiples of 2π to be taken off the phases so that the coefficients that do not move are `still`."""
     shifts = _shifts(len(phases))
-    transform = np.array(walsh_matrix(len(phases))) / len(phases)
+    transform = scipy.linalg.hadamard(len(phases)) / len(phases)
     found = (phases - 2 * np.pi * shifts) @ transform
     error = np.abs(found - still)[:, ~moves].max(axis=1, initial=0.0)
     fitting = np.flatnonzero(error < 1e-6)  # several differ by whole turns; always the first, so that angles are smooth
@@ -289,13 +286,3 @@ def _shifts(count: int) -> np.ndarray:
     """All tuples of small integers, the smallest first."""
     tuples = np.array(list(itertools.product(range(-_TURNS, _TURNS + 1), repeat=count)))
     return tuples[np.argsort(np.abs(tuples).sum(axis=1), kind="stable")]
-
-
-def walsh_matrix(count: int) -> list[list[int]]:
-    """(−1)^|S ∧ s| for all S and s below `count`."""
-    return [[(-1) ** (row & column).bit_count() for column in range(count)] for row in range(count)]
-
-
-def _turn(label: str, places: Sequence[int], angle: Any) -> Turn:
-    on = [i for i, letter in enumerate(label) if letter != "I"]
-    return Turn("".join(label[i] for i in on), tuple(places[i] for i in on), angle)

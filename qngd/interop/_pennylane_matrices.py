@@ -24,6 +24,7 @@ from qngd.interop._pennylane_trace import Node, node_of, plain
 from qngd.interop._synthesis import (
     UNITARY_TOLERANCE,
     Turn,
+    all_commute,
     diagonal_turns,
     evolution_turns,
     require_unitary,
@@ -55,7 +56,7 @@ def exponential(op: Any, site: Site) -> list[Turn]:
         site.refuse(_NOT_HERMITIAN)
     if len(words) > _MAX_WORDS:
         site.refuse(f"the operator in the exponent is a sum of {len(words)} Pauli words, more than {_MAX_WORDS}")
-    if not _all_commute(words, len(op.wires)):
+    if not _commute(words, len(op.wires)):
         return _in_eigenbasis(op, site.angle(time), site)
     return [
         Turn(letters, places, site.angle(2.0 * time * anp.real(coefficient))) for letters, places, coefficient in words
@@ -89,13 +90,12 @@ def _words_of(op: Operator, site: Site) -> _Words:
     return words
 
 
-def _all_commute(words: _Words, count: int) -> bool:
-    x, z = (np.zeros((len(words), count), dtype=np.float32) for _ in "xz")
+def _commute(words: _Words, count: int) -> bool:
+    x, z = (np.zeros((len(words), count), dtype=bool) for _ in "xz")
     for row, (letters, places, _) in enumerate(words):
         x[row, list(places)] = [letter in "XY" for letter in letters]
         z[row, list(places)] = [letter in "YZ" for letter in letters]
-    crossings = x @ z.T  # counts of wires, exact
-    return not ((crossings + crossings.T) % 2).any()
+    return all_commute(x, z)
 
 
 def _in_eigenbasis(op: Any, time: Angle | float, site: Site) -> list[Turn]:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from autograd import numpy as anp
 
-from qngd.angles import Angle
 from qngd.interop._pennylane_generated import commute, samples
 from qngd.interop._pennylane_site import FIX_IT, Site
 from qngd.interop._pennylane_trace import Node, has_branched, plain
-from qngd.interop._synthesis import Turn, evolution_turns, pauli_labels, pauli_matrix, unitary_turns
+from qngd.interop._synthesis import Turn, evolution_turns, pauli_labels, pauli_matrix, turn_about, unitary_turns
 
 _MAX_MOVING_WIRES = 3  # 4^k more rotations
 
@@ -32,7 +31,7 @@ def moving(matrix: Any, node: Node, places: Sequence[int], site: Site) -> list[T
     turns = _frozen_product(now, node, places, site)
     for label in ("I" * len(places), *pauli_labels(len(places))):
         weight = (2j / len(now)) * (now.conj().T @ pauli_matrix(label)).T
-        turns.append(_dense_turn(label, site.slot(anp.real(anp.sum(weight * matrix)))))
+        turns.append(turn_about(label, places, site.slot(anp.real(anp.sum(weight * matrix)))))
     return turns
 
 
@@ -51,7 +50,7 @@ def special_unitary(op: Any, node: Node, site: Site) -> list[Turn]:
     # rates[p, m] = ∂α_p/∂θ_m
     rates = np.real(2j / len(unitary) * np.einsum("pij,mji->pm", paulis, changes @ unitary.conj().T))
     for label, alpha in zip(labels, anp.dot(rates, theta - now), strict=True):
-        turns.append(_dense_turn(label, site.slot(alpha)))
+        turns.append(turn_about(label, places, site.slot(alpha)))
     return turns
 
 
@@ -64,7 +63,7 @@ def _of_constant_generators(theta: Any, node: Node, places: Sequence[int], site:
     occur = np.flatnonzero(np.abs(rows).max(axis=0) > 0)
     labels = pauli_labels(len(places))
     if all(commute(labels[a], labels[b]) for a, b in itertools.combinations(occur, 2)):
-        return [_dense_turn(labels[m], site.angle(theta[m] * -2.0)) for m in occur]
+        return [turn_about(labels[m], places, site.angle(theta[m] * -2.0)) for m in occur]
     _, lengths, axes = np.linalg.svd(rows)
     if lengths[1] > 1e-12 * lengths[0]:
         return None
@@ -93,8 +92,3 @@ def _frozen_product(unitary: np.ndarray, node: Node, places: Sequence[int], site
         Turn(turn.pauli, turn.places, site.frozen(float(plain(turn.angle)), node))
         for turn in unitary_turns(unitary, places)
     ]
-
-
-def _dense_turn(label: str, angle: Angle | float) -> Turn:
-    places = tuple(i for i, letter in enumerate(label) if letter != "I")
-    return Turn("".join(label[i] for i in places), places, angle)

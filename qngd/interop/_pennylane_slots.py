@@ -24,7 +24,7 @@ _ROUNDING, _NOT_ROUNDING = 1e-13, 1e-9
 @dataclass(frozen=True, eq=False)
 class Frozen:
     """An angle whose value follows the parameters but whose derivative stands elsewhere (see
-    `GateReader._moving_matrix`); `nodes` are what it depends on."""
+    `_pennylane_moving.moving`); `nodes` are what it depends on."""
 
     value: float
     nodes: tuple[Node, ...]

@@ -12,7 +12,7 @@ from pennylane.operation import Operator
 from pennylane.pauli import PauliSentence
 
 from qngd.angles import Angle
-from qngd.interop._synthesis import Turn, phase_turn
+from qngd.interop._synthesis import Turn, phase_turn, turn_about
 
 # Clifford gates that the builder knows by name: the gate and its inverse.
 CLIFFORDS: dict[type, tuple[str, str]] = {
@@ -76,9 +76,7 @@ def _u2(op: Operator, a: Angles) -> list[Turn]:
 
 
 def _pauli_rot(op: Operator, a: Angles) -> list[Turn]:
-    word = op.hyperparameters["pauli_word"]
-    places = tuple(i for i, letter in enumerate(word) if letter != "I")
-    return [Turn("".join(word[i] for i in places), places, a[0])]
+    return [turn_about(op.hyperparameters["pauli_word"], range(len(op.wires)), a[0])]
 
 
 def _multi_rz(op: Operator, a: Angles) -> list[Turn]:

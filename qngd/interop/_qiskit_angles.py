@@ -68,7 +68,6 @@ class AngleReader:
         self._graph = symbols.graph
         self._nodes = symbols.nodes
         self._slots = AngleSlots(builder, symbols.graph)
-        self._read: dict[ParameterExpression, Angle | float] = {}
         self._rebuilt: dict[ParameterExpression, int] = {}
 
     def read(self, value: Any) -> Angle | float:
@@ -82,10 +81,7 @@ class AngleReader:
             return real_number(value)
         if not isinstance(value, ParameterExpression):
             return _number(value)
-        known = self._read.get(value)
-        if known is None:
-            known = self._read[value] = self._slots.angle(self._node(value))
-        return known
+        return self._slots.angle(self._node(value))
 
     def expressions(self) -> Expressions:
         """The values of all slots handed out so far.

@@ -26,6 +26,7 @@ from qiskit.circuit.library import (
 )
 
 from qngd.angles import Angle
+from qngd.interop._qiskit_gates import has_parameters
 from qngd.interop._synthesis import MAX_CONTROLS, Turn, phase_turn, under_controls
 
 _Angles = Sequence[Angle | float]
@@ -75,11 +76,6 @@ _TURNS: dict[type[Gate], Callable[[_Angles], list[Turn]]] = {
     XXPlusYYGate: _turned(_xy(1), 1),
     XXMinusYYGate: _turned(_xy(-1), -1),
 }
-
-
-def has_parameters(gate: Gate) -> bool:
-    """Whether a parameter moves the gate."""
-    return any(getattr(value, "parameters", ()) for value in gate.params)
 
 
 def is_written_out(gate: Gate) -> bool:

@@ -11,6 +11,7 @@ from qiskit.circuit import (
     Gate,
     InverseModifier,
     Operation,
+    ParameterExpression,
     PowerModifier,
     QuantumCircuit,
 )
@@ -60,7 +61,7 @@ def own_matrix(operation: Operation) -> np.ndarray | None:
     """
     if not isinstance(operation, Gate) or _is_standard(operation) or operation.definition is not None:
         return None
-    unbound = [str(value) for value in operation.params if getattr(value, "parameters", ())]
+    unbound = [str(value) for value in operation.params if is_open(value)]
     try:
         matrix = np.asarray(operation.to_matrix(), dtype=complex)
     except (QiskitError, NotImplementedError, TypeError, ValueError) as error:
@@ -75,6 +76,16 @@ def own_matrix(operation: Operation) -> np.ndarray | None:
     except ValueError as error:
         raise ValueError(f"{operation.name}: {error}; correct its __array__") from None
     return matrix
+
+
+def is_open(value: object) -> bool:
+    """Whether it is an expression in a parameter."""
+    return isinstance(value, ParameterExpression) and bool(value.parameters)
+
+
+def has_parameters(gate: Operation) -> bool:
+    """Whether a parameter moves the gate."""
+    return any(map(is_open, gate.params))
 
 
 def holds_matrix(gate: Operation) -> bool:
@@ -119,8 +130,7 @@ def _power(gate: Gate, power: float) -> Gate:
     """An integer power repeats the gate; any other is the principal power of its matrix."""
     if power == int(power) and abs(power) <= _MAX_REPEATS:
         return _repeated(gate if power >= 0 else gate.inverse(), abs(int(power)))
-    is_fixed = not any(getattr(value, "parameters", ()) for value in gate.params)
-    if not is_fixed or gate.num_qubits > _MAX_MATRIX_QUBITS:
+    if has_parameters(gate) or gate.num_qubits > _MAX_MATRIX_QUBITS:
         raise ValueError(
             f"the power {power:g} of {gate.name} has no exact form, because the gate has unbound "
             f"parameters or more than {_MAX_MATRIX_QUBITS} qubits; scale its angle instead"

@@ -44,6 +44,12 @@ def phase_turn(phase: Angle | float) -> Turn:
     return Turn("", (), phase * -2.0)
 
 
+def turn_about(label: str, places: Sequence[int], angle: Angle | float) -> Turn:
+    """A rotation about a label with a letter for every place, I where it does nothing."""
+    on = [i for i, letter in enumerate(label) if letter != "I"]
+    return Turn("".join(label[i] for i in on), tuple(places[i] for i in on), angle)
+
+
 def under_controls(turn: Turn, controls: Sequence[tuple[int, bool]]) -> list[Turn]:
     """exp(−i·angle/2·P⊗Π) with the projector Π = ∏(1 ± Z)/2 onto the values of `controls` (places and values): 2^k
     commuting rotations. A bare turn stays as it is."""
@@ -159,9 +165,22 @@ def _euler(u: np.ndarray, place: int) -> list[Turn]:
 def evolution_turns(hamiltonian: np.ndarray, time: Angle | float, places: Sequence[int]) -> list[Turn]:
     """exp(−i·time·H) for a Hermitian matrix and any time: the eigenbasis V is fixed, V·exp(−i·time·Λ)·V†."""
     levels, basis = np.linalg.eigh(hamiltonian)
+    return turns_in_basis(basis, [time * -float(level) for level in levels], places)
+
+
+def turns_in_basis(basis: np.ndarray, phases: Sequence[Angle | float], places: Sequence[int]) -> list[Turn]:
+    """V·diag(exp(i·phases))·V† with the columns of a fixed basis V."""
     into = [replace(turn, bare=True) for turn in unitary_turns(basis.conj().T, places)]
     out = [turn.inverse() for turn in reversed(into)]
-    return [*into, *diagonal_turns([time * -float(level) for level in levels], places), *out]
+    return [*into, *diagonal_turns(phases, places), *out]
+
+
+def all_commute(x: np.ndarray, z: np.ndarray) -> bool:
+    """Whether all Pauli strings commute: x (K, n) is true where they have X or Y, z where they have Z or Y."""
+    if not x.any() or not z.any():
+        return True
+    crossings = x.astype(np.float32) @ z.T.astype(np.float32)  # exact: counts of places
+    return not ((crossings + crossings.T) % 2).any()
 
 
 def pauli_labels(num_qubits: int) -> list[str]:

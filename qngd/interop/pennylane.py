@@ -12,9 +12,7 @@ autograd, or where it calls torch's or JAX's functions, by those.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import autoray
@@ -24,6 +22,7 @@ from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFun
 from pennylane.measurements import ExpectationMP
 from scipy import sparse
 
+from qngd._memory import without_collection
 from qngd.angles import AffineExpressions, Expressions
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
@@ -171,7 +170,7 @@ class _Reader:
         self._as_tensors = False
 
     def read(self, theta: np.ndarray) -> tuple[Reading, Tape]:
-        with _without_collection():
+        with without_collection():
             if not self._as_tensors:
                 try:
                     return self._read(theta)
@@ -205,18 +204,6 @@ class _Reader:
         if not labels:
             raise CircuitError(NO_OPERATIONS)
         return {label: qubit for qubit, label in enumerate(labels)}
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Reading makes many objects that all live on; looking for garbage among them takes most of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read_elsewhere(reader: _Reader, theta: np.ndarray) -> tuple[Reading, np.ndarray, Tape]:

@@ -56,6 +56,7 @@ from qiskit.synthesis import (
     synth_permutation_basic,
 )
 
+from qngd._memory import without_collection
 from qngd.angles import Angle
 from qngd.builder import CircuitBuilder
 from qngd.circuit import Circuit, finish
@@ -67,6 +68,7 @@ from qngd.interop._qiskit_observable import num_projectors, read_observable
 from qngd.interop._states import state_turns
 from qngd.interop._synthesis import (
     Turn,
+    all_commute,
     diagonal_turns,
     evolution_turns,
     multiplexed_turns,
@@ -113,8 +115,9 @@ def read_circuit(
         raise CircuitError("circuit: it has no qubits; add at least one")
     symbols = symbols or Symbols.of(native)
     walk = _Walk(native, symbols, lines)
-    walk.run(native)
-    angle_map = walk.builder.angle_map(walk.angles.expressions())
+    with without_collection():
+        walk.run(native)
+        angle_map = walk.builder.angle_map(walk.angles.expressions())
     return finish(walk.builder, angle_map, tuple(symbols.graph.names), native=native.copy())
 
 
@@ -324,7 +327,7 @@ class _Walk:
         else the gate's definition."""
         terms = _evolution_terms(operation)
         formula = operation.synthesis
-        if terms is None or not _is_exact_if_commuting(formula) or not _all_commute(terms):
+        if terms is None or not _is_exact_if_commuting(formula) or not all_commute(terms.paulis.x, terms.paulis.z):
             if isinstance(formula, QDrift) and isinstance(operation.time, ParameterExpression):
                 raise self._refusal(
                     operation.name,
@@ -460,13 +463,3 @@ def _evolution_terms(gate: PauliEvolutionGate) -> SparsePauliOp | None:
             operator = SparsePauliOp.from_sparse_observable(operator)
         strings.append(operator)
     return strings[0] if len(strings) == 1 else SparsePauliOp.sum(strings)
-
-
-def _all_commute(operator: SparsePauliOp) -> bool:
-    if len(operator) == 1:
-        return True
-    x, z = operator.paulis.x, operator.paulis.z
-    if not x.any() or not z.any():
-        return True
-    crossings = x.astype(np.float32) @ z.T.astype(np.float32)  # exact: counts of qubits
-    return not ((crossings + crossings.T) % 2).any()
