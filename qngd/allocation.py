@@ -16,7 +16,7 @@ import numpy as np
 from qngd.errors import SettingError, require_range, settle_whole
 from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
-from qngd.outcomes import Outcome, energy, sample_energy, widened, zeros_frequency
+from qngd.outcomes import Outcome, sample_energy, widened, widened_energy, zeros_frequency
 from qngd.plan import Plan
 from qngd.squared_slopes import step_variances
 
@@ -163,7 +163,7 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
-            found[r] = 4 * float((plan.reading(r).reduced(coefficients[:, None]) ** 2).sum())
+            found[r] = 4 * plan.reading(r).squares(coefficients)
     return found
 
 
@@ -247,8 +247,9 @@ def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluat
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
             reading = plan.reading(r)
-            of_energy[r] = sample_energy(outcomes[r], reading, coefficients)[1] * shots[r]
-            of_slopes[r] = energy(outcomes[r], reading, coefficients)[1] * shots[r]
+            variance = sample_energy(outcomes[r], reading, coefficients)[1]
+            of_energy[r] = variance * shots[r]
+            of_slopes[r] = widened_energy(variance, outcomes[r].shots, reading, coefficients) * shots[r]
     parts = metric_parts(plan, outcomes)
     if plan.mixing is not None and evaluation.metric is not None:
         assert evaluation.gradient is not None

@@ -18,7 +18,7 @@ from qngd.circuit import Circuit
 from qngd.frame import anticommuting, push
 from qngd.measurement import Basis, diagonalize
 from qngd.ops import Op, Ops
-from qngd.pauli import PauliStrings, anticommute, product
+from qngd.pauli import PauliStrings, anticommute, product, unpack_bits
 
 _ROTATION = int(Op.ROTATION)
 _NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
@@ -66,7 +66,7 @@ class Template:
     def at(self, angles: np.ndarray) -> Template:
         """The template that knows which of its rotations turn at these angles (R,): where one does not, more strings
         may be certain."""
-        turns = np.abs(np.remainder(angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN
+        turns = np.abs(np.sin(0.5 * angles)) > 0.5 * _NO_TURN
         if turns.all():
             return self
         key = turns.tobytes()
@@ -125,13 +125,22 @@ class Template:
         np.add.at(found, place[kept], sign[kept, None] * weights[kept])
         return found
 
+    def squares(self, coefficients: np.ndarray) -> float:
+        """Σ_C (Σ_{t∈C} ±c_t)² over the classes C of strings, from the strings' `coefficients` (m,)."""
+        key = coefficients.tobytes()  # the same at all angles: found once
+        if key not in self._squares:
+            self._squares[key] = float((self.reduced(coefficients[:, None]) ** 2).sum())
+        return self._squares[key]
+
+    @cached_property
+    def _squares(self) -> dict[bytes, float]:
+        return {}
+
     @property
     def measured(self) -> np.ndarray:
         """The qubits that the Z strings read."""
-        masks = np.bitwise_or.reduce(self.basis.z, axis=0, initial=0)
-        qubits = np.arange(self.num_qubits)
-        bits = masks[qubits // 64] >> (qubits % 64).astype(np.uint64) & np.uint64(1)
-        return np.flatnonzero(bits)
+        masks = np.bitwise_or.reduce(self.basis.z, axis=0, keepdims=True, initial=0)
+        return np.flatnonzero(unpack_bits(masks, self.num_qubits)[0])
 
     @property
     def places(self) -> np.ndarray:
