@@ -41,12 +41,21 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
+class Partners:
+    """The `rotations` (q,) of a split gate in other layers than a term's, with their `jacobian` (q, p) and their
+    `correlations` (m, q) C_ij with the term's rotations."""
+
+    rotations: np.ndarray
+    jacobian: np.ndarray
+    correlations: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class BlockTerm:
     """Blocks of the metric from the joint samples of the generators of `rotations` (m,) in one request.
 
     `jacobian` (m, p) takes the generators to the parameters `columns` (p,), `block` (m,) numbers the blocks; rotations
-    of different ones count as uncorrelated. A block of a split gate (alone in its term) goes on in other layers: there
-    stand the generators of `partners` (q,), with their `partner_jacobian` (q, p) and `correlations` (m, q) C_ij.
+    of different ones count as uncorrelated. A block of a split gate, alone in its term, goes on at its `partners`.
     """
 
     request: int
@@ -54,9 +63,7 @@ class BlockTerm:
     columns: np.ndarray
     jacobian: np.ndarray
     block: np.ndarray
-    partners: np.ndarray
-    partner_jacobian: np.ndarray
-    correlations: np.ndarray
+    partners: Partners | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +177,13 @@ class Plan:
             digest.update(repr((request.template, request.shots)).encode())
             digest.update(np.ascontiguousarray(request.angles).tobytes())
         return digest.hexdigest()
+
+
+def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parameters (p,) that move these rotations (m,), and the rows of the Jacobian there, (m, p)."""
+    rows = jacobian[rotations]
+    columns = np.unique(rows.indices)
+    return columns, rows[:, columns].toarray()
 
 
 class Planner:
@@ -356,28 +370,24 @@ class Planner:
         circuit, split = self.circuit, self.circuit.split_gates
         numbers = np.zeros_like(circuit.unit) if metric == "full" else circuit.block_of(metric == "diag")
         num_split = 0 if metric == "full" else len(split)
-        correlations = split.between(split.correlations(phi))
+        correlations = split.between(split.correlations(phi)) if num_split else sparse.csr_array(jacobian.shape[:1] * 2)
         blocks = []
         for layer, template in enumerate(self._layer_templates):
             members = layer_members(circuit, layer)
             request = book.request(book.template(template, None), phi[template.rotations])
             number = numbers[members]
-            for term in np.unique(np.minimum(number, num_split)):
-                inside = np.minimum(number, num_split) == term
+            term_of = np.minimum(number, num_split)
+            for term in np.unique(term_of):
+                inside = np.flatnonzero(term_of == term)
                 elsewhere = (numbers == term) & (circuit.level != layer) & (term < num_split)
-                partners = np.flatnonzero(elsewhere)
-                columns = np.unique(jacobian[[*members[inside], *partners]].indices)
-                block = BlockTerm(
-                    request=request,
-                    rotations=members,
-                    columns=columns,
-                    jacobian=np.where(inside[:, None], jacobian[members][:, columns].toarray(), 0.0),
-                    block=number,
-                    partners=partners,
-                    partner_jacobian=jacobian[partners][:, columns].toarray(),
-                    correlations=correlations[members][:, partners].toarray(),
-                )
-                blocks.append(block)
+                others = np.flatnonzero(elsewhere)
+                columns, rows = moved_by(jacobian, np.append(members[inside], others))
+                own = np.zeros((len(members), len(columns)))
+                own[inside], beyond = np.split(rows, [len(inside)])
+                partners = None
+                if len(others):
+                    partners = Partners(others, beyond, correlations[members][:, others].toarray())
+                blocks.append(BlockTerm(request, members, columns, own, number, partners))
         return blocks
 
     def _crosses(self, book: _Book, phi: np.ndarray) -> list[CrossTerm]:
