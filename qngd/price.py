@@ -16,7 +16,7 @@ from qngd.evaluate import Approx, Cost, check_approx
 from qngd.given import read_given
 from qngd.measurement import Grouping
 from qngd.plan import Planner
-from qngd.sampled import choose, submission_cost
+from qngd.sampled import backend_and_shots, submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -120,7 +120,7 @@ def cost(
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     circuit = given.circuit
-    chosen, shots = choose(circuit, backend, shots)
+    chosen, shots = backend_and_shots(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     planner = Planner(circuit, given.observable, grouping, cross, runs_whole(device, circuit))
     plan = planner.plan(given.theta, metric=approx)
