@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qngd.errors import SettingError, require_range, settle_whole
+from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
 from qngd.outcomes import Outcome, sample_energy, widened, widened_energy, zeros_frequency
@@ -225,10 +225,7 @@ def as_rule(shots: Any) -> ShotRule:
 
 def check_shots(shots: Any) -> int:
     """`shots` as an int; raises SettingError unless it is a whole number of at least 1."""
-    whole = isinstance(shots, (int, np.integer)) or (isinstance(shots, float) and shots.is_integer())
-    if isinstance(shots, bool) or not whole or shots < 1:
-        raise SettingError(f"shots must be a whole number of at least 1; got {shots!r}")
-    return int(shots)
+    return whole_number(shots, "shots", 1)
 
 
 def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:

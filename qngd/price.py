@@ -55,8 +55,7 @@ class Price:
     @property
     def run(self) -> Cost:
         """Jobs, circuits and shots of the whole run, its start included."""
-        count = self.steps + 1
-        return Cost(self.step.jobs * count, self.step.circuits * count, self.step.shots * count)
+        return self.step * (self.steps + 1)
 
     @property
     def run_seconds(self) -> float | None:
