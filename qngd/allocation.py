@@ -107,10 +107,10 @@ class TargetError:
     From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
     would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
     wants of it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what
-    was not seen (see `qngd.outcomes`) asks for more. `limit` bounds the shots of
-    one circuit. For QN-SPSA the target is that of the shots' part of the error; the directions' part does not fall
-    with shots. For "hamiltonian" and "random-basis" there is no target of the metric: the first is of the gradient's
-    circuits, and the circuits of the second get as many shots as the most demanding circuit of the energy and gradient.
+    was not seen (see `qngd.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the target is
+    that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
+    "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
+    second get as many shots as the most demanding circuit of the energy and gradient.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)

@@ -186,6 +186,16 @@ def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndar
     return columns, rows[:, columns].toarray()
 
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Strings of the observable that one circuit measures: its template, their coefficients (m,), and the rotations
+    (mask over K) that they can depend on."""
+
+    template: Template
+    coefficients: np.ndarray
+    inside: np.ndarray
+
+
 class Planner:
     """Plans steps of one circuit and observable, on the circuit's active qubits. The templates are made once; a plan
     only adds angles.
@@ -211,9 +221,7 @@ class Planner:
         self._whole = whole
 
     @cached_property
-    def _energy_templates(self) -> list[tuple[Template, np.ndarray, np.ndarray]]:
-        """One template per measurement group, with the coefficients of its strings, and the rotations (mask over K)
-        that they can depend on."""
+    def _groups(self) -> list[_Group]:
         if self.observable is None:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
@@ -224,12 +232,12 @@ class Planner:
 
         members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
         return [
-            (
-                observable_template(self.circuit, strings[m], self._whole),
-                weights[m],
-                observable_cone(self.circuit, strings[m]),
+            _Group(
+                observable_template(self.circuit, strings[rows], self._whole),
+                weights[rows],
+                observable_cone(self.circuit, strings[rows]),
             )
-            for m in members
+            for rows in members
         ]
 
     def _circuits_of(self, strings: PauliStrings) -> int:
@@ -290,27 +298,24 @@ class Planner:
         phi, inner = angle_map.chain(theta)
         jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
         book = _Book()
-        parts = []
-        if energy or gradient:
-            for template, weights, cone in self._energy_templates:
-                parts.append((book.template(template, weights), template, cone))
-        energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m, _ in parts if energy]
+        groups = self._groups if energy or gradient else []
+        numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
+        energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
         mixing = (inner.T @ self._directions[1]).tocsr() if gradient or metric == "random-basis" else None
-        slopes = [entry for t, m, cone in parts if gradient for entry in self._slopes(book, t, m, cone, phi)]
+        slopes: list[_Entry] = []
+        for t, each in numbered if gradient else []:
+            slopes += self._slopes(book, t, each.template, each.inside, phi)
         blocks = self._blocks(book, phi, jacobian, metric) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
         samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
         bases = self._bases(book, phi, seed) if metric == "random-basis" else []
         count = len(book.requests)
-        weights = np.zeros(count)
-        for request, weight in energy_entries:
-            weights[request] += weight
         return Plan(
             templates=tuple(book.templates),
             coefficients=tuple(book.coefficients),
             requests=tuple(book.requests),
             constant=self.observable.identity_coefficient if self.observable else 0.0,
-            energy_weights=weights,
+            energy_weights=np.bincount(energies, minlength=count).astype(float),
             slopes=self._slope_matrix(slopes, count),
             mixing=mixing if gradient else None,
             blocks=tuple(blocks),
