@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qngd.errors import SettingError, require_range, settle_whole
+from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.evaluate import Evaluation, Spread
 from qngd.metric_parts import Part, metric_parts
-from qngd.outcomes import Outcome, energy, sample_energy, widened, zeros_frequency
+from qngd.outcomes import Outcome, sample_energy, widened, widened_energy, zeros_frequency
 from qngd.plan import Plan
 from qngd.squared_slopes import step_variances
 
@@ -107,10 +107,10 @@ class TargetError:
     From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
     would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
     wants of it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what
-    was not seen (see `qngd.outcomes`) asks for more. `limit` bounds the shots of
-    one circuit. For QN-SPSA the target is that of the shots' part of the error; the directions' part does not fall
-    with shots. For "hamiltonian" and "random-basis" there is no target of the metric: the first is of the gradient's
-    circuits, and the circuits of the second get as many shots as the most demanding circuit of the energy and gradient.
+    was not seen (see `qngd.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the target is
+    that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
+    "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
+    second get as many shots as the most demanding circuit of the energy and gradient.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -163,7 +163,7 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
-            found[r] = 4 * float((plan.reading(r).reduced(coefficients[:, None]) ** 2).sum())
+            found[r] = 4 * plan.reading(r).squares(coefficients)
     return found
 
 
@@ -225,10 +225,7 @@ def as_rule(shots: Any) -> ShotRule:
 
 def check_shots(shots: Any) -> int:
     """`shots` as an int; raises SettingError unless it is a whole number of at least 1."""
-    whole = isinstance(shots, (int, np.integer)) or (isinstance(shots, float) and shots.is_integer())
-    if isinstance(shots, bool) or not whole or shots < 1:
-        raise SettingError(f"shots must be a whole number of at least 1; got {shots!r}")
-    return int(shots)
+    return whole_number(shots, "shots", 1)
 
 
 def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:
@@ -247,8 +244,9 @@ def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluat
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
             reading = plan.reading(r)
-            of_energy[r] = sample_energy(outcomes[r], reading, coefficients)[1] * shots[r]
-            of_slopes[r] = energy(outcomes[r], reading, coefficients)[1] * shots[r]
+            variance = sample_energy(outcomes[r], reading, coefficients)[1]
+            of_energy[r] = variance * shots[r]
+            of_slopes[r] = widened_energy(variance, outcomes[r].shots, reading, coefficients) * shots[r]
     parts = metric_parts(plan, outcomes)
     if plan.mixing is not None and evaluation.metric is not None:
         assert evaluation.gradient is not None

@@ -75,7 +75,7 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
     shots = sum(outcomes[request].shots for request in requests)
     # a sample covariance of counts is positive; noisy expectation values and parts of several circuits may give another
     noisy_means = any(isinstance(outcomes[request], Means) and outcomes[request].shots for request in requests)
-    if noisy_means or plan.crosses or any(len(block.partners) for block in plan.blocks):
+    if noisy_means or plan.crosses or any(block.partners for block in plan.blocks):
         return _projected(plan, value, np.sqrt(variance), shots, plan.note)
     return MetricTensor(value, np.sqrt(variance), plan.approx, shots, plan.note)
 

@@ -339,9 +339,15 @@ class Circuit:
     def block_of(self, diagonal: bool) -> np.ndarray:
         """(K,) numbers: the rotations of a layer with the same one form a block of the block-diagonal metric (or of
         its diagonal), together with those of other layers if it is a split gate's, whose numbers come first."""
-        split = self.split_gates
-        others = self.unit if diagonal else np.zeros_like(self.unit)
-        return np.where(split.block >= 0, split.block, others + len(split))
+        return self._blocks[1 if diagonal else 0]
+
+    @cached_property
+    def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
+        of_layers, of_units = (
+            np.where(self.split_gates.block >= 0, self.split_gates.block, others + len(self.split_gates))
+            for others in (np.zeros_like(self.unit), self.unit)
+        )
+        return of_layers, of_units
 
     @property
     def split_note(self) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+_ROUNDING = 64 * float(np.finfo(float).eps)  # of an energy, relative
+
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
@@ -45,6 +47,11 @@ class Estimate:
         if np.ndim(self.value):
             return f"{self.value}" if self.is_exact else f"{self.value} ± {self.stderr}"
         return format_with_error(float(self.value), float(self.stderr))
+
+
+def rounding(energy: Estimate) -> float:
+    """What rounding may do to an exact energy."""
+    return _ROUNDING * max(abs(float(energy.value)), 1.0)
 
 
 def format_with_error(value: float, stderr: float) -> str:

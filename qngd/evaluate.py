@@ -46,6 +46,10 @@ class Cost:
             max(self.two_qubit_gates, other.two_qubit_gates),
         )
 
+    def __mul__(self, count: int) -> Cost:
+        """What is spent by so many times the same."""
+        return replace(self, jobs=self.jobs * count, circuits=self.circuits * count, shots=self.shots * count)
+
     def __sub__(self, other: Cost) -> Cost:
         """What was spent since `other`."""
         return replace(

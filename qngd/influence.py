@@ -216,7 +216,7 @@ def correlations(
 
     What was not seen makes its variance v·Σ_k (own_a J_kb + J_ka own_b)² with v = (2/N)², k over independent strings.
     """
-    count, shots = len(jacobian), outcome.shots
+    shots = outcome.shots
     mean, errors = means(outcome, template)
     least: np.ndarray | float = 0.0
     if isinstance(outcome, Means):
@@ -224,8 +224,7 @@ def correlations(
     elif shots < 2:  # nothing is known of the spread but its bound
         weights, left, shots = np.ones(1), np.abs(jacobian).sum(axis=0)[None], 0
     else:
-        weights = outcome.counts / shots
-        left = (weighted_values(outcome, template, np.eye(count)) - mean) @ jacobian
+        weights, left = _centred(outcome, template, jacobian)
         rows = template.reduced(jacobian)
         product = np.outer(own**2, (rows**2).sum(axis=0))
         least = unseen(shots) * (product + product.T + 2 * np.outer(own, own) * (rows.T @ rows))

@@ -80,12 +80,10 @@ class Journal:
 
     def __init__(self, directory: str | Path, key: str, about: dict[str, Any]) -> None:
         self.directory = Path(directory)
-        try:
+        with _writable(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             self.jobs = JobLog(self.directory / "jobs.jsonl")
             self._check_same_run(key, about)
-        except OSError as error:
-            raise StorageError(f"run_dir: cannot write to {self.directory}: {error.strerror or error}") from None
 
     def _check_same_run(self, key: str, about: dict[str, Any]) -> None:
         path = self.directory / "run.json"
@@ -129,30 +127,41 @@ class Journal:
         """Store the state after the first evaluation; the first row is the start."""
         energy = state.evaluation.energy
         self._rewrite([{"energy": float(energy.value), "stderr": float(energy.stderr)}])
-        self._store(state)
+        self.keep(state)
 
     def add(self, state: State, info: StepInfo) -> None:
         """Append a step and store the state it led to."""
-        with (self.directory / "steps.jsonl").open("a", encoding="utf-8") as file:
+        path = self.directory / "steps.jsonl"
+        with _writable(self.directory), path.open("a", encoding="utf-8") as file:
             file.write(_line(_row_of(info, state)))
             file.flush()
             os.fsync(file.fileno())
-        self._store(state)
+        self.keep(state)
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Put `rows` in place of all rows: those after the stored state are what a crash left behind."""
-        _replace(self.directory / "steps.jsonl", "".join(map(_line, rows)).encode())
+        with _writable(self.directory):
+            _replace(self.directory / "steps.jsonl", "".join(map(_line, rows)).encode())
 
     def keep(self, state: State) -> None:
-        """Store a state that a failed step has only made costlier."""
-        self._store(state)
-
-    def _store(self, state: State) -> None:
+        """Store the state; alone where a step has only made it costlier."""
         path = self.directory / "state.npz"
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **_state_arrays(state))
-        os.replace(partial, path)
+        with _writable(self.directory):
+            np.savez(partial, **_state_arrays(state))
+            os.replace(partial, path)
         self.jobs.step = state.step
+
+
+@contextmanager
+def _writable(directory: Path) -> Iterator[None]:
+    """A full disk, or a folder that is none, is said to be one."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"run_dir: cannot write to {directory}: {error.strerror or error}") from error
 
 
 @contextmanager

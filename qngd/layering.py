@@ -5,11 +5,10 @@ their generators on one state. Two things decide where a rotation stands:
 
 1. *Order.* With the Clifford gates pushed to the end, rotation j must come before a later rotation k
    iff their generators anticommute (or a chain of such pairs leads from j to k). The rotations of a
-   unit (see `units`) move as one. Rotations that no
-   parameter moves take part in the order but need no layer: they stand in slabs between the layers,
-   slab l just before layer l. The longest chain of units gives the number of layers, and each unit a
-   window of layers [earliest, latest] it may stand in. So all commuting terms of a QAOA cost layer
-   share one layer, and CX·RZ·CX is no obstacle.
+   unit (see `units`) move as one. Rotations that no parameter moves take part in the order but need
+   no layer: they stand in slabs between the layers, slab l just before layer l. The longest chain of
+   units gives the number of layers, and each unit a window of layers [earliest, latest] it may stand
+   in. So all commuting terms of a QAOA cost layer share one layer, and CX·RZ·CX is no obstacle.
 2. *Peers.* Within its window a unit joins those that stand beside it in the user's circuit: at
    the same depth of the gate graph (counting gates with parameters; neighbours on a wire with the
    same Pauli letter are unordered there). So an RY layer stays together even where single members

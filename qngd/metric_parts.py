@@ -14,7 +14,7 @@ import numpy as np
 
 from qngd.influence import Influence, correlations, covariance, diagonal, overlap
 from qngd.outcomes import Outcome, means
-from qngd.plan import BlockTerm, CrossTerm, Plan
+from qngd.plan import BlockTerm, CrossTerm, Plan, moved_by
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,7 @@ def _means(plan: Plan, outcomes: Sequence[Outcome], blocks: Sequence[BlockTerm])
 
 
 def _blocks(plan: Plan, outcomes: Sequence[Outcome]) -> list[Part]:
-    split = [block for block in plan.blocks if len(block.partners)]
-    mean = _means(plan, outcomes, split)
+    mean = _means(plan, outcomes, [block for block in plan.blocks if block.partners])
     return [_block(plan, outcomes, block, mean) for block in plan.blocks]
 
 
@@ -57,16 +56,19 @@ def _block(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, mean: np.n
     """One term. A split gate's is completed by half of what correlates it with its partners in other layers, who have
     the other half: ¼J_iJ_jᵀ(C_ij − m_im_j)."""
     outcome, template = outcomes[block.request], plan.reading(block.request)
-    jacobian, partners = 0.5 * block.jacobian, 0.5 * block.partner_jacobian
-    elsewhere = partners.T @ mean[block.partners]
-    between = block.correlations - np.outer(mean[block.rotations], mean[block.partners])
-    half = 0.5 * jacobian.T @ between @ partners
-    if plan.approx == "diag":
+    jacobian, partners = 0.5 * block.jacobian, block.partners
+    elsewhere = 0.5 * partners.jacobian.T @ mean[partners.rotations] if partners else 0.0
+    is_diagonal = plan.approx == "diag"
+    if is_diagonal:
         found = diagonal(outcome, template, jacobian, block.block, elsewhere)
-        half = np.diag(np.diag(half))
     else:
         found = covariance(outcome, template, jacobian, elsewhere)
-    return Part(block.request, block.columns, replace(found, value=found.value + half + half.T))
+    if partners:
+        between = partners.correlations - np.outer(mean[block.rotations], mean[partners.rotations])
+        half = 0.25 * jacobian.T @ between @ partners.jacobian
+        half = np.diag(np.diag(half)) if is_diagonal else half
+        found = replace(found, value=found.value + half + half.T)
+    return Part(block.request, block.columns, found)
 
 
 def _block_among_layers(plan: Plan, outcomes: Sequence[Outcome], block: BlockTerm, mean: np.ndarray) -> Part:
@@ -100,7 +102,5 @@ def _overlaps(plan: Plan, outcomes: Sequence[Outcome], term: CrossTerm) -> list[
 
 def _rows(plan: Plan, term: CrossTerm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The parameters that a term's rotations move, and half of their rows of the Jacobian there."""
-    rows = plan.jacobian[[term.rotation, *term.others]]
-    columns = np.unique(rows.indices)
-    own, *others = 0.5 * rows[:, columns].toarray()
-    return columns, own, np.array(others)
+    columns, rows = moved_by(plan.jacobian, np.append(term.rotation, term.others))
+    return columns, 0.5 * rows[0], 0.5 * rows[1:]

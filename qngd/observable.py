@@ -95,19 +95,21 @@ class Observable:
     @property
     def acting(self) -> np.ndarray:
         """Places of the strings that are not the identity and have a weight."""
-        return np.flatnonzero((self.strings.x | self.strings.z).any(axis=1) & (self.coefficients != 0))
+        return np.flatnonzero(~self._is_identity & (self.coefficients != 0))
 
     @property
     def identity_coefficient(self) -> float:
         """The coefficient of the identity: the mean eigenvalue."""
-        is_identity = ~(self.strings.x.any(axis=1) | self.strings.z.any(axis=1))
-        return float(self.coefficients[is_identity].sum())
+        return float(self.coefficients[self._is_identity].sum())
 
     @property
     def norm_bound(self) -> float:
         """Σ|c| without the identity: no energy is further than this from the mean eigenvalue."""
-        is_identity = ~(self.strings.x.any(axis=1) | self.strings.z.any(axis=1))
-        return math.fsum(np.abs(self.coefficients[~is_identity]))
+        return math.fsum(np.abs(self.coefficients[~self._is_identity]))
+
+    @property
+    def _is_identity(self) -> np.ndarray:
+        return ~(self.strings.x | self.strings.z).any(axis=1)
 
 
 def _numbers(coefficients: object, count: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from qngd.errors import SettingError, check_word, require_positive, shown
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import APPROXIMATIONS, Approx, Cost, Evaluation, Evaluator, Spread
 from qngd.refresh import Refresh
-from qngd.state import State, StepInfo, Submissions
+from qngd.state import State, StepInfo, Submissions, described
 from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 Metric = Approx | Literal["matrix-free", "identity"]
@@ -206,14 +206,12 @@ def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> St
     gradient, direction = trial.here.gradient, trial.direction
     step: Proposal = trial.proposal
     assert gradient is not None
-    return StepInfo(
-        step=state.step,
-        energy=state.energy,
-        stderr=float(state.evaluation.energy.stderr),
-        decrease=trial.decrease,
+    return described(
+        state,
+        trial.here,
+        trial.there,
+        step_cost,
         accepted=accepted,
-        cost=state.cost,
-        step_cost=step_cost,
         gradient_norm=float(np.linalg.norm(gradient.value)),
         significance=direction.significance,
         natural_norm=direction.length,

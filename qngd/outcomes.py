@@ -11,11 +11,13 @@ hold the truth of a string at least 85 times in a hundred. Only what algebra mak
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from qngd._jit import kernel
 from qngd.errors import BackendError
+from qngd.pauli import unpack_bits
 from qngd.template import Template
 
 
@@ -26,14 +28,13 @@ class Counts:
     bits: np.ndarray
     counts: np.ndarray
 
-    @property
+    @cached_property
     def shots(self) -> int:
         return int(self.counts.sum())
 
     def unpacked(self, num_qubits: int) -> np.ndarray:
         """The bits as a boolean array (U, num_qubits), column q for qubit q."""
-        bytes_ = np.ascontiguousarray(self.bits).view(np.uint8)
-        return np.unpackbits(bytes_, axis=1, bitorder="little")[:, :num_qubits].astype(bool)
+        return unpack_bits(self.bits, num_qubits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +57,12 @@ def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tu
     count as independent; in any case it is at least that of what was not seen.
     """
     value, variance = sample_energy(outcome, template, coefficients)
-    least = float((template.reduced(coefficients[:, None]) ** 2).sum()) * unseen(outcome.shots)
-    return value, float(widened(variance, least))
+    return value, widened_energy(variance, outcome.shots, template, coefficients)
+
+
+def widened_energy(variance: float, shots: int, template: Template, coefficients: np.ndarray) -> float:
+    """A sample's variance of Σ_t c_t⟨string t⟩, with what was not seen."""
+    return float(widened(variance, template.squares(coefficients) * unseen(shots)))
 
 
 def sample_energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:
@@ -92,8 +97,9 @@ def means(outcome: Outcome, template: Template) -> tuple[np.ndarray, np.ndarray]
     least = np.where(template.independent[0] < 0, 0.0, unseen(outcome.shots))
     if isinstance(outcome, Means):
         return outcome.values[:count], widened(outcome.stderr[:count] ** 2, least)
-    values = weighted_values(outcome, template, np.eye(count))
-    mean = outcome.counts @ values / outcome.shots
+    total = np.zeros(count)  # of whole numbers, so that a string that came out the same in all shots has ±1 exactly
+    _add_up(outcome.bits, outcome.counts.astype(float), template.basis.z, total)
+    mean = template.basis.sign * total / outcome.shots
     if outcome.shots < 2:
         return mean, np.ones(count)
     return mean, widened((1 - mean**2) / (outcome.shots - 1), least)
@@ -132,15 +138,28 @@ def weighted_values(counts: Counts, template: Template, weights: np.ndarray) -> 
 def _weighted(bits, z, weights, out):
     for u in range(bits.shape[0]):
         for t in range(z.shape[0]):
-            parity = np.uint64(0)
-            for w in range(z.shape[1]):
-                parity ^= bits[u, w] & z[t, w]
-            parity ^= parity >> np.uint64(32)
-            parity ^= parity >> np.uint64(16)
-            parity ^= parity >> np.uint64(8)
-            parity ^= parity >> np.uint64(4)
-            parity ^= parity >> np.uint64(2)
-            parity ^= parity >> np.uint64(1)
-            sign = 1.0 - 2.0 * np.float64(parity & np.uint64(1))
+            value = _value(bits[u], z[t])
             for j in range(weights.shape[1]):
-                out[u, j] += sign * weights[t, j]
+                out[u, j] += value * weights[t, j]
+
+
+@kernel
+def _add_up(bits, counts, z, out):
+    for u in range(bits.shape[0]):
+        for t in range(z.shape[0]):
+            out[t] += counts[u] * _value(bits[u], z[t])
+
+
+@kernel
+def _value(bits, z):
+    """±1, of a Z string on a basis state."""
+    parity = np.uint64(0)
+    for w in range(z.shape[0]):
+        parity ^= bits[w] & z[w]
+    parity ^= parity >> np.uint64(32)
+    parity ^= parity >> np.uint64(16)
+    parity ^= parity >> np.uint64(8)
+    parity ^= parity >> np.uint64(4)
+    parity ^= parity >> np.uint64(2)
+    parity ^= parity >> np.uint64(1)
+    return 1.0 - 2.0 * np.float64(parity & np.uint64(1))

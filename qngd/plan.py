@@ -41,12 +41,21 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
+class Partners:
+    """The `rotations` (q,) of a split gate in other layers than a term's, with their `jacobian` (q, p) and their
+    `correlations` (m, q) C_ij with the term's rotations."""
+
+    rotations: np.ndarray
+    jacobian: np.ndarray
+    correlations: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class BlockTerm:
     """Blocks of the metric from the joint samples of the generators of `rotations` (m,) in one request.
 
     `jacobian` (m, p) takes the generators to the parameters `columns` (p,), `block` (m,) numbers the blocks; rotations
-    of different ones count as uncorrelated. A block of a split gate (alone in its term) goes on in other layers: there
-    stand the generators of `partners` (q,), with their `partner_jacobian` (q, p) and `correlations` (m, q) C_ij.
+    of different ones count as uncorrelated. A block of a split gate, alone in its term, goes on at its `partners`.
     """
 
     request: int
@@ -54,9 +63,7 @@ class BlockTerm:
     columns: np.ndarray
     jacobian: np.ndarray
     block: np.ndarray
-    partners: np.ndarray
-    partner_jacobian: np.ndarray
-    correlations: np.ndarray
+    partners: Partners | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +179,23 @@ class Plan:
         return digest.hexdigest()
 
 
+def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parameters (p,) that move these rotations (m,), and the rows of the Jacobian there, (m, p)."""
+    rows = jacobian[rotations]
+    columns = np.unique(rows.indices)
+    return columns, rows[:, columns].toarray()
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Strings of the observable that one circuit measures: its template, their coefficients (m,), and the rotations
+    (mask over K) that they can depend on."""
+
+    template: Template
+    coefficients: np.ndarray
+    inside: np.ndarray
+
+
 class Planner:
     """Plans steps of one circuit and observable, on the circuit's active qubits. The templates are made once; a plan
     only adds angles.
@@ -197,9 +221,7 @@ class Planner:
         self._whole = whole
 
     @cached_property
-    def _energy_templates(self) -> list[tuple[Template, np.ndarray, np.ndarray]]:
-        """One template per measurement group, with the coefficients of its strings, and the rotations (mask over K)
-        that they can depend on."""
+    def _groups(self) -> list[_Group]:
         if self.observable is None:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
@@ -210,12 +232,12 @@ class Planner:
 
         members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
         return [
-            (
-                observable_template(self.circuit, strings[m], self._whole),
-                weights[m],
-                observable_cone(self.circuit, strings[m]),
+            _Group(
+                observable_template(self.circuit, strings[rows], self._whole),
+                weights[rows],
+                observable_cone(self.circuit, strings[rows]),
             )
-            for m in members
+            for rows in members
         ]
 
     def _circuits_of(self, strings: PauliStrings) -> int:
@@ -276,27 +298,24 @@ class Planner:
         phi, inner = angle_map.chain(theta)
         jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
         book = _Book()
-        parts = []
-        if energy or gradient:
-            for template, weights, cone in self._energy_templates:
-                parts.append((book.template(template, weights), template, cone))
-        energy_entries = [(book.request(t, phi[m.rotations]), 1.0) for t, m, _ in parts if energy]
+        groups = self._groups if energy or gradient else []
+        numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
+        energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
         mixing = (inner.T @ self._directions[1]).tocsr() if gradient or metric == "random-basis" else None
-        slopes = [entry for t, m, cone in parts if gradient for entry in self._slopes(book, t, m, cone, phi)]
+        slopes: list[_Entry] = []
+        for t, each in numbered if gradient else []:
+            slopes += self._slopes(book, t, each.template, each.inside, phi)
         blocks = self._blocks(book, phi, jacobian, metric) if metric in ("diag", "block-diag", "full") else []
         crosses = self._crosses(book, phi) if metric == "full" else []
         samples = self._samples(book, theta, phi, seed) if metric == "qn-spsa" else []
         bases = self._bases(book, phi, seed) if metric == "random-basis" else []
         count = len(book.requests)
-        weights = np.zeros(count)
-        for request, weight in energy_entries:
-            weights[request] += weight
         return Plan(
             templates=tuple(book.templates),
             coefficients=tuple(book.coefficients),
             requests=tuple(book.requests),
             constant=self.observable.identity_coefficient if self.observable else 0.0,
-            energy_weights=weights,
+            energy_weights=np.bincount(energies, minlength=count).astype(float),
             slopes=self._slope_matrix(slopes, count),
             mixing=mixing if gradient else None,
             blocks=tuple(blocks),
@@ -356,28 +375,24 @@ class Planner:
         circuit, split = self.circuit, self.circuit.split_gates
         numbers = np.zeros_like(circuit.unit) if metric == "full" else circuit.block_of(metric == "diag")
         num_split = 0 if metric == "full" else len(split)
-        correlations = split.between(split.correlations(phi))
+        correlations = split.between(split.correlations(phi)) if num_split else sparse.csr_array(jacobian.shape[:1] * 2)
         blocks = []
         for layer, template in enumerate(self._layer_templates):
             members = layer_members(circuit, layer)
             request = book.request(book.template(template, None), phi[template.rotations])
             number = numbers[members]
-            for term in np.unique(np.minimum(number, num_split)):
-                inside = np.minimum(number, num_split) == term
+            term_of = np.minimum(number, num_split)
+            for term in np.unique(term_of):
+                inside = np.flatnonzero(term_of == term)
                 elsewhere = (numbers == term) & (circuit.level != layer) & (term < num_split)
-                partners = np.flatnonzero(elsewhere)
-                columns = np.unique(jacobian[[*members[inside], *partners]].indices)
-                block = BlockTerm(
-                    request=request,
-                    rotations=members,
-                    columns=columns,
-                    jacobian=np.where(inside[:, None], jacobian[members][:, columns].toarray(), 0.0),
-                    block=number,
-                    partners=partners,
-                    partner_jacobian=jacobian[partners][:, columns].toarray(),
-                    correlations=correlations[members][:, partners].toarray(),
-                )
-                blocks.append(block)
+                others = np.flatnonzero(elsewhere)
+                columns, rows = moved_by(jacobian, np.append(members[inside], others))
+                own = np.zeros((len(members), len(columns)))
+                own[inside], beyond = np.split(rows, [len(inside)])
+                partners = None
+                if len(others):
+                    partners = Partners(others, beyond, correlations[members][:, others].toarray())
+                blocks.append(BlockTerm(request, members, columns, own, number, partners))
         return blocks
 
     def _crosses(self, book: _Book, phi: np.ndarray) -> list[CrossTerm]:

@@ -16,7 +16,7 @@ from qngd.evaluate import Approx, Cost, check_approx
 from qngd.given import read_given
 from qngd.measurement import Grouping
 from qngd.plan import Planner
-from qngd.sampled import choose, submission_cost
+from qngd.sampled import backend_and_shots, submission_cost
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -55,8 +55,7 @@ class Price:
     @property
     def run(self) -> Cost:
         """Jobs, circuits and shots of the whole run, its start included."""
-        count = self.steps + 1
-        return Cost(self.step.jobs * count, self.step.circuits * count, self.step.shots * count)
+        return self.step * (self.steps + 1)
 
     @property
     def run_seconds(self) -> float | None:
@@ -120,7 +119,7 @@ def cost(
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     circuit = given.circuit
-    chosen, shots = choose(circuit, backend, shots)
+    chosen, shots = backend_and_shots(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     planner = Planner(circuit, given.observable, grouping, cross, runs_whole(device, circuit))
     plan = planner.plan(given.theta, metric=approx)

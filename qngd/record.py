@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import SettingError, StorageError, require_range, shown, whole_number
+from qngd.errors import SettingError, require_range, shown, whole_number
 from qngd.evaluate import Cost
 from qngd.journal import Journal
 from qngd.result import REMEDY, Budget, Result, Status
@@ -76,7 +76,8 @@ class Record:
         if state.looked and not state.finished and self.at_rest(limits):
             self._trail = []  # it had ended here, and is asked to go on all the same, say with more shots
         self._note(state.energy, float(state.evaluation.energy.stderr))
-        self._keep(lambda journal: journal.begin(self.kept))
+        if self.journal is not None:
+            self.journal.begin(self.kept)
 
     def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
         """Go on from a journal: `start` is the energy at the start and its error."""
@@ -98,7 +99,8 @@ class Record:
         self.infos.append(info)
         self._trail = [*self._trail[1 - _NOISE_STEPS :], (info.decrease, info.significance, info.natural_norm)]
         self._note(info.energy, info.stderr)
-        self._keep(lambda journal: journal.add(self.kept, info))
+        if self.journal is not None:
+            self.journal.add(self.kept, info)
         return info
 
     def spend(self, cost: Cost) -> None:
@@ -108,7 +110,8 @@ class Record:
     def stay(self, state: State) -> None:
         """The same point with another account."""
         self.state = state
-        self._keep(lambda journal: journal.keep(self.kept))
+        if self.journal is not None:
+            self.journal.keep(self.kept)
 
     @property
     def kept(self) -> State:
@@ -128,16 +131,6 @@ class Record:
     def _note(self, energy: float, stderr: float) -> None:
         self.energies.append(energy)
         self.stderrs.append(stderr)
-
-    def _keep(self, write: Callable[[Journal], None]) -> None:
-        if self.journal is None:
-            return
-        try:
-            write(self.journal)
-        except OSError as error:
-            raise StorageError(
-                f"run_dir: cannot write to {self.journal.directory}: {error.strerror or error}"
-            ) from error
 
     def at_rest(self, limits: Limits) -> Status | None:
         """Why the run is at rest, or None: `finished` then says more."""

@@ -198,8 +198,7 @@ def step_measurements(circuit: Circuit, problem: Problem) -> dict[str, str]:
 
 def _measured_terms(observable: Observable) -> tuple[int, int]:
     """The terms that must be measured, and the circuits that this takes."""
-    acts = (observable.strings.x | observable.strings.z).any(axis=1) & (observable.coefficients != 0)
-    rows = np.flatnonzero(acts)
+    rows = observable.acting
     groups = group(observable.strings[rows], observable.coefficients[rows], "qubit-wise")
     return len(rows), len(groups)
 

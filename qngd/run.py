@@ -21,7 +21,7 @@ from qngd.measurement import Grouping
 from qngd.record import Limits, Record
 from qngd.result import Budget, Result, Status
 from qngd.sampled import SampledEvaluator, evaluator_for
-from qngd.state import Optimizer, State, StepInfo, Submissions
+from qngd.state import Optimizer, State, StepInfo, Submissions, described
 from qngd.stationary import WayDown, look_cost, way_down
 
 __all__ = ["Budget", "Result", "Status", "minimize"]
@@ -268,14 +268,11 @@ def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown)
     fresh = replace(fresh, seed=state.seed, looked=not evaluator.is_exact)
     new = state.continued(asked, fresh)
     slope = state.evaluation.gradient
-    info = StepInfo(
-        step=new.step,
-        energy=new.energy,
-        stderr=float(new.evaluation.energy.stderr),
-        decrease=state.energy - new.energy,
-        accepted=True,
-        cost=new.cost,
-        step_cost=new.cost - state.cost,
+    info = described(
+        new,
+        state.evaluation,
+        new.evaluation,
+        new.cost - state.cost,
         gradient_norm=np.nan if slope is None else float(np.linalg.norm(slope.value)),
         length=way.length,
         predicted_decrease=way.decrease,

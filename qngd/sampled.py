@@ -191,13 +191,13 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    chosen, shots = choose(circuit, backend, shots)
+    chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
         return ExactEvaluator(circuit, observable)
     return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
 
 
-def choose(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
     """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
     device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
     if backend is None:
@@ -222,7 +222,7 @@ def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, s
         SettingError: there is no number of shots.
         BackendError: the backend gives no samples.
     """
-    chosen, shots = choose(circuit, backend, shots)
+    chosen, shots = backend_and_shots(circuit, backend, shots)
     if shots is None:
         raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
     device = resolve(None) if chosen is None else chosen

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from qngd.pauli import PauliStrings, anticommute, product
 
@@ -110,8 +111,8 @@ def _arrays(terms: Sequence[tuple[int, _Term]], count: int) -> tuple[np.ndarray,
 def _candidates(
     gate: np.ndarray, level: np.ndarray, pattern: sparse.csr_array
 ) -> Iterator[tuple[int, np.ndarray, bool]]:
-    """Gates with a parameter in several layers: number, rotations that such parameters link, and whether these
-    parameters stand in no other gate."""
+    """Gates with a parameter in several layers: number, rotations that such parameters link, and whether the
+    parameters of these stand in no other gate."""
     entries = pattern.tocoo()
     own, parameter = gate[entries.row].astype(np.int64), entries.col
     key = own * pattern.shape[1] + parameter
@@ -122,28 +123,11 @@ def _candidates(
     gates_of = np.bincount(keys % pattern.shape[1], minlength=pattern.shape[1]) if len(keys) else np.zeros(0)
     for number in np.unique(keys[lowest < highest] // max(pattern.shape[1], 1)):
         begin, end = np.searchsorted(gate, [number, number + 1])  # its rotations stand side by side
-        for members, parameters in _linked(pattern, int(begin), int(end)):
+        rows = abs(pattern[begin:end])
+        num_groups, group = connected_components(rows @ rows.T, directed=False)  # by the parameters they share
+        for members in (begin + np.flatnonzero(group == g) for g in range(num_groups)):
             if len(np.unique(level[members])) > 1:
-                yield int(number), np.array(members), bool(np.all(gates_of[list(parameters)] == 1))
-
-
-def _linked(pattern: sparse.csr_array, begin: int, end: int) -> list[tuple[list[int], set[int]]]:
-    """The moving rotations begin…end−1 in groups that share no parameter, with the parameters of each group."""
-    group_of: dict[int, tuple[list[int], set[int]]] = {}
-    for k in range(begin, end):
-        own = pattern.indices[pattern.indptr[k] : pattern.indptr[k + 1]].tolist()
-        if not own:
-            continue
-        members, parameters = group_of.get(own[0], ([], set()))
-        members.append(k)
-        parameters.update(own)
-        for other in {id(group_of[p][0]): group_of[p] for p in own if p in group_of}.values():
-            if other[0] is not members:
-                members += other[0]
-                parameters |= other[1]
-                own += other[1]
-        group_of.update(dict.fromkeys(own, (members, parameters)))
-    return [(sorted(members), parameters) for members, parameters in {id(g[0]): g for g in group_of.values()}.values()]
+                yield int(number), members, bool(np.all(gates_of[pattern[members].indices] == 1))
 
 
 def _follow(

@@ -62,32 +62,30 @@ class State:
         finished_as: str = "converged",
     ) -> State:
         """The state after one more step that spent what `asked` counted and ended at `to`."""
-        best, is_exact = self.best, asked.evaluator.is_exact
-        if is_exact:
-            best = None if to.energy.value < self.lowest[1] else self.lowest
         return replace(
             self.spent(asked),
             step=self.step + 1,
             evaluation=to,
             memory=memory,
-            best=best,
+            best=self._best_with(asked, float(to.energy.value)),
             finished=finished,
             finished_as=finished_as,
-            looked=self.looked and not is_exact,
+            looked=self.looked and not asked.evaluator.is_exact,
         )
 
     def continued(self, asked: Submissions, fresh: State) -> State:
         """The state after one more step that spent what `asked` counted and then began anew, as `fresh` did."""
-        best = None
-        if asked.evaluator.is_exact and not fresh.energy < self.lowest[1]:
-            best = self.lowest
         return replace(
             fresh,
             step=self.step + 1,
             evaluations=self.evaluations + asked.count + fresh.evaluations,
             cost=self.cost + asked.cost + fresh.cost,
-            best=best,
+            best=self._best_with(asked, fresh.energy),
         )
+
+    def _best_with(self, asked: Submissions, energy: float) -> tuple[np.ndarray, float] | None:
+        """`best` after a step to this energy; None where the lowest is the one that the run stands at."""
+        return self.lowest if asked.evaluator.is_exact and not energy < self.lowest[1] else None
 
     def spent(self, asked: Submissions) -> State:
         """The same state after submissions that led nowhere."""
@@ -123,6 +121,24 @@ class StepInfo:
     predicted_decrease: float = np.nan
     theta: Any = None
     note: str = ""
+
+
+def described(
+    new: State, here: Evaluation, there: Evaluation, step_cost: Cost, *, accepted: bool = True, **known: Any
+) -> StepInfo:
+    """The info of the step to `new` that tried to go from `here` to `there`; `known` is what else is known of it."""
+    return StepInfo(
+        **{
+            "step": new.step,
+            "energy": new.energy,
+            "stderr": float(new.evaluation.energy.stderr),
+            "decrease": float(here.energy.value) - float(there.energy.value),
+            "accepted": accepted,
+            "cost": new.cost,
+            "step_cost": step_cost,
+            **known,
+        }
+    )
 
 
 class Optimizer(Protocol):

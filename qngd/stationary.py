@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd.estimate import rounding
 from qngd.evaluate import Cost, Evaluation, Evaluator
 from qngd.state import Submissions
 
@@ -42,7 +43,6 @@ _BROKEN = 1e-6  # of the largest Ritz value: below it what is left of a product 
 _AT_REST = 0.1  # radians to where the slope is zero, at the lowest curvature
 _NO_SLOPE = 1e-3  # of the largest curvature: the slope that is left at the end of a run
 _FLAT_ANGLE = 1e-3  # slope of an angle that is none
-_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
 _SURE = 3.0  # standard errors
 
 
@@ -60,15 +60,15 @@ def look_cost(evaluator: Evaluator, theta: np.ndarray) -> Cost:
     """What `way_down` spends at most."""
     energy = evaluator.preview(theta, gradient=False, metric=None, spread=None)
     if not evaluator.is_exact:
-        return _times(energy, 2 * _NUDGES)
+        return energy * (2 * _NUDGES)
     slope = evaluator.preview(theta, gradient=True, metric=None, spread=None)
     products = min(_PRODUCTS, len(theta))
-    return _times(slope, 1 + 2 * products) + _times(energy, 2 * _TRIALS)
+    return slope * (1 + 2 * products) + energy * (2 * _TRIALS)
 
 
 def way_down(asked: Submissions, here: Evaluation, tol: float) -> WayDown | None:
     """A way to an energy that is lower by more than `tol` and all errors, or None where none was seen."""
-    floor = max(tol, _ROUNDING * max(abs(float(here.energy.value)), 1.0))
+    floor = max(tol, rounding(here.energy))
     if asked.evaluator.is_exact:
         return _exact_way(asked, here, floor)
     return _sampled_way(asked, here, floor)
@@ -161,10 +161,6 @@ def _slope(asked: Submissions, theta: np.ndarray, known: Evaluation | None = Non
 def _energy(asked: Submissions, theta: np.ndarray) -> tuple[float, float]:
     energy = asked.evaluate(theta, gradient=False, metric=None).energy
     return float(energy.value), float(energy.stderr)
-
-
-def _times(cost: Cost, count: int) -> Cost:
-    return sum((cost for _ in range(count)), Cost())
 
 
 def lanczos(

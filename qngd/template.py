@@ -18,7 +18,7 @@ from qngd.circuit import Circuit
 from qngd.frame import anticommuting, push
 from qngd.measurement import Basis, diagonalize
 from qngd.ops import Op, Ops
-from qngd.pauli import PauliStrings, anticommute, product
+from qngd.pauli import PauliStrings, anticommute, product, unpack_bits
 
 _ROTATION = int(Op.ROTATION)
 _NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
@@ -32,7 +32,8 @@ class Template:
     that a request brings itself.
     `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
     also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
-    `turns` (R,) are the rotations whose angle is not 0, where that is known; see `at`.
+    `turns` (R,) are the rotations whose angle is not 0, where that is known, and `origin` is the template for all
+    angles then; see `at`. `is_noisy` says that the device has noise; of its states algebra says nothing.
     `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
     `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
     circuit, with all its gates and rotations.
@@ -45,6 +46,8 @@ class Template:
     basis: Basis
     pairs: bool = False
     turns: np.ndarray | None = None
+    origin: Template | None = None
+    is_noisy: bool = False
     numbers: tuple[int, ...] | None = None
     native: Any = None
     whole: bool = False
@@ -66,13 +69,12 @@ class Template:
     def at(self, angles: np.ndarray) -> Template:
         """The template that knows which of its rotations turn at these angles (R,): where one does not, more strings
         may be certain."""
-        turns = np.abs(np.remainder(angles + np.pi, 2 * np.pi) - np.pi) > _NO_TURN
+        turns = np.abs(np.sin(0.5 * angles)) > 0.5 * _NO_TURN
         if turns.all():
             return self
         key = turns.tobytes()
         if key not in self._at:
-            self._at[key] = replace(self, turns=turns)
-            self._at[key].__dict__["algebra"] = self.algebra  # found once for all angles
+            self._at[key] = replace(self, turns=turns, origin=self)
         return self._at[key]
 
     @cached_property
@@ -81,16 +83,15 @@ class Template:
 
     @cached_property
     def with_noise(self) -> Template:
-        """The template on a noisy device, of whose states algebra says nothing: only the identity is certain."""
-        found = replace(self)
-        acts = np.asarray(self.basis.z.any(axis=1))
-        found.__dict__["independent"] = np.where(acts, np.cumsum(acts) - 1, -1), np.ones(len(acts))
-        return found
+        """The template on a noisy device."""
+        return replace(self, is_noisy=True)
 
     @cached_property
     def algebra(self) -> tuple[PauliStrings, np.ndarray]:
         """What the strings are on |0…0⟩, behind all gates, and which rotations' generators they anticommute with,
-        (m, R)."""
+        (m, R); the same at all angles."""
+        if self.origin is not None:
+            return self.origin.algebra
         reads = PauliStrings(self.num_qubits, np.zeros_like(self.basis.z), self.basis.z, self.basis.sign)
         generators, frame = push(self.all_ops, self.num_qubits)
         pulled = frame.pull(reads)
@@ -103,8 +104,11 @@ class Template:
 
         A Pauli string is certain if it commutes with the generators of all rotations that turn at all, and is ±1 on
         |0…0⟩ behind the Clifford gates. Two strings whose product is certain have the same value in every shot, up to a
-        sign. On a device with noise it does not hold; see `with_noise`.
+        sign. On a device with noise only the identity is certain.
         """
+        if self.is_noisy:
+            acts = np.asarray(self.basis.z.any(axis=1))
+            return np.where(acts, np.cumsum(acts) - 1, -1), np.ones(len(acts))
         pulled, hits = self.algebra
         if self.turns is not None:
             hits = hits[:, self.turns]
@@ -125,13 +129,22 @@ class Template:
         np.add.at(found, place[kept], sign[kept, None] * weights[kept])
         return found
 
+    def squares(self, coefficients: np.ndarray) -> float:
+        """Σ_C (Σ_{t∈C} ±c_t)² over the classes C of strings, from the strings' `coefficients` (m,)."""
+        key = coefficients.tobytes()  # the same at all angles: found once
+        if key not in self._squares:
+            self._squares[key] = float((self.reduced(coefficients[:, None]) ** 2).sum())
+        return self._squares[key]
+
+    @cached_property
+    def _squares(self) -> dict[bytes, float]:
+        return {}
+
     @property
     def measured(self) -> np.ndarray:
         """The qubits that the Z strings read."""
-        masks = np.bitwise_or.reduce(self.basis.z, axis=0, initial=0)
-        qubits = np.arange(self.num_qubits)
-        bits = masks[qubits // 64] >> (qubits % 64).astype(np.uint64) & np.uint64(1)
-        return np.flatnonzero(bits)
+        masks = np.bitwise_or.reduce(self.basis.z, axis=0, keepdims=True, initial=0)
+        return np.flatnonzero(unpack_bits(masks, self.num_qubits)[0])
 
     @property
     def places(self) -> np.ndarray:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.baselines.base import described
 from qngd.damping import PseudoInverse
 from qngd.direction import natural_direction
 from qngd.errors import require_fraction, require_positive
 from qngd.estimate import Estimate, MetricTensor
 from qngd.evaluate import Cost, Evaluator, Spread
-from qngd.state import State, StepInfo, Submissions
+from qngd.state import State, StepInfo, Submissions, described
 
 _Memory = Mapping[str, np.ndarray]
 

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from qngd.baselines.base import described
-from qngd.errors import SettingError, did_you_mean, shown
+from qngd.errors import SettingError, check_word, shown
+from qngd.estimate import rounding
 from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
-from qngd.state import State, StepInfo, Submissions
+from qngd.state import State, StepInfo, Submissions, described
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
@@ -41,7 +41,6 @@ _LIMITS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "Nelder-Mead": (("maxfev", "maxiter"), (1, 2)),
     "Powell": (("maxfev", "maxiter"), (1, 2)),
 }
-_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,7 @@ class SciPy:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.method, str) or self.method not in METHODS:
-            close = did_you_mean(str(self.method), METHODS)
-            raise SettingError(f"method: {shown(self.method)} is none of {', '.join(METHODS)}.{close}")
+        check_word(self.method, METHODS, "method")
         if not isinstance(self.options, Mapping) or not all(isinstance(name, str) for name in self.options):
             raise SettingError(f"options must be a mapping of SciPy's options; got {shown(self.options)}")
         self._try_options()
@@ -117,7 +114,7 @@ class SciPy:
         accepted = decrease > 0
         halted.advance(record)
         new = self._kept(state.moved(asked, there if accepted else here, record.memory), halted)
-        is_real = decrease > _ROUNDING * max(abs(float(here.energy.value)), 1.0)
+        is_real = decrease > rounding(here.energy)
         info = described(
             new, here, there, asked.cost, accepted=accepted, decrease=decrease if is_real else np.nan,
             gradient_norm=np.nan if here.gradient is None else float(np.linalg.norm(here.gradient.value)),

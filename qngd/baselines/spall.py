@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.baselines.base import described
 from qngd.errors import require_positive, require_range, settle_whole
+from qngd.estimate import rounding
 from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
-from qngd.state import State, StepInfo, Submissions
-
-_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
+from qngd.state import State, StepInfo, Submissions, described
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,7 @@ class SPSA:
     ) -> Cost:
         """What a step from θ would spend; or, if `first`, `init` with its calibration."""
         energies = 3 if not first else 1 if self.a is not None else 1 + 2 * self.calibration
-        alone = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
-        return sum((alone for _ in range(energies)), Cost())
+        return evaluator.preview(theta, gradient=False, metric=None, spread=spread) * energies
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One step."""
@@ -99,6 +96,6 @@ class SPSA:
         slopes = [np.abs(self._slope(asked, first.theta, self.c)).mean() for _ in range(self.calibration)]
         mean = float(np.mean(slopes))
         # where rounding is all there is of a slope, as at a symmetric maximum, any gain will do
-        if not mean * self.c > _ROUNDING * max(abs(float(first.energy.value)), 1.0):
+        if not mean * self.c > rounding(first.energy):
             mean = 1.0
         return self.first_change * (1 + self.stability) ** self.alpha / mean

@@ -14,12 +14,11 @@ import numpy as np
 from qngd.damping import Damping
 from qngd.direction import Direction
 from qngd.errors import require_range
-from qngd.estimate import Estimate
+from qngd.estimate import Estimate, rounding
 from qngd.evaluate import Evaluation
 
 Memory = Mapping[str, np.ndarray]
 Probe = Callable[[Sequence[np.ndarray]], list[Estimate]]
-_ROUNDING = 64 * float(np.finfo(float).eps)  # of an exact energy, relative
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +118,7 @@ def along(direction: Direction, here: Evaluation, rate: float, radius: float = n
 def slack_between(before: Estimate, after: Estimate) -> float:
     """What errors alone may make of the difference of two energies: two standard errors, and the rounding of exact
     ones."""
-    size = max(abs(float(before.value)), 1.0)
-    return 2 * float(np.hypot(before.stderr, after.stderr)) + _ROUNDING * size
+    return 2 * float(np.hypot(before.stderr, after.stderr)) + rounding(before)
 
 
 def gradient_of(evaluation: Evaluation) -> np.ndarray:
