@@ -107,6 +107,35 @@ def test_rotations_about_pauli_strings(pauli, qubits):
     assert dense.same_state(state(undone), before)
 
 
+# The generator of a double excitation of qubits 0, 1 to 2, 3, and of hopping between two.
+EXCITATION = {"XXXY": 1, "XXYX": 1, "XYXX": -1, "YXXX": -1, "YYYX": -1, "YYXY": -1, "YXYY": 1, "XYYY": 1}
+HOPPING = {"XX": 0.5, "YY": 0.5, "ZZ": -1.5, "II": 0.3}
+
+
+@pytest.mark.parametrize(("terms", "qubits"), [(EXCITATION, (3, 0, 2, 1)), (HOPPING, (2, 0))])
+def test_rotations_about_sums(terms, qubits):
+    """One gate: its state is that of the exponential, its diagonal entry the variance of the whole generator."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        circuit, a, *more = builder(4)
+        for q in range(4):
+            circuit.gate(str(rng.choice(["rx", "ry"])), more[q % 2] + rng.normal(), q)
+            circuit.gate(str(rng.choice(["h", "s", "id"])), q).cx(q, (q + 1) % 4)
+        before = state(circuit, THETA)
+        generator = np.zeros((16, 16), dtype=complex)
+        for pauli, factor in terms.items():
+            letters = ["I"] * 4
+            for letter, qubit in zip(pauli, qubits, strict=True):
+                letters[3 - qubit] = letter
+            generator += factor / 2 * Pauli("".join(letters)).to_matrix()
+        circuit.rotation(terms, a - 0.5, *qubits).ry(more[0], 2)
+        after = expm(-1j * (THETA[0] - 0.5) * generator) @ before
+        assert dense.same_state(state(circuit.ry(-more[0], 2), THETA), after)
+        moved = generator @ before
+        variance = np.vdot(moved, moved).real - np.vdot(before, moved).real ** 2
+        assert np.asarray(qngd.metric_tensor(circuit, THETA))[0, 0] == pytest.approx(variance, abs=1e-9)
+
+
 def test_the_identity_is_a_global_phase():
     circuit, a, *_ = builder(2, "a")
     assert circuit.rotation("II", a, 0, 1).id(0).build().num_rotations == 0
@@ -322,6 +351,10 @@ WRONG = {
     "no letters": (lambda c, a: c.rotation("", a), "a Pauli string is made of"),
     "no Pauli string": (lambda c, a: c.rotation(a, "Z", 0), "a Pauli string is made of .* got a"),
     "too few for the string": (lambda c, a: c.rotation("XYZ", a), r"needs 3 qubits.*rotation\('XYZ', angle, 0, 1, 2\)"),
+    "no strings": (lambda c, a: c.rotation({}, a), "rotation: give Pauli strings of the same length"),
+    "strings of two lengths": (lambda c, a: c.rotation({"X": 1, "XX": 1}, a, 0), "of the same length; got {'X': 1"),
+    "strings that do not commute": (lambda c, a: c.rotation({"XX": 1, "ZI": 1}, a, 0, 1), "'XX' and 'ZI' do not comm"),
+    "complex factor": (lambda c, a: c.rotation({"XX": 1j}, a, 0, 1), "rotation: 'XX' has the factor 1j; give a finite"),
     "string twice on a qubit": (lambda c, a: c.rotation("XY", a, 2, 2), "acts on a qubit twice"),
     "declared twice": (lambda c, a: c.parameter("a"), "parameter: 'a' is declared already"),
     "name that is none": (lambda c, a: c.parameters(["x"]), r"parameter: a name is a text such as 'a'; got \['x'\]"),

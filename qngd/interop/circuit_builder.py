@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from qngd import builder
 from qngd.angles import Angle
@@ -14,6 +16,7 @@ from qngd.circuit import Circuit, finish
 from qngd.errors import CircuitError, did_you_mean, is_number, shown, whole_number
 from qngd.interop._angle_slots import AngleSlots
 from qngd.interop._expressions import Expression, Graph
+from qngd.pauli import PauliStrings, anticommute
 
 _ONE, _PAIR, _CONTROLLED = ("qubit",), ("first", "second"), ("control", "target")
 # What each gate of the table takes: its angles, then its qubits.
@@ -36,10 +39,11 @@ _ELSEWHERE = {"cnot": "cx", "cu1": "cp", "hadamard": "h", "paulirot": "rotation"
 
 @dataclass(frozen=True, slots=True)
 class _Instruction:
-    """A gate as it was written; `pauli` is the string of a rotation, empty for a gate of the table."""
+    """A gate as it was written; `terms` are the Pauli strings of a rotation with their factors, none for a gate of the
+    table."""
 
     name: str
-    pauli: str
+    terms: tuple[tuple[str, float], ...]
     angles: tuple[Expression | float, ...]
     qubits: tuple[int, ...]
 
@@ -56,9 +60,9 @@ class CircuitBuilder:
     - `swap iswap dcx ecr` (first, second); `rxx ryy rzz rzx` (angle, first, second); `xx_plus_yy xx_minus_yy` (theta,
       beta, first, second)
 
-    `gate` takes the name as its first argument, and `rotation` is exp(−i·angle/2·P) for any Pauli string P. All return
-    the builder, so that they can be chained. Global phases are left out. Gates act in the order in which they are
-    written, on |0…0⟩; qubit 0 is the rightmost letter of an observable's label.
+    `gate` takes the name as its first argument, and `rotation` is exp(−i·angle/2·P) for any Pauli string P, or sum of
+    commuting ones. All return the builder, so that they can be chained. Global phases are left out. Gates act in the
+    order in which they are written, on |0…0⟩; qubit 0 is the rightmost letter of an observable's label.
 
     An angle is a number, a parameter that `parameter` or `parameters` has declared, or what `+ - * / **`, `abs` and
     NumPy's `sin cos tan arcsin arccos arctan sinh cosh tanh exp log sqrt square` make of these. θ is in the order of
@@ -144,27 +148,36 @@ class CircuitBuilder:
         if len(arguments) != len(angles) + len(qubits):
             got = f"{len(arguments)} argument{'' if len(arguments) == 1 else 's'}"
             raise self._refusal(name, f"it is written {_written(name)}; got {got}")
-        return self._append(name, "", arguments[: len(angles)], arguments[len(angles) :])
+        return self._append(name, (), arguments[: len(angles)], arguments[len(angles) :])
 
-    def rotation(self, pauli: str, angle: Expression | float, *qubits: int) -> CircuitBuilder:
+    def rotation(self, pauli: str | Mapping[str, float], angle: Expression | float, *qubits: int) -> CircuitBuilder:
         """Append exp(−i·angle/2·P), where letter i of `pauli` acts on the i-th of the qubits.
 
         In the label of an observable the rightmost letter is qubit 0: one of n letters acts on `*reversed(range(n))`.
 
+        Args:
+            pauli: a Pauli string, or a sum of strings that commute with each other, such as the generator of a double
+                excitation, as a mapping of strings to real coefficients. The strings of one sum are measured together
+                where they can be, so that the metric's diagonal entry of its angle is exact.
+            angle: in radians.
+            *qubits: one for each letter.
+
         >>> circuit = qngd.CircuitBuilder(3)
         >>> print(circuit.rotation("XZ", 0.3, 2, 0).build().rotations[0])
         rotation #0 on 2, 0: R_XZ(0.3)
+        >>> circuit.rotation({"XX": 0.5, "YY": 0.5}, circuit.parameter("a"), 0, 1).build().num_layers
+        1
         """
-        if not isinstance(pauli, str) or not pauli or not set(pauli) <= set("IXYZ"):
-            raise self._refusal("rotation", f"a Pauli string is made of I, X, Y and Z; got {shown(pauli)}")
-        if len(qubits) != len(pauli):
-            places = ", ".join(map(str, range(len(pauli))))
+        terms = self._terms(pauli)
+        length = len(terms[0][0])
+        if len(qubits) != length:
+            first, places = terms[0][0], ", ".join(map(str, range(length)))
             raise self._refusal(
                 "rotation",
-                f"{pauli!r} needs {len(pauli)} qubits, one a letter, and has {len(qubits)}; write rotation({pauli!r}, "
-                f"angle, {places}), or *reversed(range({len(pauli)})) for the label of an observable",
+                f"{first!r} needs {length} qubits, one a letter, and has {len(qubits)}; write rotation({first!r}, "
+                f"angle, {places}), or *reversed(range({length})) for the label of an observable",
             )
-        return self._append("rotation", pauli, (angle,), qubits)
+        return self._append("rotation", terms, (angle,), qubits)
 
     def build(self) -> Circuit:
         """The circuit so far; more gates may follow, and do not change it.
@@ -181,15 +194,44 @@ class CircuitBuilder:
         raise AttributeError(f"CircuitBuilder has no gate or method {name!r}.{_near(name)}", name=name)
 
     def _append(
-        self, name: str, pauli: str, angles: tuple[Expression | float, ...], qubits: tuple[Any, ...]
+        self,
+        name: str,
+        terms: tuple[tuple[str, float], ...],
+        angles: tuple[Expression | float, ...],
+        qubits: tuple[Any, ...],
     ) -> CircuitBuilder:
         read = tuple([self._angle(name, angle) for angle in angles])
         places = tuple([self._qubit(name, qubit) for qubit in qubits])
         if len(set(places)) != len(places):
             raise self._refusal(_on(name, places), "it acts on a qubit twice; give different qubits")
-        self._instructions.append(_Instruction(name, pauli, read, places))
+        self._instructions.append(_Instruction(name, terms, read, places))
         self._built = None
         return self
+
+    def _terms(self, pauli: Any) -> tuple[tuple[str, float], ...]:
+        terms = tuple(pauli.items()) if isinstance(pauli, Mapping) else ((pauli, 1.0),)
+        for letters, factor in terms:
+            if not isinstance(letters, str) or not letters or not set(letters) <= set("IXYZ"):
+                raise self._refusal("rotation", f"a Pauli string is made of I, X, Y and Z; got {shown(letters)}")
+            if not (is_number(factor) and abs(factor) <= sys.float_info.max):
+                raise self._refusal("rotation", f"{letters!r} has the factor {shown(factor)}; give a finite number")
+        if len({len(letters) for letters, _ in terms}) != 1:
+            raise self._refusal("rotation", f"give Pauli strings of the same length; got {shown(pauli)}")
+        self._check_commuting([letters for letters, _ in terms])
+        return tuple([(letters, float(factor)) for letters, factor in terms])
+
+    def _check_commuting(self, labels: list[str]) -> None:
+        if len(labels) == 1:
+            return
+        strings = PauliStrings.from_labels(labels)
+        clash = np.argwhere(anticommute(strings, strings))
+        if len(clash):
+            one, other = (labels[k] for k in clash[0])
+            raise self._refusal(
+                "rotation",
+                f"{one!r} and {other!r} do not commute, and the exponential of their sum is not the product of "
+                "theirs; write a rotation for each, which is a product formula",
+            )
 
     def _angle(self, gate: str, angle: Any) -> Expression | float:
         if isinstance(angle, Expression):
@@ -235,10 +277,10 @@ class CircuitBuilder:
 
 
 def _emit(made: builder.CircuitBuilder, instruction: _Instruction, angles: list[Angle | float]) -> None:
-    if instruction.pauli:
-        made.rotation(instruction.pauli, instruction.qubits, angles[0])
-    else:
+    if not instruction.terms:
         made.gate(instruction.name, instruction.qubits, angles)
+    for pauli, factor in instruction.terms:
+        made.rotation(pauli, instruction.qubits, angles[0] * factor)
 
 
 def _on(gate: str, qubits: tuple[int, ...]) -> str:
