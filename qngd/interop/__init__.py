@@ -31,6 +31,9 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
         CircuitError: a gate has no exact decomposition into Clifford gates and Pauli rotations, or the
             circuit measures, resets or branches midway; the text names the gate, its position and wires.
 
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> qngd.wrap(circuit.ry(circuit.parameter("a"), 0))
+    Circuit(num_qubits=1, num_parameters=1, rotations=1, layers=1)
     >>> qngd.wrap('OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;')
     Circuit(num_qubits=1, num_parameters=1, rotations=1, layers=1)
     """
