@@ -1,4 +1,4 @@
-"""The transverse-field Ising ring with the Hamiltonian variational ansatz, written in Qiskit.
+"""The transverse-field Ising ring with the Hamiltonian variational ansatz, written without an SDK.
 
 H = -Σ Z_i Z_{i+1} - Σ X_i on a ring of N spins, at its critical point. N/2 layers of exp(-iγ ΣZZ)
 and exp(-iβ ΣX) on |+…+⟩ reach the ground state exactly (arXiv:1906.08948). The natural gradient
@@ -7,12 +7,10 @@ shared by N gates and the metric is nearly singular, so the choice of damping de
 """
 
 import math
+from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
-from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
-from qiskit.quantum_info import SparsePauliOp
 
 import qngd
 
@@ -40,16 +38,15 @@ def problem(*, num_qubits: int = 6, start: str = "small", seed: int = 0) -> qngd
         raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
 
     ring = [(i, (i + 1) % num_qubits) for i in range(num_qubits)]
-    observable = SparsePauliOp.from_sparse_list(
-        [("ZZ", bond, -1.0) for bond in ring] + [("X", [i], -1.0) for i in range(num_qubits)],
-        num_qubits=num_qubits,
-    )
+    observable = {_label("Z", bond, num_qubits): -1.0 for bond in ring} | {
+        _label("X", (i,), num_qubits): -1.0 for i in range(num_qubits)
+    }
 
-    theta = ParameterVector("theta", num_qubits)
-    circuit = QuantumCircuit(num_qubits, name="tfim")
-    circuit.h(range(num_qubits))
-    for layer in range(num_qubits // 2):
-        gamma, beta = theta[2 * layer], theta[2 * layer + 1]
+    circuit = qngd.CircuitBuilder(num_qubits)
+    theta = circuit.parameters(*(f"theta[{k}]" for k in range(num_qubits)))
+    for i in range(num_qubits):
+        circuit.h(i)
+    for gamma, beta in zip(theta[::2], theta[1::2], strict=True):
         for i, j in ring:
             circuit.rzz(2 * gamma, i, j)
         for i in range(num_qubits):
@@ -57,9 +54,14 @@ def problem(*, num_qubits: int = 6, start: str = "small", seed: int = 0) -> qngd
 
     low, high = (1e-4, 0.05) if start == "small" else (-np.pi / 2, np.pi / 2)
     return qngd.Problem(
-        circuit,
+        circuit.build(),
         observable,
         np.random.default_rng(seed).uniform(low, high, num_qubits),
         name=f"Ising ring, {num_qubits} spins, {start} start",
         reference_energy=-2 / math.sin(math.pi / (2 * num_qubits)),
     )
+
+
+def _label(letter: str, qubits: Sequence[int], num_qubits: int) -> str:
+    """The Pauli string with this letter on these qubits; the rightmost letter is qubit 0."""
+    return "".join(letter if qubit in qubits else "I" for qubit in reversed(range(num_qubits)))

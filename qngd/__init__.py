@@ -3,8 +3,8 @@
     import qngd
     result = qngd.minimize(circuit, observable, theta0)
 
-`circuit` is a Qiskit QuantumCircuit, a PennyLane QNode or OpenQASM 3. See `minimize`, `metric_tensor`,
-`gradient`, `expectation`, `sample`, `wrap`.
+`circuit` is a `CircuitBuilder`, a Qiskit QuantumCircuit, a PennyLane QNode or OpenQASM 3. See `minimize`,
+`metric_tensor`, `gradient`, `expectation`, `sample`, `wrap`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from qngd.estimate import Estimate, MetricTensor
     from qngd.evaluate import Cost
     from qngd.interop import wrap
+    from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.optimizer import QNG
     from qngd.price import Price, cost
     from qngd.problem import Problem
@@ -69,6 +70,7 @@ _HOME = {
     "MetricTensor": "estimate",
     "Cost": "evaluate",
     "wrap": "interop",
+    "CircuitBuilder": "interop.circuit_builder",
     "Budget": "run",
     "Result": "run",
     "Status": "run",
@@ -87,6 +89,7 @@ __all__ = [
     "BackendError",
     "Budget",
     "Circuit",
+    "CircuitBuilder",
     "CircuitError",
     "Cost",
     "Estimate",

@@ -13,11 +13,12 @@ def packages_of(value: object) -> set[str]:
     return {(base.__module__ or "").partition(".")[0] for base in type(value).__mro__}
 
 
-def load(module: str, extra: str, what: str) -> ModuleType:
+def load(module: str, extra: str, what: str, instead: str = "") -> ModuleType:
     """The module of this name.
 
     Raises:
-        MissingPackageError: a package is missing that `what` needs; the text names it and the `extra` that brings it.
+        MissingPackageError: a package is missing that `what` needs; the text names it and the `extra` that brings it, and ends
+            with what to do `instead`.
     """
     try:
         return importlib.import_module(module)
@@ -26,5 +27,5 @@ def load(module: str, extra: str, what: str) -> ModuleType:
         if package == "qngd":
             raise
         raise MissingPackageError(
-            f"{what} needs the package {package}; install it with {how_to_install(extra)}"
+            f"{what} needs the package {package}; install it with {how_to_install(extra)}{instead}"
         ) from error

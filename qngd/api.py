@@ -47,8 +47,9 @@ def expectation(
         CircuitError, ObservableError, ParameterError: an argument does not fit.
         MemoryLimitError: the statevector would not fit in memory.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> print(qngd.expectation(program, {"Z": 1.0}, [0.0]))
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> print(qngd.expectation(circuit, {"Z": 1.0}, [0.0]))
     1
     """
     observable, theta = in_order(observable, theta)
@@ -72,8 +73,9 @@ def gradient(
     Exact: one forward and one reverse sweep, whatever P is. Arguments and errors as for `expectation`. In the structure
     of a QNode's arguments, as `qml.grad` gives it: `wrap(node, *args).split(gradient(node, None, args).value)`.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> qngd.gradient(program, {"X": 1.0}, [0.0]).value
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> qngd.gradient(circuit, {"X": 1.0}, [0.0]).value
     array([1.])
     """
     observable, theta = in_order(observable, theta)
@@ -129,8 +131,9 @@ def metric_tensor(
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
         MemoryLimitError: the derivative states of "full" or "random-basis" would not fit in memory.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> np.asarray(qngd.metric_tensor(program, [0.3]))
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> np.asarray(qngd.metric_tensor(circuit, [0.3]))
     array([[0.25]])
     """
     check_approx(approx)
@@ -156,8 +159,9 @@ def sample(
         CircuitError, ParameterError, SettingError: an argument does not fit.
         BackendError: the backend gives expectation values only, or failed.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> qngd.sample(program, [0.0], shots=10)
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> qngd.sample(circuit, [0.0], shots=10)
     Counter({'0': 10})
     """
     wrapped, flat = wrap_at(circuit, theta)
@@ -170,8 +174,9 @@ def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
     Raises:
         MemoryLimitError: 2ⁿ amplitudes do not fit in memory.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit[2] q; x q[0]; rz(a) q[1];'
-    >>> np.abs(qngd.statevector(program, [0.3])).round(12)
+    >>> circuit = qngd.CircuitBuilder(2)
+    >>> circuit = circuit.x(0).rz(circuit.parameter("a"), 1)
+    >>> np.abs(qngd.statevector(circuit, [0.3])).round(12)
     array([0., 1., 0., 0.])
     """
     wrapped, flat = wrap_at(circuit, theta)

@@ -1,4 +1,4 @@
-"""Building a circuit gate by gate: what every SDK's reader calls.
+"""Building a circuit gate by gate: what every reader calls, that of users' `qngd.CircuitBuilder` included.
 
 A reader announces each of the user's gates with `begin`, then emits what the gate consists of as
 Clifford gates (`clifford`), Pauli rotations (`rotation`) or named standard gates (`gate`).

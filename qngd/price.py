@@ -111,8 +111,9 @@ def cost(
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
         BackendError: the circuits do not fit the backend.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> print(qngd.cost(program, {"Z": 1.0}, [0.3], shots=100).step)
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
     1 jobs, 4 circuits, 400 shots
     """
     check_approx(approx)

@@ -86,8 +86,9 @@ def minimize(
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> round(qngd.minimize(program, {"Z": 1.0}, [0.3]).energy, 6)
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
     before = None if state is None else _checked_state(state)

@@ -1,4 +1,4 @@
-"""The same circuit, written by a user of each SDK, gives the same numbers."""
+"""The same circuit, written by a user of each SDK and of none, gives the same numbers."""
 
 import numpy as np
 import pennylane as qml
@@ -55,7 +55,14 @@ def by_pennylane(theta):
     qml.Hadamard(1)
 
 
-CIRCUITS = {"Qiskit": by_qiskit, "PennyLane": lambda: by_pennylane, "OpenQASM": lambda: PROGRAM}
+def by_hand():
+    circuit = qngd.CircuitBuilder(3)
+    a, b, c = circuit.parameters("a", "b", "c")
+    circuit.ry(a, 0).rx(2 * b + a, 1).cx(0, 2).t(2)
+    return circuit.crz(c, 1, 2).ry(np.sin(b), 2).cp(a * c, 2, 0).h(1)
+
+
+CIRCUITS = {"Qiskit": by_qiskit, "PennyLane": lambda: by_pennylane, "OpenQASM": lambda: PROGRAM, "builder": by_hand}
 
 
 def numbers(circuit):
@@ -64,7 +71,7 @@ def numbers(circuit):
     return energy, qngd.gradient(circuit, TERMS, THETA).value, metrics
 
 
-@pytest.mark.parametrize("sdk", ["PennyLane", "OpenQASM"])
+@pytest.mark.parametrize("sdk", ["PennyLane", "OpenQASM", "builder"])
 def test_energy_gradient_and_metric_are_those_of_qiskits_circuit(sdk):
     expected, found = numbers(by_qiskit()), numbers(CIRCUITS[sdk]())
     assert found[0] == pytest.approx(expected[0], abs=1e-10)

@@ -6,8 +6,9 @@ SPSA             a random direction's slope from two energies (Spall)
 SciPy            scipy.optimize.minimize: L-BFGS-B, COBYLA and others
 
 >>> from qngd.baselines import Adam
->>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
->>> qngd.minimize(program, {"Z": 1.0}, [2.0], optimizer=Adam(0.2), max_steps=100).energy < -0.999
+>>> circuit = qngd.CircuitBuilder(1)
+>>> circuit = circuit.ry(circuit.parameter("a"), 0)
+>>> qngd.minimize(circuit, {"Z": 1.0}, [2.0], optimizer=Adam(0.2), max_steps=100).energy < -0.999
 True
 """
 

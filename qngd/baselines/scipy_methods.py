@@ -61,8 +61,9 @@ class SciPy:
     Raises:
         SettingError: SciPy has no such method, or refuses the options.
 
-    >>> program = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;'
-    >>> round(qngd.minimize(program, {"Z": 1.0}, [2.0], optimizer=SciPy("COBYLA", {"rhobeg": 0.3})).energy, 6)
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> round(qngd.minimize(circuit, {"Z": 1.0}, [2.0], optimizer=SciPy("COBYLA", {"rhobeg": 0.3})).energy, 6)
     -1.0
     """
 

@@ -1,4 +1,4 @@
-"""Reading the SDKs' objects. Each SDK is imported only when one of its objects arrives."""
+"""Reading what circuits and observables are written in. Each SDK is imported only when one of its objects arrives."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from qngd._packages import load, packages_of
 from qngd.circuit import Circuit
 from qngd.errors import CircuitError, ObservableError, ParameterError
+from qngd.interop.circuit_builder import CircuitBuilder
 from qngd.observable import Observable
 
 _ARRAYS = ("numpy", "jax", "jaxlib", "torch")  # packages of arrays
@@ -21,7 +22,8 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     Args:
         native: a Qiskit `QuantumCircuit`; a PennyLane QNode (compiled or not), a function that returns its result as
             it is, a quantum function or a `QuantumScript`; an OpenQASM 3 program as text, or the path of a `.qasm`
-            or `.qpy` file; or a `Circuit`, which comes back as it is. A list of one of these stands for it.
+            or `.qpy` file; a `CircuitBuilder`; or a `Circuit`, which comes back as it is. A list of one of these
+            stands for it.
         *example_args: for a QNode or quantum function, arguments it can be called with. Of the parameters among them
             (`docs/pennylane.md`) only the shapes matter; all else keeps its value, and is named in the circuit's text.
 
@@ -29,6 +31,9 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
         CircuitError: a gate has no exact decomposition into Clifford gates and Pauli rotations, or the
             circuit measures, resets or branches midway; the text names the gate, its position and wires.
 
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> qngd.wrap(circuit.ry(circuit.parameter("a"), 0))
+    Circuit(num_qubits=1, num_parameters=1, rotations=1, layers=1)
     >>> qngd.wrap('OPENQASM 3.0; include "stdgates.inc"; input float a; qubit q; ry(a) q;')
     Circuit(num_qubits=1, num_parameters=1, rotations=1, layers=1)
     """
@@ -40,6 +45,10 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
         return wrap(native[0], *example_args)
     if isinstance(native, Circuit):
         return native
+    if isinstance(native, CircuitBuilder):
+        if example_args:
+            raise CircuitError("circuit: a CircuitBuilder takes no example arguments; give it alone")
+        return native.build()
     return _reader(native).read_circuit(native, *example_args)
 
 
@@ -122,8 +131,8 @@ def _reader(native: Any) -> Any:
     package = _package_of(native, ("qiskit", "pennylane"))
     if package is None and not callable(native):
         raise CircuitError(
-            f"circuit: {type(native).__name__} is not a circuit; give a Qiskit QuantumCircuit, a "
-            "PennyLane QNode, quantum function or QuantumScript, or OpenQASM 3 (text or path)"
+            f"circuit: {type(native).__name__} is not a circuit; give a qngd.CircuitBuilder, a "
+            "Qiskit QuantumCircuit, a PennyLane QNode, quantum function or QuantumScript, or OpenQASM 3 (text or path)"
         )
     return _load(package or "pennylane")  # what can be called is a quantum function
 
@@ -163,4 +172,5 @@ _ADVICE = {
 
 
 def _load(name: str) -> Any:
-    return load(f"qngd.interop.{name}", "pennylane" if name == "pennylane" else "qiskit", "reading this")
+    instead = "; qngd.CircuitBuilder needs no other package" if name == "openqasm" else ""
+    return load(f"qngd.interop.{name}", "pennylane" if name == "pennylane" else "qiskit", "reading this", instead)

@@ -7,13 +7,17 @@ not 2ⁿ, and one `Program` evaluates values and derivatives together, a whole l
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from numbers import Number
+from typing import Any, NoReturn
 
 import numpy as np
+
+from qngd.errors import CircuitError
 
 _NUMBER, _PARAMETER = "number", "parameter"
 _LONGEST = 160  # characters of an expression in a message
@@ -71,15 +75,25 @@ _SIGNS = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "pow": "**"}
 _STRENGTH = {"add": 1, "sub": 1, "neg": 2, "mul": 3, "div": 3, "pow": 4}  # what binds stronger needs no brackets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Expression:
-    """A node of a graph, with Python's operators."""
+    """A real function of the parameters, a node of a graph: a parameter, or what `+ - * / **`, `abs` and NumPy's
+    functions (those with a method here, and what these operators make) give of parameters and numbers."""
 
     graph: Graph
     node: int
 
     def _with(self, operation: str, other: Any, swapped: bool = False) -> Expression:
-        node = other.node if isinstance(other, Expression) else self.graph.number(other)
+        if isinstance(other, Expression):
+            if other.graph is not self.graph:
+                raise CircuitError(
+                    f"angle: {self} and {other} belong to different circuits; declare both parameters in the same one"
+                )
+            node = other.node
+        elif isinstance(other, Number):
+            node = self.graph.number(other)  # type: ignore[arg-type]
+        else:
+            return NotImplemented  # an array has this operation done for each of its elements
         pair = (node, self.node) if swapped else (self.node, node)
         return Expression(self.graph, self.graph.apply(operation, *pair))
 
@@ -116,12 +130,73 @@ class Expression:
     def __neg__(self) -> Expression:
         return self.function("neg")
 
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return self.function("abs")
+
     def function(self, name: str) -> Expression:
         """A function of it, by its name in `_OPERATIONS`."""
         return Expression(self.graph, self.graph.apply(name, self.node))
 
+    def sin(self) -> Expression:
+        return self.function("sin")
+
+    def cos(self) -> Expression:
+        return self.function("cos")
+
+    def tan(self) -> Expression:
+        return self.function("tan")
+
+    def arcsin(self) -> Expression:
+        return self.function("asin")
+
+    def arccos(self) -> Expression:
+        return self.function("acos")
+
+    def arctan(self) -> Expression:
+        return self.function("atan")
+
+    def exp(self) -> Expression:
+        return self.function("exp")
+
+    def log(self) -> Expression:
+        return self.function("log")
+
+    def sqrt(self) -> Expression:
+        return self**0.5
+
+    def sinh(self) -> Expression:
+        return (self.exp() - (-self).exp()) / 2
+
+    def cosh(self) -> Expression:
+        return (self.exp() + (-self).exp()) / 2
+
+    def tanh(self) -> Expression:
+        return 1 - 2 / ((2 * self).exp() + 1)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's functions of it: of elements that are objects they call the method of their name, or the operator."""
+        boxed = [np.array(x, dtype=object) if isinstance(x, Expression) else x for x in inputs]
+        try:
+            return getattr(ufunc, method)(*boxed, **options)
+        except (AttributeError, TypeError):
+            raise TypeError(
+                f"np.{ufunc.__name__} of an angle is not known; known are + - * / **, abs, sin, cos, tan, arcsin, "
+                "arccos, arctan, sinh, cosh, tanh, exp, log, sqrt and square"
+            ) from None
+
+    def __float__(self) -> NoReturn:
+        raise TypeError(f"{self} has no value before parameters have; for its sine write np.sin(…), not math.sin(…)")
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self} is neither true nor false before parameters have values; a circuit has no branches")
+
     def __str__(self) -> str:
         return self.graph.text(self.node)
+
+    __repr__ = __str__
 
 
 class Graph:
@@ -131,6 +206,7 @@ class Graph:
         self.names: list[str] = list(names)
         self._nodes: list[tuple[str, tuple[Any, ...]]] = []
         self._places: dict[tuple[str, tuple[Any, ...]], int] = {}
+        self._affine: dict[int, tuple[dict[int, complex], complex]] = {}
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -190,22 +266,38 @@ class Graph:
         return sorted(self.column_of(node) for node in self.below(root) if self.is_parameter(node))
 
     def affine(self, root: int) -> tuple[dict[int, complex], complex]:
-        """root = Σ coefficient·node + constant, over parameters and whatever is not affine."""
+        """root = Σ coefficient·node + constant, over parameters and whatever is not affine.
+
+        What an earlier root came to is looked up, so that a hundred thousand angles may each be the one before and a
+        bit more.
+        """
+        if root not in self._affine:
+            self._affine[root] = self._flattened(root)
+        return self._affine[root]
+
+    def _flattened(self, root: int) -> tuple[dict[int, complex], complex]:
         weights: dict[int, complex] = {root: 1.0}
+        order = [-root]  # the highest node first: all that it is an operand of have gone before
         terms: dict[int, complex] = {}
         constant: complex = 0.0
-        for node in reversed(self.below(root)):
-            weight = weights.pop(node, None)
-            if weight is None:
-                continue
+        while order:
+            node = -heapq.heappop(order)
+            weight = weights.pop(node)
             value = self.value_of(node)
             parts = self._affine_parts(node)
             if value is not None:
                 constant += weight * value
+            elif node in self._affine:
+                earlier, shift = self._affine[node]
+                constant += weight * shift
+                for term, factor in earlier.items():
+                    terms[term] = terms.get(term, 0.0) + weight * factor
             elif parts is None:
-                terms[node] = weight
+                terms[node] = terms.get(node, 0.0) + weight
             else:
                 for operand, factor in parts:
+                    if operand not in weights:
+                        heapq.heappush(order, -operand)
                     weights[operand] = weights.get(operand, 0.0) + weight * factor
         return {node: weight for node, weight in terms.items() if weight}, constant
 
@@ -299,6 +391,8 @@ class Graph:
         if operation == _PARAMETER:
             return self.names[operands[0]], 5
         strength = _STRENGTH.get(operation, 5)
+        if operation == "mul" and self.operation(operands[1]) == _NUMBER:
+            operands = operands[::-1]  # 2*a, not a*2
         if operation not in _STRENGTH:
             text = f"{operation}({texts[operands[0]][0]})"
         elif operation == "neg":
