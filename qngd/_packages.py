@@ -17,8 +17,8 @@ def load(module: str, extra: str, what: str, instead: str = "") -> ModuleType:
     """The module of this name.
 
     Raises:
-        MissingPackageError: a package is missing that `what` needs; the text names it and the `extra` that brings it, and ends
-            with what to do `instead`.
+        MissingPackageError: a package is missing that `what` needs; the text names it and the `extra` that brings it,
+            and ends with what to do `instead`.
     """
     try:
         return importlib.import_module(module)
