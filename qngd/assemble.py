@@ -94,9 +94,9 @@ def _without_still(value: np.ndarray, stderr: np.ndarray) -> tuple[np.ndarray, n
     """Rows and columns of parameters that certainly do not move the state are 0, as |g_ij|² ≤ g_ii·g_jj: what shots
     say there is noise, which a projection would spread."""
     rounding = 4 * np.finfo(float).eps
-    moves = (np.abs(np.diag(value)) > rounding) | (np.diag(stderr) > rounding)
-    both = np.outer(moves, moves)
-    return np.where(both, value, 0.0), np.where(both, stderr, 0.0)
+    still = (np.abs(np.diag(value)) <= rounding) & (np.diag(stderr) <= rounding)
+    either = np.logical_or.outer(still, still)
+    return np.where(either, 0.0, value), np.where(either, 0.0, stderr)
 
 
 def _random_basis_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
