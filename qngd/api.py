@@ -123,9 +123,9 @@ def metric_tensor(
 
     Returns:
         A symmetric positive semidefinite matrix (P, P) in flattened parameter order, with standard errors. Where the
-        unbiased estimate from shots was indefinite it is projected onto the positive cone, and `note` says what that
-        did. It also names gates whose parameter turns in several layers, where "block-diag" and "diag" leave out
-        correlations inside the gate.
+        unbiased estimate from shots was indefinite it is projected onto the positive cone: `note` says what that did,
+        and how far it moved an entry counts in its standard error. It also names gates whose parameter turns in
+        several layers, where "block-diag" and "diag" leave out correlations inside the gate.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -82,9 +81,22 @@ def _metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor | None:
 
 def _projected(plan: Plan, value: np.ndarray, stderr: np.ndarray, shots: int, note: str = "") -> MetricTensor:
     assert plan.approx is not None
+    if shots:
+        value, stderr = _without_still(value, stderr)
     positive, done = project(value)
     notes = "; ".join(filter(None, (note, done)))
-    return MetricTensor(positive, stderr, plan.approx, shots, notes, value if done else None)
+    if not done:
+        return MetricTensor(value, stderr, plan.approx, shots, notes)
+    return MetricTensor.made_positive(positive, value, stderr, plan.approx, shots, notes)
+
+
+def _without_still(value: np.ndarray, stderr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of parameters that certainly do not move the state are 0, as |g_ij|² ≤ g_ii·g_jj: what shots
+    say there is noise, which a projection would spread."""
+    rounding = 4 * np.finfo(float).eps
+    still = (np.abs(np.diag(value)) <= rounding) & (np.diag(stderr) <= rounding)
+    either = np.logical_or.outer(still, still)
+    return np.where(either, 0.0, value), np.where(either, 0.0, stderr)
 
 
 def _random_basis_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
@@ -111,8 +123,7 @@ def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
         unseen = sum(unseen_zeros(outcomes[r].shots, plan.reading(r)) for r in term.requests)
         least += term.pair.of_one_overlap**2 * unseen
     shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
-    found = metric_from(matrices, shots)
-    return replace(found, stderr=np.maximum(found.stderr, np.sqrt(least) / len(matrices)))
+    return metric_from(matrices, shots, np.sqrt(least) / len(matrices))
 
 
 def project(matrix: np.ndarray) -> tuple[np.ndarray, str]:

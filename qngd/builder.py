@@ -68,7 +68,8 @@ class CircuitBuilder:
     def rotation(self, pauli: str, qubits: Sequence[int], angle: Angle | float) -> None:
         """exp(−i·angle/2·P) where letter i of `pauli` acts on `qubits[i]`; letters I are dropped.
 
-        A fixed angle that is a multiple of π/2 is a Clifford gate and is treated as one.
+        A fixed angle that is a multiple of π/2 is a Clifford gate and is treated as one. One that undoes what comes
+        just before it in the same gate takes that away: a power of A·B·A† is A·Bⁿ·A†, whose B stand side by side.
         """
         support = [(q, _LETTER[p]) for p, q in zip(pauli, qubits, strict=True) if p != "I"]
         if not support:
@@ -79,8 +80,13 @@ class CircuitBuilder:
         if not angle.terms:
             turns = angle.constant / (math.pi / 2)
             if abs(turns - round(turns)) * (math.pi / 2) < _QUARTER_TOLERANCE:
-                if round(turns) % 4:
-                    self._append(Op.QUARTER, on, letters, round(turns) % 4)
+                quarters = round(turns) % 4
+                if quarters and not self._undoes(Op.QUARTER, on, letters, 4 - quarters):
+                    self._append(Op.QUARTER, on, letters, quarters)
+                return
+            last = self._angles[-1] if self._angles else angle
+            if not last.terms and last.constant == -angle.constant and self._undoes(Op.ROTATION, on, letters, 0):
+                self._angles.pop()
                 return
         self._append(Op.ROTATION, on, letters, 0)
         self._angles.append(angle)
@@ -100,6 +106,18 @@ class CircuitBuilder:
         self._start.append(len(self._qubits))
         self._turns.append(turns)
         self._gate.append(len(self.gates) - 1)
+
+    def _undoes(self, kind: int, qubits: Sequence[int], letters: Sequence[int], turns: int) -> bool:
+        """Take the last operation away if it belongs to this gate and is this one."""
+        if not self._kind or (self._kind[-1], self._turns[-1], self._gate[-1]) != (kind, turns, len(self.gates) - 1):
+            return False
+        begin = self._start[-2]
+        if (self._qubits[begin:], self._letters[begin:]) != (list(qubits), list(letters)):
+            return False
+        for each in (self._kind, self._turns, self._gate, self._start):
+            each.pop()
+        del self._qubits[begin:], self._letters[begin:]
+        return True
 
     def fixed_angles(self) -> list[float]:
         """The angles of all rotations so far, none of which has a slot."""

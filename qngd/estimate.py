@@ -81,9 +81,10 @@ class MetricTensor:
     """The Fubini–Study metric g over the flattened parameters, (P, P); the Fisher information is 4g.
 
     `np.asarray(m)` is the matrix; `stderr` (P, P) its standard errors (0 where exact, where the approximation sets an
-    entry to 0, or where algebra makes it certain). `approx` says what was computed, in the words of `metric_tensor`.
-    `note` holds what the user should know about how it came about; `unprojected` is the unbiased estimate that was
-    indefinite before it was made positive, None where nothing was changed.
+    entry to 0, or where algebra makes it certain); what making it positive moved counts as an error.
+    `approx` says what was computed, in the words of `metric_tensor`. `note` holds what the user should know about how
+    it came about; `unprojected` is the unbiased estimate that was indefinite before it was made positive, None where
+    nothing was changed.
 
     >>> m = MetricTensor(np.diag([0.25, 0.1]), np.zeros((2, 2)), "diag")
     >>> m.eigenvalues
@@ -103,6 +104,14 @@ class MetricTensor:
     def exact(cls, value: np.ndarray, approx: str, note: str = "") -> MetricTensor:
         return cls(value, np.zeros_like(value), approx, note=note)
 
+    @classmethod
+    def made_positive(
+        cls, value: np.ndarray, raw: np.ndarray, stderr: np.ndarray, approx: str, shots: int, note: str
+    ) -> MetricTensor:
+        """An unbiased estimate `raw` with its standard errors, and the positive matrix that takes its place: √(σ² + d²)
+        are its errors where an entry moved by d, as one that algebra makes certain is so no longer."""
+        return cls(value, np.hypot(stderr, value - raw), approx, shots, note, raw)
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.value.shape
@@ -111,6 +120,13 @@ class MetricTensor:
     def raw(self) -> np.ndarray:
         """The unbiased estimate, for averages."""
         return self.value if self.unprojected is None else self.unprojected
+
+    @property
+    def raw_stderr(self) -> np.ndarray:
+        """The standard errors of `raw`, (P, P)."""
+        if self.unprojected is None:
+            return self.stderr
+        return np.sqrt(np.maximum(self.stderr**2 - (self.value - self.unprojected) ** 2, 0.0))
 
     @property
     def is_exact(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -52,11 +52,11 @@ class Refresh:
         new = 1 - old
         raw = old * known.raw + new * fresh.raw
         value, note = absolute(raw) if fresh.approx == "qn-spsa" else project(raw)
-        return replace(
-            fresh,
-            value=value,
-            note=f"average of {count + 1} metrics" + (f"; {note}" if note else ""),
-            stderr=np.hypot(old * known.stderr, new * fresh.stderr),
-            shots=known.shots + fresh.shots,
-            unprojected=raw,
+        return MetricTensor.made_positive(
+            value,
+            raw,
+            np.hypot(old * known.raw_stderr, new * fresh.raw_stderr),
+            fresh.approx,
+            known.shots + fresh.shots,
+            f"average of {count + 1} metrics" + (f"; {note}" if note else ""),
         )

@@ -52,14 +52,15 @@ def random_pairs(num_parameters: int, seed: int | None) -> list[Pair]:
     return [Pair(first, second) for first, second in signs]
 
 
-def metric_from(samples: Sequence[np.ndarray], shots: int = 0) -> MetricTensor:
-    """The mean of the samples, made positive semidefinite, with its standard errors."""
+def metric_from(samples: Sequence[np.ndarray], shots: int = 0, least: np.ndarray | float = 0.0) -> MetricTensor:
+    """The mean of the samples, made positive semidefinite, with its standard errors, `least` (P, P) at least before
+    that."""
     stacked = np.array(samples)
     mean = stacked.mean(axis=0)
-    stderr = stacked.std(axis=0, ddof=1) / np.sqrt(len(stacked))
+    stderr = np.maximum(stacked.std(axis=0, ddof=1) / np.sqrt(len(stacked)), least)
     value, note = absolute(mean)
     note = f"QN-SPSA: mean of {len(stacked)} random samples; {note}"
-    return MetricTensor(value, stderr, "qn-spsa", shots, note, mean)
+    return MetricTensor.made_positive(value, mean, stderr, "qn-spsa", shots, note)
 
 
 def absolute(matrix: np.ndarray) -> tuple[np.ndarray, str]:

@@ -140,6 +140,27 @@ def test_fixed_quarter_turns_are_clifford_gates(angle, kinds):
     assert builder.ops().kind.tolist() == kinds
 
 
+def test_what_undoes_the_operation_before_it_in_a_gate_takes_it_away():
+    builder = CircuitBuilder(2)
+    builder.begin("mine", (0, 1))
+    builder.rotation("XY", (0, 1), 0.3)
+    builder.rotation("Z", (0,), np.pi / 2)
+    builder.rotation("Z", (0,), -np.pi / 2)
+    builder.rotation("XY", (0, 1), -0.3)
+    assert builder.is_empty
+    assert builder.angles == []
+    builder.rotation("XY", (0, 1), 0.3)
+    for qubits, pauli, angle in (((1, 0), "XY", -0.3), ((0, 1), "YX", -0.3), ((0, 1), "XY", 0.3), ((0,), "X", -0.3)):
+        builder.rotation(pauli, qubits, angle)
+    builder.rotation("X", (0,), builder.slot())
+    builder.rotation("X", (0,), 0.3)  # a rotation stands in between
+    assert builder.ops().kind.tolist() == [Op.ROTATION] * 7
+    builder.begin("the next", (0,))  # what the user wrote as two gates stays
+    builder.rotation("X", (0,), -0.3)
+    assert builder.ops().gate.tolist() == [0] * 7 + [1]
+    assert len(builder.angles) == 8
+
+
 def test_the_identity_is_no_rotation():
     builder = CircuitBuilder(2)
     builder.rotation("II", (0, 1), 0.3)

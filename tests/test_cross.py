@@ -251,6 +251,30 @@ def test_few_shots_are_projected_and_it_is_said(cross):
         assert np.array_equal(m.value, m.value.T)
 
 
+@pytest.mark.parametrize("cross", CROSS_METHODS)
+def test_a_parameter_that_does_not_move_the_state_keeps_its_zeros(cross):
+    """RZ on |0⟩: shots of the circuits between layers say something else, and a projection must not believe them."""
+    sketch = Sketch(2, 4)
+    a, b, c, d = sketch.t
+    sketch("rz", 0, a)("ry", 0, b)("rx", 1, c)("cx", 0, 1)("rz", 1, d)("ry", 0, d + 0.5 * c)
+    circuit, theta = sketch.circuit(), np.array([0.4, 0.3, 1.1, 0.6])
+    exact = expected_metrics(circuit, theta)["full"]
+    assert np.abs(exact[0]).max() < 1e-12
+    for m in sampled(circuit, theta, cross, 30, 40, seed=1):
+        assert not np.any(m.value[0])
+        assert not np.any(m.stderr[0])
+        assert np.all(np.abs(m.value - exact) <= 7 * m.stderr + 1e-9)
+
+
+@pytest.mark.parametrize("cross", CROSS_METHODS)
+def test_what_a_projection_moves_counts_as_an_error(cross):
+    circuit, theta = ansatz(2, 2), np.linspace(0.1, 2.0, 8)
+    exact = expected_metrics(circuit, theta)["full"]
+    for m in sampled(circuit, theta, cross, 20, 40, seed=1):
+        assert np.allclose(m.stderr**2, m.raw_stderr**2 + (m.value - m.raw) ** 2, rtol=1e-9)
+        assert np.all(np.abs(m.value - exact) <= 7 * m.stderr + 1e-9)
+
+
 def shared():
     """One parameter moves rotations of both layers, and several of each."""
     sketch = Sketch(2, 2)

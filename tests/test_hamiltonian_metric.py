@@ -156,7 +156,7 @@ def test_where_every_slope_vanishes_it_is_zero_within_its_errors():
     raw = np.array([m.raw for m in found])
     spread = raw.std(axis=0, ddof=1)
     assert np.all(np.abs(raw.mean(axis=0)) <= 4 * spread / np.sqrt(times))
-    reported = np.sqrt(np.mean([m.stderr**2 for m in found], axis=0))
+    reported = np.sqrt(np.mean([m.raw_stderr**2 for m in found], axis=0))
     assert np.all(reported / spread > 0.9)
     assert np.all(reported / spread < 1.3)  # 1.2, as 3000 repetitions showed
 

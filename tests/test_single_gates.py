@@ -11,7 +11,7 @@ import pytest
 import qiskit.circuit.library as lib
 from pennylane import numpy as pnp
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import AnnotatedOperation, Parameter, ParameterVector, PowerModifier
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
@@ -91,6 +91,8 @@ QISKIT_GATES = {
     "crzx, open": lib.RZXGate(P).control(2, ctrl_state=1, **WRITTEN),
     "cxy": lib.XXPlusYYGate(P, 0.4).control(**ONE_MORE),
     "u inverse": lib.UGate(P, Q, R).inverse(), "rxx cubed": lib.RXXGate(P).power(3), "ms": lib.MSGate(3, P),
+    "ccu2, open": lib.U2Gate(P, Q).control(2, ctrl_state=1, **WRITTEN),
+    "xy squared": AnnotatedOperation(lib.XXPlusYYGate(P, 0.4), [PowerModifier(2)]),
     "annotated": lib.RYYGate(P).control(1, annotated=True), "mine": _made_by_hand(),
     "evolution": lib.PauliEvolutionGate(SparsePauliOp(["XX", "YY", "ZZ"], [1, 0.3, 0.2]), P),
     "double excitation": lib.PauliEvolutionGate(SparsePauliOp(DOUBLE, [1, 1, -1, -1, -1, -1, 1, 1]), P / 8),
@@ -211,6 +213,11 @@ PENNYLANE_GATES = {
     "controlled excitation": (1, 3, lambda p, w: qml.ctrl(qml.SingleExcitation(p[0], wires=w[1:]), w[0], [0])),
     "adjoint": (1, 2, lambda p, w: qml.adjoint(qml.FermionicSWAP(p[0], wires=w))),
     "power": (1, 2, lambda p, w: qml.pow(qml.SingleExcitation(p[0], wires=w), 3)),
+    "controlled U2": (2, 2, lambda p, w: qml.ctrl(qml.U2(*p, wires=w[1:]), w[0])),
+    "controlled U3": (3, 3, lambda p, w: qml.ctrl(qml.U3(*p, wires=w[2:]), w[:2], [0, 1])),
+    "power of a swap": (1, 2, lambda p, w: qml.pow(qml.FermionicSWAP(p[0], wires=w), 3)),
+    "controlled power": (1, 3, lambda p, w: qml.ctrl(qml.pow(qml.FermionicSWAP(p[0], wires=w[1:]), 2), w[0])),
+    "power of an exponential": (1, 2, lambda p, w: qml.pow(qml.evolve(_sum((1, _xx(w)), (0.3, qml.Z(w[0]))), p[0]), 2)),
     "evolve": (1, 2, lambda p, w: qml.evolve(_sum((1, _xx(w)), (0.3, _yy(w))), p[0])),
     "evolve, not commuting": (1, 2, lambda p, w: qml.evolve(_sum((1, _xx(w)), (0.3, qml.Z(w[0]))), p[0])),
     "CommutingEvolution": (1, 2, lambda p, w: qml.CommutingEvolution(_sum((1, _xx(w)), (0.3, _yy(w))), p[0])),

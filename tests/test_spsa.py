@@ -71,7 +71,9 @@ def test_the_metric_is_the_mean_of_its_samples_made_positive():
         exact = qngd.metric_tensor(circuit, THETA, approx="qn-spsa", seed=seed)
         assert np.allclose(exact, value, atol=1e-9)
         assert np.allclose(exact.raw, mean, atol=1e-9)
-        assert np.allclose(exact.stderr, samples.std(axis=0, ddof=1) / np.sqrt(len(samples)), atol=1e-9)
+        error = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
+        assert np.allclose(exact.raw_stderr, error, atol=1e-9)
+        assert np.allclose(exact.stderr, np.hypot(error, value - mean), atol=1e-9)
         sampled = qngd.metric_tensor(circuit, THETA, approx="qn-spsa", seed=seed, shots=200_000)
         assert np.abs(np.asarray(sampled) - value).max() < 0.15  # shot noise over 4ε² of ten samples: about 0.04
         assert np.linalg.eigvalsh(np.asarray(sampled)).min() > -1e-12
@@ -91,7 +93,8 @@ def test_the_seed_decides():
 def test_negative_eigenvalues_are_folded_and_counted():
     metric = metric_from([np.diag([1.0, -0.5]), np.diag([1.0, -0.3])], shots=7)
     assert np.allclose(metric, np.diag([1.0, 0.4]))
-    assert np.allclose(np.diag(metric.stderr), [0.0, 0.1])
+    assert np.allclose(np.diag(metric.raw_stderr), [0.0, 0.1])
+    assert np.allclose(np.diag(metric.stderr), [0.0, np.hypot(0.1, 0.8)])
     assert "1 of 2 eigenvalues" in metric.note
     assert "2 random samples" in metric.note
     assert np.allclose(metric.raw, np.diag([1.0, -0.4]))

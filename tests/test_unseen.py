@@ -140,7 +140,7 @@ def test_a_metric_entry_whose_rare_outcome_was_not_seen(approx, angle):
     theta, shots = np.array([angle, 0.5]), 100
     found = [e.metric for e in runs(tilted(), theta, shots, 300, 7, approx)]
     values = np.array([m.raw[1, 1] for m in found])
-    errors = np.array([m.stderr[1, 1] for m in found])
+    errors = np.array([m.raw_stderr[1, 1] for m in found])
     truth = 0.25 * np.sin(angle) ** 2
     assert np.count_nonzero(values == 0) > 0.05 * len(found) or angle > 0.2
     assert errors[values == 0] == pytest.approx(1 / shots, rel=1e-9)  # the probability is 0 ± 1/N

@@ -67,8 +67,12 @@ def _rot(op: Operator, a: Angles) -> list[Turn]:
 
 
 def _u3(op: Operator, a: Angles) -> list[Turn]:
-    theta, phi, delta = a  # exp(i(φ+δ)/2)·RZ(φ)·RY(θ)·RZ(δ)
-    return [*_rot(op, (delta, theta, phi)), phase_turn((phi + delta) * 0.5)]
+    theta, phi, delta = a  # P(φ)·RY(θ)·P(δ); each phase beside its rotation, as under a control they are one unit
+    return [*_phase(delta), Turn("Y", (0,), theta), *_phase(phi)]
+
+
+def _phase(angle: Angle | float) -> list[Turn]:
+    return [Turn("Z", (0,), angle), phase_turn(angle * 0.5)]
 
 
 def _u2(op: Operator, a: Angles) -> list[Turn]:
@@ -93,7 +97,7 @@ def _fermionic_swap(op: Operator, a: Angles) -> list[Turn]:
     # e^{iφ/2}·exp(−iφ/4·(XX + YY + ZI + IZ)), whose strings do not commute; but the sum is 2·W·ZI·W†, with W a quarter
     # turn about (YX − XY)/2
     into = [Turn("XY", (0, 1), _QUARTER, bare=True), Turn("YX", (0, 1), -_QUARTER, bare=True)]
-    out = [turn.inverse() for turn in into]
+    out = [turn.inverse() for turn in reversed(into)]
     return [*into, Turn("Z", (0,), a[0]), phase_turn(a[0] * 0.5), *out]
 
 

@@ -5,6 +5,7 @@ Qiskit's own definitions go by way of Toffoli gates, between which the rotations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from qiskit.circuit import ControlledGate, Gate
@@ -19,6 +20,7 @@ from qiskit.circuit.library import (
     RZXGate,
     RZZGate,
     U1Gate,
+    U2Gate,
     U3Gate,
     UGate,
     XXMinusYYGate,
@@ -46,6 +48,10 @@ def _u(a: _Angles) -> list[Turn]:
     return parts + [phase_turn(value) for value in phase]
 
 
+def _u2(a: _Angles) -> list[Turn]:
+    return _u((math.pi / 2, *a))
+
+
 def _turned(by: Callable[[_Angles], list[Turn]], sign: int) -> Callable[[_Angles], list[Turn]]:
     """Between turns of the first qubit by sign·(last angle) and back, which need no control."""
 
@@ -71,6 +77,7 @@ _TURNS: dict[type[Gate], Callable[[_Angles], list[Turn]]] = {
     PhaseGate: _phase,
     U1Gate: _phase,
     UGate: _u,
+    U2Gate: _u2,
     U3Gate: _u,
     RGate: _turned(_rotation("X"), -1),
     XXPlusYYGate: _turned(_xy(1), 1),
