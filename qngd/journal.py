@@ -84,6 +84,8 @@ class Journal:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.jobs = JobLog(self.directory / "jobs.jsonl")
             self._check_same_run(key, about)
+        except StorageError:
+            raise
         except OSError as error:
             raise StorageError(f"run_dir: cannot write to {self.directory}: {error.strerror or error}") from None
 
@@ -160,7 +162,7 @@ def _readable(path: Path) -> Iterator[None]:
     """What is no file of ours is said to be none."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise StorageError(
             f"run_dir: {path} cannot be read ({type(error).__name__}: {error}); give another directory, or delete "
             "this one to start anew"

@@ -233,6 +233,12 @@ class FunctionSource:
             except QngdError:
                 raise
             except Exception as error:
+                if _names_arguments(self._native, arguments):
+                    raise CircuitError(
+                        f"{_name_of(self._native)} was given the dict of its arguments as one argument, and fails "
+                        f"({type(error).__name__}: {error}); θ is the tuple of the arguments, or a single one: write "
+                        "tuple(theta.values()) in their order"
+                    ) from error
                 if not calls or calls[-1].node is self._node:
                     raise
                 raise self._computes_with(calls[-1]) from error
@@ -395,6 +401,11 @@ def _argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tup
         bound = signature.bind(*example)
     except TypeError as error:
         name = _name_of(native)
+        if len(example) == 1 and isinstance(example[0], list) and _fits(signature, example[0]):
+            raise CircuitError(
+                f"{name}{signature} takes {len(example[0])} arguments, and theta is a list, which is one; θ of several "
+                "arguments is their tuple: write tuple(theta)"
+            ) from None
         raise CircuitError(
             f"the arguments do not fit {name}{signature} ({error}); call wrap(node, *example_args) with "
             f"arguments that it can be called with, and fix keyword arguments first: functools.partial({name}, "
@@ -407,6 +418,22 @@ def _argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tup
         else:
             names.append(name)
     return tuple(names)
+
+
+def _fits(signature: inspect.Signature, arguments: Sequence[Any]) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _names_arguments(native: Callable[..., Any], arguments: Sequence[Any]) -> bool:
+    """Whether the one argument is a dict of the function's arguments by name, as Qiskit's parameters are given."""
+    if len(arguments) != 1 or not isinstance(arguments[0], dict) or not arguments[0]:
+        return False
+    function = native.func if isinstance(native, qml.QNode) else native
+    return set(arguments[0]) <= set(inspect.signature(function).parameters)
 
 
 def _name_of(native: Any) -> str:
