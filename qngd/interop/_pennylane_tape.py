@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
-from pennylane.measurements import MeasurementProcess
+from pennylane.measurements import ExpectationMP, MeasurementProcess
 from pennylane.operation import Operator, StatePrepBase
 from pennylane.ops.op_math import Adjoint, Controlled, Exp, Pow, SProd, Sum
 from pennylane.tape import QuantumScript
@@ -85,6 +85,7 @@ class Source(Protocol):
 
     arguments: Arguments
     way: Way
+    changes_results: bool  # whether a transform computes with the values that the last tape measures
 
     @property
     def device(self) -> Any:
@@ -113,6 +114,7 @@ class FunctionSource:
         self._node = native if isinstance(native, qml.QNode) else None
         self.arguments = arguments
         self.way = way
+        self.changes_results = False
 
     @property
     def device(self) -> Any:
@@ -253,12 +255,26 @@ class FunctionSource:
         )
 
     def _of_node(self, node: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]) -> QuantumScript:
-        batch, _ = construct_batch(node, level="user")(*args, **kwargs)
+        batch, postprocess = construct_batch(node, level="user")(*args, **kwargs)
         if len(batch) != 1:
             raise CircuitError(
                 f"the QNode's transforms make {len(batch)} circuits of it; wrap it without the transform that splits it"
             )
+        self.changes_results = not _hands_on(postprocess, batch[0])
         return batch[0]
+
+
+def _hands_on(postprocess: Callable[[Any], Any], script: QuantumScript) -> bool:
+    """Whether the transforms return expectation values as they were measured. Asked by numbers that no rule makes of
+    each other: transforms are other people's functions."""
+    if not all(isinstance(m, ExpectationMP) for m in script.measurements):
+        return True  # no energy either way
+    values = np.random.default_rng(20210).uniform(-1, 1, len(script.measurements))
+    try:
+        returned = postprocess((values[0] if len(values) == 1 else tuple(values),))
+        return np.array_equal(np.ravel(returned), values)
+    except Exception:
+        return False
 
 
 def _holds_objects(value: Any) -> bool:
@@ -335,6 +351,7 @@ class ScriptSource:
     device: Any = None
     device_shots: int | None = None
     way = Way()
+    changes_results = False
 
     def __init__(self, script: QuantumScript) -> None:
         self._script = script
