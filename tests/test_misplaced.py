@@ -182,3 +182,11 @@ def test_arguments_of_a_qnode_by_name_or_in_a_list():
     assert qngd.expectation(one, tuple(named.values())).value == pytest.approx(np.cos(0.3))
     with pytest.raises(CircuitError, match=r"RY on wires .*which is no number"):
         qngd.expectation(either, {"a": 0.3, "b": 0.4})
+
+
+def test_energies_that_a_qnode_returned_are_targets_and_references():
+    energy = node(pnp.array(THETA))  # an array without axes
+    assert qngd.Problem(node, None, THETA, reference_energy=energy).reference_energy == float(energy)
+    result = qngd.minimize(node, np.array(THETA), target=energy - 0.1)
+    assert result.status == "target"
+    assert result.energy <= float(energy) - 0.1
