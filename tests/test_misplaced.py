@@ -190,3 +190,11 @@ def test_energies_that_a_qnode_returned_are_targets_and_references():
     result = qngd.minimize(node, np.array(THETA), target=energy - 0.1)
     assert result.status == "target"
     assert result.energy <= float(energy) - 0.1
+
+
+@pytest.mark.parametrize("shots", [50, "auto", qngd.TargetError(0.2)])
+def test_a_step_that_needs_no_circuit_needs_no_shots(shots):
+    result = qngd.minimize(
+        PROGRAM, {"II": 2.0}, THETA, optimizer=qngd.QNG(approx="identity"), shots=shots, seed=1, max_steps=1
+    )
+    assert (result.energy, result.stderr, result.cost.shots) == (2.0, 0.0, 0)
