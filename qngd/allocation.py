@@ -87,7 +87,7 @@ class AutoShots:
             )
         if self.minimum is None:
             least = max(least, total // (2 * max(count, 1)))
-        share = np.full(count, 1 / count)
+        share = np.full(count, 1 / max(count, 1))
         if spread is not None and len(spread.step) == count and spread.step.any():
             is_energy = plan.energy_weights != 0
             of_energy = _normalized(np.sqrt(spread.energy) * is_energy)

@@ -18,7 +18,7 @@ import numpy as np
 
 from qngd.angles import AngleMap
 from qngd.builder import CircuitBuilder, Gate
-from qngd.errors import ObservableError, ParameterError
+from qngd.errors import ObservableError, ParameterError, shown
 from qngd.frame import Frame, push
 from qngd.layering import assign_layers, running_order
 from qngd.observable import Observable
@@ -106,11 +106,11 @@ def as_flat(theta: Any, count: int) -> np.ndarray:
     """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it."""
     try:
         values = np.asarray(theta)
-        if np.iscomplexobj(values):
+        if np.iscomplexobj(values) or (values.dtype == object and any(value is None for value in values.flat)):
             raise TypeError
         values = values.astype(float)
     except (TypeError, ValueError):
-        raise ParameterError(f"theta must be {count} real numbers; got {type(theta).__name__}") from None
+        raise ParameterError(f"theta must be {count} real numbers; got {shown(theta)}") from None
     if values.shape != (count,):
         raise ParameterError(f"theta must have shape ({count},); got {values.shape}")
     bad = np.flatnonzero(~np.isfinite(values))
@@ -254,8 +254,14 @@ class Circuit:
     def split(self, flat: np.ndarray) -> Any:
         """A flat array (P,), such as a gradient, by the user's arguments, as `qml.grad` gives it: one part for each
         argument that holds parameters, in a tuple unless it is one; inside lists and dicts, None stands in the place
-        of what is no parameter. Where the parameters are one array already, it comes back as it is."""
-        return self.structure.split(flat)
+        of what is no parameter. Where the parameters are one array already, it comes back as it is.
+
+        Raises:
+            ParameterError: it has another number of values.
+        """
+        if np.shape(flat) != (self.num_parameters,):
+            raise ParameterError(f"flat must have shape ({self.num_parameters},); got {np.shape(flat)}")
+        return self.structure.split(np.asarray(flat))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Raises TypeError: other packages that are handed a circuit where they want a function say less."""

@@ -55,6 +55,12 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def unboxed(value: object) -> object:
+    """The number in an array without axes, such as the energy that a QNode returns; anything else as it is."""
+    item = getattr(value, "item", None)
+    return item() if getattr(value, "shape", None) == () and callable(item) else value
+
+
 def require_positive(value: object, name: str) -> None:
     """Raise SettingError unless `value` is positive and finite."""
     require_range(value, name, "a positive number", lambda number: 0 < number < float("inf"))

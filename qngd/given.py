@@ -10,7 +10,7 @@ import numpy as np
 
 from qngd.circuit import Circuit
 from qngd.errors import ParameterError
-from qngd.interop import as_observable, in_order, wrap_for
+from qngd.interop import as_observable, in_order, is_parameters, wrap_for
 from qngd.observable import Observable
 from qngd.problem import Problem
 
@@ -46,14 +46,20 @@ def read_given(
     """
     given = problem_or_circuit
     problem = given if isinstance(given, Problem) else Problem(given)
-    observable, start = in_order(
-        problem.observable if observable is None else observable, problem.theta0 if theta0 is None else theta0
-    )
+    own_observable, own_start = in_order(problem.observable, problem.theta0)
+    observable, start = in_order(observable, theta0)  # before they are mixed: minimize(problem, theta0)
+    observable = own_observable if observable is None else observable
+    start = own_start if start is None else start
     is_wrapped = isinstance(problem.circuit, Circuit)
     if start is None and is_wrapped:
         start = problem.circuit.example
     if start is None and (is_wrapped or not callable(problem.circuit)):
         start = reached
+    if start is None and is_parameters(problem.circuit):
+        raise ParameterError(
+            "circuit: parameter values stand in its place; write minimize(circuit, observable, theta0), or "
+            "minimize(node, theta0) for a QNode that returns an expectation value"
+        )
     if start is None:
         raise ParameterError(
             "theta0 is missing: give the parameter values to start from, in the circuit's own structure"

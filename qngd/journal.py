@@ -169,7 +169,7 @@ def _readable(path: Path) -> Iterator[None]:
     """What is no file of ours is said to be none."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise StorageError(
             f"run_dir: {path} cannot be read ({type(error).__name__}: {error}); give another directory, or delete "
             "this one to start anew"

@@ -62,7 +62,7 @@ class Observable:
             if not isinstance(label, str):
                 raise ObservableError(f"an observable's keys are Pauli labels, not {label!r}")
         for label, value in pairs:
-            if np.ndim(value) or not isinstance(value, (int, float, complex, np.number)):
+            if np.ndim(value) or np.asarray(value).dtype.kind not in "biufc":  # an array's element may be an array
                 raise ObservableError(f"the coefficient of {label} is {value!r}; use a real number")
         labels = [label for label, _ in pairs]
         try:

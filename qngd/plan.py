@@ -427,7 +427,7 @@ class Planner:
     def _samples(self, book: _Book, theta: np.ndarray, phi: np.ndarray, seed: int | None) -> list[SpsaTerm]:
         if not self.circuit.num_layers:
             return []
-        template = self._overlap_templates[-1]
+        template = overlap_template(self.circuit, self.circuit.num_layers - 1)
         t = book.template(template, None)
         half = len(template.rotations) // 2
         terms = []

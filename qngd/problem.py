@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from qngd.errors import SettingError, require_range, shown
+from qngd.errors import SettingError, require_range, shown, unboxed
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,5 +36,6 @@ class Problem:
         for name in ("name", "unit"):
             if not isinstance(getattr(self, name), str):
                 raise SettingError(f"{name} must be a text; got {shown(getattr(self, name))}")
+        object.__setattr__(self, "reference_energy", unboxed(self.reference_energy))
         if self.reference_energy is not None:
             require_range(self.reference_energy, "reference_energy", "a finite number", isfinite)

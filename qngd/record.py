@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import SettingError, require_range, shown, whole_number
+from qngd.errors import SettingError, require_range, shown, unboxed, whole_number
 from qngd.evaluate import Cost
 from qngd.journal import Journal
 from qngd.result import REMEDY, Budget, Result, Status
@@ -35,6 +35,7 @@ class Limits:
         """From the arguments of `minimize`; SettingError names the one that cannot be meant."""
         for name, value in (("tol", tol), ("gtol", gtol)):
             require_range(value, name, "a number of at least 0", lambda number: 0 <= number < np.inf)
+        target = unboxed(target)
         if target is not None:
             require_range(target, "target", "a finite energy", lambda number: -np.inf < number < np.inf)
         if not isinstance(budget, (Budget, type(None))):

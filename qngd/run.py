@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -91,6 +92,8 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
+    if isinstance(problem_or_circuit, Result):
+        raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
     given = read_given(problem_or_circuit, observable, theta0, None if before is None else before.theta)
     task = _Task(
@@ -112,7 +115,12 @@ def minimize(
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return record.result(status, task.limits, task.evaluator.note)
+    return _result(record, status, task)
+
+
+def _result(record: Record, status: Status, task: _Task) -> Result:
+    found = record.result(status, task.limits, task.evaluator.note)
+    return replace(found, state=replace(found.state, problem=_problem_of(task.given, found.state)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +160,12 @@ def _check_rest(task: _Task, before: State | None, callback: Any, run_dir: Any) 
         raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{text}")
     if callback is not None and not callable(callback):
         raise SettingError(f"callback must be a function of a step's StepInfo; got {shown(callback)}")
-    if not isinstance(run_dir, (str, os.PathLike, type(None))):
+    if callback is not None and not _takes_one(callback):
+        raise SettingError(
+            "callback is called with one argument, a step's StepInfo (its .step, .theta, .energy, .stderr and .cost), "
+            f"and {shown(callback)} takes others; write callback=lambda info: …"
+        )
+    if not isinstance(run_dir, (str, os.PathLike, type(None))) or run_dir == "":  # Path("") is the current folder
         raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
     if before is None:
         return
@@ -161,6 +174,28 @@ def _check_rest(task: _Task, before: State | None, callback: Any, run_dir: Any) 
     kind = kind_of(task.optimizer)
     if before.made_by not in ("", kind):
         raise SettingError(f"state: it is one of {before.made_by}, and {kind} cannot go on from it")
+    if before.problem not in ("", _problem_of(task.given, before)):
+        raise SettingError(
+            "state: it is of a run with another circuit or observable, whose energy and gradient do not hold here; "
+            "begin anew from where it stands: leave state out and give theta0=result.theta"
+        )
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a function that is not Python's
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def _problem_of(given: Given, state: State) -> str:
+    """What was minimized, recognizable in a later run that goes on from this state."""
+    return fingerprint(given.circuit, given.observable, state.theta)
 
 
 def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, before: State | None) -> None:
@@ -204,7 +239,7 @@ def _kept_on_error(record: Record, task: _Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                error.result = record.result(status, task.limits, task.evaluator.note)  # type: ignore[attr-defined]
+                error.result = _result(record, status, task)  # type: ignore[attr-defined]
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
 

@@ -24,7 +24,8 @@ class State:
 
     `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
     they were looked at once. `trail` (≤ 5, 3) holds decrease, significance and natural norm of the last steps, by
-    which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on.
+    which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on, of
+    `problem`, a hash of the circuit and the observable.
     """
 
     step: int
@@ -39,6 +40,7 @@ class State:
     looked: bool = False
     trail: np.ndarray | None = None
     made_by: str = ""
+    problem: str = ""
 
     @property
     def theta(self) -> np.ndarray:

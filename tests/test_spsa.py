@@ -79,6 +79,16 @@ def test_the_metric_is_the_mean_of_its_samples_made_positive():
         assert np.linalg.eigvalsh(np.asarray(sampled)).min() > -1e-12
 
 
+def test_a_circuit_of_one_layer_is_sampled_too():
+    program = """OPENQASM 3.0; include "stdgates.inc"; input float a; input float b; qubit[2] q;
+    ry(a) q[0]; cx q[0], q[1]; rx(2*b) q[1];"""
+    circuit = qngd.wrap(program)
+    assert circuit.num_layers == 1
+    exact = qngd.metric_tensor(circuit, [0.3, -0.7], approx="qn-spsa", seed=2)
+    sampled = qngd.metric_tensor(circuit, [0.3, -0.7], approx="qn-spsa", seed=2, shots=200_000)
+    assert np.abs(np.asarray(sampled) - np.asarray(exact)).max() < 0.15
+
+
 def test_the_seed_decides():
     circuit = ansatz()
     one, same, other = (qngd.metric_tensor(circuit, THETA, approx="qn-spsa", shots=100, seed=s) for s in (1, 1, 2))

@@ -11,7 +11,7 @@ from qngd._packages import load, packages_of
 from qngd.backends._limits import Limits
 from qngd.backends.base import Backend, runs_whole
 from qngd.circuit import Circuit
-from qngd.errors import BackendError, did_you_mean
+from qngd.errors import BackendError, did_you_mean, shown
 
 __all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]
 
@@ -41,6 +41,8 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
     """
     if backend is None:
         backend = "statevector"
+    if isinstance(backend, type):
+        raise BackendError(f"backend: this is {shown(backend)}")
     if isinstance(backend, str):
         return _by_name(backend, limits)
     if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -65,8 +65,9 @@ class QiskitSettings:
 
 def _physical(layout: Any) -> tuple[int, ...]:
     """The physical qubits as plain numbers; raises SettingError where they are not distinct ones."""
+    in_order = not isinstance(layout, (Mapping, Set))  # which have keys, or no order: not what runs where
     try:
-        qubits = tuple(operator.index(qubit) for qubit in layout)
+        qubits = tuple(operator.index(qubit) for qubit in layout) if in_order else (-1,)
     except TypeError:
         qubits = (-1,)
     if min(qubits, default=-1) < 0 or len(set(qubits)) < len(qubits):

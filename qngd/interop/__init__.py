@@ -13,7 +13,7 @@ from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop.circuit_builder import CircuitBuilder
 from qngd.observable import Observable
 
-_ARRAYS = ("numpy", "jax", "jaxlib", "torch")  # packages of arrays
+_ARRAYS = ("numpy", "jax", "jaxlib", "torch", "autograd")  # packages of arrays
 
 
 def wrap(native: Any, *example_args: Any) -> Circuit:
@@ -39,9 +39,8 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     """
     if isinstance(native, (list, tuple)):
         if len(native) != 1:
-            raise CircuitError(
-                f"circuit: a {type(native).__name__} of {len(native)} is not a circuit; give one of them"
-            )
+            what = f"a {type(native).__name__} of {len(native)} is not a circuit"
+            raise CircuitError(f"circuit: {what}; {_instead_of(native) or 'give one of them'}")
         return wrap(native[0], *example_args)
     if isinstance(native, Circuit):
         return native
@@ -88,6 +87,17 @@ def is_parameters(value: Any) -> bool:
     return not packages_of(value).isdisjoint(_ARRAYS) and hasattr(value, "dtype")
 
 
+def _instead_of(native: Any) -> str:
+    """What to write in place of something that stands where a circuit belongs, or nothing."""
+    if isinstance(native, (list, tuple)) and not native:
+        return ""
+    if is_parameters(native):
+        return "parameter values stand in its place: write (circuit, observable, theta), or (node, theta) for a QNode"
+    if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
+        return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
+    return ""
+
+
 def missing_theta(circuit: Any) -> ParameterError:
     """What to say where θ is missing, and perhaps stands in the circuit's place."""
     if is_parameters(circuit):
@@ -95,6 +105,8 @@ def missing_theta(circuit: Any) -> ParameterError:
             "circuit: parameter values stand in its place; give both, as in metric_tensor(node, theta). For "
             "PennyLane's QNGOptimizer write metric_tensor_fn=lambda *args: qngd.metric_tensor(node, args)"
         )
+    if instead := _instead_of(circuit):
+        return ParameterError(f"circuit: {type(circuit).__name__} is not a circuit; {instead}")
     return ParameterError("theta is missing: give parameter values, in the circuit's own structure")
 
 
@@ -129,11 +141,12 @@ def _reader(native: Any) -> Any:
     if isinstance(native, (str, os.PathLike)):
         return _load("openqasm")
     package = _package_of(native, ("qiskit", "pennylane"))
-    if package is None and not callable(native):
-        raise CircuitError(
-            f"circuit: {type(native).__name__} is not a circuit; give a qngd.CircuitBuilder, a "
-            "Qiskit QuantumCircuit, a PennyLane QNode, quantum function or QuantumScript, or OpenQASM 3 (text or path)"
+    if is_parameters(native) or (package is None and not callable(native)):
+        remedy = _instead_of(native) or (
+            "give a qngd.CircuitBuilder, a Qiskit QuantumCircuit, a PennyLane QNode, quantum function or QuantumScript, "
+            "or OpenQASM 3 (text or path)"
         )
+        raise CircuitError(f"circuit: {type(native).__name__} is not a circuit; {remedy}")
     return _load(package or "pennylane")  # what can be called is a quantum function
 
 

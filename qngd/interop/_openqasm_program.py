@@ -130,7 +130,7 @@ class Program:
     def _include_file(self, node: ast.Include) -> None:
         path = self._folder / node.filename
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             known = " and ".join(f'"{name}"' for name in INCLUDES)

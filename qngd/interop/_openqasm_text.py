@@ -53,15 +53,11 @@ def program_text(native: str | os.PathLike[str]) -> tuple[str, Path]:
     Raises:
         CircuitError: it is a path, and there is no such file or no text in it.
     """
-    if isinstance(native, str) and not native.strip():
-        raise CircuitError(
-            "circuit: the text is empty; give an OpenQASM 3 program, or the path of a .qasm or .qpy file"
-        )
-    if isinstance(native, str) and any(mark in native for mark in ";\n"):
-        return native.removeprefix("\ufeff"), Path()
+    if isinstance(native, str) and (not native.strip() or any(mark in native for mark in ";\n")):
+        return _not_empty(native.removeprefix("\ufeff"), "the text"), Path()
     path = Path(native)
     try:
-        return path.read_text(encoding="utf-8-sig"), path.parent
+        return _not_empty(path.read_text(encoding="utf-8-sig"), f"the file {str(path)!r}"), path.parent
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CircuitError(
@@ -70,6 +66,12 @@ def program_text(native: str | os.PathLike[str]) -> tuple[str, Path]:
         ) from error
     except UnicodeDecodeError as error:
         raise CircuitError(f"circuit: the file {str(path)!r} is not text in UTF-8") from error
+
+
+def _not_empty(text: str, name: str) -> str:
+    if not without_comments(text).strip():
+        raise CircuitError(f"circuit: {name} is empty; give an OpenQASM 3 program, or the path of a .qasm or .qpy file")
+    return text
 
 
 def is_version_2(text: str) -> bool:

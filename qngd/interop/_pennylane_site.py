@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -70,7 +71,7 @@ class Site:
         if node is not None and type(node.value) in (float, np.float64):
             return self._slots.of(node)
         number = plain(value)
-        if np.asarray(number).dtype.kind not in "biufcO":
+        if np.asarray(number).dtype.kind not in "biufcO" or isinstance(number, Mapping):
             self.refuse(f"its parameter is {number!r}, which is no number")
         if np.ndim(number) != 0:
             what = "data have" if node is None and np.asarray(number).dtype != object else "a parameter has"

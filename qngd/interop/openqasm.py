@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from qiskit import qasm2, qpy
-from qiskit.exceptions import QiskitError
 
 from qngd.circuit import Circuit
 from qngd.errors import CircuitError
@@ -64,7 +63,7 @@ def _read_qpy(path: Path) -> Circuit:
             circuits = qpy.load(file)
     except OSError as error:
         raise CircuitError(f"circuit: cannot read the file {str(path)!r} ({error.strerror})") from error
-    except (QiskitError, UnicodeDecodeError, ValueError) as error:
+    except Exception as error:  # of Qiskit's reader: a file cut short raises what the place where it is cut brings
         raise CircuitError(
             f"circuit: the file {str(path)!r} is no QPY that this Qiskit reads ({one_line(error)})"
         ) from error

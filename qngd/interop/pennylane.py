@@ -132,7 +132,7 @@ def _read(source: Source) -> Circuit:
     first, tape = reader.read(theta)
     second, other, elsewhere = _read_elsewhere(reader, theta)
     check_same_circuit(first, second)
-    observable = _own_observable(tape, reader.wires)
+    observable = None if source.changes_results else _own_observable(tape, reader.wires)
     _check_same_observable(observable, tape, elsewhere, reader.wires)
     return finish(
         first.builder,
@@ -140,7 +140,7 @@ def _read(source: Source) -> Circuit:
         source.arguments.parameters,
         source.arguments,
         observable=observable,
-        no_observable="" if observable is not None else _measured(tape),
+        no_observable="" if observable is not None else _changed(tape) if source.changes_results else _measured(tape),
         device=source.device,
         device_shots=source.device_shots,
         example=source.arguments.as_given,
@@ -286,6 +286,16 @@ def _check_same_observable(observable: Observable | None, here: Tape, elsewhere:
             "the observable changes with the parameters (or with random numbers); mark the arguments that its "
             "coefficients are made of requires_grad=False, since only gates may have parameters"
         )
+
+
+def _changed(tape: Tape) -> str:
+    """The same where transforms of the QNode compute with what is measured."""
+    shown = ", ".join(map(str, tape.measurements[:3])) + (", …" if len(tape.measurements) > 3 else "")
+    return (
+        f"transforms of the QNode compute with the values that it measures ({shown}), as those that split an "
+        "observable do; give the QNode without them, or the operator that is meant, as in observable=qml.Z(0) + 0.5 * "
+        "qml.X(1)"
+    )
 
 
 def _measured(tape: Tape) -> str:
