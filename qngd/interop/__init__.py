@@ -143,8 +143,8 @@ def _reader(native: Any) -> Any:
     package = _package_of(native, ("qiskit", "pennylane"))
     if is_parameters(native) or (package is None and not callable(native)):
         remedy = _instead_of(native) or (
-            "give a qngd.CircuitBuilder, a Qiskit QuantumCircuit, a PennyLane QNode, quantum function or QuantumScript, "
-            "or OpenQASM 3 (text or path)"
+            "give a qngd.CircuitBuilder, a Qiskit QuantumCircuit, a PennyLane QNode, quantum function or "
+            "QuantumScript, or OpenQASM 3 (text or path)"
         )
         raise CircuitError(f"circuit: {type(native).__name__} is not a circuit; {remedy}")
     return _load(package or "pennylane")  # what can be called is a quantum function
