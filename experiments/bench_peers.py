@@ -25,7 +25,7 @@ from experiments import bench_report
 from experiments.bench_exact import PUBLIC, QNGD, own_claims, save, show
 from experiments.peers.environments import BuildError, python_of
 from experiments.peers.launch import Contender, Row, measure
-from qngd._threads import usable_cores
+from qngd._system.threads import usable_cores
 
 OUT = Path("results/bench_peers")
 PEERS = (

@@ -36,10 +36,10 @@ from scipy.optimize import minimize
 import qngd
 from circuits import h2
 from qngd.backends import resolve
-from qngd.backends.qiskit import QiskitBackend
-from qngd.outcomes import Means
-from qngd.plan import Request
-from qngd.template import Template
+from qngd.backends.qiskit.choice import QiskitBackend
+from qngd.measured.outcomes import Means
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
 
 IDEAL = ("statevector", "aer", "lightning.qubit")
 DEVICE = "fake_nairobi"

@@ -30,8 +30,12 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from qngd import _diagonal, _kernels, _sweeps, _tangents, _tiles
-from qngd._threads import _controller
+from qngd._system.threads import _controller
+from qngd.exact.kernels import diagonal as _diagonal
+from qngd.exact.kernels import rows as _kernels
+from qngd.exact.kernels import sweeps as _sweeps
+from qngd.exact.kernels import tangents as _tangents
+from qngd.exact.kernels import tiles as _tiles
 
 OUT = Path("results/roofline")
 SIZES = {"L1": 9, "L2": 13, "L3": 18, "memory": 22}  # qubits; one state is 16·2ⁿ bytes

@@ -123,8 +123,8 @@ class Planned:
 
     def __init__(self, name: str) -> None:
         from experiments.zoo_cases import problem_of
+        from qngd.evaluators.sampled import evaluator_for
         from qngd.interop import as_observable
-        from qngd.sampled import evaluator_for
 
         problem = problem_of(name, 0)
         observable = as_observable(problem.observable, problem.circuit)

@@ -23,7 +23,7 @@ from circuits import (
 )
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.damping import Relative, UnitDiagonal
-from qngd.report import wrapped
+from qngd.report.summary import wrapped
 from qngd.step import (
     Armijo,
     ConjugateDirections,

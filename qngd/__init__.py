@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from qngd import errors as errors
     from qngd import refresh as refresh
     from qngd import step as step
-    from qngd.allocation import AutoShots, TargetError
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
-    from qngd.circuit import Circuit
+    from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
         CircuitError,
@@ -34,28 +33,29 @@ if TYPE_CHECKING:
         SettingError,
         StorageError,
     )
-    from qngd.estimate import Estimate, MetricTensor
-    from qngd.evaluate import Cost
+    from qngd.estimates.estimate import Estimate, MetricTensor
+    from qngd.estimates.evaluation import Cost
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
-    from qngd.optimizer import QNG
-    from qngd.price import Price, cost
+    from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
-    from qngd.run import Budget, Result, Status, minimize
-    from qngd.state import StepInfo
+    from qngd.qng import QNG
+    from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.price import Price, cost
+    from qngd.solve.state import StepInfo
 
 __version__ = "0.1.0"
 
 # Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
 _HOME = {
-    "AutoShots": "allocation",
-    "TargetError": "allocation",
+    "AutoShots": "measured.shots",
+    "TargetError": "measured.shots",
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
     "sample": "api",
     "statevector": "api",
-    "Circuit": "circuit",
+    "Circuit": "circuit.circuit",
     "BackendError": "errors",
     "CircuitError": "errors",
     "MemoryLimitError": "errors",
@@ -66,20 +66,20 @@ _HOME = {
     "QngdWarning": "errors",
     "SettingError": "errors",
     "StorageError": "errors",
-    "Estimate": "estimate",
-    "MetricTensor": "estimate",
-    "Cost": "evaluate",
+    "Estimate": "estimates.estimate",
+    "MetricTensor": "estimates.estimate",
+    "Cost": "estimates.evaluation",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
-    "Budget": "run",
-    "Result": "run",
-    "Status": "run",
-    "minimize": "run",
-    "QNG": "optimizer",
-    "Price": "price",
-    "cost": "price",
+    "Budget": "run.loop",
+    "Result": "run.loop",
+    "Status": "run.loop",
+    "minimize": "run.loop",
+    "QNG": "qng",
+    "Price": "run.price",
+    "cost": "run.price",
     "Problem": "problem",
-    "StepInfo": "state",
+    "StepInfo": "solve.state",
 }
 _MODULES = ("backends", "baselines", "damping", "errors", "refresh", "step")
 

@@ -1,5 +1,5 @@
 """`python -m qngd`."""
 
-from qngd.cli import main
+from qngd.cli.commands import main
 
 main()

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from qngd._memory import available_bytes, format_bytes
-from qngd._work import telling
-from qngd.active import active_qubits
-from qngd.circuit import Circuit
-from qngd.cross import CrossMethod
+from qngd._system.memory import available_bytes, format_bytes
+from qngd._system.progress import telling
+from qngd.circuit.active import active_qubits
+from qngd.circuit.circuit import Circuit
 from qngd.errors import MemoryLimitError, checked_seed
-from qngd.estimate import Estimate, MetricTensor
-from qngd.evaluate import Approx, check_approx, simulator_of
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Approx, check_approx, simulator_of
+from qngd.evaluators.sampled import evaluator_for, sample_bits
 from qngd.interop import as_observable, in_order, missing_theta, wrap_for
-from qngd.measurement import Grouping
-from qngd.sampled import evaluator_for, sample_bits
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
 
 
 def expectation(
@@ -109,14 +109,14 @@ def metric_tensor(
             several gates of a layer share gets the exact variance of its summed generator; "diag" has only the
             covariances inside a unit, the commuting rotations of one gate that one parameter moves. Either way the
             diagonal entry of a parameter that stands in one gate is exact, unless `note` names the gate.
-            Random estimates of the full metric: "qn-spsa", from 40 overlaps, whatever P is (`qngd.spsa`); and
-            "random-basis", from the Fisher information in 4 random bases (`qngd.random_basis`), each as many circuits
-            as a gradient, which takes many more shots than there are likely outcomes.
+            Random estimates of the full metric: "qn-spsa", from 40 overlaps, whatever P is (`qngd.metrics.spsa`); and
+            "random-basis", from the Fisher information in 4 random bases (`qngd.metrics.random_basis`), each as many
+            circuits as a gradient, which takes many more shots than there are likely outcomes.
             Another metric: "hamiltonian", that of the observable's expectation values in place of the state
-            (`qngd.hamiltonian`), from the circuits of the gradient; it has the unit of the observable.
+            (`qngd.metrics.hamiltonian`), from the circuits of the gradient; it has the unit of the observable.
         observable: as for `expectation`; only "hamiltonian" depends on it.
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
-            ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.cross`.
+            ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.measured.cross`.
         grouping: of the observable's strings, see `minimize`.
         progress: told now and then which part of the derivative states of an exact "full" metric is made, up to 1;
             their products follow.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qngd.errors import SettingError, is_number, require_positive, shown
-from qngd.estimate import MetricTensor
+from qngd.estimates.estimate import MetricTensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from qngd.assemble import project
 from qngd.errors import require_range, settle_whole
-from qngd.estimate import MetricTensor
-from qngd.spsa import absolute
+from qngd.estimates.estimate import MetricTensor
+from qngd.measured.assemble import project
+from qngd.metrics.spsa import absolute
 
 
 @dataclass(frozen=True)

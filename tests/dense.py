@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from qngd.circuit import Circuit
-from qngd.ops import Op
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.ops import Op
 
 PAULI = {
     "I": np.eye(2, dtype=complex),

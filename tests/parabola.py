@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 
 from qngd.damping import PseudoInverse
-from qngd.direction import Direction, natural_direction
 from qngd.errors import SettingError
-from qngd.estimate import Estimate, MetricTensor
-from qngd.evaluate import Cost, Evaluation, Spread
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.solve.direction import Direction, natural_direction
 from qngd.step import Trial
 from tests.strategies import Sketch
 

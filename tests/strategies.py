@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from qngd.angles import AffineExpressions, Angle
-from qngd.builder import CircuitBuilder
-from qngd.circuit import Circuit, finish
-from qngd.ops import Op
+from qngd.circuit.angles import AffineExpressions, Angle
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.circuit import Circuit, finish
+from qngd.circuit.ops import Op
 from tests.dense import CLIFFORD, PAULI, apply, zero_state
 
 Matrix = Callable[..., np.ndarray]

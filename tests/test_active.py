@@ -14,11 +14,11 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
-from qngd.active import active_qubits, as_measured, moved_qubits, without_idle
-from qngd.evaluate import ExactEvaluator
-from qngd.observable import Observable
-from qngd.report import describe_circuit, step_measurements
-from qngd.sampled import evaluator_for
+from qngd.circuit.active import active_qubits, as_measured, moved_qubits, without_idle
+from qngd.circuit.observable import Observable
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.sampled import evaluator_for
+from qngd.report.summary import describe_circuit, step_measurements
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, examples, programs, random_program
 

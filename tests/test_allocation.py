@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qngd
-from qngd.allocation import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
-from qngd.assemble import assemble
 from qngd.backends.statevector import StatevectorSampler
-from qngd.cross import CROSS_METHODS
+from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
-from qngd.evaluate import Cost, Spread
-from qngd.observable import Observable
-from qngd.plan import Planner
-from qngd.sampled import SampledEvaluator
+from qngd.estimates.evaluation import Cost, Spread
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.assemble import assemble
+from qngd.measured.cross import CROSS_METHODS
+from qngd.measured.plan import Planner
+from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
 from tests.strategies import Sketch, ansatz, examples
 from tests.test_assemble import ExactDevice
 from tests.test_cross import crossed

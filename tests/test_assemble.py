@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.assemble import assemble, project
-from qngd.evaluate import Cost
-from qngd.observable import Observable
-from qngd.outcomes import Counts, Means
-from qngd.plan import Planner
+from qngd.circuit.observable import Observable
+from qngd.estimates.evaluation import Cost
+from qngd.measured.assemble import assemble, project
+from qngd.measured.outcomes import Counts, Means
+from qngd.measured.plan import Planner
 from tests import dense
 from tests.strategies import (
     Sketch,

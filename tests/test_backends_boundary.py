@@ -8,7 +8,7 @@ from qiskit.providers import JobError
 import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError, ParameterError, SettingError
-from qngd.outcomes import Counts, Means
+from qngd.measured.outcomes import Counts, Means
 from tests.qiskit_devices import Counting, Unreliable
 from tests.strategies import ansatz
 from tests.test_backends_pennylane import FakeQPU

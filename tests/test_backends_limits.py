@@ -17,15 +17,15 @@ from qiskit_ibm_runtime import fake_provider
 
 import qngd
 from qngd.backends import Limits, resolve
-from qngd.backends._limits import divided
-from qngd.backends.qiskit import QiskitBackend, QiskitSettings, from_object
+from qngd.backends.limits import divided
+from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, from_object
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
-from qngd.evaluate import ExactEvaluator
-from qngd.observable import Observable
-from qngd.pauli import PauliStrings
-from qngd.plan import Request
-from qngd.price import cost
-from qngd.template import observable_template
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.measured.plan import Request
+from qngd.measured.template import observable_template
+from qngd.run.price import cost
 from tests.qiskit_devices import SERIAL, Counting
 from tests.strategies import ansatz, examples, random_observable
 from tests.test_backends_qiskit import new_estimator, new_sampler, one_request, requests_of
@@ -160,8 +160,8 @@ OBSERVABLE = Observable.from_mapping(TERMS)
 
 
 def evaluated(backend, **given):
-    evaluator = qngd.sampled.SampledEvaluator(
-        CIRCUIT, OBSERVABLE, backend, qngd.allocation.as_rule(given.pop("shots", 100))
+    evaluator = qngd.evaluators.sampled.SampledEvaluator(
+        CIRCUIT, OBSERVABLE, backend, qngd.measured.shots.as_rule(given.pop("shots", 100))
     )
     return evaluator.evaluate(THETA, metric="block-diag", **given)
 

@@ -10,16 +10,16 @@ from pennylane.exceptions import DeviceError
 
 import qngd
 from qngd.backends import resolve
-from qngd.backends._retry import Retry
-from qngd.backends.pennylane import PennyLaneBackend, default_for, from_object
+from qngd.backends.pennylane.backend import PennyLaneBackend, default_for, from_object
+from qngd.backends.retry import Retry
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MissingPackageError
-from qngd.evaluate import ExactEvaluator
-from qngd.observable import Observable
-from qngd.outcomes import Counts, Means
-from qngd.pauli import PauliStrings
-from qngd.plan import Request
-from qngd.sampled import evaluator_for
-from qngd.template import observable_template
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.sampled import evaluator_for
+from qngd.measured.outcomes import Counts, Means
+from qngd.measured.plan import Request
+from qngd.measured.template import observable_template
 from tests.strategies import Sketch, ansatz, examples, programs
 
 WITHIN = 5.0  # standard errors

@@ -36,14 +36,8 @@ from qiskit_ibm_runtime.api.exceptions import RequestsApiError
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError
 
 import qngd
-from qngd.allocation import as_rule
 from qngd.backends import resolve
-from qngd.backends._qiskit_circuits import build
-from qngd.backends._qiskit_compile import Compiler
-from qngd.backends._qiskit_device import Device
-from qngd.backends._qiskit_estimator import Reading, honest_errors
-from qngd.backends._qiskit_jobs import Job, fetch
-from qngd.backends.qiskit import (
+from qngd.backends.qiskit.choice import (
     QiskitBackend,
     QiskitEstimator,
     QiskitSampler,
@@ -53,14 +47,20 @@ from qngd.backends.qiskit import (
     from_object,
     known_names,
 )
+from qngd.backends.qiskit.circuits import build
+from qngd.backends.qiskit.compile import Compiler
+from qngd.backends.qiskit.device import Device
+from qngd.backends.qiskit.estimator import Reading, honest_errors
+from qngd.backends.qiskit.jobs import Job, fetch
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, QngdWarning, SettingError
-from qngd.evaluate import ExactEvaluator
-from qngd.observable import Observable
-from qngd.outcomes import Counts, Means
-from qngd.pauli import PauliStrings
-from qngd.plan import Planner, Request
-from qngd.sampled import SampledEvaluator
-from qngd.template import observable_template
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.outcomes import Counts, Means
+from qngd.measured.plan import Planner, Request
+from qngd.measured.shots import as_rule
+from qngd.measured.template import observable_template
 from tests.dense import run_ops, same_state
 from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, without_last
 from tests.strategies import (

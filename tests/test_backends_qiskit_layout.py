@@ -19,7 +19,7 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2, FakeNairobiV2
 
 import qngd
 from qngd.backends import resolve
-from qngd.backends.qiskit import QiskitSettings, from_object
+from qngd.backends.qiskit.choice import QiskitSettings, from_object
 from tests.qiskit_devices import SERIAL, Counting
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_circuits is deprecated:DeprecationWarning")

@@ -12,10 +12,10 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError
 
 import qngd
-from qngd.backends._results import Unreadable, check_bounds, estimates, merged, samples, standard_errors, tally
+from qngd.backends.results import Unreadable, check_bounds, estimates, merged, samples, standard_errors, tally
 from qngd.errors import BackendError
-from qngd.influence import covariance
-from qngd.outcomes import Counts, Means
+from qngd.measured.error_propagation import covariance
+from qngd.measured.outcomes import Counts, Means
 from tests import dense
 from tests.qiskit_devices import SERIAL, Counting, Unreliable
 from tests.strategies import Sketch, ansatz

@@ -8,8 +8,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.backends._retry import Retry, http_status, speaks_of_the_way
-from qngd.backends._shots import equal_shots
+from qngd.backends.retry import Retry, http_status, speaks_of_the_way
+from qngd.backends.shots import equal_shots
 from qngd.errors import BackendError, SettingError
 from tests.strategies import examples
 

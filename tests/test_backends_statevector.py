@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import qngd
-from qngd import _threads
+from qngd._system import threads as _threads
 from qngd.backends import resolve
 from qngd.backends.statevector import StatevectorSampler
-from qngd.cross import CROSS_METHODS
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MemoryLimitError
-from qngd.observable import Observable
-from qngd.pauli import PauliStrings
-from qngd.plan import Planner, Request
-from qngd.template import layer_template, observable_template
+from qngd.measured.cross import CROSS_METHODS
+from qngd.measured.plan import Planner, Request
+from qngd.measured.template import layer_template, observable_template
 from tests.strategies import Sketch, ansatz, examples, programs, random_observable, random_program
 from tests.test_measurement import commuting_strings
 from tests.test_template import outcome_probabilities

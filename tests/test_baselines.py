@@ -12,9 +12,9 @@ import scipy.optimize
 import qngd
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.baselines.scipy_methods import ENERGY_ONLY, WITH_GRADIENT
-from qngd.evaluate import ExactEvaluator
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.sampled import evaluator_for
 from qngd.interop import as_observable
-from qngd.sampled import evaluator_for
 from tests.strategies import ansatz
 
 TERMS = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from qiskit.quantum_info import Operator
 from scipy import sparse
 
-from qngd.angles import AffineExpressions, Angle, AngleMap
-from qngd.builder import STANDARD_GATES, CircuitBuilder
-from qngd.circuit import FlatTheta, finish
+from qngd.circuit.angles import AffineExpressions, Angle, AngleMap
+from qngd.circuit.builder import STANDARD_GATES, CircuitBuilder
+from qngd.circuit.circuit import FlatTheta, finish
+from qngd.circuit.observable import Observable
+from qngd.circuit.ops import Op
 from qngd.errors import ObservableError, ParameterError
-from qngd.observable import Observable
-from qngd.ops import Op
 from tests import dense
 from tests.strategies import (
     GATES,

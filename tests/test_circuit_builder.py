@@ -19,8 +19,8 @@ from scipy.linalg import expm
 from typer.testing import CliRunner
 
 import qngd
-from qngd import cli
-from qngd.builder import STANDARD_GATES
+from qngd.circuit.builder import STANDARD_GATES
+from qngd.cli import commands as cli
 from qngd.errors import CircuitError, ParameterError, SettingError
 from qngd.interop.circuit_builder import ARGUMENTS
 from tests import dense

@@ -15,13 +15,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import qngd as package
-from qngd import __version__, _progress, cli
-from qngd._load import UsageError, parse_settings
-from qngd._progress import details
+from qngd import __version__
 from qngd.baselines import Adam
-from qngd.cross import CROSS_METHODS
-from qngd.evaluate import APPROXIMATIONS
-from qngd.measurement import Grouping
+from qngd.cli import commands as cli
+from qngd.cli import live as _progress
+from qngd.cli.live import details
+from qngd.cli.problem_file import UsageError, parse_settings
+from qngd.estimates.evaluation import APPROXIMATIONS
+from qngd.measured.cross import CROSS_METHODS
+from qngd.measured.grouping import Grouping
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = str(ROOT / "tests" / "toy.py")
@@ -72,7 +74,7 @@ def test_a_run_from_start_to_files(tmp_path: Path):
 def test_help_imports_nothing_heavy():
     heavy = ("numpy", "numba", "matplotlib", "qiskit", "pennylane")
     code = (
-        "import sys; from typer.testing import CliRunner; from qngd.cli import app\n"
+        "import sys; from typer.testing import CliRunner; from qngd.cli.commands import app\n"
         "print(CliRunner().invoke(app, ['run', '--help']).exit_code)\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )

@@ -195,7 +195,7 @@ def test_a_folder_that_is_read_only(option: str, tmp_path: Path):
 def test_shots_that_a_backend_needs_are_asked_for_as_they_are_written_here(monkeypatch):
     """Aer has shots of its own; a device that has none needs them."""
     pytest.importorskip("qiskit_aer")
-    from qngd.backends._qiskit_run import QiskitBackend
+    from qngd.backends.qiskit.run import QiskitBackend
 
     monkeypatch.setattr(QiskitBackend, "default_shots", None)
     assert refused("run", TOY, "--backend", "aer", code=1).endswith("give --shots N")

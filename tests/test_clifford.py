@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from qngd.clifford import Word, as_arrays, quarter_turns
-from qngd.frame import Frame, push
-from qngd.pauli import PauliStrings
+from qngd.circuit.frame import Frame, push
+from qngd.circuit.pauli import PauliStrings
+from qngd.circuit.quarter_turns import Word, as_arrays, quarter_turns
 from tests.dense import label_matrix, rotation_matrix
 from tests.strategies import random_labels
 from tests.test_frame import matrix_of, random_clifford_circuit

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.assemble import assemble
 from qngd.backends.statevector import StatevectorSampler
-from qngd.builder import CircuitBuilder
-from qngd.cross import CROSS_METHODS, correlation_template, inverse, overlap_template
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.observable import Observable
+from qngd.circuit.ops import Op
 from qngd.errors import BackendError, SettingError
-from qngd.evaluate import Cost
-from qngd.observable import Observable
-from qngd.ops import Op
-from qngd.plan import Planner
-from qngd.template import concatenate, layer_members, select
+from qngd.estimates.evaluation import Cost
+from qngd.measured.assemble import assemble
+from qngd.measured.cross import CROSS_METHODS, correlation_template, inverse, overlap_template
+from qngd.measured.plan import Planner
+from qngd.measured.template import concatenate, layer_members, select
 from tests import dense
 from tests.strategies import Sketch, ansatz, examples, programs, random_program
 from tests.test_assemble import assembled

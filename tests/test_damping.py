@@ -15,9 +15,9 @@ from qngd.damping import (
     UnitDiagonal,
     as_damping,
 )
-from qngd.direction import natural_direction
 from qngd.errors import SettingError
-from qngd.estimate import Estimate, MetricTensor
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.solve.direction import natural_direction
 from tests.strategies import examples
 
 RULES = {

@@ -5,8 +5,10 @@ import pytest
 import scipy.linalg
 from scipy import sparse
 
-from qngd import _diagonal, _kernels, amplitudes
-from qngd._threads import num_threads
+from qngd._system.threads import num_threads
+from qngd.exact import statevector as amplitudes
+from qngd.exact.kernels import diagonal as _diagonal
+from qngd.exact.kernels import rows as _kernels
 from tests import dense
 
 

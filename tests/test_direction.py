@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 import qngd
 from circuits import h2, heisenberg
 from qngd.damping import Absolute, PseudoInverse, Relative, Shrinkage, SignalToNoise, SpectralCutoff, UnitDiagonal
-from qngd.direction import conjugate_direction, natural_direction
 from qngd.errors import SettingError
-from qngd.estimate import Estimate, MetricTensor
-from qngd.optimizer import QNG
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.qng import QNG
+from qngd.solve.direction import conjugate_direction, natural_direction
 from tests import dense
 from tests.parabola import HESSIAN, METRIC, START, Parabola, walk
 from tests.strategies import Sketch, ansatz, examples, random_observable, random_program

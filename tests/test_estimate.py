@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from qngd.estimate import Estimate, MetricTensor, format_with_error
+from qngd.estimates.estimate import Estimate, MetricTensor, format_with_error
 
 
 @pytest.mark.parametrize(

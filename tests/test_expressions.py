@@ -13,8 +13,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
 from qngd.errors import CircuitError, ParameterError, QngdWarning
-from qngd.interop import _qiskit_angles, wrap
-from qngd.interop._expressions import Expression, Graph, Program
+from qngd.interop import wrap
+from qngd.interop.expressions import Expression, Graph, Program
+from qngd.interop.qiskit import angles as _qiskit_angles
 
 POINT = (0.37, -0.83, 1.29)
 NAMES = "abc"

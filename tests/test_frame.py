@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import stim
 
-from qngd.builder import CircuitBuilder
-from qngd.frame import Frame, push
-from qngd.ops import Op
-from qngd.pauli import PauliStrings
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.frame import Frame, push
+from qngd.circuit.ops import Op
+from qngd.circuit.pauli import PauliStrings
 from tests.dense import CLIFFORD, apply, label_matrix, rotation_matrix
 from tests.strategies import random_labels
 

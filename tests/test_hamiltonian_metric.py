@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 import qngd
 from circuits import h2
-from qngd.allocation import observed_spread
-from qngd.assemble import assemble
+from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError, SettingError
-from qngd.evaluate import Cost
-from qngd.observable import Observable
-from qngd.outcomes import Counts
-from qngd.plan import Planner
-from qngd.squared_slopes import hamiltonian_from_shots
+from qngd.estimates.evaluation import Cost
+from qngd.measured.assemble import assemble
+from qngd.measured.outcomes import Counts
+from qngd.measured.plan import Planner
+from qngd.measured.shots import observed_spread
+from qngd.measured.squared_slopes import hamiltonian_from_shots
 from tests import dense
 from tests.strategies import Sketch, examples, observables, programs
 from tests.test_assemble import assembled

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from qngd.influence import correlations, diagonal, overlap
-from qngd.influence import covariance as influence
-from qngd.outcomes import Counts, Means
+from qngd.measured.error_propagation import correlations, diagonal, overlap
+from qngd.measured.error_propagation import covariance as influence
+from qngd.measured.outcomes import Counts, Means
 from tests.test_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
 
 

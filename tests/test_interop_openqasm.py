@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit, QuantumRegister, qasm3, qpy
 from qiskit.circuit import Parameter, Qubit, library
 from qiskit.quantum_info import Operator, Statevector
 
-from qngd.circuit import Circuit
+from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError
 from qngd.interop import wrap
 from tests import dense

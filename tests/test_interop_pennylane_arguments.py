@@ -458,7 +458,7 @@ def test_nothing_that_a_qnode_depends_on_is_remembered():
 
 
 def test_what_is_kept_of_states_is_bounded(monkeypatch):
-    known = importlib.import_module("qngd.interop._pennylane_known")
+    known = importlib.import_module("qngd.interop.pennylane.known")
     monkeypatch.setattr(known, "_fragments", collections.OrderedDict())
     monkeypatch.setattr(known, "_MAX_OPERATIONS", 100)
     states = np.random.default_rng(3).normal(size=(20, 16))
@@ -476,7 +476,7 @@ def test_what_is_kept_of_states_is_bounded(monkeypatch):
 
 def test_a_state_is_synthesized_once(monkeypatch):
     calls = []
-    states = importlib.import_module("qngd.interop._pennylane_states")
+    states = importlib.import_module("qngd.interop.pennylane.states")
     own = states.state_turns
     monkeypatch.setattr(states, "state_turns", lambda *args: calls.append(1) or own(*args))
     state = np.random.default_rng(5).normal(size=16)

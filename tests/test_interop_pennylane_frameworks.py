@@ -13,7 +13,7 @@ from autograd import numpy as pnp
 import qngd
 from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop import wrap
-from qngd.interop._pennylane_frameworks import _assembled
+from qngd.interop.pennylane.frameworks import _assembled
 from tests import dense, fake_torch
 
 OBSERVABLE = qml.Z(0) @ qml.X(1) + 0.5 * qml.Y(1) + 0.3 * qml.Z(1)

@@ -35,7 +35,7 @@ from qiskit.quantum_info import (
 )
 from qiskit.synthesis import LieTrotter, MatrixExponential, QDrift, SuzukiTrotter
 
-from qngd.circuit import Circuit
+from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError, ObservableError, ParameterError, QngdWarning
 from qngd.interop import as_observable, wrap
 from tests import dense

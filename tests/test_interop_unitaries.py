@@ -16,9 +16,9 @@ from scipy.stats import unitary_group
 import qngd
 from qngd.errors import CircuitError
 from qngd.interop import wrap
-from qngd.interop._pennylane_reasons import reason_of
-from qngd.interop._states import state_turns
-from qngd.interop._synthesis import unitary_turns
+from qngd.interop.pennylane.reasons import reason_of
+from qngd.interop.states import state_turns
+from qngd.interop.synthesis import unitary_turns
 from tests import dense
 
 ONE, TWO, THREE = (unitary_group.rvs(2**k, random_state=k) for k in (1, 2, 3))

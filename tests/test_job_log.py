@@ -9,9 +9,9 @@ from qiskit.providers import JobStatus
 
 import qngd
 from qngd.backends import Limits
-from qngd.backends._qiskit_jobs import finder
-from qngd.backends.qiskit import QiskitBackend, QiskitSettings, Retry
-from qngd.job_log import JobLog
+from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, Retry
+from qngd.backends.qiskit.jobs import finder
+from qngd.evaluators.job_log import JobLog
 from tests.qiskit_devices import Remembering, Unreliable
 from tests.strategies import ansatz
 

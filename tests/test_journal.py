@@ -14,9 +14,9 @@ import pytest
 
 import qngd
 from qngd.damping import Shrinkage, UnitDiagonal
-from qngd.journal import Journal
+from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
-from qngd.sampled import SampledEvaluator
+from qngd.run.journal import Journal
 from qngd.step import ConjugateDirections, CurvatureRate, FixedRate, TrustRegion
 from tests.strategies import Sketch, ansatz
 from tests.test_step_base import RULES as STEP_RULES
@@ -382,7 +382,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_digits(tmp_path):
     """No chance to clean up: the process ends within an evaluation."""
     code = f"""
 import os
-from qngd.sampled import SampledEvaluator
+from qngd.evaluators.sampled import SampledEvaluator
 from tests import test_journal
 answer, calls = SampledEvaluator.evaluate, []
 def evaluate(self, theta, **how):

@@ -260,7 +260,9 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
 
     from typer.testing import CliRunner
 
-    from qngd import _progress, cli, report
+    from qngd.cli import commands as cli
+    from qngd.cli import live as _progress
+    from qngd.report import summary as report
 
     def show(info):
         if info.step == 3:
@@ -281,7 +283,8 @@ def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
     """The command line: θ is printed where it cannot be written."""
     from typer.testing import CliRunner
 
-    from qngd import cli, report
+    from qngd.cli import commands as cli
+    from qngd.report import summary as report
 
     def full(path, content):
         raise qngd.SettingError(f"directory: cannot write {path}: no space left on device")

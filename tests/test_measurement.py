@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qngd.circuit.frame import push
+from qngd.circuit.ops import Op
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import SettingError
-from qngd.frame import push
-from qngd.measurement import diagonalize, group
-from qngd.ops import Op
-from qngd.pauli import PauliStrings
+from qngd.measured.grouping import diagonalize, group
 from tests.dense import label_matrix
 from tests.strategies import examples
 from tests.test_frame import matrix_of, random_clifford_circuit

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd import _memory, tangents
-from qngd._work import telling
-from qngd.simulator import Simulator
+from qngd._system import memory as _memory
+from qngd._system.progress import telling
+from qngd.exact import tangents
+from qngd.exact.simulator import Simulator
 from tests.strategies import Sketch, ansatz, random_labels
 
 WIDE = [60, 64, 100]

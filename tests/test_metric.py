@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import qngd
-from qngd import _threads, tangents
+from qngd._system import threads as _threads
 from qngd.damping import PseudoInverse
-from qngd.direction import natural_direction
-from qngd.simulator import Simulator
+from qngd.exact import tangents
+from qngd.exact.simulator import Simulator
+from qngd.solve.direction import natural_direction
 from tests import dense
 from tests.strategies import (
     GATES,

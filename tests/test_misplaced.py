@@ -110,7 +110,7 @@ def test_derivatives_of_a_framework_through_our_functions_are_refused():
 
 @pytest.mark.parametrize("layout", [{0: 3, 1: 4}, {3, 4}])
 def test_a_layout_without_order_is_refused(layout):
-    from qngd.backends.qiskit import QiskitSettings
+    from qngd.backends.qiskit.choice import QiskitSettings
 
     with pytest.raises(SettingError, match=r"initial_layout is one physical qubit .* such as \[3, 5, 4\]"):
         QiskitSettings(initial_layout=layout)

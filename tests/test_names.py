@@ -10,7 +10,7 @@ import pytest
 import qngd
 from qngd.backends import resolve
 from qngd.errors import BackendError, MissingPackageError, how_to_install
-from qngd.state import StepInfo
+from qngd.solve.state import StepInfo
 
 ROOT = Path(qngd.__file__).parent.parent
 MODULES = ["backends", "baselines", "damping", "errors", "refresh", "step"]
@@ -34,7 +34,7 @@ def test_modules_are_attributes_after_the_import_and_are_loaded_when_used():
 
 
 def test_dir_is_the_same_before_and_after_use():
-    use = "qngd.step.FixedRate; qngd.QNG(); importlib.import_module('qngd.run'); qngd.Problem"
+    use = "qngd.step.FixedRate; qngd.QNG(); importlib.import_module('qngd.run.loop'); qngd.Problem"
     before, after = printed(f"import importlib, qngd; print(dir(qngd)); {use}; print(dir(qngd))")
     assert before == after
     assert eval(before) == sorted({*qngd.__all__, *MODULES, *(n for n in dir(qngd) if n.startswith("__"))})
@@ -153,8 +153,8 @@ def test_a_missing_package_comes_with_a_command_that_works(monkeypatch):
     cases += [("pennylane", "lightning.qubit", "pennylane")]
     for module in ("qiskit_aer", "qiskit_ibm_runtime", "pennylane", "pennylane.devices"):
         monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, "qngd.backends.pennylane", raising=False)
-    monkeypatch.delitem(sys.modules, "qngd.backends._pennylane_devices", raising=False)
+    monkeypatch.delitem(sys.modules, "qngd.backends.pennylane.backend", raising=False)
+    monkeypatch.delitem(sys.modules, "qngd.backends.pennylane.devices", raising=False)
     for extra, name, package in cases:
         assert f"\n{extra} = [" in extras
         with pytest.raises(MissingPackageError) as caught:

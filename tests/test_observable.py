@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import ObservableError
-from qngd.observable import Observable
-from qngd.pauli import PauliStrings
 from tests.dense import label_matrix, observable_matrix
 from tests.strategies import examples, observables, random_labels
 

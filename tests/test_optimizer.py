@@ -8,10 +8,10 @@ import pytest
 
 import qngd
 from qngd.damping import Absolute, PseudoInverse, Relative, SignalToNoise, SpectralCutoff, UnitDiagonal
-from qngd.direction import natural_direction
-from qngd.evaluate import Cost
-from qngd.optimizer import QNG
+from qngd.estimates.evaluation import Cost
+from qngd.qng import QNG
 from qngd.refresh import Refresh
+from qngd.solve.direction import natural_direction
 from qngd.step import CurvatureRate, FixedRate, LevenbergMarquardt
 from tests.parabola import ALONE, FULL, HESSIAN, METRIC, START, Parabola, Sampled, walk
 from tests.strategies import Sketch, random_observable, random_program

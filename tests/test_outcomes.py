@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from qngd.builder import CircuitBuilder
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError
-from qngd.influence import covariance
-from qngd.measurement import Basis
-from qngd.outcomes import Counts, Means, energy, means, weighted_values, zeros_frequency
-from qngd.pauli import PauliStrings
-from qngd.template import Template
+from qngd.measured.error_propagation import covariance
+from qngd.measured.grouping import Basis
+from qngd.measured.outcomes import Counts, Means, energy, means, weighted_values, zeros_frequency
+from qngd.measured.template import Template
 
 
 def template_of(num_qubits, masks, signs):

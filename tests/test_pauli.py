@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import stim
 
-from qngd.pauli import PauliStrings, anticommute, num_words, product
+from qngd.circuit.pauli import PauliStrings, anticommute, num_words, product
 from tests.dense import label_matrix
 from tests.strategies import random_labels
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from qngd.circuit.pauli import PauliStrings
+from qngd.circuit.pauli_sum import PauliSum, hermitian_part, of_matrix, projector
 from qngd.errors import ObservableError
-from qngd.pauli import PauliStrings
-from qngd.pauli_sum import PauliSum, hermitian_part, of_matrix, projector
 from tests.dense import label_matrix
 from tests.strategies import examples
 

@@ -14,12 +14,12 @@ import stim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.assemble import assemble
-from qngd.evaluate import Cost
-from qngd.observable import Observable
-from qngd.ops import Op
-from qngd.outcomes import Counts
-from qngd.plan import Planner
+from qngd.circuit.observable import Observable
+from qngd.circuit.ops import Op
+from qngd.estimates.evaluation import Cost
+from qngd.measured.assemble import assemble
+from qngd.measured.outcomes import Counts
+from qngd.measured.plan import Planner
 from tests import dense
 from tests.strategies import (
     Sketch,

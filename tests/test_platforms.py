@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd import _memory, _threads, cli
+from qngd._system import memory as _memory
+from qngd._system import threads as _threads
+from qngd.cli import commands as cli
 
 ROOT = Path(qngd.__file__).parent.parent
 SOURCES = sorted(path for folder in ("qngd", "circuits", "experiments") for path in (ROOT / folder).rglob("*.py"))
@@ -48,7 +50,7 @@ import os, sys, warnings
 import numba, numpy, openqasm3, psutil, scipy.optimize, scipy.sparse, stim, threadpoolctl  # they know their system
 import qiskit.circuit.library, qiskit.qasm2, qiskit.quantum_info, qiskit.transpiler
 
-from qngd import _threads
+from qngd._system import threads as _threads
 _threads._controller()  # threadpoolctl too
 
 for name in ("sched_getaffinity", "sysconf", "fork", "getuid", "getloadavg", "uname", "kill", "fchmod"):

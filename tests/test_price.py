@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd.allocation import AutoShots, TargetError
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError, ObservableError, ParameterError, SettingError
-from qngd.evaluate import Cost
+from qngd.estimates.evaluation import Cost
+from qngd.measured.shots import AutoShots, TargetError
 from tests import toy
 from tests.strategies import Sketch, ansatz, random_observable
 from tests.test_assemble import ExactDevice

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 import qngd
 from circuits import h2
-from qngd.allocation import AutoShots, TargetError, observed_spread
-from qngd.assemble import assemble
+from qngd.circuit.observable import Observable
 from qngd.errors import BackendError
-from qngd.evaluate import APPROXIMATIONS, Approx, Cost
-from qngd.observable import Observable
-from qngd.outcomes import Counts
-from qngd.plan import Planner
-from qngd.random_basis import BASES, basis_ops, exact_samples, random_angles
-from qngd.simulator import Simulator
-from qngd.squared_slopes import fisher_from_shots
+from qngd.estimates.evaluation import APPROXIMATIONS, Approx, Cost
+from qngd.exact.simulator import Simulator
+from qngd.measured.assemble import assemble
+from qngd.measured.outcomes import Counts
+from qngd.measured.plan import Planner
+from qngd.measured.shots import AutoShots, TargetError, observed_spread
+from qngd.measured.squared_slopes import fisher_from_shots
+from qngd.metrics.random_basis import BASES, basis_ops, exact_samples, random_angles
 from tests import dense
 from tests.strategies import Sketch, examples, programs
 from tests.test_assemble import ExactDevice
@@ -232,7 +232,7 @@ def test_it_finds_the_ground_state_of_hydrogen(shots):
 
 
 def test_the_names_of_the_metrics_are_the_same_everywhere():
-    from qngd import cli
+    from qngd.cli import commands as cli
 
     assert typing.get_args(Approx) == APPROXIMATIONS
     assert set(typing.get_args(cli._Approx)) == set(APPROXIMATIONS)

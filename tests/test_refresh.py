@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import qngd
+from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
-from qngd.estimate import MetricTensor
-from qngd.evaluate import ExactEvaluator
-from qngd.observable import Observable
-from qngd.optimizer import QNG
+from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.metrics.spsa import absolute
+from qngd.qng import QNG
 from qngd.refresh import Refresh
-from qngd.spsa import absolute
 from qngd.step import CurvatureRate, FixedRate
 from tests.parabola import HESSIAN, START, Curved, Parabola, Sampled, walk
 from tests.strategies import ansatz, random_observable

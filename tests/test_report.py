@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd import _figures, report
 from qngd.errors import SettingError
+from qngd.report import figures as _figures
+from qngd.report import summary as report
 from qngd.step import CurvatureRate
 from tests.toy import problem
 

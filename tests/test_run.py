@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import qngd
+from qngd.circuit.observable import Observable
 from qngd.damping import SpectralCutoff, UnitDiagonal
-from qngd.evaluate import ExactEvaluator
-from qngd.observable import Observable
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.sampled import SampledEvaluator, evaluator_for
 from qngd.refresh import Refresh
-from qngd.sampled import SampledEvaluator, evaluator_for
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, ansatz, random_observable, random_program, terms_of
 from tests.test_step_base import RULES

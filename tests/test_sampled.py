@@ -5,14 +5,14 @@ import pytest
 from scipy import stats
 
 import qngd
-from qngd.allocation import FixedShots
-from qngd.assemble import assemble
 from qngd.backends.statevector import StatevectorSampler
+from qngd.circuit.observable import Observable
 from qngd.errors import BackendError, ObservableError, SettingError
-from qngd.evaluate import Cost, ExactEvaluator
-from qngd.observable import Observable
-from qngd.plan import Planner
-from qngd.sampled import SampledEvaluator
+from qngd.estimates.evaluation import Cost, ExactEvaluator
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.assemble import assemble
+from qngd.measured.plan import Planner
+from qngd.measured.shots import FixedShots
 from tests import dense
 from tests.strategies import Sketch, ansatz, random_observable, random_program
 from tests.test_assemble import MANY, ExactDevice

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from qngd.pauli import anticommute
-from qngd.schedule import Schedule
+from qngd.circuit.pauli import anticommute
+from qngd.exact.schedule import Schedule
 from tests import dense
 from tests.strategies import Sketch, random_program
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import qngd
-from qngd.angles import AffineExpressions
-from qngd.builder import CircuitBuilder
-from qngd.circuit import finish
-from qngd.pauli import PauliStrings
-from qngd.shifts import directions, two_term
+from qngd.circuit.angles import AffineExpressions
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.circuit import finish
+from qngd.circuit.pauli import PauliStrings
+from qngd.measured.shifts import directions, two_term
 from tests import dense
 from tests.strategies import (
     GateUse,

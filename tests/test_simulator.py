@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qngd
-from qngd import _kernels
-from qngd.amplitudes import Terms
-from qngd.observable import Observable
-from qngd.pauli import PauliStrings
-from qngd.simulator import Simulator
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
+from qngd.exact.kernels import rows as _kernels
+from qngd.exact.simulator import Simulator
+from qngd.exact.statevector import Terms
 from tests import dense
 from tests.strategies import (
     Sketch,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd.spsa import SIGNS, STEP, Pair, absolute, metric_from, random_pairs
+from qngd.metrics.spsa import SIGNS, STEP, Pair, absolute, metric_from, random_pairs
 from tests import dense
 from tests.strategies import Sketch
 

@@ -6,8 +6,8 @@ import pytest
 import qngd
 from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy
 from qngd.baselines.scipy_methods import ENERGY_ONLY
-from qngd.evaluate import ExactEvaluator
-from qngd.stationary import lanczos
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.run.stationary import lanczos
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, ansatz
 from tests.test_run import ising

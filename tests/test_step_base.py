@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qngd.damping import Absolute, PseudoInverse
-from qngd.estimate import Estimate
-from qngd.optimizer import QNG
+from qngd.estimates.estimate import Estimate
+from qngd.qng import QNG
 from qngd.step import (
     Armijo,
     ConjugateDirections,

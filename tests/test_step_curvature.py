@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from qngd.damping import Absolute, PseudoInverse
-from qngd.direction import natural_direction
 from qngd.errors import SettingError
-from qngd.estimate import Estimate
+from qngd.estimates.estimate import Estimate
+from qngd.solve.direction import natural_direction
 from qngd.step import CurvatureRate, Trial
 from tests.parabola import HESSIAN, METRIC, at, no_probe, toward, tried
 

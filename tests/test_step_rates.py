@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qngd.errors import SettingError
-from qngd.optimizer import QNG
+from qngd.qng import QNG
 from qngd.step import DecayingRate, FixedRate, Momentum
 from tests.parabola import HESSIAN, METRIC, START, Parabola, at, tried, walk
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from qngd.damping import Absolute
 from qngd.errors import SettingError
-from qngd.estimate import Estimate
-from qngd.optimizer import QNG
+from qngd.estimates.estimate import Estimate
+from qngd.qng import QNG
 from qngd.step import Armijo, ConjugateDirections
 from qngd.step.search import lowest_within
 from tests.parabola import ALONE, HESSIAN, METRIC, START, Parabola, at, toward, tried, walk

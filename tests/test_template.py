@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.layering import running_order
-from qngd.ops import Op, Ops
-from qngd.pauli import PauliStrings
-from qngd.template import (
+from qngd.circuit.layering import running_order
+from qngd.circuit.ops import Op, Ops
+from qngd.circuit.pauli import PauliStrings
+from qngd.measured.template import (
     concatenate,
     layer_members,
     layer_template,

@@ -8,10 +8,11 @@ import pytest
 import threadpoolctl
 from scipy import sparse
 
-from qngd import _threads, tangents
-from qngd.amplitudes import Terms
-from qngd.observable import Observable
-from qngd.simulator import Simulator
+from qngd._system import threads as _threads
+from qngd.circuit.observable import Observable
+from qngd.exact import tangents
+from qngd.exact.simulator import Simulator
+from qngd.exact.statevector import Terms
 from tests import dense
 from tests.strategies import random_observable, random_program
 

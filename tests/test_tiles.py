@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from qngd import _kernels, _tangents, _tiles
-from qngd.pauli import PauliStrings
+from qngd.circuit.pauli import PauliStrings
+from qngd.exact.kernels import rows as _kernels
+from qngd.exact.kernels import tangents as _tangents
+from qngd.exact.kernels import tiles as _tiles
 from tests import dense
 from tests.strategies import random_labels
 

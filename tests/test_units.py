@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from qngd.pauli import PauliStrings
-from qngd.units import assign_units
+from qngd.circuit.pauli import PauliStrings
+from qngd.circuit.units import assign_units
 from tests.strategies import Sketch
 
 

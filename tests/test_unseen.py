@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 
 import qngd
-from qngd.allocation import AutoShots, observed_spread
-from qngd.assemble import assemble
 from qngd.backends.statevector import StatevectorSampler
-from qngd.evaluate import APPROXIMATIONS, Cost
-from qngd.influence import correlations, covariance, diagonal
-from qngd.metric_parts import metric_parts
-from qngd.observable import Observable
-from qngd.outcomes import Counts, Means, energy, means, sample_energy, unseen, zeros_frequency
-from qngd.plan import Planner
+from qngd.circuit.observable import Observable
+from qngd.estimates.evaluation import APPROXIMATIONS, Cost
+from qngd.measured.assemble import assemble
+from qngd.measured.error_propagation import correlations, covariance, diagonal
+from qngd.measured.metric_parts import metric_parts
+from qngd.measured.outcomes import Counts, Means, energy, means, sample_energy, unseen, zeros_frequency
+from qngd.measured.plan import Planner
+from qngd.measured.shots import AutoShots, observed_spread
 from tests import dense
 from tests.strategies import Sketch, examples, programs, random_observable, random_program
 from tests.test_template import state, string_matrices

@@ -4,9 +4,9 @@ import numpy as np
 from scipy import sparse
 
 import qngd
-from qngd.angles import AffineExpressions
-from qngd.builder import CircuitBuilder
-from qngd.circuit import finish
+from qngd.circuit.angles import AffineExpressions
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.circuit import finish
 
 
 def problem(

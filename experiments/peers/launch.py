@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.peers.environments import ROOT
 from experiments.peers.protocol import Task, as_json
-from qngd._threads import usable_cores
+from qngd._system.threads import usable_cores
 
 TOLERANCE = 1e-9  # of probabilities, gradients (of an energy of order n), metrics; steps are looser, by 1/damping
 STEP_TOLERANCE = 1e-7

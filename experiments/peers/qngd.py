@@ -8,9 +8,9 @@ from qiskit.circuit import ParameterVector
 
 import qngd
 from experiments.peers.protocol import DAMPING, LEARNING_RATE, Work, ising, ladder, low_probabilities, serve
-from qngd.evaluate import ExactEvaluator
+from qngd.estimates.evaluation import ExactEvaluator
+from qngd.exact.simulator import Simulator, Terms
 from qngd.interop import as_observable
-from qngd.simulator import Simulator, Terms
 
 
 def ansatz(num_qubits: int, layers: int) -> QuantumCircuit:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from qngd._packages import load, packages_of
-from qngd.backends._limits import Limits
+from qngd._system.packages import load, packages_of
 from qngd.backends.base import Backend, runs_whole
-from qngd.circuit import Circuit
+from qngd.backends.limits import Limits
+from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, did_you_mean, shown
 
 __all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from qngd.circuit import Circuit
-from qngd.outcomes import Outcome
-from qngd.plan import Request
-from qngd.template import Template
+from qngd.circuit.circuit import Circuit
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
 
 
 class Backend(Protocol):

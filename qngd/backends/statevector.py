@@ -8,18 +8,18 @@ from functools import partial
 
 import numpy as np
 
-from qngd._memory import require_bytes
-from qngd._threads import num_threads, splits, together
-from qngd.active import moved_qubits
-from qngd.amplitudes import apply_rotations, zero_state
-from qngd.backends._results import distinct_rows
-from qngd.clifford import turns_to_z
+from qngd._system.memory import require_bytes
+from qngd._system.threads import num_threads, splits, together
+from qngd.backends.results import distinct_rows
+from qngd.circuit.active import moved_qubits
+from qngd.circuit.frame import push
+from qngd.circuit.pauli import PauliStrings, pack_bits
+from qngd.circuit.quarter_turns import turns_to_z
 from qngd.errors import BackendError
-from qngd.frame import push
-from qngd.outcomes import Counts, Outcome
-from qngd.pauli import PauliStrings, pack_bits
-from qngd.plan import Request
-from qngd.template import Template
+from qngd.exact.statevector import apply_rotations, zero_state
+from qngd.measured.outcomes import Counts, Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
 
 
 @dataclass(frozen=True, eq=False)

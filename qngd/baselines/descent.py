@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.damping import PseudoInverse
-from qngd.direction import natural_direction
 from qngd.errors import require_fraction, require_positive
-from qngd.estimate import Estimate, MetricTensor
-from qngd.evaluate import Cost, Evaluator, Spread
-from qngd.state import State, StepInfo, Submissions, described
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluator, Spread
+from qngd.solve.direction import natural_direction
+from qngd.solve.state import State, StepInfo, Submissions, described
 
 _Memory = Mapping[str, np.ndarray]
 

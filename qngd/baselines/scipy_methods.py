@@ -21,9 +21,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from qngd.errors import SettingError, check_word, shown
-from qngd.estimate import rounding
-from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
-from qngd.state import State, StepInfo, Submissions, described
+from qngd.estimates.estimate import rounding
+from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
+from qngd.solve.state import State, StepInfo, Submissions, described
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.errors import require_positive, require_range, settle_whole
-from qngd.estimate import rounding
-from qngd.evaluate import Cost, Evaluation, Evaluator, Spread
-from qngd.state import State, StepInfo, Submissions, described
+from qngd.estimates.estimate import rounding
+from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
+from qngd.solve.state import State, StepInfo, Submissions, described
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Number
 from typing import Any
 
-from qngd._packages import load, packages_of
-from qngd.circuit import Circuit
+from qngd._system.packages import load, packages_of
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
 from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop.circuit_builder import CircuitBuilder
-from qngd.observable import Observable
 
 _ARRAYS = ("numpy", "jax", "jaxlib", "torch", "autograd")  # packages of arrays
 
@@ -154,7 +154,7 @@ def _observable_reader(native: Any) -> Any:
     """The module that reads this observable."""
     package = _package_of(native, ("qiskit", "pennylane", "openfermion"))
     if package is None and isinstance(native, (Mapping, list, tuple)):
-        package = "_plain_observable"
+        package = "plain"
     if package is None:
         name = type(native).__name__
         hint = _ADVICE.get(_package_of(native, tuple(_ADVICE)) or "", _GIVE_AN_OBSERVABLE)

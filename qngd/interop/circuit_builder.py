@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from qngd import builder
-from qngd.angles import Angle
-from qngd.circuit import Circuit, finish
+from qngd.circuit import builder
+from qngd.circuit.angles import Angle
+from qngd.circuit.circuit import Circuit, finish
+from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import CircuitError, did_you_mean, is_number, shown, whole_number
-from qngd.interop._angle_slots import AngleSlots
-from qngd.interop._expressions import Expression, Graph
-from qngd.pauli import PauliStrings, anticommute
+from qngd.interop.angle_slots import AngleSlots
+from qngd.interop.expressions import Expression, Graph
 
 _ONE, _PAIR, _CONTROLLED = ("qubit",), ("first", "second"), ("control", "target")
 # What each gate of the table takes: its angles, then its qubits.

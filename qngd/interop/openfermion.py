@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from qngd.circuit import Circuit
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import LETTERS, X_BIT, Z_BIT, PauliStrings
 from qngd.errors import ObservableError
-from qngd.observable import Observable
-from qngd.pauli import LETTERS, X_BIT, Z_BIT, PauliStrings
 
 
 def read_observable(native: Any, circuit: Circuit) -> Observable:

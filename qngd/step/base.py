@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.damping import Damping
-from qngd.direction import Direction
 from qngd.errors import require_range
-from qngd.estimate import Estimate, rounding
-from qngd.evaluate import Evaluation
+from qngd.estimates.estimate import Estimate, rounding
+from qngd.estimates.evaluation import Evaluation
+from qngd.solve.direction import Direction
 
 Memory = Mapping[str, np.ndarray]
 Probe = Callable[[Sequence[np.ndarray]], list[Estimate]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.direction import Direction
 from qngd.errors import require_positive, settle_whole
-from qngd.estimate import Estimate
-from qngd.evaluate import Evaluation
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Evaluation
+from qngd.solve.direction import Direction
 from qngd.step.base import (
     Memory,
     Probe,

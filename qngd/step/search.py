@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.direction import Direction
 from qngd.errors import require_positive
-from qngd.evaluate import Evaluation
+from qngd.estimates.evaluation import Evaluation
+from qngd.solve.direction import Direction
 from qngd.step.base import (
     Memory,
     Probe,

@@ -1,0 +1,93 @@
+"""Where a backend's own code is called, and where its outcomes come in: after this nothing about them is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qngd.errors import BackendError, QngdError
+from qngd.measured.outcomes import Counts, Means, Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+
+class calling:
+    """Turn whatever a backend's code raises, providers' own included, into a BackendError: a run that has paid for
+    something ends with what it has, and not with a traceback. What qngd raises on purpose goes on as it is.
+
+    A class, because contextlib takes an error raised from a StopIteration for the StopIteration itself.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, QngdError):
+            raise BackendError(f"{self.name} failed: {type(error).__name__}: {error}") from error
+
+
+def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Request], name: str) -> list[Outcome]:
+    """The outcomes that the backend `name` returned, one per request, of which nothing else is then in doubt.
+
+    An outcome says itself how many shots it holds, and its errors follow from these.
+
+    Raises:
+        BackendError: one is missing, or is not what was asked for.
+    """
+    try:
+        found = list(outcomes)
+    except TypeError as error:
+        raise BackendError(f"{name} returned {outcomes!r} where a list of outcomes was expected") from error
+    if len(found) != len(requests):
+        raise BackendError(f"{name} returned {len(found)} outcomes for {len(requests)} requests")
+    for r, (outcome, request) in enumerate(zip(found, requests, strict=True)):
+        template = templates[request.template]
+        wrong = _wrong(outcome, template)
+        if wrong:
+            raise BackendError(f"{name} returned {wrong} (request {r})")
+    return found
+
+
+def _wrong(outcome: Any, template: Template) -> str:
+    """What is wrong with an outcome, or nothing."""
+    if isinstance(outcome, Counts):
+        return _wrong_counts(outcome, template.num_qubits)
+    if isinstance(outcome, Means):
+        return _wrong_means(outcome, template)
+    return f"{type(outcome).__name__} where Counts or Means were expected"
+
+
+def _wrong_counts(outcome: Counts, num_qubits: int) -> str:
+    bits, counts = np.asarray(outcome.bits), np.asarray(outcome.counts)
+    words = max(1, -(-num_qubits // 64))
+    if bits.dtype != np.uint64 or bits.ndim != 2 or bits.shape[1] != words:
+        return f"bits of {bits.dtype} of shape {bits.shape} where masks of uint64, (outcomes, {words}), were expected"
+    if counts.shape != (len(bits),) or counts.dtype.kind not in "iuf":
+        return f"counts of {counts.dtype} of shape {counts.shape} where {len(bits)} numbers were expected"
+    whole = np.isfinite(counts) & (counts >= 0) & (counts == np.rint(counts))
+    if not whole.all():
+        return f"the count {counts[~whole][0]} where whole ones of at least 0 were expected"
+    if not counts.sum() > 0:
+        return "no shots"
+    if num_qubits % 64 and (bits[:, -1] >> np.uint64(num_qubits % 64)).any():
+        return f"bits beyond its {num_qubits} qubits"
+    return ""
+
+
+def _wrong_means(outcome: Means, template: Template) -> str:
+    count = len(template.strings)
+    shape = (count * (count + 1) // 2 if template.pairs else count,)
+    for name, found in (("values", outcome.values), ("standard errors", outcome.stderr)):
+        numbers = np.asarray(found)
+        if numbers.dtype.kind not in "iuf" or numbers.shape != shape:
+            return f"{name} of {numbers.dtype} of shape {numbers.shape} where {shape} was expected"
+        if not np.isfinite(numbers).all():
+            return f"{name} that are NaN or infinite"
+    if (np.asarray(outcome.stderr) < 0).any():
+        return "a negative standard error"
+    return "" if outcome.shots >= 0 else f"{outcome.shots} shots"

@@ -1,0 +1,160 @@
+"""What Qiskit's backends have in common: a device, compiled circuits, and jobs that are sent or found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from qngd.backends.limits import Limits, divided
+from qngd.backends.qiskit import jobs
+from qngd.backends.qiskit.compile import Compiler, Footprint
+from qngd.backends.qiskit.device import Device
+from qngd.backends.qiskit.seeds import Seeds
+from qngd.backends.retry import Retry
+from qngd.backends.shots import Repetitions, equal_shots
+from qngd.circuit.circuit import Circuit
+from qngd.errors import BackendError
+from qngd.estimates.evaluation import Cost
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+
+class OnDevice:
+    """What all of Qiskit's backends do with their device: they differ in the jobs that they make and read."""
+
+    def __init__(self, native: Any, device: Device, retry: Retry | None, seed: int | None, *, measure: bool) -> None:
+        """What runs the jobs, its device, the seed that is fixed in it, and whether compiled circuits `measure`."""
+        self.native = native
+        self.device = device
+        self.settings = device.settings
+        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
+        self._compiler = Compiler(device, measure)
+        self._seeds = Seeds(seed)
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
+        """The handle of a submission whose jobs are not sent yet.
+
+        Raises:
+            BackendError: the requests do not fit the device.
+        """
+        raise NotImplementedError
+
+    def send(self, handle: Any) -> None:
+        """Send those of the handle's jobs that are not sent yet.
+
+        Raises:
+            BackendError: the provider refused one; the text names those that were sent before.
+        """
+        jobs.submit(handle.jobs, self.name, self.retry)
+
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
+        """Send all requests in one batch of jobs, as few as the `limits` allow.
+
+        Raises:
+            BackendError: the requests do not fit the device and nothing was sent, or the provider refused them.
+        """
+        handle = self.prepare(templates, requests, seed)
+        self.send(handle)
+        return handle
+
+    def attach(self, handle: Any, job_ids: Sequence[str]) -> None:
+        """Find the first jobs of a submission that was sent before by their ids. Those that failed meanwhile, those
+        after them and, where the provider gives no job by its id, all remain to be sent.
+
+        Raises:
+            BackendError: the provider does not know a job; the text says what it said.
+        """
+        find = jobs.finder(self.device.native)
+        if find is None:
+            return
+        for job, job_id in zip(handle.jobs, job_ids, strict=False):
+            self.retry.call(
+                partial(job.take, find, job_id),
+                f"{self.name}: job {job_id} cannot be fetched",
+                is_transient=jobs.is_transient,
+            )
+
+    @property
+    def name(self) -> str:
+        return self.device.name
+
+    @property
+    def is_noisy(self) -> bool:
+        return self.device.is_noisy
+
+    @property
+    def rep_delay(self) -> float:
+        """Seconds between two shots, 0 where unknown."""
+        return self.device.rep_delay
+
+    @property
+    def runs(self) -> int:
+        """Executions of a circuit's single shot, more where the provider mitigates errors."""
+        return 1
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What one job may hold: the user's limits, and what is known of the device and its provider."""
+        return (self.settings.limits or Limits()).over(self.device.limits)
+
+    def repetitions(self, requests: Sequence[Request], seconds: float = 0.0) -> Repetitions:
+        """How often each request's circuit runs, so that all take the same shots; `seconds` is a shot's time at most.
+
+        Raises:
+            BackendError: one has no number of shots, and the device has no exact values.
+        """
+        return equal_shots(shots_of(requests, self.name), self.limits.most_shots(self.runs, seconds))
+
+    def rows(self, requests: Sequence[Request], repetitions: Repetitions) -> tuple[np.ndarray, np.ndarray]:
+        """The request of every circuit (C,) in the order in which they are sent, and the PUB (C,) that it is in."""
+        return repetitions.rows, np.zeros(int(repetitions.copies.sum()), dtype=np.int64)
+
+    def division(
+        self, requests: Sequence[Request], templates: Sequence[Template] | None = None
+    ) -> tuple[Repetitions, list[slice]]:
+        """How often each request's circuit runs, and which of all these circuits each job holds. Limits of the device's
+        time count if the `templates` are given."""
+        used = np.array([request.template for request in requests], dtype=np.int64)
+        times = self._times(templates)[used] if templates and len(used) else np.zeros(len(used))
+        repetitions = self.repetitions(requests, float(times.max(initial=0.0)))
+        rows, pubs = self.rows(requests, repetitions)
+        executions = np.full(len(rows), repetitions.shots * self.runs)
+        return repetitions, divided(self.limits, executions, pubs, times[rows] * executions)
+
+    def _times(self, templates: Sequence[Template]) -> np.ndarray:
+        """Seconds of one shot of each template (T,), the delay after it included; 0 where nothing bounds them or the
+        device does not give them."""
+        if self.limits.seconds is None or not np.isfinite(self.limits.seconds):
+            return np.zeros(len(templates))
+        times = [footprint.seconds for footprint in self.describe(templates)]
+        return np.array([0.0 if time is None else time + self.rep_delay for time in times])
+
+    def preview(self, requests: Sequence[Request], templates: Sequence[Template] | None = None) -> Cost:
+        """What submitting these requests would cost, if no job fails."""
+        repetitions, parts = self.division(requests, templates)
+        circuits = int(repetitions.copies.sum())
+        return Cost(len(parts), circuits, circuits * repetitions.shots)
+
+    def runs_whole(self, circuit: Circuit) -> bool:
+        """Whether templates of the whole circuit run as the user wrote it, because it is written for the device."""
+        return self._compiler.placing.keeps(circuit.native)
+
+    def describe(self, templates: Sequence[Template]) -> list[Footprint]:
+        """Depth, two-qubit gates and time of the compiled circuits.
+
+        Raises:
+            BackendError: a circuit does not fit the device.
+        """
+        self.device.check(templates)
+        return self._compiler.footprints(templates)
+
+
+def shots_of(requests: Sequence[Request], name: str) -> list[int]:
+    """The requests' shots; raises BackendError where one has none, because the device has no exact values."""
+    shots = [request.shots for request in requests if request.shots is not None]
+    if len(shots) < len(requests):
+        raise BackendError(f"backend: {name} needs a number of shots; give shots=…")
+    return shots

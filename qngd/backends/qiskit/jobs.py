@@ -1,0 +1,203 @@
+"""Qiskit's jobs: sending them, waiting for them, and sending them again where that helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from qiskit.providers import JobTimeoutError
+
+from qngd.backends.results import Unreadable
+from qngd.backends.retry import Retry, chain, speaks_of_the_way
+from qngd.backends.shots import Repetitions
+from qngd.errors import BackendError
+from qngd.estimates.evaluation import Cost
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+# IBM's error codes for which its registry (https://quantum.cloud.ibm.com/docs/errors) says to retry or to
+# wait: internal errors on the way to the device, too many jobs or requests, maintenance, and 5203, failed to
+# run.
+_IBM_TRANSIENT = frozenset(
+    {
+        1000, 1006, 1008, 1010, 1011, 1012, 1202, 1999, 3202, 3203, 3204, 3210, 3212,
+        3233, 3234, 3235, 3251, 3253, 3300, 3301, 3458, 3704, 5203,
+    }
+)  # fmt: skip
+_IBM_CODE = re.compile(r"[Ee]rror code:? *(\d{4})\b")
+# A job in one of these states gives no result any more; it must be sent again.
+_DEAD = frozenset({"ERROR", "CANCELLED"})
+
+
+@dataclass(eq=False)
+class Job:
+    """One of the provider's jobs. `send` submits it, again if need be; `sent` counts how often it did, and `tell` is
+    then given the new id."""
+
+    send: Callable[[], Any]
+    circuits: int
+    native: Any = None
+    sent: int = 0
+    tell: Callable[[str], None] = lambda job_id: None
+
+    def submit(self, name: str, retry: Retry) -> None:
+        """Send it, and tell its id.
+
+        Raises:
+            BackendError: the provider refuses it; the text says what it said.
+        """
+        native = retry.call(self.send, f"{name} refused the job", is_transient=is_transient)
+        if native is None:
+            raise BackendError(f"{name} returned no job when it was sent one")
+        self.native = native
+        self.sent += 1
+        self.tell(self.job_id)
+
+    def take(self, find: Callable[[str], Any], job_id: str) -> None:
+        """Become a job that was sent before, unless that one failed."""
+        self.native, self.sent = find(job_id), 1
+        if self.is_dead:
+            self.native, self.sent = None, 0
+
+    @property
+    def job_id(self) -> str:
+        """The provider's id; "without an id" where it gives none."""
+        try:
+            return str(self.native.job_id())
+        except Exception:  # whatever a provider's code raises, its job may have been paid for and is gone on with
+            return "without an id"
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it failed or was cancelled."""
+        status = self.native.status()  # an enum in Qiskit, a text in IBM's runtime
+        return getattr(status, "name", status) in _DEAD
+
+
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """A submission: what was asked, how often each request's circuit runs, and the jobs that run them."""
+
+    templates: Sequence[Template]
+    requests: Sequence[Request]
+    repetitions: Repetitions
+    jobs: tuple[Job, ...]
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The provider's ids, to find the jobs again."""
+        return [job.job_id for job in self.jobs]
+
+    def watch(self, tell: Callable[[int, str], None]) -> None:
+        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is."""
+        for place, job in enumerate(self.jobs):
+            job.tell = partial(tell, place)
+            if job.native is not None:
+                job.tell(job.job_id)
+
+    @property
+    def division(self) -> str:
+        """What tells submissions apart whose circuits are divided into other jobs."""
+        sizes = groupby(job.circuits for job in self.jobs)
+        return f"{self.repetitions.shots} shots, " + " + ".join(f"{len(list(same))}x{size}" for size, same in sizes)
+
+    @property
+    def num_jobs(self) -> int:
+        """Jobs sent; one that was sent again counts again."""
+        return sum(job.sent for job in self.jobs)
+
+    @property
+    def num_circuits(self) -> int:
+        """Circuits run, those that run several times as often as they do."""
+        return sum(job.circuits for job in self.jobs)
+
+    @property
+    def cost(self) -> Cost:
+        """Jobs, circuits and shots."""
+        return Cost(self.num_jobs, self.num_circuits, self.num_circuits * self.repetitions.shots)
+
+
+def finder(native: Any) -> Callable[[str], Any] | None:
+    """What gives a device's job by its id: IBM's service, or the device itself, as providers' devices do; None where
+    neither does."""
+    service = getattr(native, "service", None)
+    found = getattr(native, "retrieve_job", None) if service is None else getattr(service, "job", None)
+    return found if callable(found) else None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the provider says that trying again may help."""
+    codes = {int(code) for link in chain(error) for code in _IBM_CODE.findall(str(link))}
+    only_waited = isinstance(error, JobTimeoutError)  # and the job goes on
+    return only_waited or speaks_of_the_way(error) or not codes.isdisjoint(_IBM_TRANSIENT)
+
+
+def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
+    """Send those of the jobs that are not sent yet, in order.
+
+    A submission whose answer is lost on the way may have arrived; sending it again then costs a second job.
+
+    Raises:
+        BackendError: the provider refuses a job; the text says what it said, and names jobs sent before.
+    """
+    for number, job in enumerate(jobs):
+        if job.native is not None:
+            continue
+        try:
+            job.submit(name, retry)
+        except BackendError as error:
+            before = [sent.job_id for sent in jobs[:number]]
+            raise BackendError(
+                f"{error}; sent before: {', '.join(before)}" if before else str(error)
+            ) from error.__cause__
+
+
+def fetch(job: Job, name: str, retry: Retry) -> Any:
+    """Wait for a job's result. After a transient failure wait on, or if the job itself failed, send it again.
+
+    Raises:
+        BackendError: the job failed or was cancelled for good; the text says what the provider said.
+    """
+    attempts = 0
+
+    def result() -> Any:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 1 and job.is_dead:
+            job.submit(name, retry)
+        return job.native.result()
+
+    what = f"{name}: job {job.job_id} failed"
+    found = retry.call(result, what, is_transient=is_transient)
+    if found is None:  # IBM's runtime, where the server has nothing
+        raise BackendError(f"{name}: job {job.job_id} returned no result")
+    return found
+
+
+@contextmanager
+def reading(name: str, job: Job, request: int) -> Iterator[None]:
+    """Turn whatever cannot be read in a job's result for a request into a BackendError that names all three."""
+    try:
+        yield
+    except Unreadable as error:
+        raise BackendError(f"{name}: job {job.job_id} returned {error} (request {request})") from error.__cause__
+
+
+def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np.ndarray, status: str = "") -> None:
+    """Raise BackendError where other than one result came back for each of the requests `asked`, naming those that
+    miss one and the `status` that the provider gives."""
+    if returned == len(asked):
+        return
+    if returned > len(asked):
+        raise BackendError(f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits")
+    missing = sorted({int(request) for request in asked[returned:]})
+    raise BackendError(
+        f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits; missing are those "
+        f"of requests {', '.join(map(str, missing))}{f' ({status})' if status else ''}"
+    )

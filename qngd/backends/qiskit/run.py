@@ -1,0 +1,139 @@
+"""Any Qiskit `BackendV2`: one `run` of a list of circuits per job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+from qiskit.providers import BackendV2
+from qiskit.result import Result
+
+from qngd.backends.qiskit import jobs
+from qngd.backends.qiskit.base import OnDevice
+from qngd.backends.qiskit.circuits import measured
+from qngd.backends.qiskit.defaults import device_shots
+from qngd.backends.qiskit.device import Device, QiskitSettings
+from qngd.backends.qiskit.jobs import Handle, Job
+from qngd.backends.qiskit.seeds import integers
+from qngd.backends.results import Tally, Unreadable, outcomes_of, said, tally
+from qngd.backends.retry import Retry
+from qngd.errors import BackendError
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+
+class QiskitBackend(OnDevice):
+    """Runs requests on a `BackendV2`: Aer, fake devices, and hardware through its provider.
+
+    Requests with different shots share the job: circuits that need more run several times (see `_shots`). A
+    step is one job unless the `limits` force more.
+    """
+
+    def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
+        own = getattr(native.options, "seed_simulator", None)
+        seed = int(own) if own is not None else None
+        super().__init__(native, Device(native, native.name, settings or QiskitSettings()), retry, seed, measure=True)
+
+    @property
+    def default_shots(self) -> int | None:
+        """The device's own shots, for a user who gives none."""
+        return device_shots(self.native)
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
+        """The jobs of a submission, not sent yet.
+
+        Raises:
+            BackendError: the requests do not fit the device.
+        """
+        self.device.check(templates)
+        bound = self._bound(templates, requests)
+        repetitions, parts = self.division(requests, templates)
+        circuits = [bound[r] for r in repetitions.rows]
+        options = self._run_options(repetitions.shots, seed, len(parts))
+        made = tuple(
+            Job(partial(self.native.run, circuits[part], **option), part.stop - part.start)
+            for part, option in zip(parts, options, strict=True)
+        )
+        return Handle(templates, requests, repetitions, made)
+
+    def collect(self, handle: Handle) -> list[Outcome]:
+        """Wait for the jobs and read their counts.
+
+        Raises:
+            BackendError: a job failed, or returned something other than what was asked for.
+        """
+        found: list[list[Tally]] = [[] for _ in handle.requests]
+        rows = iter(handle.repetitions.rows)
+        for job in handle.jobs:
+            result = jobs.fetch(job, self.name, self.retry)
+            asked = [int(next(rows)) for _ in range(job.circuits)]
+            status = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
+            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, status)
+            for index, r in enumerate(asked):
+                template = handle.templates[handle.requests[r].template]
+                with jobs.reading(self.name, job, r):
+                    counts = _counts(result, index)
+                    found[r].append(tally(counts, measured(template), template.num_qubits, handle.repetitions.shots))
+        return outcomes_of(found, handle.templates, handle.requests)
+
+    def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
+        compiled = self._compiler.compile(templates)
+        circuits = [compiled[request.template].bind(request.angles) for request in requests]
+        for r, circuit in enumerate(circuits):
+            self.device.check_angles(circuit, r)
+        return circuits
+
+    def _run_options(self, shots: int, seed: int | None, count: int) -> list[dict[str, Any]]:
+        """What `run` is given with each of `count` jobs. Simulators take a seed, and say so in their
+        options."""
+        options: list[dict[str, Any]] = [{"shots": shots} for _ in range(count)]
+        fresh = self._seeds.next(seed)
+        if fresh is not None and hasattr(self.native.options, "seed_simulator"):
+            for option, number in zip(options, integers(fresh, count), strict=True):
+                option["seed_simulator"] = number
+        return options
+
+
+def _length(result: Any, name: str, job: Job) -> int:
+    """For how many circuits a result holds something.
+
+    Raises:
+        BackendError: it is no result.
+    """
+    if not callable(getattr(result, "get_counts", None)):
+        raise BackendError(
+            f"{name}: job {job.job_id} returned {said(result)} where a qiskit.result.Result was expected"
+        )
+    if hasattr(result, "results"):
+        return len(result.results or ())  # Braket's are None where a task failed
+    held = result.get_counts()  # a provider's own, with nothing but counts
+    return 1 if isinstance(held, Mapping) else len(held)
+
+
+def _counts(result: Any, index: int) -> Any:
+    """The counts of the circuit at this place of a result, as its provider wrote them: Qiskit's own `get_counts` fills
+    outcomes with zeros to the length that the result claims.
+
+    Raises:
+        Unreadable: this circuit failed.
+    """
+    try:
+        if getattr(result.get_counts, "__func__", None) is Result.get_counts:
+            data = result.data(index)
+            counts = data["counts"] if "counts" in data else result.get_counts(index)
+        elif hasattr(result, "results"):
+            counts = result.get_counts(index)
+        else:
+            every = result.get_counts()
+            counts = every if isinstance(every, Mapping) else every[index]
+    except QiskitError:
+        counts = {}
+    if isinstance(counts, Mapping) and not counts:
+        results = getattr(result, "results", None)
+        status = getattr(results[index], "status", None) if results else None
+        raise Unreadable(f"no counts ({status or getattr(result, 'status', 'no status')})")
+    return counts

@@ -1,0 +1,102 @@
+"""Any Qiskit V2 sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from qiskit.primitives import BitArray
+from qiskit.primitives.base import BaseSamplerV2
+
+from qngd.backends.qiskit import jobs
+from qngd.backends.qiskit.circuits import REGISTER, measured
+from qngd.backends.qiskit.compile import Compiled
+from qngd.backends.qiskit.defaults import sampler_shots
+from qngd.backends.qiskit.jobs import Job
+from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
+from qngd.backends.results import Tally, Unreadable, outcomes_of, said
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+
+class QiskitSampler(Primitive):
+    """Runs requests on a V2 sampler.
+
+    Requests with different shots share the job, and its one number of shots, as on a `QiskitBackend`.
+    """
+
+    _measure = True
+    native: BaseSamplerV2
+
+    @property
+    def default_shots(self) -> int | None:
+        """The sampler's own shots, for a user who gives none."""
+        return sampler_shots(self.native)
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
+        """The jobs of a submission, not sent yet.
+
+        Raises:
+            BackendError: the requests do not fit the device.
+        """
+        compiled = self._compile(templates, requests)
+        repetitions, parts = self.division(requests, templates)
+        pubs = of_jobs(pubs_of(requests, repetitions, compiled), parts)
+        natives = self._natives(self._seeds.next(seed), len(parts))
+        made = tuple(
+            Job(partial(native.run, self._pieces(held, compiled, repetitions.shots)), part.stop - part.start)
+            for native, held, part in zip(natives, pubs, parts, strict=True)
+        )
+        return PrimitiveHandle(templates, requests, repetitions, made, pubs)
+
+    @staticmethod
+    def _pieces(pubs: Sequence[Pub], compiled: Sequence[Compiled], shots: int) -> list[tuple[Any, ...]]:
+        return [(compiled[pub.template].circuit, pub.values, shots) for pub in pubs]
+
+    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
+        """Wait for the jobs and read their bits.
+
+        Raises:
+            BackendError: a job failed, or returned something other than what was asked for.
+        """
+        found: list[list[Tally]] = [[] for _ in handle.requests]
+        for job, pub, result in self._results(handle):
+            template = handle.templates[pub.template]
+            qubits = measured(template)
+            with jobs.reading(self.name, job, int(pub.rows[0])):
+                bits = _bits(field_of(result, REGISTER), len(qubits))
+                shape = () if pub.values is None else (len(pub.rows),)
+                if len(bits.shape) == len(shape):
+                    jobs.check_complete(self.name, job, bits.size, pub.rows)
+                if bits.shape != shape:
+                    raise Unreadable(f"bits of shape {bits.shape} where {shape} was expected")
+                self._check_shots(bits.num_shots, handle.repetitions.shots)
+            samples = bits.array.reshape(-1, bits.num_shots, bits.array.shape[-1])
+            for r, shots in zip(pub.rows, samples, strict=True):
+                ones = np.unpackbits(shots[:, ::-1], axis=1, bitorder="little", count=len(qubits)).astype(bool)
+                found[r].append(Tally.of_bits(ones, qubits, template.num_qubits, bits.num_shots))
+        return outcomes_of(found, handle.templates, handle.requests)
+
+    def _check_shots(self, found: int, asked: int) -> None:
+        """Raise Unreadable where these are not the shots asked for. With twirling the numbers of randomizations and of
+        shots of each, which the user sets, decide."""
+        twirling = getattr(getattr(self.native, "options", None), "twirling", None)
+        twirled = any(getattr(twirling, name, None) is True for name in ("enable_gates", "enable_measure"))
+        if found != asked and not (twirled and found > 0):
+            raise Unreadable(f"{found} shots of each circuit where {asked} were asked for")
+
+
+def _bits(found: Any, width: int) -> BitArray:
+    """The bits of a register.
+
+    Raises:
+        Unreadable: they are not those of this many classical bits.
+    """
+    if not isinstance(found, BitArray):
+        raise Unreadable(f"{said(found)} as data.{REGISTER} where a BitArray was expected")
+    if found.num_bits != width:
+        raise Unreadable(f"{found.num_bits} bits of each shot where {width} were expected")
+    return found

@@ -1,0 +1,295 @@
+"""Building a circuit gate by gate: what every reader calls, that of users' `qngd.CircuitBuilder` included.
+
+A reader announces each of the user's gates with `begin`, then emits what the gate consists of as
+Clifford gates (`clifford`), Pauli rotations (`rotation`) or named standard gates (`gate`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit.angles import Angle, AngleMap, Expressions
+from qngd.circuit.ops import CLIFFORD_OPS, Op, Ops
+
+_LETTER = {"I": 0, "X": 1, "Y": 2, "Z": 3}
+_QUARTER_TOLERANCE = 1e-12  # radians; below it a fixed angle counts as a multiple of π/2
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate of the user's circuit: its name there and its qubits in the neutral numbering."""
+
+    name: str
+    qubits: tuple[int, ...]
+
+
+class CircuitBuilder:
+    """Collects operations on `num_qubits` qubits; `slot()` hands out the user's angle expressions."""
+
+    def __init__(self, num_qubits: int) -> None:
+        self.num_qubits = num_qubits
+        self.gates: list[Gate] = []
+        self.num_slots = 0
+        self._kind: list[int] = []
+        self._start: list[int] = [0]
+        self._qubits: list[int] = []
+        self._letters: list[int] = []
+        self._turns: list[int] = []
+        self._gate: list[int] = []
+        self._angles: list[Angle] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been emitted yet (a state may still be prepared or reset)."""
+        return not self._kind
+
+    def begin(self, name: str, qubits: Sequence[int]) -> None:
+        """What follows, up to the next `begin`, is this gate of the user's."""
+        self.gates.append(Gate(name, tuple(qubits)))
+
+    def slot(self) -> Angle:
+        """A new angle expression; the reader supplies its value as that row of `Expressions`."""
+        self.num_slots += 1
+        return Angle.of_slot(self.num_slots - 1)
+
+    def clifford(self, name: str, *qubits: int) -> None:
+        """One of h, s, sdg, x, y, z, cx, cz, swap; control first."""
+        self._append(CLIFFORD_OPS[name], qubits, (0,) * len(qubits), 0)
+
+    def record(self, qubit: int, place: int) -> None:
+        """Write the bit that `qubit` reads now to the fresh `place`, a qubit that no gate acts on."""
+        self._append(Op.RECORD, (qubit, place), (0, 0), 0)
+
+    def rotation(self, pauli: str, qubits: Sequence[int], angle: Angle | float) -> None:
+        """exp(−i·angle/2·P) where letter i of `pauli` acts on `qubits[i]`; letters I are dropped.
+
+        A fixed angle that is a multiple of π/2 is a Clifford gate and is treated as one. One that undoes what comes
+        just before it in the same gate takes that away: a power of A·B·A† is A·Bⁿ·A†, whose B stand side by side.
+        """
+        support = [(q, _LETTER[p]) for p, q in zip(pauli, qubits, strict=True) if p != "I"]
+        if not support:
+            return  # a global phase
+        on, letters = zip(*support, strict=True)
+        if not isinstance(angle, Angle):
+            angle = Angle((), float(angle))
+        if not angle.terms:
+            turns = angle.constant / (math.pi / 2)
+            if abs(turns - round(turns)) * (math.pi / 2) < _QUARTER_TOLERANCE:
+                quarters = round(turns) % 4
+                if quarters and not self._undoes(Op.QUARTER, on, letters, 4 - quarters):
+                    self._append(Op.QUARTER, on, letters, quarters)
+                return
+            last = self._angles[-1] if self._angles else angle
+            if not last.terms and last.constant == -angle.constant and self._undoes(Op.ROTATION, on, letters, 0):
+                self._angles.pop()
+                return
+        self._append(Op.ROTATION, on, letters, 0)
+        self._angles.append(angle)
+
+    def gate(self, name: str, qubits: Sequence[int], angles: Sequence[Angle | float] = ()) -> bool:
+        """Emit a standard gate by its OpenQASM name; False if the table does not hold it."""
+        recipe = STANDARD_GATES.get(name)
+        if recipe is None:
+            return False
+        recipe(self, tuple(qubits), tuple(angles))
+        return True
+
+    def _append(self, kind: int, qubits: Sequence[int], letters: Sequence[int], turns: int) -> None:
+        self._kind.append(kind)
+        self._qubits.extend(qubits)
+        self._letters.extend(letters)
+        self._start.append(len(self._qubits))
+        self._turns.append(turns)
+        self._gate.append(len(self.gates) - 1)
+
+    def _undoes(self, kind: int, qubits: Sequence[int], letters: Sequence[int], turns: int) -> bool:
+        """Take the last operation away if it belongs to this gate and is this one."""
+        if not self._kind or (self._kind[-1], self._turns[-1], self._gate[-1]) != (kind, turns, len(self.gates) - 1):
+            return False
+        begin = self._start[-2]
+        if (self._qubits[begin:], self._letters[begin:]) != (list(qubits), list(letters)):
+            return False
+        for each in (self._kind, self._turns, self._gate, self._start):
+            each.pop()
+        del self._qubits[begin:], self._letters[begin:]
+        return True
+
+    def fixed_angles(self) -> list[float]:
+        """The angles of all rotations so far, none of which has a slot."""
+        assert not any(angle.terms for angle in self._angles)
+        return [angle.constant for angle in self._angles]
+
+    def paste(self, ops: Ops, angles: Sequence[float], qubits: Sequence[int]) -> None:
+        """Operations that another builder made, without slots: its qubit i is `qubits[i]` here; all belong to the gate
+        that was begun last."""
+        here = np.asarray(qubits, dtype=np.int64)
+        offset = len(self._qubits)
+        self._kind.extend(ops.kind.tolist())
+        self._start.extend((ops.start[1:] + offset).tolist())
+        self._qubits.extend(here[ops.qubits].tolist())
+        self._letters.extend(ops.letters.tolist())
+        self._turns.extend(ops.turns.tolist())
+        self._gate.extend([len(self.gates) - 1] * len(ops))
+        self._angles.extend([Angle((), angle) for angle in angles])
+
+    def ops(self) -> Ops:
+        """The operations so far, as arrays."""
+        return Ops(
+            kind=np.array(self._kind, dtype=np.int8),
+            start=np.array(self._start, dtype=np.int64),
+            qubits=np.array(self._qubits, dtype=np.int64),
+            letters=np.array(self._letters, dtype=np.uint8),
+            turns=np.array(self._turns, dtype=np.int8),
+            gate=np.array(self._gate, dtype=np.int64),
+        )
+
+    @property
+    def angles(self) -> list[Angle]:
+        """The angles of all rotations so far, over the slots."""
+        return list(self._angles)
+
+    def angle_map(self, expressions: Expressions) -> AngleMap:
+        """The angles of all rotations so far, over the reader's expressions (one row a slot)."""
+        rows, columns, values = [], [], []
+        for row, angle in enumerate(self._angles):
+            for slot, coefficient in angle.terms:
+                rows.append(row)
+                columns.append(slot)
+                values.append(coefficient)
+        shape = (len(self._angles), self.num_slots)
+        combination = sparse.coo_array((values, (rows, columns)), shape=shape, dtype=float)
+        constant = np.array([angle.constant for angle in self._angles], dtype=float)
+        return AngleMap(combination.tocsr(), constant, expressions)
+
+
+Recipe = Callable[[CircuitBuilder, tuple[int, ...], tuple[Angle | float, ...]], None]
+
+
+def _cliffords(*steps: tuple[str, tuple[int, ...]]) -> Recipe:
+    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+        for name, places in steps:
+            b.clifford(name, *(q[i] for i in places))
+
+    return recipe
+
+
+def _rotations(*steps: tuple[str, float]) -> Recipe:
+    """Commuting rotations about Pauli strings over the gate's qubits, by factor × the gate's angle (or, for a
+    gate without angle, by that fixed angle)."""
+
+    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+        for pauli, factor in steps:
+            b.rotation(pauli, q, a[0] * factor if a else factor)
+
+    return recipe
+
+
+def _u(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    theta, phi, lam = a  # U = RZ(φ)·RY(θ)·RZ(λ) up to a phase
+    b.rotation("Z", q, lam)
+    b.rotation("Y", q, theta)
+    b.rotation("Z", q, phi)
+
+
+def _u2(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    _u(b, q, (math.pi / 2, *a))
+
+
+def _r(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    theta, phi = a  # a rotation by θ about cos φ·X + sin φ·Y
+    b.rotation("Z", q, -phi)
+    b.rotation("X", q, theta)
+    b.rotation("Z", q, phi)
+
+
+def _cu(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    theta, phi, lam, gamma = a  # U = P(φ)·RY(θ)·P(λ), and a phase γ of the control
+    b.gate("cp", q, (lam,))
+    b.gate("cry", q, (theta,))
+    b.gate("cp", q, (phi,))
+    b.rotation("Z", q[:1], gamma)
+
+
+def _cu3(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    _cu(b, q, (*a, 0.0))
+
+
+def _xy(sign: int) -> Recipe:
+    """exp(−iθ/4·(XX ± YY)) between turns of the first qubit by ±β and back."""
+
+    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+        theta, beta = a
+        b.rotation("Z", q[:1], beta * sign)
+        b.rotation("XX", q, theta * 0.5)
+        b.rotation("YY", q, theta * (0.5 * sign))
+        b.rotation("Z", q[:1], beta * -sign)
+
+    return recipe
+
+
+def _ch(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    b.rotation("Y", q[1:], -math.pi / 4)  # H = RY(π/4)·Z·RY(−π/4)
+    b.clifford("cz", *q)
+    b.rotation("Y", q[1:], math.pi / 4)
+
+
+def _ecr(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    b.rotation("ZX", q, math.pi / 2)  # ECR = RZX(−π/4)·X·RZX(π/4) = X·RZX(π/2)
+    b.clifford("x", q[0])
+
+
+_HALF, _QUARTER = math.pi / 2, math.pi / 4
+_PHASE_2 = (("ZI", 0.5), ("IZ", 0.5), ("ZZ", -0.5))  # exp(iλ|11⟩⟨11|), |11⟩⟨11| = (1−Z)(1−Z)/4
+
+
+def _fixed(steps: tuple[tuple[str, float], ...], angle: float) -> Recipe:
+    return _rotations(*((pauli, factor * angle) for pauli, factor in steps))
+
+
+STANDARD_GATES: dict[str, Recipe] = {
+    "id": _cliffords(),
+    "h": _cliffords(("h", (0,))),
+    "s": _cliffords(("s", (0,))),
+    "sdg": _cliffords(("sdg", (0,))),
+    "x": _cliffords(("x", (0,))),
+    "y": _cliffords(("y", (0,))),
+    "z": _cliffords(("z", (0,))),
+    "cx": _cliffords(("cx", (0, 1))),
+    "cz": _cliffords(("cz", (0, 1))),
+    "swap": _cliffords(("swap", (0, 1))),
+    "cy": _cliffords(("sdg", (1,)), ("cx", (0, 1)), ("s", (1,))),
+    "dcx": _cliffords(("cx", (0, 1)), ("cx", (1, 0))),
+    "ecr": _ecr,
+    "sx": _rotations(("X", _HALF)),
+    "sxdg": _rotations(("X", -_HALF)),
+    "iswap": _rotations(("XX", -_HALF), ("YY", -_HALF)),
+    "t": _rotations(("Z", _QUARTER)),
+    "tdg": _rotations(("Z", -_QUARTER)),
+    "rx": _rotations(("X", 1)),
+    "ry": _rotations(("Y", 1)),
+    "rz": _rotations(("Z", 1)),
+    "p": _rotations(("Z", 1)),
+    "r": _r,
+    "u": _u,
+    "u2": _u2,
+    "rxx": _rotations(("XX", 1)),
+    "ryy": _rotations(("YY", 1)),
+    "rzz": _rotations(("ZZ", 1)),
+    "rzx": _rotations(("ZX", 1)),
+    "crx": _rotations(("IX", 0.5), ("ZX", -0.5)),
+    "cry": _rotations(("IY", 0.5), ("ZY", -0.5)),
+    "crz": _rotations(("IZ", 0.5), ("ZZ", -0.5)),
+    "cp": _rotations(*_PHASE_2),
+    "cu": _cu,
+    "cu3": _cu3,
+    "xx_plus_yy": _xy(1),
+    "xx_minus_yy": _xy(-1),
+    "cs": _fixed(_PHASE_2, _HALF),
+    "csdg": _fixed(_PHASE_2, -_HALF),
+    "ch": _ch,
+}

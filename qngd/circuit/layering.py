@@ -1,0 +1,227 @@
+"""Which rotations stand in one layer, and in which order to run them.
+
+A layer is a set of commuting rotations with parameters; its block of the metric is a covariance of
+their generators on one state. Two things decide where a rotation stands:
+
+1. *Order.* With the Clifford gates pushed to the end, rotation j must come before a later rotation k
+   iff their generators anticommute (or a chain of such pairs leads from j to k). The rotations of a
+   unit (see `units`) move as one. Rotations that no parameter moves take part in the order but need
+   no layer: they stand in slabs between the layers, slab l just before layer l. The longest chain of
+   units gives the number of layers, and each unit a window of layers [earliest, latest] it may stand
+   in. So all commuting terms of a QAOA cost layer share one layer, and CX·RZ·CX is no obstacle.
+2. *Peers.* Within its window a unit joins those that stand beside it in the user's circuit: at
+   the same depth of the gate graph (counting gates with parameters; neighbours on a wire with the
+   same Pauli letter are unordered there). So an RY layer stays together even where single members
+   would commute with an earlier layer.
+
+Rotations are kept in buckets, one for each slab and layer, which makes layering take time linear in the gates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qngd._system.compilation import kernel
+from qngd.circuit.buckets import commutes, empty_buckets, enter
+from qngd.circuit.ops import Op, Ops
+from qngd.circuit.pauli import PauliStrings
+
+_ROTATION = int(Op.ROTATION)
+
+
+def assign_layers(ops: Ops, generators: PauliStrings, moving: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The layer of every rotation, shape (K,); those of one `unit` (K,) share it.
+
+    For a rotation that no parameter moves it is the slab: it runs just before the layer of that
+    number, and as late as the order allows.
+    """
+    if len(generators) == 0:
+        return np.zeros(0, dtype=np.int64)
+    rows = np.argsort(unit, kind="stable")
+    x, z = generators.x[rows], generators.z[rows]
+    start = np.searchsorted(unit[rows], np.arange(unit.max() + 2))
+    moving = moving[rows[start[:-1]]]
+    depth = _gate_depth(ops, moving, unit, generators.num_qubits)
+    earliest = _earliest(start, x, z, moving)
+    latest = _latest(start, x, z, moving, _count_layers(earliest, moving))
+    order = np.lexsort((np.arange(len(moving)), ~moving, depth))
+    level = _join_peers(start, x, z, moving, depth, latest, order)
+    return _sink_fixed(start, x, z, moving, level)[unit]
+
+
+def running_order(level: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """A permutation of the rotations in which slabs and layers follow each other without gaps."""
+    return np.lexsort((np.arange(len(level)), moving, level))
+
+
+def _count_layers(level: np.ndarray, moving: np.ndarray) -> int:
+    return int(level[moving].max()) + 1 if moving.any() else 0
+
+
+def _gate_depth(ops: Ops, moving: np.ndarray, unit: np.ndarray, num_qubits: int) -> np.ndarray:
+    """Depth of every unit in the gate graph, (U,)."""
+    gate_of_unit = np.empty(len(moving), dtype=np.int64)
+    gate_of_unit[unit] = ops.gate[ops.rotations]
+    joint = np.zeros(int(ops.gate.max()) + 2, dtype=bool)  # gates with a unit of several rotations; −1: no gate
+    joint[gate_of_unit[np.bincount(unit) > 1]] = True
+    return _wire_depth(
+        ops.kind, ops.start, ops.qubits, ops.letters, ops.gate, unit, joint, moving, num_qubits
+    )  # fmt: skip
+
+
+@kernel
+def _wire_depth(kind, start, qubits, letters, gate, unit, joint, moving, num_qubits):
+    """On each wire: the letter of the run of rotations it is in (0 after anything else), the depth before that run,
+    and the depth after it. A gate with a unit of several rotations acts as a whole."""
+    run = np.zeros(num_qubits, dtype=np.int64)
+    before = np.full(num_qubits, -1, dtype=np.int64)
+    after = np.full(num_qubits, -1, dtype=np.int64)
+    depth = np.zeros(moving.shape[0], dtype=np.int64)
+    letter = np.full(num_qubits, -1, dtype=np.int64)  # of the gate's rotations on a wire; −1: it is not on it
+    row = 0
+    k = 0
+    while k < kind.shape[0]:
+        end = k + 1
+        if joint[gate[k]]:
+            while end < kind.shape[0] and gate[end] == gate[k]:
+                end += 1
+        for i in range(start[k], start[end]):
+            letter[qubits[i]] = -1
+        for op in range(k, end):
+            for i in range(start[op], start[op + 1]):
+                own = letters[i] if kind[op] == _ROTATION else 0
+                q = qubits[i]
+                letter[q] = own if letter[q] < 0 or letter[q] == own else 0
+        reached = -1
+        for i in range(start[k], start[end]):
+            q = qubits[i]
+            if letter[q] == 0 or run[q] != letter[q]:
+                run[q] = letter[q]
+                before[q] = after[q]
+            reached = max(reached, before[q])
+        first = -1  # units of the gate, numbered in order
+        last = -1
+        for op in range(k, end):
+            if kind[op] == _ROTATION:
+                first = unit[row] if first < 0 else min(first, unit[row])
+                last = max(last, unit[row])
+                row += 1
+        if first >= 0:
+            for u in range(first, last + 1):
+                reached += 1 if moving[u] else 0
+                depth[u] = reached
+        for i in range(start[k], start[end]):
+            q = qubits[i]
+            after[q] = max(after[q], reached)
+            if letter[q] == 0:
+                before[q] = reached
+        k = end
+    return depth
+
+
+@kernel
+def _required(u, start, x, z, head, link, top):
+    """The earliest layer that the units placed so far allow for u. Bucket 2l is slab l, bucket 2l+1 layer l."""
+    for bucket in range(top, 0, -1):
+        for k in range(start[u], start[u + 1]):
+            if not commutes(k, bucket, x, z, head, link):
+                return (bucket + 1) // 2
+    return 0
+
+
+@kernel
+def _allowed(u, start, x, z, head, link, bottom, num_layers, is_moving):
+    """The latest layer that the later units placed so far allow for u."""
+    for bucket in range(bottom, 2 * num_layers):
+        for k in range(start[u], start[u + 1]):
+            if not commutes(k, bucket, x, z, head, link):
+                # before slab l or layer l: layer l−1, or for a fixed rotation slab l
+                return bucket // 2 - (1 if is_moving else 0)
+    return num_layers - (1 if is_moving else 0)
+
+
+@kernel
+def _place(u, bucket, start, x, z, head, tail, link, rest, pivot):
+    for k in range(start[u], start[u + 1]):
+        enter(k, bucket, x, z, head, tail, link, rest, pivot)
+
+
+@kernel
+def _earliest(start, x, z, moving):
+    count = moving.shape[0]
+    level = np.zeros(count, dtype=np.int64)
+    head, tail, link, rest, pivot = empty_buckets(2 * count + 4, x.shape[0], x.shape[1])
+    top = 0
+    for u in range(count):
+        level[u] = _required(u, start, x, z, head, link, top)
+        bucket = 2 * level[u] + (1 if moving[u] else 0)
+        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        top = max(top, bucket)
+    return level
+
+
+@kernel
+def _latest(start, x, z, moving, num_layers):
+    count = moving.shape[0]
+    level = np.zeros(count, dtype=np.int64)
+    head, tail, link, rest, pivot = empty_buckets(2 * num_layers + 4, x.shape[0], x.shape[1])
+    bottom = 2 * num_layers
+    for u in range(count - 1, -1, -1):
+        level[u] = _allowed(u, start, x, z, head, link, bottom, num_layers, moving[u])
+        bucket = 2 * level[u] + (1 if moving[u] else 0)
+        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        bottom = min(bottom, bucket)
+    return level
+
+
+@kernel
+def _join_peers(start, x, z, moving, depth, latest, order):
+    """Depth by depth, lift the moving units to the layer that the latest of their peers needs."""
+    count = moving.shape[0]
+    level = np.zeros(count, dtype=np.int64)
+    head, tail, link, rest, pivot = empty_buckets(2 * count + 4, x.shape[0], x.shape[1])
+    top = 0
+    begin = 0
+    while begin < count:
+        end = begin
+        while end < count and depth[order[end]] == depth[order[begin]] and moving[order[end]] == moving[order[begin]]:
+            end += 1
+        if moving[order[begin]]:
+            common = 0
+            for i in range(begin, end):
+                u = order[i]
+                level[u] = _required(u, start, x, z, head, link, top)
+                common = max(common, level[u])
+            for i in range(begin, end):
+                u = order[i]
+                level[u] = min(latest[u], common)
+                _place(u, 2 * level[u] + 1, start, x, z, head, tail, link, rest, pivot)
+                top = max(top, 2 * level[u] + 1)
+        else:
+            for i in range(begin, end):
+                u = order[i]
+                level[u] = _required(u, start, x, z, head, link, top)
+                _place(u, 2 * level[u], start, x, z, head, tail, link, rest, pivot)
+                top = max(top, 2 * level[u])
+        begin = end
+    return level
+
+
+@kernel
+def _sink_fixed(start, x, z, moving, level):
+    """Move the rotations without parameters to the latest slab that the layers allow."""
+    count = moving.shape[0]
+    num_layers = 0
+    for u in range(count):
+        if moving[u]:
+            num_layers = max(num_layers, level[u] + 1)
+    sunk = level.copy()
+    head, tail, link, rest, pivot = empty_buckets(2 * num_layers + 4, x.shape[0], x.shape[1])
+    bottom = 2 * num_layers
+    for u in range(count - 1, -1, -1):
+        if not moving[u]:
+            sunk[u] = _allowed(u, start, x, z, head, link, bottom, num_layers, False)
+        bucket = 2 * sunk[u] + (1 if moving[u] else 0)
+        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        bottom = min(bottom, bucket)
+    return sunk

@@ -1,0 +1,139 @@
+"""What a run says of itself while it goes on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from qngd._system.progress import telling
+from qngd.estimates.estimate import format_with_error
+from qngd.solve.state import StepInfo
+
+_LINES = 10  # printed by a run whose output is not a terminal, about
+_REDRAW = 0.1  # seconds between two redraws of the live lines
+_PART_DRAWN, _PART_PRINTED = 1.0, 10.0  # seconds that work takes until it is said how far it is
+
+
+@contextmanager
+def progress(max_steps: int, reference: float | None) -> Iterator[Callable[[StepInfo], None]]:
+    """Yields a callback for `minimize`: a few lines redrawn in place on a terminal, one line a step elsewhere."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        printed = _Printed(max_steps, reference)
+        with telling(printed.part):
+            yield printed
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        redrawn = _Redrawn(live, max_steps, reference)
+        with telling(redrawn.part):
+            yield redrawn
+        redrawn.end()
+
+
+def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
+    """What there is to say of a step, in 80 columns.
+
+    The energy is that after the step, gradient and condition number are those of the point it started from.
+    """
+    parts = [f"step {info.step:>{len(str(max_steps))}}/{max_steps}"]
+    parts.append(f"energy {format_with_error(info.energy, info.stderr)}")
+    if reference is not None:
+        parts.append(f"error {info.energy - reference:.1e}")
+    parts.append(f"|grad| {info.gradient_norm:.1e}")
+    if info.spectrum is not None:
+        parts.append(f"cond {info.spectrum.condition:.1e}")
+    if not info.accepted:
+        parts.append("rejected")
+    return "  ".join(parts)
+
+
+def details(info: StepInfo) -> list[str]:
+    """How the step was taken and what it saw of the metric, in lines of 80 columns; what is not known is left out."""
+    lines = []
+    if np.isfinite(info.length):
+        bound = f" of at most {info.radius:.2g}" if np.isfinite(info.radius) else ""
+        taken = f"length {info.length:.2g}{bound}  rate {info.rate:.2g}"
+        lines.append(f"  {taken}  decrease {info.decrease:.1e}, predicted {info.predicted_decrease:.1e}")
+    if info.spectrum is not None:
+        seen = info.spectrum
+        extremes = f"eigenvalues {seen.smallest:.1e} to {seen.largest:.1e}"
+        lines.append(f"  metric of rank {seen.rank}/{len(seen.eigenvalues)}  {extremes}  damping {seen.damping:.1e}")
+    return lines
+
+
+class _Printed:
+    """Some of the steps, and how far work is that takes long."""
+
+    def __init__(self, max_steps: int, reference: float | None) -> None:
+        self._max_steps = max_steps
+        self._reference = reference
+        self._every = max(1, -(-max_steps // _LINES))
+        self._said: float | None = None
+
+    def __call__(self, info: StepInfo) -> None:
+        self._said = None
+        if info.step == 1 or info.step % self._every == 0:
+            self._print(line(info, self._max_steps, self._reference))
+
+    def part(self, what: str, done: float) -> None:
+        """Of the work for a step, or for the start. The first one starts the clock: before it, kernels may have been
+        compiled."""
+        now = time.monotonic()
+        if self._said is None:
+            self._said = now
+        elif now > self._said + _PART_PRINTED:
+            self._said = now
+            self._print(_part(what, done))
+
+    def _print(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+class _Redrawn:
+    """Steps may take a millisecond, and drawing must not slow them down."""
+
+    def __init__(self, live: Live, max_steps: int, reference: float | None) -> None:
+        self._live = live
+        self._max_steps = max_steps
+        self._reference = reference
+        self._lines: list[str] = []
+        self._begun: float | None = None
+        self._due = 0.0
+
+    def __call__(self, info: StepInfo) -> None:
+        self._begun = None
+        self._lines = [line(info, self._max_steps, self._reference), *details(info)]
+        self._draw(self._lines)
+
+    def part(self, what: str, done: float) -> None:
+        """Of the work for a step, once it takes long; see `_Printed`."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now
+        elif now > self._begun + _PART_DRAWN:
+            self._draw([*self._lines, _part(what, done)])
+
+    def end(self) -> None:
+        """Leave the last step on the screen, and no work that was broken off."""
+        self._due = 0.0
+        self._draw(self._lines)
+
+    def _draw(self, lines: list[str]) -> None:
+        now = time.monotonic()
+        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        refresh = now >= self._due
+        self._live.update(text, refresh=refresh)  # the last one is drawn when the run ends
+        if refresh:
+            self._due = now + _REDRAW
+
+
+def _part(what: str, done: float) -> str:
+    return f"  {what}: {done:.0%}"

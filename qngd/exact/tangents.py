@@ -1,0 +1,269 @@
+"""The full metric: a Gram matrix of derivative states.
+
+    g = ¼(Re⟨T_i|T_j⟩ − ⟨ψ|T_i⟩⟨ψ|T_j⟩),   |T_i⟩ = Σ_k J_ki U_{>k}P_kU_{≤k}|0⟩
+
+A Gram matrix does not see the frame, so every part of a T_i is carried only to a cut in the middle of the
+circuit: what comes from rotations before the cut forwards, the rest backwards, that is forwards through the
+reversed circuit. Each is a *lane* (see `_tangents`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from scipy import sparse
+
+from qngd._system.memory import available_bytes, require_bytes
+from qngd._system.progress import Work
+from qngd._system.threads import blas_beside, num_threads, together
+from qngd.exact.kernels import tangents as _tangents
+from qngd.exact.schedule import Schedule
+from qngd.exact.statevector import run_stages, zero_state
+
+_DIAGONAL_COST = 2  # of a diagonal stage, in rotations
+_LANES = 64  # at most, side by side in a row
+_THREADS_FROM = 1 << 17  # real numbers in all lanes; below it, handing out work costs more than the work
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One direction: the circuit as it is run to the cut, and its derivatives.
+
+    Attributes:
+        x, z, start, diagonal: rotations and stages, reversed for the way back.
+        stages: how many of them lie before the cut.
+        parameter: (L,) of every lane; lanes are numbered as they begin.
+        begin: (L,) the stage after which a lane begins.
+        entry_stage, entry, entry_lane, weight: the nonzero J_ki·s_k: stage, rotation, lane and value, by stage and
+            lane.
+    """
+
+    x: np.ndarray
+    z: np.ndarray
+    start: np.ndarray
+    diagonal: np.ndarray
+    stages: int
+    parameter: np.ndarray
+    begin: np.ndarray
+    entry_stage: np.ndarray
+    entry: np.ndarray
+    entry_lane: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        circuit: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        stages: int,
+        stage: np.ndarray,
+        entry: np.ndarray,
+        column: np.ndarray,
+        weight: np.ndarray,
+    ) -> Side:
+        """From the entries of the Jacobian in any order: stage, rotation, parameter and value."""
+        columns, inverse = np.unique(column, return_inverse=True)
+        first = np.full(len(columns), stages)
+        np.minimum.at(first, inverse, stage)
+        by_begin = np.argsort(first, kind="stable")
+        lane = np.empty(len(columns), dtype=np.int64)
+        lane[by_begin] = np.arange(len(columns))
+        order = np.lexsort((lane[inverse], stage))
+        return cls(
+            *circuit, stages, columns[by_begin], first[by_begin], stage[order], entry[order], lane[inverse][order],
+            weight[order],
+        )  # fmt: skip
+
+    def carry(
+        self,
+        state: np.ndarray,
+        turns: tuple[np.ndarray, np.ndarray],
+        first: int,
+        last: int,
+        out: np.ndarray,
+        column: int,
+    ) -> None:
+        """Fill lanes first…last−1 into out (2, N, L), from `column` on. `state` (2, N), which is changed, is where this
+        side starts; `turns` are the cosines and sines of its half angles."""
+        here = (self.entry_lane >= first) & (self.entry_lane < last)
+        steps = np.arange(self.stages + 1)
+        entry_start = np.searchsorted(self.entry_stage[here], steps)
+        active = np.searchsorted(self.begin[first:last], steps)
+        re, im = (part.reshape(-1)[column:] for part in out)
+        _tangents.carry(
+            state, self.x, self.z, *turns, self.start, self.diagonal, self.stages, active, entry_start,
+            self.entry[here], self.entry_lane[here] - first, self.weight[here], re, im, out.shape[2],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How to make the derivative states for one Jacobian: nothing of it depends on the angles but through J.
+
+    Attributes:
+        schedule: the circuit.
+        jacobian: J, (K, P).
+        cut: stages before the cut.
+        sides: the way forwards and the way back.
+        parameter: (L,) of every lane, those of the first side first.
+    """
+
+    schedule: Schedule
+    jacobian: sparse.csr_array
+    cut: int
+    sides: tuple[Side, Side]
+    parameter: np.ndarray
+
+    @cached_property
+    def order(self) -> np.ndarray | None:
+        """(P,), the lane of every parameter, if each has one."""
+        order = np.argsort(self.parameter)
+        return order if np.array_equal(self.parameter[order], np.arange(self.jacobian.shape[1])) else None
+
+    @classmethod
+    def of(cls, schedule: Schedule, jacobian: sparse.csr_array) -> Plan:
+        s = schedule
+        count, stages = len(s), len(s.diagonal)
+        place = np.empty(count, dtype=np.int64)
+        place[s.order] = np.arange(count)
+        entry = place[np.repeat(np.arange(count), np.diff(jacobian.indptr))]
+        column = jacobian.indices.astype(np.int64)
+        weight = jacobian.data * s.sign[entry]
+        stage = np.searchsorted(s.start, entry, side="right") - 1
+        cut = _cut(s, stage, column, jacobian.shape[1])
+        to, back = stage < cut, stage >= cut
+        circuit = (s.x, s.z, s.start, s.diagonal)
+        mirrored = (_reversed(s.x), _reversed(s.z), _reversed(count - s.start), _reversed(s.diagonal))
+        sides = (
+            Side.of(circuit, cut, stage[to], entry[to], column[to], weight[to]),
+            Side.of(
+                mirrored, stages - cut, stages - 1 - stage[back], count - 1 - entry[back], column[back], weight[back]
+            ),
+        )
+        return cls(s, jacobian, cut, sides, np.concatenate([side.parameter for side in sides]))
+
+
+def _reversed(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array[::-1])
+
+
+def _cut(schedule: Schedule, stage: np.ndarray, column: np.ndarray, parameters: int) -> int:
+    """The cut for which lanes are taken through the fewest rotations."""
+    stages = len(schedule.diagonal)
+    first, last = np.full(parameters, stages), np.full(parameters, -1)
+    np.minimum.at(first, column, stage)
+    np.maximum.at(last, column, stage)
+    used = last >= 0
+    begun = np.searchsorted(np.sort(first[used]), np.arange(stages))
+    unfinished = used.sum() - np.searchsorted(np.sort(last[used]), np.arange(stages), side="right")
+    cost = np.where(schedule.diagonal, _DIAGONAL_COST, np.diff(schedule.start))
+    forward = np.r_[0, np.cumsum(cost * begun)]
+    back = np.r_[0, np.cumsum(cost * unfinished)]
+    return int(np.argmin(forward + back[-1] - back))
+
+
+class Ways:
+    """The derivative states of a plan at given angles; `work` counts those that have been made."""
+
+    def __init__(self, num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray, work: Work) -> None:
+        self._plan = plan
+        self._work = work
+        self._num_qubits = num_qubits
+        self.center = zero_state(num_qubits)
+        run_stages(self.center, plan.schedule, cos, sin, 0, plan.cut)
+        self._final = self.center.copy()
+        run_stages(self._final, plan.schedule, cos, sin, plan.cut)
+        self._turns = ((cos, sin), (_reversed(cos), _reversed(-sin)))
+
+    def lanes(self, block: slice) -> np.ndarray:
+        """Those of a block of the lanes of both sides, (2, N, lanes)."""
+        out = np.empty((2, self.center.shape[1], block.stop - block.start))
+        threads = num_threads() if out.size >= _THREADS_FROM else 1
+        each = max(1, min(_LANES, -(-out.shape[2] // threads)))
+        calls: list[Callable[[], None]] = []
+        counts: list[int] = []
+        before = 0
+        for way, side in enumerate(self._plan.sides):
+            count = len(side.parameter)
+            begin, end = max(block.start - before, 0), min(block.stop - before, count)
+            for a in range(begin, end, each):
+                last = min(a + each, end)
+                calls.append(partial(self._carry, way, a, last, out, a + before - block.start))
+                counts.append(last - a)
+            before += count
+        together(calls, threads, lambda number: self._work.advance(counts[number]))
+        return out
+
+    def _carry(self, way: int, first: int, last: int, out: np.ndarray, column: int) -> None:
+        state = self._final.copy() if way else zero_state(self._num_qubits)
+        self._plan.sides[way].carry(state, self._turns[way], first, last, out, column)
+
+
+def gram_metric(num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
+    """The full metric over parameters, (P, P), at rotations with these cosines and sines of half angles.
+
+    If the derivative states do not fit in memory, they are made in blocks, all pairs of blocks after each other.
+
+    Raises:
+        MemoryLimitError: not even two of them fit.
+    """
+    count = len(plan.parameter)
+    if not count:
+        return np.zeros((plan.jacobian.shape[1],) * 2)
+    blocks = _blocks(count, num_qubits)
+    ways = Ways(
+        num_qubits, plan, cos, sin, Work("derivative states of the metric", sum(block.stop for block in blocks))
+    )
+    gram, means = np.zeros((count, count)), np.zeros(count)
+    for i, block in enumerate(blocks):
+        lanes = ways.lanes(block)
+        gram[block, block] = _symmetric_product(lanes)
+        means[block] = ways.center[0] @ lanes[0] + ways.center[1] @ lanes[1]
+        for other in blocks[:i]:
+            gram[block, other] = _product(lanes, ways.lanes(other))
+            gram[other, block] = gram[block, other].T
+        del lanes
+    gram -= np.outer(means, means)
+    return _over_parameters(0.25 * gram, plan)
+
+
+def _blocks(count: int, num_qubits: int) -> list[slice]:
+    """The lanes 0…count−1 in as few blocks as fit in memory, where more than one must fit in pairs."""
+    what = f"a full metric on {num_qubits} qubits"
+    state = 16 << num_qubits
+    extra = 4 * num_threads()
+    fitting = available_bytes() // state - extra - 2
+    if count <= fitting:
+        require_bytes((count + extra) * state, what)
+        return [slice(0, count)]
+    size = fitting // 2
+    if size < 1:
+        require_bytes((extra + 4) * state, what)
+    return [slice(a, min(a + size, count)) for a in range(0, count, size)]
+
+
+def _symmetric_product(lanes: np.ndarray) -> np.ndarray:
+    """Re⟨T_i|T_j⟩."""
+    if lanes.size >= _THREADS_FROM:
+        return _product(lanes, lanes)
+    rows = lanes.reshape(-1, lanes.shape[2])
+    return rows.T @ rows  # the cores are BLAS's: lanes that few were made by one thread
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Re⟨A_i|B_j⟩ of two blocks of lanes, real and imaginary parts at the same time."""
+    with blas_beside(a.size):
+        # BLAS makes only one triangle where both are the same
+        parts = together([partial(np.matmul, left.T, right) for left, right in zip(a, b, strict=True)], num_threads())
+    return parts[0] + parts[1]
+
+
+def _over_parameters(matrix: np.ndarray, plan: Plan) -> np.ndarray:
+    """A matrix over lanes as one over parameters, some of which have two lanes and some none."""
+    if plan.order is not None:
+        return matrix.take(plan.order, axis=0).take(plan.order, axis=1)
+    out = np.zeros((plan.jacobian.shape[1],) * 2)
+    np.add.at(out, np.ix_(plan.parameter, plan.parameter), matrix)
+    return out

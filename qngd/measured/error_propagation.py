@@ -1,0 +1,262 @@
+"""Entries of the metric from one circuit, and their errors by influence functions: what each shot moves.
+
+To first order an estimated matrix M is off by a mean over N shots, M − M₀ ≈ Σ_u w_u·A_u, with frequencies w_u of
+distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
+
+    Var M_ab = [Σ_u w_u A_u,ab² − (Σ_u w_u A_u,ab)²]/(N − 1)   and the second order.
+
+For expectation values with independent errors the sum runs over these, and w_u are their variances.
+
+Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
+is widened by the one that independent errors (2/N)² of all means, and of all products, of strings would make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.measured.outcomes import Counts, Means, Outcome, means, unseen, weighted_values, widened, zeros_frequency
+from qngd.measured.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """An estimate `value` (p, p) and what moves it.
+
+    Attributes:
+        weights: (U,) frequencies of the outcomes, or variances of independent numbers.
+        left, right: y and z, (U, p).
+        shots: N, or 0 for independent numbers.
+        bend: (p, p), the second order of the variance; infinite where nothing is known.
+        least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
+    """
+
+    value: np.ndarray
+    weights: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    shots: int
+    bend: np.ndarray
+    least: np.ndarray | float = 0.0
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Of every entry, (p, p)."""
+        return widened(self.first_order + self.bend, self.least)
+
+    @property
+    def first_order(self) -> np.ndarray:
+        """The part of the variance that falls as 1/N, (p, p)."""
+        weights = self.weights[:, None]
+        product = self.left * self.right
+        apart = (weights * self.left**2).T @ self.right**2
+        squares = apart + apart.T + 2 * (weights * product).T @ product
+        half = (weights * self.left).T @ self.right
+        return np.maximum(self._spread(squares, half + half.T), 0.0)
+
+    def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
+        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
+        not seen."""
+        return float(widened(self._total(self._moved(vector) @ matrix.T), self._least_along(matrix, vector)))
+
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        """A_u·vector, (U, p)."""
+        return self.left * (self.right @ vector)[:, None] + self.right * (self.left @ vector)[:, None]
+
+    def _least_along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
+        least = np.broadcast_to(self.least, self.value.shape)
+        return float((matrix**2).sum(axis=0) @ least @ vector**2)
+
+    def _total(self, moved: np.ndarray) -> float:
+        return float(self._spread(self.weights @ moved**2, self.weights @ moved).sum())
+
+    def _spread(self, squares: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        return squares if not self.shots else (squares - mean**2) / max(self.shots - 1, 1)
+
+
+class DiagonalInfluence(Influence):
+    """An estimate of a diagonal matrix: A_u is diagonal and holds y_u."""
+
+    @property
+    def first_order(self) -> np.ndarray:
+        return np.diag(np.maximum(self._spread(self.weights @ self.left**2, self.weights @ self.left), 0.0))
+
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        return self.left * vector
+
+
+def covariance(
+    outcome: Outcome, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float = 0.0
+) -> Influence:
+    """The covariance (p, p) of the sums jacobianᵀ·strings, `jacobian` (m, p).
+
+    From counts it is the unbiased sample covariance S, never indefinite; the second order of its variance is
+    (S_aa S_bb + S_ab²)/(N(N−1)), and for what was not seen see `_least_of_covariance`. `elsewhere` (p,) are sums of
+    means of other circuits, whose products with the means of these sums are taken from the matrix in other parts; their
+    errors through these means are counted here.
+    """
+    if isinstance(outcome, Means):
+        return _covariance_of_means(outcome, template, jacobian, elsewhere)
+    weights, centred = _centred(outcome, template, jacobian)
+    if outcome.shots < 2:
+        return _unknown(jacobian)
+    matrix = _symmetric((weights[:, None] * centred).T @ centred) * (outcome.shots / (outcome.shots - 1))
+    variances = np.diag(matrix)
+    bend = (np.outer(variances, variances) + matrix**2) / (outcome.shots * (outcome.shots - 1))
+    least = _least_of_covariance(outcome, template, jacobian, elsewhere)
+    return Influence(matrix, weights, centred, 0.5 * centred - elsewhere, outcome.shots, bend, least)
+
+
+def _least_of_covariance(
+    outcome: Counts, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
+) -> np.ndarray:
+    """What independent errors v = (2/N)² of the means m_k and of the products q_kl make in Jᵀ(q − m mᵀ)J: with y = Jᵀm
+    and the sums over independent strings alone (see `Template.independent`),
+
+        v·[Σ_k (J_ka y_b + J_kb y_a)² + Σ_{k<l} (J_ka J_lb + J_la J_kb)²].
+    """
+    rows, y = _independent_sums(outcome, template, jacobian, elsewhere)
+    squares, gram = rows**2, rows.T @ rows
+    sizes = squares.sum(axis=0)
+    first = np.outer(sizes, y**2) + np.outer(y**2, sizes) + 2 * np.outer(y, y) * gram
+    second = np.outer(sizes, sizes) + gram**2 - 2 * squares.T @ squares
+    return unseen(outcome.shots) * (first + np.maximum(second, 0.0))
+
+
+def _independent_sums(
+    outcome: Counts, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sums (r, p) over independent strings alone, and their means y (p,) with those of elsewhere."""
+    rows = template.reduced(jacobian)
+    mean = np.zeros(len(rows))
+    place, sign = template.independent
+    mean[place[place >= 0]] = (sign * means(outcome, template)[0])[place >= 0]
+    return rows, rows.T @ mean + elsewhere
+
+
+def _covariance_of_means(
+    outcome: Means, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
+) -> Influence:
+    """From expectation values of the strings and of their products, whose errors are independent, so that unlike
+    a sample covariance the result can be indefinite."""
+    count = len(jacobian)
+    middle, products = outcome.values[:count], np.eye(count)
+    i, j = np.triu_indices(count, 1)
+    products[i, j] = products[j, i] = outcome.values[count:]
+    everywhere = np.broadcast_to(jacobian.T @ middle + elsewhere, jacobian.shape)
+    place, _ = template.independent
+    uncertain = np.concatenate([place >= 0, place[i] != place[j]])
+    return Influence(
+        value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
+        weights=widened(outcome.stderr**2, unseen(outcome.shots) * uncertain),
+        left=np.concatenate([-jacobian, jacobian[i]]),
+        right=np.concatenate([everywhere, jacobian[j]]),
+        shots=0,
+        bend=np.zeros((jacobian.shape[1],) * 2),
+    )
+
+
+def diagonal(
+    outcome: Outcome,
+    template: Template,
+    jacobian: np.ndarray,
+    block: np.ndarray,
+    elsewhere: np.ndarray | float = 0.0,
+) -> Influence:
+    """The diagonal (p, p) of the covariance of the sums jacobianᵀ·strings, without what correlates different blocks:
+    Σ_b Var(Σ_{k in b} jacobian_ka·string k) for every a, where `block` (m,) numbers the blocks.
+
+    The second order of its variance is 2 Σ_bc S_ba,ca²/(N(N−1)), S the covariance of the sums of block and parameter;
+    for what was not seen see `_least_of_diagonal`.
+    """
+    if isinstance(outcome, Counts) and outcome.shots < 2:
+        return _unknown(jacobian)
+    size = jacobian.shape[1]
+    sums, owner = _block_sums(jacobian, block)
+    select = (owner[:, None] == np.arange(size)).astype(float)
+    outside = np.broadcast_to(elsewhere, (size,))[owner]
+    found = covariance(outcome, template, sums, outside)
+    left = 2 * (found.left * found.right) @ select
+    value = np.diag(np.diag(found.value) @ select)
+    if isinstance(outcome, Means):
+        return DiagonalInfluence(value, found.weights, left, left, 0, np.zeros_like(value))
+    squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
+    bend = np.diag(((squares @ select) * select).sum(axis=0))
+    least = np.diag(_least_of_diagonal(outcome, template, sums, outside, select))
+    return DiagonalInfluence(value, found.weights, left, left, found.shots, bend, least)
+
+
+def _least_of_diagonal(
+    outcome: Counts, template: Template, sums: np.ndarray, elsewhere: np.ndarray | float, select: np.ndarray
+) -> np.ndarray:
+    """What the errors of `_least_of_covariance` make in the variances of the `sums` (m, q) of block and parameter,
+    added up over the blocks, (p,); `select` (q, p) says which parameter."""
+    rows, y = _independent_sums(outcome, template, sums, elsewhere)
+    slopes, sizes = (2 * rows * y) @ select, rows**2 @ select
+    products = ((rows.T @ rows) ** 2 @ select * select).sum(axis=0) - (sizes**2).sum(axis=0)
+    return unseen(outcome.shots) * ((slopes**2).sum(axis=0) + 2 * np.maximum(products, 0.0))
+
+
+def _block_sums(jacobian: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every block and parameter that moves it the column (m,) of `jacobian` there, side by side (m, q), and the
+    parameters (q,)."""
+    numbers, place = np.unique(block, return_inverse=True)
+    moved = np.zeros((len(numbers), jacobian.shape[1]), dtype=bool)
+    np.logical_or.at(moved, place, jacobian != 0)
+    row, owner = np.nonzero(moved)
+    return np.where(place[:, None] == row, jacobian[:, owner], 0.0), owner
+
+
+def correlations(
+    outcome: Outcome, template: Template, jacobian: np.ndarray, own: np.ndarray, products: np.ndarray
+) -> Influence:
+    """Σ_k (⟨string k⟩ − products_k)·(own·J_kᵀ + J_k·ownᵀ), with J_k (p,) the rows of `jacobian` and `own` (p,).
+
+    What was not seen makes its variance v·Σ_k (own_a J_kb + J_ka own_b)² with v = (2/N)², k over independent strings.
+    """
+    shots = outcome.shots
+    mean, errors = means(outcome, template)
+    least: np.ndarray | float = 0.0
+    if isinstance(outcome, Means):
+        weights, left, shots = errors, jacobian, 0
+    elif shots < 2:  # nothing is known of the spread but its bound
+        weights, left, shots = np.ones(1), np.abs(jacobian).sum(axis=0)[None], 0
+    else:
+        weights, left = _centred(outcome, template, jacobian)
+        rows = template.reduced(jacobian)
+        product = np.outer(own**2, (rows**2).sum(axis=0))
+        least = unseen(shots) * (product + product.T + 2 * np.outer(own, own) * (rows.T @ rows))
+    half = np.outer((mean - products) @ jacobian, own)
+    nothing = np.zeros_like(half)
+    return Influence(half + half.T, weights, left, np.broadcast_to(own, left.shape), shots, nothing, least)
+
+
+def overlap(outcome: Outcome, template: Template, first: np.ndarray, second: np.ndarray) -> Influence:
+    """The frequency of all zeros times (first·secondᵀ + second·firstᵀ)."""
+    frequency, variance = zeros_frequency(outcome, template)
+    half = np.outer(first, second)
+    return Influence(
+        frequency * (half + half.T), np.array([variance]), first[None], second[None], 0, np.zeros_like(half)
+    )
+
+
+def _centred(outcome: Counts, template: Template, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (U,) of the distinct outcomes and their centred sums (U, p)."""
+    values = weighted_values(outcome, template, jacobian)
+    weights = outcome.counts / outcome.shots
+    return weights, values - weights @ values
+
+
+def _unknown(jacobian: np.ndarray) -> Influence:
+    """After a single shot: zero, with an infinite error where it enters."""
+    size = jacobian.shape[1]
+    enters = (jacobian != 0).any(axis=0)
+    bend = np.where(np.logical_or.outer(enters, enters), np.inf, 0.0)
+    nothing = np.zeros((1, size))
+    return Influence(np.zeros((size, size)), np.ones(1), nothing, nothing, 1, bend)
+
+
+def _symmetric(matrix: np.ndarray) -> np.ndarray:
+    return 0.5 * (matrix + matrix.T)

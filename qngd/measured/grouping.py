@@ -1,0 +1,238 @@
+"""What to measure together, and the Clifford gates that turn commuting strings into Z strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import stim
+
+from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.frame import push
+from qngd.circuit.ops import Ops
+from qngd.circuit.pauli import PauliStrings, anticommute
+from qngd.errors import check_word
+
+Grouping = Literal["qubit-wise", "commuting"]
+# the Clifford gates of stim's Gaussian elimination, by our names
+_STIM_GATES = {"H": "h", "S": "s", "S_DAG": "sdg", "CX": "cx", "X": "x", "Y": "y", "Z": "z"}
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Clifford gates after which m commuting strings are Z strings: string i reads as `sign[i]` times the parity
+    of the qubits in `z[i]`, masks (m, W)."""
+
+    ops: Ops
+    z: np.ndarray
+    sign: np.ndarray
+
+
+def check_grouping(grouping: str) -> None:
+    """Raise SettingError unless `grouping` names a way to group."""
+    check_word(grouping, ("qubit-wise", "commuting"), "grouping")
+
+
+def group(
+    strings: PauliStrings,
+    weights: np.ndarray,
+    grouping: Grouping,
+    circuits: Callable[[np.ndarray], int] = lambda members: 1,
+) -> list[np.ndarray]:
+    """Sets of strings that one circuit can measure.
+
+    "qubit-wise": members agree letter by letter where both act, so single-qubit gates suffice. By sorted insertion:
+    heaviest first, into the first set that fits (arXiv:1908.06942).
+    "commuting": members commute; measuring them may take two-qubit gates. Of several colourings of the graph of what
+    does not commute, that with the fewest circuits, and of equals the one with the smallest error; never more sets
+    and never more circuits than "qubit-wise".
+
+    Args:
+        strings, weights: m strings with their coefficients (m,).
+        circuits: the circuits that a set, given by its rows, takes in a step. Where several sets need the same
+            derivatives fewer sets are fewer circuits, but with light cones more than their number counts.
+    """
+    check_grouping(grouping)
+    order = np.argsort(-np.abs(weights), kind="stable")
+    agreeing = _insert_qubit_wise(strings, order)
+    if grouping == "qubit-wise" or len(agreeing) < 2:
+        return agreeing
+
+    def price(sets: list[np.ndarray]) -> tuple[int, int, float]:
+        # with shots shared out well, the error at a given total is Σ over sets of √(Σ a²), up to what the state does
+        spread = sum(float(np.linalg.norm(weights[members])) for members in sets)
+        return sum(map(circuits, sets)), len(sets), spread
+
+    clashes = anticommute(strings, strings)
+    most_clashes = order[np.argsort(-clashes.sum(axis=1)[order], kind="stable")]
+    candidates = (
+        _merged(agreeing, clashes, weights),  # takes no more, whatever the circuits are
+        _insert_commuting(clashes, order),
+        _insert_commuting(clashes, most_clashes),
+        _most_constrained(clashes, order),
+    )
+    limit = price(agreeing)
+    priced = [(price(sets), sets) for sets in candidates]
+    within = [each for each in priced if each[0][0] <= limit[0] and each[0][1] <= limit[1]]
+    return min(within, key=lambda each: each[0])[1]
+
+
+def _insert_qubit_wise(strings: PauliStrings, order: np.ndarray) -> list[np.ndarray]:
+    """Each set is known by the letters it fixes, so one comparison a set is enough."""
+    xs = np.zeros_like(strings.x)
+    zs = np.zeros_like(strings.z)
+    members: list[list[int]] = []
+    for k in order:
+        x, z = strings.x[k], strings.z[k]
+        count = len(members)
+        shared = (x | z) & (xs[:count] | zs[:count])
+        clash = ((x ^ xs[:count]) | (z ^ zs[:count])) & shared
+        fitting = np.flatnonzero(~clash.any(axis=1))
+        place = int(fitting[0]) if len(fitting) else count
+        if place == count:
+            members.append([])
+        members[place].append(int(k))
+        xs[place] |= x
+        zs[place] |= z
+    return [np.array(sorted(m)) for m in members]
+
+
+def _insert_commuting(clashes: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
+    """In this order, each into the first set that nothing in it clashes with; `clashes` (m, m)."""
+    blocked = np.zeros_like(clashes)  # per set, what clashes with a member
+    members: list[list[int]] = []
+    for k in order:
+        place = _first_fitting(blocked, members, k)
+        members[place].append(int(k))
+        blocked[place] |= clashes[k]
+    return [np.array(sorted(m)) for m in members]
+
+
+def _first_fitting(blocked: np.ndarray, members: list[list[int]], k: int) -> int:
+    """The first set that k fits into, perhaps a new one."""
+    fitting = np.flatnonzero(~blocked[: len(members), k])
+    if len(fitting):
+        return int(fitting[0])
+    members.append([])
+    return len(members) - 1
+
+
+def _merged(sets: list[np.ndarray], clashes: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    """Whole sets joined where they commute: heaviest first, each into the first that fits."""
+    rows = np.concatenate(sets)
+    starts = np.cumsum([0, *(len(members) for members in sets[:-1])])
+    by_rows = np.logical_or.reduceat(clashes[rows], starts, axis=0)
+    between = np.logical_or.reduceat(by_rows[:, rows], starts, axis=1)
+    order = np.argsort([-np.linalg.norm(weights[members]) for members in sets], kind="stable")
+    return [np.sort(np.concatenate([sets[i] for i in joined])) for joined in _insert_commuting(between, order)]
+
+
+def _most_constrained(clashes: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
+    """Always next what clashes with the most sets, of equals with the most strings, then the first in `order`; into
+    the first set that fits (DSATUR, Brélaz, doi:10.1145/359094.359101)."""
+    clashes = clashes[np.ix_(order, order)]
+    count = len(order)
+    ranks = clashes.sum(axis=1)
+    blocked = np.zeros_like(clashes)
+    members: list[list[int]] = []
+    for _ in range(count):
+        k = int(ranks.argmax())
+        place = _first_fitting(blocked, members, k)
+        members[place].append(k)
+        ranks += (count + 1) * (clashes[k] & ~blocked[place])  # one more set outweighs all strings
+        ranks[k] = np.iinfo(ranks.dtype).min // 2
+        blocked[place] |= clashes[k]
+    return [np.sort(order[m]) for m in members]
+
+
+def diagonalize(strings: PauliStrings) -> Basis:
+    """The basis in which commuting strings are Z strings.
+
+    Strings that share no qubits are treated apart. Where all agree letter by letter, single-qubit gates do;
+    elsewhere stim's Gaussian elimination finds the gates.
+    """
+    builder = CircuitBuilder(strings.num_qubits)
+    letters = strings.letters()
+    for rows, qubits in _components(letters != 0):
+        part = letters[np.ix_(rows, qubits)]
+        common = part.max(axis=0)
+        if np.all((part == 0) | (part == common)):
+            for q, letter in zip(qubits, common, strict=True):
+                _rotate_to_z(builder, int(q), int(letter))
+        else:
+            _eliminate(builder, part, qubits)
+    ops = builder.ops()
+    _, frame = push(ops, strings.num_qubits)
+    turned = frame.carry(strings)
+    if turned.x.any():
+        raise ValueError("the strings to diagonalize do not commute")
+    return Basis(ops, turned.z, turned.sign)
+
+
+def _rotate_to_z(builder: CircuitBuilder, qubit: int, letter: int) -> None:
+    if letter == 2:  # Y: S† makes it X
+        builder.clifford("sdg", qubit)
+    if letter in (1, 2):
+        builder.clifford("h", qubit)
+
+
+def _components(acts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Sets of strings (rows) connected through shared qubits (columns), with their qubits."""
+    left = np.flatnonzero(acts.any(axis=1))
+    found = []
+    while len(left):
+        rows, qubits = left[:1], acts[left[0]]
+        while True:
+            touching = left[(acts[left] & qubits).any(axis=1)]
+            grown = acts[touching].any(axis=0)
+            if len(touching) == len(rows) and np.array_equal(grown, qubits):
+                break
+            rows, qubits = touching, grown
+        found.append((rows, np.flatnonzero(qubits)))
+        left = np.setdiff1d(left, rows)
+    return found
+
+
+def _eliminate(builder: CircuitBuilder, letters: np.ndarray, qubits: np.ndarray) -> None:
+    """Emit gates that turn the commuting strings with these letter codes on `qubits` into Z strings."""
+    stabilizers = [stim.PauliString("".join("_XYZ"[c] for c in row)) for row in _independent(letters)]
+    tableau = stim.Tableau.from_stabilizers(stabilizers, allow_underconstrained=True)
+    # the inverse of the tableau's circuit, not a circuit of the inverse: it ends in more gates that can go
+    gates = [
+        (_STIM_GATES[instruction.name], tuple(int(qubits[t.value]) for t in targets))
+        for instruction in tableau.to_circuit("elimination").inverse()
+        for targets in instruction.target_groups()
+    ]
+    for name, wires in _without_last_permutations(gates):
+        builder.clifford(name, *wires)
+
+
+def _without_last_permutations(gates: list[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
+    """Without the gates at the end that turn Z strings into Z strings: all but H do."""
+    kept: list[tuple[str, tuple[int, ...]]] = []
+    busy: set[int] = set()
+    for name, wires in reversed(gates):
+        if name == "h" or not busy.isdisjoint(wires):
+            kept.append((name, wires))
+            busy.update(wires)
+    return kept[::-1]
+
+
+def _independent(letters: np.ndarray) -> np.ndarray:
+    """Independent strings (letter codes) that generate the same group up to signs: the reduced row echelon form over
+    two values, Z bits before X bits, which takes far fewer gates than the strings as given."""
+    z, x = letters >= 2, (letters == 1) | (letters == 2)
+    rows = np.hstack([z, x])
+    rank = 0
+    for column in range(rows.shape[1]):
+        below = np.flatnonzero(rows[rank:, column])
+        if len(below):
+            rows[[rank, rank + below[0]]] = rows[[rank + below[0], rank]]
+            others = rows[:, column].copy()
+            others[rank] = False
+            rows[others] ^= rows[rank]
+            rank += 1
+    z, x = np.hsplit(rows[:rank], 2)
+    return np.where(x, np.where(z, 2, 1), np.where(z, 3, 0))

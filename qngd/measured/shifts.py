@@ -1,0 +1,171 @@
+"""Shift rules: derivatives of an energy from its values at other angles.
+
+Moving commuting rotations together, φ + s·c, makes the energy a trigonometric polynomial in s whose
+frequencies are the differences of eigenvalues of G = ½Σ c_k P_k. With R positive frequencies Ω, 2R values give
+the exact derivative (arXiv:2107.12390):
+
+    E'(0) = Σ_μ b_μ [E(s_μ) − E(−s_μ)],   Σ_μ 2 b_μ sin(Ω_l s_μ) = Ω_l for every l.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.pauli import PauliStrings, product
+
+_MAX_RANK = 12  # of a group whose eigenvalues are enumerated
+_TOLERANCE = 1e-9  # below it two frequencies are one
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction c in the space of angles, nonzero on `rotations`, and the shifts that give the derivative along
+    it: Σ_μ weights[μ]·[E(φ + shifts[μ]·c) − E(φ − shifts[μ]·c)]."""
+
+    rotations: np.ndarray
+    coefficients: np.ndarray
+    shifts: np.ndarray
+    weights: np.ndarray
+
+
+def two_term(rotation: int) -> Direction:
+    """One rotation: ½[E(φ + π/2) − E(φ − π/2)]."""
+    return Direction(np.array([rotation]), np.array([1.0]), np.array([np.pi / 2]), np.array([0.5]))
+
+
+def directions(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[list[Direction], sparse.csr_array]:
+    """Directions whose derivatives D give the gradient as `mixing @ D`, with `mixing` of shape (P, D); the P
+    variables are those by which `jacobian` (K, P) moves the angles.
+
+    A rotation is shifted by itself, unless it belongs to a variable's commuting group (its rotations of one
+    layer, moved by nothing else) whose spectrum needs fewer evaluations. Spectra depend on the coefficients, so
+    for the same circuits at every θ the variables must be those of the constant `AngleMap.linear`.
+    """
+    moves = jacobian.tocoo()
+    owners = np.diff(jacobian.indptr)
+    found: list[Direction] = []
+    rows, columns, values = [], [], []
+    done = np.zeros(len(circuit.generators), dtype=bool)
+    order = np.lexsort((moves.row, circuit.level[moves.row], moves.col))
+    groups = np.split(order, np.flatnonzero(_changes(moves.col[order], circuit.level[moves.row[order]])))
+    for entries in groups:
+        members = moves.row[entries]
+        if len(members) < 2 or np.any(owners[members] > 1):
+            continue
+        direction = _grouped(circuit.generators[members], members, moves.data[entries])
+        if direction is not None:
+            rows.append(moves.col[entries[0]])
+            columns.append(len(found))
+            values.append(1.0)
+            found.append(direction)
+            done[members] = True
+    for k in np.flatnonzero((owners > 0) & ~done):
+        span = slice(jacobian.indptr[k], jacobian.indptr[k + 1])
+        rows.extend(jacobian.indices[span])
+        columns.extend([len(found)] * (span.stop - span.start))
+        values.extend(jacobian.data[span])
+        found.append(two_term(int(k)))
+    shape = (jacobian.shape[1], len(found))
+    return found, sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
+
+
+def _changes(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.r_[False, (a[1:] != a[:-1]) | (b[1:] != b[:-1])]
+
+
+def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.ndarray) -> Direction | None:
+    """The general rule for a commuting group if it needs fewer evaluations than one rule per rotation."""
+    frequencies = _frequencies(generators, coefficients)
+    if frequencies is None or len(frequencies) >= len(members):
+        return None
+    if not len(frequencies):  # the sum is a constant
+        return Direction(members, coefficients, frequencies, frequencies)
+    count = len(frequencies)
+    # Equidistant shifts within half a period of the lowest frequency step solve equidistant frequencies exactly
+    # and keep others well conditioned.
+    shifts = (2 * np.arange(1, count + 1) - 1) * np.pi / (2 * count) / _step(frequencies)
+    system = 2 * np.sin(np.outer(frequencies, shifts))
+    if np.linalg.cond(system) > 1e6:
+        return None
+    weights = np.linalg.solve(system, frequencies)
+    # Unevenly spaced frequencies can take large weights. With equal shots the error at a given total is
+    # √(2R·2Σb²); one rule per rotation, its shots shared out well, has Σ|c|. Twice that for fewer circuits is fair.
+    if np.sqrt(4 * count * np.sum(weights**2)) > 2 * np.abs(coefficients).sum():
+        return None
+    return Direction(members, coefficients, shifts, weights)
+
+
+def _step(frequencies: np.ndarray) -> float:
+    return float(frequencies[0]) if len(frequencies) == 1 else float(np.diff(frequencies).min())
+
+
+def _frequencies(generators: PauliStrings, coefficients: np.ndarray) -> np.ndarray | None:
+    """The positive differences of eigenvalues of ½Σ c_k P_k, ascending; None if there may be too many to know."""
+    signs = _sign_patterns(generators)
+    if signs is None:
+        return None
+    eigenvalues = _distinct(0.5 * signs @ coefficients)
+    if len(eigenvalues) > 4 * len(coefficients):
+        return None
+    gaps = _distinct(np.abs(eigenvalues[:, None] - eigenvalues[None]).reshape(-1))
+    return gaps[gaps > _TOLERANCE]
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    ordered = np.sort(values)
+    return ordered[np.r_[True, np.diff(ordered) > _TOLERANCE]]
+
+
+def _sign_patterns(generators: PauliStrings) -> np.ndarray | None:
+    """All joint eigenvalues (±1) that commuting strings can take, one row each, 2^rank of them; None above
+    `_MAX_RANK`. Each string is ± a product of independent ones, whose signs are free."""
+    independent, combinations = _express(generators)
+    rank = len(independent)
+    if rank > _MAX_RANK:
+        return None
+    free = 1 - 2 * (np.arange(1 << rank)[:, None] >> np.arange(rank) & 1)
+    signs = np.empty((1 << rank, len(generators)))
+    for k, chosen in enumerate(combinations):
+        places = [independent[i] for i in range(rank) if chosen >> i & 1]
+        signs[:, k] = _relative_sign(generators, places, k) * free[:, _bits(chosen)].prod(axis=1)
+    return signs
+
+
+def _express(generators: PauliStrings) -> tuple[list[int], list[int]]:
+    """Places of independent strings, and for every string the set of these (as a bit mask) whose product it is up
+    to a sign; by elimination over two values."""
+    reduced: list[tuple[int, int]] = []  # masks, and the combination they stand for
+    independent: list[int] = []
+    combinations: list[int] = []
+    words = np.concatenate([generators.x, generators.z], axis=1)
+    for k, row in enumerate(words):
+        mask, chosen = int.from_bytes(row.tobytes(), "little"), 0
+        for pivot, combination in reduced:
+            if mask ^ pivot < mask:
+                mask, chosen = mask ^ pivot, chosen ^ combination
+        if mask:
+            chosen ^= 1 << len(independent)
+            reduced.append((mask, chosen))
+            reduced.sort(reverse=True)
+            independent.append(k)
+            chosen = 1 << (len(independent) - 1)
+        combinations.append(chosen)
+    return independent, combinations
+
+
+def _bits(mask: int) -> list[int]:
+    return [i for i in range(mask.bit_length()) if mask >> i & 1]
+
+
+def _relative_sign(generators: PauliStrings, places: list[int], k: int) -> float:
+    """s with P_k = s·Π P_places, for commuting strings."""
+    result = generators[places[:1]]
+    sign = 1.0
+    for place in places[1:]:
+        result, phase = product(result, generators[[place]])
+        sign *= 1 - int(phase[0])
+    return sign * float(result.sign[0]) * float(generators.sign[k])

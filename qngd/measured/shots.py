@@ -1,0 +1,293 @@
+"""How many shots each circuit of a step gets.
+
+A rule sees the plan and the *spread* of the step before: per request, how much one shot of it would add to the
+variance of what is estimated. With N_r shots a request with spread a_r adds a_r/N_r, so Σ a_r/N_r at a given total
+Σ N_r is smallest for N_r ∝ √a_r; and Σ a_r/N_r = ε² takes the fewest shots, Σ N_r = (Σ√a)²/ε², for the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from qngd.errors import SettingError, require_range, settle_whole, whole_number
+from qngd.estimates.evaluation import Evaluation, Spread
+from qngd.measured.metric_parts import Part, metric_parts
+from qngd.measured.outcomes import Outcome, sample_energy, widened, widened_energy, zeros_frequency
+from qngd.measured.plan import Plan
+from qngd.measured.squared_slopes import step_variances
+
+_SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
+_LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
+_FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
+_ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
+_RELATIVE_DAMPING = 1e-2  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
+
+
+class ShotRule(Protocol):
+    """Decides the shots of every request."""
+
+    def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray | None:
+        """Shots (R,), given the spread of the step before if there was one; None asks for exact values."""
+
+
+@dataclass(frozen=True)
+class FixedShots:
+    """The same number of shots for every circuit; None asks for exact values, which simulators can give."""
+
+    per_circuit: int | None
+
+    def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray | None:
+        if self.per_circuit is None:
+            return None
+        return np.full(plan.num_circuits, self.per_circuit)
+
+
+@dataclass(frozen=True)
+class AutoShots:
+    """`total` shots a step, divided so that the error of the natural gradient step is smallest.
+
+    After van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the first step
+    divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade.
+
+    What was seen is uncertain and changes from step to step. With the defaults half of the shots are divided equally
+    and the energy gets what it would get of an equal division, so that no error is more than √2 times that of the
+    same total divided equally.
+
+    Args:
+        total: shots of one step; None is 1000 per circuit.
+        energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
+            energy's part of the circuits.
+        minimum: shots that every circuit gets; None is half of an equal division.
+
+    >>> AutoShots(total=100_000)
+    AutoShots(total=100000, energy_share=None, minimum=None)
+    """
+
+    total: int | None = None
+    energy_share: float | None = None
+    minimum: int | None = None
+
+    def __post_init__(self) -> None:
+        settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS})
+        if self.energy_share is not None:
+            require_range(self.energy_share, "energy_share", "between 0 and 1", lambda value: 0 < value < 1)
+
+    def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
+        count = plan.num_circuits
+        total = _SHOTS_PER_CIRCUIT * count if self.total is None else self.total
+        least = _LEAST_SHOTS if self.minimum is None else self.minimum
+        if total < least * count:
+            raise SettingError(
+                f"shots: {total} a step are too few for {count} circuits with at least {least} each; "
+                f"give {least * count} or more"
+            )
+        if self.minimum is None:
+            least = max(least, total // (2 * max(count, 1)))
+        share = np.full(count, 1 / max(count, 1))
+        if spread is not None and len(spread.step) == count and spread.step.any():
+            is_energy = plan.energy_weights != 0
+            of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
+            of_step = _normalized(np.sqrt(spread.step))
+            part = np.count_nonzero(is_energy) / count if self.energy_share is None else self.energy_share
+            part = part if of_energy.any() else 0.0
+            share = part * of_energy + (1 - part) * of_step
+        free = total - least * count
+        return least + np.floor(free * share).astype(int)
+
+
+@dataclass(frozen=True)
+class TargetError:
+    """As many shots as a standard error takes: of the energy, of every entry of the gradient (by default the same)
+    and of every entry of the metric.
+
+    From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
+    would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
+    wants of it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what
+    was not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
+    target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
+    "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
+    second get as many shots as the most demanding circuit of the energy and gradient.
+
+    >>> TargetError(0.01)
+    TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
+    """
+
+    energy: float
+    gradient: float | None = None
+    metric: float = 0.01
+    limit: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("energy", "gradient", "metric"):
+            value = getattr(self, name)
+            if value is not None or name != "gradient":
+                require_range(value, name, "a positive standard error", lambda number: number > 0)
+        settle_whole(self, {"limit": 2})
+
+    def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
+        count = plan.num_circuits
+        if spread is None or len(spread.energy) != count:
+            return np.full(count, min(_FIRST_SHOTS, self.limit))
+        of_energies = spread.energy, _unseen_energies(plan), _energy_bounds(plan)
+        needed = np.maximum(2.0, _needed(plan.energy_weights[None], *of_energies, self.energy))
+        if plan.mixing is not None:
+            linear = (plan.mixing @ plan.slopes).toarray()
+            target = self.energy if self.gradient is None else self.gradient
+            needed = np.maximum(needed, _needed(linear, *of_energies, target))
+        of_metric = spread.metric / self.metric**2 + _metric_bounds(plan) / self.metric
+        needed = np.maximum(needed, of_metric)
+        needed[_of_bases(plan)] = needed.max(initial=0.0)
+        return np.minimum(np.ceil(needed), self.limit).astype(int)
+
+
+def _needed(
+    linear: np.ndarray, spread: np.ndarray, unseen: np.ndarray, bounds: np.ndarray, target: float
+) -> np.ndarray:
+    """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies, whose
+    variances are spread/N, widened by unseen/N²."""
+    found = np.maximum(_sharing(linear**2 * spread) / target**2, 2.0)
+    for _ in range(_ROUNDS):
+        wide = widened(spread, unseen / found)
+        # √ makes N = c/N, of energies that seem certain, converge
+        found = np.sqrt(found * np.maximum(_sharing(linear**2 * wide) / target**2, 2.0))
+    return np.maximum(found, (abs(linear) * bounds).max(axis=0, initial=0.0) / target)
+
+
+def _unseen_energies(plan: Plan) -> np.ndarray:
+    """N² times the least variance (R,) of a request's energy; 0 for those of the metric."""
+    found = np.zeros(plan.num_circuits)
+    for r, request in enumerate(plan.requests):
+        coefficients = plan.coefficients[request.template]
+        if coefficients is not None:
+            found[r] = 4 * plan.reading(r).squares(coefficients)
+    return found
+
+
+def _energy_bounds(plan: Plan) -> np.ndarray:
+    """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
+    per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
+    return np.array([per_template[request.template] for request in plan.requests])
+
+
+def _metric_bounds(plan: Plan) -> np.ndarray:
+    """Shots (R,) that keep what is not in the spread within unit error: the second order of the blocks' variances,
+    2(B²/4)²/N² for generator sums of at most B, and B⁴/N² for outcomes not seen, shared out over the blocks; and
+    outcomes not seen between layers."""
+    found = np.zeros(plan.num_circuits)
+    for block in plan.blocks:
+        largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
+        found[block.request] += np.sqrt(len(plan.blocks)) * largest**2
+    for term in plan.crosses:
+        own, *others = abs(plan.jacobian[[term.rotation, *term.others]]).toarray()
+        found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0)
+    for sample in plan.samples:
+        found[list(sample.requests)] = np.abs(sample.pair.of_one_overlap).max(initial=0.0) / len(plan.samples)
+    return found
+
+
+def _of_bases(plan: Plan) -> np.ndarray:
+    """The requests of the random bases."""
+    return np.array(sorted({r for term in plan.bases for r in (term.center, *term.linear.indices.tolist())}), dtype=int)
+
+
+def _sharing(variances: np.ndarray) -> np.ndarray:
+    """Shots (R,) for unit error of every row of Σ_r variances[i, r]/N_r, each row with its fewest shots in all."""
+    roots = np.sqrt(variances)
+    return (roots * roots.sum(axis=1, keepdims=True)).max(axis=0, initial=0.0)
+
+
+def _normalized(weights: np.ndarray) -> np.ndarray:
+    total = weights.sum()
+    return weights / total if total > 0 else weights
+
+
+def as_rule(shots: Any) -> ShotRule:
+    """The rule that the `shots` argument stands for: a number, "auto", None, or a rule.
+
+    Raises:
+        SettingError: it is none of these.
+    """
+    if shots is None:
+        return FixedShots(None)
+    if isinstance(shots, str):
+        if shots == "auto":
+            return AutoShots()
+        raise SettingError(f'shots: {shots!r} is neither a number nor "auto"')
+    if callable(getattr(shots, "shots", None)) and not isinstance(shots, type):
+        rule: ShotRule = shots
+        return rule
+    return FixedShots(check_shots(shots))
+
+
+def check_shots(shots: Any) -> int:
+    """`shots` as an int; raises SettingError unless it is a whole number of at least 1."""
+    return whole_number(shots, "shots", 1)
+
+
+def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:
+    """What one shot of every request adds to the variances of energy and natural gradient step, and the shots that the
+    metric takes; None for exact outcomes.
+
+    A step that is off by e misses the minimum of the model E + δ·∇E + δᵀ(g + λ)δ/2η by eᵀ(g + λ)e/2η. So errors of a
+    step count in the norm of g + λ: in the plain norm those along nearly null directions of g, in which the state does
+    not move and nothing is lost, would take all the shots.
+    """
+    shots = np.array([outcome.shots for outcome in outcomes])
+    if not shots.all():
+        return None
+    of_energy, of_slopes, of_step = np.zeros((3, len(shots)))
+    for r, request in enumerate(plan.requests):
+        coefficients = plan.coefficients[request.template]
+        if coefficients is not None:
+            reading = plan.reading(r)
+            variance = sample_energy(outcomes[r], reading, coefficients)[1]
+            of_energy[r] = variance * shots[r]
+            of_slopes[r] = widened_energy(variance, outcomes[r].shots, reading, coefficients) * shots[r]
+    parts = metric_parts(plan, outcomes)
+    if plan.mixing is not None and evaluation.metric is not None:
+        assert evaluation.gradient is not None
+        root, direction = _solved(evaluation.metric.value, evaluation.gradient.value)
+        if plan.approx == "hamiltonian":
+            of_step += step_variances(plan, outcomes, root, direction) * shots
+        else:
+            linear = root @ (plan.mixing @ plan.slopes).toarray()
+            of_step += (linear**2).sum(axis=0) * of_slopes
+        if plan.bases:  # the error of these metrics is mostly that of their bases
+            of_step[_of_bases(plan)] = of_step.sum() / max(np.count_nonzero(of_step), 1)
+        for part in parts:
+            along = part.influence.along(root[:, part.columns], direction[part.columns])
+            of_step[part.request] += along * shots[part.request]
+        for sample in plan.samples:
+            moved = root @ sample.pair.of_one_overlap @ direction / len(plan.samples)
+            # the variance of one shot is at most ¼
+            of_step[list(sample.requests)] += float(moved @ moved) / 4
+    return Spread(of_energy, _metric_shots(plan, outcomes, parts), np.maximum(of_step, 0.0))
+
+
+def _metric_shots(plan: Plan, outcomes: Sequence[Outcome], parts: Sequence[Part]) -> np.ndarray:
+    """Shots (R,) for unit error of every entry of the metric, each entry with its fewest in all (see `_sharing`)."""
+    every = np.arange(plan.num_parameters)
+    found = [(part.request, part.columns, part.influence.first_order) for part in parts]
+    for sample in plan.samples:
+        scale = (sample.pair.of_one_overlap / len(plan.samples)) ** 2
+        found += [(r, every, scale * zeros_frequency(outcomes[r])[1]) for r in sample.requests]
+    roots = [(r, np.ix_(columns, columns), np.sqrt(v * outcomes[r].shots)) for r, columns, v in found]
+    total = np.zeros((len(every), len(every)))
+    for _, place, root in roots:
+        total[place] += root
+    needed = np.zeros(plan.num_circuits)
+    for r, place, root in roots:
+        needed[r] = (root * total[place]).max(initial=0.0)
+    return needed
+
+
+def _solved(metric: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(g + λ)^−½ and the direction (g + λ)⁻¹∇E."""
+    values, vectors = np.linalg.eigh(metric)
+    damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * max(float(values[-1]), 1e-12)
+    root = (vectors / np.sqrt(damped)) @ vectors.T
+    return root, root @ (root @ gradient)

@@ -1,0 +1,313 @@
+"""Circuits to run, as plain data: Clifford gates and rotations with open angles, then Z measurements.
+
+A *template* fixes the gates; a *request* adds the angles and the shots. A device compiles a template once
+and runs it with many angles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+
+from qngd._system.compilation import kernel
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.frame import anticommuting, push
+from qngd.circuit.ops import Op, Ops
+from qngd.circuit.pauli import PauliStrings, anticommute, product, unpack_bits
+from qngd.measured.grouping import Basis, diagonalize
+
+_ROTATION = int(Op.ROTATION)
+_NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """Gates on `num_qubits` qubits starting in |0…0⟩, and m commuting strings to read at their end.
+
+    `rotations` (R,) are the circuit's rotations that the template's rotations take their angles from, −1 for angles
+    that a request brings itself.
+    `basis` holds the Clifford gates to append and the Z strings that the strings become. `pairs` says that
+    also the products of the strings are wanted, which counts hold anyway and an estimator must be asked for.
+    `turns` (R,) are the rotations whose angle is not 0, where that is known, and `origin` is the template for all
+    angles then; see `at`. `is_noisy` says that the device has noise; of its states algebra says nothing.
+    `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
+    `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
+    circuit, with all its gates and rotations.
+    """
+
+    num_qubits: int
+    ops: Ops
+    rotations: np.ndarray
+    strings: PauliStrings
+    basis: Basis
+    pairs: bool = False
+    turns: np.ndarray | None = None
+    origin: Template | None = None
+    is_noisy: bool = False
+    numbers: tuple[int, ...] | None = None
+    native: Any = None
+    whole: bool = False
+
+    @property
+    def wires(self) -> tuple[int, ...]:
+        """The user's number of every qubit; those that are not the user's get the lowest numbers that are free."""
+        own = self.numbers
+        if own is None:
+            return tuple(range(self.num_qubits))
+        free = (number for number in count() if number not in own)
+        return own + tuple(islice(free, self.num_qubits - len(own)))
+
+    @property
+    def all_ops(self) -> Ops:
+        """The gates with those of the measurement basis appended."""
+        return concatenate(self.ops, self.basis.ops)
+
+    def at(self, angles: np.ndarray) -> Template:
+        """The template that knows which of its rotations turn at these angles (R,): where one does not, more strings
+        may be certain."""
+        turns = np.abs(np.sin(0.5 * angles)) > 0.5 * _NO_TURN
+        if turns.all():
+            return self
+        key = turns.tobytes()
+        if key not in self._at:
+            self._at[key] = replace(self, turns=turns, origin=self)
+        return self._at[key]
+
+    @cached_property
+    def _at(self) -> dict[bytes, Template]:
+        return {}
+
+    @cached_property
+    def with_noise(self) -> Template:
+        """The template on a noisy device."""
+        return replace(self, is_noisy=True)
+
+    @cached_property
+    def algebra(self) -> tuple[PauliStrings, np.ndarray]:
+        """What the strings are on |0…0⟩, behind all gates, and which rotations' generators they anticommute with,
+        (m, R); the same at all angles."""
+        if self.origin is not None:
+            return self.origin.algebra
+        reads = PauliStrings(self.num_qubits, np.zeros_like(self.basis.z), self.basis.z, self.basis.sign)
+        generators, frame = push(self.all_ops, self.num_qubits)
+        pulled = frame.pull(reads)
+        return pulled, anticommute(pulled, generators)
+
+    @cached_property
+    def independent(self) -> tuple[np.ndarray, np.ndarray]:
+        """What algebra alone says of the strings' values: for each the place of its class among C classes, −1 for those
+        whose value is certain, and its sign in the class (m,).
+
+        A Pauli string is certain if it commutes with the generators of all rotations that turn at all, and is ±1 on
+        |0…0⟩ behind the Clifford gates. Two strings whose product is certain have the same value in every shot, up to a
+        sign. On a device with noise only the identity is certain.
+        """
+        if self.is_noisy:
+            acts = np.asarray(self.basis.z.any(axis=1))
+            return np.where(acts, np.cumsum(acts) - 1, -1), np.ones(len(acts))
+        pulled, hits = self.algebra
+        if self.turns is not None:
+            hits = hits[:, self.turns]
+        # the product of two strings is certain iff both flip the same qubits and anticommute with the same generators
+        rows = np.hstack([np.packbits(hits, axis=1), np.ascontiguousarray(pulled.x).view(np.uint8)])
+        numbers = {bytes(rows.shape[1]): -1}
+        place = [numbers.setdefault(row.tobytes(), len(numbers) - 1) for row in rows]
+        first: dict[int, int] = {}
+        firsts = [first.setdefault(number, k) for k, number in enumerate(place)]
+        _, phase = product(pulled, pulled[np.array(firsts, dtype=int)])
+        return np.array(place, dtype=int), 1.0 - phase
+
+    def reduced(self, weights: np.ndarray) -> np.ndarray:
+        """The `weights` (m, p) of the strings as weights (C, p) of one string of each class."""
+        place, sign = self.independent
+        found = np.zeros((place.max(initial=-1) + 1, weights.shape[1]))
+        kept = place >= 0
+        np.add.at(found, place[kept], sign[kept, None] * weights[kept])
+        return found
+
+    def squares(self, coefficients: np.ndarray) -> float:
+        """Σ_C (Σ_{t∈C} ±c_t)² over the classes C of strings, from the strings' `coefficients` (m,)."""
+        key = coefficients.tobytes()  # the same at all angles: found once
+        if key not in self._squares:
+            self._squares[key] = float((self.reduced(coefficients[:, None]) ** 2).sum())
+        return self._squares[key]
+
+    @cached_property
+    def _squares(self) -> dict[bytes, float]:
+        return {}
+
+    @property
+    def measured(self) -> np.ndarray:
+        """The qubits that the Z strings read."""
+        masks = np.bitwise_or.reduce(self.basis.z, axis=0, keepdims=True, initial=0)
+        return np.flatnonzero(unpack_bits(masks, self.num_qubits)[0])
+
+    @property
+    def places(self) -> np.ndarray:
+        """The qubits that only hold a bit measured midway; a device that measures midway does not need them."""
+        records = np.flatnonzero(self.ops.kind == Op.RECORD)
+        return self.ops.qubits[self.ops.start[records] + 1]
+
+    @property
+    def num_wires(self) -> int:
+        """Qubits of a device that measures midway; the places of the bits come last."""
+        return self.num_qubits - len(self.places)
+
+    @property
+    def num_two_qubit_gates(self) -> int:
+        """Gates on two or more qubits, before any compilation."""
+        return int((np.diff(self.all_ops.start) > 1).sum())
+
+
+def template_of(
+    circuit: Circuit,
+    ops: Ops,
+    rotations: np.ndarray,
+    strings: PauliStrings,
+    pairs: bool = False,
+    whole: bool = False,
+) -> Template:
+    """A template on the circuit's qubits and any that its strings have besides."""
+    return Template(
+        strings.num_qubits,
+        ops,
+        rotations,
+        strings,
+        diagonalize(strings),
+        numbers=circuit.numbers or tuple(range(circuit.num_qubits)),
+        native=circuit.native,
+        pairs=pairs,
+        whole=whole,
+    )
+
+
+def select(ops: Ops, keep: np.ndarray) -> Ops:
+    """The operations where the mask `keep` (N,) is true."""
+    lengths = np.diff(ops.start)
+    wires = np.repeat(keep, lengths)
+    return Ops(
+        kind=ops.kind[keep],
+        start=np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64),
+        qubits=ops.qubits[wires],
+        letters=ops.letters[wires],
+        turns=ops.turns[keep],
+        gate=ops.gate[keep],
+    )
+
+
+def concatenate(first: Ops, second: Ops) -> Ops:
+    """`first`, then `second`."""
+    return Ops(
+        kind=np.concatenate([first.kind, second.kind]),
+        start=np.concatenate([first.start, first.start[-1] + second.start[1:]]),
+        qubits=np.concatenate([first.qubits, second.qubits]),
+        letters=np.concatenate([first.letters, second.letters]),
+        turns=np.concatenate([first.turns, second.turns]),
+        gate=np.concatenate([first.gate, second.gate]),
+    )
+
+
+def causal_cone(circuit: Circuit, strings: PauliStrings, allowed: np.ndarray) -> np.ndarray:
+    """Which of the `allowed` rotations (mask over K) the expectation values of the pulled `strings` can depend on.
+
+    Backwards: a rotation matters iff its generator anticommutes with a string or with a later rotation that
+    matters; otherwise it commutes past everything measured and drops out.
+    """
+    generators = circuit.generators
+    matters = np.zeros(len(generators), dtype=bool)
+    x = np.concatenate([strings.x, np.zeros_like(generators.x)])
+    z = np.concatenate([strings.z, np.zeros_like(generators.z)])
+    _cone(x, z, len(strings), generators.x, generators.z, circuit.order, allowed, matters)
+    return matters
+
+
+@kernel
+def _cone(x, z, count, gx, gz, order, allowed, matters):
+    """Rows 0…count of (x, z) are what is sensitive so far; rotations that matter are appended."""
+    for place in range(order.shape[0] - 1, -1, -1):
+        k = order[place]
+        if not allowed[k]:
+            continue
+        for row in range(count - 1, -1, -1):
+            if anticommuting(x[row], z[row], gx[k], gz[k]):
+                matters[k] = True
+                x[count] = gx[k]
+                z[count] = gz[k]
+                count += 1
+                break
+
+
+def observable_cone(circuit: Circuit, strings: PauliStrings) -> np.ndarray:
+    """The rotations (mask over K) that `strings`, measured at the circuit's end, can depend on."""
+    everything = np.ones(len(circuit.generators), dtype=bool)
+    return causal_cone(circuit, circuit.frame.pull(strings), everything)
+
+
+def observable_template(circuit: Circuit, strings: PauliStrings, whole: bool = False) -> Template:
+    """The circuit, without the rotations that `strings`, measured at its end, cannot depend on unless `whole`."""
+    if whole:
+        return template_of(circuit, circuit.ops, np.arange(len(circuit.generators)), strings, whole=True)
+    kept = observable_cone(circuit, strings)
+    wires = (strings.letters() != 0).any(axis=0)
+    keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
+    return template_of(circuit, select(circuit.ops, keep), np.flatnonzero(kept), strings)
+
+
+def layer_template(circuit: Circuit, layer: int) -> Template:
+    """The circuit up to a layer, measuring the generators of the layer's rotations (in circuit order)."""
+    keep, rotations, strings = prefix(circuit, layer)
+    return template_of(circuit, select(circuit.ops, keep), rotations, strings, pairs=True)
+
+
+def layer_members(circuit: Circuit, layer: int) -> np.ndarray:
+    """The moving rotations of a layer, in circuit order."""
+    return np.flatnonzero(circuit.moving & (circuit.level == layer))
+
+
+def prefix(circuit: Circuit, layer: int, also: int | None = None) -> tuple[np.ndarray, np.ndarray, PauliStrings]:
+    """What leads to a layer: a mask over the operations, the rotations among them, and the generators of the
+    layer's rotations at their end.
+
+    Rotations of this and later layers are left out, as if their angle were 0, and so is what then acts on nothing
+    that is measured. What leads to, and comes from, the place of rotation `also` is kept too.
+    """
+    members = layer_members(circuit, layer)
+    earlier = np.where(circuit.moving, circuit.level < layer, circuit.level <= layer)
+    watched = members if also is None else np.append(members, also)
+    kept = causal_cone(circuit, circuit.generators[watched], earlier)
+    targets = np.zeros_like(kept)
+    targets[watched] = True
+    keep = light_cone(circuit.ops, kept, targets, np.zeros(circuit.num_qubits, dtype=bool))
+    _, frame = push(select(circuit.ops, keep), circuit.num_qubits)
+    return keep, np.flatnonzero(kept), frame.carry(circuit.generators[members])
+
+
+def light_cone(ops: Ops, kept: np.ndarray, targets: np.ndarray, wires: np.ndarray) -> np.ndarray:
+    """A mask over the operations: the kept rotations, and the Clifford gates that lead to them, to the places of
+    the `targets` (masks over K), or to the final `wires` (mask over qubits)."""
+    keep = np.zeros(len(ops), dtype=bool)
+    _sweep(ops.kind, ops.start, ops.qubits, kept, targets, wires.copy(), keep)
+    return keep
+
+
+@kernel
+def _sweep(kind, start, qubits, kept, targets, live, keep):
+    rotation = kept.shape[0]
+    for position in range(kind.shape[0] - 1, -1, -1):
+        is_rotation = kind[position] == _ROTATION
+        if is_rotation:
+            rotation -= 1
+            keep[position] = kept[rotation]
+            reaches = kept[rotation] or targets[rotation]
+        else:
+            reaches = False
+            for i in range(start[position], start[position + 1]):
+                reaches = reaches or live[qubits[i]]
+            keep[position] = reaches
+        if reaches:
+            for i in range(start[position], start[position + 1]):
+                live[qubits[i]] = True

@@ -1,0 +1,4 @@
+"""Tables, data files and plots of a run.
+
+Imports `run`.
+"""

@@ -1,0 +1,161 @@
+"""What a step and a run would cost, known before any shot is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qngd.backends import resolve, runs_whole
+from qngd.errors import whole_number
+from qngd.estimates.estimate import format_seconds
+from qngd.estimates.evaluation import Approx, Cost, check_approx
+from qngd.evaluators.sampled import backend_and_shots, submission_cost
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.measured.plan import Planner
+from qngd.measured.shots import as_rule
+from qngd.run.given import read_given
+
+_SHOTS = 1000  # per circuit where the user gives none
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one step takes, and what `steps` steps take: the start and every step are one submission each, a batch of
+    as many jobs as the provider's limits force.
+
+    Attributes:
+        backend: its name.
+        step: jobs, circuits and shots of one step.
+        steps: how many steps the run was priced for.
+        energy_circuits, gradient_circuits, metric_circuits: the circuits of one step, by what they are for.
+        depth, two_qubit_depth, two_qubit_gates: the largest of any circuit: after compilation where the backend
+            compiles, of the circuits as written elsewhere (then the depths are None).
+        seconds: device time of one step from its gate and readout times and the delay between shots; None where the
+            backend gives no times. Queueing and compilation are not in it.
+        is_noisy: whether the backend is known to be noisy.
+        limits: what one job may hold, in words; empty where nothing is known.
+    """
+
+    backend: str
+    step: Cost
+    steps: int
+    energy_circuits: int
+    gradient_circuits: int
+    metric_circuits: int
+    depth: int | None
+    two_qubit_depth: int | None
+    two_qubit_gates: int
+    seconds: float | None
+    is_noisy: bool
+    limits: str = ""
+
+    @property
+    def run(self) -> Cost:
+        """Jobs, circuits and shots of the whole run, its start included."""
+        return self.step * (self.steps + 1)
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Device time of the whole run, or None."""
+        return None if self.seconds is None else self.seconds * (self.steps + 1)
+
+    def rows(self) -> dict[str, str]:
+        """The price for people, from row names to text."""
+        parts = f"{self.energy_circuits} energy, {self.gradient_circuits} gradient, {self.metric_circuits} metric"
+        rows = {
+            "backend": self.backend + (" (noisy)" if self.is_noisy else ""),
+            "one step": f"{self.step}",
+            "jobs": f"{self.step.jobs} a step" + (f"; a job holds at most {self.limits}" if self.limits else ""),
+            "circuits": parts,
+            "two-qubit gates": f"at most {self.two_qubit_gates} in a circuit",
+        }
+        if self.depth is not None:
+            rows["depth"] = f"at most {self.depth}, {self.two_qubit_depth} of two-qubit gates"
+        rows["device time"] = (
+            "unknown: the backend gives no times"
+            if self.seconds is None or self.run_seconds is None
+            else f"{format_seconds(self.seconds)} a step, {format_seconds(self.run_seconds)} a run"
+        )
+        rows[f"{self.steps} steps"] = f"{self.run}"
+        return rows
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+
+
+def cost(
+    problem_or_circuit: Any,
+    observable: Any = None,
+    theta0: Any = None,
+    *,
+    backend: Any = None,
+    shots: Any = None,
+    approx: Approx = "block-diag",
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+    steps: int = 100,
+) -> Price:
+    """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
+
+    Args:
+        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
+            circuit nor the backend has shots, 1000 per circuit.
+        approx: which metric a step measures.
+        grouping, cross: as for `minimize`.
+        steps: of the run.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+        BackendError: the circuits do not fit the backend.
+
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
+    1 jobs, 4 circuits, 400 shots
+    """
+    check_approx(approx)
+    steps = whole_number(steps, "steps", 0)
+    given = read_given(problem_or_circuit, observable, theta0)
+    circuit = given.circuit
+    chosen, shots = backend_and_shots(circuit, backend, shots)
+    device = resolve(None) if chosen is None else chosen
+    planner = Planner(circuit, given.observable, grouping, cross, runs_whole(device, circuit))
+    plan = planner.plan(given.theta, metric=approx)
+    per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
+    assert per_request is not None
+    describe = getattr(device, "describe", None)
+    footprints = describe(plan.templates) if describe is not None else None
+    used = np.array([request.template for request in plan.requests])
+    of_metric = np.array([plan.coefficients[t] is None for t in used], dtype=bool)
+    of_energy = (plan.energy_weights != 0) & ~of_metric
+    return Price(
+        backend=device.name,
+        step=submission_cost(device, plan.with_shots(per_request)),
+        steps=steps,
+        energy_circuits=int(of_energy.sum()),
+        gradient_circuits=int((~of_metric & ~of_energy).sum()),
+        metric_circuits=int(of_metric.sum()),
+        depth=_largest(footprints, "depth"),
+        two_qubit_depth=_largest(footprints, "two_qubit_depth"),
+        two_qubit_gates=max((t.num_two_qubit_gates for t in plan.templates), default=0)
+        if footprints is None
+        else max((f.two_qubit_gates for f in footprints), default=0),
+        seconds=_seconds(footprints, used, per_request, getattr(device, "rep_delay", 0.0)),
+        is_noisy=device.is_noisy,
+        limits=str(getattr(device, "limits", "")),
+    )
+
+
+def _largest(footprints: Any, name: str) -> int | None:
+    return None if footprints is None else max((getattr(f, name) for f in footprints), default=0)
+
+
+def _seconds(footprints: Any, used: np.ndarray, shots: np.ndarray, delay: float | None) -> float | None:
+    """Σ shots·(time of the circuit + delay between shots), or None where a time is unknown."""
+    if footprints is None or delay is None or any(f.seconds is None for f in footprints):
+        return None
+    times = np.array([f.seconds for f in footprints])[used]
+    return float(shots @ (times + delay))

@@ -1,0 +1,192 @@
+"""The record of a run while it goes on: its last good state and what every step said, also on disk if it has a
+journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qngd.errors import SettingError, require_range, shown, unboxed, whole_number
+from qngd.estimates.evaluation import Cost
+from qngd.run.journal import Journal
+from qngd.run.result import REMEDY, Budget, Result, Status
+from qngd.solve.state import State, StepInfo
+
+_NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
+_NOTED = 3  # steps whose notes a result repeats
+_STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run stops at."""
+
+    max_steps: int
+    tol: float
+    gtol: float
+    target: float | None
+    budget: Budget
+
+    @classmethod
+    def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> Limits:
+        """From the arguments of `minimize`; SettingError names the one that cannot be meant."""
+        for name, value in (("tol", tol), ("gtol", gtol)):
+            require_range(value, name, "a number of at least 0", lambda number: 0 <= number < np.inf)
+        target = unboxed(target)
+        if target is not None:
+            require_range(target, "target", "a finite energy", lambda number: -np.inf < number < np.inf)
+        if not isinstance(budget, (Budget, type(None))):
+            raise SettingError(f"budget: write budget=qngd.Budget(shots=100_000); got {shown(budget)}")
+        return cls(whole_number(max_steps, "max_steps", 0), tol, gtol, target, budget or Budget())
+
+
+class Record:
+    """What a run has reached. Nothing in it is lost whatever ends the run."""
+
+    state: State
+
+    def __init__(self, shaped: Callable[[np.ndarray], Any], made_by: str) -> None:
+        self.journal: Journal | None = None
+        self.failure = ""
+        self.finished = ""
+        self.energies: list[float] = []
+        self.stderrs: list[float] = []
+        self.infos: list[StepInfo] = []
+        self.notes: list[str] = []
+        self._shaped = shaped
+        self._made_by = made_by
+        self._trail: list[tuple[float, float, float]] = []
+        self._unshaped = ""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was reached."""
+        return bool(self.energies)
+
+    def ended(self, status: Status, failure: str = "") -> Status:
+        """The status that a run ends with, and what failed, kept for its message."""
+        self.failure = failure
+        return status
+
+    def begin(self, state: State, limits: Limits) -> None:
+        """Start from a state: of a new run, or of one that goes on."""
+        self._take(state)
+        if state.looked and not state.finished and self.at_rest(limits):
+            self._trail = []  # it had ended here, and is asked to go on all the same, say with more shots
+        self._note(state.energy, float(state.evaluation.energy.stderr))
+        if self.journal is not None:
+            self.journal.begin(self.kept)
+
+    def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
+        """Go on from a journal: `start` is the energy at the start and its error."""
+        self._take(state)
+        self.infos = [replace(info, theta=self._in_structure(info.theta)) for info in infos]
+        self._note(*start)
+        for info in infos:
+            self._note(info.energy, info.stderr)
+
+    def _take(self, state: State) -> None:
+        self.state = state
+        if state.trail is not None:
+            self._trail = [(float(a), float(b), float(c)) for a, b, c in state.trail]
+
+    def add(self, state: State, info: StepInfo) -> StepInfo:
+        """Count a step, and return what it said with its θ in the user's structure."""
+        info = replace(info, theta=self._in_structure(state.theta))
+        self.state = state
+        self.infos.append(info)
+        self._trail = [*self._trail[1 - _NOISE_STEPS :], (info.decrease, info.significance, info.natural_norm)]
+        self._note(info.energy, info.stderr)
+        if self.journal is not None:
+            self.journal.add(self.kept, info)
+        return info
+
+    def spend(self, cost: Cost) -> None:
+        """Count a step that led nowhere: the state before it stays."""
+        self.stay(replace(self.state, cost=self.state.cost + cost))
+
+    def stay(self, state: State) -> None:
+        """The same point with another account."""
+        self.state = state
+        if self.journal is not None:
+            self.journal.keep(self.kept)
+
+    @property
+    def kept(self) -> State:
+        """The state with all that is needed to go on from it in another run."""
+        return replace(self.state, trail=np.array(self._trail).reshape(-1, 3), made_by=self._made_by)
+
+    def _in_structure(self, theta: np.ndarray | None) -> Any:
+        """θ as the user writes it. It was tried at the start; should it fail now, the numbers are not lost."""
+        if theta is None:
+            return None
+        try:
+            return self._shaped(theta)
+        except Exception as error:  # of other people's arrays
+            self._unshaped = f"theta is flat, its structure failed: {type(error).__name__}: {error}"
+            return theta
+
+    def _note(self, energy: float, stderr: float) -> None:
+        self.energies.append(energy)
+        self.stderrs.append(stderr)
+
+    def at_rest(self, limits: Limits) -> Status | None:
+        """Why the run is at rest, or None: `finished` then says more."""
+        self.finished = self.state.finished or self._still(limits)
+        if self.state.finished:
+            return Status(self.state.finished_as)
+        if self.finished:
+            return Status.CONVERGED
+        return Status.NOISE if limits.tol > 0 and self._is_noise() else None
+
+    def _still(self, limits: Limits) -> str:
+        recent = self._trail[-_STILL_STEPS:]
+        if len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent):
+            return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
+        if recent and recent[-1][2] < limits.gtol:
+            return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
+        return ""
+
+    def _is_noise(self) -> bool:
+        """Whether the last gradients cannot be told from zero."""
+        recent = self._trail[-_NOISE_STEPS:]
+        return len(recent) == _NOISE_STEPS and all(significance < 2 for _, significance, _ in recent)
+
+    def reached(self, target: float | None) -> bool:
+        """Whether the energy is at the target, errors considered."""
+        return target is not None and self.energies[-1] + self.stderrs[-1] <= target
+
+    def result(self, status: Status, limits: Limits, note: str) -> Result:
+        """All of it as a `Result`; `note` is what the evaluator says of all its answers."""
+        theta = self._in_structure(self.state.lowest[0])
+        message = REMEDY[status].format(
+            finished=self.finished,
+            target=limits.target,
+            noise=_NOISE_STEPS,
+            max_steps=limits.max_steps,
+            cost=self.state.cost,
+            failure=self.failure,
+        )
+        if status is Status.MAX_STEPS and self.state.finished:
+            message = self.state.finished  # a limit among the optimizer's own settings
+        of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
+        if len(of_steps) > _NOTED:
+            of_steps = [*of_steps[:_NOTED], f"and so {len(of_steps) - _NOTED} more times"]
+        notes = [note, *of_steps, *self.notes, self._unshaped]
+        return Result(
+            theta=theta,
+            energy=self.state.lowest[1],
+            stderr=self.stderrs[-1],
+            steps=len(self.infos),
+            status=status,
+            message=message,
+            history=np.array(self.energies),
+            history_stderr=np.array(self.stderrs),
+            infos=tuple(self.infos),
+            cost=self.state.cost,
+            state=self.kept,
+            note="; ".join(filter(None, notes)),
+        )

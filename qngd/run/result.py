@@ -1,0 +1,116 @@
+"""Why a run stopped, what it may spend, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from qngd.errors import settle_whole
+from qngd.estimates.estimate import format_with_error
+from qngd.estimates.evaluation import Cost
+from qngd.solve.state import State, StepInfo
+
+
+class Status(StrEnum):
+    """Why a run stopped."""
+
+    CONVERGED = "converged"
+    SADDLE = "saddle"
+    STALLED = "stalled"
+    TARGET = "target"
+    NOISE = "noise"
+    MAX_STEPS = "max_steps"
+    BUDGET = "budget"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    NOT_FINITE = "not_finite"
+    FAILED = "failed"
+
+
+_GO_ON = "give this result's .state as state= to go on"
+REMEDY = {
+    Status.CONVERGED: "{finished}",
+    Status.SADDLE: "the gradient vanishes, but this is no minimum: {failure}; give more steps to leave it",
+    Status.STALLED: "the optimizer could not go on from here: {finished}",
+    Status.TARGET: "the energy, with its standard error, reached target={target}",
+    Status.NOISE: "the gradient was within its statistical error for {noise} steps in a row; "
+    "take more shots to go lower",
+    Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or " + _GO_ON,
+    Status.BUDGET: "the next step would exceed the budget ({cost} spent); raise it and " + _GO_ON,
+    Status.STOPPED: "the callback asked to stop; " + _GO_ON,
+    Status.INTERRUPTED: "interrupted from the keyboard; " + _GO_ON,
+    Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
+    "use a smaller learning_rate or a larger damping",
+    Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
+}
+"""What to do about each, with blanks to fill in."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits on what a run may spend; None means no limit. A step that would exceed one is not started.
+
+    Raises:
+        SettingError: a limit is not a whole number of at least 0.
+
+    >>> Budget(shots=100_000)
+    Budget(jobs=None, circuits=None, shots=100000)
+    """
+
+    jobs: int | None = None
+    circuits: int | None = None
+    shots: int | None = None
+
+    def __post_init__(self) -> None:
+        settle_whole(self, {"jobs": 0, "circuits": 0, "shots": 0})
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no limit."""
+        return self.jobs is None and self.circuits is None and self.shots is None
+
+    def allows(self, spent: Cost, next_step: Cost) -> bool:
+        """Whether `next_step` can still be paid."""
+        total = spent + next_step
+        pairs = ((self.jobs, total.jobs), (self.circuits, total.circuits), (self.shots, total.shots))
+        return all(limit is None or used <= limit for limit, used in pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Where a run ended and how it got there.
+
+    Attributes:
+        theta: the parameters of the lowest energy met where energies are exact, else the last accepted ones; in the
+            structure of theta0.
+        energy, stderr: the energy there and its standard error.
+        steps: steps taken, rejected trials included.
+        status, message: why it stopped, and what to do about it.
+        history: the energy at theta0 and after every step, (steps + 1,). A run that goes on from a `state` starts
+            there: `steps` and `history` are its own.
+        history_stderr: their standard errors.
+        infos: what each step saw and did.
+        cost: jobs, circuits and shots spent, those before `state` included.
+        state: what `minimize(…, state=…)` goes on from, as if the run had not stopped.
+        note: what else the user should know, such as that the backend is noisy.
+    """
+
+    theta: Any
+    energy: float
+    stderr: float
+    steps: int
+    status: Status
+    message: str
+    history: np.ndarray
+    history_stderr: np.ndarray
+    infos: tuple[StepInfo, ...]
+    cost: Cost
+    state: State
+    note: str = ""
+
+    def __str__(self) -> str:
+        energy = format_with_error(self.energy, self.stderr)
+        return f"{energy} after {self.steps} steps: {self.status}, {self.message}"

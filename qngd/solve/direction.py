@@ -1,0 +1,225 @@
+"""Direction: the regularized solve d = (g + damping)⁻¹ ∇E, and what it saw of the metric."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qngd._system.threads import one_blas_thread
+from qngd.damping import Absolute, Damping, Eigenbasis, SignalToNoise, rounding_level
+from qngd.errors import QngdWarning, SettingError
+from qngd.estimates.estimate import Estimate, MetricTensor
+
+Product = Callable[[np.ndarray], np.ndarray]
+_LEFT_OVER = 1e-6  # of a gradient that a matrix-free solve may leave over unsaid
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What a solve saw of the metric: numerical rank, condition number over the nonzero eigenvalues, extreme
+    eigenvalues, the damping (in units of eigenvalues), and all eigenvalues (P,): of the metric in the damping's own
+    coordinates, which are those of θ but for `UnitDiagonal`.
+
+    A matrix-free solve saw only the Ritz values of its iterations, which stand for the eigenvalues."""
+
+    rank: int
+    condition: float
+    smallest: float
+    largest: float
+    damping: float
+    eigenvalues: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, damping: float) -> Spectrum:
+        """From the eigenvalues in ascending order."""
+        kept = values[values > rounding_level(values)]
+        return cls(
+            rank=len(kept),
+            condition=float(kept[-1] / kept[0]) if len(kept) else 1.0,
+            smallest=float(values[0]) if len(values) else 0.0,
+            largest=float(values[-1]) if len(values) else 0.0,
+            damping=damping,
+            eigenvalues=values,
+        )
+
+
+@dataclass(frozen=True)
+class Direction:
+    """d with g·d ≈ ∇E, and `length`, √(dᵀgd).
+
+    `noise` is the part of d·∇E that the gradient's errors alone would make; `significance` says by how many standard
+    deviations χ² = Σ ρ²/σ² exceeds what it would be for ∇E = 0 (infinite for an exact gradient). `times` multiplies
+    by g, and `added` (P,) is the diagonal D that the damping's level amounts to: λ, or λ·g_ii in the coordinates of
+    `UnitDiagonal`.
+    """
+
+    vector: np.ndarray
+    length: float
+    noise: float
+    significance: float
+    spectrum: Spectrum
+    times: Product
+    added: np.ndarray
+
+    def length_of(self, delta: np.ndarray) -> float:
+        """√(δᵀgδ), radians."""
+        return float(np.sqrt(max(float(delta @ self.times(delta)), 0.0)))
+
+    def damped_inner(self, a: np.ndarray, b: np.ndarray) -> float:
+        """aᵀ(g + D)b with the damping D."""
+        return float(a @ self.times(b) + (a * self.added) @ b)
+
+    def damped_square(self, a: np.ndarray) -> float:
+        """aᵀ(g + D)a, at least 0."""
+        return max(self.damped_inner(a, a), 0.0)
+
+
+def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping) -> Direction:
+    """The regularized natural gradient.
+
+    Args:
+        metric: symmetric (P, P).
+        gradient: (P,), with its covariance where it was sampled.
+        damping: the rule.
+
+    >>> from qngd.damping import PseudoInverse
+    >>> g = MetricTensor.exact(np.diag([0.25, 0.0]), "full")
+    >>> natural_direction(g, Estimate.exact(np.array([1.0, 0.0])), PseudoInverse()).vector
+    array([4., 0.])
+    """
+    slope = np.asarray(gradient.value, dtype=float)
+    matrix = metric.value
+    if not len(slope):
+        return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__, slope)
+    weights = 1.0 / damping.scale(metric)
+    outer = np.outer(weights, weights)
+    scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
+    with one_blas_thread():
+        values, vectors = np.linalg.eigh(scaled.value)
+    projected = vectors.T @ (weights * slope)
+    turned = weights[:, None] * vectors
+    covariance = _covariance(gradient)
+    errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, covariance, turned), 0.0))
+    basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, scaled)
+    inverse, level = damping.inverse(basis), damping.level(basis)
+    vector = turned @ (inverse * projected)
+    added = np.divide(level, weights**2, out=np.zeros_like(weights), where=weights > 0)
+    return Direction(
+        vector=vector,
+        length=float(np.sqrt(max(vector @ matrix @ vector, 0.0))),
+        noise=float(inverse @ errors**2),
+        significance=_significance(projected, errors, exact=not covariance.any()),
+        spectrum=Spectrum.of(values, level),
+        times=matrix.__matmul__,
+        added=added,
+    )
+
+
+def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, tolerance: float = 1e-10) -> Direction:
+    """The natural gradient by conjugate gradients on (g + λI)d = ∇E, without the matrix g.
+
+    Args:
+        times: v ↦ g·v.
+        gradient: (P,), exact.
+        damping: an absolute one.
+        tolerance: of the residual's norm, relative to that of ∇E.
+
+    Raises:
+        SettingError: the damping needs the eigenvalues of g.
+
+    Warns:
+        QngdWarning: rounding kept the solution from what was asked for, as it does for a very small λ.
+
+    >>> times = lambda v: np.array([0.25, 0.09]) * v
+    >>> conjugate_direction(times, Estimate.exact(np.array([0.5, 0.2])), Absolute(0.01)).vector.round(6)
+    array([1.923077, 2.      ])
+    """
+    level = absolute_level(damping)
+    slope = np.asarray(gradient.value, dtype=float)
+    vector, residual = np.zeros_like(slope), slope.copy()
+    ahead, square = residual.copy(), float(residual @ residual)
+    goal = square * tolerance**2
+    alphas: list[float] = []
+    betas: list[float] = []
+    # rounding may cost more than the P iterations of exact arithmetic
+    for _ in range(10 * len(slope)):
+        if not square > goal:
+            break
+        image = times(ahead) + level * ahead
+        alpha = square / float(ahead @ image)
+        vector += alpha * ahead
+        residual -= alpha * image
+        square, before = float(residual @ residual), square
+        alphas.append(alpha)
+        betas.append(square / before)
+        ahead = residual + betas[-1] * ahead
+    seen = Spectrum.of(_ritz_values(alphas, betas) - level, level)
+    image = times(vector)
+    # not the residual of the recursion, which goes on falling where rounding has stopped the true one
+    _check_residual(slope - image - level * vector, slope, level)
+    squared = float(vector @ image)
+    return Direction(
+        vector=vector,
+        length=float(np.sqrt(max(squared, 0.0))),
+        noise=0.0,
+        significance=np.inf,
+        # rounding makes copies of Ritz values
+        spectrum=replace(seen, rank=min(seen.rank, len(slope))),
+        times=times,
+        added=np.full(len(slope), level),
+    )
+
+
+def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float) -> None:
+    """Warn if a residual ∇E − (g + λI)d is not small beside ∇E; in the same words each time, to be shown once."""
+    left, whole = (float(np.linalg.norm(each)) for each in (residual, slope))
+    if left > _LEFT_OVER * whole:
+        warnings.warn(
+            f"matrix-free solve: more than {_LEFT_OVER:g} of the gradient is left over, so that this step is not quite "
+            f"the one asked for. The damping {level:g} is small against rounding: raise it",
+            QngdWarning,
+            stacklevel=2,
+        )
+
+
+def absolute_level(damping: Damping) -> float:
+    """λ of a damping that needs no eigenvalues of g; raises SettingError for any other."""
+    rule = damping.on if isinstance(damping, SignalToNoise) else damping
+    if not isinstance(rule, Absolute):
+        raise SettingError(
+            f"damping: a matrix-free solve takes a positive number only; got {damping!r}; "
+            'or choose approx="full" or "block-diag"'
+        )
+    return rule.value
+
+
+def _ritz_values(alphas: list[float], betas: list[float]) -> np.ndarray:
+    """The eigenvalues of the Lanczos matrix that conjugate gradients build (Saad, doi:10.1137/1.9780898718003)."""
+    if not alphas:
+        return np.zeros(0)
+    alpha, beta = np.array(alphas), np.array(betas[:-1])
+    diagonal = 1 / alpha
+    diagonal[1:] += beta / alpha[:-1]
+    beside = np.sqrt(beta) / alpha[:-1]
+    return np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+
+
+def _significance(projected: np.ndarray, errors: np.ndarray, exact: bool) -> float:
+    # the eigenbasis leaves traces of rounding where a component has neither value nor error
+    noisy = errors > 1e-7 * errors.max(initial=0.0)
+    count = int(noisy.sum())
+    if exact or np.any(np.abs(projected[~noisy]) > 1e-10 * np.abs(projected).max()):
+        return np.inf
+    if not count:  # the coordinates in which the step is sought leave all of a sampled gradient out
+        return 0.0
+    excess = float(((projected[noisy] / errors[noisy]) ** 2).sum()) - count
+    return excess / np.sqrt(2 * count)
+
+
+def _covariance(gradient: Estimate) -> np.ndarray:
+    if gradient.covariance is not None:
+        return gradient.covariance
+    return np.diag(np.asarray(gradient.stderr, dtype=float) ** 2)

@@ -1,0 +1,191 @@
+"""An optimization as explicit state: `new_state, info = optimizer.step(evaluator, state)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.solve.direction import Spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything a run goes on from: where it stands, and what its optimizer remembers.
+
+    `evaluations` counts submissions; with the run's `seed` it determines the random numbers of the next. `best` is the
+    lowest of the energies met where they are exact, and the last one otherwise: (θ, energy). `finished` is what an
+    optimizer with a stopping rule of its own says when it stops, empty until then, and `finished_as` the status that
+    this amounts to: "converged", "max_steps" or "stalled".
+
+    `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
+    they were looked at once. `trail` (≤ 5, 3) holds decrease, significance and natural norm of the last steps, by
+    which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on, of
+    `problem`, a hash of the circuit and the observable.
+    """
+
+    step: int
+    evaluation: Evaluation
+    memory: Mapping[str, np.ndarray]
+    evaluations: int
+    cost: Cost
+    seed: int | None = None
+    best: tuple[np.ndarray, float] | None = None
+    finished: str = ""
+    finished_as: str = "converged"
+    looked: bool = False
+    trail: np.ndarray | None = None
+    made_by: str = ""
+    problem: str = ""
+
+    @property
+    def theta(self) -> np.ndarray:
+        return self.evaluation.theta
+
+    @property
+    def energy(self) -> float:
+        return float(self.evaluation.energy.value)
+
+    @property
+    def lowest(self) -> tuple[np.ndarray, float]:
+        """`best`, or where the run stands."""
+        return (self.theta, self.energy) if self.best is None else self.best
+
+    def moved(
+        self,
+        asked: Submissions,
+        to: Evaluation,
+        memory: Mapping[str, np.ndarray],
+        finished: str = "",
+        finished_as: str = "converged",
+    ) -> State:
+        """The state after one more step that spent what `asked` counted and ended at `to`."""
+        return replace(
+            self.spent(asked),
+            step=self.step + 1,
+            evaluation=to,
+            memory=memory,
+            best=self._best_with(asked, float(to.energy.value)),
+            finished=finished,
+            finished_as=finished_as,
+            looked=self.looked and not asked.evaluator.is_exact,
+        )
+
+    def continued(self, asked: Submissions, fresh: State) -> State:
+        """The state after one more step that spent what `asked` counted and then began anew, as `fresh` did."""
+        return replace(
+            fresh,
+            step=self.step + 1,
+            evaluations=self.evaluations + asked.count + fresh.evaluations,
+            cost=self.cost + asked.cost + fresh.cost,
+            best=self._best_with(asked, fresh.energy),
+        )
+
+    def _best_with(self, asked: Submissions, energy: float) -> tuple[np.ndarray, float] | None:
+        """`best` after a step to this energy; None where the lowest is the one that the run stands at."""
+        return self.lowest if asked.evaluator.is_exact and not energy < self.lowest[1] else None
+
+    def spent(self, asked: Submissions) -> State:
+        """The same state after submissions that led nowhere."""
+        return replace(self, evaluations=self.evaluations + asked.count, cost=self.cost + asked.cost)
+
+
+@dataclass(frozen=True, eq=False)
+class StepInfo:
+    """What a step saw and did; only for looking.
+
+    `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard deviations,
+    infinite where exact), `natural_norm` √(dᵀgd) and `spectrum` those it was taken from; `rate` is the learning rate
+    it took, `length` is √(δᵀgδ) and `radius` what bounded it; `predicted_decrease` what the rule's model promised and
+    `decrease` what came; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric
+    does not know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0;
+    `note` says what was unusual about it.
+    """
+
+    step: int
+    energy: float
+    stderr: float
+    decrease: float
+    accepted: bool
+    cost: Cost
+    step_cost: Cost
+    gradient_norm: float = np.nan
+    significance: float = np.inf
+    natural_norm: float = np.nan
+    spectrum: Spectrum | None = None
+    rate: float = np.nan
+    length: float = np.nan
+    radius: float = np.inf
+    predicted_decrease: float = np.nan
+    theta: Any = None
+    note: str = ""
+
+
+def described(
+    new: State, here: Evaluation, there: Evaluation, step_cost: Cost, *, accepted: bool = True, **known: Any
+) -> StepInfo:
+    """The info of the step to `new` that tried to go from `here` to `there`; `known` is what else is known of it."""
+    return StepInfo(
+        **{
+            "step": new.step,
+            "energy": new.energy,
+            "stderr": float(new.evaluation.energy.stderr),
+            "decrease": float(here.energy.value) - float(there.energy.value),
+            "accepted": accepted,
+            "cost": new.cost,
+            "step_cost": step_cost,
+            **known,
+        }
+    )
+
+
+class Optimizer(Protocol):
+    """What `minimize` steps. Its settings are frozen; what changes is in the state."""
+
+    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
+        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+
+    def preview(self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None, first: bool = False) -> Cost:
+        """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
+
+    def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
+        """One step."""
+
+
+class Submissions:
+    """Asks an evaluator on behalf of one step: counts submissions and their cost, and gives each a seed of its own."""
+
+    def __init__(self, evaluator: Evaluator, seed: int | None, done: int, spread: Spread | None = None) -> None:
+        self.evaluator = evaluator
+        self.count = 0
+        self.cost = Cost()
+        self._seed = seed
+        self._done = done
+        self._spread = spread
+
+    @classmethod
+    def after(cls, evaluator: Evaluator, state: State) -> Submissions:
+        """Those of the step from this state."""
+        return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread)
+
+    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None) -> Evaluation:
+        """Energy, and gradient and metric if asked for; NaN, without asking, where θ is not finite."""
+        if not np.all(np.isfinite(theta)):
+            return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
+        found = self.evaluator.evaluate(
+            theta, gradient=gradient, metric=metric, seed=self.next_seed(), spread=self._spread
+        )
+        self.count += 1
+        self.cost += found.cost
+        return found
+
+    def next_seed(self) -> int | None:
+        """A fresh seed for every submission, reproducible as a whole."""
+        if self._seed is None:
+            return None
+        sequence = np.random.SeedSequence(self._seed, spawn_key=(self._done + self.count,))
+        return int(sequence.generate_state(1, np.uint32)[0])
