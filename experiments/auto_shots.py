@@ -72,7 +72,7 @@ def spent(row: Row, start: int, seed: int, auto: bool, steps: int) -> tuple[int,
     """Shots until the exact energy is at the goal, and whether it came to that within `steps`."""
     import qngd
     from experiments.zoo_cases import problem_of
-    from qngd.evaluators.sampled import evaluator_for
+    from qngd.evaluators.choice import evaluator_for
     from qngd.interop import as_observable
     from qngd.measured.shots import AutoShots
 

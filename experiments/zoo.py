@@ -123,7 +123,7 @@ class Planned:
 
     def __init__(self, name: str) -> None:
         from experiments.zoo_cases import problem_of
-        from qngd.evaluators.sampled import evaluator_for
+        from qngd.evaluators.choice import evaluator_for
         from qngd.interop import as_observable
 
         problem = problem_of(name, 0)

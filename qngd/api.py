@@ -14,8 +14,10 @@ from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, check_approx, simulator_of
-from qngd.evaluators.sampled import evaluator_for, sample_bits
+from qngd.estimates.evaluation import Approx, check_approx
+from qngd.evaluators.bits import sample_bits
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.exact import simulator_of
 from qngd.interop import as_observable, in_order, missing_theta, wrap_for
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping

@@ -9,7 +9,7 @@ import numpy as np
 
 from qngd.errors import require_range, settle_whole
 from qngd.estimates.estimate import MetricTensor
-from qngd.measured.assemble import project
+from qngd.estimates.positive import project
 from qngd.metrics.spsa import absolute
 
 

@@ -16,8 +16,8 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 import qngd
 from qngd.circuit.active import active_qubits, as_measured, moved_qubits, without_idle
 from qngd.circuit.observable import Observable
-from qngd.estimates.evaluation import ExactEvaluator
-from qngd.evaluators.sampled import evaluator_for
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.report.summary import describe_circuit, step_measurements
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, examples, programs, random_program

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Cost
-from qngd.measured.assemble import assemble, project
+from qngd.estimates.positive import project
+from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Planner
 from tests import dense

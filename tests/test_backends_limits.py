@@ -22,7 +22,7 @@ from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, from_obje
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
-from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.plan import Request
 from qngd.measured.template import observable_template
 from qngd.run.price import cost

@@ -15,8 +15,8 @@ from qngd.backends.retry import Retry
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MissingPackageError
-from qngd.estimates.evaluation import ExactEvaluator
-from qngd.evaluators.sampled import evaluator_for
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
 from qngd.measured.template import observable_template

@@ -55,7 +55,7 @@ from qngd.backends.qiskit.jobs import Job, fetch
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, QngdWarning, SettingError
-from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Planner, Request

@@ -12,8 +12,8 @@ import scipy.optimize
 import qngd
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.baselines.scipy_methods import ENERGY_ONLY, WITH_GRADIENT
-from qngd.estimates.evaluation import ExactEvaluator
-from qngd.evaluators.sampled import evaluator_for
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.interop import as_observable
 from tests.strategies import ansatz
 

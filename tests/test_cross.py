@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.builder import CircuitBuilder
 from qngd.circuit.observable import Observable
-from qngd.circuit.ops import Op
+from qngd.circuit.ops import Op, concatenate, select
 from qngd.errors import BackendError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS, correlation_template, inverse, overlap_template
 from qngd.measured.plan import Planner
-from qngd.measured.template import concatenate, layer_members, select
+from qngd.measured.template import layer_members
 from tests import dense
 from tests.strategies import Sketch, ansatz, examples, programs, random_program
 from tests.test_assemble import assembled

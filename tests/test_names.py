@@ -58,7 +58,7 @@ def test_the_information_of_a_step_is_public():
         ("minimise", "minimize"),
         ("metric_tensors", "metric_tensor"),
         ("Minimize", "minimize"),
-        ("qng", "QNG"),
+        ("Qng", "QNG"),
         ("BackEndError", "BackendError"),
         ("steps", "step"),
         ("baseline", "baselines"),
@@ -153,6 +153,7 @@ def test_a_missing_package_comes_with_a_command_that_works(monkeypatch):
     cases += [("pennylane", "lightning.qubit", "pennylane")]
     for module in ("qiskit_aer", "qiskit_ibm_runtime", "pennylane", "pennylane.devices"):
         monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "qngd.backends.pennylane", raising=False)
     monkeypatch.delitem(sys.modules, "qngd.backends.pennylane.backend", raising=False)
     monkeypatch.delitem(sys.modules, "qngd.backends.pennylane.devices", raising=False)
     for extra, name, package in cases:

@@ -12,13 +12,14 @@ from circuits import h2
 from qngd.circuit.observable import Observable
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import APPROXIMATIONS, Approx, Cost
+from qngd.exact.basis_samples import basis_samples
 from qngd.exact.simulator import Simulator
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts
 from qngd.measured.plan import Planner
 from qngd.measured.shots import AutoShots, TargetError, observed_spread
 from qngd.measured.squared_slopes import fisher_from_shots
-from qngd.metrics.random_basis import BASES, basis_ops, exact_samples, random_angles
+from qngd.metrics.random_basis import BASES, basis_ops, random_angles
 from tests import dense
 from tests.strategies import Sketch, examples, programs
 from tests.test_assemble import ExactDevice
@@ -66,7 +67,7 @@ def expected(states, theta, num_qubits, seed) -> list[np.ndarray]:
 
 
 def exact(circuit, theta, seed):
-    return exact_samples(Simulator(circuit), *circuit.angle_map.linearize(np.asarray(theta, float)), seed)
+    return basis_samples(Simulator(circuit), *circuit.angle_map.linearize(np.asarray(theta, float)), seed)
 
 
 # --- exact ---

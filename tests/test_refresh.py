@@ -9,7 +9,7 @@ import qngd
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
 from qngd.estimates.estimate import MetricTensor
-from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.metrics.spsa import absolute
 from qngd.qng import QNG
 from qngd.refresh import Refresh

@@ -8,8 +8,9 @@ import pytest
 import qngd
 from qngd.circuit.observable import Observable
 from qngd.damping import SpectralCutoff, UnitDiagonal
-from qngd.estimates.evaluation import ExactEvaluator
-from qngd.evaluators.sampled import SampledEvaluator, evaluator_for
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, ansatz, random_observable, random_program, terms_of

@@ -8,7 +8,8 @@ import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
 from qngd.errors import BackendError, ObservableError, SettingError
-from qngd.estimates.evaluation import Cost, ExactEvaluator
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.assemble import assemble
 from qngd.measured.plan import Planner

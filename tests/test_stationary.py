@@ -6,7 +6,7 @@ import pytest
 import qngd
 from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy
 from qngd.baselines.scipy_methods import ENERGY_ONLY
-from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.run.stationary import lanczos
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, ansatz

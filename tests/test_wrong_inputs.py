@@ -8,7 +8,7 @@ import pytest
 
 import qngd
 from qngd import baselines, damping, refresh, step
-from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.exact import ExactEvaluator
 from tests.strategies import ansatz
 
 CIRCUIT, TERMS = ansatz(2, 1), {"ZZ": 1.0, "XI": 0.5}

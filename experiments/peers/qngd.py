@@ -8,7 +8,7 @@ from qiskit.circuit import ParameterVector
 
 import qngd
 from experiments.peers.protocol import DAMPING, LEARNING_RATE, Work, ising, ladder, low_probabilities, serve
-from qngd.estimates.evaluation import ExactEvaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.simulator import Simulator, Terms
 from qngd.interop import as_observable
 

@@ -59,3 +59,29 @@ class Ops:
 
     def letters_of(self, position: int) -> np.ndarray:
         return self.letters[self.start[position] : self.start[position + 1]]
+
+
+def select(ops: Ops, keep: np.ndarray) -> Ops:
+    """The operations where the mask `keep` (N,) is true."""
+    lengths = np.diff(ops.start)
+    wires = np.repeat(keep, lengths)
+    return Ops(
+        kind=ops.kind[keep],
+        start=np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64),
+        qubits=ops.qubits[wires],
+        letters=ops.letters[wires],
+        turns=ops.turns[keep],
+        gate=ops.gate[keep],
+    )
+
+
+def concatenate(first: Ops, second: Ops) -> Ops:
+    """`first`, then `second`."""
+    return Ops(
+        kind=np.concatenate([first.kind, second.kind]),
+        start=np.concatenate([first.start, first.start[-1] + second.start[1:]]),
+        qubits=np.concatenate([first.qubits, second.qubits]),
+        letters=np.concatenate([first.letters, second.letters]),
+        turns=np.concatenate([first.turns, second.turns]),
+        gate=np.concatenate([first.gate, second.gate]),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,23 +9,19 @@ from typing import Any, cast
 
 import numpy as np
 
-from qngd.backends import Backend, default, resolve, runs_whole
+from qngd.backends import Backend, runs_whole
 from qngd.backends.boundary import calling, checked
-from qngd.circuit.active import active_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
 from qngd.estimates.estimate import MetricTensor
-from qngd.estimates.evaluation import RANDOM, Approx, Cost, Evaluation, Evaluator, ExactEvaluator, Spread
+from qngd.estimates.evaluation import RANDOM, Approx, Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.measured.assemble import assemble
-from qngd.measured.cross import CrossMethod, check_cross
-from qngd.measured.grouping import Grouping, check_grouping
-from qngd.measured.outcomes import Counts
-from qngd.measured.plan import Plan, Planner, Request
-from qngd.measured.shots import FixedShots, ShotRule, as_rule, check_shots, observed_spread
-from qngd.measured.template import observable_template
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.measured.plan import Plan, Planner
+from qngd.measured.shots import FixedShots, ShotRule, observed_spread
 
 
 class SampledEvaluator:
@@ -173,71 +168,3 @@ def submission_cost(backend: Backend, plan: Plan) -> Cost:
         return Cost(1, plan.num_circuits, plan.num_shots)
     with calling(backend.name):
         return split(plan.requests, plan.templates) if hasattr(backend, "limits") else split(plan.requests)
-
-
-def evaluator_for(
-    circuit: Circuit,
-    observable: Observable | None,
-    backend: Any = None,
-    shots: Any = None,
-    grouping: Grouping = "qubit-wise",
-    cross: CrossMethod = "hadamard",
-) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend.
-
-    Raises:
-        BackendError: the backend is unknown, or cannot do what is asked.
-        SettingError: `shots` is out of range.
-    """
-    check_grouping(grouping)
-    check_cross(cross)
-    chosen, shots = backend_and_shots(circuit, backend, shots)
-    if chosen is None:
-        return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
-
-
-def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
-    """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
-    device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
-    if backend is None:
-        chosen, own = default(circuit)
-    else:
-        own = circuit.device_shots
-        exact = shots is None and own is None and backend == "statevector"
-        chosen = None if exact else resolve(backend)
-    shots = own if shots is None else shots
-    if chosen is None and shots is not None:
-        chosen = resolve("statevector")
-    if shots is None:
-        shots = getattr(chosen, "default_shots", None)
-    return chosen, shots
-
-
-def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:
-    """All qubits measured `shots` times at the flat parameter vector `theta`: counts of bitstrings. Idle qubits are 0
-    without being measured.
-
-    Raises:
-        SettingError: there is no number of shots.
-        BackendError: the backend gives no samples.
-    """
-    chosen, shots = backend_and_shots(circuit, backend, shots)
-    if shots is None:
-        raise SettingError("shots: a sample needs a number of shots, as in sample(circuit, theta, shots=1000)")
-    device = resolve(None) if chosen is None else chosen
-    active = without_idle(circuit)
-    n = active.num_qubits
-    reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
-    template = observable_template(active, reads, runs_whole(device, circuit))
-    request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
-    with calling(device.name):
-        found = device.collect(device.submit([template], [request], seed))
-        (outcome,) = checked(found, [template], [request], device.name)
-    if not isinstance(outcome, Counts):
-        raise BackendError(f"backend: {device.name} returns expectation values, not samples (as mitigated weights are)")
-    ones = np.zeros((len(outcome.bits), circuit.num_qubits), dtype=bool)
-    ones[:, active_qubits(circuit)] = outcome.unpacked(n)
-    letters = np.where(ones, "1", "0")[:, ::-1]
-    pairs = zip(map("".join, letters), outcome.counts, strict=True)
-    return Counter({bits: int(count) for bits, count in pairs})

@@ -8,6 +8,7 @@ import numpy as np
 
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation
+from qngd.estimates.positive import project
 from qngd.measured.metric_parts import metric_parts
 from qngd.measured.outcomes import Means, Outcome, energy, unseen_zeros, zeros_frequency
 from qngd.measured.plan import Plan
@@ -124,18 +125,3 @@ def _spsa_metric(plan: Plan, outcomes: Sequence[Outcome]) -> MetricTensor:
         least += term.pair.of_one_overlap**2 * unseen
     shots = sum(outcomes[r].shots for r in {r for term in plan.samples for r in term.requests})
     return metric_from(matrices, shots, np.sqrt(least) / len(matrices))
-
-
-def project(matrix: np.ndarray) -> tuple[np.ndarray, str]:
-    """The nearest positive semidefinite matrix in the Frobenius norm, and a note on what the projection did."""
-    values, vectors = np.linalg.eigh(matrix)
-    rounding = len(values) * np.finfo(float).eps * np.abs(values).max(initial=0.0)
-    negative = values < -rounding
-    if not negative.any():
-        return matrix, ""
-    fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    note = (
-        f"projected onto the positive cone: {int(negative.sum())} of {len(values)} eigenvalues were negative, the "
-        f"lowest {values[0]:.3g}; the matrix moved by {np.linalg.norm(values[negative]):.3g}"
-    )
-    return 0.5 * (fixed + fixed.T), note

@@ -20,10 +20,10 @@ import numpy as np
 
 from qngd.circuit.builder import CircuitBuilder
 from qngd.circuit.circuit import Circuit
-from qngd.circuit.ops import Op, Ops
+from qngd.circuit.ops import Op, Ops, concatenate, select
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.errors import check_word
-from qngd.measured.template import Template, concatenate, light_cone, prefix, select, template_of
+from qngd.measured.template import Template, light_cone, prefix, template_of
 
 CrossMethod = Literal["hadamard", "mid-circuit", "overlap"]
 CROSS_METHODS = ("hadamard", "mid-circuit", "overlap")

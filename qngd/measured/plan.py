@@ -22,9 +22,16 @@ from qngd.estimates.evaluation import Approx
 from qngd.measured.cross import CrossMethod, check_cross, correlation_template, overlap_template
 from qngd.measured.grouping import Grouping, check_grouping, group
 from qngd.measured.shifts import Direction, directions
-from qngd.measured.template import Template, layer_members, layer_template, observable_cone, observable_template
+from qngd.measured.template import (
+    Template,
+    basis_template,
+    layer_members,
+    layer_template,
+    observable_cone,
+    observable_template,
+)
 from qngd.metrics.hamiltonian import missing_observable
-from qngd.metrics.random_basis import basis_template, random_angles
+from qngd.metrics.random_basis import random_angles
 from qngd.metrics.spsa import Pair, random_pairs
 
 _Entry = tuple[int, int, float]  # direction, request, weight

@@ -16,9 +16,10 @@ import numpy as np
 from qngd._system.compilation import kernel
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.frame import anticommuting, push
-from qngd.circuit.ops import Op, Ops
+from qngd.circuit.ops import Op, Ops, concatenate, select
 from qngd.circuit.pauli import PauliStrings, anticommute, product, unpack_bits
 from qngd.measured.grouping import Basis, diagonalize
+from qngd.metrics.random_basis import basis_ops, every_z
 
 _ROTATION = int(Op.ROTATION)
 _NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
@@ -185,32 +186,6 @@ def template_of(
     )
 
 
-def select(ops: Ops, keep: np.ndarray) -> Ops:
-    """The operations where the mask `keep` (N,) is true."""
-    lengths = np.diff(ops.start)
-    wires = np.repeat(keep, lengths)
-    return Ops(
-        kind=ops.kind[keep],
-        start=np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64),
-        qubits=ops.qubits[wires],
-        letters=ops.letters[wires],
-        turns=ops.turns[keep],
-        gate=ops.gate[keep],
-    )
-
-
-def concatenate(first: Ops, second: Ops) -> Ops:
-    """`first`, then `second`."""
-    return Ops(
-        kind=np.concatenate([first.kind, second.kind]),
-        start=np.concatenate([first.start, first.start[-1] + second.start[1:]]),
-        qubits=np.concatenate([first.qubits, second.qubits]),
-        letters=np.concatenate([first.letters, second.letters]),
-        turns=np.concatenate([first.turns, second.turns]),
-        gate=np.concatenate([first.gate, second.gate]),
-    )
-
-
 def causal_cone(circuit: Circuit, strings: PauliStrings, allowed: np.ndarray) -> np.ndarray:
     """Which of the `allowed` rotations (mask over K) the expectation values of the pulled `strings` can depend on.
 
@@ -311,3 +286,13 @@ def _sweep(kind, start, qubits, kept, targets, live, keep):
         if reaches:
             for i in range(start[position], start[position + 1]):
                 live[qubits[i]] = True
+
+
+def basis_template(circuit: Circuit) -> Template:
+    """The whole circuit and a basis, measuring all qubits; the basis's angles are the request's own."""
+    n = circuit.num_qubits
+    own = np.full(4 * n, -1)
+    reads = every_z(n)
+    ops = concatenate(circuit.ops, basis_ops(n))
+    rotations = np.concatenate([np.arange(len(circuit.generators)), own])
+    return template_of(circuit, ops, rotations, reads)

@@ -11,11 +11,8 @@ measure it. It has the unit of H, and its rank is at most the number of strings.
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 
-from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
-from qngd.exact.simulator import Simulator
 
 
 def missing_observable() -> SettingError:
@@ -30,15 +27,3 @@ def scale(coefficients: np.ndarray) -> float:
     """1/(2√(Σ a_s²)) of the coefficients without that of the identity; 0 if there are no others."""
     norm = float(np.linalg.norm(coefficients))
     return 0.5 / norm if norm > 0 else 0.0
-
-
-def exact_matrix(simulator: Simulator, pulled: Observable, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
-    """T (P, P) of the pulled observable, by one forward and one reverse sweep a string, in a few states' memory."""
-    slopes = np.zeros((jacobian.shape[1], 0))
-    rows = pulled.acting
-    if len(rows):
-        single = (Observable(pulled.strings[[s]], pulled.coefficients[[s]]) for s in rows)
-        slopes = np.stack(
-            [jacobian.T @ simulator.energy_and_gradient(phi, simulator.terms(one))[1] for one in single], axis=1
-        )
-    return scale(pulled.coefficients[rows]) * slopes @ slopes.T

@@ -14,7 +14,8 @@ import numpy as np
 
 from qngd.errors import BackendError, ParameterError, SettingError, StorageError, checked_seed, shown
 from qngd.estimates.evaluation import Cost, Evaluator
-from qngd.evaluators.sampled import SampledEvaluator, evaluator_for
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.run.given import Given, read_given

@@ -11,7 +11,8 @@ from qngd.backends import resolve, runs_whole
 from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Approx, Cost, check_approx
-from qngd.evaluators.sampled import backend_and_shots, submission_cost
+from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.sampled import submission_cost
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Planner

@@ -18,8 +18,9 @@ from qngd.backends.qiskit.circuits import build
 from qngd.backends.qiskit.device import Device
 from qngd.backends.qiskit.native import with_open_angles
 from qngd.backends.qiskit.placing import Placing
+from qngd.circuit.ops import select
 from qngd.errors import BackendError
-from qngd.measured.template import Template, select
+from qngd.measured.template import Template
 
 
 @dataclass(frozen=True)

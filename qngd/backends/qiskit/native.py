@@ -18,10 +18,9 @@ from qiskit.transpiler import Target
 
 from qngd.backends.qiskit.circuits import append
 from qngd.circuit.builder import CircuitBuilder
-from qngd.circuit.ops import Ops
+from qngd.circuit.ops import Ops, select
 from qngd.interop.qiskit.gates import is_open
 from qngd.interop.qiskit.reader import SAME_AS
-from qngd.measured.template import select
 
 Compile = Callable[[QuantumCircuit, tuple[int, ...]], QuantumCircuit]
 _NOT_GATES = frozenset({"delay", "measure", "reset"})

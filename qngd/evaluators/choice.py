@@ -1,0 +1,54 @@
+"""Which evaluator answers for a backend, and with which shots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qngd.backends import Backend, default, resolve
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.cross import CrossMethod, check_cross
+from qngd.measured.grouping import Grouping, check_grouping
+from qngd.measured.shots import as_rule
+
+
+def evaluator_for(
+    circuit: Circuit,
+    observable: Observable | None,
+    backend: Any = None,
+    shots: Any = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+) -> Evaluator:
+    """What answers a step's questions about this circuit on this backend.
+
+    Raises:
+        BackendError: the backend is unknown, or cannot do what is asked.
+        SettingError: `shots` is out of range.
+    """
+    check_grouping(grouping)
+    check_cross(cross)
+    chosen, shots = backend_and_shots(circuit, backend, shots)
+    if chosen is None:
+        return ExactEvaluator(circuit, observable)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
+
+
+def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+    """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
+    device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
+    if backend is None:
+        chosen, own = default(circuit)
+    else:
+        own = circuit.device_shots
+        exact = shots is None and own is None and backend == "statevector"
+        chosen = None if exact else resolve(backend)
+    shots = own if shots is None else shots
+    if chosen is None and shots is not None:
+        chosen = resolve("statevector")
+    if shots is None:
+        shots = getattr(chosen, "default_shots", None)
+    return chosen, shots

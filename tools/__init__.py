@@ -1,0 +1,1 @@
+"""Tools of the checkout, not of the package."""
