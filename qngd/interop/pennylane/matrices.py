@@ -5,6 +5,7 @@ All functions give the rotations in order of application, on places counted alon
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,9 @@ def _not_unitary(op: Operator, reason: str, node: Node | None) -> str:
 def _matrix_of(op: Operator, site: Site) -> Any:
     """The matrix, dense; traced if parameters move it."""
     try:
-        matrix = op.matrix() if op.has_matrix else op.sparse_matrix()
+        with warnings.catch_warnings():  # SciPy's about arrays of traced numbers, which it then fails on
+            warnings.simplefilter("ignore", DeprecationWarning)
+            matrix = op.matrix() if op.has_matrix else op.sparse_matrix()
     except FAILURES as error:
         site.refuse(untraceable(op, "matrix", "compute_matrix", error))
     return matrix.toarray() if scipy.sparse.issparse(matrix) else _followed(matrix)
