@@ -1,7 +1,7 @@
 """Gates whose parameter turns in several layers, and what is known of the correlations inside them.
 
-Most gates are one unit in each parameter. Some are not: Qiskit's R(θ, φ) turns by −φ, by θ and back by φ, and
-a fermionic swap is a sum of strings that commute only as a whole. The rotations i before j of such a gate have
+Most gates are one unit in each parameter. Some are not: Qiskit's R(θ, φ) turns by −φ, by θ and back by φ, and an
+evolution under XX + YY + ZI + IZ has strings that commute only as a whole. The rotations i before j of such a gate have
 
     C_ij = Re⟨ψ|V P_i V† · P_j|ψ⟩,   V the rotations of the gate between them, ψ the state before j.
 

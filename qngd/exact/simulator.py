@@ -1,7 +1,7 @@
 """The exact engine: a statevector of the rotations alone, in the frame without Clifford gates.
 
 Nothing is compiled per circuit: a circuit is its arrays of masks and angles. States are float arrays
-(2, N), real and imaginary part, N = 2ⁿ (see `_kernels`). All methods take angles φ and return results
+(2, N), real and imaginary part, N = 2ⁿ (see `kernels.rows`). All methods take angles φ and return results
 over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 """
 
@@ -162,7 +162,7 @@ class Simulator:
         """The metric over parameters from the blocks of the layers (or from the diagonal over units), and in the
         same pass energy and gradient over rotations if `terms` are given.
 
-        A block is ¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩): after a few quarter turns, sums over |ψ|² (see `_diagonal`).
+        A block is ¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩): after a few quarter turns, sums over |ψ|² (see `kernels.diagonal`).
         Memory: a few states, whatever K is.
         """
         self._require_states(3, "a block-diagonal metric")
@@ -171,7 +171,7 @@ class Simulator:
         state = zero_state(self.num_qubits)
         metric, mean = np.zeros((jacobian.shape[1],) * 2), np.zeros(len(phi))
         sparse_rows = (jacobian.indptr, jacobian.indices, jacobian.data)
-        block = self.circuit.block_of(diagonal)
+        block = self._block_numbers[diagonal]
         done = 0
         for turns, rows, end in zip(s.turns, s.layers, s.ends, strict=True):
             run_stages(state, s, cos, sin, done, end)
@@ -182,6 +182,11 @@ class Simulator:
             return metric, np.nan, np.zeros(0)
         run_stages(state, s, cos, sin, done)
         return metric, *self._reverse(state, cos, sin, terms)
+
+    @cached_property
+    def _block_numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """`Circuit.block_of` for the block-diagonal metric, and for its diagonal."""
+        return self.circuit.block_of(False), self.circuit.block_of(True)
 
     def _add_split_gates(
         self, phi: np.ndarray, jacobian: sparse.csr_array, mean: np.ndarray, diagonal: bool, metric: np.ndarray

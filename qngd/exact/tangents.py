@@ -4,7 +4,7 @@
 
 A Gram matrix does not see the frame, so every part of a T_i is carried only to a cut in the middle of the
 circuit: what comes from rotations before the cut forwards, the rest backwards, that is forwards through the
-reversed circuit. Each is a *lane* (see `_tangents`).
+reversed circuit. Each is a *lane* (see `kernels.tangents`).
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ from qngd.measured.template import Template
 class QiskitBackend(OnDevice):
     """Runs requests on a `BackendV2`: Aer, fake devices, and hardware through its provider.
 
-    Requests with different shots share the job: circuits that need more run several times (see `_shots`). A
-    step is one job unless the `limits` force more.
+    Requests with different shots share the job: circuits that need more run several times (see `qngd.backends.shots`).
+    A step is one job unless the `limits` force more.
     """
 
     def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:

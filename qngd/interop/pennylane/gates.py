@@ -1,6 +1,6 @@
 """PennyLane operations, read one by one into a `CircuitBuilder`.
 
-An elementary operation is a product of Pauli rotations (see `_pennylane_table`); any other is what its
+An elementary operation is a product of Pauli rotations (see `table`); any other is what its
 own decomposition says, down to elementary ones. Controls and inverses are carried down: the inverse of
 a product is the reversed product of inverses, and a controlled product is the product of controlled
 factors, a controlled rotation being a few commuting rotations.

@@ -1,4 +1,4 @@
-"""Reading Qiskit's circuits; its observables are read in `_qiskit_observable`.
+"""Reading Qiskit's circuits; its observables are read in `observable`.
 
 A circuit is walked instruction by instruction. Qiskit's own standard gates go to the builder's
 table by name; other gates go through their definition until they are standard gates. Gates that
