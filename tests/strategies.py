@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, Angle
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.circuit.ops import Op
 from tests.dense import CLIFFORD, PAULI, apply, zero_state
@@ -170,7 +170,7 @@ class Sketch:
     """
 
     def __init__(self, num_qubits: int, num_parameters: int = 0) -> None:
-        self.builder = CircuitBuilder(num_qubits)
+        self.builder = OpsBuilder(num_qubits)
         self.t = [self.builder.slot() for _ in range(num_parameters)]
 
     def __call__(self, name: str, *arguments: int | float | Angle) -> Sketch:
@@ -251,7 +251,7 @@ class Program:
         return len(self.theta)
 
     def circuit(self) -> Circuit:
-        builder = CircuitBuilder(self.num_qubits)
+        builder = OpsBuilder(self.num_qubits)
         rows, offsets = [], []
         for use in self.gates:
             builder.begin(use.name, use.qubits)

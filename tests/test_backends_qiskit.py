@@ -50,7 +50,7 @@ from qngd.backends.qiskit.choice import (
 from qngd.backends.qiskit.circuits import build
 from qngd.backends.qiskit.compile import Compiler
 from qngd.backends.qiskit.device import Device
-from qngd.backends.qiskit.estimator import Reading, honest_errors
+from qngd.backends.qiskit.estimator import AskedStrings, honest_errors
 from qngd.backends.qiskit.jobs import Job, fetch
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
@@ -281,7 +281,7 @@ def test_observables_follow_the_layout():
     device = Device(fake_provider.FakeKawasaki(), "x", QiskitSettings())
     templates, _ = one_request(3, label="ZIZ")
     (compiled,) = Compiler(device, measure=False).compile(templates)
-    (label,) = Reading.of(templates[0], compiled).observables
+    (label,) = AskedStrings.of(templates[0], compiled).observables
     places = {q for q, letter in enumerate(reversed(label)) if letter == "Z"}
     assert len(label) == 127
     assert places == {compiled.layout[0], compiled.layout[2]}

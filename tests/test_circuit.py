@@ -12,7 +12,7 @@ from qiskit.quantum_info import Operator
 from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, Angle, AngleMap
-from qngd.circuit.builder import STANDARD_GATES, CircuitBuilder
+from qngd.circuit.builder import STANDARD_GATES, OpsBuilder
 from qngd.circuit.circuit import FlatTheta, finish
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Op
@@ -96,7 +96,7 @@ def test_angles_may_be_combinations_of_parameters(name):
 
 
 def test_a_gate_that_the_table_does_not_hold_is_not_emitted():
-    builder = CircuitBuilder(3)
+    builder = OpsBuilder(3)
     builder.begin("ccx", (0, 1, 2))
     assert not builder.gate("ccx", (0, 1, 2))
     assert builder.is_empty
@@ -135,13 +135,13 @@ def test_generic_programs_through_the_builder(seed):
     ],
 )
 def test_fixed_quarter_turns_are_clifford_gates(angle, kinds):
-    builder = CircuitBuilder(2)
+    builder = OpsBuilder(2)
     builder.rotation("ZI", (1, 0), angle)
     assert builder.ops().kind.tolist() == kinds
 
 
 def test_what_undoes_the_operation_before_it_in_a_gate_takes_it_away():
-    builder = CircuitBuilder(2)
+    builder = OpsBuilder(2)
     builder.begin("mine", (0, 1))
     builder.rotation("XY", (0, 1), 0.3)
     builder.rotation("Z", (0,), np.pi / 2)
@@ -162,7 +162,7 @@ def test_what_undoes_the_operation_before_it_in_a_gate_takes_it_away():
 
 
 def test_the_identity_is_no_rotation():
-    builder = CircuitBuilder(2)
+    builder = OpsBuilder(2)
     builder.rotation("II", (0, 1), 0.3)
     builder.rotation("I", (0,), builder.slot())
     assert builder.is_empty
@@ -225,7 +225,7 @@ def test_the_pattern_of_nonlinear_expressions_holds_wherever_theta_is():
         def linearize(self, theta):
             return theta**2, sparse.csr_array(np.diag(2 * theta))
 
-    builder = CircuitBuilder(1)
+    builder = OpsBuilder(1)
     angle = builder.slot()
     builder.begin("rx", (0,))
     builder.rotation("X", (0,), 2 * angle - angle)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qngd.backends.statevector import StatevectorSampler
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Op, concatenate, select
 from qngd.errors import BackendError, SettingError
@@ -57,7 +57,7 @@ def run_on(psi, num_qubits, ops, angles):
     """Operations on a state other than |0…0⟩: on every basis state, by flips before them."""
     columns = []
     for index in range(2**num_qubits):
-        flips = CircuitBuilder(num_qubits)
+        flips = OpsBuilder(num_qubits)
         for q in range(num_qubits):
             if index >> q & 1:
                 flips.clifford("x", q)
@@ -145,7 +145,7 @@ def test_overlaps_of_programs(program, seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_inverse_undoes_every_operation(seed):
     rng = np.random.default_rng(seed)
-    builder = CircuitBuilder(3)
+    builder = OpsBuilder(3)
     for name in ("h", "s", "sdg", "x", "y", "z", "cx", "cz", "swap"):
         builder.clifford(name, *(int(q) for q in rng.permutation(3)[: 2 if name in ("cx", "cz", "swap") else 1]))
         builder.rotation("".join(rng.choice(list("XYZ"), 2)), rng.permutation(3)[:2].tolist(), 0.3)

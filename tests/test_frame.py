@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import stim
 
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import Frame, push
 from qngd.circuit.ops import Op
 from qngd.circuit.pauli import PauliStrings
@@ -18,7 +18,7 @@ TWO_QUBITS = ["cx", "cz", "swap"]
 def random_clifford_circuit(seed, num_qubits, count, kinds=("gate", "quarter", "rotation")):
     """A builder, and its operations as (kind, qubits, letters, turns) in order."""
     rng = np.random.default_rng(seed)
-    builder = CircuitBuilder(num_qubits)
+    builder = OpsBuilder(num_qubits)
     steps = []
     for _ in range(count):
         kind = rng.choice(kinds)
@@ -141,7 +141,7 @@ def test_without_gates_the_frame_is_the_identity(num_qubits):
 def test_quarter_turns_against_matrices(letters, turns):
     n = len(letters) + 1
     qubits = list(range(1, n))[::-1]
-    builder = CircuitBuilder(n)
+    builder = OpsBuilder(n)
     builder.begin("r", qubits)
     builder.rotation(letters, qubits, turns * np.pi / 2 - 2 * np.pi)
     assert builder.ops().kind.tolist() == [Op.QUARTER]

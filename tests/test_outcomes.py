@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError
 from qngd.measured.error_propagation import covariance
@@ -18,7 +18,7 @@ def template_of(num_qubits, masks, signs):
     z = np.array([[m >> 64 * w & (1 << 64) - 1 for w in range(words)] for m in masks], dtype=np.uint64)
     z = z.reshape(len(masks), words)
     strings = PauliStrings(num_qubits, np.zeros_like(z), z, np.ones(len(masks), dtype=np.int8))
-    nothing = CircuitBuilder(num_qubits).ops()
+    nothing = OpsBuilder(num_qubits).ops()
     basis = Basis(nothing, z, np.array(signs, dtype=np.int8))
     return Template(num_qubits, nothing, np.zeros(0, dtype=np.int64), strings, basis, pairs=True)
 

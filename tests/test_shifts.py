@@ -11,10 +11,10 @@ from scipy import sparse
 
 import qngd
 from qngd.circuit.angles import AffineExpressions
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import finish
 from qngd.circuit.pauli import PauliStrings
-from qngd.measured.shifts import directions, two_term
+from qngd.measured.shifts import shift_rules, two_term
 from tests import dense
 from tests.strategies import (
     GateUse,
@@ -47,14 +47,14 @@ def derivative(circuit, phi, matrix, direction):
 def gradient(circuit, theta, terms):
     """∇E by the rules alone."""
     phi, inner = circuit.angle_map.chain(np.asarray(theta, float))
-    found, mixing = directions(circuit, circuit.angle_map.linear)
+    found, mixing = shift_rules(circuit, circuit.angle_map.linear)
     matrix = dense.observable_matrix(terms)
     assert mixing.shape == (inner.shape[0], len(found))
     return inner.T @ mixing @ np.array([derivative(circuit, phi, matrix, d) for d in found])
 
 
 def evaluations(circuit):
-    return sum(2 * len(d.shifts) for d in directions(circuit, circuit.angle_map.linear)[0])
+    return sum(2 * len(d.shifts) for d in shift_rules(circuit, circuit.angle_map.linear)[0])
 
 
 # --- right ---
@@ -99,7 +99,7 @@ def group_circuit(strings, coefficients, seed):
     """Entangling gates, then the strings as rotations by their coefficient times one parameter."""
     n = strings.num_qubits
     rng = np.random.default_rng(seed)
-    builder = CircuitBuilder(n)
+    builder = OpsBuilder(n)
     builder.begin("start", range(n))
     for q in range(n):
         builder.rotation("Y", (q,), float(rng.normal()))
@@ -252,7 +252,7 @@ def test_groups_of_different_layers_stay_apart():
         sketch("rxx", 0, 1, t)("ryy", 0, 1, t)("rzz", 0, 1, t)("ry", 0, 0.9)("rx", 1, -0.4)
     circuit = sketch.circuit()
     _, jacobian = circuit.angle_map.linearize(np.array([0.5]))
-    found, mixing = directions(circuit, jacobian)
+    found, mixing = shift_rules(circuit, jacobian)
     assert [d.rotations.tolist() for d in found] == [[0 + r, 1 + r, 2 + r] for r in _rows(circuit)]
     assert mixing.toarray().tolist() == [[1.0, 1.0]]
     assert evaluations(circuit) == 4
@@ -288,7 +288,7 @@ def test_a_rule_with_fewer_evaluations_is_not_much_noisier(labels, coefficients)
     """Two terms a rotation cost Σ|c| in these units, if their shots are shared out."""
     circuit = group_circuit(PauliStrings.from_labels(labels), coefficients, 1)
     _, jacobian = circuit.angle_map.linearize(np.array([0.3]))
-    found, mixing = directions(circuit, jacobian)
+    found, mixing = shift_rules(circuit, jacobian)
     together = sum(abs(m) * noise(d) for m, d in zip(mixing.toarray()[0], found, strict=True))
     assert together <= 2 * np.abs(coefficients).sum()
 
@@ -298,7 +298,7 @@ def test_a_rule_with_fewer_evaluations_is_not_much_noisier(labels, coefficients)
 
 def test_nothing_moves():
     circuit = Sketch(2, 2)("h", 0)("t", 0).circuit()
-    found, mixing = directions(circuit, circuit.angle_map.linearize(np.zeros(2))[1])
+    found, mixing = shift_rules(circuit, circuit.angle_map.linearize(np.zeros(2))[1])
     assert found == []
     assert mixing.shape == (2, 0)
 

@@ -5,7 +5,7 @@ from scipy import sparse
 
 import qngd
 from qngd.circuit.angles import AffineExpressions
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import finish
 
 
@@ -32,7 +32,7 @@ def problem(
 
 
 def ansatz(layers: int) -> qngd.Circuit:
-    builder = CircuitBuilder(2)
+    builder = OpsBuilder(2)
     for _ in range(layers):
         for qubit in (0, 1):
             builder.begin("ry", (qubit,))

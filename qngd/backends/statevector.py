@@ -23,7 +23,7 @@ from qngd.measured.template import Template
 
 
 @dataclass(frozen=True, eq=False)
-class _Program:
+class _RunnableTemplate:
     """A template for the simulator: rotations without Clifford gates, quarter turns after which the measured
     qubits read as parities of basis indices, and these parities. On the `num_qubits` qubits that do not stay |0⟩ in
     the meantime, of `width`."""
@@ -40,7 +40,7 @@ class _Program:
     measured: np.ndarray
 
     @classmethod
-    def of(cls, template: Template) -> _Program:
+    def of(cls, template: Template) -> _RunnableTemplate:
         """The program.
 
         Raises:
@@ -90,14 +90,14 @@ class StatevectorSampler:
 
     def submit(
         self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None
-    ) -> tuple[Sequence[_Program], Sequence[Request], int | None]:
+    ) -> tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]:
         if any(request.shots is None for request in requests):
             raise BackendError("the embedded sampler needs a number of shots")
         most = max((request.shots or 0 for request in requests), default=0)
         require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
-        return [_Program.of(template) for template in templates], requests, seed
+        return [_RunnableTemplate.of(template) for template in templates], requests, seed
 
-    def collect(self, handle: tuple[Sequence[_Program], Sequence[Request], int | None]) -> list[Outcome]:
+    def collect(self, handle: tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]) -> list[Outcome]:
         programs, requests, seed = handle
         seeds = np.random.SeedSequence(seed).spawn(len(requests))
         outcomes: list[Outcome] = [Counts(np.zeros((0, 1)), np.zeros(0))] * len(requests)

@@ -85,7 +85,7 @@ class SciPy:
         """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
-        record = _Record(theta[None], np.array([float(first.energy.value)]), _slopes(first))
+        record = _Evaluated(theta[None], np.array([float(first.energy.value)]), _slopes(first))
         state = State(0, first, record.memory, asked.count, asked.cost, seed)
         return self._kept(state, _Halted(self, record)) if first.is_finite else state
 
@@ -99,7 +99,7 @@ class SciPy:
         """One evaluation, where SciPy asks for it."""
         if state.finished:
             raise SettingError(f"state: {self.method} has finished: {state.finished}")
-        here, record = state.evaluation, _Record.of(state.memory)
+        here, record = state.evaluation, _Evaluated.of(state.memory)
         asked = Submissions.after(evaluator, state)
         halted = self._resumed(state, record)
         if halted.message:  # another release of SciPy may need no more than is known
@@ -122,7 +122,7 @@ class SciPy:
         )  # fmt: skip
         return new, info
 
-    def _resumed(self, state: State, record: _Record) -> _Halted:
+    def _resumed(self, state: State, record: _Evaluated) -> _Halted:
         """SciPy as it stood at this state."""
         halted = _LIVE.pop(state, None)
         if halted is None or halted.optimizer != self or not halted.is_alive:
@@ -169,7 +169,7 @@ class SciPy:
 
 
 @dataclass(frozen=True, eq=False)
-class _Record:
+class _Evaluated:
     """The points (n, P) evaluated so far, their energies (n,) and gradients (n, P) or (n, 0)."""
 
     points: np.ndarray
@@ -177,15 +177,15 @@ class _Record:
     gradients: np.ndarray
 
     @classmethod
-    def of(cls, memory: Mapping[str, np.ndarray]) -> _Record:
+    def of(cls, memory: Mapping[str, np.ndarray]) -> _Evaluated:
         return cls(memory["points"], memory["energies"], memory["gradients"])
 
     @property
     def memory(self) -> dict[str, np.ndarray]:
         return {"points": self.points, "energies": self.energies, "gradients": self.gradients}
 
-    def with_one(self, found: Evaluation) -> _Record:
-        return _Record(
+    def with_one(self, found: Evaluation) -> _Evaluated:
+        return _Evaluated(
             np.vstack([self.points, found.theta]),
             np.append(self.energies, float(found.energy.value)),
             np.vstack([self.gradients, _slopes(found)]),
@@ -213,7 +213,7 @@ class _Halted:
 
     at: np.ndarray | None = None
 
-    def __init__(self, optimizer: SciPy, record: _Record) -> None:
+    def __init__(self, optimizer: SciPy, record: _Evaluated) -> None:
         _LIVE.clear()
         self.optimizer = optimizer
         self._questions: SimpleQueue[Any] = SimpleQueue()
@@ -232,7 +232,7 @@ class _Halted:
         """False also in a process that was forked off."""
         return self._thread.is_alive()
 
-    def advance(self, record: _Record) -> None:
+    def advance(self, record: _Evaluated) -> None:
         """Answer from the record up to the next unknown point, or until SciPy returns."""
         if self.at is not None:
             self._answers.put(record.answer(self.at))

@@ -28,7 +28,7 @@ class Gate:
     qubits: tuple[int, ...]
 
 
-class CircuitBuilder:
+class OpsBuilder:
     """Collects operations on `num_qubits` qubits; `slot()` hands out the user's angle expressions."""
 
     def __init__(self, num_qubits: int) -> None:
@@ -167,11 +167,11 @@ class CircuitBuilder:
         return AngleMap(combination.tocsr(), constant, expressions)
 
 
-Recipe = Callable[[CircuitBuilder, tuple[int, ...], tuple[Angle | float, ...]], None]
+Recipe = Callable[[OpsBuilder, tuple[int, ...], tuple[Angle | float, ...]], None]
 
 
 def _cliffords(*steps: tuple[str, tuple[int, ...]]) -> Recipe:
-    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    def recipe(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
         for name, places in steps:
             b.clifford(name, *(q[i] for i in places))
 
@@ -182,32 +182,32 @@ def _rotations(*steps: tuple[str, float]) -> Recipe:
     """Commuting rotations about Pauli strings over the gate's qubits, by factor × the gate's angle (or, for a
     gate without angle, by that fixed angle)."""
 
-    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    def recipe(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
         for pauli, factor in steps:
             b.rotation(pauli, q, a[0] * factor if a else factor)
 
     return recipe
 
 
-def _u(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _u(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     theta, phi, lam = a  # U = RZ(φ)·RY(θ)·RZ(λ) up to a phase
     b.rotation("Z", q, lam)
     b.rotation("Y", q, theta)
     b.rotation("Z", q, phi)
 
 
-def _u2(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _u2(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     _u(b, q, (math.pi / 2, *a))
 
 
-def _r(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _r(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     theta, phi = a  # a rotation by θ about cos φ·X + sin φ·Y
     b.rotation("Z", q, -phi)
     b.rotation("X", q, theta)
     b.rotation("Z", q, phi)
 
 
-def _cu(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _cu(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     theta, phi, lam, gamma = a  # U = P(φ)·RY(θ)·P(λ), and a phase γ of the control
     b.gate("cp", q, (lam,))
     b.gate("cry", q, (theta,))
@@ -215,14 +215,14 @@ def _cu(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> 
     b.rotation("Z", q[:1], gamma)
 
 
-def _cu3(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _cu3(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     _cu(b, q, (*a, 0.0))
 
 
 def _xy(sign: int) -> Recipe:
     """exp(−iθ/4·(XX ± YY)) between turns of the first qubit by ±β and back."""
 
-    def recipe(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+    def recipe(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
         theta, beta = a
         b.rotation("Z", q[:1], beta * sign)
         b.rotation("XX", q, theta * 0.5)
@@ -232,13 +232,13 @@ def _xy(sign: int) -> Recipe:
     return recipe
 
 
-def _ch(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _ch(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     b.rotation("Y", q[1:], -math.pi / 4)  # H = RY(π/4)·Z·RY(−π/4)
     b.clifford("cz", *q)
     b.rotation("Y", q[1:], math.pi / 4)
 
 
-def _ecr(b: CircuitBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
+def _ecr(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
     b.rotation("ZX", q, math.pi / 2)  # ECR = RZX(−π/4)·X·RZX(π/4) = X·RZX(π/2)
     b.clifford("x", q[0])
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qngd.circuit.angles import AngleMap
-from qngd.circuit.builder import CircuitBuilder, Gate
+from qngd.circuit.builder import Gate, OpsBuilder
 from qngd.circuit.frame import Frame, push
 from qngd.circuit.layering import assign_layers, running_order
 from qngd.circuit.observable import Observable
@@ -398,7 +398,7 @@ def _row(matrix: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def finish(
-    builder: CircuitBuilder,
+    builder: OpsBuilder,
     angle_map: AngleMap,
     parameters: Sequence[str],
     structure: ThetaStructure | None = None,

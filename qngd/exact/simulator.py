@@ -33,7 +33,7 @@ from qngd.exact.statevector import (
     weight_sums,
     zero_state,
 )
-from qngd.exact.tangents import Plan, gram_metric
+from qngd.exact.tangents import TangentPlan, gram_metric
 
 
 class Simulator:
@@ -50,7 +50,9 @@ class Simulator:
     def __init__(self, circuit: Circuit, qubits: np.ndarray | None = None) -> None:
         self.circuit = circuit
         self.qubits = np.arange(circuit.num_qubits) if qubits is None else qubits
-        self._plan: Plan | None = None  # of the last full metric; affine angle maps always give the same Jacobian
+        self._plan: TangentPlan | None = (
+            None  # of the last full metric; affine angle maps always give the same Jacobian
+        )
 
     @cached_property
     def _schedule(self) -> Schedule:
@@ -203,7 +205,7 @@ class Simulator:
         bounds it)."""
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
-            self._plan = Plan.of(self._schedule, jacobian)
+            self._plan = TangentPlan.of(self._schedule, jacobian)
         return gram_metric(self.num_qubits, self._plan, *self._turns(phi))
 
 

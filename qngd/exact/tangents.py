@@ -99,7 +99,7 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class TangentPlan:
     """How to make the derivative states for one Jacobian: nothing of it depends on the angles but through J.
 
     Attributes:
@@ -123,7 +123,7 @@ class Plan:
         return order if np.array_equal(self.parameter[order], np.arange(self.jacobian.shape[1])) else None
 
     @classmethod
-    def of(cls, schedule: Schedule, jacobian: sparse.csr_array) -> Plan:
+    def of(cls, schedule: Schedule, jacobian: sparse.csr_array) -> TangentPlan:
         s = schedule
         count, stages = len(s), len(s.diagonal)
         place = np.empty(count, dtype=np.int64)
@@ -167,7 +167,7 @@ def _cut(schedule: Schedule, stage: np.ndarray, column: np.ndarray, parameters: 
 class Ways:
     """The derivative states of a plan at given angles; `work` counts those that have been made."""
 
-    def __init__(self, num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray, work: Work) -> None:
+    def __init__(self, num_qubits: int, plan: TangentPlan, cos: np.ndarray, sin: np.ndarray, work: Work) -> None:
         self._plan = plan
         self._work = work
         self._num_qubits = num_qubits
@@ -201,7 +201,7 @@ class Ways:
         self._plan.sides[way].carry(state, self._turns[way], first, last, out, column)
 
 
-def gram_metric(num_qubits: int, plan: Plan, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
+def gram_metric(num_qubits: int, plan: TangentPlan, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
     """The full metric over parameters, (P, P), at rotations with these cosines and sines of half angles.
 
     If the derivative states do not fit in memory, they are made in blocks, all pairs of blocks after each other.
@@ -260,7 +260,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return parts[0] + parts[1]
 
 
-def _over_parameters(matrix: np.ndarray, plan: Plan) -> np.ndarray:
+def _over_parameters(matrix: np.ndarray, plan: TangentPlan) -> np.ndarray:
     """A matrix over lanes as one over parameters, some of which have two lanes and some none."""
     if plan.order is not None:
         return matrix.take(plan.order, axis=0).take(plan.order, axis=1)

@@ -14,9 +14,9 @@ import numpy as np
 from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, Angle, Expressions
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.errors import ParameterError
-from qngd.interop.expressions import Graph, Program
+from qngd.interop.expressions import Graph, NodeProgram
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SymbolicExpressions:
 
     names: tuple[str, ...]
     slots: tuple[NonlinearSlot, ...]
-    program: Program  # of all values, then of all derivatives
+    program: NodeProgram  # of all values, then of all derivatives
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -88,7 +88,7 @@ class SymbolicExpressions:
 class AngleSlots:
     """Hands out the builder's slots for the functions of a graph."""
 
-    def __init__(self, builder: CircuitBuilder, graph: Graph) -> None:
+    def __init__(self, builder: OpsBuilder, graph: Graph) -> None:
         self._builder = builder
         self._graph = graph
         self._parameters = [builder.slot() for _ in graph.names]
@@ -117,7 +117,7 @@ class AngleSlots:
             gradient = graph.gradient(node)
             slots.append(NonlinearSlot(tuple(gradient), graph.text(node), place))
             slopes += gradient.values()
-        program = Program(graph, [*self._nonlinear, *slopes])
+        program = NodeProgram(graph, [*self._nonlinear, *slopes])
         return SymbolicExpressions(tuple(graph.names), tuple(slots), program)
 
     def _angle(self, node: int) -> Angle | float:

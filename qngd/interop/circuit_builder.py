@@ -264,7 +264,7 @@ class CircuitBuilder:
         return CircuitError(f"circuit: instruction {len(self._instructions)}, {gate}: {problem}")
 
     def _finished(self) -> Circuit:
-        made = builder.CircuitBuilder(self.num_qubits)
+        made = builder.OpsBuilder(self.num_qubits)
         slots = AngleSlots(made, self._graph)
         for position, each in enumerate(self._instructions):
             made.begin(each.name, each.qubits)
@@ -276,7 +276,7 @@ class CircuitBuilder:
         return finish(made, made.angle_map(slots.expressions()), self._graph.names)
 
 
-def _emit(made: builder.CircuitBuilder, instruction: _Instruction, angles: list[Angle | float]) -> None:
+def _emit(made: builder.OpsBuilder, instruction: _Instruction, angles: list[Angle | float]) -> None:
     if not instruction.terms:
         made.gate(instruction.name, instruction.qubits, angles)
     for pauli, factor in instruction.terms:

@@ -2,7 +2,7 @@
 
 All functions of a circuit stand in one `Graph`, whose nodes are operations on earlier nodes; equal nodes are one.
 A gradient is further nodes of the same graph (reverse accumulation), so a product of n factors costs n steps and
-not 2ⁿ, and one `Program` evaluates values and derivatives together, a whole level of equal operations at a time.
+not 2ⁿ, and one `NodeProgram` evaluates values and derivatives together, a whole level of equal operations at a time.
 """
 
 from __future__ import annotations
@@ -445,7 +445,7 @@ _SLOPES: dict[str, Callable[..., tuple[_Slope, ...]]] = {
 }
 
 
-class Program:
+class NodeProgram:
     """Evaluates some nodes of a graph at a θ.
 
     Nodes are sorted by level (one above the highest operand) and operation, so that each operation of a level is

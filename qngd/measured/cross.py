@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.ops import Op, Ops, concatenate, select
 from qngd.circuit.pauli import LETTERS, PauliStrings
@@ -93,14 +93,14 @@ def inverse(ops: Ops) -> Ops:
 
 
 def _plus(ancilla: int) -> Ops:
-    builder = CircuitBuilder(ancilla + 1)
+    builder = OpsBuilder(ancilla + 1)
     builder.clifford("h", ancilla)
     return builder.ops()
 
 
 def _controlled(letters: list[str], qubits: list[int], ancilla: int) -> Ops:
     """The Pauli string controlled by the ancilla, letter by letter."""
-    builder = CircuitBuilder(ancilla + 1)
+    builder = OpsBuilder(ancilla + 1)
     for letter, qubit in zip(letters, qubits, strict=True):
         builder.gate({"X": "cx", "Y": "cy", "Z": "cz"}[letter], (ancilla, qubit))
     return builder.ops()
@@ -108,7 +108,7 @@ def _controlled(letters: list[str], qubits: list[int], ancilla: int) -> Ops:
 
 def _recorded(letters: list[str], qubits: list[int], place: int) -> Ops:
     """Measure the Pauli string: gather its parity on its last qubit, record it, and undo the gathering."""
-    builder = CircuitBuilder(place + 1)
+    builder = OpsBuilder(place + 1)
     for letter, qubit in zip(letters, qubits, strict=True):
         if letter == "Y":
             builder.clifford("sdg", qubit)
@@ -117,7 +117,7 @@ def _recorded(letters: list[str], qubits: list[int], place: int) -> Ops:
     for qubit in qubits[:-1]:
         builder.clifford("cx", qubit, qubits[-1])
     gather = builder.ops()
-    record = CircuitBuilder(place + 1)
+    record = OpsBuilder(place + 1)
     record.record(qubits[-1], place)
     return concatenate(concatenate(gather, record.ops()), inverse(gather))
 

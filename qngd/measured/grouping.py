@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import stim
 
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import push
 from qngd.circuit.ops import Ops
 from qngd.circuit.pauli import PauliStrings, anticommute
@@ -153,7 +153,7 @@ def diagonalize(strings: PauliStrings) -> Basis:
     Strings that share no qubits are treated apart. Where all agree letter by letter, single-qubit gates do;
     elsewhere stim's Gaussian elimination finds the gates.
     """
-    builder = CircuitBuilder(strings.num_qubits)
+    builder = OpsBuilder(strings.num_qubits)
     letters = strings.letters()
     for rows, qubits in _components(letters != 0):
         part = letters[np.ix_(rows, qubits)]
@@ -171,7 +171,7 @@ def diagonalize(strings: PauliStrings) -> Basis:
     return Basis(ops, turned.z, turned.sign)
 
 
-def _rotate_to_z(builder: CircuitBuilder, qubit: int, letter: int) -> None:
+def _rotate_to_z(builder: OpsBuilder, qubit: int, letter: int) -> None:
     if letter == 2:  # Y: S† makes it X
         builder.clifford("sdg", qubit)
     if letter in (1, 2):
@@ -195,7 +195,7 @@ def _components(acts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _eliminate(builder: CircuitBuilder, letters: np.ndarray, qubits: np.ndarray) -> None:
+def _eliminate(builder: OpsBuilder, letters: np.ndarray, qubits: np.ndarray) -> None:
     """Emit gates that turn the commuting strings with these letter codes on `qubits` into Z strings."""
     stabilizers = [stim.PauliString("".join("_XYZ"[c] for c in row)) for row in _independent(letters)]
     tableau = stim.Tableau.from_stabilizers(stabilizers, allow_underconstrained=True)

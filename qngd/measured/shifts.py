@@ -22,7 +22,7 @@ _TOLERANCE = 1e-9  # below it two frequencies are one
 
 
 @dataclass(frozen=True, eq=False)
-class Direction:
+class ShiftRule:
     """A direction c in the space of angles, nonzero on `rotations`, and the shifts that give the derivative along
     it: Σ_μ weights[μ]·[E(φ + shifts[μ]·c) − E(φ − shifts[μ]·c)]."""
 
@@ -32,12 +32,12 @@ class Direction:
     weights: np.ndarray
 
 
-def two_term(rotation: int) -> Direction:
+def two_term(rotation: int) -> ShiftRule:
     """One rotation: ½[E(φ + π/2) − E(φ − π/2)]."""
-    return Direction(np.array([rotation]), np.array([1.0]), np.array([np.pi / 2]), np.array([0.5]))
+    return ShiftRule(np.array([rotation]), np.array([1.0]), np.array([np.pi / 2]), np.array([0.5]))
 
 
-def directions(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[list[Direction], sparse.csr_array]:
+def shift_rules(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[list[ShiftRule], sparse.csr_array]:
     """Directions whose derivatives D give the gradient as `mixing @ D`, with `mixing` of shape (P, D); the P
     variables are those by which `jacobian` (K, P) moves the angles.
 
@@ -47,7 +47,7 @@ def directions(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[list[Direc
     """
     moves = jacobian.tocoo()
     owners = np.diff(jacobian.indptr)
-    found: list[Direction] = []
+    found: list[ShiftRule] = []
     rows, columns, values = [], [], []
     done = np.zeros(len(circuit.generators), dtype=bool)
     order = np.lexsort((moves.row, circuit.level[moves.row], moves.col))
@@ -77,13 +77,13 @@ def _changes(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.r_[False, (a[1:] != a[:-1]) | (b[1:] != b[:-1])]
 
 
-def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.ndarray) -> Direction | None:
+def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.ndarray) -> ShiftRule | None:
     """The general rule for a commuting group if it needs fewer evaluations than one rule per rotation."""
     frequencies = _frequencies(generators, coefficients)
     if frequencies is None or len(frequencies) >= len(members):
         return None
     if not len(frequencies):  # the sum is a constant
-        return Direction(members, coefficients, frequencies, frequencies)
+        return ShiftRule(members, coefficients, frequencies, frequencies)
     count = len(frequencies)
     # Equidistant shifts within half a period of the lowest frequency step solve equidistant frequencies exactly
     # and keep others well conditioned.
@@ -96,7 +96,7 @@ def _grouped(generators: PauliStrings, members: np.ndarray, coefficients: np.nda
     # √(2R·2Σb²); one rule per rotation, its shots shared out well, has Σ|c|. Twice that for fewer circuits is fair.
     if np.sqrt(4 * count * np.sum(weights**2)) > 2 * np.abs(coefficients).sum():
         return None
-    return Direction(members, coefficients, shifts, weights)
+    return ShiftRule(members, coefficients, shifts, weights)
 
 
 def _step(frequencies: np.ndarray) -> float:

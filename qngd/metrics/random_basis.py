@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.ops import Ops
 from qngd.circuit.pauli import PauliStrings
 
@@ -38,7 +38,7 @@ def random_angles(num_qubits: int, seed: int | None) -> np.ndarray:
 
 def basis_ops(num_qubits: int) -> Ops:
     """The gates of a basis, with 4n open angles."""
-    builder = CircuitBuilder(num_qubits)
+    builder = OpsBuilder(num_qubits)
     _turn_each(builder)
     for first in (0, 1):
         for q in range(first, num_qubits - 1, 2):
@@ -47,7 +47,7 @@ def basis_ops(num_qubits: int) -> Ops:
     return builder.ops()
 
 
-def _turn_each(builder: CircuitBuilder) -> None:
+def _turn_each(builder: OpsBuilder) -> None:
     for q in range(builder.num_qubits):
         for letter in "ZY":
             builder.rotation(letter, (q,), builder.slot())

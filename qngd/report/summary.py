@@ -36,7 +36,7 @@ from qngd.errors import MissingPackageError, SettingError
 from qngd.estimates.estimate import format_seconds, format_with_error
 from qngd.interop import as_observable, wrap, wrap_for
 from qngd.measured.grouping import group
-from qngd.measured.shifts import directions
+from qngd.measured.shifts import shift_rules
 from qngd.problem import Problem
 from qngd.report.run_data import CHEMICAL_ACCURACY, HISTORY_COLUMNS, RunData
 from qngd.solve.state import StepInfo
@@ -183,7 +183,7 @@ def plural(count: int, noun: str) -> str:
 
 def step_measurements(circuit: Circuit, problem: Problem) -> dict[str, str]:
     """What one step measures on a device, from row names to text."""
-    points = sum(2 * len(direction.shifts) for direction in directions(circuit, circuit.angle_map.linear)[0])
+    points = sum(2 * len(direction.shifts) for direction in shift_rules(circuit, circuit.angle_map.linear)[0])
     rows = {
         "metric": f"{plural(circuit.num_layers, 'circuit')}, one per layer (block-diag)",
         "gradient": f"the energy at {plural(points, 'shifted point')}",

@@ -21,7 +21,7 @@ from qngd.measured.grouping import Grouping
 from qngd.run.given import Given, read_given
 from qngd.run.journal import Journal, about, fingerprint
 from qngd.run.optimizers import as_optimizer, kind_of
-from qngd.run.record import Limits, Record
+from qngd.run.record import Record, StopRule
 from qngd.run.result import Budget, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
@@ -101,7 +101,7 @@ def minimize(
         optimizer=as_optimizer(optimizer),
         given=given,
         evaluator=evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross),
-        limits=Limits.read(max_steps, tol, gtol, target, budget),
+        limits=StopRule.read(max_steps, tol, gtol, target, budget),
         seed=_checked_seed(seed, before),
         shots=shots,
     )
@@ -131,7 +131,7 @@ class _Task:
     optimizer: Optimizer
     given: Given
     evaluator: Evaluator
-    limits: Limits
+    limits: StopRule
     seed: int | None
     shots: Any
 

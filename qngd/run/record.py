@@ -21,7 +21,7 @@ _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol
 
 
 @dataclass(frozen=True)
-class Limits:
+class StopRule:
     """What a run stops at."""
 
     max_steps: int
@@ -31,7 +31,7 @@ class Limits:
     budget: Budget
 
     @classmethod
-    def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> Limits:
+    def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> StopRule:
         """From the arguments of `minimize`; SettingError names the one that cannot be meant."""
         for name, value in (("tol", tol), ("gtol", gtol)):
             require_range(value, name, "a number of at least 0", lambda number: 0 <= number < np.inf)
@@ -71,7 +71,7 @@ class Record:
         self.failure = failure
         return status
 
-    def begin(self, state: State, limits: Limits) -> None:
+    def begin(self, state: State, limits: StopRule) -> None:
         """Start from a state: of a new run, or of one that goes on."""
         self._take(state)
         if state.looked and not state.finished and self.at_rest(limits):
@@ -133,7 +133,7 @@ class Record:
         self.energies.append(energy)
         self.stderrs.append(stderr)
 
-    def at_rest(self, limits: Limits) -> Status | None:
+    def at_rest(self, limits: StopRule) -> Status | None:
         """Why the run is at rest, or None: `finished` then says more."""
         self.finished = self.state.finished or self._still(limits)
         if self.state.finished:
@@ -142,7 +142,7 @@ class Record:
             return Status.CONVERGED
         return Status.NOISE if limits.tol > 0 and self._is_noise() else None
 
-    def _still(self, limits: Limits) -> str:
+    def _still(self, limits: StopRule) -> str:
         recent = self._trail[-_STILL_STEPS:]
         if len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent):
             return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
@@ -159,7 +159,7 @@ class Record:
         """Whether the energy is at the target, errors considered."""
         return target is not None and self.energies[-1] + self.stderrs[-1] <= target
 
-    def result(self, status: Status, limits: Limits, note: str) -> Result:
+    def result(self, status: Status, limits: StopRule, note: str) -> Result:
         """All of it as a `Result`; `note` is what the evaluator says of all its answers."""
         theta = self._in_structure(self.state.lowest[0])
         message = REMEDY[status].format(

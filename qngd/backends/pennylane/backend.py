@@ -44,7 +44,7 @@ from qngd.backends.pennylane.devices import (
     samples_fast,
     wires_of,
 )
-from qngd.backends.pennylane.scripts import Expectations, Program, Reading, Samples
+from qngd.backends.pennylane.scripts import Expectations, ResultReader, Samples, TemplateGates
 from qngd.backends.results import Tally, Unreadable, merged, said
 from qngd.backends.retry import Retry
 from qngd.errors import BackendError, QngdWarning, did_you_mean
@@ -134,13 +134,13 @@ class PennyLaneBackend:
         jobs = [self._job(device, scripts[part], own) for part, own in zip(parts, seeds, strict=True)]
         return _Batch(tuple(jobs), tuple(runs), tuple(readings), templates, requests)
 
-    def _job(self, device: Device, scripts: list[QuantumScript], seed: np.random.SeedSequence | None) -> _Job:
+    def _job(self, device: Device, scripts: list[QuantumScript], seed: np.random.SeedSequence | None) -> _DeviceJob:
         try:
             config = device.setup_execution_config(ExecutionConfig(), scripts[0])
             batch, post = device.preprocess_transforms(config)(scripts)
         except Exception as error:  # of the device's own code
             raise BackendError(f"{self.name} refuses the circuits: {type(error).__name__}: {error}") from error
-        return _Job(device, tuple(batch), post, config, seed)
+        return _DeviceJob(device, tuple(batch), post, config, seed)
 
     def collect(self, handle: _Batch | None) -> list[Outcome]:
         """Run the jobs, each in one `device.execute`, and read their results.
@@ -165,7 +165,7 @@ class PennyLaneBackend:
         pairs = zip(parts, handle.requests, strict=True)
         return [_outcome(found, handle.templates[request.template]) for found, request in pairs]
 
-    def _results(self, job: _Job) -> list[Any]:
+    def _results(self, job: _DeviceJob) -> list[Any]:
         """What the device returned for each script of a job.
 
         Raises:
@@ -184,12 +184,12 @@ class PennyLaneBackend:
         requests: Sequence[Request],
         runs: Sequence[tuple[int, int | None]],
         device: Device,
-    ) -> tuple[list[QuantumScript], list[Reading]]:
+    ) -> tuple[list[QuantumScript], list[ResultReader]]:
         every = wires_of(device, self._needed(templates))
         on = [[every[number] for number in self._numbers(template)] for template in templates]
         counted = not samples_fast(device)
-        programs = [Program.of(template, wires) for template, wires in zip(templates, on, strict=True)]
-        known: dict[tuple[int, int | None], Reading] = {}
+        programs = [TemplateGates.of(template, wires) for template, wires in zip(templates, on, strict=True)]
+        known: dict[tuple[int, int | None], ResultReader] = {}
         scripts, readings = [], []
         for r, shots in runs:
             check_mode(device, shots)
@@ -222,7 +222,7 @@ class PennyLaneBackend:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _DeviceJob:
     """Scripts as the device takes them, and the way back from its results to those of the scripts as made."""
 
     device: Device
@@ -240,9 +240,9 @@ class _Job:
 class _Batch:
     """A submission: its jobs, and for every circuit in them the request, the shots and how its result reads."""
 
-    jobs: tuple[_Job, ...]
+    jobs: tuple[_DeviceJob, ...]
     runs: tuple[tuple[int, int | None], ...]
-    readings: tuple[Reading, ...]
+    readings: tuple[ResultReader, ...]
     templates: Sequence[Template]
     requests: Sequence[Request]
 

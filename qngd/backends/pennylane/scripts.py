@@ -67,13 +67,13 @@ class _Open:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class TemplateGates:
     """A template's gates as operators, made once for all its requests."""
 
     gates: list[Operator | _Open]
 
     @classmethod
-    def of(cls, template: Template, wires: Sequence[Any]) -> Program:
+    def of(cls, template: Template, wires: Sequence[Any]) -> TemplateGates:
         ops = template.all_ops
         gates: list[Operator | _Open] = []
         for position, kind in enumerate(ops.kind):
@@ -92,7 +92,7 @@ class Program:
         return [gate.at(next(left)) if isinstance(gate, _Open) else gate for gate in self.gates]
 
 
-class Reading(Protocol):
+class ResultReader(Protocol):
     """What a script measures, and how its result reads."""
 
     @property

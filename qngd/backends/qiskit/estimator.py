@@ -39,7 +39,7 @@ from qngd.measured.template import Template
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class AskedStrings:
     """What an estimator is asked for a template: distinct Z strings on the compiled circuit's qubits. And
     how the values of the template's strings (and of their products) follow: `sign` times the value at
     `place`, or for the identity, whose place is −1, the sign itself."""
@@ -49,7 +49,7 @@ class Reading:
     sign: np.ndarray
 
     @classmethod
-    def of(cls, template: Template, compiled: Compiled) -> Reading:
+    def of(cls, template: Template, compiled: Compiled) -> AskedStrings:
         z, sign = z_strings(template)
         unique, inverse = distinct_rows(z)
         acts = unique.any(axis=1)
@@ -95,7 +95,7 @@ class QiskitEstimator(Primitive):
     def __init__(self, native: Any, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
         super().__init__(native, settings, retry)
         self._is_exact = _is_exact(native)
-        self._readings: WeakKeyDictionary[Template, Reading] = WeakKeyDictionary()
+        self._readings: WeakKeyDictionary[Template, AskedStrings] = WeakKeyDictionary()
 
     @property
     def default_shots(self) -> int | None:
@@ -150,7 +150,7 @@ class QiskitEstimator(Primitive):
     def _pub(self, pub: Pub, template: Template, compiled: Compiled) -> tuple[Any, ...]:
         reading = self._readings.get(template)
         if reading is None:
-            reading = self._readings[template] = Reading.of(template, compiled)
+            reading = self._readings[template] = AskedStrings.of(template, compiled)
         if pub.values is None:
             return compiled.circuit, reading.observables
         # rows of parameters against columns of observables

@@ -17,7 +17,7 @@ from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression, P
 from qiskit.transpiler import Target
 
 from qngd.backends.qiskit.circuits import append
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.ops import Ops, select
 from qngd.interop.qiskit.gates import is_open
 from qngd.interop.qiskit.reader import SAME_AS
@@ -111,7 +111,7 @@ def _gate_angles(instruction: CircuitInstruction, angles: list[Parameter]) -> li
         return None
     name = instruction.name
     places = range(len(instruction.qubits))
-    builder = CircuitBuilder(len(places))
+    builder = OpsBuilder(len(places))
     values = [builder.slot() if is_open(value) else float(value) for value in instruction.params]
     if not builder.gate(SAME_AS.get(name, name), places, values):
         return None

@@ -47,15 +47,15 @@ from qngd.interop.qiskit.angles import Symbols
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _Scope:
     """Where a statement runs: the names it sees, the circuit it adds to, and the global phases beside it."""
 
     names: ChainMap[str, Any]
     circuit: QuantumCircuit
     phases: list[Value] = field(default_factory=list)
 
-    def inside(self, **names: Any) -> _Frame:
-        return _Frame(self.names.new_child(names), self.circuit, self.phases)
+    def inside(self, **names: Any) -> _Scope:
+        return _Scope(self.names.new_child(names), self.circuit, self.phases)
 
 
 class _Return(Exception):
@@ -80,7 +80,7 @@ class Program:
         self._folder = folder
         self._graph = Graph()
         self._maker = GateMaker(program, self._graph, self._run_body)
-        self._top = _Frame(ChainMap(), self.circuit)
+        self._top = _Scope(ChainMap(), self.circuit)
         self._constants: dict[str, Any] = {}  # all that a gate's or a subroutine's body sees of the program
         self._open: list[str] = []  # the gates, subroutines and files that are being run
         self._is_physical = False
@@ -100,14 +100,14 @@ class Program:
             places = {qubit: index for index, qubit in enumerate(self.circuit.qubits)}
             self.circuit._layout = TranspileLayout(Layout(places), places)
 
-    def _statement(self, node: Any, frame: _Frame) -> None:
+    def _statement(self, node: Any, frame: _Scope) -> None:
         run = _STATEMENTS.get(type(node))
         if run is None:
             what = _UNREAD.get(type(node), f"a {type(node).__name__}")
             raise refusal(node, f"{what} is not read; write the circuit with gates, gate definitions and loops")
         run(self, node, frame)
 
-    def _block(self, nodes: Sequence[Any], frame: _Frame) -> None:
+    def _block(self, nodes: Sequence[Any], frame: _Scope) -> None:
         for node in nodes:
             self._statement(node, frame)
 
@@ -123,7 +123,7 @@ class Program:
 
     # declarations
 
-    def _include(self, node: ast.Include, _: _Frame) -> None:
+    def _include(self, node: ast.Include, _: _Scope) -> None:
         if not self._maker.include(node):
             self._include_file(node)
 
@@ -144,22 +144,22 @@ class Program:
             self._run(parsed(text, node.filename))
         self._folder = folder
 
-    def _define_gate(self, node: ast.QuantumGateDefinition, _: _Frame) -> None:
+    def _define_gate(self, node: ast.QuantumGateDefinition, _: _Scope) -> None:
         self._maker.define(node, node.name.name, node)
 
-    def _define_subroutine(self, node: ast.SubroutineDefinition, frame: _Frame) -> None:
+    def _define_subroutine(self, node: ast.SubroutineDefinition, frame: _Scope) -> None:
         def call(call: ast.FunctionCall, names: Any) -> Any:
-            return self._call(call, node, _Frame(names, self.circuit, frame.phases))
+            return self._call(call, node, _Scope(names, self.circuit, frame.phases))
 
         self._declare(node, node.name.name, call, frame)
         self._constants[node.name.name] = call
 
-    def _declare(self, node: ast.QASMNode, name: str, value: Any, frame: _Frame) -> None:
+    def _declare(self, node: ast.QASMNode, name: str, value: Any, frame: _Scope) -> None:
         if name in frame.names.maps[0]:
             raise refusal(node, f"{name} is declared twice; rename one of them")
         frame.names[name] = value
 
-    def _declare_qubits(self, node: ast.QubitDeclaration, frame: _Frame) -> None:
+    def _declare_qubits(self, node: ast.QubitDeclaration, frame: _Scope) -> None:
         if self._is_physical:
             raise refusal(node, "declared qubits cannot stand beside $0, $1, …; use one kind")
         first = self.circuit.num_qubits
@@ -173,7 +173,7 @@ class Program:
     def _add_qubits(self, count: int) -> None:
         self.circuit.add_register(QuantumRegister(count, f"q{self.circuit.num_qubits}"))
 
-    def _declare_io(self, node: ast.IODeclaration, frame: _Frame) -> None:
+    def _declare_io(self, node: ast.IODeclaration, frame: _Scope) -> None:
         name = node.identifier.name
         if node.io_identifier is ast.IOKeyword.output:
             self._declare_variable(ast.ClassicalDeclaration(node.type, node.identifier), frame)
@@ -185,7 +185,7 @@ class Program:
         self._graph.names.append(name)
         self._declare(node, name, Expression(self._graph, self._graph.parameter(column)), frame)
 
-    def _declare_variable(self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, frame: _Frame) -> None:
+    def _declare_variable(self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, frame: _Scope) -> None:
         name, given = node.identifier.name, node.init_expression
         is_measured = isinstance(given, ast.QuantumMeasurement)
         value: Any
@@ -204,7 +204,7 @@ class Program:
         if is_constant and frame is self._top:
             self._constants[name] = value
 
-    def _bits(self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, given: Any, frame: _Frame) -> Any:
+    def _bits(self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, given: Any, frame: _Scope) -> Any:
         """Bits of known value, or those that a measurement gives."""
         if isinstance(given, ast.QuantumMeasurement):
             self._measure_qubits(node, given, frame)
@@ -221,7 +221,7 @@ class Program:
             return value
         raise refusal(node, f'{node.identifier.name} holds bits; write them as "0101"')
 
-    def _assign(self, node: ast.ClassicalAssignment, frame: _Frame) -> None:
+    def _assign(self, node: ast.ClassicalAssignment, frame: _Scope) -> None:
         if not isinstance(node.lvalue, ast.Identifier):
             raise refusal(node, "only whole variables can be assigned; use one variable for each")
         name = node.lvalue.name
@@ -236,35 +236,35 @@ class Program:
             raise refusal(node, f"{name} is no variable that holds a number; declare one")
         owner[name] = value
 
-    def _alias(self, node: ast.AliasStatement, frame: _Frame) -> None:
+    def _alias(self, node: ast.AliasStatement, frame: _Scope) -> None:
         self._declare(node, node.target.name, self._qubits(node.value, frame), frame)
 
     # control flow, as far as it is known before the program runs
 
-    def _loop(self, node: ast.ForInLoop, frame: _Frame) -> None:
+    def _loop(self, node: ast.ForInLoop, frame: _Scope) -> None:
         for value in values_of(node.set_declaration, frame.names):
             held = converted(node, node.type, value)
             self._block(node.block, frame.inside(**{node.identifier.name: held}))
 
-    def _branch(self, node: ast.BranchingStatement, frame: _Frame) -> None:
+    def _branch(self, node: ast.BranchingStatement, frame: _Scope) -> None:
         is_met = bool(number(node.condition, frame.names))
         self._block(node.if_block if is_met else node.else_block, frame.inside())
 
-    def _box(self, node: ast.Box, frame: _Frame) -> None:
+    def _box(self, node: ast.Box, frame: _Scope) -> None:
         self._block(node.body, frame.inside())
 
-    def _compound(self, node: ast.CompoundStatement, frame: _Frame) -> None:
+    def _compound(self, node: ast.CompoundStatement, frame: _Scope) -> None:
         self._block(node.statements, frame.inside())
 
     # no effect on an ideal device, but kept for one that runs the program as it is
 
-    def _barrier(self, node: ast.QuantumBarrier, frame: _Frame) -> None:
+    def _barrier(self, node: ast.QuantumBarrier, frame: _Scope) -> None:
         named = [number for qubits in node.qubits for number in self._qubits(qubits, frame).numbers]
         if frame.circuit is self.circuit and self.circuit.num_qubits:
             self.circuit.barrier(named or self.circuit.qubits)
             self._mark(node)
 
-    def _delay(self, node: ast.DelayInstruction, frame: _Frame) -> None:
+    def _delay(self, node: ast.DelayInstruction, frame: _Scope) -> None:
         """Durations that are computed stay out."""
         duration = node.duration
         if frame.circuit is self.circuit and isinstance(duration, ast.DurationLiteral):
@@ -277,13 +277,13 @@ class Program:
 
     # subroutines
 
-    def _expression(self, node: ast.ExpressionStatement, frame: _Frame) -> None:
+    def _expression(self, node: ast.ExpressionStatement, frame: _Scope) -> None:
         if not isinstance(node.expression, ast.FunctionCall):
             raise refusal(node, "an expression alone has no effect; remove it")
         self._outside_gates(node, frame)
         evaluate(node.expression, frame.names)
 
-    def _call(self, node: ast.FunctionCall, definition: ast.SubroutineDefinition, frame: _Frame) -> Any:
+    def _call(self, node: ast.FunctionCall, definition: ast.SubroutineDefinition, frame: _Scope) -> Any:
         """Run a subroutine's body in the place of the call; its value is what it returns."""
         name, given, formal = definition.name.name, node.arguments, definition.arguments
         if len(given) != len(formal):
@@ -291,12 +291,12 @@ class Program:
         local = {f.name.name: self._argument(g, f, frame) for g, f in zip(given, formal, strict=True)}
         with self._opened(node, name, "subroutine"):
             try:
-                self._block(definition.body, _Frame(ChainMap(local, self._constants), self.circuit, frame.phases))
+                self._block(definition.body, _Scope(ChainMap(local, self._constants), self.circuit, frame.phases))
             except _Return as back:
                 return back.value
         return None
 
-    def _argument(self, given: Any, formal: ast.QuantumArgument | ast.ClassicalArgument, frame: _Frame) -> Any:
+    def _argument(self, given: Any, formal: ast.QuantumArgument | ast.ClassicalArgument, frame: _Scope) -> Any:
         if isinstance(formal, ast.QuantumArgument):
             if any(name.startswith("gate ") for name in self._open):
                 raise refusal(given, "a gate consists of gates only; call the subroutine outside of its definition")
@@ -315,7 +315,7 @@ class Program:
             return Bits() if bits is None else bits
         return converted(given, formal.type, evaluate(given, frame.names))
 
-    def _return(self, node: ast.ReturnStatement, frame: _Frame) -> None:
+    def _return(self, node: ast.ReturnStatement, frame: _Scope) -> None:
         if isinstance(node.expression, ast.QuantumMeasurement):
             self._measure_qubits(node, node.expression, frame)
             raise _Return(Bits())
@@ -325,7 +325,7 @@ class Program:
 
     # quantum statements
 
-    def _pragma(self, node: ast.Pragma, frame: _Frame) -> None:
+    def _pragma(self, node: ast.Pragma, frame: _Scope) -> None:
         found = unitary_of(node)
         if found is None:
             return
@@ -336,7 +336,7 @@ class Program:
         frame.circuit.append(gate, places[::-1])
         self._mark(node)
 
-    def _measure(self, node: ast.QuantumMeasurementStatement, frame: _Frame) -> None:
+    def _measure(self, node: ast.QuantumMeasurementStatement, frame: _Scope) -> None:
         target = node.target.name if isinstance(node.target, ast.IndexedIdentifier) else node.target
         if target is not None and not isinstance(frame.names.get(target.name), (Bits, KnownBits)):
             raise refusal(node, f"{target.name} is not declared as bits; write bit[n] {target.name};")
@@ -345,27 +345,27 @@ class Program:
             owner[target.name] = Bits()
         self._measure_qubits(node, node.measure, frame)
 
-    def _measure_qubits(self, node: ast.QASMNode, measurement: ast.QuantumMeasurement, frame: _Frame) -> None:
+    def _measure_qubits(self, node: ast.QASMNode, measurement: ast.QuantumMeasurement, frame: _Scope) -> None:
         self._outside_gates(node, frame)
         for qubit in self._qubits(measurement.qubit, frame).numbers:
             self.circuit.add_bits([Clbit()])
             self.circuit.measure(qubit, self.circuit.num_clbits - 1)
             self._mark(node)
 
-    def _reset(self, node: ast.QuantumReset, frame: _Frame) -> None:
+    def _reset(self, node: ast.QuantumReset, frame: _Scope) -> None:
         self._outside_gates(node, frame)
         for qubit in self._qubits(node.qubits, frame).numbers:
             self.circuit.reset(qubit)
             self._mark(node)
 
-    def _outside_gates(self, node: ast.QASMNode, frame: _Frame) -> None:
+    def _outside_gates(self, node: ast.QASMNode, frame: _Scope) -> None:
         if frame.circuit is not self.circuit:
             raise refusal(node, "a gate consists of gates only; move this out of the definition")
 
     def _mark(self, node: ast.QASMNode) -> None:
         self.lines.append(where(node))
 
-    def _apply(self, node: ast.QuantumGate, frame: _Frame) -> None:
+    def _apply(self, node: ast.QuantumGate, frame: _Scope) -> None:
         arguments = tuple([evaluate(argument, frame.names) for argument in node.arguments])
         gate, phase = self._maker.gate(node, arguments)
         if node.modifiers:
@@ -374,7 +374,7 @@ class Program:
             frame.phases.append(phase)
         self._append(node, gate, frame)
 
-    def _phase(self, node: ast.QuantumPhase, frame: _Frame) -> None:
+    def _phase(self, node: ast.QuantumPhase, frame: _Scope) -> None:
         phase = evaluate(node.argument, frame.names)
         if node.modifiers:
             gate = GlobalPhaseGate(self._maker.native(phase))
@@ -382,7 +382,7 @@ class Program:
         else:
             frame.phases.append(phase)
 
-    def _append(self, node: ast.QuantumGate | ast.QuantumPhase, gate: Gate, frame: _Frame) -> None:
+    def _append(self, node: ast.QuantumGate | ast.QuantumPhase, gate: Gate, frame: _Scope) -> None:
         operands = [self._qubits(qubits, frame) for qubits in node.qubits]
         if len(operands) != gate.num_qubits:
             raise refusal(node, f"{gate.name} acts on {gate.num_qubits} qubits, not on {len(operands)}")
@@ -406,14 +406,14 @@ class Program:
         }
         for i, qubit in enumerate(definition.qubits):
             local[qubit.name] = Qubits((i,), is_register=False)
-        frame = _Frame(ChainMap(local, self._constants), body)
+        frame = _Scope(ChainMap(local, self._constants), body)
         with self._opened(node, definition.name.name, "gate"):
             self._block(definition.body, frame)
         return sum(frame.phases, 0.0)
 
     # qubits
 
-    def _qubits(self, node: Any, frame: _Frame) -> Qubits:
+    def _qubits(self, node: Any, frame: _Scope) -> Qubits:
         """The qubits that an operand means."""
         if isinstance(node, ast.Identifier):
             return self._named_qubits(node, frame)
@@ -429,7 +429,7 @@ class Program:
             return Qubits(left.numbers + right.numbers)
         raise refusal(node, f"a {type(node).__name__} is no qubit; name a register, a part or a $n")
 
-    def _named_qubits(self, node: ast.Identifier, frame: _Frame) -> Qubits:
+    def _named_qubits(self, node: ast.Identifier, frame: _Scope) -> Qubits:
         value = frame.names.get(node.name)
         if isinstance(value, Qubits):
             return value
@@ -449,7 +449,7 @@ class Program:
         return Qubits((index,), is_register=False)
 
 
-_STATEMENTS: dict[type, Callable[[Program, Any, _Frame], None]] = {
+_STATEMENTS: dict[type, Callable[[Program, Any, _Scope], None]] = {
     ast.SubroutineDefinition: Program._define_subroutine,
     ast.ExpressionStatement: Program._expression,
     ast.ReturnStatement: Program._return,

@@ -1,4 +1,4 @@
-"""PennyLane operations, read one by one into a `CircuitBuilder`.
+"""PennyLane operations, read one by one into a `OpsBuilder`.
 
 An elementary operation is a product of Pauli rotations (see `table`); any other is what its
 own decomposition says, down to elementary ones. Controls and inverses are carried down: the inverse of
@@ -19,7 +19,7 @@ from pennylane.operation import Operator
 from pennylane.ops.op_math import Adjoint, ChangeOpBasis, Controlled, Exp, Pow
 
 from qngd.circuit.angles import Angle
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.interop.pennylane.known import Fragment, content_of, fragment_of
 from qngd.interop.pennylane.matrices import (
     FAILURES,
@@ -54,7 +54,7 @@ _PLAIN = _Context()
 class GateReader:
     """Reads operations on `wires` (label → qubit) into `builder`, traced angles into `slots`."""
 
-    def __init__(self, builder: CircuitBuilder, slots: Slots, wires: Mapping[Any, int]) -> None:
+    def __init__(self, builder: OpsBuilder, slots: Slots, wires: Mapping[Any, int]) -> None:
         self._builder = builder
         self._wires = wires
         self._labels = list(wires)
@@ -146,7 +146,7 @@ class GateReader:
         """An operation of fixed numbers, as when it was last read."""
 
         def read() -> Fragment:
-            builder = CircuitBuilder(len(qubits))
+            builder = OpsBuilder(len(qubits))
             alone = GateReader(builder, Slots(builder), {label: place for place, label in enumerate(op.wires)})
             alone._site.enter(self._site.position, op)
             builder.begin(op.name, range(len(qubits)))

@@ -38,7 +38,7 @@ class _Family(NamedTuple):
     far: list[np.ndarray]
 
 
-class _Frame(NamedTuple):
+class _Eigenspaces(NamedTuple):
     """Projectors Π_c, in which all generators are diagonal; `inside` says that V is so too and is not split off."""
 
     projectors: list[np.ndarray]
@@ -245,10 +245,10 @@ def _joint_projectors(words: Sequence[str], size: int) -> list[np.ndarray]:
     return result
 
 
-def _frame(family: _Family, projectors: list[np.ndarray]) -> _Frame:
+def _frame(family: _Family, projectors: list[np.ndarray]) -> _Eigenspaces:
     values = _on(family.reference, projectors)
     rebuilt = np.tensordot(values, np.array(projectors), axes=1)
-    return _Frame(projectors, _distance(rebuilt, family.reference) < _EXACT)
+    return _Eigenspaces(projectors, _distance(rebuilt, family.reference) < _EXACT)
 
 
 def _on(u: np.ndarray, projectors: Sequence[np.ndarray]) -> np.ndarray:
@@ -256,7 +256,7 @@ def _on(u: np.ndarray, projectors: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([np.trace(p @ u) / np.trace(p).real for p in projectors])
 
 
-def _phases(matrix: Any, frame: _Frame, family: _Family) -> tuple[np.ndarray | None, np.ndarray]:
+def _phases(matrix: Any, frame: _Eigenspaces, family: _Family) -> tuple[np.ndarray | None, np.ndarray]:
     """The phases at the present θ, or None if U is not diagonal there, and weights for `_traced`."""
     other = np.eye(len(family.reference)) if frame.inside else family.reference.conj().T
     weights = np.array([(other @ p).T / np.trace(p).real for p in frame.projectors])

@@ -17,7 +17,7 @@ import numpy as np
 import pennylane as qml
 from pennylane.operation import Operator
 
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.ops import Ops
 
 # PennyLane's own alone: a derived class may decompose in a way of its own.
@@ -38,7 +38,7 @@ class Fragment:
     angles: list[float]
 
     @classmethod
-    def of(cls, builder: CircuitBuilder) -> Fragment:
+    def of(cls, builder: OpsBuilder) -> Fragment:
         return cls(builder.ops(), builder.fixed_angles())
 
 

@@ -52,7 +52,7 @@ def sum_of(op: Operator | PauliSentence, wires: Mapping[Any, int]) -> PauliSum:
     Raises:
         ObservableError: as for `observable_of`.
     """
-    return _Reader(wires).read(op)
+    return _ObservableReader(wires).read(op)
 
 
 def _operator_of(native: Any) -> Operator | PauliSentence:
@@ -83,7 +83,7 @@ def _operator_of(native: Any) -> Operator | PauliSentence:
     )
 
 
-class _Reader:
+class _ObservableReader:
     """Reads operators on `wires`."""
 
     def __init__(self, wires: Mapping[Any, int]) -> None:

@@ -24,7 +24,7 @@ from scipy import sparse
 
 from qngd._system.memory import without_collection
 from qngd.circuit.angles import AffineExpressions, Expressions
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.circuit.observable import Observable
 from qngd.errors import CircuitError, ObservableError, QngdError
@@ -33,7 +33,7 @@ from qngd.interop.pennylane.arguments import Arguments, Leaf, is_whole
 from qngd.interop.pennylane.gates import GateReader
 from qngd.interop.pennylane.observable import observable_of
 from qngd.interop.pennylane.site import Batched
-from qngd.interop.pennylane.slots import Reading, Slots, TracedExpressions, check_same_circuit
+from qngd.interop.pennylane.slots import Slots, TracedExpressions, TracedRun, check_same_circuit
 from qngd.interop.pennylane.tape import NO_OPERATIONS, Source, Tape, source_of
 from qngd.interop.pennylane.trace import tracing
 
@@ -127,7 +127,7 @@ def _read_some_way(source: Source, fixed_groups: frozenset[str]) -> Circuit:
 
 
 def _read(source: Source) -> Circuit:
-    reader = _Reader(source)
+    reader = _TapeReader(source)
     theta = source.arguments.theta
     first, tape = reader.read(theta)
     second, other, elsewhere = _read_elsewhere(reader, theta)
@@ -161,7 +161,7 @@ def read_observable(native: Any, circuit: Circuit) -> Observable:
     return observable_of(native, {label: qubit for qubit, label in enumerate(labels)})
 
 
-class _Reader:
+class _TapeReader:
     """Runs the source at any θ; the wires are those of the first run."""
 
     def __init__(self, source: Source) -> None:
@@ -169,7 +169,7 @@ class _Reader:
         self.wires: dict[Any, int] = {}
         self._as_tensors = False
 
-    def read(self, theta: np.ndarray) -> tuple[Reading, Tape]:
+    def read(self, theta: np.ndarray) -> tuple[TracedRun, Tape]:
         with without_collection():
             if not self._as_tensors:
                 try:
@@ -179,7 +179,7 @@ class _Reader:
                     self._as_tensors = True
             return self._read(theta)
 
-    def _read(self, theta: np.ndarray) -> tuple[Reading, Tape]:
+    def _read(self, theta: np.ndarray) -> tuple[TracedRun, Tape]:
         values = [leaf.traced_value(theta) for leaf in self.source.arguments.trainable]
         if self._as_tensors:
             values = [qml.numpy.array(value, requires_grad=True) for value in values]
@@ -188,8 +188,8 @@ class _Reader:
             tape = self.source.tape(boxes)
             if not self.wires:
                 self.wires = self._number_wires(tape)
-            builder = CircuitBuilder(len(self.wires))
-            reading = Reading(builder, Slots(builder), trace)
+            builder = OpsBuilder(len(self.wires))
+            reading = TracedRun(builder, Slots(builder), trace)
             gates = GateReader(builder, reading.slots, self.wires)
             try:
                 for position, (op, data) in enumerate(tape.operations):
@@ -206,7 +206,7 @@ class _Reader:
         return {label: qubit for qubit, label in enumerate(labels)}
 
 
-def _read_elsewhere(reader: _Reader, theta: np.ndarray) -> tuple[Reading, np.ndarray, Tape]:
+def _read_elsewhere(reader: _TapeReader, theta: np.ndarray) -> tuple[TracedRun, np.ndarray, Tape]:
     """The circuit at another, generic θ: what is fixed must be the same there, what vanished at the example
     by chance does not vanish again."""
     for shift in _SHIFTS:
@@ -229,7 +229,9 @@ def _direction(count: int) -> np.ndarray:
     return np.random.default_rng(20210).uniform(0.5, 1.0, count)
 
 
-def _expressions(reader: _Reader, theta: np.ndarray, first: Reading, other: np.ndarray, second: Reading) -> Expressions:
+def _expressions(
+    reader: _TapeReader, theta: np.ndarray, first: TracedRun, other: np.ndarray, second: TracedRun
+) -> Expressions:
     count = len(theta)
     values, jacobian = first.slots.values(), first.slots.jacobian(count)
     if first.slots.are_linear and not first.trace.branched:
@@ -249,7 +251,7 @@ def _expressions(reader: _Reader, theta: np.ndarray, first: Reading, other: np.n
     return TracedExpressions(lambda t: reader.read(t)[0], first, sparse.csr_array(pattern))
 
 
-def _check_derivatives(reader: _Reader, theta: np.ndarray, here: Reading, jacobian: sparse.csr_array) -> None:
+def _check_derivatives(reader: _TapeReader, theta: np.ndarray, here: TracedRun, jacobian: sparse.csr_array) -> None:
     """Along one direction the values change as the derivatives say: nothing went around the trace."""
     direction = _direction(len(theta))
     values, slope = here.slots.values(), jacobian @ direction

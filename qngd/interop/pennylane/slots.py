@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, Angle, AngleMap, Expressions
-from qngd.circuit.builder import CircuitBuilder, Gate
+from qngd.circuit.builder import Gate, OpsBuilder
 from qngd.circuit.ops import Ops
 from qngd.errors import CircuitError, ParameterError
 from qngd.interop.pennylane.trace import Node, Trace, gradient, reach
@@ -33,7 +33,7 @@ class Frozen:
 class Slots:
     """Hands out a slot of the builder for every traced number that serves as an angle."""
 
-    def __init__(self, builder: CircuitBuilder) -> None:
+    def __init__(self, builder: OpsBuilder) -> None:
         self._builder = builder
         self._sources: list[Node | Frozen] = []
         self._gates: list[int] = []
@@ -165,10 +165,10 @@ def _without_small(matrix: sparse.csr_array, tolerance: float) -> sparse.csr_arr
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class TracedRun:
     """One run of a circuit at one θ: what was built, and which of its angles are traced."""
 
-    builder: CircuitBuilder
+    builder: OpsBuilder
     slots: Slots
     trace: Trace
 
@@ -182,7 +182,7 @@ class TracedExpressions:
     Each run must build the circuit that was built at wrapping: same operations, same fixed angles.
     """
 
-    def __init__(self, read: Callable[[np.ndarray], Reading], first: Reading, pattern: sparse.csr_array) -> None:
+    def __init__(self, read: Callable[[np.ndarray], TracedRun], first: TracedRun, pattern: sparse.csr_array) -> None:
         self._read = read
         self._first = first
         self.pattern = sparse.csr_array(pattern != 0, dtype=float)
@@ -221,7 +221,7 @@ class TracedExpressions:
             )
 
 
-def check_same_circuit(first: Reading, second: Reading) -> None:
+def check_same_circuit(first: TracedRun, second: TracedRun) -> None:
     """Both runs built the same operations with the same fixed angles.
 
     Raises:
@@ -251,7 +251,7 @@ def _operation(ops: Ops, k: int) -> tuple[object, ...]:
     return ops.kind[k], ops.turns[k], ops.gate[k], *place
 
 
-def _check_same_angles(first: Reading, second: Reading) -> None:
+def _check_same_angles(first: TracedRun, second: TracedRun) -> None:
     ours, theirs = first.builder, second.builder
     if ours.num_slots != theirs.num_slots:
         _refuse(-1, f"{ours.num_slots} varying angles", f"{theirs.num_slots}")

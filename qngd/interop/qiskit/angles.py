@@ -20,10 +20,10 @@ from qiskit.circuit import Parameter, ParameterExpression, QuantumCircuit
 from qiskit.circuit.parameterexpression import op_code_to_method
 
 from qngd.circuit.angles import Angle, Expressions
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.errors import CircuitError, QngdWarning
 from qngd.interop.angle_slots import AngleSlots, real_number
-from qngd.interop.expressions import Graph, Program
+from qngd.interop.expressions import Graph, NodeProgram
 
 # Qiskit's name of a recorded operation, and ours; the operands of the last three stand the other way round.
 _BINARY = {"__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__pow__": "pow"}
@@ -64,7 +64,7 @@ class Symbols:
 class AngleReader:
     """Turns the arguments of Qiskit's gates into angles of the builder."""
 
-    def __init__(self, builder: CircuitBuilder, symbols: Symbols) -> None:
+    def __init__(self, builder: OpsBuilder, symbols: Symbols) -> None:
         self._graph = symbols.graph
         self._nodes = symbols.nodes
         self._slots = AngleSlots(builder, symbols.graph)
@@ -121,7 +121,7 @@ class AngleReader:
             return
         theta = np.modf(0.29 + (math.sqrt(5) - 1) / 2 * np.arange(len(self._graph.names)))[0]
         nodes = dict.fromkeys([*self._nodes.values(), *self._rebuilt.values()])
-        ours = dict(zip(nodes, Program(self._graph, list(nodes))(theta), strict=True))
+        ours = dict(zip(nodes, NodeProgram(self._graph, list(nodes))(theta), strict=True))
         for expression, node in self._rebuilt.items():
             point = {parameter: ours[self._nodes[parameter]] for parameter in expression.parameters}
             try:

@@ -58,7 +58,7 @@ from qiskit.synthesis import (
 
 from qngd._system.memory import without_collection
 from qngd.circuit.angles import Angle
-from qngd.circuit.builder import CircuitBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.errors import CircuitError, QngdWarning
 from qngd.interop.qiskit.angles import AngleReader, Symbols
@@ -125,7 +125,7 @@ class _Walk:
     """One pass over a circuit's instructions."""
 
     def __init__(self, circuit: QuantumCircuit, symbols: Symbols, lines: Sequence[str] | None) -> None:
-        self.builder = CircuitBuilder(circuit.num_qubits)
+        self.builder = OpsBuilder(circuit.num_qubits)
         self.angles = AngleReader(self.builder, symbols)
         self._lines = lines
         self._touched: set[int] = set()
