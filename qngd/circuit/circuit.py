@@ -22,6 +22,7 @@ from qngd.circuit.frame import Frame, push
 from qngd.circuit.layering import assign_layers, running_order
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Ops
+from qngd.circuit.outputs import Outputs
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.circuit.split import SplitGates, find_split_gates
 from qngd.circuit.units import assign_units
@@ -192,6 +193,7 @@ class Circuit:
         no_observable: why the user's own circuit brings no observable, and what to write, or nothing.
         native: the user's own circuit where a device can run it as it is, or None.
         numbers: the qubits' numbers in the user's circuit, or None where they are 0…n−1: see `active`.
+        outputs: all that the user's own circuit returns, where that is made of expectation values, else None.
     """
 
     num_qubits: int
@@ -215,6 +217,7 @@ class Circuit:
     no_observable: str = ""
     native: Any = field(default=None, repr=False)
     numbers: tuple[int, ...] | None = None
+    outputs: Outputs | None = field(default=None, repr=False)
 
     @property
     def num_parameters(self) -> int:

@@ -55,7 +55,8 @@ class Simulator:
         )
 
     @cached_property
-    def _schedule(self) -> Schedule:
+    def schedule(self) -> Schedule:
+        """How the rotations are run."""
         generators = self.circuit.generators.on(self.qubits)
         return Schedule.of(replace(self.circuit, num_qubits=self.num_qubits, generators=generators))
 
@@ -77,7 +78,7 @@ class Simulator:
         return *as_arrays([*axes, pauli]), np.cos(angle), np.sin(angle)
 
     def _turns(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        half = 0.5 * self._schedule.sign * phi[self._schedule.order]
+        half = 0.5 * self.schedule.sign * phi[self.schedule.order]
         return np.cos(half), np.sin(half)
 
     def _require_states(self, count: int, what: str) -> None:
@@ -91,7 +92,7 @@ class Simulator:
 
     def _final(self, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
         state = zero_state(self.num_qubits)
-        run_stages(state, self._schedule, cos, sin)
+        run_stages(state, self.schedule, cos, sin)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
@@ -124,12 +125,12 @@ class Simulator:
         """Energy and gradient from the final state, which is run back to the start."""
         other = times_observable(state, terms)
         energy = inner(state, other)
-        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, cos, sin))
+        return energy, self._over_rotations(overlaps_back(state, other, self.schedule, cos, sin))
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
         found = np.empty(len(overlaps))
-        found[self._schedule.order] = overlaps * self._schedule.sign
+        found[self.schedule.order] = overlaps * self.schedule.sign
         return found
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
@@ -139,7 +140,7 @@ class Simulator:
         |T_k⟩ = U_{>k}P_kU_{≤k}|0⟩ and |W⟩ = Σ_k (Jv)_k|T_k⟩, (g·v)_i = ¼Σ_k J_ki(Re⟨T_k|W⟩ − ⟨ψ|T_k⟩⟨ψ|W⟩).
         """
         self._require_states(3, "a product with the metric")
-        s = self._schedule
+        s = self.schedule
         cos, sin = self._turns(phi)
         state = zero_state(self.num_qubits)
         tangent = np.zeros_like(state)
@@ -168,7 +169,7 @@ class Simulator:
         Memory: a few states, whatever K is.
         """
         self._require_states(3, "a block-diagonal metric")
-        s = self._schedule
+        s = self.schedule
         cos, sin = self._turns(phi)
         state = zero_state(self.num_qubits)
         metric, mean = np.zeros((jacobian.shape[1],) * 2), np.zeros(len(phi))
@@ -179,7 +180,7 @@ class Simulator:
             run_stages(state, s, cos, sin, done, end)
             done = end
             _add_block(state, turns, (rows, *sparse_rows, block, diagonal, metric, mean))
-        self._add_split_gates(phi, jacobian, mean, diagonal, metric)
+        self.add_split_gates(phi, jacobian, mean, diagonal, metric)
         if terms is None:
             return metric, np.nan, np.zeros(0)
         run_stages(state, s, cos, sin, done)
@@ -190,10 +191,10 @@ class Simulator:
         """`Circuit.block_of` for the block-diagonal metric, and for its diagonal."""
         return self.circuit.block_of(False), self.circuit.block_of(True)
 
-    def _add_split_gates(
+    def add_split_gates(
         self, phi: np.ndarray, jacobian: sparse.csr_array, mean: np.ndarray, diagonal: bool, metric: np.ndarray
     ) -> None:
-        """What correlates the layers of one gate."""
+        """Add what correlates the layers of one gate to a metric (P, P)."""
         split = self.circuit.split_gates
         if not len(split):
             return
@@ -205,7 +206,7 @@ class Simulator:
         bounds it)."""
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
-            self._plan = TangentPlan.of(self._schedule, jacobian)
+            self._plan = TangentPlan.of(self.schedule, jacobian)
         return gram_metric(self.num_qubits, self._plan, *self._turns(phi))
 
 

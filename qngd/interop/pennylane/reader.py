@@ -27,11 +27,13 @@ from qngd.circuit.angles import AffineExpressions, Expressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.circuit.observable import Observable
+from qngd.circuit.outputs import Outputs
 from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.interop.pennylane.arguments import Arguments, Leaf, is_whole
 from qngd.interop.pennylane.gates import GateReader
 from qngd.interop.pennylane.observable import observable_of
+from qngd.interop.pennylane.outputs import outputs_of
 from qngd.interop.pennylane.site import Batched
 from qngd.interop.pennylane.slots import Slots, TracedExpressions, TracedRun, check_same_circuit
 from qngd.interop.pennylane.tape import NO_OPERATIONS, Source, Tape, source_of
@@ -74,7 +76,15 @@ def read_circuit(native: Any, *example_args: Any) -> Circuit:
         ParameterError: an argument is not made of finite numbers, or is marked but cannot be a parameter.
         ObservableError: the QNode returns an expectation value whose observable cannot be read.
     """
-    source = source_of(native, example_args)
+    return read_source(source_of(native, example_args))
+
+
+def read_source(source: Source) -> Circuit:
+    """The neutral form of a source; whole numbers among its arguments are parameters where they can be.
+
+    Raises:
+        CircuitError, ParameterError, ObservableError: as for `read_circuit`.
+    """
     groups = source.arguments.whole_numbers
     if not groups:
         return _read_some_way(source, frozenset())
@@ -134,6 +144,7 @@ def _read(source: Source) -> Circuit:
     check_same_circuit(first, second)
     observable = None if source.changes_results else _own_observable(tape, reader.wires)
     _check_same_observable(observable, tape, elsewhere, reader.wires)
+    outputs = None if source.changes_results else _outputs(observable, tape, elsewhere, reader.wires)
     return finish(
         first.builder,
         first.angle_map(_expressions(reader, theta, first, other, second)),
@@ -146,6 +157,7 @@ def _read(source: Source) -> Circuit:
         example=source.arguments.as_given,
         wires=tuple(reader.wires),
         fixed=source.arguments.fixed,
+        outputs=outputs,
     )
 
 
@@ -275,11 +287,30 @@ def _own_observable(tape: Tape, wires: dict[Any, int]) -> Observable | None:
     return None if operator is None else observable_of(operator, wires)
 
 
+def _outputs(observable: Observable | None, here: Tape, elsewhere: Tape, wires: dict[Any, int]) -> Outputs | None:
+    """All that a circuit returns, where that can be read and is the same at other parameters; only who asks for it
+    needs it, and is told then."""
+    if observable is not None:
+        return Outputs((observable,), is_list=False)
+    try:
+        ours, theirs = (outputs_of(tape.measurements, wires) for tape in (here, elsewhere))
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            return None
+        for one, other in zip(ours.observables, theirs.observables, strict=True):
+            _check_equal(one, other)
+    except QngdError:
+        return None
+    return ours
+
+
 def _check_same_observable(observable: Observable | None, here: Tape, elsewhere: Tape, wires: dict[Any, int]) -> None:
     """Raises ObservableError where the coefficients follow the parameters, or random numbers, unseen by the trace."""
     if observable is None or here.measurements[0].obs is elsewhere.measurements[0].obs:
         return
-    other = _own_observable(elsewhere, wires)
+    _check_equal(observable, _own_observable(elsewhere, wires))
+
+
+def _check_equal(observable: Observable, other: Observable | None) -> None:
     terms, others = (
         {} if o is None else dict(zip(o.strings.labels(), o.coefficients, strict=True)) for o in (observable, other)
     )
