@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.shots import AutoShots, TargetError
+    from qngd.objectives.objective import Objective
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.loop import Budget, Result, Status, minimize
@@ -75,6 +76,7 @@ _HOME = {
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
+    "Objective": "objectives.objective",
     "QNG": "qng",
     "Price": "run.price",
     "cost": "run.price",
@@ -96,6 +98,7 @@ __all__ = [
     "MemoryLimitError",
     "MetricTensor",
     "MissingPackageError",
+    "Objective",
     "ObservableError",
     "ParameterError",
     "Price",

@@ -225,7 +225,7 @@ def _sample_angles(angle_map: AngleMap, free: np.ndarray, points: np.ndarray) ->
         return ExpressionAngles(angle_map, free, points)
     data = np.where(free, 0.0, points)
     jacobian = angle_map.linear
-    offset = np.stack([angle_map(row) for row in data]) if len(data) else np.zeros((0, jacobian.shape[0]))
+    offset = angle_map(np.zeros(len(free))) + (jacobian @ data.T).T
     return AffineAngles(_sorted(jacobian[:, np.flatnonzero(free)]), offset)
 
 

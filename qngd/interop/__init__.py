@@ -59,6 +59,16 @@ def wrap_for(native: Any, theta: Any) -> Circuit:
     return wrap(native, *(theta if type(theta) is tuple else (theta,)))
 
 
+def is_function(native: Any) -> bool:
+    """Whether it is a QNode or a quantum function, which is called with θ and data."""
+    return callable(native) and not isinstance(native, (Circuit, CircuitBuilder))
+
+
+def load_pennylane(part: str) -> Any:
+    """A module of what reads PennyLane."""
+    return load(f"qngd.interop.pennylane.{part}", "pennylane", "reading this")
+
+
 def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
     """The observable and θ, also where θ stands in the observable's place, as in `minimize(node, theta0)`.
 

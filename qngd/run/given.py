@@ -11,8 +11,13 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import ParameterError
+from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.choice import evaluator_for
 from qngd.interop import as_observable, in_order, is_parameters, wrap_for
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
+from qngd.run.journal import fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,14 @@ class Given:
     def observable(self) -> Observable:
         """The observable on the circuit's qubits; raises ObservableError where it does not fit."""
         return as_observable(self.native_observable, self.circuit)
+
+    def evaluator(self, backend: Any, shots: Any, grouping: Grouping, cross: CrossMethod) -> Evaluator:
+        """What answers a step's questions on this backend."""
+        return evaluator_for(self.circuit, self.observable, backend, shots, grouping, cross)
+
+    def fingerprint(self, theta: np.ndarray, *settings: object) -> str:
+        """A hash of what determines a run from θ with these settings."""
+        return fingerprint(self.circuit, self.observable, theta, *settings)
 
     def shaped(self, flat: np.ndarray) -> Any:
         """Flat parameter values (P,) in the user's structure."""

@@ -233,6 +233,8 @@ def _state_arrays(state: State) -> dict[str, Any]:
         "theta": evaluation.theta,
         "evaluation_cost": dataclasses.astuple(evaluation.cost),
     }
+    if evaluation.batch is not None:
+        arrays["batch"] = evaluation.batch
     if state.seed is not None:
         arrays["seed"] = str(state.seed)  # of any size
     if state.best is not None:
@@ -293,6 +295,7 @@ def _state_from(arrays: dict[str, Any]) -> State:
         spread=None
         if "spread_energy" not in arrays
         else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
+        batch=int(arrays["batch"]) if "batch" in arrays else None,
     )
     return State(
         step=int(arrays["step"]),

@@ -14,12 +14,12 @@ import numpy as np
 
 from qngd.errors import BackendError, ParameterError, SettingError, StorageError, checked_seed, shown
 from qngd.estimates.evaluation import Cost, Evaluator
-from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.objectives.given import GivenObjective, read_objective
 from qngd.run.given import Given, read_given
-from qngd.run.journal import Journal, about, fingerprint
+from qngd.run.journal import Journal, about
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.record import Record, StopRule
 from qngd.run.result import Budget, Result, Status
@@ -52,7 +52,7 @@ def minimize(
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
     Args:
-        problem_or_circuit: a `Problem`, or anything `wrap` takes.
+        problem_or_circuit: a `Problem`, anything `wrap` takes, or an `Objective`.
         observable, theta0: as in `Problem`; given here they override the problem's. A QNode brings its observable:
             `minimize(node, theta0)`.
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
@@ -96,11 +96,14 @@ def minimize(
     if isinstance(problem_or_circuit, Result):
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
-    given = read_given(problem_or_circuit, observable, theta0, None if before is None else before.theta)
+    reached = None if before is None else before.theta
+    given = read_objective(problem_or_circuit, observable, theta0, reached) or read_given(
+        problem_or_circuit, observable, theta0, reached
+    )
     task = _Task(
         optimizer=as_optimizer(optimizer),
         given=given,
-        evaluator=evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross),
+        evaluator=given.evaluator(backend, shots, grouping, cross),
         limits=StopRule.read(max_steps, tol, gtol, target, budget),
         seed=_checked_seed(seed, before),
         shots=shots,
@@ -129,7 +132,7 @@ class _Task:
     """What a run was asked for."""
 
     optimizer: Optimizer
-    given: Given
+    given: Given | GivenObjective
     evaluator: Evaluator
     limits: StopRule
     seed: int | None
@@ -194,9 +197,9 @@ def _takes_one(function: Callable[..., Any]) -> bool:
     return True
 
 
-def _problem_of(given: Given, state: State) -> str:
+def _problem_of(given: Given | GivenObjective, state: State) -> str:
     """What was minimized, recognizable in a later run that goes on from this state."""
-    return fingerprint(given.circuit, given.observable, state.theta)
+    return given.fingerprint(state.theta)
 
 
 def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, before: State | None) -> None:
@@ -206,7 +209,7 @@ def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, be
         settings: tuple[Any, ...] = (task.optimizer, task.seed, evaluator.name, task.shots)
         if before is not None:
             settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
-        key = fingerprint(task.given.circuit, task.given.observable, theta0, *settings)
+        key = task.given.fingerprint(theta0, *settings)
         record.journal = Journal(run_dir, key, about(task.given.name, task.optimizer, task.given.circuit))
         if isinstance(evaluator, SampledEvaluator):
             evaluator.job_log = record.journal.jobs

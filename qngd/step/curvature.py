@@ -72,7 +72,7 @@ class CurvatureRate(StepRule):
     def judge(self, trial: Trial, memory: Memory) -> bool:
         recent = self._with(trial.here, memory)
         top = Estimate(*recent[np.argmax(recent[:, 0])])
-        there = trial.there.energy
+        there = trial.there.arrived
         rise = float(there.value) - float(top.value)
         return bool(rise <= slack_between(top, there) - 1e-4 * max(trial.slope, 0.0))
 

@@ -15,8 +15,10 @@ from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError
 from qngd.interop.pennylane.arguments import Arguments
 from qngd.interop.pennylane.frameworks import numbers_of
-from qngd.interop.pennylane.reader import read_source
+from qngd.interop.pennylane.reader import FAILED, read_source
 from qngd.interop.pennylane.tape import FunctionSource, Way, uncompiled
+
+__all__ = ["FAILED", "DataArguments", "data_arguments", "read_joint", "read_one"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -85,9 +87,8 @@ def data_arguments(native: Any, names: Sequence[str] | None, num_theta: int, num
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def read_joint(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequence[Any]) -> tuple[Circuit, Circuit]:
-    """The circuit with θ and the data of a sample as parameters, those of θ first; and the circuit of this sample alone,
-    whose θ has the user's structure.
+def read_joint(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequence[Any]) -> tuple[Circuit, Arguments]:
+    """The circuit with θ and the data of a sample as parameters, those of θ first; and how the user writes θ.
 
     Raises:
         CircuitError, ParameterError: data may not vary so in this circuit, or it cannot be read.
@@ -104,7 +105,7 @@ def read_joint(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequenc
     found = circuit.structure
     assert isinstance(found, Arguments)
     structure = replace(found, example=theta, names=names[: len(theta)], data=frozenset())
-    return circuit, replace(circuit, structure=structure, fixed=structure.fixed, example=structure.as_given)
+    return replace(circuit, fixed=structure.fixed, example=structure.as_given), structure
 
 
 def read_one(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequence[Any]) -> Circuit:

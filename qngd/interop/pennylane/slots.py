@@ -196,6 +196,11 @@ class TracedExpressions:
     def shape(self) -> tuple[int, int]:
         return self.pattern.shape
 
+    @property
+    def branches(self) -> bool:
+        """Whether a value decided something, so that the circuit may be another one elsewhere."""
+        return self._first.trace.branched
+
     def is_affine_in(self, free: np.ndarray) -> bool:
         """Whether all slots are affine functions of the parameters in `free` (mask), whatever the others are."""
         return not self._first.trace.branched and self._first.slots.are_affine_in(free)

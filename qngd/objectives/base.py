@@ -1,0 +1,126 @@
+"""What the evaluators of an objective have in common: which samples a call takes, the loss of outputs, and the
+Gauss–Newton metric."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
+from qngd.objectives.batches import Batches
+from qngd.objectives.model import Model, Part
+
+GAUSS_NEWTON = "gauss-newton"
+_FLAT = 1e-14  # of the largest entry: a curvature below it is none
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What a part has of a batch: its own rows, and their places in the batch."""
+
+    part: Part
+    rows: np.ndarray
+    places: np.ndarray
+
+
+class ObjectiveEvaluator:
+    """An `Evaluator` whose energy is the loss.
+
+    With mini-batches, a call that gives derivatives gives those of the next batch, and as `before` the loss of the one
+    that the step began with; a call for the energy alone gives that of this one.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        size = model.objective.batch_size
+        count = model.num_samples
+        self._batches = None if size is None or count is None or size >= count else Batches(count, size)
+        self._index = -1
+        self._order: int | None = None
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.model.circuit
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether not all samples are taken at a time."""
+        return self._batches is not None
+
+    def on_batch(self, index: int | None, seed: int | None) -> Self:
+        """The same for a step that begins with this mini-batch (None: the first of a run); the seed is the run's."""
+        if self._batches is None:
+            return self
+        found = copy.copy(self)
+        found._index, found._order = -1 if index is None else index, seed
+        return found
+
+    def _asked(self, gradient: bool) -> tuple[np.ndarray | None, np.ndarray, int | None]:
+        """The samples to be judged by, where they are others; the samples of the answer; and the number of their
+        batch."""
+        if self._batches is None:
+            return None, self.model.samples, None
+        if not gradient:
+            index = max(self._index, 0)
+            return None, self._batches.rows(index, self._order), index
+        before = None if self._index < 0 else self._batches.rows(self._index, self._order)
+        return before, self._batches.rows(self._index + 1, self._order), self._index + 1
+
+    def _shares(self, samples: np.ndarray) -> list[Share]:
+        """What every part has of these samples, ascending."""
+        found = []
+        for part in self.model.parts:
+            rows = np.flatnonzero(np.isin(part.samples, samples))
+            if len(rows):
+                found.append(Share(part, rows, np.searchsorted(samples, part.samples[rows])))
+        return found
+
+    def _default(self, otherwise: Any) -> Any:
+        return GAUSS_NEWTON if self.model.objective.metric == GAUSS_NEWTON else otherwise
+
+    def _checked(self, metric: Any) -> Any:
+        """The metric asked for; SettingError where the objective has another."""
+        name = getattr(metric, "name", metric)
+        own = self.model.objective.metric
+        if name is not None and own == GAUSS_NEWTON and name != own:
+            raise SettingError(f'approx: the objective has metric="gauss-newton"; leave approx={name!r} out')
+        if name == "hamiltonian":
+            raise SettingError(
+                'approx="hamiltonian" is the metric of one observable; the one of an objective\'s outputs is '
+                'Objective(…, metric="gauss-newton")'
+            )
+        return metric
+
+    def _loss(self, outputs: np.ndarray, samples: np.ndarray) -> tuple[float, np.ndarray]:
+        """The loss of the outputs (b, K) of these samples, and its derivatives (b, K)."""
+        model = self.model
+        value, slopes = model.loss.slopes(model.shaped(outputs), model.targets_of(samples))
+        return value, model.flat(slopes)
+
+    def _bends(self, outputs: np.ndarray, samples: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+        """The second derivatives of the loss times ∂outputs/∂θ (b, K, P), again (b, K, P)."""
+        model = self.model
+        used = np.flatnonzero(np.abs(jacobian).max(axis=(0, 1), initial=0.0) > 0)
+        found = np.zeros_like(jacobian)
+        if len(used):
+            directions = np.stack([model.shaped(jacobian[:, :, p]) for p in used])
+            bends = model.loss.bends(model.shaped(outputs), model.targets_of(samples), directions)
+            found[:, :, used] = np.moveaxis(np.asarray(bends).reshape(len(used), *jacobian.shape[:2]), 0, 2)
+        return found
+
+
+def gauss_newton(jacobian: np.ndarray, bends: np.ndarray) -> np.ndarray:
+    """JᵀLJ (P, P) from J and L·J, (b, K, P) each, without its negative part."""
+    flat, bent = (each.reshape(-1, each.shape[-1]) for each in (jacobian, bends))
+    matrix = flat.T @ bent
+    matrix = 0.5 * (matrix + matrix.T)
+    if not np.all(np.isfinite(matrix)):
+        return matrix
+    values, vectors = np.linalg.eigh(matrix)
+    if len(values) and values[0] < -_FLAT * max(abs(values[-1]), abs(values[0])):
+        matrix = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return matrix
