@@ -14,13 +14,14 @@ from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, check_approx
+from qngd.estimates.evaluation import Approx, Evaluator, check_approx
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import simulator_of
 from qngd.interop import as_observable, in_order, missing_theta, wrap_for
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.objectives.given import GivenObjective, read_objective
 
 
 def expectation(
@@ -36,7 +37,8 @@ def expectation(
     """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
 
     Args:
-        circuit: anything `wrap` takes.
+        circuit: anything `wrap` takes; or an `Objective`, whose loss it then is, over all samples (or the first
+            mini-batch), without an observable.
         observable: a mapping of Pauli labels to real coefficients, or a list of such pairs; Qiskit's `SparsePauliOp`,
             `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli sentence or Fermi sentence (taken
             by Jordan–Wigner, mode i on wire i); OpenFermion's `QubitOperator`; or None for what a QNode itself
@@ -54,9 +56,7 @@ def expectation(
     >>> print(qngd.expectation(circuit, {"Z": 1.0}, [0.0]))
     1
     """
-    observable, theta = in_order(observable, theta)
-    wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
+    evaluator, flat = _asked(circuit, observable, theta, backend, shots, grouping)
     return evaluator.evaluate(flat, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
@@ -80,9 +80,7 @@ def gradient(
     >>> qngd.gradient(circuit, {"X": 1.0}, [0.0]).value
     array([1.])
     """
-    observable, theta = in_order(observable, theta)
-    wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
+    evaluator, flat = _asked(circuit, observable, theta, backend, shots, grouping)
     slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
@@ -105,7 +103,8 @@ def metric_tensor(
     Fisher information.
 
     Args:
-        circuit, theta, backend, shots, seed: as for `expectation`.
+        circuit, theta, backend, shots, seed: as for `expectation`; of an `Objective` it is the metric that its steps
+            take: averaged over the samples, or of its outputs.
         approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
             several gates of a layer share gets the exact variance of its summed generator; "diag" has only the
@@ -138,6 +137,10 @@ def metric_tensor(
     >>> np.asarray(qngd.metric_tensor(circuit, [0.3]))
     array([[0.25]])
     """
+    objective = read_objective(circuit, None, theta)
+    if objective is not None:
+        evaluator, flat = objective.evaluator(backend, shots, grouping, cross), objective.theta
+        return evaluator.metric(flat, _metric_of(objective, approx), checked_seed(seed))
     check_approx(approx)
     wrapped, flat = wrap_at(circuit, theta)
     needed = approx == "hamiltonian" and not (observable is None and wrapped.observable is None)
@@ -197,6 +200,26 @@ def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
     wide = sum((places >> k & 1) << q for k, q in enumerate(active.tolist()))
     amplitudes[wide] = part.statevector(wrapped.angle_map(flat))
     return amplitudes
+
+
+def _metric_of(objective: GivenObjective, approx: Any) -> Any:
+    """The metric of an objective: its own, or in this approximation."""
+    if objective.model.objective.metric == "gauss-newton":
+        return "gauss-newton"
+    check_approx(approx)
+    return approx
+
+
+def _asked(
+    circuit: Any, observable: Any, theta: Any, backend: Any, shots: Any, grouping: Grouping
+) -> tuple[Evaluator, np.ndarray]:
+    """What answers questions about a circuit and an observable, or an objective, and the flat parameter values (P,)."""
+    objective = read_objective(circuit, observable, theta)
+    if objective is not None:
+        return objective.evaluator(backend, shots, grouping), objective.theta
+    observable, theta = in_order(observable, theta)
+    wrapped, flat = wrap_at(circuit, theta)
+    return evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping), flat
 
 
 def wrap_at(circuit: Any, theta: Any) -> tuple[Circuit, np.ndarray]:
