@@ -12,7 +12,7 @@ import numpy as np
 from qngd.circuit.bound import BoundCircuit, bind, joined
 from qngd.circuit.chosen import columns_of
 from qngd.circuit.circuit import Circuit
-from qngd.errors import ParameterError, QngdError, SettingError, shown
+from qngd.errors import CircuitError, ParameterError, QngdError, SettingError, shown
 from qngd.interop import is_function, load_pennylane, wrap, wrap_for
 
 
@@ -163,6 +163,8 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data) -> Read:
 
 def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data) -> Read:
     joint, structure = reader.read_joint(arguments, theta, data.row(0))
+    if getattr(joint.angle_map.expressions, "branches", False):
+        raise CircuitError("circuit: a value decides which gates there are")  # so a sample may have others
     values = np.concatenate([part.reshape(data.count, -1) for part in data.columns], axis=1).astype(float)
     count = joint.num_parameters - values.shape[1]
     moved = np.zeros(joint.num_parameters, dtype=bool)
@@ -176,9 +178,6 @@ def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data) -> R
         points[:, :count] = theta0
         return [(bind(joint, own, points), np.arange(data.count))]
 
-    flat = structure.theta
-    if getattr(joint.angle_map.expressions, "branches", False):  # gates chosen by a value: does one circuit do for all?
-        at(np.ones(count, dtype=bool), flat)[0][0].angles.linearize(flat, np.arange(data.count))
     own = bind(joint, moved, start[:1], structure).circuit
     return Read(own, at)
 
