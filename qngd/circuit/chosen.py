@@ -81,7 +81,9 @@ def limits(spec: Any, parameters: Sequence[str]) -> tuple[np.ndarray, np.ndarray
 
 
 def _pair(pair: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-    wrong = f"bounds: give (low, high), numbers or arrays of {count}, or a mapping from names to such; got {shown(pair)}"
+    wrong = (
+        f"bounds: give (low, high), numbers or arrays of {count}, or a mapping from names to such; got {shown(pair)}"
+    )
     try:
         low, high = (
             np.full(count, fill if side is None else side) if side is None or is_number(side) else np.ravel(side)

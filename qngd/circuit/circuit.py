@@ -9,6 +9,7 @@ rightmost letter of a label.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -241,6 +242,14 @@ class Circuit:
             f"rotations={self.num_rotations}, layers={self.num_layers}"
             f"{', fixed=(' + ', '.join(fixed) + ')' if fixed else ''})"
         )
+
+    def with_angles(self, angle_map: AngleMap) -> Circuit:
+        """The same circuit at other angles that the same parameters move: what is known of its structure stays known."""
+        found = copy.copy(self)
+        for name in ("rotations", "layers", "_affine_constant"):
+            found.__dict__.pop(name, None)
+        object.__setattr__(found, "angle_map", angle_map)
+        return found
 
     def flatten(self, theta: Any) -> np.ndarray:
         """Parameter values in the user's structure as a flat array (P,).

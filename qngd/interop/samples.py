@@ -55,7 +55,9 @@ def read_data(data: Any, inputs: Any) -> Data | None:
         names = None if inputs is None else (inputs,) if _is_one_name(inputs) else tuple(inputs)
     lengths = {len(part) for part in parts}
     if len(lengths) != 1 or not min(lengths):
-        raise SettingError(f"data: every part needs a row for each sample; got {', '.join(map(str, sorted(lengths)))} rows")
+        raise SettingError(
+            f"data: every part needs a row for each sample; got {', '.join(map(str, sorted(lengths)))} rows"
+        )
     return Data(names, parts, lengths.pop())
 
 
@@ -143,7 +145,9 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data) -> Read:
     arguments = reader.data_arguments(native, names, len(theta), len(data.columns))
     parts = data.columns
     if len(parts) != len(arguments.names):
-        raise SettingError(f"data: {len(parts)} arrays for the {len(arguments.names)} arguments {', '.join(arguments.names)}")
+        raise SettingError(
+            f"data: {len(parts)} arrays for the {len(arguments.names)} arguments {', '.join(arguments.names)}"
+        )
     if not any(part.dtype.kind == "c" for part in parts):
         try:
             return _joint(reader, arguments, theta, data)
@@ -180,4 +184,3 @@ def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data) -> R
 
     own = bind(joint, moved, start[:1], structure).circuit
     return Read(own, at)
-

@@ -6,15 +6,18 @@ shot is spent.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy import sparse
 
 from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
@@ -45,6 +48,42 @@ class Request:
     template: int
     angles: np.ndarray
     shots: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """What goes to a backend together: `templates`, and `requests` of them."""
+
+    templates: tuple[Template, ...]
+    requests: tuple[Request, ...]
+
+    @property
+    def num_circuits(self) -> int:
+        return len(self.requests)
+
+    @property
+    def num_shots(self) -> int:
+        return sum(request.shots or 0 for request in self.requests)
+
+    def with_shots(self, shots: np.ndarray | None) -> Self:
+        """The same with these shots (R,) per request, or exact values for None."""
+        counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]
+        requests = zip(self.requests, counts, strict=True)
+        return replace(self, requests=tuple(replace(r, shots=s) for r, s in requests))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that will be run."""
+        digest = hashlib.sha256()
+        for template in self.templates:
+            ops, z = template.all_ops, template.basis.z
+            for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
+                digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(repr((template.wires, template.whole)).encode())
+        for request in self.requests:
+            digest.update(repr((request.template, request.shots)).encode())
+            digest.update(np.ascontiguousarray(request.angles).tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +144,7 @@ class BasisTerm:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Submission):
     """The requests of one step, and how energy, gradient and metric follow from what comes back.
 
     A request of an observable's template has an energy e_r = Σ_t coefficients[t]·⟨string t⟩, and the energies
@@ -131,9 +170,7 @@ class Plan:
         is_noisy: whether it is for a device with noise, on which nothing is certain.
     """
 
-    templates: tuple[Template, ...]
     coefficients: tuple[np.ndarray | None, ...]
-    requests: tuple[Request, ...]
     constant: float
     energy_weights: np.ndarray
     slopes: sparse.csr_array
@@ -151,39 +188,11 @@ class Plan:
     def num_parameters(self) -> int:
         return self.jacobian.shape[1]
 
-    @property
-    def num_circuits(self) -> int:
-        return len(self.requests)
-
-    @property
-    def num_shots(self) -> int:
-        return sum(request.shots or 0 for request in self.requests)
-
     def reading(self, request: int) -> Template:
         """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""
         asked = self.requests[request]
         template = self.templates[asked.template]
         return template.with_noise if self.is_noisy else template.at(asked.angles)
-
-    def with_shots(self, shots: np.ndarray | None) -> Plan:
-        """The plan with these shots (R,) per request, or exact values for None."""
-        counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]
-        requests = zip(self.requests, counts, strict=True)
-        return replace(self, requests=tuple(replace(r, shots=s) for r, s in requests))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of all that will be run."""
-        digest = hashlib.sha256()
-        for template in self.templates:
-            ops, z = template.all_ops, template.basis.z
-            for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
-                digest.update(np.ascontiguousarray(array).tobytes())
-            digest.update(repr((template.wires, template.whole)).encode())
-        for request in self.requests:
-            digest.update(repr((request.template, request.shots)).encode())
-            digest.update(np.ascontiguousarray(request.angles).tobytes())
-        return digest.hexdigest()
 
 
 def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -226,6 +235,14 @@ class Planner:
         self._grouping: Grouping = grouping
         self._cross: CrossMethod = cross
         self._whole = whole
+
+    def at_angles(self, angle_map: AngleMap) -> Planner:
+        """The same planner for other angles that the same parameters move, as those of another sample of data: it has
+        the same templates."""
+        _ = self._groups, self._rules
+        found = copy.copy(self)
+        found.circuit = self.circuit.with_angles(angle_map)
+        return found
 
     @cached_property
     def _groups(self) -> list[_Group]:

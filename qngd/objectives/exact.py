@@ -51,7 +51,9 @@ class ExactObjective(ObjectiveEvaluator):
     ) -> Evaluation:
         metric = self._checked(metric)
         judged, samples, batch = self._asked(gradient)
-        before = None if judged is None else Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
+        before = (
+            None if judged is None else Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
+        )
         name = getattr(metric, "name", metric)
         kind = name if name in _BATCHED else None
         run = _Run(self, theta, samples, kind)
@@ -101,7 +103,9 @@ class ExactObjective(ObjectiveEvaluator):
             place = np.ix_(share.part.parameters, share.part.parameters)
             for row in share.rows:
                 own = replace(share.part.circuit, angle_map=share.part.bound.angles.of(int(row)))
-                found = ExactEvaluator(own, None).metric(run.theta[share.part.parameters], metric, seed_of(seed, number))
+                found = ExactEvaluator(own, None).metric(
+                    run.theta[share.part.parameters], metric, seed_of(seed, number)
+                )
                 value[place] += found.value / count
                 variance[place] += (found.stderr / count) ** 2
                 note, number = found.note, number + 1

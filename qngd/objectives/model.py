@@ -278,4 +278,3 @@ def _own_outputs(circuit: Circuit) -> Outputs:
             f'[{{"ZI": 1.0}}, {{"IZ": 1.0}}], loss); {hint}'
         )
     return circuit.outputs
-

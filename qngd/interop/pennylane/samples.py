@@ -34,7 +34,10 @@ class DataArguments:
     def call(self, theta: Sequence[Any], data: Sequence[Any]) -> Any:
         """The function at these values."""
         bound = inspect.BoundArguments(self.signature, {})
-        for name, value in [*zip(self.theta_names(len(theta)), theta, strict=True), *zip(self.names, data, strict=True)]:
+        for name, value in [
+            *zip(self.theta_names(len(theta)), theta, strict=True),
+            *zip(self.names, data, strict=True),
+        ]:
             bound.arguments[name] = value
         # in the order of the signature, as BoundArguments wants them
         bound.arguments = {name: bound.arguments[name] for name in self.signature.parameters if name in bound.arguments}
@@ -124,4 +127,3 @@ def read_one(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequence[
 
 def _name(native: Any) -> str:
     return str(getattr(native, "__name__", "the function"))
-
