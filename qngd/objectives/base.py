@@ -113,14 +113,18 @@ class ObjectiveEvaluator:
         return found
 
 
-def gauss_newton(jacobian: np.ndarray, bends: np.ndarray) -> np.ndarray:
-    """JᵀLJ (P, P) from J and L·J, (b, K, P) each, without its negative part."""
+def gauss_newton_matrix(jacobian: np.ndarray, bends: np.ndarray) -> np.ndarray:
+    """JᵀLJ (P, P) from J and L·J, (b, K, P) each."""
     flat, bent = (each.reshape(-1, each.shape[-1]) for each in (jacobian, bends))
     matrix = flat.T @ bent
-    matrix = 0.5 * (matrix + matrix.T)
+    return 0.5 * (matrix + matrix.T)
+
+
+def without_negative(matrix: np.ndarray) -> np.ndarray:
+    """A symmetric matrix without its negative eigenvalues."""
     if not np.all(np.isfinite(matrix)):
         return matrix
     values, vectors = np.linalg.eigh(matrix)
     if len(values) and values[0] < -_FLAT * max(abs(values[-1]), abs(values[0])):
-        matrix = (vectors * np.maximum(values, 0.0)) @ vectors.T
+        return (vectors * np.maximum(values, 0.0)) @ vectors.T
     return matrix

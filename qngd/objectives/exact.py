@@ -13,7 +13,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.batch import BatchAngles, BatchSimulator
-from qngd.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, Share, gauss_newton
+from qngd.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, Share, gauss_newton_matrix, without_negative
 from qngd.objectives.model import Model, Part
 
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states of a circuit, as of one energy
@@ -88,7 +88,9 @@ class ExactObjective(ObjectiveEvaluator):
         if name == GAUSS_NEWTON:
             jacobian = run.jacobian()
             bends = self._bends(run.outputs, run.samples, jacobian)
-            return MetricTensor.exact(gauss_newton(jacobian, bends), name, _flat_note(jacobian, bends))
+            return MetricTensor.exact(
+                without_negative(gauss_newton_matrix(jacobian, bends)), name, _flat_note(jacobian, bends)
+            )
         if run.metric is not None:
             notes = "" if name == "full" else "; ".join(dict.fromkeys(_notes(run.shares)))
             return MetricTensor.exact(run.metric / len(run.samples), name, notes)

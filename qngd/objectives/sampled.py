@@ -1,8 +1,261 @@
-"""Placeholder until the next step."""
+"""An objective's answers from a device: one submission a call, whatever the number of samples.
 
+Errors of shots go through the loss to first order (the delta method): with the derivatives w of the loss by the outputs
+and its second ones L, an error δo of the outputs moves the loss by w·δo, and the gradient Σ_bk w_bk·∇o_bk by
+w·δ(∇o) + (L·δo)·∇o. What is of second order, such as ½·L·Cov(o) in the loss, is not in it: it falls as 1/shots, the
+errors themselves as its root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 
-class SampledObjective:
-    def __init__(self, *args: Any) -> None:
-        raise NotImplementedError
+from qngd.backends import Backend, runs_whole
+from qngd.errors import SettingError
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.estimates.positive import project
+from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.submission import noise_note, submission_cost, submit
+from qngd.measured.assemble import assemble
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.measured.shots import ShotRule, TargetError
+from qngd.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, gauss_newton_matrix
+from qngd.objectives.exact import seed_of
+from qngd.objectives.joint import JointPlan, Measured, PartPlanner, outputs_of
+from qngd.objectives.model import Model
+
+_WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
+
+
+class SampledObjective(ObjectiveEvaluator):
+    """Answers with one submission to a backend: one batch of jobs."""
+
+    is_exact = False
+
+    def __init__(
+        self,
+        model: Model,
+        backend: Backend,
+        shots: ShotRule,
+        grouping: Grouping = "qubit-wise",
+        cross: CrossMethod = "hadamard",
+    ) -> None:
+        super().__init__(model)
+        if isinstance(shots, TargetError):
+            raise SettingError(
+                "shots: a TargetError is of one energy; an Objective takes a number of shots a circuit, or an AutoShots"
+            )
+        self.backend = backend
+        self.shots = shots
+        self.job_log: JobLog | None = None  # of a run that is kept on disk
+        self.note = noise_note(backend)
+        self._planners = {
+            id(part): PartPlanner(part, grouping, cross, runs_whole(backend, part.circuit)) for part in model.parts
+        }
+
+    @property
+    def name(self) -> str:
+        return self.backend.name
+
+    def default_approx(self) -> Any:
+        return self._default("block-diag")
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Any = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        metric = self._checked(metric)
+        judged, samples, batch = self._asked(gradient)
+        joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
+        pieces, cost = self._run(joint, seed)
+        now = _Found(self, pieces[first:], samples)
+        value, weights = self._loss(now.outputs, samples)
+        bends = now.bends() if gradient else None
+        before = None
+        if judged is not None:
+            earlier = _Found(self, pieces[:first], judged)
+            before = earlier.energy(*self._loss(earlier.outputs, judged))
+        return Evaluation(
+            theta=theta,
+            energy=now.energy(value, weights),
+            gradient=now.gradient(weights, bends) if bends is not None else None,
+            metric=None if metric is None else self._metric(now, metric),
+            cost=cost,
+            batch=batch,
+            before=before,
+        )
+
+    def metric(self, theta: np.ndarray, approx: Any, seed: int | None = None) -> MetricTensor:
+        metric = self._checked(approx)
+        samples = self._asked(False)[1]
+        joint, _ = self._joint(theta, None, samples, getattr(metric, "name", metric) == GAUSS_NEWTON, metric, seed)
+        pieces, _ = self._run(joint, seed)
+        return self._metric(_Found(self, pieces, samples), metric)
+
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None, spread: Spread | None = None
+    ) -> Cost:
+        """What an evaluation would cost, at any θ: every θ takes the same circuits."""
+        return submission_cost(self.backend, self.planned(theta, gradient=gradient, metric=metric))
+
+    def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None) -> JointPlan:
+        """What an evaluation would send."""
+        metric = self._checked(metric)
+        judged, samples, _ = self._asked(gradient)
+        joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
+        return self._with_shots(joint)
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        raise SettingError(
+            'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
+        )
+
+    # ----- plans -----
+
+    def _joint(
+        self,
+        theta: np.ndarray,
+        judged: np.ndarray | None,
+        samples: np.ndarray,
+        gradient: bool,
+        metric: Any,
+        seed: int | None,
+    ) -> tuple[JointPlan, int]:
+        """The plans of all samples, and how many of the pieces are for the batch to be judged by."""
+        own = None if getattr(metric, "name", metric) == GAUSS_NEWTON else metric
+        before = [] if judged is None else self._pieces(theta, judged, False, None, seed)
+        after = self._pieces(theta, samples, gradient, own, seed)
+        return JointPlan.of([*before, *after]), len(before)
+
+    def _pieces(
+        self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Any, seed: int | None
+    ) -> list[Any]:
+        found: list[Any] = []
+        for share in self._shares(samples):
+            planner = self._planners[id(share.part)]
+            at = theta[share.part.parameters]
+            for row, place in zip(share.rows, share.places, strict=True):
+                own = seed_of(seed, len(found))
+                plan = planner.planner(int(row)).plan(at, gradient=gradient, metric=metric, seed=own)
+                found.append((planner, int(share.part.samples[row]), int(place), plan))
+        return found
+
+    def _with_shots(self, joint: JointPlan) -> JointPlan:
+        return joint.with_shots(self.shots.shots(joint, None))  # type: ignore[arg-type]  # it asks for no more
+
+    def _run(self, joint: JointPlan, seed: int | None) -> tuple[list[Measured], Cost]:
+        wanted = self._with_shots(joint)
+        outcomes, cost = submit(self.backend, wanted, seed, self.job_log)
+        return [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces], cost
+
+    # ----- the metric -----
+
+    def _metric(self, now: _Found, metric: Any) -> MetricTensor:
+        found = now.gauss_newton() if getattr(metric, "name", metric) == GAUSS_NEWTON else now.average()
+        notes = "; ".join(filter(None, (found.note, self.note)))
+        return replace(found, note=notes)
+
+
+class _Found:
+    """What came back for the samples of a batch."""
+
+    def __init__(self, owner: SampledObjective, pieces: Sequence[Measured], samples: np.ndarray) -> None:
+        self._owner, self._pieces, self._samples = owner, pieces, samples
+        self._size = owner.model.num_parameters
+        self.outputs = outputs_of(pieces, len(samples), owner.model.num_outputs)
+
+    @property
+    def _shots(self) -> int:
+        return sum(outcome.shots for each in self._pieces for outcome in each.outcomes)
+
+    def energy(self, value: float, weights: np.ndarray) -> Estimate:
+        """The loss with its error, w·Cov(o)·w."""
+        variance = 0.0
+        for each in self._pieces:
+            own = weights[each.piece.place, each.piece.columns]
+            variance += float(own @ each.covariance @ own)
+        return Estimate(np.float64(value), np.float64(np.sqrt(max(variance, 0.0))), self._shots)
+
+    def _jacobian(self) -> np.ndarray:
+        found = np.zeros((*self.outputs.shape, self._size))
+        for each in self._pieces:
+            columns = np.arange(each.piece.columns.start, each.piece.columns.stop)
+            found[np.ix_([each.piece.place], columns, each.piece.parameters)] = each.jacobian[None]
+        return found
+
+    def bends(self) -> np.ndarray:
+        """L·J, (b, K, P)."""
+        return self._owner._bends(self.outputs, self._samples, self._jacobian())
+
+    def gradient(self, weights: np.ndarray, bends: np.ndarray) -> Estimate:
+        """The gradient of the loss with its covariance."""
+        value, spread = np.zeros(self._size), np.zeros((self._size, self._size))
+        for each in self._pieces:
+            place, columns = each.piece.place, each.piece.columns
+            own = weights[place, columns]
+            value[each.piece.parameters] += own @ each.jacobian
+            spread += each.gradient_covariance(own, bends[place, columns])
+        return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
+
+    def average(self) -> MetricTensor:
+        """The Fubini–Study metric, averaged over the samples."""
+        value, variance = np.zeros((self._size, self._size)), np.zeros((self._size, self._size))
+        count, shots, notes, tensor = len(self._samples), 0, {}, None
+        for each in self._pieces:
+            own = replace(each.plan, mixing=None, energy_weights=np.zeros(each.plan.num_circuits))
+            tensor = assemble(own, each.outcomes, np.zeros(0), Cost()).metric
+            assert tensor is not None
+            place = np.ix_(each.piece.parameters, each.piece.parameters)
+            value[place] += tensor.raw / count
+            variance[place] += (tensor.raw_stderr / count) ** 2
+            shots += tensor.shots
+            if tensor.unprojected is None and tensor.note:
+                notes[tensor.note] = None
+        assert tensor is not None
+        return _positive(value, np.sqrt(variance), tensor.approx, shots, "; ".join(notes))
+
+    def gauss_newton(self) -> MetricTensor:
+        """JᵀLJ without the bias that the errors of J make in it, as far as it is known."""
+        jacobian, hessian = self._jacobian(), self._hessian()
+        bends = self.bends()
+        raw = gauss_newton_matrix(jacobian, bends)
+        variance = np.zeros_like(raw)
+        for each in self._pieces:
+            place, columns = each.piece.place, each.piece.columns
+            own = None if hessian is None else hessian[place, columns, place, columns]
+            moved, bias = each.gauss_newton_errors(bends[place, columns], own)
+            variance += moved
+            raw = raw - bias
+        note = "" if hessian is not None else "errors of shots make it too large; take more shots, or smaller batches"
+        return _positive(raw, np.sqrt(variance), GAUSS_NEWTON, self._shots, note)
+
+    def _hessian(self) -> np.ndarray | None:
+        """All second derivatives of the loss, (b, K, b, K), if they are few."""
+        count = self.outputs.size
+        if count > _WHOLE_HESSIAN:
+            return None
+        model = self._owner.model
+        units = np.eye(count).reshape(count, *self.outputs.shape)
+        directions = np.stack([model.shaped(each) for each in units])
+        bends = model.loss.bends(model.shaped(self.outputs), model.targets_of(self._samples), directions)
+        return np.asarray(bends).reshape(*self.outputs.shape, *self.outputs.shape)
+
+
+def _positive(value: np.ndarray, stderr: np.ndarray, approx: str, shots: int, note: str) -> MetricTensor:
+    """An unbiased estimate, made positive."""
+    positive, done = project(value)
+    notes = "; ".join(filter(None, (note, done)))
+    if not done:
+        return MetricTensor(value, stderr, approx, shots, notes)
+    return MetricTensor.made_positive(positive, value, stderr, approx, shots, notes)
