@@ -37,8 +37,8 @@ def expectation(
     """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
 
     Args:
-        circuit: anything `wrap` takes; or an `Objective`, whose loss it then is, over all samples (or the first
-            mini-batch), without an observable.
+        circuit: anything `wrap` takes; or an `Objective`, whose loss it then is, over all samples, without an
+            observable.
         observable: a mapping of Pauli labels to real coefficients, or a list of such pairs; Qiskit's `SparsePauliOp`,
             `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli sentence or Fermi sentence (taken
             by Jordan–Wigner, mode i on wire i); OpenFermion's `QubitOperator`; or None for what a QNode itself
@@ -139,7 +139,7 @@ def metric_tensor(
     """
     objective = read_objective(circuit, None, theta)
     if objective is not None:
-        evaluator, flat = objective.evaluator(backend, shots, grouping, cross), objective.theta
+        evaluator, flat = objective.evaluator(backend, shots, grouping, cross, batches=False), objective.theta
         return evaluator.metric(flat, _metric_of(objective, approx), checked_seed(seed))
     check_approx(approx)
     wrapped, flat = wrap_at(circuit, theta)
@@ -216,7 +216,7 @@ def _asked(
     """What answers questions about a circuit and an observable, or an objective, and the flat parameter values (P,)."""
     objective = read_objective(circuit, observable, theta)
     if objective is not None:
-        return objective.evaluator(backend, shots, grouping), objective.theta
+        return objective.evaluator(backend, shots, grouping, batches=False), objective.theta
     observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
     return evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping), flat

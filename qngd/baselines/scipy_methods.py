@@ -82,7 +82,16 @@ class SciPy:
         return self.method in WITH_GRADIENT
 
     def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+        """The state at the flat parameter vector `theta` (P,), after one evaluation there.
+
+        Raises:
+            SettingError: the function changes from step to step, as a loss over mini-batches does.
+        """
+        if getattr(evaluator, "has_batches", False):
+            raise SettingError(
+                f"batch_size: {self.method} needs the same function at every step; leave batch_size out, or take "
+                "qngd.QNG or qngd.baselines.Adam"
+            )
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
         record = _Evaluated(theta[None], np.array([float(first.energy.value)]), _slopes(first))

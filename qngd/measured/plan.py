@@ -239,7 +239,7 @@ class Planner:
     def at_angles(self, angle_map: AngleMap) -> Planner:
         """The same planner for other angles that the same parameters move, as those of another sample of data: it has
         the same templates."""
-        _ = self._groups, self._rules
+        _ = self._groups, self._rules, self._layer_templates
         found = copy.copy(self)
         found.circuit = self.circuit.with_angles(angle_map)
         return found

@@ -46,6 +46,12 @@ class ObjectiveEvaluator:
     def circuit(self) -> Circuit:
         return self.model.circuit
 
+    def of_all(self) -> Self:
+        """The same without mini-batches."""
+        found = copy.copy(self)
+        found._batches = None
+        return found
+
     @property
     def has_batches(self) -> bool:
         """Whether not all samples are taken at a time."""
@@ -58,6 +64,16 @@ class ObjectiveEvaluator:
         found = copy.copy(self)
         found._index, found._order = -1 if index is None else index, seed
         return found
+
+    @property
+    def _batch_note(self) -> str:
+        """What is to be said of mini-batches."""
+        if self._batches is None:
+            return ""
+        return (
+            f"energies are losses of mini-batches of {self._batches.size} of {self._batches.count} samples; "
+            "qngd.expectation(objective, theta=result.theta) gives that of all"
+        )
 
     def _asked(self, gradient: bool) -> tuple[np.ndarray | None, np.ndarray, int | None]:
         """The samples to be judged by, where they are others; the samples of the answer; and the number of their
@@ -100,6 +116,15 @@ class ObjectiveEvaluator:
         model = self.model
         value, slopes = model.loss.slopes(model.shaped(outputs), model.targets_of(samples))
         return value, model.flat(slopes)
+
+    def _sampling_error(self, by_sample: np.ndarray) -> np.ndarray | None:
+        """The covariance (P, P) of a mini-batch's gradient, a sum over its samples (b, P), as one of those that it
+        might have been: n·Σ(g_b − ḡ)(g_b − ḡ)ᵀ/(n − 1), less for a batch that holds much of the data."""
+        count = len(by_sample)
+        if self._batches is None or count < 2:
+            return None
+        centred = by_sample - by_sample.mean(axis=0)
+        return (centred.T @ centred) * (count / (count - 1) * (1 - count / self._batches.count))
 
     def _bends(self, outputs: np.ndarray, samples: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
         """The second derivatives of the loss times ∂outputs/∂θ (b, K, P), again (b, K, P)."""

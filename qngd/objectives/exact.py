@@ -24,7 +24,6 @@ class ExactObjective(ObjectiveEvaluator):
     """Answers from the embedded statevector simulator, all samples at a time."""
 
     name = "exact statevector"
-    note = ""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -34,6 +33,10 @@ class ExactObjective(ObjectiveEvaluator):
     def is_exact(self) -> bool:
         """False of mini-batches, whose losses differ."""
         return not self.has_batches
+
+    @property
+    def note(self) -> str:
+        return self._batch_note
 
     def default_approx(self) -> Any:
         qubits = max(each.simulator.num_qubits for each in self._simulators.values())
@@ -66,12 +69,18 @@ class ExactObjective(ObjectiveEvaluator):
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(value)),
-            gradient=Estimate.exact(run.gradient(slopes)) if gradient and slopes is not None else None,
+            gradient=self._gradient(run, slopes) if gradient and slopes is not None else None,
             metric=tensor,
             cost=Cost(jobs=1, circuits=circuits),
             batch=batch,
             before=before,
         )
+
+    def _gradient(self, run: _Run, slopes: np.ndarray) -> Estimate:
+        by_sample = run.gradients(slopes)
+        spread = self._sampling_error(by_sample)
+        value = by_sample.sum(axis=0)
+        return Estimate.exact(value) if spread is None else Estimate(value, np.sqrt(np.diag(spread)), 0, spread)
 
     def outputs(self, theta: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """The outputs (b, K) of these samples, ascending."""
@@ -153,12 +162,12 @@ class _Run:
                 self.metric[np.ix_(share.part.parameters, share.part.parameters)] += metric
             self._gradients.append(gradients)
 
-    def gradient(self, weights: np.ndarray) -> np.ndarray:
-        """Σ_bk w_bk·∇⟨H_k⟩_b, (P,)."""
-        total = np.zeros(len(self.theta))
+    def gradients(self, weights: np.ndarray) -> np.ndarray:
+        """Σ_k w_bk·∇⟨H_k⟩_b of every sample, (b, P)."""
+        total = np.zeros((len(self.samples), len(self.theta)))
         for share, gradients in zip(self.shares, self._gradients, strict=True):
             own = weights[share.places, share.part.columns]
-            total[share.part.parameters] += gradients(own).sum(axis=0)
+            total[np.ix_(share.places, share.part.parameters)] += gradients(own)
         return total
 
     def jacobian(self) -> np.ndarray:

@@ -52,18 +52,20 @@ class GivenObjective:
         shots: Any = None,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
+        batches: bool = True,
     ) -> Evaluator:
-        """What answers a step's questions about the objective on this backend.
+        """What answers a step's questions about the objective on this backend; of all samples unless `batches`.
 
         Raises:
             BackendError, SettingError: as for a circuit and an observable.
         """
         chosen, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
-        found: Evaluator
+        found: ExactObjective | SampledObjective
         if chosen is None:
             found = ExactObjective(self.model)
         else:
             found = SampledObjective(self.model, chosen, as_rule(shots), grouping, cross)
+        found = found if batches else found.of_all()
         bounds = limits(self.model.objective.bounds, self.model.names)
         return found if bounds is None else Bounded(found, *bounds)
 

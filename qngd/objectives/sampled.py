@@ -54,7 +54,7 @@ class SampledObjective(ObjectiveEvaluator):
         self.backend = backend
         self.shots = shots
         self.job_log: JobLog | None = None  # of a run that is kept on disk
-        self.note = noise_note(backend)
+        self._noise_note = noise_note(backend)
         self._planners = {
             id(part): PartPlanner(part, grouping, cross, runs_whole(backend, part.circuit)) for part in model.parts
         }
@@ -62,6 +62,10 @@ class SampledObjective(ObjectiveEvaluator):
     @property
     def name(self) -> str:
         return self.backend.name
+
+    @property
+    def note(self) -> str:
+        return "; ".join(filter(None, (self._noise_note, self._batch_note)))
 
     def default_approx(self) -> Any:
         return self._default("block-diag")
@@ -163,7 +167,7 @@ class SampledObjective(ObjectiveEvaluator):
 
     def _metric(self, now: _Found, metric: Any) -> MetricTensor:
         found = now.gauss_newton() if getattr(metric, "name", metric) == GAUSS_NEWTON else now.average()
-        notes = "; ".join(filter(None, (found.note, self.note)))
+        notes = "; ".join(filter(None, (found.note, self._noise_note)))
         return replace(found, note=notes)
 
 
@@ -200,12 +204,14 @@ class _Found:
 
     def gradient(self, weights: np.ndarray, bends: np.ndarray) -> Estimate:
         """The gradient of the loss with its covariance."""
-        value, spread = np.zeros(self._size), np.zeros((self._size, self._size))
+        by_sample, spread = np.zeros((len(self._samples), self._size)), np.zeros((self._size, self._size))
         for each in self._pieces:
             place, columns = each.piece.place, each.piece.columns
             own = weights[place, columns]
-            value[each.piece.parameters] += own @ each.jacobian
+            by_sample[place, each.piece.parameters] += own @ each.jacobian
             spread += each.gradient_covariance(own, bends[place, columns])
+        value, of_batches = by_sample.sum(axis=0), self._owner._sampling_error(by_sample)
+        spread = spread if of_batches is None else spread + of_batches
         return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
 
     def average(self) -> MetricTensor:

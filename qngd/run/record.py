@@ -29,6 +29,7 @@ class StopRule:
     gtol: float
     target: float | None
     budget: Budget
+    at_noise: bool = True  # whether a gradient within its error is a reason
 
     @classmethod
     def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> StopRule:
@@ -140,7 +141,7 @@ class Record:
             return Status(self.state.finished_as)
         if self.finished:
             return Status.CONVERGED
-        return Status.NOISE if limits.tol > 0 and self._is_noise() else None
+        return Status.NOISE if limits.tol > 0 and limits.at_noise and self._is_noise() else None
 
     def _still(self, limits: StopRule) -> str:
         recent = self._trail[-_STILL_STEPS:]
