@@ -212,12 +212,15 @@ class Arguments:
         if not batches:
             return (
                 "wrap the circuit for one set of parameters; where the batch is data, give one row of it, as "
-                "node(theta, data[0]), and average over the batch outside"
+                "node(theta, data[0]), and let an objective go through it: qngd.Objective(node, None, lambda outputs: …, "
+                'data={"x": X})'
             )
+        data = ", ".join(f'"{name}": {name}' for name in batches)
         shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)
         return (
             f"wrap the circuit for one set of parameters; where the argument {' or '.join(batches)} holds a batch of "
-            f"{size}, wrap(node, {shown}), and average over the batch outside"
+            f"{size}, wrap(node, {shown}), and for a loss over all of it write "
+            f"qngd.Objective(node, None, lambda outputs: …, data={{{data}}})"
         )
 
     def _is_wrapped(self, theta: Any) -> bool:

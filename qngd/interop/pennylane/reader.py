@@ -19,7 +19,7 @@ import autoray
 import numpy as np
 import pennylane as qml
 from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFunctionError, WireError
-from pennylane.measurements import ExpectationMP
+from pennylane.measurements import ExpectationMP, ProbabilityMP
 from scipy import sparse
 
 from qngd._system.memory import without_collection
@@ -46,6 +46,7 @@ for _answer in (Estimate, MetricTensor):
 _SHIFTS = (0.4, 1e-3)  # how far from the example the circuit is looked at a second time; radians
 _SAME_VALUE = 1e-9
 _SAME_COEFFICIENT = 1e-12
+_LOSS = "minimize(qngd.Objective(node, None, lambda outputs: …), theta0=…)"
 _STEPS = (1e-6, 1e-8)  # of the check of the derivatives, whose forward differences are this accurate:
 _SLOPE_TOLERANCE = 1e-4
 _SINGLE_STEPS, _SINGLE_SLOPE_TOLERANCE = (1e-2, 1e-3), 3e-2  # the same where arrays are in single precision
@@ -339,8 +340,12 @@ def _measured(tape: Tape) -> str:
     shown = ", ".join(map(str, tape.measurements[:3])) + (", …" if len(kinds) > 3 else "")
     if all(kinds):
         sum_of = " + ".join(str(m.obs) for m in tape.measurements[:2]) + (" + …" if len(kinds) > 2 else "")
-        return f"it returns {len(kinds)} expectation values ({shown}); give one operator: observable={sum_of}, say"
+        return (
+            f"it returns {len(kinds)} expectation values ({shown}); give one operator: observable={sum_of}, say; or a "
+            f"loss of all of them: {_LOSS}"
+        )
+    is_readable = all(isinstance(m, (ExpectationMP, ProbabilityMP)) for m in tape.measurements)
     return (
         f"it returns {shown}, which is no single expectation value; give the operator whose expectation value is "
-        "meant, as in observable=qml.Z(0) + 0.5 * qml.X(1)"
+        "meant, as in observable=qml.Z(0) + 0.5 * qml.X(1)" + (f"; or a loss of them: {_LOSS}" if is_readable else "")
     )
