@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qngd import errors as errors
     from qngd import refresh as refresh
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -54,6 +54,7 @@ _HOME = {
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
+    "outputs": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -116,6 +117,7 @@ __all__ = [
     "gradient",
     "metric_tensor",
     "minimize",
+    "outputs",
     "sample",
     "statevector",
     "wrap",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from qngd._system.memory import available_bytes, format_bytes
 from qngd._system.progress import telling
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
-from qngd.errors import MemoryLimitError, checked_seed
+from qngd.errors import MemoryLimitError, SettingError, checked_seed, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Approx, Evaluator, check_approx
 from qngd.evaluators.bits import sample_bits
@@ -22,6 +23,7 @@ from qngd.interop import as_observable, in_order, missing_theta, wrap_for
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.objectives.given import GivenObjective, read_objective
+from qngd.objectives.objective import Objective
 
 
 def expectation(
@@ -148,6 +150,43 @@ def metric_tensor(
     evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
         return evaluator.metric(flat, approx, checked_seed(seed))
+
+
+def outputs(
+    objective: Objective,
+    theta: Any,
+    *,
+    data: Any = None,
+    backend: Any = None,
+    shots: Any = None,
+    seed: int | None = None,
+    grouping: Grouping = "qubit-wise",
+) -> Estimate:
+    """The outputs of an `Objective`, before its loss, with their standard errors: predictions, with θ of a result.
+
+    Args:
+        objective: its outputs have the shape that its loss takes.
+        theta, backend, shots, seed, grouping: as for `expectation`.
+        data: other samples than the objective's own, given as those are.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> x, a = circuit.parameters("x", "a")
+    >>> line = qngd.Objective(circuit.ry(x + a, 0), [{"Z": 1.0}], np.mean, data=[[0.0], [np.pi]], inputs=["x"])
+    >>> qngd.outputs(line, [0.0]).value
+    array([[ 1.],
+           [-1.]])
+    """
+    if not isinstance(objective, Objective):
+        raise SettingError(f"objective must be a qngd.Objective; got {shown(objective)}")
+    if data is not None:
+        objective = replace(objective, data=data, targets=None, batch_size=None)
+    given = read_objective(objective, None, theta)
+    assert given is not None
+    evaluator = given.plain_evaluator(backend, shots, grouping)
+    return evaluator.estimated_outputs(given.theta, checked_seed(seed))
 
 
 def sample(

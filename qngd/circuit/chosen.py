@@ -28,7 +28,8 @@ def columns_of(name: Any, parameters: Sequence[str], argument: str) -> list[int]
     if not found:
         stems = dict.fromkeys([*parameters, *(known.partition("[")[0] for known in parameters)])
         raise SettingError(
-            f"{argument}: there is no parameter {text!r}; the names are {_listed(parameters)}.{did_you_mean(text, stems)}"
+            f"{argument}: there is no parameter {text!r}; the names are {_listed(parameters)}."
+            f"{did_you_mean(text, stems)}"
         )
     return found
 

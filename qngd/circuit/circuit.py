@@ -244,7 +244,8 @@ class Circuit:
         )
 
     def with_angles(self, angle_map: AngleMap) -> Circuit:
-        """The same circuit at other angles that the same parameters move: what is known of its structure stays known."""
+        """The same circuit at other angles that the same parameters move: what is known of its structure stays
+        known."""
         found = copy.copy(self)
         for name in ("rotations", "layers", "_affine_constant"):
             found.__dict__.pop(name, None)

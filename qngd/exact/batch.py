@@ -7,6 +7,7 @@ batch: for the full one all derivative states stand under each other, and one pr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -304,4 +305,4 @@ def _shared_out(count: int, work: Callable[[int, int], Any]) -> list[Any]:
     threads = max(1, min(num_threads(), count))
     edges = [count * t // threads for t in range(threads + 1)]
     with one_blas_thread():
-        return together([partial(work, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+        return together([partial(work, a, b) for a, b in itertools.pairwise(edges)])

@@ -86,6 +86,10 @@ class ExactObjective(ObjectiveEvaluator):
         """The outputs (b, K) of these samples, ascending."""
         return _Run(self, theta, samples, None).outputs
 
+    def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
+        """The outputs of all samples, in the shape that the loss takes."""
+        return Estimate.exact(self.model.shaped(self.outputs(theta, self.model.samples)))
+
     def metric(self, theta: np.ndarray, approx: Any, seed: int | None = None) -> MetricTensor:
         metric = self._checked(approx)
         name = getattr(metric, "name", metric)

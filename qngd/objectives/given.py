@@ -59,15 +59,23 @@ class GivenObjective:
         Raises:
             BackendError, SettingError: as for a circuit and an observable.
         """
-        chosen, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
-        found: ExactObjective | SampledObjective
-        if chosen is None:
-            found = ExactObjective(self.model)
-        else:
-            found = SampledObjective(self.model, chosen, as_rule(shots), grouping, cross)
+        found = self.plain_evaluator(backend, shots, grouping, cross)
         found = found if batches else found.of_all()
         bounds = limits(self.model.objective.bounds, self.model.names)
         return found if bounds is None else Bounded(found, *bounds)
+
+    def plain_evaluator(
+        self,
+        backend: Any = None,
+        shots: Any = None,
+        grouping: Grouping = "qubit-wise",
+        cross: CrossMethod = "hadamard",
+    ) -> ExactObjective | SampledObjective:
+        """The same without bounds."""
+        chosen, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
+        if chosen is None:
+            return ExactObjective(self.model)
+        return SampledObjective(self.model, chosen, as_rule(shots), grouping, cross)
 
     def fingerprint(self, theta: np.ndarray, *settings: object) -> str:
         """A hash of what determines a run, as `run.journal.fingerprint` is of a circuit and an observable."""

@@ -235,4 +235,3 @@ def outputs_of(pieces: Sequence[Measured], count: int, num_outputs: int) -> np.n
     for each in pieces:
         found[each.piece.place, each.piece.columns] = each.outputs
     return found
-

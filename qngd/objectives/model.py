@@ -241,8 +241,8 @@ def _outputs(circuits: Sequence[Circuit], given: Any, several: bool) -> list[Out
         return [_read_outputs(given, circuit) for circuit in circuits]
     if len(given) != len(circuits):
         raise ObservableError(
-            f"observables: {len(given)} entries for {len(circuits)} circuits; give one observable for all circuits, or a "
-            "list with an entry (one, or a list of them) for each"
+            f"observables: {len(given)} entries for {len(circuits)} circuits; give one observable for all circuits, or "
+            "a list with an entry (one, or a list of them) for each"
         )
     return [_read_outputs(each, circuit) for each, circuit in zip(given, circuits, strict=True)]
 

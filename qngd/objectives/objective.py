@@ -29,18 +29,19 @@ class Objective:
             every call gets one row each; an array, or a tuple of them, is for the arguments behind those of theta0.
             Of other circuits an array (B, D) of the parameters named in `inputs`, or a mapping from names.
         targets: what the loss is given of the samples of a batch, (B, …): labels, say.
-        inputs: the names of the parameters (of a QNode: of the arguments) that hold data, in the order of its columns; a
-            name also stands for all elements of a vector of this name, and `Parameter`s may be given themselves.
+        inputs: the names of the parameters (of a QNode: of the arguments) that hold data, in the order of its columns;
+            a name also stands for all elements of a vector of this name, and `Parameter`s may be given themselves.
         batch_size: samples a step. Every step takes another mini-batch, decided by the run's seed, until all samples
             have had their turn. A step's two energies are of the same batch.
         grad: the derivatives of the loss by the outputs, of their shape, where they cannot be found.
-        metric: "fubini-study", the Fubini–Study metric, in whichever approximation the optimizer takes, averaged over the
-            samples (and summed over several circuits). On a device "block-diag" takes a circuit for every layer and
-            sample. Or "gauss-newton", JᵀLJ with the Jacobian J of the outputs and the second derivatives L of the loss
-            by them (after arXiv:2604.05627), without what is negative in it: on a device it takes no circuit besides
-            those of the gradient, which measure all observables. It is a metric in output space, for losses that are
-            curved, such as a mean square; of a loss that is linear in the outputs it is 0.
-        frozen: parameters that keep their start: names (of vectors or arguments, too), or a mask. They cost no circuits.
+        metric: "fubini-study", the Fubini–Study metric, in whichever approximation the optimizer takes, averaged over
+            the samples (and summed over several circuits). On a device "block-diag" takes a circuit for every layer
+            and sample. Or "gauss-newton", JᵀLJ with the Jacobian J of the outputs and the second derivatives L of the
+            loss by them (after arXiv:2604.05627), without what is negative in it: on a device it takes no circuit
+            besides those of the gradient, which measure all observables. It is a metric in output space, for losses
+            that are curved, such as a mean square; of a loss that is linear in the outputs it is 0.
+        frozen: parameters that keep their start: names (of vectors or arguments, too), or a mask. They cost no
+            circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such; steps are projected onto them.
 
     Raises:

@@ -100,6 +100,17 @@ class SampledObjective(ObjectiveEvaluator):
             before=before,
         )
 
+    def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
+        """The outputs of all samples, in the shape that the loss takes."""
+        samples = self.model.samples
+        joint, _ = self._joint(theta, None, samples, False, None, seed)
+        pieces, cost = self._run(joint, seed)
+        values = outputs_of(pieces, len(samples), self.model.num_outputs)
+        errors = np.zeros_like(values)
+        for each in pieces:
+            errors[each.piece.place, each.piece.columns] = np.sqrt(np.diag(each.covariance))
+        return Estimate(self.model.shaped(values), self.model.shaped(errors), cost.shots)
+
     def metric(self, theta: np.ndarray, approx: Any, seed: int | None = None) -> MetricTensor:
         metric = self._checked(approx)
         samples = self._asked(False)[1]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qngd.interop.losses import as_number
@@ -23,6 +21,8 @@ class JaxWay:
     def _of(self, targets: Any) -> Callable[[Any], Any]:
         own = () if targets is None else (targets,)
 
+        import jax.numpy as jnp
+
         def run(outputs: Any) -> Any:
             found = jnp.asarray(self._function(outputs, *own))
             return found.reshape(()) if found.size == 1 else found
@@ -30,6 +30,9 @@ class JaxWay:
         return run
 
     def slopes(self, outputs: np.ndarray, targets: Any) -> tuple[float, np.ndarray]:
+        import jax
+        import jax.numpy as jnp
+
         with _double():
             value, pull = jax.vjp(self._of(targets), jnp.asarray(outputs))
             number = as_number(value)
@@ -37,6 +40,9 @@ class JaxWay:
             return number, np.asarray(slope, dtype=float)
 
     def bends(self, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
+        import jax
+        import jax.numpy as jnp
+
         with _double():
             at = jnp.asarray(outputs)
             slope = jax.grad(self._of(targets))
@@ -45,6 +51,8 @@ class JaxWay:
 
 
 def _double() -> Any:
+    import jax
+
     newer = getattr(jax, "enable_x64", None)  # where the older name is deprecated
     if newer is not None:
         return newer(True)

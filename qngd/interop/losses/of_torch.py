@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
 from qngd.errors import SettingError
 from qngd.interop.losses import as_number
@@ -22,6 +21,8 @@ class TorchWay:
 
     def _run(self, outputs: np.ndarray, targets: Any) -> tuple[Any, Any]:
         """The tensor of the outputs, and the loss of it."""
+        import torch
+
         at = torch.tensor(outputs, dtype=torch.float64, requires_grad=True)
         own = () if targets is None else (torch.as_tensor(targets) if isinstance(targets, np.ndarray) else targets,)
         found = self._function(at, *own)
@@ -38,12 +39,16 @@ class TorchWay:
         return at, found
 
     def slopes(self, outputs: np.ndarray, targets: Any) -> tuple[float, np.ndarray]:
+        import torch
+
         at, found = self._run(outputs, targets)
         value = as_number(found.detach().numpy())
         (slope,) = torch.autograd.grad(found.reshape(()), at)
         return value, slope.numpy()
 
     def bends(self, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
+        import torch
+
         at, found = self._run(outputs, targets)
         (slope,) = torch.autograd.grad(found.reshape(()), at, create_graph=True)
         if not slope.requires_grad:  # the loss is linear

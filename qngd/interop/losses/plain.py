@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,8 @@ class _Autograd:
     def slopes(self, outputs: np.ndarray, targets: Any) -> tuple[float, np.ndarray]:
         from autograd import value_and_grad
 
-        value, slope = value_and_grad(self._of(targets))(outputs)
+        with _of_constants():
+            value, slope = value_and_grad(self._of(targets))(outputs)
         return as_number(value), np.asarray(slope, dtype=float)
 
     def bends(self, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
@@ -83,9 +85,18 @@ class _Autograd:
             return grad(lambda at: anp.sum(grad(self._of(targets))(at) * direction))(outputs)
 
         try:
-            return np.stack([np.asarray(along(one), dtype=float) for one in directions])
+            with _of_constants():
+                return np.stack([np.asarray(along(one), dtype=float) for one in directions])
         except (TypeError, ValueError, AttributeError, NotImplementedError):
             return differences_of_slopes(self, outputs, targets, directions)
+
+
+@contextmanager
+def _of_constants() -> Iterator[None]:
+    """Inside, autograd does not warn of derivatives that are 0."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Output seems independent of input", UserWarning)
+        yield
 
 
 class _StandIn(np.lib.mixins.NDArrayOperatorsMixin):

@@ -212,8 +212,8 @@ class Arguments:
         if not batches:
             return (
                 "wrap the circuit for one set of parameters; where the batch is data, give one row of it, as "
-                "node(theta, data[0]), and let an objective go through it: qngd.Objective(node, None, lambda outputs: …, "
-                'data={"x": X})'
+                "node(theta, data[0]), and let an objective go through it: "
+                'qngd.Objective(node, None, lambda outputs: …, data={"x": X})'
             )
         data = ", ".join(f'"{name}": {name}' for name in batches)
         shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)

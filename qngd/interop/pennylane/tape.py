@@ -252,8 +252,8 @@ class FunctionSource:
             f"{_name_of(self._native)} is no quantum function: it computes with the result of the QNode {inner}, and "
             f"only the circuit's own expectation value can be followed; give the QNode, as in minimize({inner}, "
             f"theta0=…), and put factors and sums into its observable (a function that returns {inner}(…) as it is may "
-            f"be given as well). For a loss of what it returns{_over(call)} write minimize({objective_line(inner, call)}, "
-            "theta0=…)"
+            f"be given as well). For a loss of what it returns{_over(call)} write "
+            f"minimize({objective_line(inner, call)}, theta0=…)"
         )
 
     def _of_node(self, node: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]) -> QuantumScript:
@@ -456,7 +456,7 @@ def _argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tup
         raise CircuitError(
             f"the arguments do not fit {name}{signature} ({error}); call wrap(node, *example_args) with "
             f"arguments that it can be called with, and fix keyword arguments first: functools.partial({name}, "
-            f'name=value). Arguments that hold data go with a loss: qngd.Objective({name}, None, lambda outputs: …, '
+            f"name=value). Arguments that hold data go with a loss: qngd.Objective({name}, None, lambda outputs: …, "
             'data={"x": X})'
         ) from None
     names: list[str] = []
