@@ -451,7 +451,7 @@ def test_one_observable_that_stands_alone_is_a_number():
     [
         (lambda: qngd.Objective(built(), OBSERVABLES), SettingError, "loss must be a function"),
         (lambda: qngd.Objective(built(), OBSERVABLES, loss, metric="newton"), SettingError, "metric: 'newton'"),
-        (lambda: qngd.Objective(built(), OBSERVABLES, loss, batch_size=2), SettingError, "batch_size: there are no samples"),
+        (lambda: qngd.Objective(built(), OBSERVABLES, loss, batch_size=2), SettingError, "there are no samples"),
         (lambda: qngd.Objective(built(), OBSERVABLES, loss, data=X, batch_size=0), SettingError, "batch_size"),
         (lambda: qngd.Objective(built(), OBSERVABLES, loss, inputs=["x0"]), SettingError, "inputs"),
         (lambda: ask(inputs=None), SettingError, r'inputs: name the parameters .*inputs=\["x0"\]'),
@@ -467,10 +467,10 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask(observables=[]), ObservableError, "the list is empty"),
         (lambda: ask(observables=None), ObservableError, "observables: the circuit brings none"),
         (lambda: ask(observables=[{"Z": 1.0}]), ObservableError, "acts on 1 qubits"),
-        (lambda: ask(circuit=[built(), built()], observables=[{"IIZ": 1.0}] * 3), ObservableError, "3 entries for 2 circuits"),
+        (lambda: ask([built(), built()], [{"IIZ": 1.0}] * 3), ObservableError, "3 entries for 2 circuits"),
         (lambda: ask(circuit=[]), CircuitError, "the list is empty"),
         (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss)), ParameterError, "theta0 is missing"),
-        (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss), {"Z": 1.0}, THETA), SettingError, "leave it out"),
+        (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss), {"Z": 1.0}, THETA), SettingError, "leave it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_an_error(make, error, text):
