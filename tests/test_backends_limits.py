@@ -26,9 +26,9 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.plan import Request
 from qngd.measured.template import observable_template
 from qngd.run.price import cost
-from tests.qiskit_devices import SERIAL, Counting
+from tests.qiskit_devices import SERIAL, Counting, new_estimator, new_sampler
+from tests.step_requests import one_request, requests_of
 from tests.strategies import ansatz, examples, random_observable
-from tests.test_backends_qiskit import new_estimator, new_sampler, one_request, requests_of
 
 # Aer reads it of IBM's fake devices.
 pytestmark = pytest.mark.filterwarnings("ignore:max_circuits is deprecated:DeprecationWarning")

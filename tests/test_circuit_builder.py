@@ -24,7 +24,7 @@ from qngd.cli import commands as cli
 from qngd.errors import CircuitError, ParameterError, SettingError
 from qngd.interop.circuit_builder import ARGUMENTS
 from tests import dense
-from tests.test_imports import SDKS
+from tests.sdks import SDKS
 
 ROOT = Path(__file__).resolve().parent.parent
 QISKITS = get_standard_gate_name_mapping()

@@ -12,7 +12,6 @@ import typing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import qngd as package
 from qngd import __version__
@@ -24,30 +23,9 @@ from qngd.cli.problem_file import UsageError, parse_settings
 from qngd.estimates.evaluation import APPROXIMATIONS
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.grouping import Grouping
+from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
-ROOT = Path(__file__).resolve().parent.parent
-TOY = str(ROOT / "tests" / "toy.py")
 FILES = ["convergence.png", "history.csv", "result.json", "spectrum.csv", "spectrum.png"]
-
-
-def qngd(*arguments: str) -> Result:
-    """The command in this process."""
-    return CliRunner().invoke(cli.app, list(arguments), prog_name="qngd")
-
-
-def refused(*arguments: str, code: int) -> str:
-    """The one line that the command says no with."""
-    result = qngd(*arguments)
-    assert result.exit_code == code, result.output
-    (line,) = [text for text in result.output.splitlines() if text.startswith("qngd: error: ")]
-    assert result.output.rstrip().endswith(line)
-    return line.removeprefix("qngd: error: ")
-
-
-def file_with(folder: Path, text: str) -> str:
-    path = folder / "mine.py"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
 
 
 def process(*arguments: str, **options: typing.Any) -> subprocess.CompletedProcess[str]:

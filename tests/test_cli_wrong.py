@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import ROOT, TOY, file_with, qngd, refused
+from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
 WRITE = "write def problem(**settings): return qngd.Problem(circuit, observable, theta0)"
 

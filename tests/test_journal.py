@@ -18,24 +18,10 @@ from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
 from qngd.run.journal import Journal
 from qngd.step import ConjugateDirections, CurvatureRate, FixedRate, TrustRegion
+from tests.known_runs import CIRCUIT, FIXED, RUNS, STEPS, TERMS, THETA, run
+from tests.step_rules import RULES as STEP_RULES
 from tests.strategies import Sketch, ansatz
-from tests.test_step_base import RULES as STEP_RULES
 
-CIRCUIT = ansatz(2, 1)
-THETA = np.random.default_rng(1).normal(size=CIRCUIT.num_parameters)
-TERMS = {"ZZ": 1.0, "IX": -0.5, "XI": 0.7, "IZ": 0.3}
-STEPS = 6
-FIXED, ADAPTIVE = qngd.QNG(0.1), qngd.QNG()
-RUNS = {
-    "exact, fixed": {"optimizer": FIXED},
-    "exact, adaptive": {"optimizer": ADAPTIVE},
-    "sampled, fixed": {"optimizer": FIXED, "shots": 50, "seed": 5},
-    "sampled, adaptive": {"optimizer": ADAPTIVE, "shots": 50, "seed": 5},
-    "few shots": {"optimizer": ADAPTIVE, "shots": 3, "seed": 2},
-    "full metric": {"optimizer": qngd.QNG(approx="full"), "shots": 50, "seed": 5},
-    "auto": {"shots": qngd.AutoShots(2000), "seed": 5},
-    "target": {"shots": qngd.TargetError(0.05), "seed": 5},
-}
 SOLVERS = {
     **{name: {"length": rule} for name, rule in STEP_RULES.items()},
     "every": {"length": CurvatureRate(), "refresh": Refresh(3)},
@@ -50,10 +36,6 @@ SOLVERS = {
 }
 EVERY_RUN = pytest.mark.parametrize("kind", RUNS)
 FILES = {"run.json", "steps.jsonl", "state.npz"}
-
-
-def run(kind="sampled, adaptive", **how):
-    return qngd.minimize(CIRCUIT, TERMS, THETA, **{"max_steps": STEPS, "tol": 0, **RUNS[kind], **how})
 
 
 def leave_at(step):
@@ -383,7 +365,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_digits(tmp_path):
     code = f"""
 import os
 from qngd.evaluators.sampled import SampledEvaluator
-from tests import test_journal
+from tests import known_runs
 answer, calls = SampledEvaluator.evaluate, []
 def evaluate(self, theta, **how):
     calls.append(1)
@@ -391,7 +373,7 @@ def evaluate(self, theta, **how):
         os._exit(9)
     return answer(self, theta, **how)
 SampledEvaluator.evaluate = evaluate
-test_journal.run(run_dir={str(tmp_path)!r})
+known_runs.run(run_dir={str(tmp_path)!r})
 """
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)

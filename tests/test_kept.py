@@ -8,8 +8,8 @@ import pytest
 import qngd
 from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy
 from qngd.refresh import Refresh
+from tests.step_rules import RULES
 from tests.strategies import ansatz
-from tests.test_step_base import RULES
 
 CIRCUIT, TERMS = ansatz(3, 1), {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
 THETA = np.random.default_rng(1).normal(size=CIRCUIT.num_parameters)

@@ -14,8 +14,8 @@ from qngd.refresh import Refresh
 from qngd.solve.direction import natural_direction
 from qngd.step import CurvatureRate, FixedRate, LevenbergMarquardt
 from tests.parabola import ALONE, FULL, HESSIAN, METRIC, START, Parabola, Sampled, walk
+from tests.step_rules import RULES as STEP_RULES
 from tests.strategies import Sketch, random_observable, random_program
-from tests.test_step_base import RULES as STEP_RULES
 
 RULES = pytest.mark.parametrize("optimizer", [QNG(0.1), QNG()], ids=["fixed", "adaptive"])
 ALL_RULES = pytest.mark.parametrize("optimizer", [QNG(length=r) for r in STEP_RULES.values()], ids=STEP_RULES.keys())

@@ -12,9 +12,9 @@ from qngd.errors import BackendError, ObservableError, ParameterError, SettingEr
 from qngd.estimates.evaluation import Cost
 from qngd.measured.shots import AutoShots, TargetError
 from tests import toy
+from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
+from tests.own_backends import ExactDevice
 from tests.strategies import Sketch, ansatz, random_observable
-from tests.test_assemble import ExactDevice
-from tests.test_template import CHAIN, GRAPHS, qaoa, real_amplitudes
 
 
 def problem():

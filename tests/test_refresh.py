@@ -15,8 +15,8 @@ from qngd.qng import QNG
 from qngd.refresh import Refresh
 from qngd.step import CurvatureRate, FixedRate
 from tests.parabola import HESSIAN, START, Curved, Parabola, Sampled, walk
+from tests.step_rules import RULES
 from tests.strategies import ansatz, random_observable
-from tests.test_step_base import RULES
 
 
 def metrics_asked(evaluator):

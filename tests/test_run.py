@@ -9,12 +9,10 @@ import qngd
 from qngd.circuit.observable import Observable
 from qngd.damping import SpectralCutoff, UnitDiagonal
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.exact import ExactEvaluator
-from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
 from tests import dense
-from tests.strategies import GateUse, Program, Sketch, ansatz, random_observable, random_program, terms_of
-from tests.test_step_base import RULES
+from tests.step_rules import RULES
+from tests.strategies import GateUse, Program, Sketch, ansatz, ising, random_observable, random_program
 
 FIXED = qngd.QNG(0.1)
 ADAPTIVE = qngd.QNG()
@@ -36,30 +34,6 @@ def circuit_and_theta(seed=1):
 def minimize(optimizer=FIXED, **how):
     circuit, theta = circuit_and_theta()
     return qngd.minimize(circuit, TERMS, theta, optimizer=optimizer, **{"max_steps": 12, **how})
-
-
-@pytest.fixture
-def spoil(monkeypatch):
-    """spoil(n, fault): the n-th evaluation from now on raises `fault`, or has NaN in the part it names."""
-    faults, calls = {}, []
-
-    def spoiled(answer):
-        def evaluate(self, theta, **how):
-            calls.append(theta)
-            fault = faults.get(len(calls))
-            if isinstance(fault, BaseException):
-                raise fault
-            evaluation = answer(self, theta, **how)
-            part = fault and getattr(evaluation, fault)
-            if part is not None:
-                object.__setattr__(part, "value", part.value * np.nan)
-            return evaluation
-
-        return evaluate
-
-    for kind in (ExactEvaluator, SampledEvaluator):
-        monkeypatch.setattr(kind, "evaluate", spoiled(kind.evaluate))
-    return lambda count, fault: faults.__setitem__(len(calls) + count, fault)
 
 
 def stays_below_recent(result):
@@ -172,11 +146,6 @@ def test_the_same_run_gives_the_same_digits(optimizer):
 
 def ground_energy(terms):
     return np.linalg.eigvalsh(dense.observable_matrix(terms))[0]
-
-
-def ising(n):
-    bonds = {((q, "Z"), ((q + 1) % n, "Z")): -1.0 for q in range(n)}
-    return terms_of({**bonds, **{((q, "X"),): -1.0 for q in range(n)}}, n)
 
 
 @pytest.mark.parametrize("seed", range(6))

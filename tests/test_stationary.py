@@ -9,9 +9,8 @@ from qngd.baselines.scipy_methods import ENERGY_ONLY
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.run.stationary import lanczos
 from tests import dense
-from tests.strategies import GateUse, Program, Sketch, ansatz
-from tests.test_run import ising
-from tests.test_step_base import RULES
+from tests.step_rules import RULES
+from tests.strategies import GateUse, Program, Sketch, ansatz, ising
 
 HEAD = 'OPENQASM 3.0; include "stdgates.inc"; '
 LADDER = (

@@ -9,28 +9,14 @@ from qngd.damping import Absolute, PseudoInverse
 from qngd.estimates.estimate import Estimate
 from qngd.qng import QNG
 from qngd.step import (
-    Armijo,
-    ConjugateDirections,
     CurvatureRate,
-    DecayingRate,
     FixedRate,
     LevenbergMarquardt,
-    Momentum,
-    TrustRegion,
 )
 from tests.parabola import Curved, Parabola, Sampled, at, no_probe, toward, tried, walk
+from tests.step_rules import RULES
 from tests.strategies import examples
 
-RULES = {
-    "fixed": FixedRate(0.1),
-    "decaying": DecayingRate(0.1),
-    "momentum": Momentum(0.1),
-    "curvature": CurvatureRate(),
-    "trust region": TrustRegion(),
-    "levenberg-marquardt": LevenbergMarquardt(),
-    "armijo": Armijo(),
-    "conjugate": ConjugateDirections(),
-}
 GIVEN = ["fixed", "decaying", "momentum"]  # rates that nothing changes
 CAREFUL = [name for name in RULES if name not in GIVEN]
 BOUNDED = {"curvature": 0.5, "trust region": 0.5, "armijo": 0.5, "conjugate": 1.0}
