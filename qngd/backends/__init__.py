@@ -8,12 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 from qngd._system.packages import load, packages_of
-from qngd.backends.base import Backend, runs_whole
+from qngd.backends.base import Backend, BackendBase, Footprint, ResumableBackend
+from qngd.backends.foreign import completed
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, did_you_mean, shown
 
-__all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]
+__all__ = [
+    "Backend",
+    "BackendBase",
+    "Footprint",
+    "Limits",
+    "ResumableBackend",
+    "default",
+    "resolve",
+]
 
 _EXPECTED = (
     "Give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
@@ -24,8 +33,9 @@ _EXPECTED = (
 _NAMES = ("statevector", "aer", "default.qubit", "lightning.qubit")
 
 
-def resolve(backend: Any, limits: Limits | None = None) -> Backend:
-    """The backend that an object or a name stands for.
+def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
+    """The backend that an object or a name stands for, with all that `BackendBase` has; a backend of your own that has
+    only part of it gets the defaults for the rest.
 
     Args:
         backend: as in `minimize`.
@@ -48,7 +58,7 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
     if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):
         if limits is not None:
             raise BackendError(f"limits: {type(backend).__name__} is a backend already; give them when it is made")
-        return backend  # it is one
+        return completed(backend)
     # "qiskit" also for qiskit_ibm_runtime, whose sessions derive from nothing of Qiskit itself
     packages = {package.partition("_")[0] for package in packages_of(backend)}
     for package in ("qiskit", "pennylane"):
@@ -57,7 +67,7 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
     raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
 
 
-def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
+def default(circuit: Circuit) -> tuple[BackendBase | None, int | None]:
     """The backend and shots of a circuit whose user names none: a QNode's own device, or None for the embedded exact
     simulator (also where the device is an exact simulator itself, which gives the same numbers)."""
     if circuit.device is None:
@@ -65,7 +75,7 @@ def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
     return _load("pennylane").default_for(circuit.device, circuit.device_shots)
 
 
-def _by_name(name: str, limits: Limits | None) -> Backend:
+def _by_name(name: str, limits: Limits | None) -> BackendBase:
     if name == "statevector":
         from qngd.backends.statevector import StatevectorSampler
 

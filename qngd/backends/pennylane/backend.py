@@ -32,6 +32,7 @@ from pennylane.devices import (
 )
 from pennylane.tape import QuantumScript
 
+from qngd.backends.base import BackendBase
 from qngd.backends.limits import Limits, divided
 from qngd.backends.pennylane.devices import (
     IDEAL,
@@ -56,7 +57,7 @@ from qngd.measured.template import Template
 _NO_LIMIT = 1 << 62  # shots
 
 
-class PennyLaneBackend:
+class PennyLaneBackend(BackendBase):
     """Runs requests on a PennyLane device.
 
     Args:
@@ -76,7 +77,7 @@ class PennyLaneBackend:
                 f"{', '.join(sorted(known))}"
             )
         self._given = device
-        self.limits = limits or Limits()
+        self._limits = limits or Limits()
         self._retry = retry or Retry()
         self._made: Device | None = None
 
@@ -96,10 +97,19 @@ class PennyLaneBackend:
         """The device's own shots (deprecated in PennyLane), used for requests that give none."""
         return None if isinstance(self._given, str) else self._given.shots.total_shots
 
+    @property
+    def limits(self) -> Limits:
+        """What one `device.execute` may hold."""
+        return self._limits
+
     def preview(self, requests: Sequence[Request], templates: Sequence[Template] | None = None) -> Cost:
         """What submitting these requests would cost."""
         runs = self._runs(requests)
         return Cost(len(self._parts(runs)), len(runs), sum(shots or 0 for _, shots in runs))
+
+    def spent(self, handle: _Batch | None, requests: Sequence[Request]) -> Cost:
+        """The jobs and circuits that a submission took."""
+        return Cost() if handle is None else Cost(len(handle.jobs), len(handle.runs))
 
     def _runs(self, requests: Sequence[Request]) -> list[tuple[int, int | None]]:
         """The request and the shots of every circuit: one that needs more than the limit runs several times."""
@@ -245,14 +255,6 @@ class _Batch:
     readings: tuple[ResultReader, ...]
     templates: Sequence[Template]
     requests: Sequence[Request]
-
-    @property
-    def num_jobs(self) -> int:
-        return len(self.jobs)
-
-    @property
-    def num_circuits(self) -> int:
-        return len(self.runs)
 
 
 def _outcome(found: Sequence[Tally | Means], template: Template) -> Outcome:
