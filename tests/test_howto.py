@@ -14,6 +14,7 @@ from qngd.circuit import gates
 from qngd.circuit.ops import Op
 from qngd.interop import circuit_builder
 from tests import dense
+from tests.lab import Service
 from tests.pages import DOCS, blocks, shown
 
 ENERGY = {"ZZ": 1.0, "XI": 0.5, "IY": -0.25, "YX": 0.3}
@@ -62,37 +63,6 @@ def test_a_page_is_at_most_a_page_and_its_code_is_tried(page):
 # --- add-a-backend ---
 
 BACKEND = shown("howto/add-a-backend.md")
-
-
-class Service:
-    """A lab far away: it runs gate lists as matrices, and keeps what it was sent by the jobs' ids."""
-
-    def __init__(self):
-        self.jobs = {}
-        self.trouble = []
-
-    def send(self, circuits):
-        self.jobs[f"job-{len(self.jobs)}"] = circuits
-        return f"job-{len(self.jobs) - 1}"
-
-    def wait(self, job):
-        if self.trouble and (error := self.trouble.pop(0)) is not None:
-            raise error
-        rng = np.random.default_rng(int(job.removeprefix("job-")))
-        return [self._bits(*circuit, rng) for circuit in self.jobs[job]]
-
-    @staticmethod
-    def _bits(num_qubits, gate_list, shots, rng):
-        state = dense.zero_state(num_qubits)
-        for name, qubits, angle in gate_list:
-            if angle is None:
-                matrix = dense.CLIFFORD[Op[name]]
-            else:
-                matrix = dense.rotation_matrix(name[::-1], angle)  # a matrix has the first qubit in its lowest bit
-            state = dense.apply(matrix, qubits, state)
-        chances = np.abs(state[0]) ** 2
-        outcomes = rng.choice(len(chances), size=shots, p=chances / chances.sum())
-        return (outcomes[:, None] >> np.arange(num_qubits) & 1).astype(bool)
 
 
 def run(backend, **given):

@@ -31,6 +31,8 @@ _EXPECTED = (
 )
 # To suggest without an import: of the other names the beginning or the dot tells whose they are.
 _NAMES = ("statevector", "aer", "default.qubit", "lightning.qubit")
+# What simulators are called elsewhere. Aer's names all begin with "aer", its older ones with "qasm".
+_ELSEWHERE = dict.fromkeys(("cpu", "embedded", "exact", "local", "numpy", "qngd", "simulator"), "statevector")
 
 
 def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
@@ -86,12 +88,18 @@ def _by_name(name: str, limits: Limits | None) -> BackendBase:
         return _load("qiskit").from_name(name, limits=limits)
     if "." in name:  # as in the names of all PennyLane devices
         return _load("pennylane").from_object(name, limits=limits)
-    if name.startswith("ibm_"):
+    if name.lower().startswith("ibm_"):
         raise BackendError(
             f"backend: {name!r} is the name of a machine behind an account; give the backend itself: "
-            f"backend=QiskitRuntimeService().backend({name!r}), or a fake device such as 'fake_nairobi'"
+            f"backend=QiskitRuntimeService().backend({name.lower()!r}), or a fake device such as 'fake_nairobi'"
         )
-    raise BackendError(f"backend: {name!r} is not known.{did_you_mean(name, _NAMES)} {_EXPECTED}")
+    raise BackendError(f"backend: {name!r} is not known.{_near(name)} {_EXPECTED}")
+
+
+def _near(name: str) -> str:
+    plain = name.lower().strip()
+    same = "aer" if plain.startswith(("aer", "qasm")) else _ELSEWHERE.get(plain)
+    return f" Did you mean {same!r}?" if same else did_you_mean(plain, _NAMES)
 
 
 def _load(name: str) -> Any:

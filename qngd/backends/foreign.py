@@ -72,10 +72,14 @@ class Foreign(BackendBase):
         return cost
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
+        if _has(self.own, "spent"):
+            cost: Cost = self.own.spent(handle, requests)
+            return cost
         return Cost(getattr(handle, "num_jobs", 1), getattr(handle, "num_circuits", len(requests)))
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
-        return list(self.own.describe(templates)) if _has(self.own, "describe") else None
+        found = self.own.describe(templates) if _has(self.own, "describe") else None
+        return None if found is None else list(found)
 
     def runs_whole(self, circuit: Circuit) -> bool:
         return _has(self.own, "runs_whole") and bool(self.own.runs_whole(circuit))

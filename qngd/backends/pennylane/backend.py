@@ -33,7 +33,7 @@ from pennylane.devices import (
 from pennylane.tape import QuantumScript
 
 from qngd.backends.base import BackendBase
-from qngd.backends.limits import Limits, divided
+from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
     STATEVECTOR,
@@ -67,6 +67,7 @@ class PennyLaneBackend(BackendBase):
 
     Raises:
         BackendError: PennyLane knows no device of this name.
+        SettingError: `limits` are no `Limits`.
     """
 
     def __init__(self, device: Device | str, retry: Retry | None = None, limits: Limits | None = None) -> None:
@@ -76,6 +77,7 @@ class PennyLaneBackend(BackendBase):
                 f"backend: PennyLane knows no device {device!r}.{did_you_mean(device, known)} Installed are "
                 f"{', '.join(sorted(known))}"
             )
+        require_limits(limits)
         self._given = device
         self._limits = limits or Limits()
         self._retry = retry or Retry()
