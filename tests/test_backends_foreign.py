@@ -230,6 +230,13 @@ def test_what_a_backend_must_have(missing, line):
             call(nearly)
 
 
+@pytest.mark.parametrize("missing", ["submit", "collect"])
+def test_half_a_backend_is_none(missing):
+    parts = {part: vars(Least)[part] for part in ("name", "is_noisy", "submit", "collect") if part != missing}
+    with pytest.raises(BackendError, match=r"Nearly is not a backend\..*with name, is_noisy, submit and collect"):
+        run(type("Nearly", (), parts)())
+
+
 class HalfResumable(Least):
     def prepare(self, templates, requests, seed):
         return object()

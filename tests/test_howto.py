@@ -149,6 +149,19 @@ def test_a_row_of_the_table_is_a_gate(new_gate):
     native.cx(0, 1)
     assert dense.same_state(qngd.statevector(here["circuit"], [0.4, -1.3]), Statevector(native).data)
     assert dense.same_state(qngd.statevector(native, []), Statevector(native).data)
+    for program in (
+        'OPENQASM 2.0; include "qelib1.inc"; qreg q[3]; ry(0.4) q[0]; h q[2]; csx q[2], q[0]; rx(-0.52) q[1]; '
+        "cx q[0], q[1];",
+        "OPENQASM 3.0; qubit[3] q; ry(0.4) q[0]; h q[2]; cv q[2], q[0]; rx(-0.52) q[1]; cnot q[0], q[1];",
+    ):
+        wrapped = qngd.wrap(program)
+        assert list(wrapped.ops.kind).count(Op.H) == 1  # that of the program
+        assert dense.same_state(qngd.statevector(wrapped, []), Statevector(native).data)
+    terms = {"ZIX": 1.0, "IYZ": 0.5, "YIY": -0.7}
+    sampled = qngd.gradient(here["circuit"], terms, [0.4, -1.3], backend="aer", shots=3000, seed=1)
+    exact = qngd.gradient(here["circuit"], terms, [0.4, -1.3]).value
+    assert np.all(abs(sampled.value - exact) <= 4.5 * np.asarray(sampled.stderr))
+    assert np.all(abs(exact) > 0.1)
     with pytest.raises(qngd.CircuitError, match=r"it is written csx\(control, target\)"):
         here["circuit"].csx(0)
 
@@ -192,7 +205,7 @@ def test_a_damping_of_ones_own():
 
 def test_a_run_with_a_damping_of_ones_own_is_resumed(tmp_path):
     damping = shown("howto/add-a-damping.md").TraceFraction(0.99)
-    check_resumed(qngd.QNG(0.2, damping=damping), tmp_path)
+    check_resumed(qngd.QNG(0.2, damping=qngd.damping.SignalToNoise(on=damping)), tmp_path)
     other = shown("howto/add-a-damping.md").TraceFraction(0.95)
     with pytest.raises(qngd.SettingError, match="run_dir"):
         qngd.minimize(problem(), ENERGY, START, optimizer=qngd.QNG(0.2, damping=other), run_dir=tmp_path / "exact")

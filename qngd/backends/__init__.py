@@ -9,7 +9,7 @@ from typing import Any
 
 from qngd._system.packages import load, packages_of
 from qngd.backends.base import Backend, BackendBase, Footprint, ResumableBackend
-from qngd.backends.foreign import completed
+from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, did_you_mean, shown
@@ -27,7 +27,7 @@ __all__ = [
 _EXPECTED = (
     "Give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
     "'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', a Qiskit BackendV2, V2 sampler or V2 "
-    "estimator, or a PennyLane device"
+    "estimator, a PennyLane device, or a backend of your own with name, is_noisy, submit and collect"
 )
 # To suggest without an import: of the other names the beginning or the dot tells whose they are.
 _NAMES = ("statevector", "aer", "default.qubit", "lightning.qubit")
@@ -57,7 +57,7 @@ def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
         raise BackendError(f"backend: this is {shown(backend)}")
     if isinstance(backend, str):
         return _by_name(backend, limits)
-    if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):
+    if is_backend(backend):
         if limits is not None:
             raise BackendError(f"limits: {type(backend).__name__} is a backend already; give them when it is made")
         return completed(backend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from qngd.backends.base import Backend, BackendBase, Footprint, Prepared, ResumableBackend
 from qngd.backends.limits import Limits
@@ -17,6 +17,11 @@ from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
 _TO_FIND_JOBS = ("prepare", "attach", "send")
+
+
+def is_backend(native: Any) -> TypeGuard[Backend | BackendBase]:
+    """Whether it runs requests."""
+    return _has(native, "submit") and _has(native, "collect")
 
 
 def completed(backend: Backend | BackendBase) -> BackendBase:
