@@ -60,7 +60,7 @@ def test_every_circuit_is_in_one_job_and_no_job_could_hold_another(circuits, lim
 
 @pytest.mark.parametrize("value", [0, -1, 0.5, True, "many", [3], float("nan")])
 def test_limits_are_checked(value):
-    with pytest.raises(SettingError, match=r"limits: executions must be a number of at least 1, math\.inf"):
+    with pytest.raises(SettingError, match=r"limits: executions must be a whole number of at least 1, math\.inf"):
         Limits(executions=value)
     with pytest.raises(SettingError, match=r"limits must be a qngd\.backends\.Limits"):
         QiskitSettings(limits={"executions": 3})
