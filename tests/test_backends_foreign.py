@@ -146,8 +146,9 @@ def test_a_backend_behind_another_object(tmp_path):
     assert len(service.jobs) == 3
 
 
-@pytest.mark.parametrize("name", ["aer", "lightning.qubit"])
-def test_our_own_backends_behind_another_object(name):
+@pytest.mark.parametrize(("name", "package"), [("aer", "qiskit_aer"), ("lightning.qubit", "pennylane_lightning")])
+def test_our_own_backends_behind_another_object(name, package):
+    pytest.importorskip(package)
     expected = run(resolve(name, limits=Limits(circuits=3)))
     result = run(Wrapped(resolve(name, limits=Limits(circuits=3))))
     assert np.array_equal(result.history, expected.history)
