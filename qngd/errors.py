@@ -77,6 +77,12 @@ def require_range(value: object, name: str, wanted: str, fits: Callable[[float],
         raise SettingError(f"{name} must be {wanted}; got {shown(value)}")
 
 
+def require_bool(value: object, name: str) -> None:
+    """Raise SettingError unless it is True or False, of Python or NumPy."""
+    if not isinstance(unboxed(value), bool):
+        raise SettingError(f"{name} must be True or False; got {shown(value)}")
+
+
 def whole_number(value: object, name: str, least: int) -> int:
     """`value` as an int; raises SettingError unless it is a whole number of at least `least`: 3, or 3.0, not 2.5."""
     if not (is_number(value) and value >= least and value != float("inf") and value == int(value)):

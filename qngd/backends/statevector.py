@@ -10,6 +10,7 @@ import numpy as np
 
 from qngd._system.memory import require_bytes
 from qngd._system.threads import num_threads, splits, together
+from qngd.backends.base import BackendBase
 from qngd.backends.results import distinct_rows
 from qngd.circuit.active import moved_qubits
 from qngd.circuit.frame import push
@@ -82,7 +83,7 @@ class _RunnableTemplate:
         return Counts(bits, np.bincount(place, counts).astype(np.int64))
 
 
-class StatevectorSampler:
+class StatevectorSampler(BackendBase):
     """Samples from exact statevectors. Seeds make it reproducible, whatever the number of threads."""
 
     name = "statevector"

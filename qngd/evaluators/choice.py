@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qngd.backends import Backend, default, resolve
+from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Evaluator
@@ -37,7 +37,7 @@ def evaluator_for(
     return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
 
 
-def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[BackendBase | None, Any]:
     """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
     device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
     if backend is None:
@@ -49,6 +49,6 @@ def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backe
     shots = own if shots is None else shots
     if chosen is None and shots is not None:
         chosen = resolve("statevector")
-    if shots is None:
-        shots = getattr(chosen, "default_shots", None)
+    if shots is None and chosen is not None:
+        shots = chosen.default_shots
     return chosen, shots

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from qngd.backends import resolve, runs_whole
+from qngd.backends import resolve
+from qngd.backends.base import Footprint
+from qngd.backends.boundary import calling
 from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Approx, Cost, check_approx
 from qngd.evaluators.choice import backend_and_shots
-from qngd.evaluators.sampled import submission_cost
+from qngd.evaluators.submission import submission_cost
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Planner
@@ -123,12 +126,12 @@ def cost(
     circuit = given.circuit
     chosen, shots = backend_and_shots(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    planner = Planner(circuit, given.observable, grouping, cross, runs_whole(device, circuit))
+    planner = Planner(circuit, given.observable, grouping, cross, device.runs_whole(circuit))
     plan = planner.plan(given.theta, metric=approx)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
-    describe = getattr(device, "describe", None)
-    footprints = describe(plan.templates) if describe is not None else None
+    with calling(device.name):
+        footprints = device.describe(plan.templates)
     used = np.array([request.template for request in plan.requests])
     of_metric = np.array([plan.coefficients[t] is None for t in used], dtype=bool)
     of_energy = (plan.energy_weights != 0) & ~of_metric
@@ -139,22 +142,24 @@ def cost(
         energy_circuits=int(of_energy.sum()),
         gradient_circuits=int((~of_metric & ~of_energy).sum()),
         metric_circuits=int(of_metric.sum()),
-        depth=_largest(footprints, "depth"),
-        two_qubit_depth=_largest(footprints, "two_qubit_depth"),
+        depth=_largest(footprints, lambda each: each.depth),
+        two_qubit_depth=_largest(footprints, lambda each: each.two_qubit_depth),
         two_qubit_gates=max((t.num_two_qubit_gates for t in plan.templates), default=0)
         if footprints is None
         else max((f.two_qubit_gates for f in footprints), default=0),
-        seconds=_seconds(footprints, used, per_request, getattr(device, "rep_delay", 0.0)),
+        seconds=_seconds(footprints, used, per_request, device.rep_delay),
         is_noisy=device.is_noisy,
-        limits=str(getattr(device, "limits", "")),
+        limits=str(device.limits),
     )
 
 
-def _largest(footprints: Any, name: str) -> int | None:
-    return None if footprints is None else max((getattr(f, name) for f in footprints), default=0)
+def _largest(footprints: Sequence[Footprint] | None, number: Callable[[Footprint], int]) -> int | None:
+    return None if footprints is None else max(map(number, footprints), default=0)
 
 
-def _seconds(footprints: Any, used: np.ndarray, shots: np.ndarray, delay: float | None) -> float | None:
+def _seconds(
+    footprints: Sequence[Footprint] | None, used: np.ndarray, shots: np.ndarray, delay: float | None
+) -> float | None:
     """Σ shots·(time of the circuit + delay between shots), or None where a time is unknown."""
     if footprints is None or delay is None or any(f.seconds is None for f in footprints):
         return None
