@@ -107,12 +107,12 @@ CASES = {
 DEFAULT = "default"
 METHODS = {
     DEFAULT: Method(qngd.QNG(), with_shots=True),
-    "trust-region": Method(qngd.QNG(length=TrustRegion()), with_shots=True),
-    "levenberg-marquardt": Method(qngd.QNG(length=LevenbergMarquardt()), with_shots=True),
-    "armijo": Method(qngd.QNG(length=Armijo())),
-    "conjugate-directions": Method(qngd.QNG(length=ConjugateDirections())),
-    "momentum": Method(qngd.QNG(length=Momentum(0.1))),
-    "decaying-rate": Method(qngd.QNG(length=DecayingRate(0.5))),
+    "trust-region": Method(qngd.QNG(step=TrustRegion()), with_shots=True),
+    "levenberg-marquardt": Method(qngd.QNG(step=LevenbergMarquardt()), with_shots=True),
+    "armijo": Method(qngd.QNG(step=Armijo())),
+    "conjugate-directions": Method(qngd.QNG(step=ConjugateDirections())),
+    "momentum": Method(qngd.QNG(step=Momentum(0.1))),
+    "decaying-rate": Method(qngd.QNG(step=DecayingRate(0.5))),
     "damping-1e-3": Method(qngd.QNG(damping=1e-3), with_shots=True),
     "damping-1e-4": Method(qngd.QNG(damping=1e-4)),
     "relative-1e-2": Method(qngd.QNG(damping=Relative(1e-2)), with_shots=True),

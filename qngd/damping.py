@@ -50,7 +50,7 @@ class Absolute(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        require_positive(self.value, "damping")
+        require_positive(self.value, "damping: value")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         return 1.0 / (basis.values + self.value)
@@ -66,7 +66,7 @@ class Relative(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        require_positive(self.value, "damping")
+        require_positive(self.value, "damping: value")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         level = self.level(basis)
@@ -96,7 +96,7 @@ class SpectralCutoff(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        require_positive(self.value, "damping")
+        require_positive(self.value, "damping: value")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         level = self.level(basis)

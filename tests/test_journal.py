@@ -37,13 +37,13 @@ RUNS = {
     "target": {"shots": qngd.TargetError(0.05), "seed": 5},
 }
 SOLVERS = {
-    **{name: {"length": rule} for name, rule in STEP_RULES.items()},
-    "every": {"length": CurvatureRate(), "refresh": Refresh(3)},
-    "drift": {"length": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
+    **{name: {"step": rule} for name, rule in STEP_RULES.items()},
+    "every": {"step": CurvatureRate(), "refresh": Refresh(3)},
+    "drift": {"step": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
     "average": {"learning_rate": 0.1, "refresh": Refresh(average=0.6)},
-    "all": {"length": ConjugateDirections(), "refresh": Refresh(2, average="all")},
+    "all": {"step": ConjugateDirections(), "refresh": Refresh(2, average="all")},
     "qn-spsa": {"learning_rate": 0.05, "approx": "qn-spsa", "damping": 0.1},
-    "identity": {"length": CurvatureRate(), "approx": "identity"},
+    "identity": {"step": CurvatureRate(), "approx": "identity"},
     "matrix-free": {"approx": "matrix-free"},
     "shrinkage": {"learning_rate": 0.1, "damping": Shrinkage(UnitDiagonal())},
     "rising": {"learning_rate": 1.5},  # so that the best is not the last
@@ -439,7 +439,7 @@ OTHERS = {
     "damping": {"optimizer": qngd.QNG(0.1, damping=1e-2)},
     "metric": {"optimizer": qngd.QNG(0.1, approx="diag")},
     "rule": {"optimizer": qngd.QNG()},
-    "step rule": {"optimizer": qngd.QNG(length=FixedRate(0.1))},
+    "step rule": {"optimizer": qngd.QNG(step=FixedRate(0.1))},
     "refresh": {"optimizer": qngd.QNG(0.1, refresh=Refresh(2))},
     "seed": {"seed": 6},
     "no seed": {"seed": None},

@@ -14,7 +14,7 @@ from tests.test_step_base import RULES
 CIRCUIT, TERMS = ansatz(3, 1), {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
 THETA = np.random.default_rng(1).normal(size=CIRCUIT.num_parameters)
 OPTIMIZERS = [
-    *(qngd.QNG(length=rule) for rule in RULES.values()),
+    *(qngd.QNG(step=rule) for rule in RULES.values()),
     qngd.QNG(approx="qn-spsa"), qngd.QNG(approx="identity"), qngd.QNG(refresh=Refresh(every=3, average=0.5)),
     GradientDescent(0.2), Adam(), SPSA(), *(SciPy(method) for method in METHODS),
 ]  # fmt: skip

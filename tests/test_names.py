@@ -81,7 +81,7 @@ import qngd
 from qngd import metric_tenser
 
 theta: list[float] = [0.1]
-result: qngd.Result = qngd.minimize("a.qasm", {"Z": 1.0}, theta, optimizer=qngd.QNG(length=qngd.step.TrustRegion()))
+result: qngd.Result = qngd.minimize("a.qasm", {"Z": 1.0}, theta, optimizer=qngd.QNG(step=qngd.step.TrustRegion()))
 info: qngd.StepInfo
 qngd.damping.Relative, qngd.refresh.Refresh, qngd.baselines.Adam, qngd.backends.resolve, qngd.errors.QngdError
 qngd.minimise("a.qasm")

@@ -32,7 +32,7 @@ def toy() -> qngd.Problem:
 @pytest.fixture
 def exact(toy: qngd.Problem) -> qngd.Result:
     """Starts with steps that are far too long, so that some are rejected."""
-    return minimized(toy, optimizer=qngd.QNG(length=CurvatureRate(initial=20.0, max_length=20.0, window=1)))
+    return minimized(toy, optimizer=qngd.QNG(step=CurvatureRate(initial=20.0, max_length=20.0, window=1)))
 
 
 @pytest.fixture
