@@ -16,9 +16,9 @@ from qngd.errors import BackendError, ParameterError, SettingError, StorageError
 from qngd.estimates.evaluation import Cost, Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.interop.given import Given, read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.run.given import Given, read_given
 from qngd.run.journal import Journal, about, fingerprint
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.record import Record, StopRule
@@ -96,7 +96,9 @@ def minimize(
     if isinstance(problem_or_circuit, Result):
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
-    given = read_given(problem_or_circuit, observable, theta0, None if before is None else before.theta)
+    given = read_given(
+        problem_or_circuit, observable, theta0, reached=None if before is None else before.theta
+    )
     task = _Task(
         optimizer=as_optimizer(optimizer),
         given=given,

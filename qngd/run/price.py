@@ -13,11 +13,11 @@ from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Approx, Cost, check_approx
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.sampled import submission_cost
+from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Planner
 from qngd.measured.shots import as_rule
-from qngd.run.given import read_given
 
 _SHOTS = 1000  # per circuit where the user gives none
 
