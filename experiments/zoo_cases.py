@@ -23,7 +23,7 @@ from circuits import (
 )
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.damping import Relative, UnitDiagonal
-from qngd.report.summary import wrapped
+from qngd.interop.given import read_given
 from qngd.step import (
     Armijo,
     ConjugateDirections,
@@ -70,7 +70,7 @@ def starts_around(module: Any, spread: float, **settings: Any) -> Callable[[int]
     @cache
     def built() -> qngd.Problem:
         problem = module.problem(**settings)
-        return replace(problem, circuit=wrapped(problem))
+        return replace(problem, circuit=read_given(problem).circuit)
 
     def build(seed: int) -> qngd.Problem:
         problem = built()
@@ -139,4 +139,4 @@ BASELINES = ("gd", "adam", "spsa", "l-bfgs-b", "cobyla")
 def problem_of(name: str, seed: int) -> qngd.Problem:
     """The problem with its circuit in the neutral form, made once in a process."""
     problem = CASES[name].build(seed)
-    return replace(problem, circuit=wrapped(problem))
+    return replace(problem, circuit=read_given(problem).circuit)

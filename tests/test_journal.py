@@ -173,7 +173,7 @@ def test_a_directory_says_what_was_run(tmp_path):
 def test_every_part_of_a_state_comes_back(kind, tmp_path):
     result = run(kind, run_dir=tmp_path, callback=leave_at(4))
     key = json.loads((tmp_path / "run.json").read_text())["fingerprint"]
-    state, start, infos = Journal(tmp_path).open(SimpleNamespace(key=key, about={}))
+    state, start, infos = Journal(tmp_path).resume(SimpleNamespace(key=key, about={}))
     assert same(infos, list(result.infos))
     assert start == (result.history[0], result.history_stderr[0])
     for name in ("theta", "energy", "gradient", "metric", "spread"):

@@ -262,7 +262,7 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
 
     from qngd.cli import commands as cli
     from qngd.cli import live as _progress
-    from qngd.report import summary as report
+    from qngd.report import files
 
     def show(info):
         if info.step == 3:
@@ -276,7 +276,7 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
     done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "9", "--out", str(tmp_path)])
     assert isinstance(done.exception, UnicodeError)
     assert "no such letter" in done.output
-    assert report.read(tmp_path).result["steps"] == 3
+    assert files.read(tmp_path).result["steps"] == 3
 
 
 def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
@@ -284,13 +284,14 @@ def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
     from qngd.cli import commands as cli
-    from qngd.report import summary as report
+    from qngd.report import files
 
-    def full(path, content):
-        raise qngd.SettingError(f"directory: cannot write {path}: no space left on device")
+    def full(path, content, argument):
+        raise qngd.SettingError(f"{argument}: cannot write {path}: no space left on device")
 
-    monkeypatch.setattr(report, "_write_whole", full)
+    monkeypatch.setattr(files, "_write_whole", full)
     done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "3", "--out", str(tmp_path)])
     assert done.exit_code == 1
     assert "theta: [" in done.output
+    assert "error: --out: cannot write" in done.output
     assert "no space left" in done.output

@@ -30,7 +30,7 @@ class Shelf:
         self.key = self.state = self.start = None
         self.infos = []
 
-    def open(self, identity):
+    def resume(self, identity):
         if self.key not in (None, identity.key):
             raise qngd.SettingError("another run")
         self.key = identity.key

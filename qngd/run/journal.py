@@ -30,13 +30,13 @@ from qngd.solve.state import State, StepInfo
 
 
 class Journal:
-    """The store of one run in `directory`, which is made when it is opened."""
+    """The store of one run in `directory`, which is made when it is resumed."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
         self.jobs = JobLog(self.directory / "jobs.jsonl")
 
-    def open(self, identity: Identity) -> Stored | None:
+    def resume(self, identity: Identity) -> Stored | None:
         """What is stored of this run; None for a new one.
 
         Raises:

@@ -116,7 +116,7 @@ def _result(record: Record, status: Status, task: Task) -> Result:
 
 def _start(record: Record, task: Task) -> None:
     """Go on from what the store holds, or begin."""
-    stored = task.store.open(task.identity)
+    stored = task.store.resume(task.identity)
     if stored is None:
         record.begin(_first_state(task) if task.before is None else task.before, task.limits)
     else:

@@ -22,14 +22,14 @@ class Store(Protocol):
     """Keeps one run. After each call what was handed over survives a crash of the process.
 
     `jobs` is where the ids of its jobs are written down, or None; an evaluator is given it when it is made, before the
-    store is opened.
+    store is resumed.
     """
 
     @property
     def jobs(self) -> JobLog | None:
         """The log of the run's jobs."""
 
-    def open(self, identity: Identity) -> Stored | None:
+    def resume(self, identity: Identity) -> Stored | None:
         """What is stored of this run; None for a new one. Called once, before the others.
 
         Raises:
@@ -52,7 +52,7 @@ class Nowhere:
 
     jobs = None
 
-    def open(self, identity: Identity) -> Stored | None:
+    def resume(self, identity: Identity) -> Stored | None:
         return None
 
     def begin(self, state: State) -> None:
