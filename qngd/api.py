@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -14,22 +13,24 @@ from qngd.circuit.active import active_qubits
 from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Approx, check_approx
+from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import simulator_of
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 
 
 def expectation(
-    circuit: Any,
-    observable: Any = None,
-    theta: Any = None,
+    circuit: CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta: Theta | None = None,
     *,
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
     grouping: Grouping = "qubit-wise",
 ) -> Estimate:
     """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
@@ -59,13 +60,13 @@ def expectation(
 
 
 def gradient(
-    circuit: Any,
-    observable: Any = None,
-    theta: Any = None,
+    circuit: CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta: Theta | None = None,
     *,
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
     grouping: Grouping = "qubit-wise",
 ) -> Estimate:
     """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
@@ -86,15 +87,15 @@ def gradient(
 
 
 def metric_tensor(
-    circuit: Any,
-    theta: Any = None,
+    circuit: CircuitLike,
+    theta: Theta | None = None,
     *,
     approx: Approx = "block-diag",
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
     cross: CrossMethod = "hadamard",
-    observable: Any = None,
+    observable: ObservableLike | None = None,
     grouping: Grouping = "qubit-wise",
     progress: Callable[[float], None] | None = None,
 ) -> MetricTensor:
@@ -144,7 +145,12 @@ def metric_tensor(
 
 
 def sample(
-    circuit: Any, theta: Any = None, *, shots: int | None = None, backend: Any = None, seed: int | None = None
+    circuit: CircuitLike,
+    theta: Theta | None = None,
+    *,
+    shots: Whole | None = None,
+    backend: BackendLike | None = None,
+    seed: Whole | None = None,
 ) -> Counter[str]:
     """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0. Qubits that no gate acts on
     read 0 without being measured.
@@ -166,7 +172,7 @@ def sample(
     return sample_bits(at.circuit, at.theta, shots, backend, checked_seed(seed))
 
 
-def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
+def statevector(circuit: CircuitLike, theta: Theta | None = None) -> np.ndarray:
     """The amplitudes of |ψ(θ)⟩, shape (2ⁿ,), up to a global phase; qubit 0 is the lowest bit of the index.
 
     Raises:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -103,10 +103,12 @@ def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     return chosen
 
 
-def read_shots(text: str | None) -> int | str | None:
+def read_shots(text: str | None) -> int | Literal["auto"] | None:
     """The shots that an option says; raises UsageError."""
-    if text is None or text == "auto":
-        return text
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f'--shots: {text!r} is neither a whole number of at least 1 nor "auto"')
     return int(text)

@@ -11,12 +11,13 @@ from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import CircuitError, ObservableError, ParameterError
+from qngd.interop.arguments import CircuitLike
 from qngd.interop.circuit_builder import CircuitBuilder
 
 _ARRAYS = ("numpy", "jax", "jaxlib", "torch", "autograd")  # packages of arrays
 
 
-def wrap(native: Any, *example_args: Any) -> Circuit:
+def wrap(native: CircuitLike, *example_args: Any) -> Circuit:
     """The neutral form of a circuit.
 
     Args:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qngd.errors import BackendError, SettingError, StorageError
 from qngd.estimates.evaluation import Cost
+from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.problem import Problem
 from qngd.run.record import Record
 from qngd.run.result import Budget, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
@@ -24,22 +27,22 @@ __all__ = ["Budget", "Result", "Status", "minimize"]
 
 
 def minimize(
-    problem_or_circuit: Any,
-    observable: Any = None,
-    theta0: Any = None,
+    problem_or_circuit: Problem | CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta0: Theta | None = None,
     *,
     optimizer: Optimizer | str | None = None,
-    backend: Any = None,
-    shots: Any = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
-    max_steps: int = 200,
+    max_steps: Whole = 200,
     tol: float = 1e-8,
     gtol: float = 0.0,
-    target: float | None = None,
-    seed: int | None = None,
+    target: Real | None = None,
+    seed: Whole | None = None,
     callback: Callable[[StepInfo], Any] | None = None,
-    run_dir: str | Path | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
     budget: Budget | None = None,
     state: State | None = None,
 ) -> Result:

@@ -13,13 +13,16 @@ from qngd.circuit.observable import Observable
 from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Approx, Cost, check_approx
+from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.sampled import submission_cost
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import Given, read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan, Planner
 from qngd.measured.shots import as_rule
+from qngd.problem import Problem
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -90,16 +93,16 @@ class Price:
 
 
 def cost(
-    problem_or_circuit: Any,
-    observable: Any = None,
-    theta0: Any = None,
+    problem_or_circuit: Problem | CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta0: Theta | None = None,
     *,
-    backend: Any = None,
-    shots: Any = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
     approx: Approx = "block-diag",
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
-    steps: int = 100,
+    steps: Whole = 100,
 ) -> Price:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
 
@@ -119,7 +122,7 @@ def cost(
     >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
     1 jobs, 4 circuits, 400 shots
     """
-    steps = whole_number(steps, "steps", 0)
+    num_steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     step = planned_step(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
@@ -133,7 +136,7 @@ def cost(
     return Price(
         backend=device.name,
         step=submission_cost(device, plan.with_shots(per_request)),
-        steps=steps,
+        steps=num_steps,
         energy_circuits=step.energy_circuits,
         gradient_circuits=step.gradient_circuits,
         metric_circuits=step.metric_circuits,
