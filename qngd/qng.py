@@ -170,7 +170,7 @@ class QNG:
         return sum((alone for _ in range(energies)), full)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One natural gradient step."""
+        """The state after one natural gradient step, and what the step saw and did."""
         here, rule, memory = state.evaluation, self.step_rule, state.memory
         asked = Submissions.after(evaluator, state)
         direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
@@ -213,7 +213,7 @@ class QNG:
         return self.step_rule.may_reject and evaluator.is_exact
 
     def _evaluate(self, asked: Submissions, theta: np.ndarray, metric: bool) -> Evaluation:
-        """Energy and gradient, and the metric if it is to be measured."""
+        """The evaluation of a step: energy and gradient, and the metric if it is to be measured."""
         found = asked.evaluate(theta, gradient=True, metric=self._measured_approx(asked.evaluator) if metric else None)
         if self.approx == "identity":
             return replace(found, metric=MetricTensor.exact(np.eye(len(theta)), "identity"))

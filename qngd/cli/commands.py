@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def show_what_can_be_shown() -> None:
-    """A console whose encoding has no θ, as one of Windows may be, shows ? for it and ends no run."""
+    """Let a console whose encoding has no θ, as one of Windows may be, show ? for it and end no run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

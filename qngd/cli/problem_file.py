@@ -104,7 +104,7 @@ def _spec_of_file(target: str) -> ModuleSpec:
 
 
 def _fault_of_file(path: Path) -> str | None:
-    """Why it cannot be read, and which may be meant. os.path, unlike Path, raises for no name."""
+    """Why a file cannot be read, and which may be meant, or None. os.path, unlike Path, raises for no name."""
     if os.path.isdir(path):
         inside = [str(file) for file in sorted(path.glob("*.py")) if _defines_problem(file)][:5]
         return "is a directory" + (f"; give a file in it: {', '.join(inside)}" if inside else "; give a Python file")
@@ -178,7 +178,7 @@ def _line_in(origin: str, error: BaseException) -> int | None:
 
 
 def _text(error: BaseException) -> str:
-    """The error on one line; a ValueError is how a problem refuses a setting, and speaks for itself."""
+    """The text of an error on one line; a ValueError is how a problem refuses a setting, and speaks for itself."""
     try:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:  # its own __str__ raised

@@ -46,6 +46,8 @@ def parse_settings(function: Callable[..., Any], settings: Sequence[str], label:
 
 @dataclass(frozen=True)
 class _Setting:
+    """A setting that a problem's function takes: its type `hint`, also as it is `written`, and its default."""
+
     name: str
     hint: Any
     default: Any
@@ -53,6 +55,7 @@ class _Setting:
 
     @property
     def required(self) -> bool:
+        """Whether the function has no default for the setting."""
         return self.default is inspect.Parameter.empty
 
     def __str__(self) -> str:

@@ -129,7 +129,7 @@ def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str
 
 
 def echo_table(rows: Mapping[str, str], indent: str = "") -> None:
-    """Rows of a name and a text each, the texts below each other."""
+    """Print rows of a name and a text each, the texts below each other."""
     width = max(map(len, rows))
     for name, text in rows.items():
         typer.echo(f"{indent}{typer.style(f'{name:<{width}}', bold=True)}  {text}")

@@ -10,7 +10,7 @@ _GROUPED = {"qubit-wise": "grouped qubit by qubit", "commuting": "grouped by wha
 
 
 def describe_circuit(circuit: Circuit) -> str:
-    """'4 qubits, 12 parameters, 3 layers', or '127 qubits (4 active), …'."""
+    """The size of a circuit: '4 qubits, 12 parameters, 3 layers', or '127 qubits (4 active), …'."""
     counts = {
         "qubit": circuit.num_qubits,
         "parameter": circuit.num_parameters,
@@ -24,7 +24,7 @@ def describe_circuit(circuit: Circuit) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """'1 layer', '2 layers'."""
+    """A count with its noun: '1 layer', '2 layers'."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 

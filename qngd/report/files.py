@@ -104,7 +104,9 @@ def read(directory: str | Path, argument: str = "directory") -> RunData:
             raise ValueError("history.csv and spectrum.csv differ in their number of steps")
     except OSError as error:
         where = error.filename or folder
-        raise SettingError(f"{argument}: cannot read {where}: {_reason(error)}") from None
+        raise SettingError(
+            f"{argument}: cannot read {where}: {_reason(error)}; give the folder that a run with --out has written"
+        ) from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise SettingError(f"{argument}: {folder} holds no readable run: {error}") from None
     return data
@@ -189,7 +191,7 @@ def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[
 
 
 def _finite(value: float | None) -> float | None:
-    """JSON has no NaN."""
+    """The number, or None for one that JSON has no word for: NaN and infinities."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
@@ -198,7 +200,7 @@ def _ten_digits(value: float) -> str:
 
 
 def _csv(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
-    """Numbers with all their digits, NaN as an empty cell."""
+    """A table as CSV: numbers with all their digits, NaN as an empty cell."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(names)

@@ -38,7 +38,7 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
 
 
 def _errors(result: Result, problem: Problem) -> dict[str, str]:
-    """The rows that need a reference energy."""
+    """The rows of the closing table that need a reference energy."""
     reference = problem.reference_energy
     if reference is None:
         return {}

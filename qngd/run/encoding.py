@@ -26,7 +26,7 @@ def as_line(row: dict[str, Any]) -> str:
 
 
 def from_line(line: str) -> Any:
-    """What `as_line` wrote."""
+    """The row that `as_line` wrote."""
     return _numbers(json.loads(line))
 
 
@@ -139,7 +139,7 @@ def state_from(arrays: dict[str, Any]) -> State:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, and what JSON cannot hold as text; Python's floats keep all digits."""
+    """A value as JSON takes it: arrays as lists, and what it cannot hold as text; Python's floats keep all digits."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, (np.ndarray, np.generic)):
@@ -152,7 +152,7 @@ def _plain(value: Any) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    """What `_plain` wrote, numbers that are not finite as such."""
+    """A value as it was before `_plain`, but for arrays: numbers that are not finite as such."""
     if isinstance(value, dict):
         return {name: _numbers(part) for name, part in value.items()}
     if isinstance(value, list):

@@ -20,7 +20,7 @@ from qngd.solve.state import Optimizer
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """Of a run of `optimizer` on what was given, with the other `settings` that its steps depend on."""
+    """The identity of a run of `optimizer` on what was given, with the other `settings` that its steps depend on."""
 
     given: Given
     optimizer: Optimizer
@@ -28,7 +28,7 @@ class Identity:
 
     @cached_property
     def key(self) -> str:
-        """A hash; raises SettingError where a setting could not be recognized in a later run."""
+        """The run's hash; raises SettingError where a setting could not be recognized in a later run."""
         given = self.given
         return fingerprint(given.circuit, given.observable, given.theta, self.optimizer, *self.settings)
 

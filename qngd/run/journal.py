@@ -100,7 +100,7 @@ class Journal:
         self.keep(state)
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
-        """Put `rows` in place of all rows: those after the stored state are what a crash left behind."""
+        """Put `rows` in place of all rows of the file: those after the stored state are what a crash left behind."""
         with _writable(self.directory):
             _replace(self.directory / "steps.jsonl", "".join(map(as_line, rows)).encode())
 
@@ -116,7 +116,7 @@ class Journal:
 
 @contextmanager
 def _writable(directory: Path) -> Iterator[None]:
-    """A full disk, or a folder that is none, is said to be one."""
+    """While writing: a full disk, or a folder that is none, becomes a StorageError that says so."""
     try:
         yield
     except StorageError:
@@ -127,7 +127,7 @@ def _writable(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What is no file of ours is said to be none."""
+    """While reading: what is no file of ours becomes a StorageError that says so."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:

@@ -118,7 +118,7 @@ def _result(record: Record, status: Status, task: Task) -> Result:
 
 
 def _start(record: Record, task: Task) -> None:
-    """Go on from what the store holds, or begin."""
+    """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
     stored = task.store.resume(task.identity)
     if stored is None:
         record.begin(_first_state(task) if task.before is None else task.before, task.limits)
@@ -146,7 +146,8 @@ def _ended_by(error: BaseException, record: Record) -> Status:
 
 @contextmanager
 def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
-    """An exception that comes through, say from a callback, carries as `result` what was reached before it."""
+    """While a run goes on: an exception that comes through, say from a callback, carries as `result` what was reached
+    before it."""
     try:
         yield
     except BaseException as error:
@@ -192,7 +193,7 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
 
 
 def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | Status:
-    """A step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
+    """The step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
     state, limits, evaluator = record.state, task.limits, task.evaluator
     if state.looked or rest is Status.MAX_STEPS:
         return rest
@@ -213,7 +214,7 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
 
 
 def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown) -> tuple[State, StepInfo]:
-    """The optimizer begun anew at the end of a way down: a step of the run like any other."""
+    """The step down a way that was found, at whose end the optimizer begins anew: one of the run like any other."""
     evaluator = asked.evaluator
     fresh = optimizer.init(evaluator, state.theta + way.shift, asked.next_seed())
     fresh = replace(fresh, seed=state.seed, looked=not evaluator.is_exact)

@@ -48,7 +48,7 @@ class Record:
         return status
 
     def begin(self, state: State, limits: StopRule) -> None:
-        """Start from a state: of a new run, or of one that goes on."""
+        """Begin the record at a state: of a new run, or of one that goes on."""
         self._take(state)
         if state.looked and not state.finished and self.at_rest(limits):
             self._trail = []  # it had ended here, and is asked to go on all the same, say with more shots
@@ -56,7 +56,7 @@ class Record:
         self._store.begin(self.kept)
 
     def restore(self, stored: Stored) -> None:
-        """Go on from what the store holds."""
+        """Bring the record to where a stored run had stopped."""
         self._take(stored.state)
         self.infos = [replace(info, theta=self._in_structure(info.theta)) for info in stored.infos]
         self._note(*stored.start)
@@ -79,7 +79,7 @@ class Record:
         return info
 
     def remark(self, text: str) -> None:
-        """Something that the result's note will say."""
+        """Keep a text for the result's note."""
         self._remarks.append(text)
 
     def spend(self, cost: Cost) -> None:
@@ -87,7 +87,7 @@ class Record:
         self.stay(replace(self.state, cost=self.state.cost + cost))
 
     def stay(self, state: State) -> None:
-        """The same point with another account."""
+        """Take a state at the same point: only what was spent, or remembered, has changed."""
         self.state = state
         self._store.keep(self.kept)
 
@@ -97,7 +97,7 @@ class Record:
         return replace(self.state, trail=np.array(self._trail).reshape(-1, 3), made_by=self._made_by)
 
     def _in_structure(self, theta: np.ndarray | None) -> Any:
-        """θ as the user writes it. It was tried at the start; should it fail now, the numbers are not lost."""
+        """A flat θ as the user writes it. That was tried at the start; should it fail now, the numbers are not lost."""
         if theta is None:
             return None
         try:
@@ -137,7 +137,7 @@ class Record:
         return target is not None and self.energies[-1] + self.stderrs[-1] <= target
 
     def result(self, status: Status, limits: StopRule, note: str) -> Result:
-        """All of it as a `Result`; `note` is what the evaluator says of all its answers."""
+        """The record as a `Result`; `note` is what the evaluator says of all its answers."""
         theta = self._in_structure(self.state.lowest[0])
         message = REMEDY[status].format(
             finished=self.finished,

@@ -23,7 +23,7 @@ class StopRule:
 
     @classmethod
     def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> StopRule:
-        """From the arguments of `minimize`; SettingError names the one that cannot be meant."""
+        """The rule that arguments of `minimize` amount to; SettingError names the one that cannot be meant."""
         for name, value in (("tol", tol), ("gtol", gtol)):
             require_range(value, name, "a number of at least 0", lambda number: 0 <= number < np.inf)
         target = unboxed(target)

@@ -156,7 +156,7 @@ def lowest_within(slopes: np.ndarray, hessian: np.ndarray, radius: float) -> np.
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a/b, 0 where a is."""
+    """The quotients a/b, 0 where a is."""
     with np.errstate(divide="ignore"):  # an infinity is longer than any radius
         return np.divide(a, b, out=np.zeros_like(a), where=a != 0)
 
