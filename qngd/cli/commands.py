@@ -226,12 +226,12 @@ def layers(
 
         found = opened(problem, settings or [])
         given = found.given
-        typer.echo(f"{found.problem.name}: {describe_circuit(given.circuit)}\n")
-        for layer in given.circuit.layers:
-            typer.echo(f"{layer}\n")
         with found.file.blamed():
             observable = given.observable if given.has_observable else None
             step = planned_step(given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross)
+        typer.echo(f"{found.problem.name}: {describe_circuit(given.circuit)}\n")
+        for layer in given.circuit.layers:
+            typer.echo(f"{layer}\n")
         typer.echo("A step measures")
         echo_table(step_measurements(step), indent="  ")
 

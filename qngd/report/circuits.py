@@ -34,7 +34,8 @@ def step_measurements(step: PlannedStep) -> dict[str, str]:
     if step.num_terms:
         circuits, terms = plural(step.energy_circuits, "circuit"), plural(step.num_terms, "Pauli term")
         energy = f"{circuits} for {terms}, {_GROUPED[step.grouping]}"
-    rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')} ({step.plan.approx})"}
+    own = "" if step.metric_circuits else " of its own"
+    rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')}{own} ({step.plan.approx})"}
     if step.num_terms:
         rows["gradient"] = f"{plural(step.gradient_circuits, 'circuit')} of the energy at shifted angles"
     return rows

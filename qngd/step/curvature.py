@@ -109,8 +109,8 @@ def curvature_factor(trial: Trial, significance: float) -> float:
 
 
 def parabola_factor(trial: Trial) -> float:
-    """The factor s/(2(s − a)) by which δ ends at the minimum of the parabola through both energies and the slope s, with
-    the decrease a; 0 if it has none."""
+    """The factor s/(2(s − a)) by which δ ends at the minimum of the parabola through both energies and the slope s,
+    with the decrease a; 0 if it has none."""
     excess = trial.slope - trial.decrease
     return trial.slope / (2 * excess) if np.isfinite(excess) and excess > 0 else 0.0
 
