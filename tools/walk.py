@@ -1,13 +1,13 @@
 """A newcomer's walk: through which files one step goes, in which order, and how often it changes file.
 
-    python -m tools.walk               # an exact step, one of 200 shots on Aer, one with shots="auto"; floors and arrows
+    python -m tools.walk               # an exact step, one of 200 shots on Aer, one with shots="auto"; the imports
     python -m tools.walk --pairs       # and from which file into which the calls go
 
 A run of three steps on four qubits is traced from the end of its first step to the end of its second, so that what is
 made once (reading the circuit, plans, compilation) is not counted. A *change of file* is a call of a Python function
 that stands in another file of qngd than the function of qngd that called it, whatever stands between the two (NumPy, a
 decorator, an SDK); comprehensions and the bodies of classes are no calls. Coming back is not counted. All work is on
-one thread. Compiled kernels are one call each, and are not seen.
+one thread. Compiled kernels are not seen.
 
 *Arrows* are the pairs (importing, imported) of folders and files at the top level, by all imports that run; *floors* are
 the longest chain of them.
@@ -73,8 +73,8 @@ class Walk:
 
 
 def walk_of_a_step(backend: Any, shots: int | str | None) -> Walk:
-    """The second step of a run: four qubits, RY and RZ between ladders of CNOTs, an Ising energy, a full metric where it
-    is exact, otherwise a block-diagonal one."""
+    """The second step of a run with the default optimizer: four qubits, a layer of RY, a ladder of CNOTs, a layer of
+    RZ, an Ising energy."""
     from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector
 
