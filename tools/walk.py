@@ -5,9 +5,9 @@
 
 A run of three steps on four qubits is traced from the end of its first step to the end of its second, so that what is
 made once (reading the circuit, plans, compilation) is not counted. A *change of file* is a call of a Python function
-that stands in another file of qngd than the function of qngd that called it, whatever stands between the two (NumPy, a
-decorator, an SDK); comprehensions and the bodies of classes are no calls. Coming back is not counted. All work is on
-one thread. Compiled kernels are not seen.
+that stands in another file of qngd than the function of qngd that called it, whatever stands between the two (NumPy,
+a decorator, an SDK); comprehensions and class bodies are no calls. Coming back is not counted. All work is on one
+thread. Compiled kernels are not seen.
 
 *Arrows* are the pairs (importing, imported) of folders and files at the top level, by all imports that run; *floors* are
 the longest chain of them.
