@@ -9,8 +9,8 @@ that stands in another file of qngd than the function of qngd that called it, wh
 a decorator, an SDK); comprehensions and class bodies are no calls. Coming back is not counted. All work is on one
 thread. Compiled kernels are not seen.
 
-*Arrows* are the pairs (importing, imported) of folders and files at the top level, by all imports that run; *floors* are
-the longest chain of them.
+*Arrows* are the pairs (importing, imported) of folders and files at the top level, by all imports that run; *floors*
+are the longest chain of them.
 """
 
 from __future__ import annotations
