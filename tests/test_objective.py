@@ -470,7 +470,7 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask([built(), built()], [{"IIZ": 1.0}] * 3), ObservableError, "3 entries for 2 circuits"),
         (lambda: ask(circuit=[]), CircuitError, "the list is empty"),
         (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss)), ParameterError, "theta0 is missing"),
-        (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss), {"Z": 1.0}, THETA), SettingError, "leave it"),
+        (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss), {"Z": 1}, THETA), SettingError, "leave it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_an_error(make, error, text):

@@ -16,6 +16,7 @@ BEGIN, END = "<!-- made by python -m tools.house -->", "<!-- end -->"
 # names from anywhere when they are first used.
 ORDER = {
     "errors": "errors, warnings, and the checks of settings",
+    "problem": "a circuit with its observable and start",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
     "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, observable",
     "estimates": "numbers with errors; metric tensors; costs; the protocol of evaluators; making a matrix positive",
@@ -25,7 +26,6 @@ ORDER = {
     "interop": "reading circuits and observables, and the public builder: `qiskit/`, `pennylane/`, `openqasm/`",
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
     "evaluators": "who answers what a step asks: exact, or sampled by plan and assemble; the choice between them",
-    "problem": "a circuit with its observable and start",
     "objectives": "losses of expectation values, over data: what is given, its circuits and samples, its evaluators",
     "api": "functions for one θ",
     "damping": "dampings of the metric",

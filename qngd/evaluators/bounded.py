@@ -50,9 +50,14 @@ class Bounded:
         return self._inner.is_exact
 
     @property
-    def inner(self) -> Evaluator:
-        """The evaluator without bounds."""
-        return self._inner
+    def unbounded(self) -> np.ndarray:
+        """Which parameters (mask over P) have no bound at all."""
+        return np.isinf(self._low) & np.isinf(self._high)
+
+    @property
+    def text(self) -> str:
+        """The box, as what a stored run is recognized by."""
+        return f"bounds {self._low.tolist()} {self._high.tolist()}"
 
     def default_approx(self) -> Any:
         return self._inner.default_approx()

@@ -1,4 +1,4 @@
-"""Estimates from a device: plan, submit, collect, assemble. And which evaluator answers for a backend."""
+"""Estimates from a device: plan, submit, collect, assemble."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends import Backend, runs_whole
+from qngd.backends.base import Backend, BackendBase
+from qngd.backends.foreign import completed
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.evaluation import RANDOM, Approx, Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.submission import noise_note, submission_cost, submit
+from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -32,17 +33,18 @@ class SampledEvaluator:
         self,
         circuit: Circuit,
         observable: Observable | None,
-        backend: Backend,
+        backend: Backend | BackendBase,
         shots: ShotRule,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
+        job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
         self.circuit = circuit
-        self.backend = backend
+        self.backend = completed(backend)
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, runs_whole(backend, circuit))
-        self.job_log: JobLog | None = None  # of a run that is kept on disk
-        self.note = noise_note(backend)  # before anything is paid for: it asks the backend
+        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit))
+        self.job_log = job_log
+        self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
@@ -106,7 +108,7 @@ class SampledEvaluator:
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
-        outcomes, cost = submit(self.backend, plan, seed, self.job_log)
+        outcomes, cost = run_plan(self.backend, plan, seed, self.job_log)
         evaluation = assemble(plan, outcomes, theta, cost)
         if evaluation.metric is not None and self.note:
             notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))

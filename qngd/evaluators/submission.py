@@ -1,11 +1,12 @@
-"""One submission to a backend: sending it, or what is left of one that was interrupted, and what it costs."""
+"""A plan on a backend: what it would cost, and its outcomes from a new submission or one that was interrupted."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
-from qngd.backends import Backend
+from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
@@ -14,22 +15,29 @@ from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Submission
 
 
-def submit(
-    backend: Backend, wanted: Submission, seed: int | None, log: JobLog | None = None
+def submission_cost(backend: BackendBase, plan: Submission) -> Cost:
+    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
+    times."""
+    with calling(backend.name):
+        return backend.preview(plan.requests, plan.templates)
+
+
+def run_plan(
+    backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None
 ) -> tuple[list[Outcome], Cost]:
-    """One outcome per request, and what they cost.
+    """One outcome per request, and what they took. With a `log` the ids of jobs are written down, and those that it
+    holds are collected.
 
     Raises:
-        BackendError: the backend failed.
+        BackendError: the backend failed, or returned something other than what was asked for.
     """
     with calling(backend.name):
-        describe = getattr(backend, "describe", None)
-        footprints = [] if describe is None else describe(wanted.templates)  # before anything is sent
-        handle = _handle(backend, wanted, seed, log)
-        outcomes = checked(backend.collect(handle), wanted.templates, wanted.requests, backend.name)
-    cost = Cost(
-        jobs=getattr(handle, "num_jobs", 1),
-        circuits=getattr(handle, "num_circuits", wanted.num_circuits),
+        footprints = backend.describe(plan.templates) or []  # before anything is sent
+        handle = _submitted(backend, plan, seed, log)
+        outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
+        spent = backend.spent(handle, plan.requests)
+    cost = replace(
+        spent,
         shots=sum(outcome.shots for outcome in outcomes),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
@@ -37,26 +45,24 @@ def submit(
     return outcomes, cost
 
 
-def _handle(backend: Backend, wanted: Submission, seed: int | None, log: JobLog | None) -> Any:
-    """A new submission, or what is left of one that was sent before a run was interrupted."""
-    sends = cast(Any, backend)
-    if log is None or not hasattr(sends, "prepare"):
-        return sends.submit(wanted.templates, wanted.requests, seed)
-    handle = sends.prepare(wanted.templates, wanted.requests, seed)
-    submission = f"{wanted.fingerprint}: {handle.division}"
+def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None) -> Any:
+    """The handle of a new submission, or of what is left of one that was sent before a run was interrupted."""
+    if log is None or not isinstance(backend, ResumableBackend):
+        return backend.submit(plan.templates, plan.requests, seed)
+    handle = backend.prepare(plan.templates, plan.requests, seed)
+    submission = f"{plan.fingerprint}: {handle.division}"
     sent = log.take(submission)
     if sent:
         try:
-            sends.attach(handle, sent)
+            backend.attach(handle, sent)
         except BackendError as error:
-            remedy = f"try again later, or delete {log.path} to send the circuits anew"
-            raise BackendError(f"{error}; {remedy}") from error
+            raise BackendError(f"{error}; try again later, or delete {log.path} to send the circuits anew") from error
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
-    sends.send(handle)
+    backend.send(handle)
     return handle
 
 
-def noise_note(backend: Backend) -> str:
+def noise_note(backend: BackendBase) -> str:
     """What is to be said of a noisy backend's answers."""
     if not backend.is_noisy:
         return ""
@@ -64,13 +70,3 @@ def noise_note(backend: Backend) -> str:
         f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
         "states, is then not the quantum Fisher information"
     )
-
-
-def submission_cost(backend: Backend, wanted: Submission) -> Cost:
-    """Jobs, circuits and shots on this backend, which may split a submission over several jobs or run a circuit several
-    times."""
-    split = getattr(backend, "preview", None)
-    if split is None:
-        return Cost(1, wanted.num_circuits, wanted.num_shots)
-    with calling(backend.name):
-        return split(wanted.requests, wanted.templates) if hasattr(backend, "limits") else split(wanted.requests)

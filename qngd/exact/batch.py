@@ -21,14 +21,18 @@ from qngd._system.threads import num_threads, one_blas_thread, splits, together
 from qngd.circuit.active import moved_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.exact.kernels import batch as _batch
+from qngd.exact.kernels import batch
+from qngd.exact.kernels.batch import TermGroups
+from qngd.exact.kernels.layout import Rotations, SparseRows
+from qngd.exact.schedule import Schedule
 from qngd.exact.simulator import Simulator
 from qngd.exact.statevector import Terms
-from qngd.exact.tangents import Side, TangentPlan, over_parameters
+from qngd.exact.tangents import TangentPlan, over_parameters
 
 _LANES = 1 << 21  # real numbers in all derivative states that are made at a time by a thread
 
 Kind = Literal["diag", "block-diag", "full"]
+_Places = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # entries of J and signs, of both sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,24 +87,20 @@ class BatchSimulator:
         takes weights w (B, K) to Σ_k w_bk·∇_θ⟨H_k⟩ of every sample, (B, P)."""
         if self._is_large:
             return self._one_by_one(angles, kind)
-        half = 0.5 * self._schedule.sign * angles.phi[:, self._schedule.order]
-        cos, sin = np.cos(half), np.sin(half)
-        size = 1 << self.simulator.num_qubits
-        require_bytes((len(angles) + 4 * num_threads()) * 16 * size, f"{len(angles)} statevectors")
-        states, values = np.zeros((len(angles), 2, size)), np.empty((len(angles), self.num_outputs))
+        s, size, count = self._schedule, 1 << self.simulator.num_qubits, len(angles)
+        rotations = Rotations.by(0.5 * s.sign * angles.phi[:, s.order], s.x, s.z)
+        require_bytes((count + 4 * num_threads()) * 16 * size, f"{count} statevectors")
+        states, values = np.zeros((count, 2, size)), np.empty((count, self.num_outputs))
         states[:, 0, 0] = 1.0
-        slopes = np.ascontiguousarray(angles.slopes)
-        found = _shared_out(len(angles), partial(self._values, states, cos, sin, angles, slopes, kind, values))
+        found = _shared_out(count, partial(self._values, states, rotations, angles, kind, values))
         metric = None if kind is None else np.sum([each for each in found if each is not None], axis=0)
-        return values, metric, partial(self._gradients, states, cos, sin, angles)
+        return values, metric, partial(self._gradients, states, rotations, angles)
 
     def _values(
         self,
         states: np.ndarray,
-        cos: np.ndarray,
-        sin: np.ndarray,
+        rotations: Rotations,
         angles: BatchAngles,
-        slopes: np.ndarray,
         kind: Kind | None,
         values: np.ndarray,
         begin: int,
@@ -110,27 +110,23 @@ class BatchSimulator:
         s = self._schedule
         metric, done = None, 0
         if kind in ("diag", "block-diag"):
-            metric, done = self._blocks(states, cos, sin, angles, slopes, kind == "diag", begin, end)
-        _batch.run_each(states, s.x, s.z, cos, sin, s.start, s.diagonal, done, len(s.diagonal), begin, end)
-        t = self._stacked
-        _batch.expectations(states, *t, values, begin, end)
+            metric, done = self._blocks(states, rotations, angles, kind == "diag", begin, end), int(s.layers.stage[-1])
+        batch.run_each(states, rotations, s.stages, done, len(s.stages.diagonal), begin, end)
+        batch.expectations(states, *self._stacked, values, begin, end)
         if kind == "full":
-            metric = self._full(states, cos, sin, angles.pattern, slopes, begin, end)
+            own = rotations._replace(cos=rotations.cos[begin:end], sin=rotations.sin[begin:end])
+            metric = self._full(states[begin:end], own, angles.pattern, angles.slopes[begin:end])
         return metric
 
     def _gradients(
-        self, states: np.ndarray, cos: np.ndarray, sin: np.ndarray, angles: BatchAngles, weights: np.ndarray
+        self, states: np.ndarray, rotations: Rotations, angles: BatchAngles, weights: np.ndarray
     ) -> np.ndarray:
-        s, terms = self._schedule, self._joint
-        coefficients = np.ascontiguousarray(weights @ self._mixing)
-        found = np.zeros((len(angles), len(s)))
-        again = states.copy()
+        s, (terms, mixing) = self._schedule, self._union
+        coefficients = np.ascontiguousarray(weights @ mixing)
+        found, again = np.zeros((len(angles), len(s))), states.copy()
 
         def work(begin: int, end: int) -> None:
-            _batch.slopes_back(
-                again, terms.start, terms.x, terms.z, coefficients, s.x, s.z, cos, -sin, s.moving, s.start, s.diagonal,
-                found, begin, end,
-            )  # fmt: skip
+            batch.slopes_back(again, terms, coefficients, rotations, s.stages, s.moving, found, begin, end)
 
         _shared_out(len(angles), work)
         over_rotations = np.empty_like(found)
@@ -140,116 +136,90 @@ class BatchSimulator:
     # ----- the metric -----
 
     def _blocks(
-        self,
-        states: np.ndarray,
-        cos: np.ndarray,
-        sin: np.ndarray,
-        angles: BatchAngles,
-        slopes: np.ndarray,
-        diagonal: bool,
-        begin: int,
-        end: int,
-    ) -> tuple[np.ndarray, int]:
-        """The blocks of all layers, and how many stages have been run then."""
+        self, states: np.ndarray, rotations: Rotations, angles: BatchAngles, diagonal: bool, begin: int, end: int
+    ) -> np.ndarray:
+        """The blocks of all layers; the states are then behind the last."""
         s, pattern = self._schedule, angles.pattern
         metric, mean = np.zeros((pattern.shape[1],) * 2), np.zeros(angles.phi.shape)
-        block, done = self.simulator.circuit.block_of(diagonal), 0
-        for turns, rows, last in zip(s.turns, s.layers, s.ends, strict=True):
-            _batch.run_each(states, s.x, s.z, cos, sin, s.start, s.diagonal, done, last, begin, end)
-            done = last
-            _batch.add_blocks(
-                states, turns.x, turns.z, turns.cos, turns.cos, turns.mask, turns.sign, rows, pattern.indptr,
-                pattern.indices, slopes, block, diagonal, metric, mean, begin, end,
-            )  # fmt: skip
+        rows = SparseRows(pattern.indptr, pattern.indices, pattern.data)
+        block = self.simulator.circuit.block_of(diagonal)
+        batch.add_blocks_each(
+            states, rotations, s.stages, s.layers, s.turns, s.strings, rows, angles.slopes, block, diagonal, metric,
+            mean, begin, end,
+        )  # fmt: skip
         if len(self.simulator.circuit.split_gates):
             for b in range(begin, end):
                 self.simulator.add_split_gates(angles.phi[b], angles.jacobian(b), mean[b], diagonal, metric)
-        return metric, done
+        return metric
 
     def _full(
-        self,
-        finals: np.ndarray,
-        cos: np.ndarray,
-        sin: np.ndarray,
-        pattern: sparse.csr_array,
-        slopes: np.ndarray,
-        begin: int,
-        end: int,
+        self, finals: np.ndarray, rotations: Rotations, pattern: sparse.csr_array, slopes: np.ndarray
     ) -> np.ndarray:
         plan, places = self._tangents(pattern)
-        lanes_of_one = len(plan.parameter) * finals.shape[2] * 2
-        step = max(1, _LANES // max(lanes_of_one, 1))
+        step = max(1, _LANES // max(len(plan.parameter) * finals.shape[2] * 2, 1))
         total = np.zeros((len(plan.parameter),) * 2)
-        for first in range(begin, end, step):
-            part = slice(first, min(first + step, end))
-            total += self._gram(plan, places, finals[part], cos[part], sin[part], slopes[part])
+        for first in range(0, len(finals), step):
+            part = slice(first, first + step)
+            own = rotations._replace(cos=rotations.cos[part], sin=rotations.sin[part])
+            total += self._gram(plan, places, finals[part], own, slopes[part])
         return over_parameters(0.25 * total, plan)
 
     def _gram(
-        self,
-        plan: TangentPlan,
-        places: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-        finals: np.ndarray,
-        cos: np.ndarray,
-        sin: np.ndarray,
-        slopes: np.ndarray,
+        self, plan: TangentPlan, places: _Places, finals: np.ndarray, rotations: Rotations, slopes: np.ndarray
     ) -> np.ndarray:
         """Σ_b of 4g over lanes."""
-        s, count = self._schedule, len(finals)
+        count = len(finals)
         starts = np.zeros_like(finals), finals.copy()
         starts[0][:, 0, 0] = 1.0
-        turns = (cos, sin), (np.ascontiguousarray(cos[:, ::-1]), np.ascontiguousarray(-sin[:, ::-1]))
         lanes = np.empty((count, 2, finals.shape[2], len(plan.parameter)))
         column = 0
-        for side, own, (place, sign), start in zip(plan.sides, turns, places, starts, strict=True):
+        for side, own, (place, sign), start in zip(
+            plan.sides, (rotations, _undone(rotations)), places, starts, strict=True
+        ):
+            active = np.searchsorted(side.begin, np.arange(side.count + 1))
             weights = np.ascontiguousarray(slopes[:, place] * sign)
-            _batch.carry_each(
-                start, side.x, side.z, *own, side.start, side.diagonal, side.stages, *_steps(side), side.entry,
-                side.entry_lane, weights, lanes, column, 0, count,
-            )  # fmt: skip
+            batch.carry_each(
+                start, own, side.stages, side.count, active, side.entries, weights, lanes, column, 0, count
+            )
             column += len(side.parameter)
-        centers = np.zeros_like(finals)
-        centers[:, 0, 0] = 1.0
-        _batch.run_each(centers, s.x, s.z, cos, sin, s.start, s.diagonal, 0, plan.cut, 0, count)
+        # the first side has left its states at the cut
         rows = lanes.reshape(-1, lanes.shape[3])
-        means = np.matmul(centers.reshape(count, 1, -1), lanes.reshape(count, -1, lanes.shape[3]))[:, 0]
+        means = np.matmul(starts[0].reshape(count, 1, -1), lanes.reshape(count, -1, lanes.shape[3]))[:, 0]
         return rows.T @ rows - means.T @ means
 
-    def _tangents(
-        self, pattern: sparse.csr_array
-    ) -> tuple[TangentPlan, tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    def _tangents(self, pattern: sparse.csr_array) -> tuple[TangentPlan, _Places]:
         """The plan for this pattern, and for both sides which entry of J each weight is, with which sign."""
         if self._kept is None or self._kept[0] is not pattern:
-            numbered = sparse.csr_array(
-                (np.arange(1.0, pattern.nnz + 1), pattern.indices, pattern.indptr), shape=pattern.shape
-            )
+            numbers = np.arange(1.0, pattern.nnz + 1)
+            numbered = sparse.csr_array((numbers, pattern.indices, pattern.indptr), shape=pattern.shape)
             plan = TangentPlan.of(self._schedule, numbered)
             to, back = (
-                (np.rint(np.abs(side.weight)).astype(np.int64) - 1, np.sign(side.weight)) for side in plan.sides
+                (np.rint(np.abs(side.entries.weight)).astype(np.int64) - 1, np.sign(side.entries.weight))
+                for side in plan.sides
             )
             self._kept = pattern, plan, (to, back)
         return self._kept[1], self._kept[2]
 
-    _kept: tuple[Any, TangentPlan, Any] | None = None
+    _kept: tuple[Any, TangentPlan, _Places] | None = None
 
     # ----- what does not depend on angles -----
 
     @cached_property
-    def _schedule(self) -> Any:
+    def _schedule(self) -> Schedule:
         return self.simulator.schedule
 
     @cached_property
-    def _stacked(self) -> tuple[np.ndarray, ...]:
+    def _stacked(self) -> tuple[np.ndarray, TermGroups]:
         """The terms of all observables after each other, as `expectations` takes them."""
         groups = np.cumsum([0, *(len(t.x) for t in self._terms)])
         offsets = np.cumsum([0, *(len(t.z) for t in self._terms)])
         starts = [t.start[:-1] + o for t, o in zip(self._terms, offsets, strict=False)]
         start = np.concatenate([*starts, offsets[-1:]]).astype(np.int64)
         x, z, coefficient = (np.concatenate([getattr(t, n) for t in self._terms]) for n in ("x", "z", "coefficient"))
-        return groups, start, x, z, coefficient
+        return groups, TermGroups(start, x, z, coefficient)
 
     @cached_property
-    def _union(self) -> tuple[Terms, np.ndarray]:
+    def _union(self) -> tuple[TermGroups, np.ndarray]:
         """The strings of all observables as one, and the coefficients (K, T) of each."""
         masks = [np.stack([np.repeat(t.x, np.diff(t.start)), t.z], axis=1) for t in self._terms]
         found, place = np.unique(np.concatenate(masks), axis=0, return_inverse=True)
@@ -259,15 +229,7 @@ class BatchSimulator:
         owner = np.repeat(np.arange(self.num_outputs), [len(t.z) for t in self._terms])
         np.add.at(mixing, (owner, place.reshape(-1)), np.concatenate([t.coefficient for t in self._terms]))
         start = np.r_[heads, len(x)].astype(np.int64)
-        return Terms(start, x[heads], z, np.zeros(len(x))), mixing
-
-    @property
-    def _joint(self) -> Terms:
-        return self._union[0]
-
-    @property
-    def _mixing(self) -> np.ndarray:
-        return self._union[1]
+        return TermGroups(start, x[heads], z, np.zeros(len(x))), mixing
 
     # ----- large states -----
 
@@ -280,8 +242,9 @@ class BatchSimulator:
 
         def gradients(weights: np.ndarray) -> np.ndarray:
             rows = []
-            for phi, coefficients in zip(angles.phi, weights @ self._mixing, strict=True):
-                terms = Terms(self._joint.start, self._joint.x, self._joint.z, coefficients)
+            joint, mixing = self._union
+            for phi, coefficients in zip(angles.phi, weights @ mixing, strict=True):
+                terms = Terms(joint.start, joint.x, joint.z, coefficients)
                 rows.append(self.simulator.energy_and_gradient(phi, terms)[1])
             return angles.over_parameters(np.array(rows))
 
@@ -294,10 +257,11 @@ class BatchSimulator:
         return self.simulator.block_metric(phi, jacobian, diagonal=kind == "diag")[0]
 
 
-def _steps(side: Side) -> tuple[np.ndarray, np.ndarray]:
-    """How many lanes have begun before every stage, and where its entries begin."""
-    steps = np.arange(side.stages + 1)
-    return np.searchsorted(side.begin, steps), np.searchsorted(side.entry_stage, steps)
+def _undone(rotations: Rotations) -> Rotations:
+    """The inverse of all rotations of every sample: from the last to the first, by negative angles."""
+    x, z, cos, sin = rotations
+    turned = (np.ascontiguousarray(each[:, ::-1]) for each in (cos, -sin))
+    return Rotations(np.ascontiguousarray(x[::-1]), np.ascontiguousarray(z[::-1]), *turned)
 
 
 def _shared_out(count: int, work: Callable[[int, int], Any]) -> list[Any]:

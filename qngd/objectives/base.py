@@ -95,6 +95,10 @@ class ObjectiveEvaluator:
                 found.append(Share(part, rows, np.searchsorted(samples, part.samples[rows])))
         return found
 
+    def own_metric(self, approx: Any) -> Any:
+        """The metric of the objective, or in this approximation."""
+        return self._default(approx)
+
     def _default(self, otherwise: Any) -> Any:
         return GAUSS_NEWTON if self.model.objective.metric == GAUSS_NEWTON else otherwise
 

@@ -196,7 +196,7 @@ def _simulator(part: Part) -> BatchSimulator:
 def _angles(share: Share, theta: np.ndarray) -> BatchAngles:
     angles = share.part.bound.angles
     phi, slopes = angles.linearize(theta[share.part.parameters], share.rows)
-    return BatchAngles(phi, angles.pattern, slopes)
+    return BatchAngles(phi, angles.pattern, np.ascontiguousarray(slopes))
 
 
 def _notes(shares: list[Share]) -> list[str]:

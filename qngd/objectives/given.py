@@ -1,28 +1,33 @@
-"""An objective that was given in the place of a circuit and its observable."""
+"""What users give, be it a circuit and an observable or an objective, with what is frozen and bounded of it."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from qngd.circuit.chosen import limits
+from qngd.circuit.angles import AngleMap
+from qngd.circuit.bound import bind
+from qngd.circuit.chosen import PartOfTheta, chosen, limits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import ParameterError, SettingError
 from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.bounded import Bounded
-from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.choice import backend_and_shots, evaluator_for
+from qngd.evaluators.job_log import JobLog
 from qngd.interop import in_order
-from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
+from qngd.interop.given import Given, Role, read_given
+from qngd.measured.cross import CrossMethod, check_cross
+from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
 from qngd.objectives.exact import ExactObjective
-from qngd.objectives.model import Model, model_of
+from qngd.objectives.model import Model, can_start_anywhere, model_of
 from qngd.objectives.objective import Objective
 from qngd.objectives.sampled import SampledObjective
 from qngd.problem import Problem
+
+_WHOLE = 1e-12  # a multiple that is this close to a whole one is one
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,43 +57,84 @@ class GivenObjective:
         shots: Any = None,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
-        batches: bool = True,
-    ) -> Evaluator:
-        """What answers a step's questions about the objective on this backend; of all samples unless `batches`.
+        job_log: JobLog | None = None,
+    ) -> ExactObjective | SampledObjective:
+        """What answers a step's questions about the objective on this backend.
 
         Raises:
             BackendError, SettingError: as for a circuit and an observable.
         """
-        found = self.plain_evaluator(backend, shots, grouping, cross)
-        found = found if batches else found.of_all()
-        bounds = limits(self.model.objective.bounds, self.model.names)
-        return found if bounds is None else Bounded(found, *bounds)
-
-    def plain_evaluator(
-        self,
-        backend: Any = None,
-        shots: Any = None,
-        grouping: Grouping = "qubit-wise",
-        cross: CrossMethod = "hadamard",
-    ) -> ExactObjective | SampledObjective:
-        """The same without bounds."""
-        chosen, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
-        if chosen is None:
+        check_grouping(grouping)
+        check_cross(cross)
+        device, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
+        if device is None:
             return ExactObjective(self.model)
-        return SampledObjective(self.model, chosen, as_rule(shots), grouping, cross)
+        return SampledObjective(self.model, device, as_rule(shots), grouping, cross, job_log)
 
-    def fingerprint(self, theta: np.ndarray, *settings: object) -> str:
-        """A hash of what determines a run, as `run.journal.fingerprint` is of a circuit and an observable."""
-        digest = hashlib.sha256(self.model.likeness)
-        digest.update(np.ascontiguousarray(theta).tobytes())
-        digest.update(repr(settings).encode())
-        return digest.hexdigest()
+
+AnyGiven = Given | GivenObjective
+
+
+def read_any(
+    given: Any,
+    observable: Any = None,
+    theta: Any = None,
+    *,
+    role: Role = "start",
+    reached: np.ndarray | None = None,
+    frozen: Any = None,
+) -> AnyGiven:
+    """What was given, arguments and errors as for `interop.given.read_given`; where parameters are frozen, which keep the
+    values that θ has, with the others alone."""
+    objective = read_objective(given, observable, theta, role=role, reached=reached, frozen=frozen)
+    if objective is not None:
+        return objective
+    found = read_given(given, observable, theta, role=role, reached=reached)
+    free = ~chosen(frozen, found.circuit.parameters, "frozen")
+    if free.all():
+        return found
+    circuit = found.circuit
+    structure = PartOfTheta(circuit.structure, free, found.theta)
+    names = tuple(name for name, is_free in zip(circuit.parameters, free, strict=True) if not is_free)
+    bound = bind(circuit, free, found.theta[None], structure, fixed=(*circuit.fixed, *names)).circuit
+    return replace(found, circuit=bound, theta=found.theta[free])
+
+
+def evaluator_of(
+    given: AnyGiven,
+    backend: Any = None,
+    shots: Any = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+    job_log: JobLog | None = None,
+    bounds: Any = None,
+) -> Evaluator:
+    """What answers a step's questions about what was given on this backend, within these bounds.
+
+    Raises:
+        BackendError, SettingError: as for `evaluator_for`; or the bounds cannot be meant.
+    """
+    found: Evaluator
+    if isinstance(given, GivenObjective):
+        found = given.evaluator(backend, shots, grouping, cross, job_log)
+        bounds = given.model.objective.bounds if bounds is None else bounds
+    else:
+        found = evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross, job_log)
+    box = limits(bounds, given.circuit.parameters)
+    return found if box is None else Bounded(found, *box)
 
 
 def read_objective(
-    given: Any, observable: Any = None, theta0: Any = None, reached: np.ndarray | None = None
+    given: Any,
+    observable: Any = None,
+    theta0: Any = None,
+    *,
+    role: Role = "start",
+    reached: np.ndarray | None = None,
+    frozen: Any = None,
 ) -> GivenObjective | None:
-    """The objective in what was given: itself, or the circuit of a `Problem`; None where there is none.
+    """The objective in what was given: itself, or the circuit of a `Problem`; None where there is none. Arguments as
+    for `read_any`.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: a part is missing or does not fit.
@@ -102,12 +148,35 @@ def read_objective(
     if observable is not None or problem.observable is not None:
         raise SettingError("observable: an Objective has its own observables; leave it out")
     start = reached if theta0 is None else theta0
-    if start is None:
+    if start is None and not (role == "example" and can_start_anywhere(problem.circuit)):
         raise ParameterError(
             "theta0 is missing: give the parameter values to start from, in the circuit's own structure: "
             "minimize(objective, theta0=…)"
         )
-    model, like = model_of(problem.circuit, start)
+    model, like = model_of(problem.circuit, start, frozen)
     found = GivenObjective(problem.name, model, like)
     found.shaped(found.theta)  # what cannot be given back is refused before anything is spent
     return found
+
+
+def wrapped_angles(given: AnyGiven, evaluator: Evaluator, theta: np.ndarray) -> np.ndarray:
+    """θ (P,) with those parameters in (−π, π] of which a full turn changes nothing: where every rotation that one moves
+    turns by a whole multiple of it, R_P(φ + 2πm) = (−1)^m·R_P(φ), and no bound holds it."""
+    whole = evaluator.unbounded if isinstance(evaluator, Bounded) else np.ones(len(theta), dtype=bool)
+    maps = [(given.circuit.angle_map, np.arange(len(theta)))]
+    if isinstance(given, GivenObjective):
+        maps = [(part.circuit.angle_map, part.parameters) for part in given.model.parts]
+    for angle_map, places in maps:
+        whole[places] &= _turns_whole(angle_map)
+    turned = np.pi - np.mod(np.pi - theta, 2 * np.pi)
+    return np.where(whole, turned, theta)
+
+
+def _turns_whole(angle_map: AngleMap) -> np.ndarray:
+    """Of every parameter (p,) whether all angles hold whole multiples of it; of angles that are not affine it is not
+    known."""
+    if not angle_map.is_affine:
+        return np.zeros(angle_map.num_parameters, dtype=bool)
+    entries = angle_map.linear.tocoo()
+    broken = entries.col[np.abs(entries.data - np.rint(entries.data)) > _WHOLE]
+    return ~np.isin(np.arange(angle_map.num_parameters), broken)

@@ -102,29 +102,33 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class JointPlan(Submission):
-    """All pieces as one; `energy_weights` (R,) are nonzero for the requests of outputs."""
+    """All pieces as one; `energy_weights` (R,) are nonzero for the requests of outputs, `coefficients` of a template
+    are None where it is of the metric alone."""
 
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
+    coefficients: tuple[np.ndarray | None, ...]
 
     @classmethod
     def of(cls, pieces: Sequence[tuple[PartPlanner, int, int, Plan]]) -> JointPlan:
         """From planner, sample, place and plan of every piece."""
         number: dict[int, int] = {}
         templates: list[Template] = []
+        coefficients: list[np.ndarray | None] = []
         requests: list[Request] = []
         made = []
         for planner, sample, place, plan in pieces:
             own = []
-            for template in plan.templates:
+            for template, weights in zip(plan.templates, plan.coefficients, strict=True):
                 if id(template) not in number:
                     number[id(template)] = len(templates)
                     templates.append(template)
+                    coefficients.append(weights)
                 own.append(number[id(template)])
             made.append(Piece(planner, sample, place, plan, len(requests)))
             requests += [Request(own[r.template], r.angles, r.shots) for r in plan.requests]
-        weights = [plan.energy_weights for *_, plan in pieces]
-        return cls(tuple(templates), tuple(requests), tuple(made), np.concatenate([np.zeros(0), *weights]))
+        of_energy = np.concatenate([np.zeros(0), *(plan.energy_weights for *_, plan in pieces)])
+        return cls(tuple(templates), tuple(requests), tuple(made), of_energy, tuple(coefficients))
 
 
 class Measured:

@@ -18,7 +18,7 @@ from qngd.circuit.circuit import Circuit, FlatTheta, ThetaStructure
 from qngd.circuit.observable import Observable
 from qngd.circuit.outputs import Outputs
 from qngd.errors import CircuitError, ObservableError, SettingError
-from qngd.interop import as_observable
+from qngd.interop import as_observable, is_function
 from qngd.interop.losses import Loss
 from qngd.interop.samples import Read, read_data, read_samples
 from qngd.objectives.objective import Objective
@@ -178,6 +178,8 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> tuple[Mod
     reads = [read_samples(native, theta0, data) for native in natives]
     names = tuple(dict.fromkeys(name for read in reads for name in read.circuit.parameters))
     structure = reads[0].circuit.structure if reads[0].circuit.parameters == names else FlatTheta(names)
+    if theta0 is None:  # as an example
+        theta0 = np.zeros(len(names))
     start = structure.flatten(theta0)
     free = ~chosen(objective.frozen if frozen is None else frozen, names, "frozen")
     outputs = _outputs([read.circuit for read in reads], objective.observables, several)
@@ -197,6 +199,12 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> tuple[Mod
         targets=targets,
     )
     return model, theta0
+
+
+def can_start_anywhere(objective: Objective) -> bool:
+    """Whether its circuits can be read without a start: they are no functions of it."""
+    natives = objective.circuit if isinstance(objective.circuit, (list, tuple)) else [objective.circuit]
+    return not any(map(is_function, natives))
 
 
 def _parts(

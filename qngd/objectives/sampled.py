@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends import Backend, runs_whole
+from qngd.backends.base import Backend, BackendBase
+from qngd.backends.foreign import completed
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.estimates.positive import project
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.submission import noise_note, submission_cost, submit
+from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -41,22 +42,23 @@ class SampledObjective(ObjectiveEvaluator):
     def __init__(
         self,
         model: Model,
-        backend: Backend,
+        backend: Backend | BackendBase,
         shots: ShotRule,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
+        job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
         super().__init__(model)
         if isinstance(shots, TargetError):
             raise SettingError(
                 "shots: a TargetError is of one energy; an Objective takes a number of shots a circuit, or an AutoShots"
             )
-        self.backend = backend
+        self.backend = completed(backend)
         self.shots = shots
-        self.job_log: JobLog | None = None  # of a run that is kept on disk
-        self._noise_note = noise_note(backend)
+        self.job_log = job_log
+        self._noise_note = noise_note(self.backend)
         self._planners = {
-            id(part): PartPlanner(part, grouping, cross, runs_whole(backend, part.circuit)) for part in model.parts
+            id(part): PartPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
         }
 
     @property
@@ -122,14 +124,14 @@ class SampledObjective(ObjectiveEvaluator):
         self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
-        return submission_cost(self.backend, self.planned(theta, gradient=gradient, metric=metric))
+        return submission_cost(self.backend, self._with_shots(self.planned(theta, gradient=gradient, metric=metric)))
 
     def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None) -> JointPlan:
-        """What an evaluation would send."""
+        """What an evaluation would send, without shots."""
         metric = self._checked(metric)
         judged, samples, _ = self._asked(gradient)
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
-        return self._with_shots(joint)
+        return joint
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError(
@@ -171,7 +173,7 @@ class SampledObjective(ObjectiveEvaluator):
 
     def _run(self, joint: JointPlan, seed: int | None) -> tuple[list[Measured], Cost]:
         wanted = self._with_shots(joint)
-        outcomes, cost = submit(self.backend, wanted, seed, self.job_log)
+        outcomes, cost = run_plan(self.backend, wanted, seed, self.job_log)
         return [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces], cost
 
     # ----- the metric -----
