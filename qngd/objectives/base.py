@@ -121,15 +121,6 @@ class ObjectiveEvaluator:
         value, slopes = model.loss.slopes(model.shaped(outputs), model.targets_of(samples))
         return value, model.flat(slopes)
 
-    def _sampling_error(self, by_sample: np.ndarray) -> np.ndarray | None:
-        """The covariance (P, P) of a mini-batch's gradient, a sum over its samples (b, P), as one of those that it
-        might have been: n·Σ(g_b − ḡ)(g_b − ḡ)ᵀ/(n − 1), less for a batch that holds much of the data."""
-        count = len(by_sample)
-        if self._batches is None or count < 2:
-            return None
-        centred = by_sample - by_sample.mean(axis=0)
-        return (centred.T @ centred) * (count / (count - 1) * (1 - count / self._batches.count))
-
     def _bends(self, outputs: np.ndarray, samples: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
         """The second derivatives of the loss times ∂outputs/∂θ (b, K, P), again (b, K, P)."""
         model = self.model

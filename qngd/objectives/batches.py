@@ -9,8 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Batches:
-    """Samples 0…count−1 in batches of `size`: every epoch all of them, in an order that the seed decides. The last
-    batch of an epoch holds what is left."""
+    """Samples 0…count−1 in batches of at most `size`: every epoch all of them, in an order that the seed decides, and
+    in batches that differ by one sample at most."""
 
     count: int
     size: int
@@ -27,4 +27,5 @@ class Batches:
         """
         epoch, place = divmod(index, self.per_epoch)
         order = np.random.default_rng([0 if seed is None else seed, epoch, 3]).permutation(self.count)
-        return np.sort(order[place * self.size : (place + 1) * self.size])
+        edges = np.arange(self.per_epoch + 1) * self.count // self.per_epoch
+        return np.sort(order[edges[place] : edges[place + 1]])

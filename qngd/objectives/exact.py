@@ -69,18 +69,12 @@ class ExactObjective(ObjectiveEvaluator):
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(value)),
-            gradient=self._gradient(run, slopes) if gradient and slopes is not None else None,
+            gradient=Estimate.exact(run.gradient(slopes)) if gradient and slopes is not None else None,
             metric=tensor,
             cost=Cost(jobs=1, circuits=circuits),
             batch=batch,
             before=before,
         )
-
-    def _gradient(self, run: _Run, slopes: np.ndarray) -> Estimate:
-        by_sample = run.gradients(slopes)
-        spread = self._sampling_error(by_sample)
-        value = by_sample.sum(axis=0)
-        return Estimate.exact(value) if spread is None else Estimate(value, np.sqrt(np.diag(spread)), 0, spread)
 
     def outputs(self, theta: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """The outputs (b, K) of these samples, ascending."""
@@ -166,12 +160,12 @@ class _Run:
                 self.metric[np.ix_(share.part.parameters, share.part.parameters)] += metric
             self._gradients.append(gradients)
 
-    def gradients(self, weights: np.ndarray) -> np.ndarray:
-        """Σ_k w_bk·∇⟨H_k⟩_b of every sample, (b, P)."""
-        total = np.zeros((len(self.samples), len(self.theta)))
+    def gradient(self, weights: np.ndarray) -> np.ndarray:
+        """Σ_bk w_bk·∇⟨H_k⟩_b, (P,)."""
+        total = np.zeros(len(self.theta))
         for share, gradients in zip(self.shares, self._gradients, strict=True):
             own = weights[share.places, share.part.columns]
-            total[np.ix_(share.places, share.part.parameters)] += gradients(own)
+            total[share.part.parameters] += gradients(own).sum(axis=0)
         return total
 
     def jacobian(self) -> np.ndarray:

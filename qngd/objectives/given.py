@@ -84,8 +84,8 @@ def read_any(
     reached: np.ndarray | None = None,
     frozen: Any = None,
 ) -> AnyGiven:
-    """What was given, arguments and errors as for `interop.given.read_given`; where parameters are frozen, which keep the
-    values that θ has, with the others alone."""
+    """What was given, arguments and errors as for `interop.given.read_given`; where parameters are frozen, which keep
+    the values that θ has, with the others alone."""
     objective = read_objective(given, observable, theta, role=role, reached=reached, frozen=frozen)
     if objective is not None:
         return objective

@@ -31,6 +31,7 @@ from qngd.objectives.exact import seed_of
 from qngd.objectives.joint import JointPlan, Measured, PartPlanner, outputs_of
 from qngd.objectives.model import Model
 
+_SEEDLESS = (None, "diag", "block-diag", "full")  # metrics whose circuits no seed decides
 _WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
 
 
@@ -57,6 +58,7 @@ class SampledObjective(ObjectiveEvaluator):
         self.shots = shots
         self.job_log = job_log
         self._noise_note = noise_note(self.backend)
+        self._kept: tuple[Any, JointPlan, int] | None = None
         self._planners = {
             id(part): PartPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
         }
@@ -149,11 +151,14 @@ class SampledObjective(ObjectiveEvaluator):
         metric: Any,
         seed: int | None,
     ) -> tuple[JointPlan, int]:
-        """The plans of all samples, and how many of the pieces are for the batch to be judged by."""
+        """The plans of all samples, and how many of the pieces are for the batch to be judged by. The last is kept."""
         own = None if getattr(metric, "name", metric) == GAUSS_NEWTON else metric
-        before = [] if judged is None else self._pieces(theta, judged, False, None, seed)
-        after = self._pieces(theta, samples, gradient, own, seed)
-        return JointPlan.of([*before, *after]), len(before)
+        key = theta.tobytes(), gradient, own, None if own in _SEEDLESS else seed, samples.tobytes(), self._index
+        if self._kept is None or self._kept[0] != key:
+            before = [] if judged is None else self._pieces(theta, judged, False, None, seed)
+            after = self._pieces(theta, samples, gradient, own, seed)
+            self._kept = key, JointPlan.of([*before, *after]), len(before)
+        return self._kept[1:]
 
     def _pieces(
         self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Any, seed: int | None
@@ -217,14 +222,12 @@ class _Found:
 
     def gradient(self, weights: np.ndarray, bends: np.ndarray) -> Estimate:
         """The gradient of the loss with its covariance."""
-        by_sample, spread = np.zeros((len(self._samples), self._size)), np.zeros((self._size, self._size))
+        value, spread = np.zeros(self._size), np.zeros((self._size, self._size))
         for each in self._pieces:
             place, columns = each.piece.place, each.piece.columns
             own = weights[place, columns]
-            by_sample[place, each.piece.parameters] += own @ each.jacobian
+            value[each.piece.parameters] += own @ each.jacobian
             spread += each.gradient_covariance(own, bends[place, columns])
-        value, of_batches = by_sample.sum(axis=0), self._owner._sampling_error(by_sample)
-        spread = spread if of_batches is None else spread + of_batches
         return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
 
     def average(self) -> MetricTensor:

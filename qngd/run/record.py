@@ -117,7 +117,7 @@ class Record:
             return Status(self.state.finished_as)
         if self.finished:
             return Status.CONVERGED
-        return Status.NOISE if limits.tol > 0 and limits.at_noise and self._is_noise() else None
+        return Status.NOISE if limits.tol > 0 and self._is_noise() else None
 
     def _still(self, limits: StopRule) -> str:
         recent = self._trail[-_STILL_STEPS:]

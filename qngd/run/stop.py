@@ -20,7 +20,6 @@ class StopRule:
     gtol: float
     target: float | None
     budget: Budget
-    at_noise: bool = True  # whether a gradient within its error is a reason
 
     @classmethod
     def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> StopRule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
@@ -84,7 +84,7 @@ def read_task(
         given=given,
         optimizer=chosen,
         evaluator=evaluator,
-        limits=replace(StopRule.read(*limits), at_noise=not getattr(evaluator, "has_batches", False)),
+        limits=StopRule.read(*limits),
         seed=seed,
         callback=_checked_callback(callback),
         store=store,
