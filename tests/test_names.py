@@ -148,6 +148,7 @@ def test_a_device_of_pennylane_that_is_not_known(wrong):
 
 def test_a_missing_package_comes_with_a_command_that_works(monkeypatch):
     """The extra is named as it stands in pyproject.toml, and by a path: no index has the package."""
+    pytest.importorskip("qiskit")
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     cases = [("qiskit", "aer", "qiskit-aer"), ("qiskit", "fake_nairobi", "qiskit-ibm-runtime")]
     cases += [("pennylane", "lightning.qubit", "pennylane")]
