@@ -12,7 +12,7 @@ from qngd.backends import resolve
 from qngd.errors import BackendError, MissingPackageError, how_to_install
 from qngd.solve.state import StepInfo
 
-ROOT = Path(qngd.__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 MODULES = ["backends", "baselines", "damping", "errors", "refresh", "step"]
 
 
