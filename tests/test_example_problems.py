@@ -1,8 +1,6 @@
 """Adding an example problem is as its page says: the file that stands there is one."""
 
 import importlib.util
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,19 +9,12 @@ import qngd
 from experiments.zoo_cases import Case, case
 from tests import dense
 from tests.command_line import qngd as command
-
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-
-
-def blocks(page, language):
-    """The code blocks of a page in this language."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+from tests.pages import blocks
 
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
-    (source,) = blocks(("howto/add-an-example-problem.md"), "python")
+    (source,) = blocks("howto/add-an-example-problem.md")
     path = tmp_path_factory.mktemp("circuits") / "cluster_ring.py"
     path.write_text(source, encoding="utf-8")
     return path
