@@ -1,6 +1,7 @@
 """Adding an example problem is as its page says: the file that stands there is one."""
 
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import qngd
 from experiments.zoo_cases import Case, case
 from tests import dense
 from tests.command_line import qngd as command
-from tests.pages import blocks
+from tests.pages import DOCS, blocks
 
 
 @pytest.fixture(scope="module")
