@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
 
@@ -75,6 +76,7 @@ _HOME = {
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
+    "evaluator": "run.own_loop",
     "QNG": "qng",
     "Price": "run.price",
     "cost": "run.price",
@@ -109,6 +111,7 @@ __all__ = [
     "StorageError",
     "TargetError",
     "cost",
+    "evaluator",
     "expectation",
     "gradient",
     "metric_tensor",
