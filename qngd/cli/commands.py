@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qngd import __version__
+from qngd.run.names import SETTINGS, OptimizerName
 
 if TYPE_CHECKING:
     from qngd.circuit.circuit import Circuit
@@ -130,7 +131,7 @@ def run(
     settings: _Settings = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
-        Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
+        OptimizerName,
         typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
     ] = "qng",
     learning_rate: Annotated[
@@ -341,26 +342,17 @@ def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
 
 def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     """The optimizer by its name, with those of its settings that were given."""
-    from qngd import QNG
     from qngd.cli.problem_file import UsageError
+    from qngd.run.optimizers import named
 
     name = options["optimizer"]
     given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
-    taken = {"qng": ("learning_rate", "approx", "damping"), "gd": ("learning_rate",), "adam": ("learning_rate",)}
     for key in given:
-        if key not in taken.get(name, ()):
+        if key not in SETTINGS.get(name, ()):
             raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
     if name == "gd" and not given:
         raise UsageError("--optimizer gd needs a --learning-rate")
-    if name == "qng":
-        return QNG(**given)
-    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
-
-    if name in ("l-bfgs-b", "cobyla"):
-        return SciPy(name.upper())
-    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
-    chosen: Optimizer = kinds[name](**given)
-    return chosen
+    return named(name, **given)
 
 
 def _read_shots(text: str | None) -> int | str | None:
