@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import pennylane as pennylane
+    from qngd import qiskit as qiskit
     from qngd import refresh as refresh
+    from qngd import scipy as scipy
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
     from qngd.circuit.circuit import Circuit
@@ -83,7 +86,7 @@ _HOME = {
     "Problem": "problem",
     "StepInfo": "solve.state",
 }
-_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "step")
+_MODULES = ("backends", "baselines", "damping", "errors", "pennylane", "qiskit", "refresh", "scipy", "step")
 
 __all__ = [
     "QNG",

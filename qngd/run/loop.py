@@ -97,7 +97,7 @@ def minimize(
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
     given = read_given(problem_or_circuit, observable, theta0, None if before is None else before.theta)
-    task = _Task(
+    task = Task(
         optimizer=as_optimizer(optimizer),
         given=given,
         evaluator=evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross),
@@ -106,7 +106,17 @@ def minimize(
         shots=shots,
     )
     _check_rest(task, before, callback, run_dir)
-    record = Record(given.shaped, kind_of(task.optimizer))
+    return carry_out(task, callback, run_dir, before)
+
+
+def carry_out(
+    task: Task,
+    callback: Callable[[StepInfo], Any] | None = None,
+    run_dir: str | Path | None = None,
+    before: State | None = None,
+) -> Result:
+    """The run of a task whose parts are known to fit; see `minimize`."""
+    record = Record(task.given.shaped, kind_of(task.optimizer))
     with _kept_on_error(record, task):
         try:
             _begin_or_resume(record, task, run_dir, before)
@@ -119,13 +129,13 @@ def minimize(
     return _result(record, status, task)
 
 
-def _result(record: Record, status: Status, task: _Task) -> Result:
+def _result(record: Record, status: Status, task: Task) -> Result:
     found = record.result(status, task.limits, task.evaluator.note)
     return replace(found, state=replace(found.state, problem=_problem_of(task.given, found.state)))
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
+class Task:
     """What a run was asked for."""
 
     optimizer: Optimizer
@@ -153,7 +163,7 @@ def _checked_seed(seed: Any, before: State | None) -> int | None:
     return before.seed
 
 
-def _check_rest(task: _Task, before: State | None, callback: Any, run_dir: Any) -> None:
+def _check_rest(task: Task, before: State | None, callback: Any, run_dir: Any) -> None:
     count = task.given.circuit.num_parameters
     if count == 0:
         fixed = task.given.circuit.fixed
@@ -199,7 +209,7 @@ def _problem_of(given: Given, state: State) -> str:
     return fingerprint(given.circuit, given.observable, state.theta)
 
 
-def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, before: State | None) -> None:
+def _begin_or_resume(record: Record, task: Task, run_dir: str | Path | None, before: State | None) -> None:
     """Set the state to go on from: of a new run, the one given, or the one that `run_dir` holds."""
     evaluator, theta0 = task.evaluator, task.given.theta
     if run_dir is not None:
@@ -231,7 +241,7 @@ def _ended_by(error: BaseException, record: Record) -> Status:
 
 
 @contextmanager
-def _kept_on_error(record: Record, task: _Task) -> Iterator[None]:
+def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
     """An exception that comes through, say from a callback, carries as `result` what was reached before it."""
     try:
         yield
@@ -245,7 +255,7 @@ def _kept_on_error(record: Record, task: _Task) -> Iterator[None]:
         raise
 
 
-def _loop(record: Record, task: _Task, callback: Callable[[StepInfo], Any] | None) -> Status:
+def _loop(record: Record, task: Task, callback: Callable[[StepInfo], Any] | None) -> Status:
     """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
         if not record.state.evaluation.is_finite:
@@ -265,7 +275,7 @@ def _loop(record: Record, task: _Task, callback: Callable[[StepInfo], Any] | Non
             return Status.STOPPED
 
 
-def _stepped(record: Record, task: _Task) -> tuple[State, StepInfo] | Status:
+def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The optimizer's next step, or the limit that forbids it."""
     state, limits = record.state, task.limits
     if len(record.infos) >= limits.max_steps:
@@ -277,7 +287,7 @@ def _stepped(record: Record, task: _Task) -> tuple[State, StepInfo] | Status:
     return task.optimizer.step(task.evaluator, state)
 
 
-def _left(record: Record, task: _Task, rest: Status) -> tuple[State, StepInfo] | Status:
+def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | Status:
     """A step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
     state, limits, evaluator = record.state, task.limits, task.evaluator
     if state.looked or rest is Status.MAX_STEPS:
