@@ -1,7 +1,7 @@
 """qngd inside Qiskit's algorithms: an optimizer for VQE, QAOA and what is built on them.
 
-    vqe = VQE(StatevectorEstimator(), ansatz, qngd.qiskit.Minimizer(ansatz))
-    qaoa = QAOA(StatevectorSampler(), qngd.qiskit.Minimizer(lambda: qaoa.ansatz), reps=2)
+vqe = VQE(StatevectorEstimator(), ansatz, qngd.qiskit.Minimizer(ansatz))
+qaoa = QAOA(StatevectorSampler(), qngd.qiskit.Minimizer(lambda: qaoa.ansatz), reps=2)
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Minimizer:
             itself, as QAOA does of an operator, a function without arguments that gives it: `Minimizer(lambda:
             qaoa.ansatz)`. A list of circuits with the same parameters, such as one for every sample of a data set,
             averages their metrics.
-        optimizer, backend, shots, stderr, max_steps, tol, gtol, target, seed, callback: as in `qngd.scipy.method`, which
-            also says where the gradient comes from if the algorithm gives none, as QAOA: VQE takes `gradient=`.
+        optimizer, backend, shots, stderr, max_steps, tol, gtol, target, seed, callback: as in `qngd.scipy.method`,
+            which also says where the gradient comes from if the algorithm gives none, as QAOA: VQE takes `gradient=`.
 
     Raises:
         CircuitError, SettingError: an argument does not fit; when it is called also ParameterError.

@@ -37,9 +37,14 @@ class Rule:
 
 def rules_at(circuit: Circuit, theta: np.ndarray, is_noisy: bool) -> list[Rule]:
     """A rule for every parameter."""
+    return [rule_of(turns, circuit.angle_map.is_affine, is_noisy) for turns in turns_of(circuit, theta)]
+
+
+def turns_of(circuit: Circuit, theta: np.ndarray) -> list[np.ndarray]:
+    """For every parameter the |J_kj| that are not 0."""
     jacobian = abs(circuit.angle_map.linearize(theta)[1]).tocsc()
-    columns = [jacobian.data[jacobian.indptr[j] : jacobian.indptr[j + 1]] for j in range(jacobian.shape[1])]
-    return [rule_of(column[column > 0], circuit.angle_map.is_affine, is_noisy) for column in columns]
+    columns = np.split(jacobian.data, jacobian.indptr[1:-1])
+    return [column[column > 0] for column in columns][: circuit.num_parameters]
 
 
 def rule_of(frequencies: np.ndarray, is_affine: bool, is_noisy: bool) -> Rule:

@@ -16,7 +16,6 @@ from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import Look
 
 
-
 class FunctionEvaluator:
     """Energies and gradients of a `Function`; the metric is the mean of those of `metrics`, each an evaluator of a
     circuit with the function's parameters.
@@ -63,8 +62,8 @@ class FunctionEvaluator:
         found = [one.metric(theta, approx, seed) for one in self._metrics]
         if len(found) == 1:
             return found[0]
-        errors = np.sqrt(sum(one.stderr**2 for one in found)) / len(found)
-        value = sum(one.value for one in found) / len(found)
+        errors = np.sqrt(np.sum([one.stderr**2 for one in found], axis=0)) / len(found)
+        value = np.mean([one.value for one in found], axis=0)
         return MetricTensor(value, errors, approx, sum(one.shots for one in found), found[0].note)
 
     def preview(
@@ -77,7 +76,7 @@ class FunctionEvaluator:
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         products = [one.metric_product(theta) for one in self._metrics]
-        return lambda vector: sum(product(vector) for product in products) / len(products)
+        return lambda vector: np.asarray(np.mean([product(vector) for product in products], axis=0))
 
     def _estimate(self, value: float) -> Estimate:
         return Estimate(np.float64(value), np.float64(self.stderr), shots=0 if self.is_exact else 1)
@@ -108,7 +107,9 @@ class FunctionEvaluator:
         unit = np.zeros(len(theta))
         unit[j] = 1.0
         pairs = zip(rule.shifts.tolist(), rule.weights.tolist(), strict=True)
-        return sum(b * (self.function.value(theta + s * unit) - self.function.value(theta - s * unit)) for s, b in pairs)
+        return sum(
+            b * (self.function.value(theta + s * unit) - self.function.value(theta - s * unit)) for s, b in pairs
+        )
 
     def _check(self, slope: np.ndarray, rules: Sequence[Rule]) -> None:
         """Whether the function changes as its gradient by shifts says, at the point that was looked at."""

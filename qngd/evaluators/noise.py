@@ -15,7 +15,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, rounding
-from qngd.evaluators.differences import EIGHTH_ORDER, common_divisor
+from qngd.evaluators.differences import EIGHTH_ORDER, common_divisor, turns_of
 from qngd.evaluators.given_function import Function
 
 _REPEATS = 8  # values at one point that tell the noise of a function
@@ -72,11 +72,9 @@ def _repeated(function: Function, theta: np.ndarray) -> float:
 
 def _left_over(function: Function, circuit: Circuit, theta: np.ndarray) -> float:
     """The standard deviation of what no rotation can make, along the parameter with the fewest frequencies."""
-    jacobian = abs(circuit.angle_map.linear).tocsc() if circuit.angle_map.is_affine else None
     choices = []
-    for j in range(len(theta) if jacobian is not None else 0):
-        column = jacobian.data[jacobian.indptr[j] : jacobian.indptr[j + 1]]
-        base = common_divisor(column[column > 0])
+    for j, column in enumerate(turns_of(circuit, theta) if circuit.angle_map.is_affine else []):
+        base = common_divisor(column)
         if base is not None:
             choices.append((round(float(column.sum()) / base), j, base))
     if not choices or min(choices)[0] > _MOST:

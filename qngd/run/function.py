@@ -13,7 +13,7 @@ from scipy.optimize import OptimizeResult
 from qngd.circuit.circuit import Circuit, as_flat
 from qngd.errors import ParameterError, SettingError, checked_seed, did_you_mean, require_range, shown
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.differences import common_divisor
+from qngd.evaluators.differences import common_divisor, turns_of
 from qngd.evaluators.function import FunctionEvaluator, check_same_parameters
 from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import look_at
@@ -167,9 +167,7 @@ def _periods(circuit: Circuit) -> np.ndarray:
     multiples of ωθ, infinite where nothing is known."""
     if not circuit.angle_map.is_affine:
         return np.full(circuit.num_parameters, np.inf)
-    jacobian = abs(circuit.angle_map.linear).tocsc()
-    columns = np.split(jacobian.data, jacobian.indptr[1:-1])
-    bases = [common_divisor(column[column > 0]) for column in columns]
+    bases = map(common_divisor, turns_of(circuit, np.zeros(circuit.num_parameters)))
     return np.array([_FULL_TURN / base if base else np.inf for base in bases])
 
 
