@@ -110,7 +110,7 @@ def test_vqe(with_gradient):
     assert found.optimizer_result.nit < 20
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its own, of Qiskit's class QAOAAnsatz
+@pytest.mark.filterwarnings("ignore")  # its own: of classes of Qiskit's that it uses, of sparse matrices
 def test_qaoa_by_a_sampler_with_a_fixed_seed():
     """Whose noise is the same at every call of one point, and yet is seen."""
     package = algorithms()
