@@ -250,6 +250,20 @@ def test_data_is_averaged_and_a_bias_follows_its_gradient():
     assert loss(weights, bias) < cost
 
 
+def test_a_batch_in_the_data_is_averaged_too():
+    """Which PennyLane runs as one circuit."""
+
+    def batched(weights, bias):
+        return pnp.mean((model(weights, DATA) + bias - TARGETS) ** 2)
+
+    args = pnp.array([0.3, 0.2]), pnp.array(0.1)
+    one, other = QNGOptimizer(0.1), QNGOptimizer(0.1)
+    together, singly = one.step_and_cost(batched, *args), other.step_and_cost(loss, *args)
+    np.testing.assert_allclose(one.metric_tensor[0], other.metric_tensor[0], atol=1e-12)
+    np.testing.assert_allclose(together[0][0], singly[0][0], atol=1e-10)
+    assert float(together[1]) == pytest.approx(float(singly[1]), abs=1e-12)
+
+
 def test_two_circuits_with_parameters_of_their_own():
     @qml.qnode(DEVICE)
     def other(theta):

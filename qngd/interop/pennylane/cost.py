@@ -115,7 +115,8 @@ class CostFunction:
                 "metric_tensor_fn, or use another optimizer"
             )
         parts = np.split(rows, np.cumsum(sizes)[:-1])
-        return [Inner(node, args, part) for (node, args), part in zip(found, parts, strict=True) if len(part)]
+        moving = [(node, args, part) for (node, args), part in zip(found, parts, strict=True) if len(part)]
+        return [Inner(node, one, part) for node, args, part in moving for one in _one_by_one(node, args)]
 
     def _one_number(self, theta: Any) -> Any:
         value = self(theta)
@@ -172,6 +173,25 @@ def _by_position(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
             f"the QNode {getattr(call.node, '__name__', '')} is given parameters by keyword only; give them by position"
         )
     return (functools.partial(call.node, **kwargs) if kwargs else call.node), tuple(bound.args)
+
+
+def _one_by_one(node: Callable[..., Any], args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The arguments for every sample of a batch among the data, which PennyLane runs as one circuit."""
+    inner, kwargs = (node.func, node.keywords) if isinstance(node, functools.partial) else (node, {})
+    size = qml.workflow.construct_tape(inner, level="user")(*args, **kwargs).batch_size
+    leaves = [leaf.value for argument in args for leaf in walk(argument, "", "")]
+    is_batch = [isinstance(v, np.ndarray) and not _is_marked(v) and np.shape(v)[:1] == (size,) for v in leaves]
+    if size is None or not any(is_batch):
+        return [args]
+    samples = []
+    for i in range(size):
+        chosen = iter([v[i] if batch else v for v, batch in zip(leaves, is_batch, strict=True)])
+        samples.append(tuple(rebuild(argument, chosen) for argument in args))
+    return samples
+
+
+def _is_marked(value: Any) -> bool:
+    return bool(getattr(value, "requires_grad", False))
 
 
 def _marked(value: Any) -> Any:
