@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import pennylane as qml
 import pytest
-from pennylane import numpy as pnp
 
 import qngd
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.errors import ParameterError, SettingError
 
-PROGRAM = """OPENQASM 3.0;
-include "stdgates.inc";
-input float a;
-input float b;
-input float c;
-qubit[2] q;
-ry(a) q[0];
-cx q[0], q[1];
-rz(2*b) q[1];
-rx(c) q[0];
-ry(b) q[1];
-"""
+CIRCUIT = qngd.CircuitBuilder(2)
+A, B, C = CIRCUIT.parameters("a", "b", "c")
+CIRCUIT.ry(A, 0).cx(0, 1).rz(2 * B, 1).rx(C, 0).ry(B, 1)
 TERMS = {"ZZ": 1.0, "XI": 0.5, "IY": -0.25}
 START = [0.3, -0.7, 1.1]
 OPTIMIZERS = [
@@ -50,9 +39,9 @@ def walked(optimizer, asked, steps, **how):
 def test_a_loop_takes_the_steps_of_a_run(optimizer, shots):
     if shots and getattr(optimizer, "approx", "") == "matrix-free":
         pytest.skip("exact only")
-    asked = qngd.evaluator(PROGRAM, TERMS, START, shots=shots)
+    asked = qngd.evaluator(CIRCUIT, TERMS, START, shots=shots)
     state, infos = walked(optimizer, asked, 4, seed=3)
-    run = qngd.minimize(PROGRAM, TERMS, START, optimizer=optimizer, shots=shots, seed=3, max_steps=4, tol=0)
+    run = qngd.minimize(CIRCUIT, TERMS, START, optimizer=optimizer, shots=shots, seed=3, max_steps=4, tol=0)
     assert [info.energy for info in infos] == run.history[1:].tolist()
     assert state.cost == run.cost
     np.testing.assert_array_equal(infos[-1].theta, run.infos[-1].theta)
@@ -61,14 +50,17 @@ def test_a_loop_takes_the_steps_of_a_run(optimizer, shots):
 def test_theta_is_in_the_structure_of_the_start():
     named = {"c": 1.1, "a": 0.3, "b": -0.7}
     for start in (named, None):
-        problem = qngd.Problem(PROGRAM, TERMS, named)
+        problem = qngd.Problem(CIRCUIT, TERMS, named)
         _, infos = walked(qngd.QNG(), qngd.evaluator(problem, theta0=start), 3)
         assert list(infos[-1].theta) == ["c", "a", "b"]
-        assert qngd.expectation(PROGRAM, TERMS, infos[-1].theta).value == pytest.approx(infos[-1].energy, abs=1e-12)
+        assert qngd.expectation(CIRCUIT, TERMS, infos[-1].theta).value == pytest.approx(infos[-1].energy, abs=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", [qngd.QNG(), Adam(), SPSA(a=0.1), SciPy("COBYLA")], ids=repr)
 def test_a_qnodes_arguments(optimizer):
+    qml = pytest.importorskip("pennylane")
+    pnp = qml.numpy
+
     @qml.qnode(qml.device("default.qubit", wires=2))
     def node(weights, scale, angle):
         qml.RY(weights[0, 0], 0)
@@ -86,7 +78,7 @@ def test_a_qnodes_arguments(optimizer):
 
 
 def test_init_takes_another_start_in_any_form():
-    asked = qngd.evaluator(PROGRAM, TERMS, START)
+    asked = qngd.evaluator(CIRCUIT, TERMS, START)
     by_name = qngd.QNG().init(asked, {"a": 0.1, "b": 0.2, "c": 0.3})
     by_order = qngd.QNG().init(asked, [0.1, 0.2, 0.3])
     np.testing.assert_array_equal(by_name.theta, by_order.theta)
@@ -95,7 +87,7 @@ def test_init_takes_another_start_in_any_form():
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_what_is_no_evaluator(optimizer):
-    problem = qngd.Problem(PROGRAM, TERMS, START)
+    problem = qngd.Problem(CIRCUIT, TERMS, START)
     with pytest.raises(SettingError, match=r"evaluator: Problem is none; write evaluator = qngd.evaluator\(problem\)"):
         optimizer.init(problem)
     with pytest.raises(ParameterError, match="shape"):
@@ -104,4 +96,4 @@ def test_what_is_no_evaluator(optimizer):
 
 def test_an_evaluator_without_a_start():
     with pytest.raises(ParameterError, match="theta0 is missing"):
-        qngd.evaluator(PROGRAM, TERMS)
+        qngd.evaluator(CIRCUIT, TERMS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Literal
 
 OptimizerName = Literal[
-    "qng", "gd", "adam", "spsa",
+    "qng", "adam", "spsa", "gd",
     "l-bfgs-b", "bfgs", "cg", "slsqp", "tnc", "cobyla", "cobyqa", "nelder-mead", "powell",
 ]  # fmt: skip
 

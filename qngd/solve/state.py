@@ -210,9 +210,14 @@ class Submissions:
         return found
 
     def shaped(self, theta: np.ndarray) -> Any:
-        """Flat parameter values (P,) as the user writes them; flat where the circuit does not tell."""
+        """Flat parameter values (P,) as the user writes them; flat where the circuit does not tell, or cannot."""
         circuit = self.evaluator.circuit
-        return circuit.unflatten(theta, circuit.example)
+        if circuit.example is None:
+            return theta
+        try:
+            return circuit.unflatten(theta, circuit.example)
+        except Exception:  # of other people's arrays: the step is not lost for that
+            return theta
 
     def next_seed(self) -> int | None:
         """A fresh seed for every submission, reproducible as a whole."""
