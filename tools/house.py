@@ -24,7 +24,7 @@ ORDER = {
     "measured": "what a device runs in a step and what its outcomes mean: grouping, templates, plan, assemble, shots",
     "interop": "reading circuits and observables, and the public builder: `qiskit/`, `pennylane/`, `openqasm/`",
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
-    "evaluators": "who answers what a step asks: exact, sampled by plan and assemble, or a function; the choice among them",
+    "evaluators": "who answers what a step asks: exact, by plan and assemble, or a function; the choice among them",
     "api": "functions for one θ",
     "problem": "a circuit with its observable and start",
     "damping": "dampings of the metric",
