@@ -18,11 +18,14 @@ from qngd.evaluators.function import FunctionEvaluator, check_same_parameters
 from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import look_at
 from qngd.interop import wrap, wrap_for
-from qngd.run.given import Given
-from qngd.run.loop import Task, carry_out
+from qngd.interop.given import Given
+from qngd.run.identity import Identity
+from qngd.run.loop import carry_out
 from qngd.run.optimizers import as_optimizer
-from qngd.run.record import StopRule
 from qngd.run.result import Result, Status
+from qngd.run.stop import StopRule
+from qngd.run.store import Nowhere
+from qngd.run.task import Task
 from qngd.solve.state import StepInfo
 
 _SUCCESS = (Status.CONVERGED, Status.TARGET, Status.NOISE)
@@ -104,16 +107,21 @@ def minimize_function(
     function = Function(fun, jac, box_of(natives[0], bounds))
     look = look_at(function, natives[0], start, settings.stderr)
     metrics = [evaluator_for(one, None, settings.backend, settings.shots) for one in natives]
+    optimizer, seed = as_optimizer(settings.optimizer), checked_seed(settings.seed)
+    # the energy is the function's; whose states of runs belong together depends on the circuit alone
+    given = Given("function", natives[0], {"I" * natives[0].num_qubits: 1.0}, start, start)
     task = Task(
-        optimizer=as_optimizer(settings.optimizer),
-        # the energy is the function's; whose states of runs belong together depends on the circuit alone
-        given=Given("function", natives[0], {"I" * natives[0].num_qubits: 1.0}, start, start),
+        given=given,
+        optimizer=optimizer,
         evaluator=FunctionEvaluator(function, metrics, look),
         limits=settings.limits(),
-        seed=checked_seed(settings.seed),
-        shots=settings.shots,
+        seed=seed,
+        callback=_told(settings.callback, callback, function.within),
+        store=Nowhere(),
+        before=None,
+        identity=Identity(given, optimizer, (seed,)),
     )
-    return _as_scipys(carry_out(task, _told(settings.callback, callback, function.within)), function)
+    return _as_scipys(carry_out(task), function)
 
 
 def box_of(circuit: Circuit, bounds: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.choice import evaluator_for
+from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.run.given import read_given
 
 
 def evaluator(
