@@ -32,11 +32,15 @@ _WHOLE = 1e-12  # a multiple that is this close to a whole one is one
 
 @dataclass(frozen=True, eq=False)
 class GivenObjective:
-    """An objective at a start: `theta` (P,) are its free parameters, flat, and `like` all in the user's structure."""
+    """An objective at a start: `theta` (P,) are its free parameters, flat."""
 
     name: str
     model: Model
-    like: Any
+
+    @property
+    def like(self) -> Any:
+        """The start as the user writes it."""
+        return self.model.like
 
     @property
     def circuit(self) -> Circuit:
@@ -153,8 +157,7 @@ def read_objective(
             "theta0 is missing: give the parameter values to start from, in the circuit's own structure: "
             "minimize(objective, theta0=…)"
         )
-    model, like = model_of(problem.circuit, start, frozen)
-    found = GivenObjective(problem.name, model, like)
+    found = GivenObjective(problem.name, model_of(problem.circuit, start, frozen))
     found.shaped(found.theta)  # what cannot be given back is refused before anything is spent
     return found
 

@@ -59,6 +59,7 @@ class Model:
         structure: how the user writes θ.
         start: the free parameters (P,) of the start.
         loss, targets: of the outputs.
+        like: the start as the user writes it.
     """
 
     objective: Objective
@@ -71,6 +72,7 @@ class Model:
     start: np.ndarray
     loss: Loss
     targets: Any
+    like: Any
 
     @property
     def num_parameters(self) -> int:
@@ -100,7 +102,7 @@ class Model:
     def circuit(self) -> Circuit:
         """One that stands for all in messages and records: of the first sample, with the angles of every circuit."""
         first = self.parts[0]
-        whole = replace(first.circuit, parameters=self.names, structure=self.structure)
+        whole = replace(first.circuit, parameters=self.names, structure=self.structure, example=self.like)
         every = [part for part in self.parts if part.samples[0] == 0]
         if len(every) == 1 and len(first.parameters) == self.num_parameters:
             return whole
@@ -164,8 +166,8 @@ class _Stacked(AngleMap):
         return sparse.csr_array(sparse.vstack(rows))
 
 
-def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> tuple[Model, Any]:
-    """An objective at a start, and the start as the user writes it.
+def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
+    """An objective at a start.
 
     Raises:
         CircuitError, ObservableError, SettingError: a part does not fit.
@@ -186,7 +188,7 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> tuple[Mod
     parts = _parts(reads, names, free, start, outputs)
     count = None if data is None else data.count
     targets = _targets(objective.targets, count)
-    model = Model(
+    return Model(
         objective=objective,
         parts=tuple(parts),
         num_samples=count,
@@ -197,8 +199,8 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> tuple[Mod
         start=start[free],
         loss=Loss(objective.loss, objective.grad),  # type: ignore[arg-type]  # it was checked
         targets=targets,
+        like=theta0,
     )
-    return model, theta0
 
 
 def can_start_anywhere(objective: Objective) -> bool:
