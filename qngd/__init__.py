@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.shots import AutoShots, TargetError
-    from qngd.objectives.objective import Objective
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.loop import Budget, Result, Status, minimize
@@ -81,7 +81,7 @@ _HOME = {
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
-    "Objective": "objectives.objective",
+    "Objective": "evaluators.objectives.objective",
     "evaluator": "run.own_loop",
     "QNG": "qng",
     "Price": "run.price",

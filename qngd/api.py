@@ -19,12 +19,12 @@ from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import simulator_of
+from qngd.evaluators.objectives.given import AnyGiven, read_objective
+from qngd.evaluators.objectives.objective import Objective
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.objectives.given import AnyGiven, read_objective
-from qngd.objectives.objective import Objective
 
 
 def expectation(

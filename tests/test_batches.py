@@ -5,8 +5,8 @@ import pytest
 
 import qngd
 from qngd.errors import SettingError
-from qngd.objectives.batches import Batches
-from qngd.objectives.given import read_objective
+from qngd.evaluators.objectives.batches import Batches
+from qngd.evaluators.objectives.given import read_objective
 
 RNG = np.random.default_rng(8)
 X = RNG.uniform(-1, 1, (7, 2))

@@ -8,7 +8,7 @@ from qiskit_aer import AerSimulator
 import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import SettingError
-from qngd.objectives.given import read_objective
+from qngd.evaluators.objectives.given import read_objective
 
 RNG = np.random.default_rng(4)
 X = RNG.uniform(-1, 1, (3, 2))

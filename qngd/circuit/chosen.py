@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.circuit.circuit import ThetaStructure
+from qngd.circuit.circuit import ThetaStructure, as_flat
 from qngd.errors import ParameterError, SettingError, did_you_mean, is_number, shown
 
 
@@ -110,7 +110,11 @@ class PartOfTheta:
     values: np.ndarray
 
     def flatten(self, theta: Any) -> np.ndarray:
-        """The free values of θ; raises ParameterError where it gives a frozen one another value."""
+        """The free values of θ, which may be these alone, flat; raises ParameterError where θ gives a frozen one
+        another value."""
+        count = int(self.free.sum())
+        if isinstance(theta, np.ndarray) and theta.shape == (count,) and count < len(self.free):
+            return as_flat(theta, count)
         flat = self.whole.flatten(theta)
         if not np.array_equal(flat[~self.free], self.values[~self.free]):
             raise ParameterError("theta: a frozen parameter has another value here than at the start")

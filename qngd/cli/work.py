@@ -15,7 +15,7 @@ from qngd.cli import live
 from qngd.cli.errors import UsageError
 from qngd.cli.problem_file import ProblemFile, open_problem
 from qngd.errors import QngdError
-from qngd.objectives.given import AnyGiven, GivenObjective, read_any
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.problem import Problem
 from qngd.report import files
 from qngd.report.circuits import describe_circuit

@@ -25,6 +25,7 @@ class Bounded:
 
     def __init__(self, inner: Evaluator, low: np.ndarray, high: np.ndarray) -> None:
         self._inner = inner
+        self.circuit: Circuit = inner.circuit
         self._low, self._high = low, high
 
     def __getattr__(self, name: str) -> Any:
@@ -32,10 +33,6 @@ class Bounded:
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._inner, name)
-
-    @property
-    def circuit(self) -> Circuit:
-        return self._inner.circuit
 
     @property
     def name(self) -> str:

@@ -46,6 +46,7 @@ def read_data(data: Any, inputs: Any) -> Data | None:
     """
     if data is None:
         return None
+    names: tuple[Any, ...] | None
     if isinstance(data, Mapping):
         if inputs is not None:
             raise SettingError("inputs: the keys of data name them already; leave inputs out")

@@ -30,7 +30,7 @@ import numpy as np
 
 import qngd
 from qngd.errors import MissingPackageError, SettingError
-from qngd.objectives.given import read_any
+from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
 from qngd.report.run_data import HISTORY_COLUMNS, RunData
 from qngd.solve.state import StepInfo

@@ -14,7 +14,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
-from qngd.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.solve.state import Optimizer
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from qngd.errors import BackendError, SettingError, StorageError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
+from qngd.evaluators.objectives.given import wrapped_angles
+from qngd.evaluators.objectives.objective import Objective
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.objectives.given import wrapped_angles
-from qngd.objectives.objective import Objective
 from qngd.problem import Problem
 from qngd.run.record import Record
 from qngd.run.result import Budget, Result, Status

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.objectives.given import GivenObjective, evaluator_of, read_any
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.objectives.given import GivenObjective, evaluator_of, read_any
 
 
 def evaluator(

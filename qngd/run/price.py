@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,14 +17,14 @@ from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Approx, Cost, check_approx
 from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
+from qngd.evaluators.objectives.joint import JointPlan
+from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.submission import submission_cost
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan, Planner
 from qngd.measured.shots import as_rule
-from qngd.objectives.given import AnyGiven, GivenObjective, read_any
-from qngd.objectives.joint import JointPlan
-from qngd.objectives.sampled import SampledObjective
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -126,10 +126,11 @@ def cost(
     """
     steps = whole_number(steps, "steps", 0)
     given = read_any(problem_or_circuit, observable, theta0)
-    target = None if isinstance(given, GivenObjective) else given.observable
-    step = planned_step(given, target, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross)
+    step = planned_step(
+        given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
+    )
     device, plan = step.device, step.plan
-    per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(plan, None)
+    per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(cast(Plan, plan), None)
     assert per_request is not None
     with calling(device.name):
         footprints = device.describe(plan.templates)

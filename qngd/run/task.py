@@ -11,7 +11,7 @@ from typing import Any
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
 from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.bounded import Bounded
-from qngd.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
 from qngd.run.identity import Identity, fingerprint_of
 from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of

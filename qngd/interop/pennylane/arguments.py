@@ -98,7 +98,7 @@ class Arguments:
     def _holds_data(self) -> tuple[bool, ...]:
         """Of every leaf whether it belongs to a sample's data."""
         pairs = zip(self.names, self.example, strict=True)
-        return tuple(name in self.data for name, argument in pairs for _ in _walk(argument, name, name))
+        return tuple(name in self.data for name, argument in pairs for _ in walk(argument, name, name))
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:

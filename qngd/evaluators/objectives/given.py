@@ -16,15 +16,15 @@ from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import backend_and_shots, evaluator_for
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.objectives.exact import ExactObjective
+from qngd.evaluators.objectives.model import Model, can_start_anywhere, model_of
+from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.interop import in_order
 from qngd.interop.given import Given, Role, read_given
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
-from qngd.objectives.exact import ExactObjective
-from qngd.objectives.model import Model, can_start_anywhere, model_of
-from qngd.objectives.objective import Objective
-from qngd.objectives.sampled import SampledObjective
 from qngd.problem import Problem
 
 _WHOLE = 1e-12  # a multiple that is this close to a whole one is one
@@ -50,6 +50,12 @@ class GivenObjective:
     @property
     def theta(self) -> np.ndarray:
         return self.model.start
+
+    @property
+    def observable(self) -> None:
+        """None: it has outputs."""
+
+    has_observable = False
 
     def shaped(self, flat: np.ndarray) -> Any:
         """Flat parameter values (P,) in the user's structure."""

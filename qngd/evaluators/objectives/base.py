@@ -11,8 +11,8 @@ import numpy as np
 
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
-from qngd.objectives.batches import Batches
-from qngd.objectives.model import Model, Part
+from qngd.evaluators.objectives.batches import Batches
+from qngd.evaluators.objectives.model import Model, Part
 
 GAUSS_NEWTON = "gauss-newton"
 _FLAT = 1e-14  # of the largest entry: a curvature below it is none
@@ -36,15 +36,12 @@ class ObjectiveEvaluator:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.circuit: Circuit = model.circuit  # one that stands for all
         size = model.objective.batch_size
         count = model.num_samples
         self._batches = None if size is None or count is None or size >= count else Batches(count, size)
         self._index = -1
         self._order: int | None = None
-
-    @property
-    def circuit(self) -> Circuit:
-        return self.model.circuit
 
     def of_all(self) -> Self:
         """The same without mini-batches."""

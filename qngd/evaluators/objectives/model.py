@@ -18,10 +18,10 @@ from qngd.circuit.circuit import Circuit, FlatTheta, ThetaStructure
 from qngd.circuit.observable import Observable
 from qngd.circuit.outputs import Outputs
 from qngd.errors import CircuitError, ObservableError, SettingError
+from qngd.evaluators.objectives.objective import Objective
 from qngd.interop import as_observable, is_function
 from qngd.interop.losses import Loss
 from qngd.interop.samples import Read, read_data, read_samples
-from qngd.objectives.objective import Objective
 
 
 @dataclass(frozen=True, eq=False)

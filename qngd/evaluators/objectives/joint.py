@@ -12,18 +12,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
+from qngd.evaluators.objectives.model import Part
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
 from qngd.measured.plan import Plan, Planner, Request, Submission
 from qngd.measured.template import Template
-from qngd.objectives.model import Part
 
 
 class PartPlanner:
@@ -69,11 +70,11 @@ def _union(observables: Sequence[Observable]) -> tuple[np.ndarray, Observable]:
         np.concatenate([each.sign for each in strings]),
     )
     place: dict[bytes, int] = {}
-    columns = [place.setdefault(key, len(place)) for key in _keys(joined)]
+    columns = np.array([place.setdefault(key, len(place)) for key in _keys(joined)], dtype=np.int64)
     mixing = np.zeros((len(observables), len(place)))
     owner = np.repeat(np.arange(len(observables)), [len(each) for each in observables])
     np.add.at(mixing, (owner, columns), np.concatenate([each.coefficients for each in observables]))
-    first = np.array([columns.index(column) for column in range(len(place))], dtype=np.int64)
+    first = np.unique(columns, return_index=True)[1]
     return mixing, Observable(joined[first], np.abs(mixing).max(axis=0))
 
 
@@ -108,6 +109,11 @@ class JointPlan(Submission):
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
     coefficients: tuple[np.ndarray | None, ...]
+
+    @property
+    def approx(self) -> Any:
+        """The metric that is measured, or None."""
+        return self.pieces[-1].plan.approx
 
     @classmethod
     def of(cls, pieces: Sequence[tuple[PartPlanner, int, int, Plan]]) -> JointPlan:

@@ -12,9 +12,15 @@ from qngd.circuit.active import as_measured, without_idle
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.objectives.base import (
+    GAUSS_NEWTON,
+    ObjectiveEvaluator,
+    Share,
+    gauss_newton_matrix,
+    without_negative,
+)
+from qngd.evaluators.objectives.model import Model, Part
 from qngd.exact.batch import BatchAngles, BatchSimulator
-from qngd.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, Share, gauss_newton_matrix, without_negative
-from qngd.objectives.model import Model, Part
 
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states of a circuit, as of one energy
 _BATCHED = ("diag", "block-diag", "full")

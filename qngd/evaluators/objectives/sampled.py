@@ -21,15 +21,15 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.estimates.positive import project
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, gauss_newton_matrix
+from qngd.evaluators.objectives.exact import seed_of
+from qngd.evaluators.objectives.joint import JointPlan, Measured, PartPlanner, outputs_of
+from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.shots import ShotRule, TargetError
-from qngd.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, gauss_newton_matrix
-from qngd.objectives.exact import seed_of
-from qngd.objectives.joint import JointPlan, Measured, PartPlanner, outputs_of
-from qngd.objectives.model import Model
 
 _SEEDLESS = (None, "diag", "block-diag", "full")  # metrics whose circuits no seed decides
 _WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
@@ -213,7 +213,7 @@ class _Found:
         found = np.zeros((*self.outputs.shape, self._size))
         for each in self._pieces:
             columns = np.arange(each.piece.columns.start, each.piece.columns.stop)
-            found[np.ix_([each.piece.place], columns, each.piece.parameters)] = each.jacobian[None]
+            found[np.ix_(np.array([each.piece.place]), columns, each.piece.parameters)] = each.jacobian[None]
         return found
 
     def bends(self) -> np.ndarray:
@@ -233,7 +233,8 @@ class _Found:
     def average(self) -> MetricTensor:
         """The Fubini–Study metric, averaged over the samples."""
         value, variance = np.zeros((self._size, self._size)), np.zeros((self._size, self._size))
-        count, shots, notes, tensor = len(self._samples), 0, {}, None
+        count, shots, tensor = len(self._samples), 0, None
+        notes: dict[str, None] = {}
         for each in self._pieces:
             own = replace(each.plan, mixing=None, energy_weights=np.zeros(each.plan.num_circuits))
             tensor = assemble(own, each.outcomes, np.zeros(0), Cost()).metric
