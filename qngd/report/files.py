@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import qngd
+from qngd._system.version import __version__
 from qngd.errors import MissingPackageError, SettingError
 from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
@@ -166,7 +166,7 @@ def _eigenvalues(info: StepInfo, count: int) -> np.ndarray:
 def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
     circuit = read_any(problem, role="example").circuit
     return {
-        "qngd": qngd.__version__,
+        "qngd": __version__,
         "problem": {
             "name": problem.name,
             "unit": problem.unit,
