@@ -6,6 +6,7 @@ import pennylane as qml
 import pytest
 from pennylane import numpy as pnp
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
+from qiskit.circuit.library import StatePreparation
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
@@ -367,6 +368,34 @@ def test_a_qnode_is_read_once_where_data_turn_gates():
     objective = qngd.Objective(node, None, np.mean, data={"x": many})
     qngd.minimize(objective, theta0=WEIGHTS, max_steps=2)
     assert len(calls) < 10
+
+
+def test_a_function_of_the_sample_that_returns_a_circuit():
+    a, b = Parameter("a"), Parameter("b")
+
+    def prepared(x):
+        made = QuantumCircuit(2)
+        made.append(StatePreparation(x / np.linalg.norm(x)), [0, 1])
+        made.ry(b, 0)
+        made.cx(0, 1)
+        made.rx(a, 1)
+        return made
+
+    data = np.random.default_rng(2).normal(size=(5, 4))
+    data[3] = [1, 0, 0, 0]  # other gates than those of generic amplitudes
+    observable = SparsePauliOp(["ZI", "XY"], [1.0, 0.5])
+
+    def plain(theta):
+        states = [Statevector(prepared(x).assign_parameters(dict(zip((a, b), theta, strict=True)))) for x in data]
+        return np.mean([np.sin(state.expectation_value(observable).real) for state in states])
+
+    theta = np.array([0.3, -0.8])
+    for more in ({"data": data}, {"data": {"x": data}}):
+        objective = qngd.Objective(prepared, observable, lambda o: np.mean(np.sin(o)), **more)
+        assert float(qngd.expectation(objective, theta=theta)) == pytest.approx(plain(theta), abs=1e-12)
+        np.testing.assert_allclose(qngd.gradient(objective, theta=theta).value, slopes(plain, theta), atol=1e-10)
+    batches = qngd.Objective(prepared, observable, lambda o: np.mean(np.sin(o)), data=data, batch_size=2)
+    assert qngd.minimize(batches, theta0=theta, seed=1, max_steps=20).steps == 20
 
 
 # ----- several circuits -----

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.packages import packages_of
 from qngd.circuit.bound import BoundCircuit, bind, joined
 from qngd.circuit.chosen import columns_of
 from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError, ParameterError, QngdError, SettingError, shown
 from qngd.interop import is_function, load_pennylane, wrap, wrap_for
+from qngd.interop.circuit_builder import CircuitBuilder
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,8 @@ def read_samples(native: Any, theta: Any, data: Data | None) -> Read:
     if data is None:
         circuit = wrap_for(native, theta)
         return Read(circuit, lambda free, start: [(_alone(circuit, free, start), np.zeros(1, dtype=np.int64))])
+    if _makes_circuits(native, data):
+        return _one_by_one([wrap(_called(native, data, number)) for number in range(data.count)])
     if is_function(native):
         return _read_function(native, theta if type(theta) is tuple else (theta,), data)
     circuit = wrap(native)
@@ -154,7 +158,27 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data) -> Read:
             return _joint(reader, arguments, theta, data)
         except (QngdError, *reader.FAILED):
             pass  # the error that counts is that of one sample alone
-    circuits = [reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)]
+    return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
+
+
+def _makes_circuits(native: Any, data: Data) -> bool:
+    """Whether it is a function of a sample alone that returns a circuit, whose parameters are θ."""
+    if not is_function(native) or "pennylane" in packages_of(native):
+        return False
+    try:
+        made = _called(native, data, 0)
+    except Exception:  # of the user's own function, which takes θ as well
+        return False
+    return isinstance(made, (Circuit, CircuitBuilder, str)) or "qiskit" in packages_of(made)
+
+
+def _called(native: Any, data: Data, number: int) -> Any:
+    row = data.row(number)
+    return native(*row) if data.names is None else native(**dict(zip(map(str, data.names), row, strict=True)))
+
+
+def _one_by_one(circuits: list[Circuit]) -> Read:
+    """Circuits of one sample each."""
     first = circuits[0]
     for number, each in enumerate(circuits):
         if each.parameters != first.parameters:

@@ -27,7 +27,8 @@ class Objective:
             one, (B,) or (). Those of several circuits stand after each other: (B, K) or (K,) again.
         data: B samples. Of a QNode or quantum function a mapping from the names of arguments to arrays (B, …), of which
             every call gets one row each; an array, or a tuple of them, is for the arguments behind those of theta0.
-            Of other circuits an array (B, D) of the parameters named in `inputs`, or a mapping from names.
+            Of other circuits an array (B, D) of the parameters named in `inputs`, or a mapping from names; where a
+            sample makes other gates, the circuit may be a function of it that returns one.
         targets: what the loss is given of the samples of a batch, (B, …): labels, say.
         inputs: the names of the parameters (of a QNode: of the arguments) that hold data, in the order of its columns;
             a name also stands for all elements of a vector of this name, and `Parameter`s may be given themselves.
