@@ -12,7 +12,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.evaluators.objectives.batches import Batches
-from qngd.evaluators.objectives.model import Model, Part
+from qngd.evaluators.objectives.model import DataCircuit, Model
 
 GAUSS_NEWTON = "gauss-newton"
 _FLAT = 1e-14  # of the largest entry: a curvature below it is none
@@ -22,7 +22,7 @@ _FLAT = 1e-14  # of the largest entry: a curvature below it is none
 class Share:
     """What a part has of a batch: its own rows, and their places in the batch."""
 
-    part: Part
+    part: DataCircuit
     rows: np.ndarray
     places: np.ndarray
 

@@ -19,7 +19,7 @@ from qngd.evaluators.objectives.base import (
     gauss_newton_matrix,
     without_negative,
 )
-from qngd.evaluators.objectives.model import Model, Part
+from qngd.evaluators.objectives.model import DataCircuit, Model
 from qngd.exact.batch import BatchAngles, BatchSimulator
 
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states of a circuit, as of one energy
@@ -187,7 +187,7 @@ class _Run:
         return found
 
 
-def _simulator(part: Part) -> BatchSimulator:
+def _simulator(part: DataCircuit) -> BatchSimulator:
     active = without_idle(part.circuit)
     pulled = [active.pull(as_measured(each, part.circuit)) for each in part.observables]
     return BatchSimulator(active, pulled)

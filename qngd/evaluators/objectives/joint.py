@@ -19,7 +19,7 @@ import numpy as np
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
-from qngd.evaluators.objectives.model import Part
+from qngd.evaluators.objectives.model import DataCircuit
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
@@ -27,10 +27,10 @@ from qngd.measured.plan import Plan, Planner, Request, Submission
 from qngd.measured.template import Template
 
 
-class PartPlanner:
+class DataPlanner:
     """Plans the samples of a part; all its outputs are measured by the same circuits."""
 
-    def __init__(self, part: Part, grouping: Grouping, cross: CrossMethod, whole: bool) -> None:
+    def __init__(self, part: DataCircuit, grouping: Grouping, cross: CrossMethod, whole: bool) -> None:
         self.part = part
         active = without_idle(part.circuit)
         self._own = [as_measured(each, part.circuit) for each in part.observables]
@@ -86,7 +86,7 @@ def _keys(strings: PauliStrings) -> list[bytes]:
 class Piece:
     """The plan of one sample of a part: its place in the batch, and where its requests begin in the submission."""
 
-    planner: PartPlanner
+    planner: DataPlanner
     sample: int
     place: int
     plan: Plan
@@ -116,7 +116,7 @@ class JointPlan(Submission):
         return self.pieces[-1].plan.approx
 
     @classmethod
-    def of(cls, pieces: Sequence[tuple[PartPlanner, int, int, Plan]]) -> JointPlan:
+    def of(cls, pieces: Sequence[tuple[DataPlanner, int, int, Plan]]) -> JointPlan:
         """From planner, sample, place and plan of every piece."""
         number: dict[int, int] = {}
         templates: list[Template] = []

@@ -25,7 +25,7 @@ from qngd.interop.samples import Read, read_data, read_samples
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class DataCircuit:
     """A circuit with those samples that share its structure.
 
     Attributes:
@@ -63,7 +63,7 @@ class Model:
     """
 
     objective: Objective
-    parts: tuple[Part, ...]
+    parts: tuple[DataCircuit, ...]
     num_samples: int | None
     num_outputs: int
     is_list: bool
@@ -136,7 +136,7 @@ _NO_ANGLES = (sparse.csr_array((0, 0)), np.zeros(0), AffineExpressions(sparse.cs
 class _Stacked(AngleMap):
     """The angles of several circuits under each other."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[DataCircuit, ...]
     count: int
 
     @property
@@ -211,7 +211,7 @@ def can_start_anywhere(objective: Objective) -> bool:
 
 def _parts(
     reads: Sequence[Read], names: Sequence[str], free: np.ndarray, start: np.ndarray, outputs: Sequence[Outputs]
-) -> list[Part]:
+) -> list[DataCircuit]:
     place = {name: i for i, name in enumerate(names)}
     number = np.cumsum(free) - 1  # of the free parameters
     parts, column = [], 0
@@ -221,7 +221,7 @@ def _parts(
         where = np.array([place[name] for name in read.circuit.parameters], dtype=np.int64)
         kept = where[free[where]]
         for bound, samples in read.at(free[where], start[where]):
-            parts.append(Part(bound, samples, columns, own.observables, number[kept]))
+            parts.append(DataCircuit(bound, samples, columns, own.observables, number[kept]))
     return parts
 
 

@@ -23,7 +23,7 @@ from qngd.estimates.positive import project
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, gauss_newton_matrix
 from qngd.evaluators.objectives.exact import seed_of
-from qngd.evaluators.objectives.joint import JointPlan, Measured, PartPlanner, outputs_of
+from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, outputs_of
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
@@ -60,7 +60,7 @@ class SampledObjective(ObjectiveEvaluator):
         self._noise_note = noise_note(self.backend)
         self._kept: tuple[Any, JointPlan, int] | None = None
         self._planners = {
-            id(part): PartPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
+            id(part): DataPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
         }
 
     @property

@@ -18,7 +18,7 @@ from qngd.errors import SettingError, shown
 Slopes = Callable[[np.ndarray], np.ndarray]
 
 
-class Way(Protocol):
+class Differentiator(Protocol):
     """One way to differentiate a loss. Each may raise whatever the loss raises on the numbers that it is given."""
 
     name: str
@@ -45,7 +45,7 @@ class Loss:
             raise SettingError(f"grad must be a function of the outputs, as loss is; got {shown(grad)}")
         self._function = function
         self._grad = grad
-        self._way: Way | None = None
+        self._way: Differentiator | None = None
         self._shape: tuple[int, ...] = ()
 
     def value(self, outputs: np.ndarray, targets: Any) -> float:
@@ -73,8 +73,8 @@ class Loss:
         assert self._way is not None
         return self._way.bends(outputs, targets, directions)
 
-    def _chosen(self, outputs: np.ndarray, targets: Any) -> Way:
-        from qngd.interop.losses.plain import Given, agrees, ways_of_numpy
+    def _chosen(self, outputs: np.ndarray, targets: Any) -> Differentiator:
+        from qngd.interop.losses.plain import GivenSlopes, agrees, ways_of_numpy
 
         function, error = self._function, None
         packages = packages_of(targets)
@@ -85,7 +85,7 @@ class Loss:
         except Exception as failure:  # of the user's own code
             error = failure
         if self._grad is not None and error is None:
-            return _tried(Given(function, self._grad), outputs, targets)
+            return _tried(GivenSlopes(function, self._grad), outputs, targets)
         if error is not None and "torch" in sys.modules:
             packages = packages | {"torch"}
         if "torch" in packages:
@@ -109,7 +109,7 @@ class Loss:
         )
 
 
-def _tried(way: Way, outputs: np.ndarray, targets: Any, first: Exception | None = None) -> Way:
+def _tried(way: Differentiator, outputs: np.ndarray, targets: Any, first: Exception | None = None) -> Differentiator:
     try:
         _, found = way.slopes(outputs, targets)
     except SettingError:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import SettingError
-from qngd.interop.losses import Way, as_number
+from qngd.interop.losses import Differentiator, as_number
 
 _TINY = 1e-30  # of the complex step
 _AGREEMENT = 1e-5  # of a derivative with differences, relative to the slope
@@ -24,7 +24,7 @@ _WIDEST, _LEVELS = 0.04, 7  # steps of these
 _BEND = 1e-3  # step of differences of derivatives, fourth order
 
 
-class Given:
+class GivenSlopes:
     """By the user's own `grad`."""
 
     name = "grad"
@@ -40,7 +40,7 @@ class Given:
         return differences_of_slopes(self, outputs, targets, directions)
 
 
-def differences_of_slopes(way: Way, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
+def differences_of_slopes(way: Differentiator, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
     """Second derivatives along the directions by differences of the first ones, of fourth order."""
     found = np.zeros_like(directions)
     for i, direction in enumerate(directions):
@@ -226,7 +226,7 @@ def _extrapolated(at: Callable[[float], float]) -> tuple[float, float]:
     return best, error
 
 
-def ways_of_numpy(function: Callable[..., Any]) -> Iterator[Way]:
+def ways_of_numpy(function: Callable[..., Any]) -> Iterator[Differentiator]:
     """The ways to try on a loss that returns NumPy's or Python's numbers, the best first."""
     try:
         import autograd  # noqa: F401
@@ -239,7 +239,7 @@ def ways_of_numpy(function: Callable[..., Any]) -> Iterator[Way]:
     yield _Differences(function)
 
 
-def agrees(way: Way, function: Callable[..., Any], outputs: np.ndarray, targets: Any) -> bool:
+def agrees(way: Differentiator, function: Callable[..., Any], outputs: np.ndarray, targets: Any) -> bool:
     """Whether a way can follow the loss, and gives the slope that its values have along one direction. Asked a little
     beside the outputs, which may stand at a kink."""
     own = () if targets is None else (targets,)
