@@ -46,6 +46,10 @@ class BatchAngles:
     def __len__(self) -> int:
         return len(self.phi)
 
+    def part(self, rows: slice) -> BatchAngles:
+        """Those of some samples."""
+        return BatchAngles(self.phi[rows], self.pattern, self.slopes[rows])
+
     def jacobian(self, row: int) -> sparse.csr_array:
         """J of one sample."""
         return sparse.csr_array((self.slopes[row], self.pattern.indices, self.pattern.indptr), self.pattern.shape)
@@ -78,6 +82,8 @@ class BatchSimulator:
         self._terms = [self.simulator.terms(each) for each in outputs]
         self._is_large = splits(1 << self.simulator.num_qubits)
 
+    most_bytes = 1 << 28  # of the states that are kept for gradients
+
     # ----- the values -----
 
     def forward(
@@ -87,6 +93,9 @@ class BatchSimulator:
         takes weights w (B, K) to Σ_k w_bk·∇_θ⟨H_k⟩ of every sample, (B, P)."""
         if self._is_large:
             return self._one_by_one(angles, kind)
+        most = max(1, self.most_bytes // (16 << self.simulator.num_qubits))
+        if len(angles) > most:
+            return self._in_parts(angles, kind, most)
         s, size, count = self._schedule, 1 << self.simulator.num_qubits, len(angles)
         rotations = Rotations.by(0.5 * s.sign * angles.phi[:, s.order], s.x, s.z)
         require_bytes((count + 4 * num_threads()) * 16 * size, f"{count} statevectors")
@@ -95,6 +104,19 @@ class BatchSimulator:
         found = _shared_out(count, partial(self._values, states, rotations, angles, kind, values))
         metric = None if kind is None else np.sum([each for each in found if each is not None], axis=0)
         return values, metric, partial(self._gradients, states, rotations, angles)
+
+    def _in_parts(
+        self, angles: BatchAngles, kind: Kind | None, most: int
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[[np.ndarray], np.ndarray]]:
+        """The same of more samples than have room: their states are made anew for gradients."""
+        parts = [slice(first, first + most) for first in range(0, len(angles), most)]
+        found = [self.forward(angles.part(part), kind)[:2] for part in parts]
+
+        def gradients(weights: np.ndarray) -> np.ndarray:
+            return np.concatenate([self.forward(angles.part(part), None)[2](weights[part]) for part in parts])
+
+        metrics = [metric for _, metric in found if metric is not None]
+        return np.concatenate([values for values, _ in found]), np.sum(metrics, axis=0) if metrics else None, gradients
 
     def _values(
         self,

@@ -133,6 +133,7 @@ class ExactObjective(ObjectiveEvaluator):
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ, averaged over the samples."""
+        self._checked("matrix-free")
         run = _Run(self, theta, self._asked(False)[1], None, start=False)
 
         def product(vector: np.ndarray) -> np.ndarray:

@@ -124,8 +124,7 @@ class Model:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if self.targets is not None:
             digest.update(np.ascontiguousarray(_as_array(self.targets)).tobytes())
-        function = self.objective.loss
-        digest.update(repr(getattr(function, "__qualname__", type(function).__name__)).encode())
+        digest.update(_text_of(self.objective.loss))
         return digest.digest()
 
 
@@ -164,6 +163,16 @@ class _Stacked(AngleMap):
             )
             rows.append(jacobian @ place)
         return sparse.csr_array(sparse.vstack(rows))
+
+
+def _text_of(function: Any) -> bytes:
+    """What there is to recognize a function by: its name, and its code where it is Python's."""
+    name = repr(getattr(function, "__qualname__", type(function).__name__))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return name.encode()
+    plain = [value for value in code.co_consts if isinstance(value, (int, float, complex, str, type(None)))]
+    return repr((name, code.co_code, code.co_names, plain)).encode()
 
 
 def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:

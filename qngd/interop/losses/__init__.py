@@ -45,8 +45,7 @@ class Loss:
             raise SettingError(f"grad must be a function of the outputs, as loss is; got {shown(grad)}")
         self._function = function
         self._grad = grad
-        self._way: Differentiator | None = None
-        self._shape: tuple[int, ...] = ()
+        self._ways: dict[tuple[int, ...], Differentiator] = {}  # by the shape of the outputs
 
     def value(self, outputs: np.ndarray, targets: Any) -> float:
         """The loss alone.
@@ -62,16 +61,17 @@ class Loss:
         Raises:
             SettingError: it fails, returns no number, or cannot be differentiated to 1e-8.
         """
-        if self._way is None or self._shape != outputs.shape:
-            self._way, self._shape = self._chosen(outputs, targets), outputs.shape
-        return self._way.slopes(outputs, targets)
+        return self._way(outputs, targets).slopes(outputs, targets)
 
     def bends(self, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
         """The second derivatives of the loss times each of the directions (m, …), shape (m, …)."""
-        if self._way is None:
-            self.slopes(outputs, targets)
-        assert self._way is not None
-        return self._way.bends(outputs, targets, directions)
+        return self._way(outputs, targets).bends(outputs, targets, directions)
+
+    def _way(self, outputs: np.ndarray, targets: Any) -> Differentiator:
+        found = self._ways.get(outputs.shape)
+        if found is None:
+            found = self._ways[outputs.shape] = self._chosen(outputs, targets)
+        return found
 
     def _chosen(self, outputs: np.ndarray, targets: Any) -> Differentiator:
         from qngd.interop.losses.plain import GivenSlopes, agrees, ways_of_numpy
