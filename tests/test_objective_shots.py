@@ -161,3 +161,22 @@ def test_full_and_random_metrics_from_shots():
     assert np.all(np.abs(found.raw - exact) <= 5 * found.raw_stderr + 1e-12)
     spsa = [qngd.metric_tensor(objective(), THETA, approx="qn-spsa", shots=200, seed=seed).raw for seed in range(20)]
     np.testing.assert_allclose(np.mean(spsa, axis=0), exact, atol=0.15)
+
+
+@pytest.mark.parametrize("approx", [None, "diag", "block-diag", "full"])
+def test_the_plan_of_one_sample_is_shifted_to_those_of_all(approx):
+    made = qngd.CircuitBuilder(3)
+    x, y, a, b = made.parameters("x", "y", "a", "b")
+    made = made.ry(x + a, 0).rx(y, 1).cx(0, 1).rz(b, 1).crx(a, 1, 2).ry(y, 2).rx(b, 2)
+    affine = qngd.Objective(made, [{"IIZ": 1.0, "XXI": 0.5}, {"ZZZ": 1.0}], np.mean, data=X, inputs=["x", "y"])
+    evaluator = read_objective(affine, None, [0.3, 0.5]).evaluator(shots=10)
+    (planner,) = evaluator._planners.values()
+    theta, rows = np.array([0.3, 0.5]), np.arange(3)
+    found = planner.plans(theta, rows, True, approx, [1, 2, 3])
+    for row, plan in enumerate(found):
+        alone = planner.planner(row).plan(theta, gradient=True, metric=approx)
+        assert [request.template for request in plan.requests] == [request.template for request in alone.requests]
+        for request, other in zip(plan.requests, alone.requests, strict=True):
+            np.testing.assert_allclose(request.angles, other.angles, atol=1e-14)
+        assert (plan.slopes != alone.slopes).nnz == 0
+        np.testing.assert_array_equal(plan.energy_weights, alone.energy_weights)

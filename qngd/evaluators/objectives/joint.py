@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.bound import AffineAngles
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.evaluators.objectives.model import DataCircuit
@@ -26,6 +27,8 @@ from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, wid
 from qngd.measured.plan import Plan, Planner, Request, Submission
 from qngd.measured.template import Template
 
+_OF_ANGLES = ("diag", "block-diag", "full")  # metrics whose circuits take the angles as they are
+
 
 class DataPlanner:
     """Plans the samples of a part; all its outputs are measured by the same circuits."""
@@ -33,6 +36,7 @@ class DataPlanner:
     def __init__(self, part: DataCircuit, grouping: Grouping, cross: CrossMethod, whole: bool) -> None:
         self.part = part
         active = without_idle(part.circuit)
+        self._cross = cross
         self._own = [as_measured(each, part.circuit) for each in part.observables]
         self._mixing, union = _union(self._own)
         self._place = {key: row for row, key in enumerate(_keys(union.strings))}
@@ -44,6 +48,26 @@ class DataPlanner:
     def constants(self) -> np.ndarray:
         """What every output (K,) is without measuring."""
         return np.array([each.identity_coefficient for each in self._own])
+
+    def plans(
+        self, theta: np.ndarray, rows: np.ndarray, gradient: bool, metric: Any, seeds: Sequence[int | None]
+    ) -> list[Plan]:
+        """The plans of these samples at θ (p,), each with a seed of its own.
+
+        Where all have one Jacobian, so that only their angles differ, and the metric takes these as they are, the plan
+        of the first sample is that of all, its angles shifted by φ_b − φ_0.
+        """
+        if not self._differs_in_angles(metric):
+            pairs = zip(rows, seeds, strict=True)
+            return [self.planner(int(b)).plan(theta, gradient=gradient, metric=metric, seed=s) for b, s in pairs]
+        first = self.planner(int(rows[0])).plan(theta, gradient=gradient, metric=metric, seed=seeds[0])
+        phi, _ = self.part.bound.angles.linearize(theta, rows)
+        return [_shifted(first, shift) for shift in phi - phi[0]]
+
+    def _differs_in_angles(self, metric: Any) -> bool:
+        known = metric is None or (self._cross != "overlap" and getattr(metric, "name", metric) in _OF_ANGLES)
+        own = self.part
+        return known and isinstance(own.bound.angles, AffineAngles) and not len(own.circuit.split_gates)
 
     def planner(self, row: int) -> Planner:
         """That of one sample."""
@@ -58,6 +82,13 @@ class DataPlanner:
             rows = [self._place[key] for key in _keys(template.strings)]
             found = self._read[id(template)] = self._mixing[:, rows]
         return found
+
+
+def _shifted(plan: Plan, shift: np.ndarray) -> Plan:
+    """The plan at angles that are larger by `shift` (K,)."""
+    own = [shift[template.rotations] for template in plan.templates]
+    requests = tuple([Request(r.template, r.angles + own[r.template], r.shots) for r in plan.requests])
+    return replace(plan, requests=requests)
 
 
 def _union(observables: Sequence[Observable]) -> tuple[np.ndarray, Observable]:

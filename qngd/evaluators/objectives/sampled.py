@@ -166,11 +166,10 @@ class SampledObjective(ObjectiveEvaluator):
         found: list[Any] = []
         for share in self._shares(samples):
             planner = self._planners[id(share.part)]
-            at = theta[share.part.parameters]
-            for row, place in zip(share.rows, share.places, strict=True):
-                own = seed_of(seed, len(found))
-                plan = planner.planner(int(row)).plan(at, gradient=gradient, metric=metric, seed=own)
-                found.append((planner, int(share.part.samples[row]), int(place), plan))
+            seeds = [seed_of(seed, len(found) + i) for i in range(len(share.rows))]
+            plans = planner.plans(theta[share.part.parameters], share.rows, gradient, metric, seeds)
+            numbered = zip(share.part.samples[share.rows], share.places, plans, strict=True)
+            found += [(planner, int(sample), int(place), plan) for sample, place, plan in numbered]
         return found
 
     def _with_shots(self, joint: JointPlan) -> JointPlan:
