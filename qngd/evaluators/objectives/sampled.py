@@ -235,7 +235,9 @@ class _Found:
         count, shots, tensor = len(self._samples), 0, None
         notes: dict[str, None] = {}
         for each in self._pieces:
-            own = replace(each.plan, mixing=None, energy_weights=np.zeros(each.plan.num_circuits))
+            nothing = (None,) * len(each.plan.templates)  # the outputs are known already
+            weights = np.zeros(each.plan.num_circuits)
+            own = replace(each.plan, mixing=None, energy_weights=weights, coefficients=nothing)
             tensor = assemble(own, each.outcomes, np.zeros(0), Cost()).metric
             assert tensor is not None
             place = np.ix_(each.piece.parameters, each.piece.parameters)
