@@ -15,8 +15,9 @@ from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS
-from qngd.measured.plan import Planner
-from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
+from qngd.measured.planner import Planner
+from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots
+from qngd.measured.spread import observed_spread
 from tests.strategies import Sketch, ansatz, examples
 from tests.test_assemble import ExactDevice
 from tests.test_cross import crossed

@@ -10,7 +10,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.estimates.positive import project
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts, Means
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from tests import dense
 from tests.strategies import (
     Sketch,

@@ -23,8 +23,8 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.plan import Request
-from qngd.measured.template import observable_template
 from qngd.run.price import cost
 from tests.qiskit_devices import SERIAL, Counting
 from tests.strategies import ansatz, examples, random_observable

@@ -17,9 +17,9 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MissingPackageError
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
-from qngd.measured.template import observable_template
 from tests.strategies import Sketch, ansatz, examples, programs
 
 WITHIN = 5.0  # standard errors

@@ -57,10 +57,11 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, QngdWarning, SettingError
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
-from qngd.measured.plan import Planner, Request
+from qngd.measured.plan import Request
+from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
-from qngd.measured.template import observable_template
 from tests.dense import run_ops, same_state
 from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, without_last
 from tests.strategies import (

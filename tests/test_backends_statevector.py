@@ -16,8 +16,9 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MemoryLimitError
 from qngd.measured.cross import CROSS_METHODS
-from qngd.measured.plan import Planner, Request
-from qngd.measured.template import layer_template, observable_template
+from qngd.measured.cutting import layer_template, observable_template
+from qngd.measured.plan import Request
+from qngd.measured.planner import Planner
 from tests.strategies import Sketch, ansatz, examples, programs, random_observable, random_program
 from tests.test_measurement import commuting_strings
 from tests.test_template import outcome_probabilities

@@ -13,8 +13,8 @@ from qngd.errors import BackendError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS, correlation_template, inverse, overlap_template
-from qngd.measured.plan import Planner
-from qngd.measured.template import layer_members
+from qngd.measured.cutting import layer_members
+from qngd.measured.planner import Planner
 from tests import dense
 from tests.strategies import Sketch, ansatz, examples, programs, random_program
 from tests.test_assemble import assembled

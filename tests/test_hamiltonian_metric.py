@@ -12,8 +12,8 @@ from qngd.errors import ObservableError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts
-from qngd.measured.plan import Planner
-from qngd.measured.shots import observed_spread
+from qngd.measured.planner import Planner
+from qngd.measured.spread import observed_spread
 from qngd.measured.squared_slopes import hamiltonian_from_shots
 from tests import dense
 from tests.strategies import Sketch, examples, observables, programs

@@ -19,7 +19,7 @@ from qngd.circuit.ops import Op
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from tests import dense
 from tests.strategies import (
     Sketch,

@@ -16,8 +16,9 @@ from qngd.exact.basis_samples import basis_samples
 from qngd.exact.simulator import Simulator
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts
-from qngd.measured.plan import Planner
-from qngd.measured.shots import AutoShots, TargetError, observed_spread
+from qngd.measured.planner import Planner
+from qngd.measured.shots import AutoShots, TargetError
+from qngd.measured.spread import observed_spread
 from qngd.measured.squared_slopes import fisher_from_shots
 from qngd.metrics.random_basis import BASES, basis_ops, random_angles
 from tests import dense

@@ -12,7 +12,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.assemble import assemble
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots
 from tests import dense
 from tests.strategies import Sketch, ansatz, random_observable, random_program

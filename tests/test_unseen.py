@@ -9,11 +9,13 @@ from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import APPROXIMATIONS, Cost
 from qngd.measured.assemble import assemble
-from qngd.measured.error_propagation import correlations, covariance, diagonal
+from qngd.measured.correlations import correlations
+from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.metric_parts import metric_parts
 from qngd.measured.outcomes import Counts, Means, energy, means, sample_energy, unseen, zeros_frequency
-from qngd.measured.plan import Planner
-from qngd.measured.shots import AutoShots, observed_spread
+from qngd.measured.planner import Planner
+from qngd.measured.shots import AutoShots
+from qngd.measured.spread import observed_spread
 from tests import dense
 from tests.strategies import Sketch, examples, programs, random_observable, random_program
 from tests.test_template import state, string_matrices

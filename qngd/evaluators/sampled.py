@@ -20,8 +20,10 @@ from qngd.evaluators.job_log import JobLog
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.plan import Plan, Planner
-from qngd.measured.shots import FixedShots, ShotRule, observed_spread
+from qngd.measured.plan import Plan
+from qngd.measured.planner import Planner
+from qngd.measured.shots import FixedShots, ShotRule
+from qngd.measured.spread import observed_spread
 
 
 class SampledEvaluator:

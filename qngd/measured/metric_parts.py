@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qngd.measured.error_propagation import Influence, correlations, covariance, diagonal, overlap
+from qngd.measured.correlations import correlations, overlap
+from qngd.measured.covariances import covariance, diagonal
+from qngd.measured.influence import Influence
 from qngd.measured.outcomes import Outcome, means
 from qngd.measured.plan import BlockTerm, CrossTerm, Plan, moved_by
 

@@ -15,7 +15,7 @@ from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.sampled import submission_cost
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
 from qngd.run.given import read_given
 
