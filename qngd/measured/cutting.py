@@ -50,11 +50,14 @@ def observable_cone(circuit: Circuit, strings: PauliStrings) -> np.ndarray:
     return causal_cone(circuit, circuit.frame.pull(strings), everything)
 
 
-def observable_template(circuit: Circuit, strings: PauliStrings, whole: bool = False) -> Template:
-    """The circuit, without the rotations that `strings`, measured at its end, cannot depend on unless `whole`."""
+def observable_template(
+    circuit: Circuit, strings: PauliStrings, whole: bool = False, cone: np.ndarray | None = None
+) -> Template:
+    """The circuit, without the rotations that `strings`, measured at its end, cannot depend on unless `whole`; their
+    `cone` is found if it is not given."""
     if whole:
         return template_of(circuit, circuit.ops, np.arange(len(circuit.generators)), strings, whole=True)
-    kept = observable_cone(circuit, strings)
+    kept = observable_cone(circuit, strings) if cone is None else cone
     wires = (strings.letters() != 0).any(axis=0)
     keep = light_cone(circuit.ops, kept, np.zeros_like(kept), wires)
     return template_of(circuit, select(circuit.ops, keep), np.flatnonzero(kept), strings)
@@ -64,6 +67,11 @@ def layer_template(circuit: Circuit, layer: int) -> Template:
     """The circuit up to a layer, measuring the generators of the layer's rotations (in circuit order)."""
     keep, rotations, strings = prefix(circuit, layer)
     return template_of(circuit, select(circuit.ops, keep), rotations, strings, pairs=True)
+
+
+def layer_templates(circuit: Circuit) -> list[Template]:
+    """One a layer, in order."""
+    return [layer_template(circuit, layer) for layer in range(circuit.num_layers)]
 
 
 def layer_members(circuit: Circuit, layer: int) -> np.ndarray:

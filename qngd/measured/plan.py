@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from qngd.estimates.evaluation import Approx
+from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
-from qngd.metrics.spsa import Pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,63 +25,6 @@ class Request:
     template: int
     angles: np.ndarray
     shots: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class Partners:
-    """The `rotations` (q,) of a split gate in other layers than a term's, with their `jacobian` (q, p) and their
-    `correlations` (m, q) C_ij with the term's rotations."""
-
-    rotations: np.ndarray
-    jacobian: np.ndarray
-    correlations: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class BlockTerm:
-    """Blocks of the metric from the joint samples of the generators of `rotations` (m,) in one request.
-
-    `jacobian` (m, p) takes the generators to the parameters `columns` (p,), `block` (m,) numbers the blocks; rotations
-    of different ones count as uncorrelated. A block of a split gate, alone in its term, goes on at its `partners`.
-    """
-
-    request: int
-    rotations: np.ndarray
-    columns: np.ndarray
-    jacobian: np.ndarray
-    block: np.ndarray
-    partners: Partners | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class CrossTerm:
-    """Entries of the metric over rotations between `rotation` and `others` of a later layer.
-
-    One request gives the correlations C_ik with all `others`; four requests with the `signs` s·t of the overlaps
-    give the entry with the single other.
-    """
-
-    requests: tuple[int, ...]
-    rotation: int
-    others: np.ndarray
-    signs: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class SpsaTerm:
-    """One random sample of the metric, from the overlaps of four requests."""
-
-    requests: tuple[int, ...]
-    pair: Pair
-
-
-@dataclass(frozen=True, eq=False)
-class BasisTerm:
-    """The Fisher information in one random basis: the probabilities p of the outcomes are the frequencies of request
-    `center`, and ∂p (P, outcomes) is `linear` (P, R) times the frequencies (R, outcomes) of all requests."""
-
-    center: int
-    linear: sparse.csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +44,9 @@ class Plan:
         energy_weights: (R,).
         slopes: (D, R), derivatives along directions in the space of angles.
         mixing: (P, D); None if no gradient is asked for, and the metric does not need it either.
-        blocks: blocks of the metric: one a layer, and one for each layer of a split gate.
-        crosses: entries between layers, for the full metric.
-        samples: random samples, for QN-SPSA.
-        bases: random bases, for "random-basis".
         jacobian: (K, P), rotations to parameters.
-        approx: which metric, or None.
-        note: what the user should know about the metric, or nothing.
+        metric: which, or None.
+        terms: how the metric follows from the outcomes, in its own words (see `MeasuredMetric.asked`).
         is_noisy: whether it is for a device with noise, on which nothing is certain.
     """
 
@@ -118,13 +57,9 @@ class Plan:
     energy_weights: np.ndarray
     slopes: sparse.csr_array
     mixing: sparse.csr_array | None
-    blocks: tuple[BlockTerm, ...]
-    crosses: tuple[CrossTerm, ...]
-    samples: tuple[SpsaTerm, ...]
-    bases: tuple[BasisTerm, ...]
     jacobian: sparse.csr_array
-    approx: Approx | None
-    note: str = ""
+    metric: MeasuredMetric | None
+    terms: Any = None
     is_noisy: bool = False
 
     @property
@@ -138,6 +73,17 @@ class Plan:
     @property
     def num_shots(self) -> int:
         return sum(request.shots or 0 for request in self.requests)
+
+    @cached_property
+    def linear(self) -> sparse.csr_array:
+        """(P, R), of requests with a gradient: takes the energies of the requests to it."""
+        assert self.mixing is not None
+        return (self.mixing @ self.slopes).tocsr()
+
+    @cached_property
+    def of_metric(self) -> np.ndarray:
+        """Which requests (mask over R) are of the metric alone."""
+        return np.array([self.coefficients[request.template] is None for request in self.requests], dtype=bool)
 
     def reading(self, request: int) -> Template:
         """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""
@@ -164,10 +110,3 @@ class Plan:
             digest.update(repr((request.template, request.shots)).encode())
             digest.update(np.ascontiguousarray(request.angles).tobytes())
         return digest.hexdigest()
-
-
-def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The parameters (p,) that move these rotations (m,), and the rows of the Jacobian there, (m, p)."""
-    rows = jacobian[rotations]
-    columns = np.unique(rows.indices)
-    return columns, rows[:, columns].toarray()

@@ -106,7 +106,8 @@ class TargetError:
     was not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
     target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
     "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
-    second get as many shots as the most demanding circuit of the energy and gradient.
+    second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric do that
+    does not say what its shots are worth.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -131,12 +132,10 @@ class TargetError:
         of_energies = spread.energy, _unseen_energies(plan), _energy_bounds(plan)
         needed = np.maximum(2.0, _needed(plan.energy_weights[None], *of_energies, self.energy))
         if plan.mixing is not None:
-            linear = (plan.mixing @ plan.slopes).toarray()
             target = self.energy if self.gradient is None else self.gradient
-            needed = np.maximum(needed, _needed(linear, *of_energies, target))
-        of_metric = spread.metric / self.metric**2 + _metric_bounds(plan) / self.metric
-        needed = np.maximum(needed, of_metric)
-        needed[of_bases(plan)] = needed.max(initial=0.0)
+            needed = np.maximum(needed, _needed(plan.linear.toarray(), *of_energies, target))
+        if plan.metric is not None:
+            needed = plan.metric.shots_for(plan, spread.metric, self.metric, needed)
         return np.minimum(np.ceil(needed), self.limit).astype(int)
 
 
@@ -167,27 +166,6 @@ def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
     per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
     return np.array([per_template[request.template] for request in plan.requests])
-
-
-def _metric_bounds(plan: Plan) -> np.ndarray:
-    """Shots (R,) that keep what is not in the spread within unit error: the second order of the blocks' variances,
-    2(B²/4)²/N² for generator sums of at most B, and B⁴/N² for outcomes not seen, shared out over the blocks; and
-    outcomes not seen between layers."""
-    found = np.zeros(plan.num_circuits)
-    for block in plan.blocks:
-        largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
-        found[block.request] += np.sqrt(len(plan.blocks)) * largest**2
-    for term in plan.crosses:
-        own, *others = abs(plan.jacobian[[term.rotation, *term.others]]).toarray()
-        found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0)
-    for sample in plan.samples:
-        found[list(sample.requests)] = np.abs(sample.pair.of_one_overlap).max(initial=0.0) / len(plan.samples)
-    return found
-
-
-def of_bases(plan: Plan) -> np.ndarray:
-    """The requests of the random bases."""
-    return np.array(sorted({r for term in plan.bases for r in (term.center, *term.linear.indices.tolist())}), dtype=int)
 
 
 def _sharing(variances: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from qngd.circuit.frame import push
 from qngd.circuit.ops import Op, Ops, concatenate
 from qngd.circuit.pauli import PauliStrings, anticommute, product, unpack_bits
 from qngd.measured.grouping import Basis, diagonalize
-from qngd.metrics.random_basis import basis_ops, every_z
 
 _NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
 
@@ -182,13 +181,3 @@ def template_of(
         pairs=pairs,
         whole=whole,
     )
-
-
-def basis_template(circuit: Circuit) -> Template:
-    """The whole circuit and a basis, measuring all qubits; the basis's angles are the request's own."""
-    n = circuit.num_qubits
-    own = np.full(4 * n, -1)
-    reads = every_z(n)
-    ops = concatenate(circuit.ops, basis_ops(n))
-    rotations = np.concatenate([np.arange(len(circuit.generators)), own])
-    return template_of(circuit, ops, rotations, reads)
