@@ -14,8 +14,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.exact.point import Point, simulator_of
 from qngd.metrics.base import Metric
-from qngd.metrics.full import Full
-from qngd.metrics.layers import BlockDiagonal
+from qngd.metrics.names import as_metric
 
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default
 
@@ -35,7 +34,7 @@ class ExactEvaluator:
 
     def default_metric(self) -> Metric:
         amplitudes = self.circuit.num_parameters << self._simulator.num_qubits
-        return Full() if amplitudes <= _FULL_UP_TO else BlockDiagonal()
+        return as_metric("full" if amplitudes <= _FULL_UP_TO else "block-diag")
 
     def evaluate(
         self,

@@ -24,7 +24,7 @@ from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots, ShotRule
 from qngd.metrics.base import Metric
-from qngd.metrics.layers import BlockDiagonal
+from qngd.metrics.names import as_metric
 
 
 class SampledEvaluator:
@@ -54,7 +54,7 @@ class SampledEvaluator:
         return self.backend.name
 
     def default_metric(self) -> Metric:
-        return BlockDiagonal()
+        return as_metric("block-diag")
 
     def evaluate(
         self,
