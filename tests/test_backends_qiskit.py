@@ -102,7 +102,7 @@ def exactly(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE):
 
 def sampled(native, shots, seed=5, circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, **what):
     evaluator = SampledEvaluator(circuit, observable, from_object(native), as_rule(shots))
-    return evaluator.evaluate(theta, seed=seed, **({"gradient": True, "metric": "block-diag"} | what))
+    return evaluator.evaluate(theta, seed=seed, **({"gradient": True, "metric": BlockDiagonal()} | what))
 
 
 def agrees(estimate, exact, within=WITHIN):
@@ -113,7 +113,7 @@ def agrees(estimate, exact, within=WITHIN):
 
 def requests_of(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, shots=100, **what):
     """Templates and requests of a step."""
-    plan = Planner(circuit, observable).plan(theta, **({"metric": "block-diag"} | what))
+    plan = Planner(circuit, observable).plan(theta, **({"metric": BlockDiagonal()} | what))
     return plan.templates, [replace(request, shots=shots) for request in plan.requests]
 
 

@@ -204,7 +204,7 @@ def test_every_theta_takes_the_same_circuits(program, seed, metric):
 def some_plan(theta=None, terms=None, **what):
     circuit = random_program(5, 3, 25, 4).circuit()
     terms = random_observable(2, 3) if terms is None else terms
-    return plan_of(circuit, terms, theta, **{"metric": "block-diag", **what})
+    return plan_of(circuit, terms, theta, **{"metric": BlockDiagonal(), **what})
 
 
 def test_shots_are_given_afterwards():
@@ -268,7 +268,7 @@ def test_the_fingerprint_sees_every_change():
     assert len({plain.fingerprint, *prints.values()}) == len(VARIANTS) + 1
 
 
-@pytest.mark.parametrize("what", [{}, {"metric": "full"}, {"metric": "full", "cross": "overlap"}])
+@pytest.mark.parametrize("what", [{}, {"metric": Full()}, {"metric": Full(), "cross": "overlap"}])
 def test_a_plan_pickles(what):
     theta = np.array([0.3, -0.8, 1.1, 0.4])
     plan = some_plan(theta, **what).with_shots(np.full(some_plan(theta, **what).num_circuits, 7))
