@@ -1,5 +1,6 @@
 """A metric of a user's own: everything that takes the name of a metric takes it, and nothing else knows of it."""
 
+import inspect
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from qngd.metrics.names import HOMES, METRICS
 from tests import dense
 from tests.strategies import Sketch
 from tests.test_assemble import ExactDevice
+from tools.house import PAGE
 
 # --- the metric, as docs/architecture.md shows it ---
 
@@ -153,6 +155,10 @@ def test_a_run_with_it_goes_on_to_the_same_digits(tmp_path, shots):
     assert np.array_equal(resumed.state.evaluation.metric, straight.state.evaluation.metric)
     with pytest.raises(SettingError, match="another circuit, observable, start, optimizer"):
         run(6, floor=0.02, run_dir=tmp_path)
+
+
+def test_the_page_shows_it():
+    assert inspect.getsource(ByOverlaps) in PAGE.read_text(encoding="utf-8")
 
 
 # --- choosing ---
