@@ -20,7 +20,7 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
-from qngd.metrics import BlockDiagonal
+from qngd.metrics import BlockDiagonal, Diagonal
 from tests.strategies import Sketch, ansatz, examples, programs
 
 WITHIN = 5.0  # standard errors
@@ -152,7 +152,7 @@ def test_sampled_values_lie_within_their_errors(make):
 def test_the_metric_is_never_indefinite():
     evaluator = evaluator_for(ansatz(4), None, "lightning.qubit", 20)
     for seed in range(5):
-        found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), "block-diag", seed=seed))
+        found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), BlockDiagonal(), seed=seed))
         assert np.linalg.eigvalsh(found).min() > -1e-12
 
 
@@ -442,7 +442,7 @@ def test_devices_that_cannot_be_made_from_a_name(monkeypatch):
         raise ImportError("needs the package quimb")
 
     with pytest.raises(BackendError, match=r"default\.mixed cannot be made .* more than 23 wires"):
-        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), "diag", seed=0)
+        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), Diagonal(), seed=0)
     monkeypatch.setattr(qml, "device", missing)
     with pytest.raises(MissingPackageError, match="quimb"):
         submitted(resolve("default.tensor"))

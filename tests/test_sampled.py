@@ -197,7 +197,7 @@ def test_exact_devices_give_exact_results(kind):
         assert np.allclose(found.gradient.value, expected.gradient.value, rtol=0, atol=1e-10)
         assert np.allclose(found.metric.value, expected.metric.value, rtol=0, atol=1e-10)
         assert found.energy.is_exact == (kind == "means")
-        assert np.array_equal(evaluator.metric(program.theta, approx).value, found.metric.value)
+        assert np.array_equal(evaluator.metric(program.theta, as_metric(approx)).value, found.metric.value)
 
 
 @pytest.mark.parametrize("kind", ["counts", "means"])
