@@ -157,6 +157,14 @@ def test_a_run_with_it_goes_on_to_the_same_digits(tmp_path, shots):
         run(6, floor=0.02, run_dir=tmp_path)
 
 
+def test_a_metric_that_cannot_be_written_down_is_not_stored(tmp_path):
+    class Plain(Metric):
+        name, exact, asked, estimate = "plain", ByOverlaps.exact, ByOverlaps.asked, ByOverlaps.estimate
+
+    with pytest.raises(SettingError, match="frozen dataclasses"):
+        qngd.minimize(ansatz(), TERMS, THETA, optimizer=qngd.QNG(approx=Plain()), max_steps=1, run_dir=tmp_path)
+
+
 def test_the_page_shows_it():
     assert inspect.getsource(ByOverlaps) in PAGE.read_text(encoding="utf-8")
 
