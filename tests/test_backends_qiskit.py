@@ -220,7 +220,7 @@ def test_metric_from_counts_is_positive(make):
     evaluator = SampledEvaluator(circuit, None, from_object(make()), as_rule(20))
     theta = np.linspace(-1, 1, circuit.num_parameters)
     for seed in range(3):
-        assert evaluator.metric(theta, "block-diag", seed).eigenvalues[0] > -1e-12
+        assert evaluator.metric(theta, BlockDiagonal(), seed).eigenvalues[0] > -1e-12
 
 
 @pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
@@ -235,8 +235,8 @@ def test_a_full_metric_by_hadamard_tests_has_its_ancilla():
     circuit = ansatz(2, 2)
     theta = np.linspace(-1, 1, circuit.num_parameters)
     evaluator = SampledEvaluator(circuit, None, from_object(AerSimulator(**SERIAL)), as_rule(1000))
-    exact = ExactEvaluator(circuit, None).metric(theta, "full")
-    found = evaluator.metric(theta, "full", 3)
+    exact = ExactEvaluator(circuit, None).metric(theta, Full())
+    found = evaluator.metric(theta, Full(), 3)
     assert np.abs(np.asarray(found) - np.asarray(exact)).max() < 0.06
 
 
