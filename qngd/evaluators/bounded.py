@@ -17,7 +17,9 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.metrics.base import Metric
 
 
 class Bounded:
@@ -56,8 +58,8 @@ class Bounded:
         """The box, as what a stored run is recognized by."""
         return f"bounds {self._low.tolist()} {self._high.tolist()}"
 
-    def default_approx(self) -> Any:
-        return self._inner.default_approx()
+    def default_metric(self) -> Metric:
+        return self._inner.default_metric()
 
     def on_batch(self, index: int | None, seed: int | None) -> Self:
         """The same with the inner evaluator on this mini-batch."""
@@ -76,7 +78,7 @@ class Bounded:
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Any = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
@@ -91,11 +93,11 @@ class Bounded:
         tensor = None if found.metric is None else _apart(found.metric, held)
         return replace(found, gradient=_without(found.gradient, held), metric=tensor)
 
-    def metric(self, theta: np.ndarray, approx: Any, seed: int | None = None) -> MetricTensor:
-        return self._inner.metric(self._inside(theta), approx, seed)
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        return self._inner.metric(self._inside(theta), metric, seed)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         return self._inner.preview(self._inside(theta), gradient=gradient, metric=metric, spread=spread)
 

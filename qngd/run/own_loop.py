@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.objectives.given import GivenObjective, evaluator_of, read_any
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
 from qngd.run.identity import Identity, fingerprint_of

@@ -1,21 +1,19 @@
-"""What the evaluators of an objective have in common: which samples a call takes, the loss of outputs, and the
-Gauss–Newton metric."""
+"""What the evaluators of an objective have in common: which samples a call takes, which metric, the loss of outputs."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.evaluators.objectives.batches import Batches
+from qngd.evaluators.objectives.gauss_newton import GaussNewton
 from qngd.evaluators.objectives.model import DataCircuit, Model
-
-GAUSS_NEWTON = "gauss-newton"
-_FLAT = 1e-14  # of the largest entry: a curvature below it is none
+from qngd.metrics.base import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,25 +90,26 @@ class ObjectiveEvaluator:
                 found.append(Share(part, rows, np.searchsorted(samples, part.samples[rows])))
         return found
 
-    def own_metric(self, approx: Any) -> Any:
-        """The metric of the objective, or in this approximation."""
-        return self._default(approx)
+    def own_metric(self, otherwise: Metric) -> Metric:
+        """The metric that the objective has, or this one where it leaves the choice."""
+        return GaussNewton() if self.model.objective.metric == GaussNewton.name else otherwise
 
-    def _default(self, otherwise: Any) -> Any:
-        return GAUSS_NEWTON if self.model.objective.metric == GAUSS_NEWTON else otherwise
-
-    def _checked(self, metric: Any) -> Any:
-        """The metric asked for; SettingError where the objective has another."""
-        name = getattr(metric, "name", metric)
-        own = self.model.objective.metric
-        if name is not None and own == GAUSS_NEWTON and name != own:
-            raise SettingError(f'approx: the objective has metric="gauss-newton"; leave approx={name!r} out')
-        if name == "hamiltonian":
+    def _checked(self, metric: Metric | None) -> Metric | None:
+        """The metric asked for; SettingError where the objective has another, or it is of one observable."""
+        if metric is None or isinstance(metric, GaussNewton):
+            return metric
+        self._check_free(metric.name)
+        if metric.needs_observable:
             raise SettingError(
-                'approx="hamiltonian" is the metric of one observable; the one of an objective\'s outputs is '
+                f'approx="{metric.name}" is the metric of one observable; the one of an objective\'s outputs is '
                 'Objective(…, metric="gauss-newton")'
             )
         return metric
+
+    def _check_free(self, approx: str) -> None:
+        """Raise SettingError where the objective has a metric of its own."""
+        if self.model.objective.metric == GaussNewton.name:
+            raise SettingError(f'approx: the objective has metric="gauss-newton"; leave approx="{approx}" out')
 
     def _loss(self, outputs: np.ndarray, samples: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss of the outputs (b, K) of these samples, and its derivatives (b, K)."""
@@ -128,20 +127,3 @@ class ObjectiveEvaluator:
             bends = model.loss.bends(model.shaped(outputs), model.targets_of(samples), directions)
             found[:, :, used] = np.moveaxis(np.asarray(bends).reshape(len(used), *jacobian.shape[:2]), 0, 2)
         return found
-
-
-def gauss_newton_matrix(jacobian: np.ndarray, bends: np.ndarray) -> np.ndarray:
-    """JᵀLJ (P, P) from J and L·J, (b, K, P) each."""
-    flat, bent = (each.reshape(-1, each.shape[-1]) for each in (jacobian, bends))
-    matrix = flat.T @ bent
-    return 0.5 * (matrix + matrix.T)
-
-
-def without_negative(matrix: np.ndarray) -> np.ndarray:
-    """A symmetric matrix without its negative eigenvalues."""
-    if not np.all(np.isfinite(matrix)):
-        return matrix
-    values, vectors = np.linalg.eigh(matrix)
-    if len(values) and values[0] < -_FLAT * max(abs(values[-1]), abs(values[0])):
-        return (vectors * np.maximum(values, 0.0)) @ vectors.T
-    return matrix

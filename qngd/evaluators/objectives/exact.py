@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -12,18 +11,19 @@ from qngd.circuit.active import as_measured, without_idle
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
-from qngd.evaluators.objectives.base import (
-    GAUSS_NEWTON,
-    ObjectiveEvaluator,
-    Share,
-    gauss_newton_matrix,
-    without_negative,
-)
+from qngd.evaluators.objectives.base import ObjectiveEvaluator, Share
+from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix, without_negative
 from qngd.evaluators.objectives.model import DataCircuit, Model
-from qngd.exact.batch import BatchAngles, BatchSimulator
+from qngd.exact.batch import BatchAngles, BatchSimulator, Kind
+from qngd.metrics.base import Metric
+from qngd.metrics.full import Full
+from qngd.metrics.identity import Identity
+from qngd.metrics.layers import BlockDiagonal, Diagonal
+from qngd.metrics.names import as_metric
 
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states of a circuit, as of one energy
-_BATCHED = ("diag", "block-diag", "full")
+# the metrics that a batch is run with
+_BATCHED: dict[type, Kind] = {Diagonal: "diag", BlockDiagonal: "block-diag", Full: "full"}
 
 
 class ExactObjective(ObjectiveEvaluator):
@@ -44,17 +44,17 @@ class ExactObjective(ObjectiveEvaluator):
     def note(self) -> str:
         return self._batch_note
 
-    def default_approx(self) -> Any:
+    def default_metric(self) -> Metric:
         qubits = max(each.simulator.num_qubits for each in self._simulators.values())
         fits = self.model.num_parameters << qubits <= _FULL_UP_TO
-        return self._default("full" if fits else "block-diag")
+        return self.own_metric(as_metric("full" if fits else "block-diag"))
 
     def evaluate(
         self,
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Any = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
@@ -63,19 +63,14 @@ class ExactObjective(ObjectiveEvaluator):
         before = (
             None if judged is None else Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
         )
-        name = getattr(metric, "name", metric)
-        kind = name if name in _BATCHED else None
-        run = _Run(self, theta, samples, kind)
-        if gradient or name == GAUSS_NEWTON:
-            value, slopes = self._loss(run.outputs, samples)
-        else:
-            value, slopes = self._loss(run.outputs, samples)[0], None
+        run = _Run(self, theta, samples, _BATCHED.get(type(metric)))
+        value, slopes = self._loss(run.outputs, samples)
         tensor = None if metric is None else self._metric(run, metric, seed)
         circuits = sum(len(share.rows) for share in run.shares)
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(value)),
-            gradient=Estimate.exact(run.gradient(slopes)) if gradient and slopes is not None else None,
+            gradient=Estimate.exact(run.gradient(slopes)) if gradient else None,
             metric=tensor,
             cost=Cost(jobs=1, circuits=circuits),
             batch=batch,
@@ -90,26 +85,27 @@ class ExactObjective(ObjectiveEvaluator):
         """The outputs of all samples, in the shape that the loss takes."""
         return Estimate.exact(self.model.shaped(self.outputs(theta, self.model.samples)))
 
-    def metric(self, theta: np.ndarray, approx: Any, seed: int | None = None) -> MetricTensor:
-        metric = self._checked(approx)
-        name = getattr(metric, "name", metric)
-        run = _Run(self, theta, self._asked(False)[1], name if name in _BATCHED else None)
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        self._checked(metric)
+        run = _Run(self, theta, self._asked(False)[1], _BATCHED.get(type(metric)))
         return self._metric(run, metric, seed)
 
-    def _metric(self, run: _Run, metric: Any, seed: int | None) -> MetricTensor:
-        name = getattr(metric, "name", metric)
-        if name == GAUSS_NEWTON:
+    def _metric(self, run: _Run, metric: Metric, seed: int | None) -> MetricTensor:
+        name = metric.name
+        if isinstance(metric, Identity):
+            return MetricTensor.exact(np.eye(len(run.theta)), name)
+        if isinstance(metric, GaussNewton):
             jacobian = run.jacobian()
             bends = self._bends(run.outputs, run.samples, jacobian)
             return MetricTensor.exact(
                 without_negative(gauss_newton_matrix(jacobian, bends)), name, _flat_note(jacobian, bends)
             )
         if run.metric is not None:
-            notes = "" if name == "full" else "; ".join(dict.fromkeys(_notes(run.shares)))
+            notes = "" if isinstance(metric, Full) else "; ".join(dict.fromkeys(_notes(run.shares)))
             return MetricTensor.exact(run.metric / len(run.samples), name, notes)
         return self._metric_by_sample(run, metric, seed)
 
-    def _metric_by_sample(self, run: _Run, metric: Any, seed: int | None) -> MetricTensor:
+    def _metric_by_sample(self, run: _Run, metric: Metric, seed: int | None) -> MetricTensor:
         """The mean of random estimates, each with a seed of its own."""
         size, count = self.model.num_parameters, len(run.samples)
         value, variance = np.zeros((size, size)), np.zeros((size, size))
@@ -124,16 +120,16 @@ class ExactObjective(ObjectiveEvaluator):
                 value[place] += found.value / count
                 variance[place] += (found.stderr / count) ** 2
                 note, number = found.note, number + 1
-        return MetricTensor(value, np.sqrt(variance), getattr(metric, "name", metric), note=note)
+        return MetricTensor(value, np.sqrt(variance), metric.name, note=note)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(gradient)[1])))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ, averaged over the samples."""
-        self._checked("matrix-free")
+        self._check_free("matrix-free")
         run = _Run(self, theta, self._asked(False)[1], None, start=False)
 
         def product(vector: np.ndarray) -> np.ndarray:
@@ -151,7 +147,7 @@ class _Run:
     """The states of some samples at θ, and what is asked of them."""
 
     def __init__(
-        self, owner: ExactObjective, theta: np.ndarray, samples: np.ndarray, kind: Any, start: bool = True
+        self, owner: ExactObjective, theta: np.ndarray, samples: np.ndarray, kind: Kind | None, start: bool = True
     ) -> None:
         model = owner.model
         self.theta, self.samples = theta, samples

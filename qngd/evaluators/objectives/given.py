@@ -12,7 +12,7 @@ from qngd.circuit.bound import bind
 from qngd.circuit.chosen import PartOfTheta, chosen, limits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import ParameterError, SettingError
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import backend_and_shots, evaluator_for
 from qngd.evaluators.job_log import JobLog

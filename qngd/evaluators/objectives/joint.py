@@ -23,11 +23,15 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.evaluators.objectives.model import DataCircuit
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.measured.metric import MeasuredMetric
 from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
-from qngd.measured.plan import Plan, Planner, Request, Submission
+from qngd.measured.plan import Plan, Request, Submission
+from qngd.measured.planner import Planner
 from qngd.measured.template import Template
+from qngd.metrics.full import Full
+from qngd.metrics.layers import BlockDiagonal, Diagonal
 
-_OF_ANGLES = ("diag", "block-diag", "full")  # metrics whose circuits take the angles as they are
+_OF_ANGLES = (Diagonal, BlockDiagonal, Full)  # metrics whose circuits take the angles as they are
 
 
 class DataPlanner:
@@ -65,7 +69,7 @@ class DataPlanner:
         return [_shifted(first, shift) for shift in phi - phi[0]]
 
     def _differs_in_angles(self, metric: Any) -> bool:
-        known = metric is None or (self._cross != "overlap" and getattr(metric, "name", metric) in _OF_ANGLES)
+        known = metric is None or (self._cross != "overlap" and isinstance(metric, _OF_ANGLES))
         own = self.part
         return known and isinstance(own.bound.angles, AffineAngles) and not len(own.circuit.split_gates)
 
@@ -134,17 +138,15 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class JointPlan(Submission):
-    """All pieces as one; `energy_weights` (R,) are nonzero for the requests of outputs, `coefficients` of a template
-    are None where it is of the metric alone."""
+    """All pieces as one; `energy_weights` (R,) are nonzero for the requests of outputs."""
 
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
-    coefficients: tuple[np.ndarray | None, ...]
 
     @property
-    def approx(self) -> Any:
+    def metric(self) -> MeasuredMetric | None:
         """The metric that is measured, or None."""
-        return self.pieces[-1].plan.approx
+        return self.pieces[-1].plan.metric
 
     @classmethod
     def of(cls, pieces: Sequence[tuple[DataPlanner, int, int, Plan]]) -> JointPlan:
@@ -165,7 +167,7 @@ class JointPlan(Submission):
             made.append(Piece(planner, sample, place, plan, len(requests)))
             requests += [Request(own[r.template], r.angles, r.shots) for r in plan.requests]
         of_energy = np.concatenate([np.zeros(0), *(plan.energy_weights for *_, plan in pieces)])
-        return cls(tuple(templates), tuple(requests), tuple(made), of_energy, tuple(coefficients))
+        return cls(tuple(templates), tuple(coefficients), tuple(requests), tuple(made), of_energy)
 
 
 class Measured:

@@ -21,8 +21,9 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.estimates.positive import project
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.objectives.base import GAUSS_NEWTON, ObjectiveEvaluator, gauss_newton_matrix
+from qngd.evaluators.objectives.base import ObjectiveEvaluator
 from qngd.evaluators.objectives.exact import seed_of
+from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix
 from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, outputs_of
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
@@ -30,8 +31,10 @@ from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.shots import ShotRule, TargetError
+from qngd.metrics.base import Metric
+from qngd.metrics.identity import Identity
+from qngd.metrics.names import as_metric
 
-_SEEDLESS = (None, "diag", "block-diag", "full")  # metrics whose circuits no seed decides
 _WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
 
 
@@ -71,15 +74,15 @@ class SampledObjective(ObjectiveEvaluator):
     def note(self) -> str:
         return "; ".join(filter(None, (self._noise_note, self._batch_note)))
 
-    def default_approx(self) -> Any:
-        return self._default("block-diag")
+    def default_metric(self) -> Metric:
+        return self.own_metric(as_metric("block-diag"))
 
     def evaluate(
         self,
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Any = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
@@ -115,20 +118,20 @@ class SampledObjective(ObjectiveEvaluator):
             errors[each.piece.place, each.piece.columns] = np.sqrt(np.diag(each.covariance))
         return Estimate(self.model.shaped(values), self.model.shaped(errors), cost.shots)
 
-    def metric(self, theta: np.ndarray, approx: Any, seed: int | None = None) -> MetricTensor:
-        metric = self._checked(approx)
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        self._checked(metric)
         samples = self._asked(False)[1]
-        joint, _ = self._joint(theta, None, samples, getattr(metric, "name", metric) == GAUSS_NEWTON, metric, seed)
+        joint, _ = self._joint(theta, None, samples, isinstance(metric, GaussNewton), metric, seed)
         pieces, _ = self._run(joint, seed)
         return self._metric(_Found(self, pieces, samples), metric)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         return submission_cost(self.backend, self._with_shots(self.planned(theta, gradient=gradient, metric=metric)))
 
-    def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Any = None) -> JointPlan:
+    def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None) -> JointPlan:
         """What an evaluation would send, without shots."""
         metric = self._checked(metric)
         judged, samples, _ = self._asked(gradient)
@@ -148,12 +151,19 @@ class SampledObjective(ObjectiveEvaluator):
         judged: np.ndarray | None,
         samples: np.ndarray,
         gradient: bool,
-        metric: Any,
+        metric: Metric | None,
         seed: int | None,
     ) -> tuple[JointPlan, int]:
         """The plans of all samples, and how many of the pieces are for the batch to be judged by. The last is kept."""
-        own = None if getattr(metric, "name", metric) == GAUSS_NEWTON else metric
-        key = theta.tobytes(), gradient, own, None if own in _SEEDLESS else seed, samples.tobytes(), self._index
+        own = None if isinstance(metric, (GaussNewton, Identity)) else metric
+        key = (
+            theta.tobytes(),
+            gradient,
+            own,
+            seed if own is not None and own.is_random else None,
+            samples.tobytes(),
+            self._index,
+        )
         if self._kept is None or self._kept[0] != key:
             before = [] if judged is None else self._pieces(theta, judged, False, None, seed)
             after = self._pieces(theta, samples, gradient, own, seed)
@@ -161,7 +171,7 @@ class SampledObjective(ObjectiveEvaluator):
         return self._kept[1:]
 
     def _pieces(
-        self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Any, seed: int | None
+        self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Metric | None, seed: int | None
     ) -> list[Any]:
         found: list[Any] = []
         for share in self._shares(samples):
@@ -182,8 +192,10 @@ class SampledObjective(ObjectiveEvaluator):
 
     # ----- the metric -----
 
-    def _metric(self, now: _Found, metric: Any) -> MetricTensor:
-        found = now.gauss_newton() if getattr(metric, "name", metric) == GAUSS_NEWTON else now.average()
+    def _metric(self, now: _Found, metric: Metric) -> MetricTensor:
+        if isinstance(metric, Identity):
+            return MetricTensor.exact(np.eye(self.model.num_parameters), metric.name)
+        found = now.gauss_newton() if isinstance(metric, GaussNewton) else now.average()
         notes = "; ".join(filter(None, (found.note, self._noise_note)))
         return replace(found, note=notes)
 
@@ -262,7 +274,7 @@ class _Found:
             variance += moved
             raw = raw - bias
         note = "" if hessian is not None else "errors of shots make it too large; take more shots, or smaller batches"
-        return _positive(raw, np.sqrt(variance), GAUSS_NEWTON, self._shots, note)
+        return _positive(raw, np.sqrt(variance), GaussNewton.name, self._shots, note)
 
     def _hessian(self) -> np.ndarray | None:
         """All second derivatives of the loss, (b, K, b, K), if they are few."""
