@@ -354,6 +354,25 @@ def test_data_arguments_first_by_keyword_in_wrappers_and_behind_those_of_theta()
         assert type(result.theta) is type(theta)
 
 
+def test_an_observable_made_of_data_is_that_of_each_sample():
+    @qml.qnode(DEVICE)
+    def node(weights, x):
+        layers(weights)
+        return qml.expval(x[0] * qml.Z(0) + x[1] * qml.X(1))
+
+    objective = qngd.Objective(node, None, lambda o: np.mean(o**2), data={"x": FEATURES})
+    expected = [float(node(WEIGHTS, row)) for row in FEATURES]
+    np.testing.assert_allclose(qngd.outputs(objective, WEIGHTS).value, expected, atol=1e-12)
+
+    def plain(flat):
+        return np.mean([float(node(flat.reshape(2, 3), row)) ** 2 for row in FEATURES])
+
+    found = qngd.gradient(objective, theta=WEIGHTS).value
+    np.testing.assert_allclose(found, slopes(plain, WEIGHTS.reshape(-1)), atol=1e-10)
+    sampled = qngd.expectation(objective, theta=WEIGHTS, shots=20_000, seed=1)
+    assert abs(float(sampled) - plain(WEIGHTS)) < 5 * sampled.stderr + 1e-3
+
+
 def test_a_qnode_is_read_once_where_data_turn_gates():
     calls = []
 

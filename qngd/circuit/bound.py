@@ -247,7 +247,8 @@ def joined(circuits: Sequence[BoundCircuit]) -> list[tuple[BoundCircuit, np.ndar
 
 
 def _likeness(circuit: Circuit) -> bytes:
-    """What circuits have in common that differ in fixed angles alone; of one whose angles are not affine, nothing."""
+    """What circuits have in common that differ in fixed angles alone, and measure the same; of one whose angles are not
+    affine, nothing."""
     if not circuit.angle_map.is_affine:
         return repr(id(circuit)).encode()
     ops, jacobian = circuit.ops, _sorted(circuit.angle_map.linear)
@@ -255,6 +256,8 @@ def _likeness(circuit: Circuit) -> bytes:
         ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, ops.gate,
         jacobian.indptr, jacobian.indices, jacobian.data,
     )  # fmt: skip
+    for each in () if circuit.outputs is None else circuit.outputs.observables:
+        arrays = (*arrays, each.strings.x, each.strings.z, each.coefficients)
     return b"|".join(np.ascontiguousarray(array).tobytes() for array in arrays)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -60,9 +59,9 @@ class ExactObjective(ObjectiveEvaluator):
     ) -> Evaluation:
         metric = self._checked(metric)
         judged, samples, batch = self._asked(gradient)
-        before = (
-            None if judged is None else Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
-        )
+        before = None
+        if judged is not None:
+            before = Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
         run = _Run(self, theta, samples, _BATCHED.get(type(metric)))
         value, slopes = self._loss(run.outputs, samples)
         tensor = None if metric is None else self._metric(run, metric, seed)
@@ -113,10 +112,9 @@ class ExactObjective(ObjectiveEvaluator):
         for share in run.shares:
             place = np.ix_(share.part.parameters, share.part.parameters)
             for row in share.rows:
-                own = replace(share.part.circuit, angle_map=share.part.bound.angles.of(int(row)))
-                found = ExactEvaluator(own, None).metric(
-                    run.theta[share.part.parameters], metric, seed_of(seed, number)
-                )
+                own = share.part.circuit.with_angles(share.part.bound.angles.of(int(row)))
+                at = run.theta[share.part.parameters]
+                found = ExactEvaluator(own, None).metric(at, metric, seed_of(seed, number))
                 value[place] += found.value / count
                 variance[place] += (found.stderr / count) ** 2
                 note, number = found.note, number + 1

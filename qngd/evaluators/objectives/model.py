@@ -194,7 +194,7 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
     start = structure.flatten(theta0)
     free = ~chosen(objective.frozen if frozen is None else frozen, names, "frozen")
     outputs = _outputs([read.circuit for read in reads], objective.observables, several)
-    parts = _parts(reads, names, free, start, outputs)
+    parts = _parts(reads, names, free, start, outputs, objective.observables is None)
     count = None if data is None else data.count
     targets = _targets(objective.targets, count)
     return Model(
@@ -219,8 +219,14 @@ def can_start_anywhere(objective: Objective) -> bool:
 
 
 def _parts(
-    reads: Sequence[Read], names: Sequence[str], free: np.ndarray, start: np.ndarray, outputs: Sequence[Outputs]
+    reads: Sequence[Read],
+    names: Sequence[str],
+    free: np.ndarray,
+    start: np.ndarray,
+    outputs: Sequence[Outputs],
+    are_own: bool,
 ) -> list[DataCircuit]:
+    """Every circuit with its samples; where observables `are_own`, a circuit may measure what its sample says."""
     place = {name: i for i, name in enumerate(names)}
     number = np.cumsum(free) - 1  # of the free parameters
     parts, column = [], 0
@@ -230,7 +236,13 @@ def _parts(
         where = np.array([place[name] for name in read.circuit.parameters], dtype=np.int64)
         kept = where[free[where]]
         for bound, samples in read.at(free[where], start[where]):
-            parts.append(DataCircuit(bound, samples, columns, own.observables, number[kept]))
+            found = bound.circuit.outputs if are_own else own
+            if found is None or len(found) != len(own):
+                raise ObservableError(
+                    f"observables: sample {samples[0]} has another number of outputs than sample 0; give them in the "
+                    "Objective, or return as many for every sample"
+                )
+            parts.append(DataCircuit(bound, samples, columns, found.observables, number[kept]))
     return parts
 
 
