@@ -248,8 +248,8 @@ class Circuit:
         known."""
         found = copy.copy(self)
         for name in ("rotations", "layers", "_affine_constant"):
-            found.__dict__.pop(name, None)
-        object.__setattr__(found, "angle_map", angle_map)
+            vars(found).pop(name, None)
+        vars(found).update(angle_map=angle_map)
         return found
 
     def flatten(self, theta: Any) -> np.ndarray:

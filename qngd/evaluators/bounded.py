@@ -7,7 +7,6 @@ metric takes the part of the Hessian). A trial outside of the box is moved to it
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
@@ -64,11 +63,7 @@ class Bounded:
     def on_batch(self, index: int | None, seed: int | None) -> Self:
         """The same with the inner evaluator on this mini-batch."""
         choose = getattr(self._inner, "on_batch", None)
-        if choose is None:
-            return self
-        found = copy.copy(self)
-        found._inner = choose(index, seed)
-        return found
+        return self if choose is None else type(self)(choose(index, seed), self._low, self._high)
 
     def _inside(self, theta: np.ndarray) -> np.ndarray:
         return np.clip(theta, self._low, self._high)

@@ -66,7 +66,7 @@ class Planner:
         the same templates."""
         _ = self._groups, self._rules
         found = copy.copy(self)
-        found.circuit = self.circuit.with_angles(angle_map)
+        vars(found).update(circuit=self.circuit.with_angles(angle_map))
         return found
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -43,8 +43,12 @@ class ObjectiveEvaluator:
 
     def of_all(self) -> Self:
         """The same without mini-batches."""
+        return self._with(_batches=None)
+
+    def _with(self, **changes: Any) -> Self:
+        """A copy that differs in this; what the original has made, such as simulators and planners, it shares."""
         found = copy.copy(self)
-        found._batches = None
+        vars(found).update(changes)
         return found
 
     @property
@@ -56,9 +60,7 @@ class ObjectiveEvaluator:
         """The same for a step that begins with this mini-batch (None: the first of a run); the seed is the run's."""
         if self._batches is None:
             return self
-        found = copy.copy(self)
-        found._index, found._order = -1 if index is None else index, seed
-        return found
+        return self._with(_index=-1 if index is None else index, _order=seed)
 
     @property
     def _batch_note(self) -> str:
