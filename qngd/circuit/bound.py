@@ -252,12 +252,12 @@ def _likeness(circuit: Circuit) -> bytes:
     if not circuit.angle_map.is_affine:
         return repr(id(circuit)).encode()
     ops, jacobian = circuit.ops, _sorted(circuit.angle_map.linear)
-    arrays = (
+    arrays = [
         ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, ops.gate,
         jacobian.indptr, jacobian.indices, jacobian.data,
-    )  # fmt: skip
+    ]  # fmt: skip
     for each in () if circuit.outputs is None else circuit.outputs.observables:
-        arrays = (*arrays, each.strings.x, each.strings.z, each.coefficients)
+        arrays += [each.strings.x, each.strings.z, each.coefficients]
     return b"|".join(np.ascontiguousarray(array).tobytes() for array in arrays)
 
 
