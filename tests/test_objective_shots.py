@@ -34,8 +34,8 @@ def loss(outputs, targets):
     return np.mean((outputs[:, 0] - targets) ** 2) + np.mean(np.exp(outputs[:, 1]))
 
 
-def objective(**more):
-    return qngd.Objective(circuit(), OBSERVABLES, loss, data=X, targets=Y, inputs="x", **more)
+def objective(count=3, **more):
+    return qngd.Objective(circuit(), OBSERVABLES, loss, data=X[:count], targets=Y[:count], inputs="x", **more)
 
 
 class Watched(StatevectorSampler):
@@ -50,7 +50,7 @@ class Watched(StatevectorSampler):
 
 
 def repeated(metric, shots, times):
-    given = read_objective(objective(metric=metric), None, THETA)
+    given = read_objective(objective(2, metric=metric), None, THETA)
     sampled = given.evaluator(shots=shots)
     own = sampled.default_metric()
     exact = given.evaluator().evaluate(THETA, gradient=True, metric=own)
@@ -59,7 +59,7 @@ def repeated(metric, shots, times):
 
 @pytest.mark.parametrize("metric", ["fubini-study", "gauss-newton"])
 def test_estimates_and_errors_against_repetition(metric):
-    times, shots = 320, 800
+    times, shots = 300, 800
     exact, found = repeated(metric, shots, times)
     energies = np.array([float(each.energy) for each in found])
     slopes = np.array([each.gradient.value for each in found])
@@ -84,10 +84,10 @@ def test_estimates_and_errors_against_repetition(metric):
 
 
 def test_the_bias_of_gauss_newton_is_taken_out():
-    exact, found = repeated("gauss-newton", 40, 300)
+    exact, found = repeated("gauss-newton", 40, 150)
     mean = np.mean([each.metric.raw for each in found], axis=0)
     spread = np.std([each.metric.raw for each in found], axis=0)
-    assert np.all(np.abs(mean - exact.metric.value) <= 4 * spread / np.sqrt(300) + 0.02)
+    assert np.all(np.abs(mean - exact.metric.value) <= 4 * spread / np.sqrt(150) + 0.02)
 
 
 def test_outputs_from_shots_carry_their_errors():
