@@ -9,8 +9,8 @@ fewer steps than Adam.
 
 Expected (November 2026, two shared cores): a plan of 6700 circuits, data in angles of their own, .05 s; of 9100, data
 multiplied with parameters, .35 s; steps .7 to 1.2 times one sample's times 100/2, with either metric and either kind
-of data. The classifier, 60 samples on 4 qubits, 40 steps from a loss of 1.32: to .57 by Adam, .39 by Gauss-Newton, .35 by
-the Fubini-Study metric. Half a minute.
+of data. The classifier, 60 samples on 4 qubits, 40 steps from a loss of 1.32: to .57 by Adam, .39 by Gauss-Newton, .35
+by the Fubini-Study metric. Half a minute.
 """
 
 from __future__ import annotations
@@ -155,9 +155,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "times.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     for row in rows:
-        print(
-            " ".join(f"{name}={value:.3g}" if isinstance(value, float) else str(value) for name, value in row.items())
-        )
+        print(*(f"{name}={value:.3g}" if isinstance(value, float) else value for name, value in row.items()))
 
 
 if __name__ == "__main__":

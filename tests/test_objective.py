@@ -518,6 +518,8 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask([built(), built()], [{"IIZ": 1.0}] * 3), ObservableError, "3 entries for 2 circuits"),
         (lambda: ask(circuit=[]), CircuitError, "the list is empty"),
         (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss)), ParameterError, "theta0 is missing"),
+        (lambda: qngd.minimize(built(), qngd.Objective(built(), OBSERVABLES, loss), [0]), SettingError, "the place"),
+        (lambda: qngd.sample(qngd.Objective(built(), OBSERVABLES, loss), [0], shots=9), CircuitError, "its circuit"),
         (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss), {"Z": 1}, THETA), SettingError, "leave it"),
     ],
 )  # fmt: skip

@@ -132,6 +132,17 @@ def test_data_rotations_take_no_circuits():
 
 
 def test_auto_shots_are_divided_and_a_target_error_is_refused():
+    given = read_objective(objective(), None, THETA)
+    total = 60_000
+    auto = given.evaluator(shots=qngd.AutoShots(total=total))
+    first = auto.evaluate(THETA, gradient=True, metric=as_metric("block-diag"), seed=1)
+    second = auto.evaluate(THETA, gradient=True, metric=as_metric("block-diag"), seed=2, spread=first.spread)
+    assert 0.95 * total < second.cost.shots <= total
+    assert np.trace(second.gradient.covariance) < np.trace(first.gradient.covariance)
+    # what a shot was worth is what the errors are made of
+    plan, shots = auto.planned(THETA, metric=as_metric("block-diag")), first.cost.shots
+    per_request = shots / plan.num_circuits
+    assert first.energy.stderr**2 == pytest.approx(first.spread.energy.sum() / per_request, rel=0.05)
     result = qngd.minimize(objective(), theta0=THETA, shots="auto", seed=1, max_steps=2, tol=0)
     assert result.cost.shots > 0
     with pytest.raises(SettingError, match="TargetError is of one energy"):

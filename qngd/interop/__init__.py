@@ -108,6 +108,8 @@ def instead_of(native: Any) -> str:
         return ""
     if is_parameters(native):
         return "parameter values stand in its place: write (circuit, observable, theta), or (node, theta) for a QNode"
+    if hasattr(native, "circuit") and hasattr(native, "loss"):  # an Objective
+        return "give its circuit, at one sample"
     if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
         return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
     return ""

@@ -150,6 +150,8 @@ def read_objective(
         CircuitError, ObservableError, ParameterError, SettingError: a part is missing or does not fit.
     """
     problem = given if isinstance(given, Problem) else Problem(given)
+    if isinstance(observable, Objective):
+        raise SettingError("observable: an Objective takes the place of the circuit, too: minimize(objective, theta0)")
     if not isinstance(problem.circuit, Objective):
         return None
     if isinstance(given, Problem) and theta0 is None:

@@ -9,7 +9,7 @@ same shots; those of different requests are independent:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -215,13 +215,31 @@ class Measured:
         """Of Σ_k w_k·∇o_k, (p, P'), where errors of the outputs also change the weights, by which the gradient of the
         whole moves by `bends` (K, P): the covariance (P, P) of both together."""
         total = np.zeros((bends.shape[1],) * 2)
+        for _, moves, spread in self._moves(weights, bends):
+            total += moves @ spread @ moves.T
+        return total
+
+    def _moves(self, weights: np.ndarray, bends: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """The requests that errors come from: how the gradient moves with their values (P, K), and the covariance of
+        these."""
         linear = np.zeros((bends.shape[1], len(self.outcomes)))
         linear[self.piece.parameters] = self._linear
         for r, spread in enumerate(self._values[1]):
             if spread.any():
-                moves = np.outer(linear[:, r], weights) + self.plan.energy_weights[r] * bends.T
-                total += moves @ spread @ moves.T
-        return total
+                yield r, np.outer(linear[:, r], weights) + self.plan.energy_weights[r] * bends.T, spread
+
+    def worth(self, weights: np.ndarray, bends: np.ndarray | None, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What one shot of each request (R,) adds to the variances of the loss, and of `root` (P, P) times its
+        gradient. Requests of a metric alone count as those of the gradient do on average."""
+        shots = np.array([outcome.shots for outcome in self.outcomes])
+        of_loss = np.einsum("k,rkl,l->r", weights, self._values[1], weights) * self.plan.energy_weights**2 * shots
+        of_step = np.zeros(len(shots))
+        for r, moves, spread in () if bends is None else self._moves(weights, bends):
+            along = root @ moves
+            of_step[r] = np.sum((along @ spread) * along) * shots[r]
+        known = of_step[~self.plan.of_metric]
+        of_step[self.plan.of_metric] = known.sum() / max(np.count_nonzero(known), 1)
+        return of_loss, of_step
 
     def gauss_newton_errors(self, bends: np.ndarray, hessian: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """What the errors of this sample's Jacobian J make in JᵀLJ: the variance (P, P) to first order, with

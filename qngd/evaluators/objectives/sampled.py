@@ -30,7 +30,8 @@ from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.shots import ShotRule, TargetError
+from qngd.measured.shots import FixedShots, ShotRule, TargetError
+from qngd.measured.spread import damped_root
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
@@ -89,20 +90,25 @@ class SampledObjective(ObjectiveEvaluator):
         metric = self._checked(metric)
         judged, samples, batch = self._asked(gradient)
         joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
-        pieces, cost = self._run(joint, seed)
+        pieces, cost = self._run(joint, seed, spread)
         now = _Found(self, pieces[first:], samples)
         value, weights = self._loss(now.outputs, samples)
         bends = now.bends() if gradient else None
-        before = None
+        tensor = None if metric is None else self._metric(now, metric)
+        before, worth = None, []
         if judged is not None:
             earlier = _Found(self, pieces[:first], judged)
-            before = earlier.energy(*self._loss(earlier.outputs, judged))
+            value_there, weights_there = self._loss(earlier.outputs, judged)
+            before = earlier.energy(value_there, weights_there)
+            worth = earlier.worth(weights_there, None, None)
+        fixed = isinstance(self.shots, FixedShots)  # of which nobody asks what they were worth
         return Evaluation(
             theta=theta,
             energy=now.energy(value, weights),
             gradient=now.gradient(weights, bends) if bends is not None else None,
-            metric=None if metric is None else self._metric(now, metric),
+            metric=tensor,
             cost=cost,
+            spread=None if fixed else _spread([*worth, *now.worth(weights, bends, tensor)]),
             batch=batch,
             before=before,
         )
@@ -129,7 +135,8 @@ class SampledObjective(ObjectiveEvaluator):
         self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
-        return submission_cost(self.backend, self._with_shots(self.planned(theta, gradient=gradient, metric=metric)))
+        planned = self.planned(theta, gradient=gradient, metric=metric)
+        return submission_cost(self.backend, self._with_shots(planned, spread))
 
     def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None) -> JointPlan:
         """What an evaluation would send, without shots."""
@@ -182,11 +189,14 @@ class SampledObjective(ObjectiveEvaluator):
             found += [(planner, int(sample), int(place), plan) for sample, place, plan in numbered]
         return found
 
-    def _with_shots(self, joint: JointPlan) -> JointPlan:
-        return joint.with_shots(self.shots.shots(joint, None))  # type: ignore[arg-type]  # it asks for no more
+    def _with_shots(self, joint: JointPlan, spread: Spread | None) -> JointPlan:
+        # what was seen of an evaluation of another kind says nothing about this one
+        fits = spread is not None and len(spread.energy) == joint.num_circuits
+        plan: Any = joint  # a rule asks a plan for its circuits and energies, which a joint one has
+        return joint.with_shots(self.shots.shots(plan, spread if fits else None))
 
-    def _run(self, joint: JointPlan, seed: int | None) -> tuple[list[Measured], Cost]:
-        wanted = self._with_shots(joint)
+    def _run(self, joint: JointPlan, seed: int | None, spread: Spread | None = None) -> tuple[list[Measured], Cost]:
+        wanted = self._with_shots(joint, spread)
         outcomes, cost = run_plan(self.backend, wanted, seed, self.job_log)
         return [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces], cost
 
@@ -241,6 +251,18 @@ class _Found:
             spread += each.gradient_covariance(own, bends[place, columns])
         return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
 
+    def worth(
+        self, weights: np.ndarray, bends: np.ndarray | None, metric: MetricTensor | None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What a shot of each piece's requests adds to the variances of the loss and of the step."""
+        root = np.eye(self._size) if metric is None else damped_root(metric.value)
+        found = []
+        for each in self._pieces:
+            place, columns = each.piece.place, each.piece.columns
+            own = None if bends is None else bends[place, columns]
+            found.append(each.worth(weights[place, columns], own, root))
+        return found
+
     def average(self) -> MetricTensor:
         """The Fubini–Study metric, averaged over the samples."""
         value, variance = np.zeros((self._size, self._size)), np.zeros((self._size, self._size))
@@ -286,6 +308,12 @@ class _Found:
         directions = np.stack([model.shaped(each) for each in units])
         bends = model.loss.bends(model.shaped(self.outputs), model.targets_of(self._samples), directions)
         return np.asarray(bends).reshape(*self.outputs.shape, *self.outputs.shape)
+
+
+def _spread(worth: Sequence[tuple[np.ndarray, np.ndarray]]) -> Spread:
+    """What a shot of each request of a joint plan was worth, piece by piece."""
+    energy, step = (np.concatenate(parts) for parts in zip(*worth, strict=True))
+    return Spread(energy, np.zeros_like(energy), step)
 
 
 def _positive(value: np.ndarray, stderr: np.ndarray, approx: str, shots: int, note: str) -> MetricTensor:
