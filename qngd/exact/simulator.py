@@ -19,6 +19,7 @@ from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import as_arrays, quarter_turns
+from qngd.exact.eigenbasis import Eigenbasis
 from qngd.exact.kernels import diagonal as _diagonal
 from qngd.exact.kernels import sweeps as _sweeps
 from qngd.exact.schedule import Schedule, Turns
@@ -120,9 +121,24 @@ class Simulator:
         cos, sin = self._turns(phi)
         return self._reverse(self._final(cos, sin), cos, sin, terms)
 
+    def energies_and_weights(self, phi: np.ndarray, basis: Eigenbasis) -> tuple[np.ndarray, np.ndarray]:
+        """The energies of the basis states and their probabilities, (N,) each."""
+        self._require_states(4, "a distribution of energies")
+        return basis.energies, basis.weights(self.state(phi))
+
+    def function_and_gradient(self, phi: np.ndarray, basis: Eigenbasis, values: np.ndarray) -> tuple[float, np.ndarray]:
+        """⟨f(H)⟩ and its gradient over rotations (K,), from the `values` (N,) of f at the basis's energies."""
+        self._require_states(4, "a gradient")
+        cos, sin = self._turns(phi)
+        state = self._final(cos, sin)
+        return self._back(state, basis.applied(state, values), cos, sin)
+
     def _reverse(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """Energy and gradient from the final state, which is run back to the start."""
-        other = times_observable(state, terms)
+        return self._back(state, times_observable(state, terms), cos, sin)
+
+    def _back(self, state: np.ndarray, other: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> tuple[float, np.ndarray]:
+        """The same, with `other` for the observable times the state."""
         energy = inner(state, other)
         return energy, self._over_rotations(overlaps_back(state, other, self._schedule, cos, sin))
 

@@ -165,11 +165,17 @@ def _turn_diagonal(state: np.ndarray, z: np.ndarray, cos: np.ndarray, sin: np.nd
     split(part, chunks_of(state), state.shape[1])
 
 
+def weights_of(state: np.ndarray) -> np.ndarray:
+    """|ψ_b|² of every basis index b, shape (N,)."""
+    weights = np.empty(state.shape[1])
+    split(lambda a, b: _diagonal.weights(state[0], state[1], weights, a, b), len(weights), len(weights))
+    return weights
+
+
 def weight_sums(state: np.ndarray) -> np.ndarray:
     """⟨ψ|Z_z|ψ⟩ for every mask z, shape (N,)."""
-    sums = np.empty(state.shape[1])
-    split(lambda a, b: _diagonal.weights(state[0], state[1], sums, a, b), len(sums), len(sums))
-    _transform(sums)
+    sums = weights_of(state)
+    transform(sums)
     return sums
 
 
@@ -177,11 +183,11 @@ def _diagonal_slopes(other: np.ndarray, state: np.ndarray) -> np.ndarray:
     """Im⟨λ|Z_z|ψ⟩ for every mask z, shape (N,)."""
     sums = np.empty(state.shape[1])
     split(lambda a, b: _diagonal.slopes(*other, *state, sums, a, b), len(sums), len(sums))
-    _transform(sums)
+    transform(sums)
     return sums
 
 
-def _transform(values: np.ndarray) -> None:
+def transform(values: np.ndarray) -> None:
     """The Walsh–Hadamard transform, in place."""
     size = len(values)
     if not splits(size) or size <= _diagonal.BLOCK:
@@ -198,7 +204,7 @@ def add_strings(state: np.ndarray, schedule: Schedule, stage: int, weights: np.n
     if s.diagonal[stage]:  # the sum of all is one diagonal, whose transform is the weights
         factors = np.zeros(state.shape[1])
         np.add.at(factors, s.z[begin:end], weights[begin:end])
-        _transform(factors)
+        transform(factors)
         split(
             lambda a, b: _diagonal.add_product(state[0], state[1], factors, out[0], out[1], a, b),
             len(factors),
