@@ -18,7 +18,7 @@ from qngd.estimates.evaluation import Approx, check_approx
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import simulator_of
-from qngd.interop import as_observable, in_order, missing_theta, wrap_for
+from qngd.interop import as_observable, as_target, in_order, missing_theta, wrap_for
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 
@@ -56,7 +56,7 @@ def expectation(
     """
     observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
+    evaluator = evaluator_for(wrapped, as_target(observable, wrapped), backend, shots, grouping)
     return evaluator.evaluate(flat, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
@@ -82,7 +82,7 @@ def gradient(
     """
     observable, theta = in_order(observable, theta)
     wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
+    evaluator = evaluator_for(wrapped, as_target(observable, wrapped), backend, shots, grouping)
     slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope

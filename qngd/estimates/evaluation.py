@@ -69,7 +69,8 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None."""
+    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is not the mean of
+    an observable but of its lowest values, `mean` is."""
 
     theta: np.ndarray
     energy: Estimate
@@ -77,6 +78,7 @@ class Evaluation:
     metric: MetricTensor | None
     cost: Cost
     spread: Spread | None = None
+    mean: Estimate | None = None
 
     @property
     def is_finite(self) -> bool:

@@ -7,9 +7,11 @@ from typing import Any
 from qngd.backends import Backend, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.tail import ExactTail
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
@@ -17,13 +19,14 @@ from qngd.measured.shots import as_rule
 
 def evaluator_for(
     circuit: Circuit,
-    observable: Observable | None,
+    target: Observable | CVaR | None,
     backend: Any = None,
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
+    stage: int = -1,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend.
+    """What answers a step's questions about this circuit on this backend; of a CVaR at one stage of its schedule.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -33,7 +36,9 @@ def evaluator_for(
     check_cross(cross)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
-        return ExactEvaluator(circuit, observable)
+        if isinstance(target, CVaR):
+            return ExactTail(circuit, target.observable, target.stages[stage])
+        return ExactEvaluator(circuit, target)
     return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
 
 

@@ -7,6 +7,7 @@ its value and gradient cost what those of an observable of one string cost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +44,10 @@ class Eigenbasis:
         """The probability (N,) of every basis state behind V."""
         return weights_of(self._turned(state.copy(), 1))
 
-    def applied(self, state: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """f(H)ψ, from the `values` (N,) of f at the energies."""
+    def applied(self, state: np.ndarray, values: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """f(H)ψ; `values` gives f (N,) at the energies, from the probabilities (N,)."""
         other = self._turned(state.copy(), 1)
-        other *= values
+        other *= values(weights_of(other))
         return self._turned(other, -1)
 
     def _turned(self, state: np.ndarray, way: int) -> np.ndarray:

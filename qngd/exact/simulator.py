@@ -7,6 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
@@ -121,13 +122,16 @@ class Simulator:
         cos, sin = self._turns(phi)
         return self._reverse(self._final(cos, sin), cos, sin, terms)
 
-    def energies_and_weights(self, phi: np.ndarray, basis: Eigenbasis) -> tuple[np.ndarray, np.ndarray]:
-        """The energies of the basis states and their probabilities, (N,) each."""
+    def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
+        """The probability (N,) of every state of the eigenbasis."""
         self._require_states(4, "a distribution of energies")
-        return basis.energies, basis.weights(self.state(phi))
+        return basis.weights(self.state(phi))
 
-    def function_and_gradient(self, phi: np.ndarray, basis: Eigenbasis, values: np.ndarray) -> tuple[float, np.ndarray]:
-        """⟨f(H)⟩ and its gradient over rotations (K,), from the `values` (N,) of f at the basis's energies."""
+    def function_and_gradient(
+        self, phi: np.ndarray, basis: Eigenbasis, values: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[float, np.ndarray]:
+        """⟨f(H)⟩ and its gradient over rotations (K,); `values` gives f (N,) at the basis's energies, from the
+        probabilities of its states."""
         self._require_states(4, "a gradient")
         cos, sin = self._turns(phi)
         state = self._final(cos, sin)

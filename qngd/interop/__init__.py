@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Number
 from typing import Any
 
 from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop.circuit_builder import CircuitBuilder
 
@@ -108,6 +110,14 @@ def missing_theta(circuit: Any) -> ParameterError:
     if instead := _instead_of(circuit):
         return ParameterError(f"circuit: {type(circuit).__name__} is not a circuit; {instead}")
     return ParameterError("theta is missing: give parameter values, in the circuit's own structure")
+
+
+def as_target(native: Any, circuit: Circuit) -> Observable | CVaR:
+    """What is to be low: an observable on the circuit's qubits, or the CVaR of one. Arguments and errors as for
+    `as_observable`."""
+    if isinstance(native, CVaR):
+        return replace(native, observable=as_observable(native.observable, circuit))
+    return as_observable(native, circuit)
 
 
 def as_observable(native: Any, circuit: Circuit) -> Observable:

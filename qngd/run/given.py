@@ -10,8 +10,9 @@ import numpy as np
 
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import ParameterError
-from qngd.interop import as_observable, in_order, is_parameters, wrap_for
+from qngd.interop import as_target, in_order, is_parameters, wrap_for
 from qngd.problem import Problem
 
 
@@ -26,9 +27,14 @@ class Given:
     like: Any
 
     @cached_property
+    def target(self) -> Observable | CVaR:
+        """What is to be low, on the circuit's qubits; raises ObservableError where it does not fit."""
+        return as_target(self.native_observable, self.circuit)
+
+    @property
     def observable(self) -> Observable:
         """The observable on the circuit's qubits; raises ObservableError where it does not fit."""
-        return as_observable(self.native_observable, self.circuit)
+        return self.target.observable if isinstance(self.target, CVaR) else self.target
 
     def shaped(self, flat: np.ndarray) -> Any:
         """Flat parameter values (P,) in the user's structure."""

@@ -100,7 +100,7 @@ def minimize(
     task = _Task(
         optimizer=as_optimizer(optimizer),
         given=given,
-        evaluator=evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross),
+        evaluator=evaluator_for(given.circuit, given.target, backend, shots, grouping, cross),
         limits=StopRule.read(max_steps, tol, gtol, target, budget),
         seed=_checked_seed(seed, before),
         shots=shots,
