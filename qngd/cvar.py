@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,8 @@ class CVaR:
     mean, alpha → 0 the lowest value seen. With q the α-quantile of the values at θ, its gradient is that of the
     observable min(H − q, 0)/α + q: no other circuits are run than for the mean, and the metric is the same.
 
-    From N shots it is estimated too high on average, by about 1/(αN) of the tail's spread where values lie densely, less
-    where they have gaps: take αN of 50 or more. Standard errors hold the error of the quantile too.
+    From N shots it is estimated too high on average, by about 1/(αN) of the tail's spread where values lie densely,
+    less where they have gaps: take αN of 50 or more. Standard errors hold the error of the quantile too.
 
     Args:
         observable: anything `expectation` takes, whose strings all commute, so that one measurement gives its values;
@@ -52,7 +53,7 @@ class CVaR:
                 values = ()
         if not values or not all(is_number(value) and 0 < value <= 1 for value in values):
             raise SettingError(f"{_WANTED}; got {shown(self.alpha)}")
-        if any(after <= before for before, after in zip(values, values[1:], strict=False)):
+        if any(after <= before for before, after in itertools.pairwise(values)):
             raise SettingError(f"{_WANTED}; got {shown(self.alpha)}, which does not ascend")
         if isinstance(self.observable, CVaR):
             raise SettingError("observable: a CVaR is already one; give its observable, as in CVaR(H, alpha)")

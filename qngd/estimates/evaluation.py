@@ -69,8 +69,8 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is not the mean of
-    an observable but of its lowest values, `mean` is."""
+    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is the mean of an
+    observable's lowest values alone, `mean` is that of all."""
 
     theta: np.ndarray
     energy: Estimate

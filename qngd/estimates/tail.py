@@ -1,8 +1,8 @@
 """The tail of a distribution of energies: quantile, and the mean of the lowest part (CVaR, arXiv:1907.04769).
 
 With q the α-quantile of E, the lower tail's mean is that of h(E) = min(E − q, 0)/α + q, and as q is where
-max_q ⟨min(E − q, 0)/α + q⟩ is reached, its derivative is that of ⟨h⟩ with q held fixed. That maximum also says which way
-a sample errs: its own tail lies too high on average, by O(1/(αN)) of the tail's spread.
+max_q ⟨min(E − q, 0)/α + q⟩ is reached, its derivative is that of ⟨h⟩ with q held fixed. That maximum also says which
+way a sample errs: its own tail lies too high on average, by O(1/(αN)) of the tail's spread.
 """
 
 from __future__ import annotations

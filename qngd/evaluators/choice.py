@@ -39,7 +39,9 @@ def evaluator_for(
         if isinstance(target, CVaR):
             return ExactTail(circuit, target.observable, target.stages[stage])
         return ExactEvaluator(circuit, target)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
+    if isinstance(target, CVaR):
+        raise NotImplementedError
+    return SampledEvaluator(circuit, target, chosen, as_rule(shots), grouping, cross)
 
 
 def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:

@@ -71,6 +71,6 @@ def check_commuting(observable: Observable) -> None:
     """Raise ObservableError unless all strings of the observable commute."""
     if (clash := observable.clash) is not None:
         raise ObservableError(
-            f"observable: a CVaR needs the distribution of the energies, and no measurement gives one of {clash[0]} and "
-            f"{clash[1]}, which do not commute; take the mean, that is the observable itself"
+            "observable: a CVaR needs the distribution of the energies, and no measurement gives one of "
+            f"{clash[0]} and {clash[1]}, which do not commute; take the mean, that is the observable itself"
         )
