@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import metrics as metrics
     from qngd import refresh as refresh
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
@@ -82,7 +83,7 @@ _HOME = {
     "Problem": "problem",
     "StepInfo": "solve.state",
 }
-_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "step")
+_MODULES = ("backends", "baselines", "damping", "errors", "metrics", "refresh", "step")
 
 __all__ = [
     "QNG",

@@ -14,13 +14,14 @@ from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, check_approx
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.exact import simulator_of
+from qngd.exact.point import simulator_of
 from qngd.interop import as_observable, as_target, in_order, missing_theta, wrap_for
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx, as_metric
 
 
 def expectation(
@@ -92,7 +93,7 @@ def metric_tensor(
     circuit: Any,
     theta: Any = None,
     *,
-    approx: Approx = "block-diag",
+    approx: Approx | Metric = "block-diag",
     backend: Any = None,
     shots: Any = None,
     seed: int | None = None,
@@ -115,8 +116,10 @@ def metric_tensor(
             "random-basis", from the Fisher information in 4 random bases (`qngd.metrics.random_basis`), each as many
             circuits as a gradient, which takes many more shots than there are likely outcomes.
             Another metric: "hamiltonian", that of the observable's expectation values in place of the state
-            (`qngd.metrics.hamiltonian`), from the circuits of the gradient; it has the unit of the observable.
-        observable: as for `expectation`; only "hamiltonian" depends on it.
+            (`qngd.metrics.hamiltonian`), from the circuits of the gradient; it has the unit of the observable. And
+            "identity", for plain gradient descent.
+            Or an object of `qngd.metrics`, or a metric of your own: see `qngd.metrics.Metric`.
+        observable: as for `expectation`; of these only "hamiltonian" depends on it.
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
             ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.measured.cross`.
         grouping: of the observable's strings, see `minimize`.
@@ -138,13 +141,13 @@ def metric_tensor(
     >>> np.asarray(qngd.metric_tensor(circuit, [0.3]))
     array([[0.25]])
     """
-    check_approx(approx)
+    metric = as_metric(approx)
     wrapped, flat = wrap_at(circuit, theta)
-    needed = approx == "hamiltonian" and not (observable is None and wrapped.observable is None)
+    needed = metric.needs_observable and not (observable is None and wrapped.observable is None)
     target = as_observable(observable, wrapped) if needed else None
     evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
-        return evaluator.metric(flat, approx, checked_seed(seed))
+        return evaluator.metric(flat, metric, checked_seed(seed))
 
 
 def sample(

@@ -261,7 +261,7 @@ def test_physical_qubits_of_openqasm():
 
 def test_choices_and_costs_see_the_active_qubits():
     evaluator = evaluator_for(CIRCUIT, Observable.from_mapping(wide_terms()))
-    assert evaluator.default_approx() == "full"
+    assert evaluator.default_metric().name == "full"
     assert describe_circuit(CIRCUIT).startswith("120 qubits (3 active), 4 parameters, ")
     rows = step_measurements(CIRCUIT, qngd.Problem(CIRCUIT, wide_terms(), THETA))
     assert "for 5 Pauli terms" in rows["energy"]

@@ -57,10 +57,12 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, QngdWarning, SettingError
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
-from qngd.measured.plan import Planner, Request
+from qngd.measured.plan import Request
+from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
-from qngd.measured.template import observable_template
+from qngd.metrics import BlockDiagonal, Full
 from tests.dense import run_ops, same_state
 from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, without_last
 from tests.strategies import (
@@ -95,7 +97,7 @@ def new_estimator(native):
 
 
 def exactly(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE):
-    return ExactEvaluator(circuit, observable).evaluate(theta, gradient=True, metric="block-diag")
+    return ExactEvaluator(circuit, observable).evaluate(theta, gradient=True, metric=BlockDiagonal())
 
 
 def sampled(native, shots, seed=5, circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, **what):
@@ -313,7 +315,7 @@ def test_a_step_is_one_run_of_all_circuits():
     device = Counting()
     evaluator = SampledEvaluator(CIRCUIT, OBSERVABLE, from_object(device), as_rule(50))
     for step in range(1, 4):
-        evaluation = evaluator.evaluate(THETA, gradient=True, metric="block-diag", seed=step)
+        evaluation = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=step)
         assert len(device.runs) == step
         assert len(device.runs[-1]["circuits"]) == evaluation.cost.circuits
         assert device.runs[-1]["shots"] == 50
@@ -543,7 +545,7 @@ def test_all_templates_are_pinned_to_the_same_physical_qubits(level, measure):
     theta = np.linspace(-1, 1, circuit.num_parameters)
     planner = Planner(circuit, Observable.from_mapping(random_observable(0, 4, 4)))
     first = planner.plan(theta, gradient=False).templates
-    step = planner.plan(theta, metric="full").templates
+    step = planner.plan(theta, metric=Full()).templates
     assert len({made.layout for made in backend._compiler.compile(first)}) == 1
     layouts = [made.layout for made in backend._compiler.compile(step)]
     assert {len(layout) for layout in layouts} == {4, 5}  # with and without an ancilla
@@ -561,7 +563,7 @@ def test_templates_with_an_ancilla_first_share_its_layout():
     backend = from_object(fake_provider.FakeKawasaki())
     circuit = ansatz(3, 2)
     theta = np.linspace(-1, 1, circuit.num_parameters)
-    templates = Planner(circuit, None).plan(theta, energy=False, gradient=False, metric="full").templates
+    templates = Planner(circuit, None).plan(theta, energy=False, gradient=False, metric=Full()).templates
     layouts = {made.layout for made in backend._compiler.compile(templates)}
     (long,) = (layout for layout in layouts if len(layout) == 4)
     assert {layout[:3] for layout in layouts} == {long[:3]}

@@ -6,7 +6,7 @@ import pytest
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError
-from qngd.measured.error_propagation import covariance
+from qngd.measured.covariances import covariance
 from qngd.measured.grouping import Basis
 from qngd.measured.outcomes import Counts, Means, energy, means, weighted_values, zeros_frequency
 from qngd.measured.template import Template

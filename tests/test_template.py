@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qngd.circuit.layering import running_order
 from qngd.circuit.ops import Op, Ops, concatenate, select
 from qngd.circuit.pauli import PauliStrings
-from qngd.measured.template import layer_members, layer_template, observable_template
+from qngd.measured.cutting import layer_members, layer_template, observable_template
 from tests import dense
 from tests.strategies import (
     Program,

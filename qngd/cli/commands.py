@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qngd import __version__
+from qngd.metrics.names import HOMES
+from qngd.metrics.names import Approx as _Approx
 
 if TYPE_CHECKING:
     from qngd.circuit.circuit import Circuit
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
     from qngd.run.loop import Result
     from qngd.solve.state import Optimizer
 
-# the words of qngd.estimates.evaluation.Approx, without importing it
-_Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
 _Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measured.grouping.Grouping
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
 _OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
+_METRICS = "; ".join(f"{name}, {words}" for name, (_, _, words) in HOMES.items())
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -152,7 +153,7 @@ def run(
         _Approx | None,
         typer.Option(
             case_sensitive=False,
-            help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
+            help=f"Which metric: {_METRICS}. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
         ),
     ] = None,

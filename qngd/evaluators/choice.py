@@ -8,10 +8,10 @@ from qngd.backends import Backend, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
-from qngd.evaluators.tail import ExactTail
+from qngd.evaluators.tail import ExactTail, check_commuting
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
@@ -39,9 +39,10 @@ def evaluator_for(
         if isinstance(target, CVaR):
             return ExactTail(circuit, target.observable, target.stages[stage])
         return ExactEvaluator(circuit, target)
+    observable, share = (target.observable, target.stages[stage]) if isinstance(target, CVaR) else (target, None)
     if isinstance(target, CVaR):
-        raise NotImplementedError
-    return SampledEvaluator(circuit, target, chosen, as_rule(shots), grouping, cross)
+        check_commuting(target.observable)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, share)
 
 
 def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:

@@ -9,11 +9,12 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError
 from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.estimates.tail import quantile, tail_function
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.eigenbasis import Eigenbasis
 from qngd.exact.simulator import Simulator
+from qngd.metrics.base import Metric
 
 
 class ExactTail(ExactEvaluator):
@@ -39,7 +40,7 @@ class ExactTail(ExactEvaluator):
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Approx | None = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:

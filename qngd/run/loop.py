@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import BackendError, ParameterError, SettingError, StorageError, checked_seed, shown
-from qngd.estimates.evaluation import Cost, Evaluator
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.cross import CrossMethod

@@ -10,13 +10,15 @@ import numpy as np
 from qngd.backends import resolve, runs_whole
 from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
-from qngd.estimates.evaluation import Approx, Cost, check_approx
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.sampled import submission_cost
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx, as_metric
 from qngd.run.given import read_given
 
 _SHOTS = 1000  # per circuit where the user gives none
@@ -94,7 +96,7 @@ def cost(
     *,
     backend: Any = None,
     shots: Any = None,
-    approx: Approx = "block-diag",
+    approx: Approx | Metric = "block-diag",
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
@@ -104,7 +106,7 @@ def cost(
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
             circuit nor the backend has shots, 1000 per circuit.
-        approx: which metric a step measures.
+        approx: which metric a step measures, as for `metric_tensor`.
         grouping, cross: as for `minimize`.
         steps: of the run.
 
@@ -117,21 +119,20 @@ def cost(
     >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
     1 jobs, 4 circuits, 400 shots
     """
-    check_approx(approx)
+    metric = as_metric(approx)
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     circuit = given.circuit
     chosen, shots = backend_and_shots(circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     planner = Planner(circuit, given.observable, grouping, cross, runs_whole(device, circuit))
-    plan = planner.plan(given.theta, metric=approx)
+    plan = planner.plan(given.theta, metric=metric)
     per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
     assert per_request is not None
     describe = getattr(device, "describe", None)
     footprints = describe(plan.templates) if describe is not None else None
     used = np.array([request.template for request in plan.requests])
-    of_metric = np.array([plan.coefficients[t] is None for t in used], dtype=bool)
-    of_energy = (plan.energy_weights != 0) & ~of_metric
+    of_metric, of_energy = plan.of_metric, plan.energy_weights != 0
     return Price(
         backend=device.name,
         step=submission_cost(device, plan.with_shots(per_request)),

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.metrics.base import Metric
 from qngd.solve.direction import Spectrum
 
 
@@ -172,7 +174,7 @@ class Submissions:
         """Those of the step from this state."""
         return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread)
 
-    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None) -> Evaluation:
+    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None) -> Evaluation:
         """Energy, and gradient and metric if asked for; NaN, without asking, where θ is not finite."""
         if not np.all(np.isfinite(theta)):
             return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
