@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qngd.measured.outcomes import Outcome, sample_energy, widened_energy
+from qngd.measured.outcomes import Outcome, sample_energy, widened, widened_energy
 from qngd.measured.plan import Plan
 from qngd.measured.tail import Tail
 from qngd.measured.template import Template
@@ -72,6 +72,5 @@ class Readout:
             if coefficients is not None:
                 template = self.templates[r]
                 values[r], sampled[r], common[r] = tail.read(outcome, template, coefficients)
-                # an energy that was not seen moves the mean of a share of them by as much more
-                variances[r] = widened_energy(float(sampled[r]), outcome.shots, template, coefficients / tail.share)
+                variances[r] = float(widened(sampled[r], tail.least(outcome.shots)))
         return Energies(values, sampled, variances, common)

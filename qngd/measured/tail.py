@@ -18,6 +18,8 @@ from qngd.measured.template import Template
 class Tail:
     """The share α of the energies, their quantile q at θ as the shots there have it, and `between`, the quantiles one
     standard error of the filled share, √(α(1−α)/N), below and above. `mean` and `variance` are those of all energies.
+    `reach` is how far below q an energy may lie that was not seen at some angles: as far as the lowest that any circuit
+    of the step showed, or where that is none, by the distance that seen energies have on average.
 
     The tail's mean does not feel an error of q to first order, where it is largest; its gradient does.
     """
@@ -28,6 +30,7 @@ class Tail:
     between: tuple[float, float]
     mean: float
     variance: float
+    reach: float
 
     @classmethod
     def of(cls, plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template]) -> Tail:
@@ -40,7 +43,7 @@ class Tail:
         share = plan.share
         places = np.flatnonzero(plan.energy_weights)
         if not len(places):  # the observable is constant
-            return cls(share, plan.constant, plan.constant, (plan.constant, plan.constant), plan.constant, 0.0)
+            return cls(share, plan.constant, plan.constant, (plan.constant, plan.constant), plan.constant, 0.0, 0.0)
         center = int(places[0])
         coefficients = plan.coefficients[plan.requests[center].template]
         assert coefficients is not None
@@ -51,7 +54,8 @@ class Tail:
         low, high = (quantile(energies, weights, at) for at in (max(share - error, 0.0), min(share + error, 1.0)))
         mean = float(weights @ energies)
         variance = float(weights @ (energies - mean) ** 2) / max(shots - 1, 1)
-        return cls(share, plan.constant, quantile(energies, weights, share), (low, high), mean, variance)
+        q = quantile(energies, weights, share)
+        return cls(share, plan.constant, q, (low, high), mean, variance, _reach(plan, outcomes, templates, q))
 
     def read(self, outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float, float]:
         """The mean of `tail_function` in an outcome, without the constant; its variance as the sample has it; and what
@@ -66,6 +70,23 @@ class Tail:
         else:
             variance = float(weights @ (here - mean) ** 2) / (shots - 1)
         return mean - self.constant, variance, 0.5 * float(weights @ (high - low))
+
+    def least(self, shots: int) -> float:
+        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 2/N."""
+        return min((2 * self.reach / (self.share * shots)) ** 2, (self.reach / self.share) ** 2)
+
+
+def _reach(plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template], q: float) -> float:
+    seen = []
+    for outcome, template, request in zip(outcomes, templates, plan.requests, strict=True):
+        if (coefficients := plan.coefficients[request.template]) is not None:
+            seen.append(plan.constant + energies_of(counts_of(outcome), template, coefficients))
+    every = np.unique(np.concatenate(seen).round(9))
+    if every[0] < q - 1e-9:
+        return float(q - every[0])
+    if len(every) > 1:
+        return float(every[-1] - every[0]) / (len(every) - 1)
+    return max(2 * float(np.abs(c).sum()) for c in plan.coefficients if c is not None)
 
 
 def energies_of(counts: Counts, template: Template, coefficients: np.ndarray) -> np.ndarray:
