@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 
+from qngd._system.renamed import renamed
 from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
-from qngd.errors import SettingError, require_positive, shown
+from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
@@ -17,7 +18,7 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
@@ -25,7 +26,18 @@ _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 
 
-@dataclass(frozen=True)
+class _AsItIs:
+    """No step rule given, which `replace` tells from None."""
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+_AS_IT_IS: Any = _AsItIs()
+
+
+@renamed(length="step")
+@dataclass(frozen=True, init=False, repr=False)
 class QNG:
     """Quantum natural gradient descent, θ ← θ − η (g + λI)⁻¹ ∇E (arXiv:1909.02108).
 
@@ -39,34 +51,61 @@ class QNG:
             None takes "full" where the backend is exact and that is affordable, else "block-diag".
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
-        length: a rule of `qngd.step` in place of a learning rate.
+        step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
 
     Raises:
         SettingError: a setting is out of range, or settings exclude each other.
 
-    >>> QNG(learning_rate=0.1, damping=1e-3).learning_rate
-    0.1
+    >>> QNG(learning_rate=0.1, damping=1e-3)
+    QNG(learning_rate=0.1, approx=None, damping=0.001, step=None, refresh=None)
     """
 
-    learning_rate: float | None = None
-    approx: Approx | Literal["matrix-free"] | Metric | None = None
-    damping: float | Damping | None = None
-    length: StepRule | None = None
-    refresh: Refresh | None = None
+    learning_rate: float | None
+    approx: Approx | Literal["matrix-free"] | Metric | None
+    damping: float | Damping | None
+    _step: StepRule | None  # `step` is what an optimizer does
+    refresh: Refresh | None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        learning_rate: float | None = None,
+        approx: Approx | Literal["matrix-free"] | Metric | None = None,
+        damping: float | Damping | None = None,
+        step: StepRule | None = _AS_IT_IS,
+        refresh: Refresh | None = None,
+        *,
+        _step: StepRule | None = None,  # the field, by its name, as `dataclasses.replace` hands it on
+    ) -> None:
+        settings = {
+            "learning_rate": learning_rate,
+            "approx": approx,
+            "damping": damping,
+            "_step": _step if step is _AS_IT_IS else step,
+            "refresh": refresh,
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    def __repr__(self) -> str:
+        shown_as = {field.name.lstrip("_"): getattr(self, field.name) for field in fields(self)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown_as.items())})"
+
+    def _check(self) -> None:
         if self.approx is not None:
             check_approx(self.approx, _MATRIX_FREE)
         if self.damping is not None:
             as_damping(self.damping)
+        if isinstance(self.learning_rate, StepRule):
+            raise SettingError(f"learning_rate is a number; a rule goes by step={shown(self.learning_rate)}")
         if self.learning_rate is not None:
             FixedRate(self.learning_rate)
-            if self.length is not None:
-                raise SettingError("learning_rate and length exclude each other; give one of them")
-        if self.length is not None and not isinstance(self.length, StepRule):
-            raise SettingError(f"length must be a rule of qngd.step; got {shown(self.length)}")
+            if self._step is not None:
+                raise SettingError("learning_rate and step exclude each other; give one of them")
+        if self._step is not None and not isinstance(self._step, StepRule):
+            raise SettingError(f"step must be a rule of qngd.step; got {shown(self._step)}{_as_a_rate(self._step)}")
         if self.refresh is not None and not isinstance(self.refresh, Refresh):
             raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {shown(self.refresh)}")
         if self.is_matrix_free:
@@ -95,16 +134,19 @@ class QNG:
 
     @property
     def step_rule(self) -> StepRule:
+        """How far a step goes: the rule given, or that of the learning rate, or the default."""
         if self.learning_rate is not None:
             return FixedRate(self.learning_rate)
-        return CurvatureRate() if self.length is None else self.length
+        return CurvatureRate() if self._step is None else self._step
 
     @property
     def damping_rule(self) -> Damping:
+        """The damping of the solve: the one given, or the default."""
         return SignalToNoise() if self.damping is None else as_damping(self.damping)
 
     @property
     def refresh_rule(self) -> Refresh:
+        """When the metric is measured anew: the rule given, or that of the metric."""
         if self.refresh is not None:
             return self.refresh
         chosen = self._chosen
@@ -120,12 +162,13 @@ class QNG:
         """The metric that the user chose; None where there is no matrix, or the choice is left to the evaluator."""
         return None if self.approx is None or self.is_matrix_free else as_metric(self.approx)
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there.
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there.
 
         Raises:
             SettingError: the backend cannot give the metric asked for.
         """
+        theta = start_at(evaluator, theta)
         if self.is_matrix_free:
             evaluator.metric_product(theta)
         asked = Submissions(evaluator, seed, 0)
@@ -146,7 +189,7 @@ class QNG:
         return sum((alone for _ in range(energies)), full)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One natural gradient step."""
+        """The state after one natural gradient step, and what the step saw and did."""
         here, rule, memory = state.evaluation, self.step_rule, state.memory
         asked = Submissions.after(evaluator, state)
         direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
@@ -177,7 +220,7 @@ class QNG:
         else:
             upkeep = {name: memory[name] for name in _measured(0)}
         new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
-        return new, _describe(new, trial, accepted, asked.cost)
+        return new, _describe(new, trial, accepted, asked)
 
     def _metric(self, evaluator: Evaluator) -> Metric | None:
         """The metric that evaluations measure, None if there is none to measure."""
@@ -207,6 +250,11 @@ class QNG:
         return natural_direction(here.metric, here.gradient, damping)
 
 
+def _as_a_rate(given: object) -> str:
+    """What to write in place of a number that stands where a step rule belongs."""
+    return f"; write learning_rate={given}" if is_number(given) else ""
+
+
 def _kept(
     here: Evaluation, there: Evaluation, memory: Memory, measured: bool, age: int, path: float
 ) -> tuple[Evaluation, Memory]:
@@ -223,7 +271,7 @@ def _measured(count: int) -> dict[str, np.ndarray]:
     return {"metric_count": np.array(count), "metric_age": np.array(0), "metric_path": np.array(0.0)}
 
 
-def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> StepInfo:
+def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions) -> StepInfo:
     gradient, direction = trial.here.gradient, trial.direction
     step: Proposal = trial.proposal
     assert gradient is not None
@@ -231,7 +279,7 @@ def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> St
         state,
         trial.here,
         trial.there,
-        step_cost,
+        asked,
         accepted=accepted,
         gradient_norm=float(np.linalg.norm(gradient.value)),
         significance=direction.significance,

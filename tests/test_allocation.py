@@ -18,11 +18,10 @@ from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.planner import Planner
 from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots
 from qngd.metrics import QNSPSA, BlockDiagonal, as_metric
+from tests.expected_metrics import expected_metrics
+from tests.layered_circuits import CHAIN, crossed, real_amplitudes
+from tests.own_backends import ExactDevice
 from tests.strategies import Sketch, ansatz, examples
-from tests.test_assemble import ExactDevice
-from tests.test_cross import crossed
-from tests.test_metric import expected_metrics
-from tests.test_template import CHAIN, real_amplitudes
 
 
 def lopsided():

@@ -4,7 +4,6 @@ import numpy as np
 import pennylane as qml
 import pytest
 from hypothesis import given
-from pennylane.devices import Device
 from pennylane.devices.capabilities import DeviceCapabilities, ExecutionCondition
 from pennylane.exceptions import DeviceError
 
@@ -20,7 +19,8 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
-from qngd.metrics import BlockDiagonal
+from qngd.metrics import BlockDiagonal, Diagonal
+from tests.pennylane_devices import FakeQPU
 from tests.strategies import Sketch, ansatz, examples, programs
 
 WITHIN = 5.0  # standard errors
@@ -58,29 +58,6 @@ THETA = np.array([0.7, -1.1, 0.4, 2.0, -0.6])
 
 def zero_template(circuit, label):
     return observable_template(circuit, PauliStrings.from_labels([label]))
-
-
-class FakeQPU(Device):
-    """Records what it is given and returns what `answer` makes of a script; every shot reads 0 by default."""
-
-    def __init__(self, wires=None, answer=None):
-        super().__init__(wires=wires)
-        self.batches = []
-        self.answer = answer or self.zeros
-
-    @property
-    def name(self):
-        return "fake.qpu"
-
-    @staticmethod
-    def zeros(script):
-        if not script.shots:
-            return tuple(1.0 for _ in script.measurements) if len(script.measurements) > 1 else 1.0
-        return {"0" * len(script.measurements[0].wires): script.shots.total_shots}
-
-    def execute(self, circuits, execution_config=None):
-        self.batches.append(circuits)
-        return tuple(self.answer(script) for script in circuits)
 
 
 class Derived(qml.devices.DefaultQubit):
@@ -152,7 +129,7 @@ def test_sampled_values_lie_within_their_errors(make):
 def test_the_metric_is_never_indefinite():
     evaluator = evaluator_for(ansatz(4), None, "lightning.qubit", 20)
     for seed in range(5):
-        found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), "block-diag", seed=seed))
+        found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), BlockDiagonal(), seed=seed))
         assert np.linalg.eigvalsh(found).min() > -1e-12
 
 
@@ -442,7 +419,7 @@ def test_devices_that_cannot_be_made_from_a_name(monkeypatch):
         raise ImportError("needs the package quimb")
 
     with pytest.raises(BackendError, match=r"default\.mixed cannot be made .* more than 23 wires"):
-        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), "diag", seed=0)
+        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), Diagonal(), seed=0)
     monkeypatch.setattr(qml, "device", missing)
     with pytest.raises(MissingPackageError, match="quimb"):
         submitted(resolve("default.tensor"))

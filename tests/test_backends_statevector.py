@@ -20,9 +20,9 @@ from qngd.measured.cutting import layer_template, observable_template
 from qngd.measured.plan import Request
 from qngd.measured.planner import Planner
 from qngd.metrics import BlockDiagonal, Full
+from tests.clifford_circuits import commuting_strings
+from tests.dense_templates import outcome_probabilities
 from tests.strategies import Sketch, ansatz, examples, programs, random_observable, random_program
-from tests.test_measurement import commuting_strings
-from tests.test_template import outcome_probabilities
 
 
 def collect(templates, requests, seed=0):

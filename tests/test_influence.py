@@ -7,7 +7,7 @@ from qngd.measured.correlations import correlations, overlap
 from qngd.measured.covariances import covariance as influence
 from qngd.measured.covariances import diagonal
 from qngd.measured.outcomes import Counts, Means
-from tests.test_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
+from tests.known_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
 
 
 def covariance(outcome, template, jacobian):

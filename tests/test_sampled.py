@@ -16,10 +16,10 @@ from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots
 from qngd.metrics import BlockDiagonal, Diagonal, Full, as_metric
 from tests import dense
+from tests.expected_metrics import expected_metrics
+from tests.layered_circuits import CHAIN, qaoa, real_amplitudes
+from tests.own_backends import MANY, ExactDevice
 from tests.strategies import Sketch, ansatz, random_observable, random_program
-from tests.test_assemble import MANY, ExactDevice
-from tests.test_metric import expected_metrics
-from tests.test_template import CHAIN, qaoa, real_amplitudes
 
 REPETITIONS = 1000
 
@@ -197,7 +197,7 @@ def test_exact_devices_give_exact_results(kind):
         assert np.allclose(found.gradient.value, expected.gradient.value, rtol=0, atol=1e-10)
         assert np.allclose(found.metric.value, expected.metric.value, rtol=0, atol=1e-10)
         assert found.energy.is_exact == (kind == "means")
-        assert np.array_equal(evaluator.metric(program.theta, approx).value, found.metric.value)
+        assert np.array_equal(evaluator.metric(program.theta, as_metric(approx)).value, found.metric.value)
 
 
 @pytest.mark.parametrize("kind", ["counts", "means"])

@@ -18,8 +18,8 @@ from qngd.measured.shots import AutoShots
 from qngd.metrics import BlockDiagonal, Full, as_metric
 from qngd.metrics.names import METRICS
 from tests import dense
+from tests.dense_templates import state, string_matrices
 from tests.strategies import Sketch, examples, programs, random_observable, random_program
-from tests.test_template import state, string_matrices
 
 TERMS = {"Z": 1.0, "X": 0.5}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +15,14 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.solve.direction import natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 _Memory = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class _Descent(ABC):
-    """One submission a step: the energy and the gradient where it led."""
+    """An optimizer that goes along the gradient: a step is one submission, of the energy and gradient where it led."""
 
     learning_rate: float
 
@@ -30,14 +31,15 @@ class _Descent(ABC):
 
     @abstractmethod
     def _start(self, num_parameters: int) -> _Memory:
-        """The memory at the start."""
+        """What the optimizer remembers at the start of a run."""
 
     @abstractmethod
     def _update(self, slope: np.ndarray, memory: _Memory) -> tuple[np.ndarray, _Memory]:
         """The step δ (P,) down the gradient (P,), and the memory to go on with."""
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=True, metric=None)
         return State(0, first, self._start(len(theta)), asked.count, asked.cost, seed)
@@ -49,7 +51,7 @@ class _Descent(ABC):
         return evaluator.preview(theta, gradient=True, metric=None, spread=spread)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One step."""
+        """The state after one step down the gradient, and what the step saw."""
         here = state.evaluation
         assert here.gradient is not None
         slope = np.asarray(here.gradient.value)
@@ -64,7 +66,7 @@ class _Descent(ABC):
             new,
             here,
             there,
-            asked.cost,
+            asked,
             rate=self.learning_rate,
             gradient_norm=float(np.linalg.norm(slope)),
             significance=_significance(here.gradient),
@@ -132,7 +134,7 @@ class Adam(_Descent):
 
 
 def _significance(gradient: Estimate) -> float:
-    """By how many standard deviations the gradient differs from zero."""
+    """By how many standard deviations the gradient differs from zero; infinite for an exact one."""
     if not np.any(gradient.stderr):
         return np.inf
     plain = MetricTensor.exact(np.eye(len(gradient.value)), "identity")

@@ -24,7 +24,7 @@ from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
@@ -79,11 +79,12 @@ class SciPy:
 
     @property
     def uses_gradient(self) -> bool:
-        """Whether it asks for gradients."""
+        """Whether the method asks for gradients."""
         return self.method in WITH_GRADIENT
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
         record = _Evaluated(theta[None], np.array([float(first.energy.value)]), _slopes(first))
@@ -97,7 +98,7 @@ class SciPy:
         return evaluator.preview(theta, gradient=self.uses_gradient, metric=None, spread=spread)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One evaluation, where SciPy asks for it."""
+        """The state after one evaluation, where SciPy asks for it."""
         if state.finished:
             raise SettingError(f"state: {self.method} has finished: {state.finished}")
         here, record = state.evaluation, _Evaluated.of(state.memory)
@@ -105,12 +106,12 @@ class SciPy:
         halted = self._resumed(state, record)
         if halted.message:  # another release of SciPy may need no more than is known
             new = state.moved(asked, here, state.memory, halted.message, halted.ended_as)
-            return new, described(new, here, here, asked.cost, accepted=False, decrease=np.nan)
+            return new, described(new, here, here, asked, accepted=False, decrease=np.nan)
         assert halted.at is not None
         there = asked.evaluate(halted.at, gradient=self.uses_gradient, metric=None)
         if not there.is_finite:
             new = state.moved(asked, there, state.memory)
-            return new, described(new, here, there, asked.cost)
+            return new, described(new, here, there, asked)
         record = record.with_one(there)
         decrease = float(here.energy.value) - float(there.energy.value)
         accepted = decrease > 0
@@ -118,13 +119,13 @@ class SciPy:
         new = self._kept(state.moved(asked, there if accepted else here, record.memory), halted)
         is_real = decrease > rounding(here.energy)
         info = described(
-            new, here, there, asked.cost, accepted=accepted, decrease=decrease if is_real else np.nan,
+            new, here, there, asked, accepted=accepted, decrease=decrease if is_real else np.nan,
             gradient_norm=np.nan if here.gradient is None else float(np.linalg.norm(here.gradient.value)),
         )  # fmt: skip
         return new, info
 
     def _resumed(self, state: State, record: _Evaluated) -> _Halted:
-        """SciPy as it stood at this state."""
+        """The SciPy that halted at this state, or a new one brought to where that stood."""
         halted = _LIVE.pop(state, None)
         if halted is None or halted.optimizer != self or not halted.is_alive:
             halted = _Halted(self, record)
@@ -138,7 +139,7 @@ class SciPy:
         return state
 
     def _try_options(self) -> None:
-        """SciPy says only when it runs that it does not know an option."""
+        """Run the method on a parabola: SciPy says only when it runs that it does not know an option."""
 
         def parabola(x: np.ndarray) -> Any:
             return (float(x @ x), 2 * x) if self.uses_gradient else float(x @ x)
@@ -158,7 +159,7 @@ class SciPy:
         return minimize(function, start.copy(), jac=jac, method=self.method, options=options)
 
     def _no_limits(self) -> dict[str, int]:
-        """Limits that are never reached, unless the user has set one."""
+        """Options that lift SciPy's own limits on iterations, unless the user has set one."""
         names = _LIMITS[self.method][0]
         return {} if any(name in self.options for name in names) else dict.fromkeys(names, _NO_LIMIT)
 
@@ -179,13 +180,16 @@ class _Evaluated:
 
     @classmethod
     def of(cls, memory: Mapping[str, np.ndarray]) -> _Evaluated:
+        """The record that a state's memory holds."""
         return cls(memory["points"], memory["energies"], memory["gradients"])
 
     @property
     def memory(self) -> dict[str, np.ndarray]:
+        """The record as a state's memory."""
         return {"points": self.points, "energies": self.energies, "gradients": self.gradients}
 
     def with_one(self, found: Evaluation) -> _Evaluated:
+        """The record with one evaluation more."""
         return _Evaluated(
             np.vstack([self.points, found.theta]),
             np.append(self.energies, float(found.energy.value)),
@@ -230,7 +234,7 @@ class _Halted:
 
     @property
     def is_alive(self) -> bool:
-        """False also in a process that was forked off."""
+        """Whether the thread of SciPy still runs; it does not in a process that was forked off."""
         return self._thread.is_alive()
 
     def advance(self, record: _Evaluated) -> None:
@@ -252,7 +256,7 @@ class _Halted:
 
 
 def _slopes(found: Evaluation) -> np.ndarray:
-    """Its gradient as a row of the record: (1, P), or (1, 0) without one."""
+    """The gradient of an evaluation as a row of the record: (1, P), or (1, 0) without one."""
     return np.zeros((1, 0)) if found.gradient is None else np.asarray(found.gradient.value)[None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from qngd.errors import require_positive, require_range, settle_whole
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ class SPSA:
         require_range(self.stability, "stability", "a number of at least 0", lambda value: 0 <= value < np.inf)
         settle_whole(self, {"calibration": 1})
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after an evaluation there, and the calibration."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after an evaluation there and the
+        calibration."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
         scale = self._calibrated(asked, first) if self.a is None else self.a
@@ -72,17 +75,17 @@ class SPSA:
         return evaluator.preview(theta, gradient=False, metric=None, spread=spread) * energies
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One step."""
+        """The state after one step along a random direction, and what the step saw."""
         here, count = state.evaluation, int(state.memory["count"]) + 1
         asked = Submissions.after(evaluator, state)
         rate = float(state.memory["scale"]) / (count + self.stability) ** self.alpha
         slope = self._slope(asked, here.theta, self.c / count**self.gamma)
         there = asked.evaluate(here.theta - rate * slope, gradient=False, metric=None)
         new = state.moved(asked, there, {**state.memory, "count": np.array(count)})
-        return new, described(new, here, there, asked.cost, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
+        return new, described(new, here, there, asked, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
 
     def _slope(self, asked: Submissions, theta: np.ndarray, reach: float) -> np.ndarray:
-        """ĝ (P,) at θ."""
+        """The estimate ĝ (P,) of the gradient at θ, from two energies at distance `reach`."""
         seed = asked.next_seed()
         # not the seed of the energy's own shots: the direction must not depend on their noise
         signs = np.random.default_rng(None if seed is None else [seed, 1]).choice((-1.0, 1.0), len(theta))

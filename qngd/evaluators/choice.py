@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from qngd.backends import Backend, default, resolve
+from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.tail import ExactTail, check_commuting
 from qngd.measured.cross import CrossMethod, check_cross
@@ -24,9 +25,11 @@ def evaluator_for(
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
+    job_log: JobLog | None = None,
     stage: int = -1,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend; of a CVaR at one stage of its schedule.
+    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log; of a CVaR
+    at one stage of its schedule.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -42,10 +45,10 @@ def evaluator_for(
     observable, share = (target.observable, target.stages[stage]) if isinstance(target, CVaR) else (target, None)
     if isinstance(target, CVaR):
         check_commuting(target.observable)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, share)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log, share)
 
 
-def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[BackendBase | None, Any]:
     """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
     device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
     if backend is None:
@@ -57,6 +60,6 @@ def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backe
     shots = own if shots is None else shots
     if chosen is None and shots is not None:
         chosen = resolve("statevector")
-    if shots is None:
-        shots = getattr(chosen, "default_shots", None)
+    if shots is None and chosen is not None:
+        shots = chosen.default_shots
     return chosen, shots

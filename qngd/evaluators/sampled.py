@@ -1,22 +1,22 @@
-"""Estimates from a device: plan, submit, collect, assemble. And which evaluator answers for a backend."""
+"""Estimates from a device: plan, submit, collect, assemble."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from qngd.backends import Backend, runs_whole
-from qngd.backends.boundary import calling, checked
+from qngd.backends.base import Backend, BackendBase
+from qngd.backends.foreign import completed
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import BackendError, SettingError
+from qngd.errors import SettingError
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.submission import run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -36,18 +36,19 @@ class SampledEvaluator:
         self,
         circuit: Circuit,
         observable: Observable | None,
-        backend: Backend,
+        backend: Backend | BackendBase,
         shots: ShotRule,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
-        share: float | None = None,
+        job_log: JobLog | None = None,  # of a run that is kept on disk
+        share: float | None = None,  # of a CVaR
     ) -> None:
         self.circuit = circuit
-        self.backend = backend
+        self.backend = completed(backend)
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, runs_whole(backend, circuit), share)
-        self.job_log: JobLog | None = None  # of a run that is kept on disk
-        self.note = _noise_note(backend)  # before anything is paid for: it asks the backend
+        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
+        self.job_log = job_log
+        self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
@@ -109,42 +110,9 @@ class SampledEvaluator:
             'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
         )
 
-    def _footprints(self, plan: Plan) -> Sequence[Any]:
-        """What the compiled circuits take, from backends that compile."""
-        describe = getattr(self.backend, "describe", None)
-        return [] if describe is None else describe(plan.templates)
-
-    def _handle(self, plan: Plan, seed: int | None) -> Any:
-        """A new submission, or what is left of one that was sent before a run was interrupted."""
-        log, backend = self.job_log, cast(Any, self.backend)
-        if log is None or not hasattr(backend, "prepare"):
-            return backend.submit(plan.templates, plan.requests, seed)
-        handle = backend.prepare(plan.templates, plan.requests, seed)
-        submission = f"{plan.fingerprint}: {handle.division}"
-        sent = log.take(submission)
-        if sent:
-            try:
-                backend.attach(handle, sent)
-            except BackendError as error:
-                remedy = f"try again later, or delete {log.path} to send the circuits anew"
-                raise BackendError(f"{error}; {remedy}") from error
-        handle.watch(partial(log.add, submission, self.name))  # every id is on disk before the next job is sent
-        backend.send(handle)
-        return handle
-
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
-        with calling(self.backend.name):
-            footprints = self._footprints(plan)  # before anything is sent
-            handle = self._handle(plan, seed)
-            outcomes = checked(self.backend.collect(handle), plan.templates, plan.requests, self.backend.name)
-        cost = Cost(
-            jobs=getattr(handle, "num_jobs", 1),
-            circuits=getattr(handle, "num_circuits", plan.num_circuits),
-            shots=sum(outcome.shots for outcome in outcomes),
-            depth=max((f.depth for f in footprints), default=0),
-            two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
-        )
+        outcomes, cost = run_plan(self.backend, plan, seed, self.job_log)
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
         if evaluation.metric is None or not self.note:
@@ -153,7 +121,7 @@ class SampledEvaluator:
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
 
 
-def _noise_note(backend: Backend) -> str:
+def _noise_note(backend: BackendBase) -> str:
     """What is to be said of a noisy backend's answers."""
     if not backend.is_noisy:
         return ""
@@ -161,13 +129,3 @@ def _noise_note(backend: Backend) -> str:
         f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
         "states, is then not the quantum Fisher information"
     )
-
-
-def submission_cost(backend: Backend, plan: Plan) -> Cost:
-    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
-    times."""
-    split = getattr(backend, "preview", None)
-    if split is None:
-        return Cost(1, plan.num_circuits, plan.num_shots)
-    with calling(backend.name):
-        return split(plan.requests, plan.templates) if hasattr(backend, "limits") else split(plan.requests)

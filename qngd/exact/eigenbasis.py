@@ -15,6 +15,7 @@ import numpy as np
 from qngd.circuit.active import beside_zeros
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import turns_to_z
+from qngd.exact.kernels.layout import Rotations
 from qngd.exact.statevector import apply_rotations, transform, weights_of
 
 _HALF_QUARTER = np.pi / 4
@@ -52,6 +53,6 @@ class Eigenbasis:
 
     def _turned(self, state: np.ndarray, way: int) -> np.ndarray:
         """The state behind V, or before it, in place."""
-        cos, sin = np.full((2, len(self.x)), np.cos(_HALF_QUARTER))
-        apply_rotations(state, self.x[::way], self.z[::way], cos, way * sin)
+        half = np.full(len(self.x), way * _HALF_QUARTER)
+        apply_rotations(state, Rotations.by(half, self.x[::way].copy(), self.z[::way].copy()))
         return state

@@ -35,9 +35,9 @@ def as_metric(approx: Any) -> Metric:
     >>> as_metric("block-diag")
     BlockDiagonal()
     """
-    check_approx(approx)
-    if isinstance(approx, str):
+    if isinstance(approx, str) and approx in HOMES:
         return _named(approx)
+    check_approx(approx)
     found: Metric = approx
     return found
 
