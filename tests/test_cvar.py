@@ -95,3 +95,121 @@ def test_minimize_finds_the_best_string():
     for start in rng.uniform(-np.pi, np.pi, (3, circuit.num_parameters)):
         result = qngd.minimize(circuit, qngd.CVaR(DIAGONAL, 0.2), start, max_steps=60)
         assert result.energy == pytest.approx(best, abs=1e-6)
+
+
+# --- from shots ---
+
+SPREAD = {"ZZII": 1.0, "IZZI": -0.7, "IIIZ": 0.3, "ZIIZ": 0.51, "IZII": 0.23, "ZIII": -0.37, "IIZI": 0.11}
+
+
+@pytest.mark.parametrize(("terms", "grouping"), [(SPREAD, "qubit-wise"), (ENTANGLED, "commuting")])
+def test_errors_of_shots_are_what_repetition_shows(terms, grouping):
+    circuit = ladder()
+    theta = np.random.default_rng(7).normal(size=circuit.num_parameters)
+    target, times = qngd.CVaR(terms, 0.45), 100
+    asked = qngd.evaluator(circuit, target, theta, shots=400, grouping=grouping)
+    found = [asked.evaluate(theta, gradient=True, metric=None, seed=seed) for seed in range(times)]
+    values, slopes = [each.energy for each in found], [each.gradient for each in found]
+    for found, exact in (
+        (values, qngd.expectation(circuit, target, theta).value),
+        (slopes, qngd.gradient(circuit, target, theta).value),
+    ):
+        sample = np.array([each.value for each in found], dtype=float).reshape(times, -1)
+        told = np.sqrt(np.mean([np.square(each.stderr) for each in found], axis=0)).reshape(-1)
+        assert np.abs(sample.mean(axis=0) - exact) == pytest.approx(0, abs=4.5 * told.max() / np.sqrt(times))
+        assert sample.std(axis=0) == pytest.approx(told, rel=0.3)
+
+
+def test_a_sample_errs_upwards():
+    """The mean of the lowest tenth of 20 shots is their two lowest, and too high on average; that of many is not."""
+    circuit, theta = ladder(), np.linspace(-1, 2, 7)
+    exact = float(qngd.expectation(circuit, qngd.CVaR(SPREAD, 0.1), theta))
+    few, many = (
+        np.mean([float(asked.evaluate(theta, gradient=False, metric=None, seed=s).energy) for s in range(100)])
+        for asked in (qngd.evaluator(circuit, qngd.CVaR(SPREAD, 0.1), theta, shots=n) for n in (20, 2000))
+    )
+    assert few > exact + 0.02
+    assert many == pytest.approx(exact, abs=0.01)
+
+
+def test_one_basis_is_needed():
+    circuit, theta = ladder(), np.zeros(7)
+    with pytest.raises(qngd.ObservableError, match='take grouping="commuting"'):
+        qngd.expectation(circuit, qngd.CVaR(ENTANGLED, 0.5), theta, shots=100)
+    with pytest.raises(qngd.ObservableError, match="X or Y on a qubit that no gate acts on"):
+        qngd.expectation(ladder(4, 1), qngd.CVaR({"XIIII": 1.0}, 0.5), theta, shots=100)
+
+
+def test_expectation_values_are_not_enough():
+    with pytest.raises(qngd.BackendError, match="this backend gives expectation values"):
+        qngd.expectation(ladder(), qngd.CVaR(DIAGONAL, 0.5), np.zeros(7), backend="default.qubit")
+
+
+def test_a_run_knows_mean_and_bit_strings():
+    circuit = ladder(4, also_idle=1)
+    terms = {f"I{label}": value for label, value in SPREAD.items()}
+    exact = qngd.minimize(circuit, qngd.CVaR(terms, 0.3), np.linspace(-1, 2, 7), max_steps=8)
+    probabilities = np.abs(qngd.statevector(circuit, exact.theta)) ** 2
+    energies = np.diag(observable_matrix(terms))
+    assert exact.mean == pytest.approx(probabilities @ energies, abs=1e-9)
+    for each in exact.bit_strings.best(3):
+        assert each.energy == pytest.approx(energies[int(each.bits, 2)])
+        assert each.probability == pytest.approx(probabilities[int(each.bits, 2)])
+    assert exact.infos[-1].mean == pytest.approx(exact.mean)
+    sampled = qngd.minimize(circuit, terms, np.linspace(-1, 2, 7), max_steps=3, shots=500, seed=2)
+    assert sum(sampled.bit_strings.counts.values()) == 500
+    for each in sampled.bit_strings.most_probable(4):
+        assert each.energy == pytest.approx(energies[int(each.bits, 2)])
+    assert sum(e.energy * e.probability for e in sampled.bit_strings.best(32)) == pytest.approx(sampled.energy)
+
+
+def test_no_bit_strings_of_other_observables():
+    found = qngd.minimize(ladder(), ENTANGLED, np.linspace(-1, 2, 7), max_steps=1)
+    assert found.bit_strings is None
+
+
+@pytest.mark.parametrize("shots", [None, 200])
+def test_a_schedule_goes_through_its_stages_and_resumes(tmp_path, shots):
+    circuit, start = ladder(), np.linspace(-1, 2, 7)
+    how = {"max_steps": 12, "tol": 0, "seed": 4, "shots": shots}
+    target = qngd.CVaR(SPREAD, [0.1, 0.4, 1.0])
+    whole = qngd.minimize(circuit, target, start, **how)
+    began = {info.step: info.note for info in whole.infos if info.note.startswith("began")}
+    assert began == {5: "began stage 2 of 3", 9: "began stage 3 of 3"}
+    assert whole.energy == pytest.approx(whole.mean)
+    last = qngd.CVaR(SPREAD, 1.0)
+    if shots is None:
+        assert float(qngd.expectation(circuit, last, whole.theta)) == pytest.approx(whole.energy)
+
+    def stop(info):
+        return info.step == 6
+
+    qngd.minimize(circuit, target, start, **how, run_dir=tmp_path, callback=stop)
+    again = qngd.minimize(circuit, target, start, **how, run_dir=tmp_path)
+    assert again.history.tolist() == whole.history.tolist()
+    assert again.state.theta.tolist() == whole.state.theta.tolist()
+    with pytest.raises(qngd.SettingError, match="holds a run of another"):
+        qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.4), start, **how, run_dir=tmp_path)
+
+
+def test_a_state_of_another_share_is_refused():
+    circuit, start = ladder(), np.linspace(-1, 2, 7)
+    before = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=2)
+    with pytest.raises(qngd.SettingError, match="another circuit or observable"):
+        qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.3), start, max_steps=2, state=before.state)
+    on = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=2, state=before.state)
+    straight = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=4)
+    assert on.energy == straight.energy
+
+
+@pytest.mark.parametrize("shots", ["auto", qngd.TargetError(0.05)])
+def test_shots_are_divided(shots):
+    found = qngd.minimize(ladder(), qngd.CVaR(SPREAD, 0.3), np.linspace(-1, 2, 7), max_steps=4, shots=shots, seed=1)
+    assert np.isfinite(found.history).all()
+    assert found.cost.shots > 0
+
+
+def test_the_cost_is_that_of_the_mean():
+    circuit, start = ladder(), np.zeros(7)
+    of_mean, of_tail = (qngd.cost(circuit, each, start, shots=100) for each in (SPREAD, qngd.CVaR(SPREAD, 0.2)))
+    assert of_tail.step == of_mean.step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,15 @@ class BitStrings:
         """How often each was seen; empty where the probabilities are exact."""
         seen = np.rint(self.probabilities * self.shots).astype(int)
         return Counter({label: int(k) for label, k in zip(self._labels(range(len(self))), seen, strict=True) if k})
+
+    def on(self, num_qubits: int, idle: np.ndarray) -> BitStrings:
+        """The same on more qubits, of which the `idle` ones are 0 without being measured."""
+        ones = np.zeros((len(self), num_qubits), dtype=bool)
+        ones[:, : self.ones.shape[1]] = self.ones
+        measured = np.zeros(num_qubits, dtype=bool)
+        measured[: self.ones.shape[1]] = True if self.measured is None else self.measured
+        measured[idle] = True
+        return replace(self, ones=ones, measured=measured)
 
     def best(self, count: int = 5) -> list[BitString]:
         """The lowest in energy, of equals the more probable first."""

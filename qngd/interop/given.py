@@ -40,6 +40,11 @@ class Given:
         return self.target.observable if isinstance(self.target, CVaR) else self.target
 
     @property
+    def words(self) -> str:
+        """What distinguishes the target from its observable, by which a stored run is recognized; nothing mostly."""
+        return f"CVaR {self.target.stages}" if isinstance(self.target, CVaR) else ""
+
+    @property
     def has_observable(self) -> bool:
         """Whether one was given, or the circuit brings its own."""
         return not (self.native_observable is None and self.circuit.observable is None)

@@ -66,6 +66,18 @@ class Plan:
     is_noisy: bool = False
     share: float | None = None
 
+    @cached_property
+    def bit_template(self) -> int | None:
+        """The one template of the energy, if its measured bits are those of the circuit's qubits: of a diagonal
+        observable. None otherwise."""
+        (places,) = np.nonzero(self.energy_weights)
+        used = {self.requests[r].template for r in places}
+        if len(used) != 1:
+            return None
+        (number,) = used
+        template = self.templates[number]
+        return number if not template.strings.x.any() and not len(template.basis.ops) else None
+
     @property
     def num_parameters(self) -> int:
         return self.jacobian.shape[1]
