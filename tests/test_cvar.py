@@ -8,6 +8,7 @@ import pytest
 import qngd
 from qngd.estimates.tail import quantile, tail_function
 from tests.dense import observable_matrix
+from tests.pages import shown
 
 DIAGONAL = {"ZZII": 1.0, "IZZI": -0.7, "IIIZ": 0.3, "ZIIZ": 0.5, "IIII": 2.0}
 ENTANGLED = {"XXII": 1.0, "ZZII": -0.7, "IIXY": 0.3, "IIYX": 0.45}
@@ -213,3 +214,10 @@ def test_the_cost_is_that_of_the_mean():
     circuit, start = ladder(), np.zeros(7)
     of_mean, of_tail = (qngd.cost(circuit, each, start, shots=100) for each in (SPREAD, qngd.CVaR(SPREAD, 0.2)))
     assert of_tail.step == of_mean.step
+
+
+def test_the_page_finds_the_largest_cut(capsys):
+    page = shown("cvar.md")
+    best = page.result.bit_strings.best(1)[0]
+    assert best.energy == -5
+    assert f"{best.bits} -5.0 {best.probability}" in capsys.readouterr().out
