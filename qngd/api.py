@@ -200,7 +200,7 @@ def _asked(
     if objective is not None:
         return objective, objective.evaluator(backend, shots, grouping).of_all()
     at = read_given(circuit, observable, theta, role="point")
-    return at, evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    return at, evaluator_for(at.circuit, at.target, backend, shots, grouping)
 
 
 def sample(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 
 
@@ -61,9 +62,10 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Of a loss over mini-batches
-    `batch` is the number of the batch that they are of, and `before` the energy of the batch that the step began
-    with."""
+    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is the mean of
+    an observable's lowest values alone, `mean` is that of all. `bit_strings` are what a diagonal observable's energy
+    was taken from, where it was measured. Of a loss over mini-batches `batch` is the number of the batch that they are
+    of, and `before` the energy of the batch that the step began with."""
 
     theta: np.ndarray
     energy: Estimate
@@ -71,6 +73,8 @@ class Evaluation:
     metric: MetricTensor | None
     cost: Cost
     spread: Spread | None = None
+    mean: Estimate | None = None
+    bit_strings: BitStrings | None = None
     batch: int | None = None
     before: Estimate | None = None
 

@@ -55,7 +55,9 @@ class GivenObjective:
     def observable(self) -> None:
         """None: it has outputs."""
 
+    target = None
     has_observable = False
+    words = ""
 
     def shaped(self, flat: np.ndarray) -> Any:
         """Flat parameter values (P,) in the user's structure."""
@@ -118,8 +120,10 @@ def evaluator_of(
     cross: CrossMethod = "hadamard",
     job_log: JobLog | None = None,
     bounds: Any = None,
+    stage: int = -1,
 ) -> Evaluator:
-    """What answers a step's questions about what was given on this backend, within these bounds.
+    """What answers a step's questions about what was given on this backend, within these bounds; of a CVaR at one stage
+    of its schedule.
 
     Raises:
         BackendError, SettingError: as for `evaluator_for`; or the bounds cannot be meant.
@@ -129,7 +133,7 @@ def evaluator_of(
         found = given.evaluator(backend, shots, grouping, cross, job_log)
         bounds = given.model.objective.bounds if bounds is None else bounds
     else:
-        found = evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross, job_log)
+        found = evaluator_for(given.circuit, given.target, backend, shots, grouping, cross, job_log, stage)
     box = limits(bounds, given.circuit.parameters)
     return found if box is None else Bounded(found, *box)
 
