@@ -17,6 +17,7 @@ from qngd.circuit.chosen import PartOfTheta, chosen
 from qngd.circuit.circuit import Circuit, FlatTheta, ThetaStructure
 from qngd.circuit.observable import Observable
 from qngd.circuit.outputs import Outputs
+from qngd.cvar import CVaR
 from qngd.errors import CircuitError, ObservableError, SettingError
 from qngd.evaluators.objectives.objective import Objective
 from qngd.interop import as_observable, is_function
@@ -278,6 +279,16 @@ def _outputs(circuits: Sequence[Circuit], given: Any, several: bool) -> list[Out
     return [_read_outputs(each, circuit) for each, circuit in zip(given, circuits, strict=True)]
 
 
+def _expected(given: Any, circuit: Circuit) -> Observable:
+    """The observable of one output."""
+    if isinstance(given, CVaR):
+        raise ObservableError(
+            "observables: a CVaR is no expectation value, of which outputs are made; it stands alone: "
+            "minimize(circuit, CVaR(…), theta0)"
+        )
+    return as_observable(given, circuit)
+
+
 def _is_list(given: Any) -> bool:
     """Whether it is a list of observables, and no observable itself: pairs of a label and a number are one."""
     if not isinstance(given, (list, tuple)):
@@ -291,10 +302,10 @@ def _is_pair(each: Any) -> bool:
 
 def _read_outputs(given: Any, circuit: Circuit) -> Outputs:
     if not _is_list(given):
-        return Outputs((as_observable(given, circuit),), is_list=False)
+        return Outputs((_expected(given, circuit),), is_list=False)
     if not len(given):
         raise ObservableError("observables: the list is empty; give at least one")
-    return Outputs(tuple(as_observable(each, circuit) for each in given))
+    return Outputs(tuple(_expected(each, circuit) for each in given))
 
 
 def _own_outputs(circuit: Circuit) -> Outputs:
