@@ -15,8 +15,8 @@ from qngd.measured.outcomes import zeros_frequency
 from qngd.metrics import Metric, as_metric
 from qngd.metrics.names import HOMES, METRICS
 from tests import dense
+from tests.own_backends import ExactDevice
 from tests.strategies import Sketch
-from tests.test_assemble import ExactDevice
 from tools.house import PAGE
 
 # --- the metric, as docs/architecture.md shows it ---
