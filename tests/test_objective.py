@@ -360,6 +360,14 @@ def test_an_observable_made_of_data_is_that_of_each_sample():
         layers(weights)
         return qml.expval(x[0] * qml.Z(0) + x[1] * qml.X(1))
 
+    @qml.qnode(DEVICE)
+    def several(weights, x):
+        layers(weights)
+        return qml.expval(x[0] * qml.Z(0)), qml.expval(qml.X(1))
+
+    listed = qngd.Objective(several, None, np.mean, data={"x": FEATURES})
+    pairs = [np.hstack(several(WEIGHTS, row)) for row in FEATURES]
+    np.testing.assert_allclose(qngd.outputs(listed, WEIGHTS).value, pairs, atol=1e-12)
     objective = qngd.Objective(node, None, lambda o: np.mean(o**2), data={"x": FEATURES})
     expected = [float(node(WEIGHTS, row)) for row in FEATURES]
     np.testing.assert_allclose(qngd.outputs(objective, WEIGHTS).value, expected, atol=1e-12)

@@ -10,7 +10,7 @@ rightmost letter of a label.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -194,7 +194,7 @@ class Circuit:
         no_observable: why the user's own circuit brings no observable, and what to write, or nothing.
         native: the user's own circuit where a device can run it as it is, or None.
         numbers: the qubits' numbers in the user's circuit, or None where they are 0…n−1: see `active`.
-        outputs: all that the user's own circuit returns, where that is made of expectation values, else None.
+        read_outputs: reads all that the user's own circuit returns, see `outputs`; None where it returns nothing.
     """
 
     num_qubits: int
@@ -218,11 +218,17 @@ class Circuit:
     no_observable: str = ""
     native: Any = field(default=None, repr=False)
     numbers: tuple[int, ...] | None = None
-    outputs: Outputs | None = field(default=None, repr=False)
+    read_outputs: Callable[[], Outputs | None] | None = field(default=None, repr=False)
 
     @property
     def num_parameters(self) -> int:
         return len(self.parameters)
+
+    @cached_property
+    def outputs(self) -> Outputs | None:
+        """All that the user's own circuit returns, where that is made of expectation values, else None. Read when it is
+        asked for: probabilities are many observables."""
+        return None if self.read_outputs is None else self.read_outputs()
 
     @property
     def num_layers(self) -> int:

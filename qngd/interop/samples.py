@@ -85,8 +85,8 @@ def _array(part: Any) -> np.ndarray:
     return array
 
 
-def read_samples(native: Any, theta: Any, data: Data | None) -> Read:
-    """A circuit with its data, to be read at θ in the user's structure.
+def read_samples(native: Any, theta: Any, data: Data | None, own_outputs: bool = False) -> Read:
+    """A circuit with its data, to be read at θ in the user's structure; `own_outputs` says that what it returns counts.
 
     Raises:
         CircuitError, ParameterError, SettingError: it cannot be read, or has no such parameters or arguments.
@@ -97,7 +97,7 @@ def read_samples(native: Any, theta: Any, data: Data | None) -> Read:
     if _makes_circuits(native, data):
         return _one_by_one([wrap(_called(native, data, number)) for number in range(data.count)])
     if is_function(native):
-        return _read_function(native, theta if type(theta) is tuple else (theta,), data)
+        return _read_function(native, theta if type(theta) is tuple else (theta,), data, own_outputs)
     circuit = wrap(native)
     mask = np.zeros(circuit.num_parameters, dtype=bool)
     values = np.zeros((data.count, circuit.num_parameters))
@@ -142,7 +142,7 @@ def _columns(circuit: Circuit, data: Data) -> list[list[int]]:
     return found
 
 
-def _read_function(native: Any, theta: tuple[Any, ...], data: Data) -> Read:
+def _read_function(native: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:
     """A QNode or quantum function: read once with the data as parameters, where these turn gates; where they make up a
     gate or a state, or choose gates, once a sample."""
     reader = load_pennylane("samples")
@@ -155,7 +155,7 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data) -> Read:
         )
     if not any(part.dtype.kind == "c" for part in parts):
         try:
-            return _joint(reader, arguments, theta, data)
+            return _joint(reader, arguments, theta, data, own_outputs)
         except (QngdError, *reader.FAILED):
             pass  # the error that counts is that of one sample alone
     return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
@@ -190,10 +190,12 @@ def _one_by_one(circuits: list[Circuit]) -> Read:
     return Read(first, at)
 
 
-def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data) -> Read:
+def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:
     joint, structure = reader.read_joint(arguments, theta, data.row(0))
     if getattr(joint.angle_map.expressions, "branches", False):
         raise CircuitError("circuit: a value decides which gates there are")  # so a sample may have others
+    if own_outputs and joint.outputs is None:
+        raise CircuitError("circuit: what it returns follows the data")  # or cannot be read at all
     values = np.concatenate([part.reshape(data.count, -1) for part in data.columns], axis=1).astype(float)
     count = joint.num_parameters - values.shape[1]
     moved = np.zeros(joint.num_parameters, dtype=bool)

@@ -187,7 +187,8 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
     if not natives:
         raise CircuitError("circuit: the list is empty; give at least one")
     data = read_data(objective.data, objective.inputs)
-    reads = [read_samples(native, theta0, data) for native in natives]
+    are_own = objective.observables is None
+    reads = [read_samples(native, theta0, data, are_own) for native in natives]
     names = tuple(dict.fromkeys(name for read in reads for name in read.circuit.parameters))
     structure = reads[0].circuit.structure if reads[0].circuit.parameters == names else FlatTheta(names)
     if theta0 is None:  # as an example
@@ -195,7 +196,7 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
     start = structure.flatten(theta0)
     free = ~chosen(objective.frozen if frozen is None else frozen, names, "frozen")
     outputs = _outputs([read.circuit for read in reads], objective.observables, several)
-    parts = _parts(reads, names, free, start, outputs, objective.observables is None)
+    parts = _parts(reads, names, free, start, outputs, are_own)
     count = None if data is None else data.count
     targets = _targets(objective.targets, count)
     return Model(

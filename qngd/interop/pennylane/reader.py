@@ -13,13 +13,14 @@ autograd, or where it calls torch's or JAX's functions, by those.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import autoray
 import numpy as np
 import pennylane as qml
 from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFunctionError, WireError
-from pennylane.measurements import ExpectationMP, ProbabilityMP
+from pennylane.measurements import ExpectationMP, MeasurementProcess, ProbabilityMP
 from scipy import sparse
 
 from qngd._system.memory import without_collection
@@ -145,7 +146,8 @@ def _read(source: Source) -> Circuit:
     check_same_circuit(first, second)
     observable = None if source.changes_results else _own_observable(tape, reader.wires)
     _check_same_observable(observable, tape, elsewhere, reader.wires)
-    outputs = None if source.changes_results else _outputs(observable, tape, elsewhere, reader.wires)
+    measurements = tape.measurements, elsewhere.measurements
+    outputs = None if source.changes_results else partial(_outputs, observable, *measurements, reader.wires)
     return finish(
         first.builder,
         first.angle_map(_expressions(reader, theta, first, other, second)),
@@ -158,7 +160,7 @@ def _read(source: Source) -> Circuit:
         example=source.arguments.as_given,
         wires=tuple(reader.wires),
         fixed=source.arguments.fixed,
-        outputs=outputs,
+        read_outputs=outputs,
     )
 
 
@@ -288,13 +290,17 @@ def _own_observable(tape: Tape, wires: dict[Any, int]) -> Observable | None:
     return None if operator is None else observable_of(operator, wires)
 
 
-def _outputs(observable: Observable | None, here: Tape, elsewhere: Tape, wires: dict[Any, int]) -> Outputs | None:
-    """All that a circuit returns, where that can be read and is the same at other parameters; only who asks for it
-    needs it, and is told then."""
+def _outputs(
+    observable: Observable | None,
+    here: Sequence[MeasurementProcess],
+    elsewhere: Sequence[MeasurementProcess],
+    wires: dict[Any, int],
+) -> Outputs | None:
+    """All that a circuit returns, where that can be read and is the same at other parameters."""
     if observable is not None:
         return Outputs((observable,), is_list=False)
     try:
-        ours, theirs = (outputs_of(tape.measurements, wires) for tape in (here, elsewhere))
+        ours, theirs = (outputs_of(measurements, wires) for measurements in (here, elsewhere))
         if ours is None or theirs is None or len(ours) != len(theirs):
             return None
         for one, other in zip(ours.observables, theirs.observables, strict=True):
