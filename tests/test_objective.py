@@ -1,6 +1,8 @@
 """Objectives against functions of other simulators' statevectors that a user would write, differentiated by differences
 of high order."""
 
+import functools
+
 import numpy as np
 import pennylane as qml
 import pytest
@@ -541,3 +543,56 @@ def ask(circuit=None, observables=OBSERVABLES, theta=THETA, **more):
     settings = {"data": X, "targets": Y, "inputs": ["x0", "x1"], **more}
     objective = qngd.Objective(built() if circuit is None else circuit, observables, loss, **settings)
     return qngd.expectation(objective, theta=theta)
+
+
+# ----- functions around QNodes: each is taken, or shows the line to write -----
+
+
+@qml.qnode(DEVICE)
+def single(weights, x):
+    qml.AngleEmbedding(x, wires=range(3))
+    layers(weights)
+    return qml.expval(qml.Z(0))
+
+
+@qml.qnode(DEVICE)
+def several(weights):
+    layers(weights)
+    return [qml.expval(qml.Z(0)), qml.expval(qml.X(1))]
+
+
+@qml.qnode(DEVICE)
+def probabilities(weights):
+    layers(weights)
+    return qml.probs(wires=[1])
+
+
+MARKED = pnp.array(WEIGHTS, requires_grad=True)
+OVER_DATA = r'minimize\(qngd.Objective\(single, None, lambda outputs: …, data=\{"x": …\}\), theta0=…\)'
+
+
+@pytest.mark.parametrize("function", [lambda w: single(w, FEATURES[0]), functools.partial(single, x=FEATURES[0])])
+def test_functions_that_hand_on_to_a_qnode_are_taken_for_it(function):
+    result = qngd.minimize(function, MARKED, max_steps=1)
+    assert result.history[0] == pytest.approx(float(single(WEIGHTS, FEATURES[0])))
+
+
+@pytest.mark.parametrize(
+    ("function", "theta", "text"),
+    [
+        (
+            lambda w: np.mean([(single(w, x) - t) ** 2 for x, t in zip(FEATURES, Y, strict=True)]),
+            MARKED,
+            OVER_DATA,
+        ),
+        (lambda w: 1 - single(w, x=FEATURES[0]), MARKED, OVER_DATA),
+        (several, MARKED, r"a loss of all of them: minimize\(qngd.Objective\(node, None, lambda outputs: …\)"),
+        (probabilities, MARKED, r"a loss of them: minimize\(qngd.Objective\(node, None, lambda outputs: …\)"),
+        (single, (MARKED, FEATURES), r'qngd.Objective\(node, None, lambda outputs: …, data=\{"x": x\}\)'),
+        (lambda w: single(w, FEATURES), MARKED, r'qngd.Objective\(node, None, lambda outputs: …, data=\{"x": X\}\)'),
+        (single, MARKED, r'qngd.Objective\(single, None, lambda outputs: …, data=\{"x": X\}\)'),
+    ],
+)
+def test_others_show_the_line_to_write(function, theta, text):
+    with pytest.raises((CircuitError, ObservableError), match=text):
+        qngd.minimize(function, theta)
