@@ -135,6 +135,12 @@ class Planned:
     def default_approx(self) -> str:
         return "block-diag"
 
+    def first_approx(self) -> str:
+        return self.default_approx()
+
+    def preview_energies(self, theta: Any, count: int) -> Any:
+        return self._evaluator.preview_energies(self._theta, count)
+
     def preview(self, theta: Any, *, gradient: bool, metric: Any, spread: Any) -> Any:
         key = (gradient, metric)
         if key not in self._counted:

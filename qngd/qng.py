@@ -15,10 +15,11 @@ from qngd.estimates.evaluation import APPROXIMATIONS, Approx, Cost, Evaluation, 
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described
-from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
+from qngd.step import Adaptive, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 Metric = Approx | Literal["matrix-free", "identity"]
 _EVERY_STEP = Refresh()
+_STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ class QNG:
             return FixedRate(self.learning_rate)
         return CurvatureRate() if self.length is None else self.length
 
+    def rule_for(self, evaluator: Evaluator) -> StepRule:
+        """`step_rule`, but for the default on an exact backend: there energies cost no submissions and curvatures have
+        no errors, so that it may be `Adaptive`. The one's memory has all that the other's has."""
+        is_default = self.learning_rate is None and self.length is None
+        return Adaptive() if is_default and evaluator.is_exact else self.step_rule
+
     @property
     def damping_rule(self) -> Damping:
         return SignalToNoise() if self.damping is None else as_damping(self.damping)
@@ -111,8 +118,8 @@ class QNG:
         if self.approx == "matrix-free":
             evaluator.metric_product(theta)
         asked = Submissions(evaluator, seed, 0)
-        first = self._evaluate(asked, theta, metric=True)
-        memory = {**self.step_rule.start(), **_measured(0)}
+        memory = {**self.rule_for(evaluator).start(), **_measured(0)}
+        first = self._evaluate(asked, theta, self._metric_wanted(evaluator, memory))
         return State(0, first, memory, asked.count, asked.cost, seed)
 
     def preview(
@@ -120,39 +127,42 @@ class QNG:
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
         full = evaluator.preview(theta, gradient=True, metric=self._measured_approx(evaluator), spread=spread)
-        rule = self.step_rule
-        energies = (0 if first else rule.num_probes) + (not first and self._energy_first(evaluator))
-        if not energies:
+        if first:
             return full
-        alone = evaluator.preview(theta, gradient=False, metric=None, spread=None)
-        return sum((alone for _ in range(energies)), full)
+        rule = self.rule_for(evaluator)
+        if rule.num_probes:
+            full += evaluator.preview_energies(theta, rule.num_probes)
+        if self._energy_first(evaluator):
+            full += evaluator.preview(theta, gradient=False, metric=None, spread=None)
+        return full
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One natural gradient step."""
-        here, rule, memory = state.evaluation, self.step_rule, state.memory
+        here, rule = state.evaluation, self.rule_for(evaluator)
+        memory = {**rule.start(), **state.memory}
         asked = Submissions.after(evaluator, state)
         direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
-            return [asked.evaluate(here.theta + s, gradient=False, metric=None).energy for s in shifts]
+            return asked.energies([here.theta + s for s in shifts])
 
         proposal = rule.propose(direction, here, memory, probe)
         with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
             theta = here.theta + proposal.delta
         age, path = int(memory["metric_age"]) + 1, float(memory["metric_path"]) + proposal.length
-        due = self.refresh_rule.is_due(age, path)
+        metric = self._metric_due(evaluator, memory, age, path)
         first = self._energy_first(evaluator)
         if first:
             there = asked.evaluate(theta, gradient=False, metric=None)
         else:
-            there = self._evaluate(asked, theta, metric=due)
+            there = self._evaluate(asked, theta, metric)
         accepted = rule.judge(Trial(proposal, direction, here, there), memory)
         if accepted and first:
-            there = there.completed(self._evaluate(asked, theta, metric=due))
+            there = there.completed(self._evaluate(asked, theta, metric))
         trial = Trial(proposal, direction, here, there)
         learnt = rule.learn(trial, accepted, memory)
         if accepted:
-            there, upkeep = self._kept(here, there, memory, due, age, path)
+            there, upkeep = self._kept(here, there, memory, metric, age, path)
         else:
             upkeep = {name: memory[name] for name in _measured(0)}
         new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
@@ -168,21 +178,39 @@ class QNG:
 
     def _energy_first(self, evaluator: Evaluator) -> bool:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
-        return self.step_rule.may_reject and evaluator.is_exact
+        return self.rule_for(evaluator).may_reject and evaluator.is_exact
 
-    def _evaluate(self, asked: Submissions, theta: np.ndarray, metric: bool) -> Evaluation:
-        """Energy and gradient, and the metric if it is to be measured."""
-        found = asked.evaluate(theta, gradient=True, metric=self._measured_approx(asked.evaluator) if metric else None)
+    def _chooses(self, evaluator: Evaluator) -> bool:
+        """Whether the metric is chosen step by step, by what it costs and gains."""
+        return self.approx is None and self.refresh is None and evaluator.is_exact
+
+    def _metric_due(self, evaluator: Evaluator, memory: Memory, age: int, path: float) -> Approx | None:
+        """The metric to measure at the end of a step, None to keep the last one."""
+        if self._chooses(evaluator):
+            is_due = path > _STILL_GOOD or not self.rule_for(evaluator).is_settled(memory)
+        else:
+            is_due = self.refresh_rule.is_due(age, path)
+        return self._metric_wanted(evaluator, memory) if is_due else None
+
+    def _metric_wanted(self, evaluator: Evaluator, memory: Memory) -> Approx | None:
+        """The metric to measure where one is due."""
+        if self._chooses(evaluator) and not self.rule_for(evaluator).has_failed(memory):
+            return evaluator.first_approx()
+        return self._measured_approx(evaluator)
+
+    def _evaluate(self, asked: Submissions, theta: np.ndarray, metric: Approx | None) -> Evaluation:
+        """Energy and gradient, and this metric if one is to be measured."""
+        found = asked.evaluate(theta, gradient=True, metric=metric)
         if self.approx == "identity":
             return replace(found, metric=MetricTensor.exact(np.eye(len(theta)), "identity"))
         return found
 
     def _kept(
-        self, here: Evaluation, there: Evaluation, memory: Memory, measured: bool, age: int, path: float
+        self, here: Evaluation, there: Evaluation, memory: Memory, measured: Approx | None, age: int, path: float
     ) -> tuple[Evaluation, Memory]:
         """`there` with the metric to go on with, and what is remembered of its measurement."""
         count = int(memory["metric_count"])
-        if not measured:
+        if measured is None:
             kept = {"metric_count": np.array(count), "metric_age": np.array(age), "metric_path": np.array(path)}
             return replace(there, metric=here.metric), kept
         if there.metric is not None and here.metric is not None and there.is_finite:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -110,6 +110,10 @@ class Evaluator(Protocol):
     def default_approx(self) -> Approx:
         """The metric to use where the user has not chosen."""
 
+    def first_approx(self) -> Approx:
+        """The metric to begin with where the user has not chosen: a cheaper one, which does as long as steps meet
+        what is expected of them."""
+
     def evaluate(
         self,
         theta: np.ndarray,
@@ -121,6 +125,12 @@ class Evaluator(Protocol):
     ) -> Evaluation:
         """Energy, and gradient and metric if asked for, in one submission. `spread` is that of an evaluation of
         the same kind nearby, for rules that share out shots."""
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None) -> tuple[list[Estimate], Cost]:
+        """The energies at several parameter vectors (P,), in one submission, and what that cost."""
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost at most, wherever they are."""
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
         """The metric alone."""

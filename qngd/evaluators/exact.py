@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -15,11 +15,15 @@ from qngd.errors import ObservableError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Approx, Cost, Evaluation, Spread
 from qngd.exact.basis_samples import basis_samples
-from qngd.exact.simulator import Simulator
+from qngd.exact.simulator import Ends, Simulator
+from qngd.exact.statevector import Terms
 from qngd.metrics.hamiltonian import missing_observable, scale
 from qngd.metrics.random_basis import average
 from qngd.metrics.spsa import metric_from, random_pairs
 
+_KEPT_UP_TO = 1 << 24  # amplitudes: two states between calls, 512 MiB
+_CHEAP = 4  # steps without a metric: up to here a full one is taken from the start
+_STEP = 400_000  # turns of an amplitude in the time that a step takes beside its sweeps
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default
 
 
@@ -43,10 +47,22 @@ class ExactEvaluator:
         self._simulator = simulator_of(circuit)
         self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
         self._terms = None if self._pulled is None else self._simulator.terms(self._pulled)
+        # of the last energy that was asked for alone: a gradient there, which often comes next, goes on from its states
+        self._last: tuple[np.ndarray, Ends] | None = None
 
     def default_approx(self) -> Approx:
         amplitudes = self.circuit.num_parameters << self._simulator.num_qubits
         return "full" if amplitudes <= _FULL_UP_TO else "block-diag"
+
+    def first_approx(self) -> Approx:
+        return self.default_approx() if self._full_metric_is_cheap() else "block-diag"
+
+    def _full_metric_is_cheap(self) -> bool:
+        # in turns of an amplitude: three sweeps of a gradient, and each derivative state half a sweep; measured for 4 to
+        # 16 qubits with 2 to 140 parameters
+        gradient = 3 * len(self.circuit.generators) << self._simulator.num_qubits
+        metric = gradient * (1 + self.circuit.num_parameters / 6)
+        return metric <= _CHEAP * (gradient + _STEP)
 
     def evaluate(
         self,
@@ -63,16 +79,20 @@ class ExactEvaluator:
         slope: np.ndarray | None = None
         tensor: MetricTensor | None = None
         if metric in ("block-diag", "diag") and gradient:
+            self._last = None
             diagonal = metric == "diag"
             matrix, energy, slope = self._simulator.block_metric(phi, jacobian, self._terms, diagonal)
             tensor = MetricTensor.exact(matrix, metric, self.circuit.split_note)
         else:
-            if metric is not None:
-                tensor = self._metric(theta, phi, jacobian, metric, seed)
+            ends = self._ends(phi, self._terms)
+            energy = ends.energy
             if gradient:
-                energy, slope = self._simulator.energy_and_gradient(phi, self._terms)
-            else:
-                energy = self._simulator.expectation(phi, self._terms)
+                slope = self._simulator.slopes(ends)
+            elif len(ends.state[0]) <= _KEPT_UP_TO:
+                self._last = phi, ends
+            if metric is not None:
+                del ends  # its states
+                tensor = self._metric(theta, phi, jacobian, metric, seed)
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
@@ -80,6 +100,21 @@ class ExactEvaluator:
             metric=tensor,
             cost=Cost(jobs=1, circuits=1),
         )
+
+    def _ends(self, phi: np.ndarray, terms: Terms) -> Ends:
+        """Those at the angles φ; none are kept then, since a gradient uses them up."""
+        last, self._last = self._last, None
+        if last is not None and np.array_equal(last[0], phi):
+            return last[1]
+        del last  # two states that may be needed
+        return self._simulator.ends(phi, terms)
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        found = [self.evaluate(theta, gradient=False).energy for theta in points]
+        return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        return Cost(jobs=1, circuits=count)
 
     def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
         phi, jacobian = self.circuit.angle_map.linearize(theta)

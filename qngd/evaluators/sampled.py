@@ -14,7 +14,7 @@ from qngd.backends.boundary import calling, checked
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import BackendError, SettingError
-from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import RANDOM, Approx, Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.measured.assemble import assemble
@@ -52,6 +52,9 @@ class SampledEvaluator:
 
     def default_approx(self) -> Approx:
         return "block-diag"
+
+    def first_approx(self) -> Approx:
+        return self.default_approx()
 
     def evaluate(
         self,
@@ -129,18 +132,41 @@ class SampledEvaluator:
         return handle
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
-        plan = self._with_shots(plan, spread)
+        (evaluation,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
+        return evaluation
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        plans = [self._with_shots(self.planner.plan(theta, gradient=False), None) for theta in points]
+        found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
+        return [evaluation.energy for evaluation in found], cost
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        plan = self._with_shots(self.planner.plan(theta, gradient=False), None)
+        return submission_cost(self.backend, _as_one([plan] * count))
+
+    def _run_together(
+        self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None
+    ) -> tuple[list[Evaluation], Cost]:
+        """Evaluations by plans of the same templates, each at its θ (P,), in one submission; and what all of it cost."""
+        whole = _as_one([plan for plan, _ in asked])
         with calling(self.backend.name):
-            footprints = self._footprints(plan)  # before anything is sent
-            handle = self._handle(plan, seed)
-            outcomes = checked(self.backend.collect(handle), plan.templates, plan.requests, self.backend.name)
+            footprints = self._footprints(whole)  # before anything is sent
+            handle = self._handle(whole, seed)
+            outcomes = checked(self.backend.collect(handle), whole.templates, whole.requests, self.backend.name)
         cost = Cost(
             jobs=getattr(handle, "num_jobs", 1),
-            circuits=getattr(handle, "num_circuits", plan.num_circuits),
+            circuits=getattr(handle, "num_circuits", whole.num_circuits),
             shots=sum(outcome.shots for outcome in outcomes),
             depth=max((f.depth for f in footprints), default=0),
             two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
         )
+        found = []
+        for plan, theta in asked:
+            own, outcomes = outcomes[: plan.num_circuits], outcomes[plan.num_circuits :]
+            found.append(self._assembled(plan, own, theta, cost))
+        return found, cost
+
+    def _assembled(self, plan: Plan, outcomes: Sequence[Any], theta: np.ndarray, cost: Cost) -> Evaluation:
         evaluation = assemble(plan, outcomes, theta, cost)
         if evaluation.metric is not None and self.note:
             notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
@@ -148,6 +174,11 @@ class SampledEvaluator:
         if isinstance(self.shots, FixedShots):  # nobody will ask
             return evaluation
         return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
+
+
+def _as_one(plans: Sequence[Plan]) -> Plan:
+    """The requests of several plans with the same templates, to be sent together; what they mean stays with each."""
+    return plans[0] if len(plans) == 1 else replace(plans[0], requests=tuple(r for plan in plans for r in plan.requests))
 
 
 def _noise_note(backend: Backend) -> str:

@@ -7,7 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +34,18 @@ from qngd.exact.statevector import (
     zero_state,
 )
 from qngd.exact.tangents import TangentPlan, gram_metric
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and cosines and sines of the
+    half angles (K,), in running order."""
+
+    energy: float
+    state: np.ndarray
+    other: np.ndarray
+    cos: np.ndarray
+    sin: np.ndarray
 
 
 class Simulator:
@@ -110,21 +122,27 @@ class Simulator:
 
     def expectation(self, phi: np.ndarray, terms: Terms) -> float:
         """⟨H⟩ of the pulled observable."""
+        return self.ends(phi, terms).energy
+
+    def ends(self, phi: np.ndarray, terms: Terms) -> Ends:
+        """What an energy has taken, and a gradient goes on from."""
         self._require_states(3, "an expectation value")
-        state = self.state(phi)
-        return inner(state, times_observable(state, terms))
+        cos, sin = self._turns(phi)
+        return self._ends(self._final(cos, sin), cos, sin, terms)
+
+    def _ends(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> Ends:
+        other = times_observable(state, terms)
+        return Ends(inner(state, other), state, other, cos, sin)
 
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
-        cos, sin = self._turns(phi)
-        return self._reverse(self._final(cos, sin), cos, sin, terms)
+        ends = self.ends(phi, terms)
+        return ends.energy, self.slopes(ends)
 
-    def _reverse(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
-        """Energy and gradient from the final state, which is run back to the start."""
-        other = times_observable(state, terms)
-        energy = inner(state, other)
-        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, cos, sin))
+    def slopes(self, ends: Ends) -> np.ndarray:
+        """∂⟨H⟩/∂φ (K,) by one reverse sweep, in which the two states are used up."""
+        return self._over_rotations(overlaps_back(ends.state, ends.other, self._schedule, ends.cos, ends.sin))
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
@@ -183,7 +201,8 @@ class Simulator:
         if terms is None:
             return metric, np.nan, np.zeros(0)
         run_stages(state, s, cos, sin, done)
-        return metric, *self._reverse(state, cos, sin, terms)
+        ends = self._ends(state, cos, sin, terms)
+        return metric, ends.energy, self.slopes(ends)
 
     @cached_property
     def _block_numbers(self) -> tuple[np.ndarray, np.ndarray]:

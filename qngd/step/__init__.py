@@ -3,20 +3,25 @@
 FixedRate            δ = −η·d
 DecayingRate         η falls with the number of steps
 Momentum             a heavy ball
-CurvatureRate        the rate follows the curvature met; the default
+CurvatureRate        the rate follows the curvature met; the default with shots
+QuasiNewton          curvature pairs (L-BFGS) on top of the metric
+Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
 TrustRegion          the length in state space is bounded by an adapted radius
 LevenbergMarquardt   the damping λ·diag(g) is adapted
 Armijo               backtracking
 ConjugateDirections  the plane of the direction and the last step
 """
 
+from qngd.step.adaptive import Adaptive
 from qngd.step.base import Memory, Proposal, StepRule, Trial
 from qngd.step.curvature import CurvatureRate
+from qngd.step.quasi_newton import QuasiNewton
 from qngd.step.rates import DecayingRate, FixedRate, Momentum
 from qngd.step.search import Armijo, ConjugateDirections
 from qngd.step.trust import LevenbergMarquardt, TrustRegion
 
 __all__ = [
+    "Adaptive",
     "Armijo",
     "ConjugateDirections",
     "CurvatureRate",
@@ -26,6 +31,7 @@ __all__ = [
     "Memory",
     "Momentum",
     "Proposal",
+    "QuasiNewton",
     "StepRule",
     "Trial",
     "TrustRegion",
