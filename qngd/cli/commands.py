@@ -130,7 +130,9 @@ def run(
     settings: _Settings = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
-        Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
+        Literal[
+            "qng", "momentum-qng", "gd", "adam", "spsa", "rotosolve", "excitation-solve", "cma-es", "l-bfgs-b", "cobyla"
+        ],
         typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
     ] = "qng",
     learning_rate: Annotated[
@@ -354,13 +356,12 @@ def _optimizer(options: Mapping[str, Any]) -> Optimizer:
         raise UsageError("--optimizer gd needs a --learning-rate")
     if name == "qng":
         return QNG(**given)
-    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
+    from qngd.baselines import Adam, GradientDescent  # with all of scipy.optimize
+    from qngd.run.optimizers import as_optimizer
 
-    if name in ("l-bfgs-b", "cobyla"):
-        return SciPy(name.upper())
-    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
-    chosen: Optimizer = kinds[name](**given)
-    return chosen
+    if name == "gd":
+        return GradientDescent(**given)
+    return Adam(**given) if name == "adam" else as_optimizer(name)
 
 
 def _read_shots(text: str | None) -> int | str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from qngd.errors import SettingError, did_you_mean, shown
 from qngd.qng import QNG
 from qngd.solve.state import Optimizer
+from qngd.step import Momentum
 
 _PARTS = ("init", "preview", "step")
 
@@ -33,9 +34,17 @@ def as_optimizer(given: Any) -> Optimizer:
 
 
 def _named(name: str) -> Optimizer:
-    from qngd.baselines import METHODS, SPSA, Adam, SciPy  # with all of scipy.optimize, for those who ask
+    from qngd.baselines import CMAES, METHODS, SPSA, Adam, ExcitationSolve, Rotosolve, SciPy  # with all of scipy.optimize, for those who ask
 
-    known: dict[str, Any] = {"qng": QNG, "adam": Adam, "spsa": SPSA}
+    known: dict[str, Any] = {
+        "qng": QNG,
+        "momentum-qng": _momentum_qng,
+        "adam": Adam,
+        "spsa": SPSA,
+        "rotosolve": Rotosolve,
+        "excitation-solve": ExcitationSolve,
+        "cma-es": CMAES,
+    }
     methods = {method.lower(): method for method in METHODS}
     if name.lower() in known:
         chosen: Optimizer = known[name.lower()]()
@@ -48,6 +57,11 @@ def _named(name: str) -> Optimizer:
             "optimizer: gradient descent needs a rate; write optimizer=qngd.baselines.GradientDescent(0.1)"
         )
     raise SettingError(f"optimizer: {name!r} is none of {', '.join(names)}.{did_you_mean(name, names)}")
+
+
+def _momentum_qng() -> QNG:
+    """Momentum-QNG (arXiv:2409.01978)."""
+    return QNG(length=Momentum(0.1))
 
 
 def kind_of(optimizer: Optimizer) -> str:
