@@ -50,6 +50,10 @@ class QngdWarning(UserWarning):
     """Something the caller should know that does not make the result wrong."""
 
 
+class QngdDeprecationWarning(QngdWarning, DeprecationWarning):
+    """A name that has another by now, and will be gone; Python shows it where a script uses it by itself."""
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a real number: of Python or NumPy, NaN and infinities included; not a bool, text or array."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -75,6 +79,12 @@ def require_range(value: object, name: str, wanted: str, fits: Callable[[float],
     """Raise SettingError, which says what is `wanted`, unless `value` is a number that fits."""
     if not (is_number(value) and fits(value)):
         raise SettingError(f"{name} must be {wanted}; got {shown(value)}")
+
+
+def require_bool(value: object, name: str) -> None:
+    """Raise SettingError unless it is True or False, of Python or NumPy."""
+    if not isinstance(unboxed(value), bool):
+        raise SettingError(f"{name} must be True or False; got {shown(value)}")
 
 
 def whole_number(value: object, name: str, least: int) -> int:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from qiskit.providers import JobError, JobStatus
 from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
@@ -95,3 +96,13 @@ def without_last(result: Any) -> Any:
 def dead(text: str) -> dict[str, Any]:
     """A job that failed with this text."""
     return {"errors": (JobError(text),) * 9, "status": JobStatus.ERROR}
+
+
+def new_sampler(native):
+    """IBM's client-side sampler."""
+    return pytest.importorskip("qiskit_ibm_runtime.executor_sampler").Sampler(mode=native)
+
+
+def new_estimator(native):
+    """IBM's client-side estimator."""
+    return pytest.importorskip("qiskit_ibm_runtime.executor_estimator").Estimator(mode=native)

@@ -395,3 +395,14 @@ def terms_of(rows: Mapping[tuple[tuple[int, str], ...], float], num_qubits: int)
             letters[num_qubits - 1 - q] = letter
         made["".join(letters)] = made.get("".join(letters), 0.0) + c
     return made
+
+
+def ising(n: int) -> dict[str, float]:
+    """The critical ring of n spins in a transverse field."""
+    bonds = {((q, "Z"), ((q + 1) % n, "Z")): -1.0 for q in range(n)}
+    return terms_of({**bonds, **{((q, "X"),): -1.0 for q in range(n)}}, n)
+
+
+def phi_of(program: Program) -> np.ndarray:
+    """The rotation angles of its circuit at its θ."""
+    return program.circuit().angle_map(program.theta)

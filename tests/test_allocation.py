@@ -17,11 +17,10 @@ from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.plan import Planner
 from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
+from tests.expected_metrics import expected_metrics
+from tests.layered_circuits import CHAIN, crossed, real_amplitudes
+from tests.own_backends import ExactDevice
 from tests.strategies import Sketch, ansatz, examples
-from tests.test_assemble import ExactDevice
-from tests.test_cross import crossed
-from tests.test_metric import expected_metrics
-from tests.test_template import CHAIN, real_amplitudes
 
 
 def lopsided():

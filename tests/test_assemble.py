@@ -9,9 +9,10 @@ from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.positive import project
 from qngd.measured.assemble import assemble
-from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Planner
 from tests import dense
+from tests.expected_metrics import expected_metrics
+from tests.own_backends import EXACT, MANY, assembled, exact_counts
 from tests.strategies import (
     Sketch,
     ansatz,
@@ -21,60 +22,6 @@ from tests.strategies import (
     random_observable,
     random_program,
 )
-from tests.test_metric import expected_metrics
-from tests.test_template import expectations, outcome_probabilities, state, string_matrices
-
-MANY = 1 << 50  # shots of one circuit, after which counts are exact to 15 digits
-
-# --- devices without noise; other tests use these too ---
-
-
-def exact_counts(template, angles, shots=MANY):
-    """As many counts as expected of every outcome: `shots` in all, up to rounding."""
-    counts = np.rint(outcome_probabilities(template, angles) * shots).astype(np.int64)
-    seen = np.flatnonzero(counts)
-    return Counts(seen.astype(np.uint64)[:, None], counts[seen])
-
-
-def exact_means(template, angles):
-    """What an estimator without shots returns."""
-    values = expectations(template, angles)
-    if template.pairs:
-        psi = state(template, angles)
-        vectors = np.array([matrix @ psi for matrix in string_matrices(template.strings)])
-        products = (vectors.conj() @ vectors.T).real[np.triu_indices(len(vectors), 1)]
-        values = np.concatenate([values, products])
-    return Means(values, np.zeros(len(values)), 0)
-
-
-EXACT = {"counts": exact_counts, "means": exact_means}
-
-
-class ExactDevice:
-    """A backend that returns exact outcomes, and remembers what it was asked."""
-
-    is_noisy = False
-
-    def __init__(self, kind="counts"):
-        self.name = f"exact {kind}"
-        self.submissions = []
-        self._outcome = EXACT[kind]
-
-    def submit(self, templates, requests, seed):
-        self.submissions.append((templates, requests, seed))
-        return templates, requests
-
-    def collect(self, handle):
-        templates, requests = handle
-        return [self._outcome(templates[r.template], r.angles) for r in requests]
-
-
-def assembled(circuit, theta, terms, kind="counts", grouping="qubit-wise", cross="hadamard", **what):
-    observable = None if terms is None else Observable.from_mapping(terms)
-    plan = Planner(circuit, observable, grouping, cross).plan(np.asarray(theta, float), **what)
-    device = ExactDevice(kind)
-    outcomes = device.collect(device.submit(plan.templates, plan.requests, None))
-    return assemble(plan, outcomes, theta, Cost())
 
 
 def check(program, terms, kind, grouping):

@@ -6,38 +6,18 @@ import pytest
 from qiskit.providers import JobError
 
 import qngd
-from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError, ParameterError, SettingError
 from qngd.measured.outcomes import Counts, Means
+from tests.own_backends import Own
+from tests.pennylane_devices import FakeQPU
 from tests.qiskit_devices import Counting, Unreliable
 from tests.strategies import ansatz
-from tests.test_backends_pennylane import FakeQPU
 
 CIRCUIT, THETA, TERMS = ansatz(2, 1), np.array([0.3, -0.6, 0.9, 0.2]), {"ZZ": 1.0, "XI": 0.5}
 
 
 class OfTheProvider(Exception):
     """Derives from nothing that anybody knows."""
-
-
-class Own:
-    """The embedded sampler; from its third submission on, `change` makes the outcomes."""
-
-    name, is_noisy = "my lab", False
-
-    def __init__(self, change=None, refuse=None):
-        self.submissions = 0
-        self.change, self.refuse = change, refuse
-
-    def submit(self, templates, requests, seed):
-        self.submissions += 1
-        if self.refuse is not None and self.submissions > 2:
-            raise self.refuse
-        return StatevectorSampler().submit(templates, requests, seed)
-
-    def collect(self, handle):
-        outcomes = StatevectorSampler().collect(handle)
-        return outcomes if self.change is None or self.submissions <= 2 else self.change(outcomes)
 
 
 def run(backend, **given):

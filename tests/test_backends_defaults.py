@@ -15,10 +15,9 @@ from qiskit_ibm_runtime import fake_provider
 import qngd
 from qngd.backends import resolve
 from qngd.errors import BackendError, SettingError
-from tests.qiskit_devices import SERIAL, Counting
+from tests.own_backends import Own
+from tests.qiskit_devices import SERIAL, Counting, new_estimator, new_sampler
 from tests.strategies import ansatz
-from tests.test_backends_boundary import Own
-from tests.test_backends_qiskit import new_estimator, new_sampler
 
 # Aer reads it of IBM's fake devices; PennyLane warns of shots of a device.
 pytestmark = [

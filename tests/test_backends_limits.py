@@ -26,9 +26,9 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.plan import Request
 from qngd.measured.template import observable_template
 from qngd.run.price import cost
-from tests.qiskit_devices import SERIAL, Counting
+from tests.qiskit_devices import SERIAL, Counting, new_estimator, new_sampler
+from tests.step_requests import one_request, requests_of
 from tests.strategies import ansatz, examples, random_observable
-from tests.test_backends_qiskit import new_estimator, new_sampler, one_request, requests_of
 
 # Aer reads it of IBM's fake devices.
 pytestmark = pytest.mark.filterwarnings("ignore:max_circuits is deprecated:DeprecationWarning")
@@ -60,7 +60,7 @@ def test_every_circuit_is_in_one_job_and_no_job_could_hold_another(circuits, lim
 
 @pytest.mark.parametrize("value", [0, -1, 0.5, True, "many", [3], float("nan")])
 def test_limits_are_checked(value):
-    with pytest.raises(SettingError, match=r"limits: executions must be a number of at least 1, math\.inf"):
+    with pytest.raises(SettingError, match=r"limits: executions must be a whole number of at least 1, math\.inf"):
         Limits(executions=value)
     with pytest.raises(SettingError, match=r"limits must be a qngd\.backends\.Limits"):
         QiskitSettings(limits={"executions": 3})
@@ -314,3 +314,39 @@ def test_a_circuit_without_angles_is_a_pub_each_time_that_it_runs(primitive):
     assert backend.preview(requests, templates).jobs == 2
     backend.send(handle)
     assert len(backend.collect(handle)) == 2
+
+
+@pytest.mark.parametrize("name", ["circuits", "shots", "executions", "pubs"])
+@pytest.mark.parametrize("wrong", [1.5, 0, -3, math.nan, -math.inf, True, "3", [3]])
+def test_limits_of_what_is_counted_are_whole(name, wrong):
+    with pytest.raises(SettingError, match=f"limits: {name} must be a whole number of at least 1, math.inf"):
+        Limits(**{name: wrong})
+    for right in (1, 3.0, np.int64(7), math.inf, None):
+        assert getattr(Limits(**{name: right}), name) == right
+
+
+def test_limits_of_time_are_any_number():
+    assert Limits(seconds=1.5).seconds == 1.5
+    with pytest.raises(SettingError, match="limits: seconds must be a number of at least 1"):
+        Limits(seconds=math.nan)
+
+
+@pytest.mark.parametrize("name", ["aer", "lightning.qubit"])
+def test_limits_that_are_none(name):
+    with pytest.raises(SettingError, match=r"limits must be a qngd\.backends\.Limits, such as .*; got"):
+        resolve(name, limits={"circuits": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("optimization_level", 4), ("optimization_level", 1.5), ("optimization_level", True),
+        ("seed_transpiler", -1), ("seed_transpiler", 0.5), ("fractional_gates", "no"), ("is_noisy", "no"),
+        ("retries", 1.5), ("retries", -1), ("retries", "a"),
+        ("backoff", ()), ("backoff", 1.0), ("backoff", "abc"), ("backoff", (1.0, math.nan)), ("backoff", ("a",)),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_named(name, wrong):
+    """When they are given, and not when something is compiled or has failed."""
+    with pytest.raises(SettingError, match=f"^{name} must be"):
+        QiskitSettings(**{name: wrong})

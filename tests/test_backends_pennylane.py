@@ -4,7 +4,6 @@ import numpy as np
 import pennylane as qml
 import pytest
 from hypothesis import given
-from pennylane.devices import Device
 from pennylane.devices.capabilities import DeviceCapabilities, ExecutionCondition
 from pennylane.exceptions import DeviceError
 
@@ -20,6 +19,7 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
 from qngd.measured.template import observable_template
+from tests.pennylane_devices import FakeQPU
 from tests.strategies import Sketch, ansatz, examples, programs
 
 WITHIN = 5.0  # standard errors
@@ -57,29 +57,6 @@ THETA = np.array([0.7, -1.1, 0.4, 2.0, -0.6])
 
 def zero_template(circuit, label):
     return observable_template(circuit, PauliStrings.from_labels([label]))
-
-
-class FakeQPU(Device):
-    """Records what it is given and returns what `answer` makes of a script; every shot reads 0 by default."""
-
-    def __init__(self, wires=None, answer=None):
-        super().__init__(wires=wires)
-        self.batches = []
-        self.answer = answer or self.zeros
-
-    @property
-    def name(self):
-        return "fake.qpu"
-
-    @staticmethod
-    def zeros(script):
-        if not script.shots:
-            return tuple(1.0 for _ in script.measurements) if len(script.measurements) > 1 else 1.0
-        return {"0" * len(script.measurements[0].wires): script.shots.total_shots}
-
-    def execute(self, circuits, execution_config=None):
-        self.batches.append(circuits)
-        return tuple(self.answer(script) for script in circuits)
 
 
 class Derived(qml.devices.DefaultQubit):

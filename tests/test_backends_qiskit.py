@@ -62,14 +62,14 @@ from qngd.measured.plan import Planner, Request
 from qngd.measured.shots import as_rule
 from qngd.measured.template import observable_template
 from tests.dense import run_ops, same_state
-from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, without_last
+from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, new_estimator, new_sampler, without_last
+from tests.step_requests import CIRCUIT, OBSERVABLE, THETA, one_request, requests_of
 from tests.strategies import (
     Sketch,
     ansatz,
     examples,
     programs,
     random_observable,
-    random_program,
 )
 
 # Aer reads it of IBM's fake devices.
@@ -78,20 +78,6 @@ needs_angle_bounds = pytest.mark.skipif(
     not hasattr(Target, "has_angle_bounds"), reason="Qiskit before 2.2 knows no bounds of angles"
 )
 WITHIN = 5.0  # standard errors
-PROGRAM = random_program(1, 4, 18, 4)
-CIRCUIT = PROGRAM.circuit()
-THETA = PROGRAM.theta
-OBSERVABLE = Observable.from_mapping(random_observable(1, 4, 8))
-
-
-def new_sampler(native):
-    """IBM's client-side sampler."""
-    return pytest.importorskip("qiskit_ibm_runtime.executor_sampler").Sampler(mode=native)
-
-
-def new_estimator(native):
-    """IBM's client-side estimator."""
-    return pytest.importorskip("qiskit_ibm_runtime.executor_estimator").Estimator(mode=native)
 
 
 def exactly(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE):
@@ -107,21 +93,6 @@ def agrees(estimate, exact, within=WITHIN):
     """Whether every entry is within this many standard errors, where it has one, of the exact one."""
     deviation = np.abs(np.asarray(estimate) - np.asarray(exact))
     return bool(np.all(deviation <= within * np.asarray(estimate.stderr) + 1e-9))
-
-
-def requests_of(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, shots=100, **what):
-    """Templates and requests of a step."""
-    plan = Planner(circuit, observable).plan(theta, **({"metric": "block-diag"} | what))
-    return plan.templates, [replace(request, shots=shots) for request in plan.requests]
-
-
-def one_request(num_qubits=2, shots=100, label=None):
-    """A circuit with one rotation, measured on all qubits."""
-    circuit = Sketch(num_qubits, 1)
-    circuit = circuit("ry", 0, circuit.t[0]).circuit()
-    reads = PauliStrings.from_labels([label or "Z" * num_qubits])
-    template = observable_template(circuit, reads)
-    return [template], [Request(0, np.array([0.4]), shots)]
 
 
 # --- circuits ---

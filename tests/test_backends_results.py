@@ -17,9 +17,9 @@ from qngd.errors import BackendError
 from qngd.measured.error_propagation import covariance
 from qngd.measured.outcomes import Counts, Means
 from tests import dense
+from tests.known_outcomes import template_of
 from tests.qiskit_devices import SERIAL, Counting, Unreliable
 from tests.strategies import Sketch, ansatz
-from tests.test_outcomes import template_of
 
 QUBITS = np.array([0, 2, 3])  # of five
 

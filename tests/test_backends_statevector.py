@@ -18,9 +18,9 @@ from qngd.errors import BackendError, MemoryLimitError
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.plan import Planner, Request
 from qngd.measured.template import layer_template, observable_template
+from tests.clifford_circuits import commuting_strings
+from tests.dense_templates import outcome_probabilities
 from tests.strategies import Sketch, ansatz, examples, programs, random_observable, random_program
-from tests.test_measurement import commuting_strings
-from tests.test_template import outcome_probabilities
 
 
 def collect(templates, requests, seed=0):

@@ -12,8 +12,9 @@ from qiskit.quantum_info import Operator
 from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, Angle, AngleMap
-from qngd.circuit.builder import STANDARD_GATES, OpsBuilder
+from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import FlatTheta, finish
+from qngd.circuit.gates import STANDARD_GATES
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Op
 from qngd.errors import ObservableError, ParameterError

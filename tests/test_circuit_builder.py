@@ -19,12 +19,11 @@ from scipy.linalg import expm
 from typer.testing import CliRunner
 
 import qngd
-from qngd.circuit.builder import STANDARD_GATES
+from qngd.circuit.gates import STANDARD_GATES
 from qngd.cli import commands as cli
 from qngd.errors import CircuitError, ParameterError, SettingError
-from qngd.interop.circuit_builder import ARGUMENTS
 from tests import dense
-from tests.test_imports import SDKS
+from tests.sdks import SDKS
 
 ROOT = Path(__file__).resolve().parent.parent
 QISKITS = get_standard_gate_name_mapping()
@@ -46,8 +45,8 @@ def state(circuit, theta=()):
 
 
 def test_every_gate_of_the_table_is_a_method():
-    assert set(ARGUMENTS) == set(STANDARD_GATES)
-    for name, (angles, qubits) in ARGUMENTS.items():
+    for name, gate in STANDARD_GATES.items():
+        angles, qubits = gate.angles, gate.qubits
         method = getattr(qngd.CircuitBuilder, name)
         assert method.__name__ == name
         assert method.__doc__ == f"Append {name}({', '.join(angles + qubits)})."
@@ -55,10 +54,10 @@ def test_every_gate_of_the_table_is_a_method():
 
 
 @pytest.mark.parametrize("as_parameters", [False, True])
-@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+@pytest.mark.parametrize("name", sorted(STANDARD_GATES))
 def test_states_are_qiskits(name, as_parameters):
     """The gate between others that no symmetry of it survives, with the angles as numbers and as functions."""
-    angles, qubits = ANGLES[: len(ARGUMENTS[name][0])], (2, 0)[: len(ARGUMENTS[name][1])]
+    angles, qubits = ANGLES[: len(STANDARD_GATES[name].angles)], (2, 0)[: len(STANDARD_GATES[name].qubits)]
     circuit = qngd.CircuitBuilder(3)
     native = QuantumCircuit(3)
     if as_parameters:
@@ -82,7 +81,8 @@ def test_states_are_qiskits(name, as_parameters):
 
 
 def test_methods_are_the_gates_of_their_name():
-    for name, (angles, qubits) in ARGUMENTS.items():
+    for name, gate in STANDARD_GATES.items():
+        angles, qubits = gate.angles, gate.qubits
         arguments = (*ANGLES[: len(angles)], *range(len(qubits)))
         by_method, by_name = qngd.CircuitBuilder(2).h(0), qngd.CircuitBuilder(2).h(0)
         getattr(by_method, name)(*arguments)

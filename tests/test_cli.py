@@ -12,7 +12,6 @@ import typing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import qngd as package
 from qngd import __version__
@@ -24,30 +23,9 @@ from qngd.cli.problem_file import UsageError, parse_settings
 from qngd.estimates.evaluation import APPROXIMATIONS
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.grouping import Grouping
+from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
-ROOT = Path(__file__).resolve().parent.parent
-TOY = str(ROOT / "tests" / "toy.py")
 FILES = ["convergence.png", "history.csv", "result.json", "spectrum.csv", "spectrum.png"]
-
-
-def qngd(*arguments: str) -> Result:
-    """The command in this process."""
-    return CliRunner().invoke(cli.app, list(arguments), prog_name="qngd")
-
-
-def refused(*arguments: str, code: int) -> str:
-    """The one line that the command says no with."""
-    result = qngd(*arguments)
-    assert result.exit_code == code, result.output
-    (line,) = [text for text in result.output.splitlines() if text.startswith("qngd: error: ")]
-    assert result.output.rstrip().endswith(line)
-    return line.removeprefix("qngd: error: ")
-
-
-def file_with(folder: Path, text: str) -> str:
-    path = folder / "mine.py"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
 
 
 def process(*arguments: str, **options: typing.Any) -> subprocess.CompletedProcess[str]:
@@ -278,10 +256,18 @@ def test_layers_names_gates_parameters_and_what_a_step_measures():
         "",
         "A step measures",
         "  energy    2 circuits for 2 Pauli terms, grouped qubit by qubit",
-        "  metric    1 circuit, one per layer (block-diag)",
-        "  gradient  the energy at 4 shifted points",
+        "  metric    1 circuit (block-diag)",
+        "  gradient  4 circuits of the energy at shifted angles",
     ]
     assert result.output.splitlines() == expected
+
+
+@pytest.mark.parametrize("options", [(), ("--approx", "full", "--cross", "overlap"), ("--grouping", "commuting")])
+def test_layers_and_cost_say_the_same_of_a_step(options: tuple[str, ...]):
+    told = dict(line.split(maxsplit=1) for line in qngd("layers", TOY, *options).output.splitlines()[-3:])
+    price = qngd("cost", TOY, "--shots", "10", *options).output
+    (circuits,) = [line.split(maxsplit=1)[1] for line in price.splitlines() if line.startswith("circuits")]
+    assert circuits == ", ".join(f"{told[name].split()[0]} {name}" for name in ("energy", "gradient", "metric"))
 
 
 def test_plot_draws_again(tmp_path: Path):
@@ -409,7 +395,7 @@ def test_what_the_problem_itself_refuses():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--learning-rate", "-1"), "learning_rate must be a positive number"),
+        (("--learning-rate", "-1"), "--learning-rate must be a positive number"),
         (("--damping", "nan"), "damping must be a finite number"),
         (("--backend", "abacus"), "backend: 'abacus'"),
         (("--out", TOY), "cannot write to"),

@@ -6,9 +6,9 @@ import pytest
 from qngd.circuit.frame import Frame, push
 from qngd.circuit.pauli import PauliStrings
 from qngd.circuit.quarter_turns import Word, as_arrays, quarter_turns
+from tests.clifford_circuits import matrix_of, random_clifford_circuit
 from tests.dense import label_matrix, rotation_matrix
 from tests.strategies import random_labels
-from tests.test_frame import matrix_of, random_clifford_circuit
 
 
 def label_of(word, num_qubits):

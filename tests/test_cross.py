@@ -16,17 +16,12 @@ from qngd.measured.cross import CROSS_METHODS, correlation_template, inverse, ov
 from qngd.measured.plan import Planner
 from qngd.measured.template import layer_members
 from tests import dense
-from tests.strategies import Sketch, ansatz, examples, programs, random_program
-from tests.test_assemble import assembled
-from tests.test_metric import expected_metrics
-from tests.test_template import (
-    narrowed,
-    outcome_probabilities,
-    phi_of,
-    states,
-    string_values,
-    widened,
-)
+from tests.dense_templates import outcome_probabilities, states, string_values
+from tests.expected_metrics import expected_metrics
+from tests.layered_circuits import crossed
+from tests.own_backends import assembled
+from tests.strategies import Sketch, ansatz, examples, phi_of, programs, random_program
+from tests.widened import narrowed, widened
 
 CORRELATIONS = ["hadamard", "mid-circuit"]
 GENERIC = [(29, 2), (366, 2), (226, 3), (54, 3), (380, 4)]  # of three to five layers, with entries between them
@@ -209,15 +204,6 @@ def sampled(circuit, theta, cross, shots, times, seed):
     outcomes = device.collect(device.submit(plan.templates, plan.requests * times, seed))
     parts = (outcomes[count * k : count * (k + 1)] for k in range(times))
     return [assemble(plan, part, theta, Cost()).metric for part in parts]
-
-
-def crossed():
-    """Two layers on two qubits whose full metric is far from singular and from its blocks."""
-    sketch = Sketch(2, 4)
-    a, b, c, d = sketch.t
-    sketch("u", 0, 0.9, 0.5, 0.3)("u", 1, 1.2, -0.8, 0.6)("cx", 0, 1)("rx", 0, a)("ry", 1, b)
-    sketch("cx", 0, 1)("t", 1)("h", 0)("rx", 0, c)("rx", 1, d)
-    return sketch.circuit(), np.array([-1.4, -0.7, -0.6, -0.6])
 
 
 @pytest.mark.parametrize("cross", CROSS_METHODS)

@@ -11,26 +11,16 @@ from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
-from qngd.measured.outcomes import Counts
 from qngd.measured.plan import Planner
 from qngd.measured.shots import observed_spread
 from qngd.measured.squared_slopes import hamiltonian_from_shots
 from tests import dense
+from tests.dense_templates import draws
+from tests.own_backends import assembled
 from tests.strategies import Sketch, examples, observables, programs
-from tests.test_assemble import assembled
-from tests.test_template import outcome_probabilities
+from tests.three_qubits import TERMS, THETA, ansatz
 
-THETA = np.array([0.3, -0.7, 1.1, 0.4])
 # asymmetric, and several strings to a circuit, so that what they measure is correlated
-TERMS = {"XXI": 0.7, "ZIZ": -0.4, "IZZ": 0.3, "YIX": 0.2, "IIZ": 0.5, "III": 2.0, "ZZI": 0.6}
-
-
-def ansatz() -> qngd.Circuit:
-    """With a T gate and a parameter that two layers share."""
-    sketch = Sketch(3, 4)
-    sketch("ry", 0, sketch.t[0])("rx", 1, sketch.t[1])("cx", 0, 1)("t", 1)("ry", 2, sketch.t[0])("cx", 1, 2)
-    sketch("rz", 2, sketch.t[2])("ry", 1, sketch.t[3])
-    return sketch.circuit()
 
 
 def expected(states, theta, terms) -> np.ndarray:
@@ -44,18 +34,6 @@ def expected(states, theta, terms) -> np.ndarray:
 
 def of_circuit(circuit):
     return lambda thetas: np.array([dense.statevector(circuit, theta) for theta in thetas])
-
-
-def draws(plan, shots, times, seed):
-    """Outcomes of the plan, `times` over, each request with this many shots."""
-    rng = np.random.default_rng(seed)
-    columns = []
-    for request in plan.requests:
-        p = outcome_probabilities(plan.templates[request.template], request.angles)
-        bits = np.arange(len(p), dtype=np.uint64)[:, None]
-        every = rng.multinomial(shots, p / p.sum(), size=times)
-        columns.append([Counts(bits[counts > 0], counts[counts > 0]) for counts in every])
-    return list(zip(*columns, strict=True))
 
 
 def repeated(plan, shots, times, seed):

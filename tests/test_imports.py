@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 import qngd
+from tests.sdks import SDKS
 from tools.house import APART, BEGIN, ORDER, PAGE, with_table
 
 ROOT = Path(qngd.__file__).parent
 
 FLOORS = list(ORDER)  # a floor imports only floors above it; a package is one floor
 
-SDKS = {
-    "autograd", "braket", "cirq", "jax", "openfermion", "openqasm3", "pennylane", "pennylane_lightning", "qiskit",
-    "qiskit_aer", "qiskit_ibm_runtime", "qiskit_qasm3_import", "tensorflow", "torch",
-}  # fmt: skip
 MAY_IMPORT_SDKS = {"interop", "backends"}
 SLOW = SDKS | {"numba", "stim", "scipy", "matplotlib", "rich", "typer"}
 OF_THE_CHECKOUT = {"circuits", "experiments", "tests", "tools"}

@@ -6,7 +6,7 @@ import pytest
 from qngd.measured.error_propagation import correlations, diagonal, overlap
 from qngd.measured.error_propagation import covariance as influence
 from qngd.measured.outcomes import Counts, Means
-from tests.test_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
+from tests.known_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
 
 
 def covariance(outcome, template, jacobian):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,42 +19,24 @@ from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
 from qngd.run.journal import Journal
 from qngd.step import ConjugateDirections, CurvatureRate, FixedRate, TrustRegion
+from tests.known_runs import CIRCUIT, FIXED, RUNS, STEPS, TERMS, THETA, run
+from tests.step_rules import RULES as STEP_RULES
 from tests.strategies import Sketch, ansatz
-from tests.test_step_base import RULES as STEP_RULES
 
-CIRCUIT = ansatz(2, 1)
-THETA = np.random.default_rng(1).normal(size=CIRCUIT.num_parameters)
-TERMS = {"ZZ": 1.0, "IX": -0.5, "XI": 0.7, "IZ": 0.3}
-STEPS = 6
-FIXED, ADAPTIVE = qngd.QNG(0.1), qngd.QNG()
-RUNS = {
-    "exact, fixed": {"optimizer": FIXED},
-    "exact, adaptive": {"optimizer": ADAPTIVE},
-    "sampled, fixed": {"optimizer": FIXED, "shots": 50, "seed": 5},
-    "sampled, adaptive": {"optimizer": ADAPTIVE, "shots": 50, "seed": 5},
-    "few shots": {"optimizer": ADAPTIVE, "shots": 3, "seed": 2},
-    "full metric": {"optimizer": qngd.QNG(approx="full"), "shots": 50, "seed": 5},
-    "auto": {"shots": qngd.AutoShots(2000), "seed": 5},
-    "target": {"shots": qngd.TargetError(0.05), "seed": 5},
-}
 SOLVERS = {
-    **{name: {"length": rule} for name, rule in STEP_RULES.items()},
-    "every": {"length": CurvatureRate(), "refresh": Refresh(3)},
-    "drift": {"length": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
+    **{name: {"step": rule} for name, rule in STEP_RULES.items()},
+    "every": {"step": CurvatureRate(), "refresh": Refresh(3)},
+    "drift": {"step": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
     "average": {"learning_rate": 0.1, "refresh": Refresh(average=0.6)},
-    "all": {"length": ConjugateDirections(), "refresh": Refresh(2, average="all")},
+    "all": {"step": ConjugateDirections(), "refresh": Refresh(2, average="all")},
     "qn-spsa": {"learning_rate": 0.05, "approx": "qn-spsa", "damping": 0.1},
-    "identity": {"length": CurvatureRate(), "approx": "identity"},
+    "identity": {"step": CurvatureRate(), "approx": "identity"},
     "matrix-free": {"approx": "matrix-free"},
     "shrinkage": {"learning_rate": 0.1, "damping": Shrinkage(UnitDiagonal())},
     "rising": {"learning_rate": 1.5},  # so that the best is not the last
 }
 EVERY_RUN = pytest.mark.parametrize("kind", RUNS)
 FILES = {"run.json", "steps.jsonl", "state.npz"}
-
-
-def run(kind="sampled, adaptive", **how):
-    return qngd.minimize(CIRCUIT, TERMS, THETA, **{"max_steps": STEPS, "tol": 0, **RUNS[kind], **how})
 
 
 def leave_at(step):
@@ -172,7 +155,7 @@ def test_a_directory_says_what_was_run(tmp_path):
 def test_every_part_of_a_state_comes_back(kind, tmp_path):
     result = run(kind, run_dir=tmp_path, callback=leave_at(4))
     key = json.loads((tmp_path / "run.json").read_text())["fingerprint"]
-    state, start, infos = Journal(tmp_path, key, {}).load()
+    state, start, infos = Journal(tmp_path).resume(SimpleNamespace(key=key, about={}))
     assert same(infos, list(result.infos))
     assert start == (result.history[0], result.history_stderr[0])
     for name in ("theta", "energy", "gradient", "metric", "spread"):
@@ -383,7 +366,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_digits(tmp_path):
     code = f"""
 import os
 from qngd.evaluators.sampled import SampledEvaluator
-from tests import test_journal
+from tests import known_runs
 answer, calls = SampledEvaluator.evaluate, []
 def evaluate(self, theta, **how):
     calls.append(1)
@@ -391,7 +374,7 @@ def evaluate(self, theta, **how):
         os._exit(9)
     return answer(self, theta, **how)
 SampledEvaluator.evaluate = evaluate
-test_journal.run(run_dir={str(tmp_path)!r})
+known_runs.run(run_dir={str(tmp_path)!r})
 """
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
@@ -439,7 +422,7 @@ OTHERS = {
     "damping": {"optimizer": qngd.QNG(0.1, damping=1e-2)},
     "metric": {"optimizer": qngd.QNG(0.1, approx="diag")},
     "rule": {"optimizer": qngd.QNG()},
-    "step rule": {"optimizer": qngd.QNG(length=FixedRate(0.1))},
+    "step rule": {"optimizer": qngd.QNG(step=FixedRate(0.1))},
     "refresh": {"optimizer": qngd.QNG(0.1, refresh=Refresh(2))},
     "seed": {"seed": 6},
     "no seed": {"seed": None},

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.circuit.frame import push
 from qngd.circuit.ops import Op
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import SettingError
 from qngd.measured.grouping import diagonalize, group
+from tests.clifford_circuits import commuting_strings, matrix_of
 from tests.dense import label_matrix
 from tests.strategies import examples
-from tests.test_frame import matrix_of, random_clifford_circuit
 
 GROUPINGS = ["qubit-wise", "commuting"]
 
@@ -204,18 +203,6 @@ def check_basis(strings):
     for matrix, z, sign in zip(signed_matrices(strings), basis.z[:, 0], basis.sign, strict=True):
         assert np.allclose(u @ matrix @ u.conj().T, z_matrix(z, int(sign), n), atol=1e-12)
     return basis
-
-
-def commuting_strings(seed, num_qubits, count):
-    """Z strings seen through random Clifford gates, with random signs: any commuting set, dependent if `count`
-    exceeds the number of qubits."""
-    rng = np.random.default_rng(seed)
-    builder, _ = random_clifford_circuit(seed, num_qubits, 80, ("gate",))
-    z = rng.integers(0, 2, (count, num_qubits)).astype(bool)
-    plain = PauliStrings.from_bits(np.zeros_like(z), z)
-    signs = rng.choice(np.array([-1, 1], dtype=np.int8), count)
-    signed = PauliStrings(num_qubits, plain.x, plain.z, signs)
-    return push(builder.ops(), num_qubits)[1].pull(signed)
 
 
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5, 6])

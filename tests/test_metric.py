@@ -15,6 +15,7 @@ from qngd.exact import tangents
 from qngd.exact.simulator import Simulator
 from qngd.solve.direction import natural_direction
 from tests import dense
+from tests.expected_metrics import expected_metrics
 from tests.strategies import (
     GATES,
     GateUse,
@@ -34,26 +35,6 @@ GENERIC = list(enumerate([1, 2, 3, 4, 5, 6, 7, 8]))
 
 def metric(circuit, theta, approx):
     return np.asarray(qngd.metric_tensor(circuit, theta, approx=approx))
-
-
-def expected_metrics(circuit, theta):
-    """The three metrics from the dense metric over rotations, cut to what each approximation keeps."""
-    phi, jacobian = circuit.angle_map.linearize(np.asarray(theta, float))
-    over_rotations = dense.rotation_metric(circuit, phi)
-    moving, j = circuit.moving, jacobian.toarray()
-    both = moving[:, None] & moving[None]
-
-    def blocks(diagonal):
-        """Rotations of one number in one layer, and those of a split gate in all of its layers."""
-        number, level = circuit.block_of(diagonal), circuit.level
-        joint = (number[:, None] == number) & ((level[:, None] == level) | (number < len(circuit.split_gates)))
-        return j.T @ (over_rotations * both * joint) @ j
-
-    return {
-        "full": j.T @ (over_rotations * both) @ j,
-        "block-diag": blocks(False),
-        "diag": np.diag(np.diag(blocks(True))),
-    }
 
 
 def check_metrics(program):

@@ -21,6 +21,9 @@ from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts
 from qngd.measured.plan import Planner
 from tests import dense
+from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
+from tests.own_backends import exact_counts
+from tests.plans import plan_of, planner_of, some_plan
 from tests.strategies import (
     Sketch,
     examples,
@@ -30,18 +33,6 @@ from tests.strategies import (
     random_program,
     terms_of,
 )
-from tests.test_assemble import exact_counts
-from tests.test_template import CHAIN, GRAPHS, qaoa, real_amplitudes
-
-
-def planner_of(circuit, terms, **settings):
-    return Planner(circuit, None if terms is None else Observable.from_mapping(terms), **settings)
-
-
-def plan_of(circuit, terms, theta=None, grouping="qubit-wise", cross="hadamard", **what):
-    theta = np.linspace(0.2, 1.7, circuit.num_parameters) if theta is None else theta
-    return planner_of(circuit, terms, grouping=grouping, cross=cross).plan(np.asarray(theta, float), **what)
-
 
 # --- counted ---
 
@@ -197,12 +188,6 @@ def test_every_theta_takes_the_same_circuits(program, seed, metric):
 # --- as data ---
 
 
-def some_plan(theta=None, terms=None, **what):
-    circuit = random_program(5, 3, 25, 4).circuit()
-    terms = random_observable(2, 3) if terms is None else terms
-    return plan_of(circuit, terms, theta, **{"metric": "block-diag", **what})
-
-
 def test_shots_are_given_afterwards():
     plan = some_plan()
     assert plan.num_shots == 0
@@ -227,7 +212,7 @@ def test_the_fingerprint_is_of_the_plan_and_not_of_the_object():
 
 
 def test_the_fingerprint_is_the_same_in_another_process():
-    code = "from tests.test_plan import some_plan; print(some_plan().fingerprint)"
+    code = "from tests.plans import some_plan; print(some_plan().fingerprint)"
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert run.stdout.strip() == some_plan().fingerprint

@@ -21,9 +21,10 @@ from qngd.measured.shots import AutoShots, TargetError, observed_spread
 from qngd.measured.squared_slopes import fisher_from_shots
 from qngd.metrics.random_basis import BASES, basis_ops, random_angles
 from tests import dense
+from tests.dense_templates import draws
+from tests.own_backends import ExactDevice
 from tests.strategies import Sketch, examples, programs
-from tests.test_assemble import ExactDevice
-from tests.test_hamiltonian_metric import TERMS, THETA, ansatz, draws
+from tests.three_qubits import TERMS, THETA, ansatz
 
 
 def in_bases(states: np.ndarray, num_qubits: int, seed: int) -> list[np.ndarray]:

@@ -9,12 +9,10 @@ import qngd
 from qngd.circuit.observable import Observable
 from qngd.damping import SpectralCutoff, UnitDiagonal
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.exact import ExactEvaluator
-from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
 from tests import dense
-from tests.strategies import GateUse, Program, Sketch, ansatz, random_observable, random_program, terms_of
-from tests.test_step_base import RULES
+from tests.step_rules import RULES
+from tests.strategies import GateUse, Program, Sketch, ansatz, ising, random_observable, random_program
 
 FIXED = qngd.QNG(0.1)
 ADAPTIVE = qngd.QNG()
@@ -36,30 +34,6 @@ def circuit_and_theta(seed=1):
 def minimize(optimizer=FIXED, **how):
     circuit, theta = circuit_and_theta()
     return qngd.minimize(circuit, TERMS, theta, optimizer=optimizer, **{"max_steps": 12, **how})
-
-
-@pytest.fixture
-def spoil(monkeypatch):
-    """spoil(n, fault): the n-th evaluation from now on raises `fault`, or has NaN in the part it names."""
-    faults, calls = {}, []
-
-    def spoiled(answer):
-        def evaluate(self, theta, **how):
-            calls.append(theta)
-            fault = faults.get(len(calls))
-            if isinstance(fault, BaseException):
-                raise fault
-            evaluation = answer(self, theta, **how)
-            part = fault and getattr(evaluation, fault)
-            if part is not None:
-                object.__setattr__(part, "value", part.value * np.nan)
-            return evaluation
-
-        return evaluate
-
-    for kind in (ExactEvaluator, SampledEvaluator):
-        monkeypatch.setattr(kind, "evaluate", spoiled(kind.evaluate))
-    return lambda count, fault: faults.__setitem__(len(calls) + count, fault)
 
 
 def stays_below_recent(result):
@@ -174,11 +148,6 @@ def ground_energy(terms):
     return np.linalg.eigvalsh(dense.observable_matrix(terms))[0]
 
 
-def ising(n):
-    bonds = {((q, "Z"), ((q + 1) % n, "Z")): -1.0 for q in range(n)}
-    return terms_of({**bonds, **{((q, "X"),): -1.0 for q in range(n)}}, n)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_the_defaults_find_a_ground_state(seed):
     """A ring of three spins in a field, deep enough to reach everything; exact diagonalisation knows."""
@@ -226,7 +195,7 @@ def test_every_rule_with_one_parameter_that_counts(rule, damping):
         sketch = Sketch(1, count)
         circuit = sketch("ry", 0, sketch.t[used]).circuit()
         theta = np.array([5.0, 0.9, -7.0])[3 - count - (count == 1) : 3 - (count == 1)]
-        optimizer = qngd.QNG(length=rule, damping=damping)
+        optimizer = qngd.QNG(step=rule, damping=damping)
         result = qngd.minimize(circuit, {"Z": 1.0}, theta, optimizer=optimizer, max_steps=500)
         assert result.energy == pytest.approx(-1, abs=1e-6)
         assert np.array_equal(np.delete(result.theta, used), np.delete(theta, used))
@@ -239,7 +208,7 @@ def test_every_rule_where_the_gradient_is_zero(rule, damping, shots):
     """A flat energy: RZ on |0⟩ moves no state, so g is zero too; RX does, but not its ⟨X⟩."""
     sketch = Sketch(1, 2)
     circuit = sketch("rz", 0, sketch.t[0])("rx", 0, sketch.t[1]).circuit()
-    how = {"optimizer": qngd.QNG(length=rule, damping=damping), "max_steps": 30, "shots": shots, "seed": 1}
+    how = {"optimizer": qngd.QNG(step=rule, damping=damping), "max_steps": 30, "shots": shots, "seed": 1}
     result = qngd.minimize(circuit, {"X": 1.0, "I": 2.0}, [0.3, 0.4], **how)
     assert result.status in ("converged", "noise")
     if shots is None:
@@ -251,7 +220,7 @@ def test_every_rule_where_the_gradient_is_zero(rule, damping, shots):
 @pytest.mark.parametrize("part", ["gradient", "metric"])
 @pytest.mark.parametrize("refresh", [None, Refresh(average="all")], ids=str)
 def test_every_rule_stops_at_the_last_good_point_before_a_nan(rule, part, refresh, spoil):
-    how = {"optimizer": qngd.QNG(length=rule, refresh=refresh), "tol": 0}
+    how = {"optimizer": qngd.QNG(step=rule, refresh=refresh), "tol": 0}
     whole = minimize(max_steps=3, **how)
     assert all(info.accepted for info in whole.infos)
     spoil(whole.infos[2].cost.jobs, part)

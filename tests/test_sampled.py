@@ -15,10 +15,10 @@ from qngd.measured.assemble import assemble
 from qngd.measured.plan import Planner
 from qngd.measured.shots import FixedShots
 from tests import dense
+from tests.expected_metrics import expected_metrics
+from tests.layered_circuits import CHAIN, qaoa, real_amplitudes
+from tests.own_backends import MANY, ExactDevice
 from tests.strategies import Sketch, ansatz, random_observable, random_program
-from tests.test_assemble import MANY, ExactDevice
-from tests.test_metric import expected_metrics
-from tests.test_template import CHAIN, qaoa, real_amplitudes
 
 REPETITIONS = 1000
 

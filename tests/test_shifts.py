@@ -16,6 +16,7 @@ from qngd.circuit.circuit import finish
 from qngd.circuit.pauli import PauliStrings
 from qngd.measured.shifts import shift_rules, two_term
 from tests import dense
+from tests.clifford_circuits import commuting_strings
 from tests.strategies import (
     GateUse,
     Program,
@@ -26,7 +27,6 @@ from tests.strategies import (
     random_observable,
     random_program,
 )
-from tests.test_measurement import commuting_strings
 
 
 def shifted_energies(circuit, phi, matrix, direction):

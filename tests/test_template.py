@@ -1,7 +1,6 @@
 """Templates run as matrices: their strings mean what the whole circuit says, and nothing needless is in them."""
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,64 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qngd.circuit.layering import running_order
-from qngd.circuit.ops import Op, Ops, concatenate, select
+from qngd.circuit.ops import concatenate, select
 from qngd.circuit.pauli import PauliStrings
 from qngd.measured.template import layer_members, layer_template, observable_template
 from tests import dense
+from tests.dense_templates import expectations, outcome_probabilities, states, string_values
+from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
 from tests.strategies import (
-    Program,
     Sketch,
     ansatz,
     examples,
+    phi_of,
     programs,
     random_observable,
     random_program,
 )
-
-# --- running a template as matrices; other tests use these too ---
-
-
-def states(num_qubits, ops, angles):
-    """The states (B, 2ⁿ) after these operations at angles (B, R); what is recorded midway is deferred."""
-    kind = np.where(ops.kind == Op.RECORD, Op.CX, ops.kind).astype(ops.kind.dtype)
-    plain = Ops(kind, ops.start, ops.qubits, ops.letters, ops.turns, ops.gate)
-    return dense.run_ops(SimpleNamespace(num_qubits=num_qubits, ops=plain), np.asarray(angles))
-
-
-def state(template, angles):
-    """The state before the measurement basis."""
-    return states(template.num_qubits, template.ops, [angles])[0]
-
-
-def outcome_probabilities(template, angles):
-    """Probability of each basis index when everything is measured after the basis gates."""
-    return np.abs(states(template.num_qubits, template.all_ops, [angles])[0]) ** 2
-
-
-def string_values(template):
-    """±1 of each string at each basis index, (m, 2ⁿ), read as the template says."""
-    indices = np.arange(2**template.num_qubits, dtype=np.uint64)
-    odd = np.bitwise_count(indices & template.basis.z[:, :1]) & 1
-    return template.basis.sign[:, None] * (1.0 - 2.0 * odd)
-
-
-def string_matrices(strings):
-    rows = zip(strings.sign, strings.labels(), strict=True)
-    return [int(sign) * dense.label_matrix(label) for sign, label in rows]
-
-
-def expectations(template, angles):
-    """⟨P⟩ of the template's strings on its state, without any measurement basis."""
-    psi = state(template, angles)
-    return np.array([np.vdot(psi, matrix @ psi).real for matrix in string_matrices(template.strings)])
+from tests.widened import narrowed, widened
 
 
 def strings_of(terms):
     return PauliStrings.from_labels(terms)
-
-
-def phi_of(program):
-    return program.circuit().angle_map(program.theta)
 
 
 # --- layers ---
@@ -235,18 +196,6 @@ def test_measured_qubits_are_those_that_strings_read():
 # --- how many circuits a metric takes ---
 
 
-def real_amplitudes(num_qubits, reps, pairs):
-    sketch = Sketch(num_qubits, num_qubits * (reps + 1))
-    angles = iter(sketch.t)
-    for rep in range(reps + 1):
-        for q in range(num_qubits):
-            sketch("ry", q, next(angles))
-        for a, b in pairs if rep < reps else ():
-            sketch("cx", a, b)
-    return sketch.circuit()
-
-
-CHAIN = [(0, 1), (1, 2), (2, 3)]
 ENTANGLEMENTS = {
     "linear": CHAIN,
     "reverse_linear": CHAIN[::-1],
@@ -262,37 +211,6 @@ def test_real_amplitudes_take_one_circuit_a_rotation_layer(name, reps):
     circuit = real_amplitudes(4, reps, ENTANGLEMENTS[name])
     assert circuit.num_layers == reps + 1
     assert [len(layer_members(circuit, layer)) for layer in range(reps + 1)] == [4] * (reps + 1)
-
-
-def random_graph(seed, num_nodes):
-    rng = np.random.default_rng(seed)
-    edges = [e for e in itertools.combinations(range(num_nodes), 2) if rng.random() < 0.5]
-    return [(a, b) if rng.random() < 0.5 else (b, a) for a, b in rng.permutation(edges).tolist()]
-
-
-GRAPHS = {
-    "ring": (6, [(q, (q + 1) % 6) for q in range(6)]),
-    "complete": (5, list(itertools.combinations(range(5), 2))),
-    "star": (6, [(0, q) for q in range(1, 6)]),
-    "random": (7, random_graph(0, 7)),
-    "shuffled": (6, random_graph(3, 6)),
-}
-
-
-def qaoa(num_qubits, edges, depth, cost_gate):
-    sketch = Sketch(num_qubits, 2 * depth)
-    for q in range(num_qubits):
-        sketch("h", q)
-    for p in range(depth):
-        gamma, beta = sketch.t[2 * p], sketch.t[2 * p + 1]
-        for a, b in edges:
-            if cost_gate == "rzz":
-                sketch("rzz", a, b, gamma)
-            else:
-                sketch("cx", a, b)("rz", b, gamma)("cx", a, b)
-        for q in range(num_qubits):
-            sketch("rx", q, 2 * beta)
-    return sketch.circuit()
 
 
 @pytest.mark.parametrize("cost_gate", ["rzz", "cx rz cx"])
@@ -316,32 +234,6 @@ def test_blocks_of_qaoa(cost_gate):
 
 
 # --- many qubits: a small circuit on qubits of several words is the small circuit ---
-
-
-def renamed(ops, names):
-    return Ops(ops.kind, ops.start, np.asarray(names)[ops.qubits], ops.letters, ops.turns, ops.gate)
-
-
-def widened(program, num_qubits, names):
-    gates = tuple(
-        type(use)(use.name, tuple(int(names[q]) for q in use.qubits), use.rows, use.offsets) for use in program.gates
-    )
-    return Program(num_qubits, gates, program.theta, program.bend)
-
-
-def narrowed(template, num_qubits, names):
-    """A template on many qubits as one on the few that it may act on; the first word of the masks is kept."""
-    back = np.full(num_qubits, -1)
-    back[names] = np.arange(len(names))
-    letters = template.strings.letters()[:, names]
-    bare = PauliStrings.from_bits((letters == 1) | (letters == 2), letters >= 2)
-    masks = [sum(int(word) << 64 * w for w, word in enumerate(row)) for row in template.basis.z]
-    assert all(mask & ~sum(1 << int(q) for q in names) == 0 for mask in masks)
-    z = [[sum((mask >> int(q) & 1) << i for i, q in enumerate(names))] for mask in masks]
-    basis = type(template.basis)(renamed(template.basis.ops, back), np.array(z, dtype=np.uint64), template.basis.sign)
-    strings = PauliStrings(len(names), bare.x, bare.z, template.strings.sign)
-    ops = renamed(template.ops, back)
-    return type(template)(len(names), ops, template.rotations, strings, basis, template.pairs)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from qngd.measured.outcomes import Counts, Means, energy, means, sample_energy, 
 from qngd.measured.plan import Planner
 from qngd.measured.shots import AutoShots, observed_spread
 from tests import dense
+from tests.dense_templates import state, string_matrices
 from tests.strategies import Sketch, examples, programs, random_observable, random_program
-from tests.test_template import state, string_matrices
 
 TERMS = {"Z": 1.0, "X": 0.5}
 

@@ -16,6 +16,7 @@ BEGIN, END = "<!-- made by python -m tools.house -->", "<!-- end -->"
 # names from anywhere when they are first used.
 ORDER = {
     "errors": "errors, warnings, and the checks of settings",
+    "problem": "a circuit with its observable and start",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
     "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, observable",
     "estimates": "numbers with errors; metric tensors; costs; the protocol of evaluators; making a matrix positive",
@@ -26,7 +27,6 @@ ORDER = {
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
     "evaluators": "who answers what a step asks: exact, or sampled by plan and assemble; the choice between them",
     "api": "functions for one θ",
-    "problem": "a circuit with its observable and start",
     "damping": "dampings of the metric",
     "solve": "the damped solve; the state that steps go from",
     "step": "step rules: how far",

@@ -8,24 +8,36 @@ from __future__ import annotations
 from typing import Any
 
 from qngd._system.packages import load, packages_of
-from qngd.backends.base import Backend, runs_whole
+from qngd.backends.base import Backend, BackendBase, Footprint, ResumableBackend
+from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, did_you_mean, shown
 
-__all__ = ["Backend", "Limits", "default", "resolve", "runs_whole"]
+__all__ = [
+    "Backend",
+    "BackendBase",
+    "Footprint",
+    "Limits",
+    "ResumableBackend",
+    "default",
+    "resolve",
+]
 
 _EXPECTED = (
     "Give None or 'statevector' (the embedded simulator), 'aer', the name of a fake IBM device such as "
     "'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', a Qiskit BackendV2, V2 sampler or V2 "
-    "estimator, or a PennyLane device"
+    "estimator, a PennyLane device, or a backend of your own with name, is_noisy, submit and collect"
 )
 # To suggest without an import: of the other names the beginning or the dot tells whose they are.
 _NAMES = ("statevector", "aer", "default.qubit", "lightning.qubit")
+# What simulators are called elsewhere. Aer's names all begin with "aer", its older ones with "qasm".
+_ELSEWHERE = dict.fromkeys(("cpu", "embedded", "exact", "local", "numpy", "qngd", "simulator"), "statevector")
 
 
-def resolve(backend: Any, limits: Limits | None = None) -> Backend:
-    """The backend that an object or a name stands for.
+def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
+    """The backend that an object or a name stands for, with all that `BackendBase` has; a backend of your own that has
+    only part of it gets the defaults for the rest.
 
     Args:
         backend: as in `minimize`.
@@ -45,10 +57,10 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
         raise BackendError(f"backend: this is {shown(backend)}")
     if isinstance(backend, str):
         return _by_name(backend, limits)
-    if callable(getattr(backend, "submit", None)) and callable(getattr(backend, "collect", None)):
+    if is_backend(backend):
         if limits is not None:
             raise BackendError(f"limits: {type(backend).__name__} is a backend already; give them when it is made")
-        return backend  # it is one
+        return completed(backend)
     # "qiskit" also for qiskit_ibm_runtime, whose sessions derive from nothing of Qiskit itself
     packages = {package.partition("_")[0] for package in packages_of(backend)}
     for package in ("qiskit", "pennylane"):
@@ -57,7 +69,7 @@ def resolve(backend: Any, limits: Limits | None = None) -> Backend:
     raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
 
 
-def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
+def default(circuit: Circuit) -> tuple[BackendBase | None, int | None]:
     """The backend and shots of a circuit whose user names none: a QNode's own device, or None for the embedded exact
     simulator (also where the device is an exact simulator itself, which gives the same numbers)."""
     if circuit.device is None:
@@ -65,7 +77,7 @@ def default(circuit: Circuit) -> tuple[Backend | None, int | None]:
     return _load("pennylane").default_for(circuit.device, circuit.device_shots)
 
 
-def _by_name(name: str, limits: Limits | None) -> Backend:
+def _by_name(name: str, limits: Limits | None) -> BackendBase:
     if name == "statevector":
         from qngd.backends.statevector import StatevectorSampler
 
@@ -76,12 +88,18 @@ def _by_name(name: str, limits: Limits | None) -> Backend:
         return _load("qiskit").from_name(name, limits=limits)
     if "." in name:  # as in the names of all PennyLane devices
         return _load("pennylane").from_object(name, limits=limits)
-    if name.startswith("ibm_"):
+    if name.lower().startswith("ibm_"):
         raise BackendError(
             f"backend: {name!r} is the name of a machine behind an account; give the backend itself: "
-            f"backend=QiskitRuntimeService().backend({name!r}), or a fake device such as 'fake_nairobi'"
+            f"backend=QiskitRuntimeService().backend({name.lower()!r}), or a fake device such as 'fake_nairobi'"
         )
-    raise BackendError(f"backend: {name!r} is not known.{did_you_mean(name, _NAMES)} {_EXPECTED}")
+    raise BackendError(f"backend: {name!r} is not known.{_near(name)} {_EXPECTED}")
+
+
+def _near(name: str) -> str:
+    plain = name.lower().strip()
+    same = "aer" if plain.startswith(("aer", "qasm")) else _ELSEWHERE.get(plain)
+    return f" Did you mean {same!r}?" if same else did_you_mean(plain, _NAMES)
 
 
 def _load(name: str) -> Any:

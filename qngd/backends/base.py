@@ -1,11 +1,15 @@
-"""The one protocol behind which circuits run: submit requests, collect outcomes."""
+"""What a backend is: the four things that it must have, and the base class of those that can do more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
+from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
@@ -14,20 +18,8 @@ from qngd.measured.template import Template
 class Backend(Protocol):
     """Runs requests. `submit` returns at once where the device allows it; `collect` waits.
 
-    What else a backend may have is used where it is there:
-
-    - `default_shots`, the shots of a circuit for a user who gives none;
-    - `preview(requests)`, the `Cost` of submitting them, where that is not one job; with `limits`, what one job may
-      hold, it is `preview(requests, templates)`;
-    - `describe(templates)`, what their compiled circuits take;
-    - `runs_whole(circuit)`, whether it runs this circuit of the user's as it is, so that templates should hold all of
-      it;
-    - `prepare(templates, requests, seed)`, a handle whose jobs are not sent yet, `send(handle)`, which sends those,
-      and `attach(handle, job_ids)`, which finds jobs that were sent before.
-
-    A handle may have `num_jobs` and `num_circuits`. A prepared one has `division`, a text that says how its requests
-    are divided into jobs, and `watch(tell)`: `tell(place, job_id)` is called for every job, now if it is sent and
-    whenever it is.
+    This is all that a backend must have, and it need not derive from anything. What else `BackendBase` and
+    `ResumableBackend` have is used where a backend has it by the same name.
     """
 
     @property
@@ -53,7 +45,124 @@ class Backend(Protocol):
         """
 
 
-def runs_whole(backend: Backend, circuit: Circuit) -> bool:
-    """Whether the backend runs this circuit as the user wrote it."""
-    ask = getattr(backend, "runs_whole", None)
-    return ask is not None and bool(ask(circuit))
+@dataclass(frozen=True)
+class Footprint:
+    """What a compiled circuit takes on the device.
+
+    `seconds` is one shot from the first gate to the end of the readout by the device's gate times, without
+    the delay between shots; None where it gives no times.
+    """
+
+    depth: int
+    two_qubit_gates: int
+    two_qubit_depth: int
+    seconds: float | None
+
+
+class BackendBase(ABC):
+    """A `Backend` with all that qngd may ask of one. A default is what holds for a backend with `submit` and `collect`
+    alone. Its properties are overridden by properties, or by attributes of the class."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    @abstractmethod
+    def is_noisy(self) -> bool:
+        """As in `Backend`."""
+
+    @property
+    def default_shots(self) -> int | None:
+        """The shots of a circuit for a user who gives none; None asks for exact values."""
+        return None
+
+    @property
+    def limits(self) -> Limits:
+        """What one job may hold."""
+        return Limits()
+
+    @property
+    def rep_delay(self) -> float | None:
+        """Seconds between two shots; None where that is unknown."""
+        return 0.0
+
+    @abstractmethod
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
+        """As in `Backend`."""
+
+    @abstractmethod
+    def collect(self, handle: Any) -> list[Outcome]:
+        """As in `Backend`."""
+
+    def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
+        """What submitting these requests would cost, if nothing fails: one job, and a circuit for each."""
+        return Cost(1, len(requests), sum(request.shots or 0 for request in requests))
+
+    def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
+        """The jobs and circuits that a submission took; its outcomes say the shots."""
+        return Cost(1, len(requests))
+
+    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
+        """What the compiled circuits take; None where nothing is compiled.
+
+        Raises:
+            BackendError: a circuit does not fit the device.
+        """
+        return None
+
+    def runs_whole(self, circuit: Circuit) -> bool:
+        """Whether it runs this circuit of the user's as it was written, so that templates should hold all of it."""
+        return False
+
+
+class Prepared(Protocol):
+    """The handle of a submission whose jobs can be found again."""
+
+    @property
+    def division(self) -> str:
+        """How its requests are divided into jobs: what tells submissions of the same requests apart whose jobs hold
+        others."""
+
+    def watch(self, tell: Callable[[int, str], None]) -> None:
+        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is."""
+
+
+class ResumableBackend(BackendBase):
+    """A backend whose jobs can be found again by their ids, so that an interrupted run does not pay for them twice."""
+
+    @abstractmethod
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Prepared:
+        """The handle of a submission whose jobs are not sent yet.
+
+        Raises:
+            BackendError: the requests do not fit the device.
+        """
+
+    @abstractmethod
+    def attach(self, handle: Any, job_ids: Sequence[str]) -> None:
+        """Find the first jobs of a prepared submission, which were sent before, by their ids. Those that failed
+        meanwhile, and those after them, remain to be sent.
+
+        Raises:
+            BackendError: the provider does not know a job; the text says what it said.
+        """
+
+    @abstractmethod
+    def send(self, handle: Any) -> None:
+        """Send those of a prepared submission's jobs that are not sent yet.
+
+        Raises:
+            BackendError: the provider refused one; the text names those that were sent before.
+        """
+
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
+        """Send all requests in one batch of jobs, as few as the `limits` allow.
+
+        Raises:
+            BackendError: the requests do not fit the device and nothing was sent, or the provider refused them.
+        """
+        handle = self.prepare(templates, requests, seed)
+        self.send(handle)
+        return handle

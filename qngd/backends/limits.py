@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from qngd.errors import require_range
+from qngd.errors import SettingError, require_range, shown
 
-_A_LIMIT = "a number of at least 1, math.inf for no limit, or None for what is known of the provider"
+_OR = "of at least 1, math.inf for no limit, or None for what is known of the provider"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Limits:
             give them it bounds nothing.
 
     Raises:
-        SettingError: a limit is less than 1, or no number.
+        SettingError: a limit is less than 1, or no number; or not a whole one, of what is counted.
 
     >>> Limits(executions=10_000_000).over(Limits(circuits=300, executions=5_000_000))
     Limits(circuits=300, shots=None, executions=10000000, pubs=None, seconds=None)
@@ -43,8 +43,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if (value := getattr(self, field.name)) is not None:
-                require_range(value, f"limits: {field.name}", _A_LIMIT, lambda number: number >= 1)
+            value, name = getattr(self, field.name), f"limits: {field.name}"
+            if value is not None and field.name == "seconds":
+                require_range(value, name, f"a number {_OR}", lambda number: number >= 1)
+            elif value is not None:  # what is counted
+                require_range(value, name, f"a whole number {_OR}", lambda number: number >= 1 and _is_whole(number))
 
     def over(self, known: Limits) -> Limits:
         """These limits, and the `known` ones where none is given here."""
@@ -66,6 +69,16 @@ class Limits:
         if _bounds(self.seconds):
             found.append(f"{self.seconds:,.0f} s")
         return ", ".join(found)
+
+
+def require_limits(limits: object) -> None:
+    """Raise SettingError unless it is a `Limits` or None."""
+    if not isinstance(limits, Limits | None):
+        raise SettingError(f"limits must be a qngd.backends.Limits, such as Limits(circuits=300); got {shown(limits)}")
+
+
+def _is_whole(number: float) -> bool:
+    return bool(np.isinf(number)) or number == int(number)
 
 
 def _bounds(limit: float | None) -> bool:

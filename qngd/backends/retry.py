@@ -8,13 +8,14 @@ errors of their own, so the chain of causes counts.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from qngd.errors import BackendError, QngdError, SettingError
+from qngd.errors import BackendError, QngdError, SettingError, require_range, settle_whole, shown
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -46,10 +47,13 @@ class Retry:
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        if self.retries < 0:
-            raise SettingError(f"retries must be at least 0; got {self.retries}")
-        if not self.backoff or any(delay < 0 for delay in self.backoff):
-            raise SettingError(f"backoff must hold seconds of at least 0; got {self.backoff}")
+        settle_whole(self, {"retries": 0})
+        given: object = self.backoff
+        if not isinstance(given, (tuple, list)) or not given:
+            raise SettingError(f"backoff must be seconds of at least 0, as (1.0, 4.0); got {shown(given)}")
+        for delay in self.backoff:
+            require_range(delay, "backoff", "seconds of at least 0", lambda number: 0 <= number < math.inf)
+        object.__setattr__(self, "backoff", tuple(self.backoff))
 
     def call(
         self,

@@ -7,13 +7,14 @@ Clifford gates (`clifford`), Pauli rotations (`rotation`) or named standard gate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from qngd.circuit.angles import Angle, AngleMap, Expressions
+from qngd.circuit.gates import STANDARD_GATES
 from qngd.circuit.ops import CLIFFORD_OPS, Op, Ops
 
 _LETTER = {"I": 0, "X": 1, "Y": 2, "Z": 3}
@@ -93,10 +94,10 @@ class OpsBuilder:
 
     def gate(self, name: str, qubits: Sequence[int], angles: Sequence[Angle | float] = ()) -> bool:
         """Emit a standard gate by its OpenQASM name; False if the table does not hold it."""
-        recipe = STANDARD_GATES.get(name)
-        if recipe is None:
+        known = STANDARD_GATES.get(name)
+        if known is None:
             return False
-        recipe(self, tuple(qubits), tuple(angles))
+        known.emit(self, tuple(qubits), tuple(angles))
         return True
 
     def _append(self, kind: int, qubits: Sequence[int], letters: Sequence[int], turns: int) -> None:
@@ -165,131 +166,3 @@ class OpsBuilder:
         combination = sparse.coo_array((values, (rows, columns)), shape=shape, dtype=float)
         constant = np.array([angle.constant for angle in self._angles], dtype=float)
         return AngleMap(combination.tocsr(), constant, expressions)
-
-
-Recipe = Callable[[OpsBuilder, tuple[int, ...], tuple[Angle | float, ...]], None]
-
-
-def _cliffords(*steps: tuple[str, tuple[int, ...]]) -> Recipe:
-    def recipe(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-        for name, places in steps:
-            b.clifford(name, *(q[i] for i in places))
-
-    return recipe
-
-
-def _rotations(*steps: tuple[str, float]) -> Recipe:
-    """Commuting rotations about Pauli strings over the gate's qubits, by factor × the gate's angle (or, for a
-    gate without angle, by that fixed angle)."""
-
-    def recipe(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-        for pauli, factor in steps:
-            b.rotation(pauli, q, a[0] * factor if a else factor)
-
-    return recipe
-
-
-def _u(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    theta, phi, lam = a  # U = RZ(φ)·RY(θ)·RZ(λ) up to a phase
-    b.rotation("Z", q, lam)
-    b.rotation("Y", q, theta)
-    b.rotation("Z", q, phi)
-
-
-def _u2(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    _u(b, q, (math.pi / 2, *a))
-
-
-def _r(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    theta, phi = a  # a rotation by θ about cos φ·X + sin φ·Y
-    b.rotation("Z", q, -phi)
-    b.rotation("X", q, theta)
-    b.rotation("Z", q, phi)
-
-
-def _cu(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    theta, phi, lam, gamma = a  # U = P(φ)·RY(θ)·P(λ), and a phase γ of the control
-    b.gate("cp", q, (lam,))
-    b.gate("cry", q, (theta,))
-    b.gate("cp", q, (phi,))
-    b.rotation("Z", q[:1], gamma)
-
-
-def _cu3(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    _cu(b, q, (*a, 0.0))
-
-
-def _xy(sign: int) -> Recipe:
-    """exp(−iθ/4·(XX ± YY)) between turns of the first qubit by ±β and back."""
-
-    def recipe(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-        theta, beta = a
-        b.rotation("Z", q[:1], beta * sign)
-        b.rotation("XX", q, theta * 0.5)
-        b.rotation("YY", q, theta * (0.5 * sign))
-        b.rotation("Z", q[:1], beta * -sign)
-
-    return recipe
-
-
-def _ch(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    b.rotation("Y", q[1:], -math.pi / 4)  # H = RY(π/4)·Z·RY(−π/4)
-    b.clifford("cz", *q)
-    b.rotation("Y", q[1:], math.pi / 4)
-
-
-def _ecr(b: OpsBuilder, q: tuple[int, ...], a: tuple[Angle | float, ...]) -> None:
-    b.rotation("ZX", q, math.pi / 2)  # ECR = RZX(−π/4)·X·RZX(π/4) = X·RZX(π/2)
-    b.clifford("x", q[0])
-
-
-_HALF, _QUARTER = math.pi / 2, math.pi / 4
-_PHASE_2 = (("ZI", 0.5), ("IZ", 0.5), ("ZZ", -0.5))  # exp(iλ|11⟩⟨11|), |11⟩⟨11| = (1−Z)(1−Z)/4
-
-
-def _fixed(steps: tuple[tuple[str, float], ...], angle: float) -> Recipe:
-    return _rotations(*((pauli, factor * angle) for pauli, factor in steps))
-
-
-STANDARD_GATES: dict[str, Recipe] = {
-    "id": _cliffords(),
-    "h": _cliffords(("h", (0,))),
-    "s": _cliffords(("s", (0,))),
-    "sdg": _cliffords(("sdg", (0,))),
-    "x": _cliffords(("x", (0,))),
-    "y": _cliffords(("y", (0,))),
-    "z": _cliffords(("z", (0,))),
-    "cx": _cliffords(("cx", (0, 1))),
-    "cz": _cliffords(("cz", (0, 1))),
-    "swap": _cliffords(("swap", (0, 1))),
-    "cy": _cliffords(("sdg", (1,)), ("cx", (0, 1)), ("s", (1,))),
-    "dcx": _cliffords(("cx", (0, 1)), ("cx", (1, 0))),
-    "ecr": _ecr,
-    "sx": _rotations(("X", _HALF)),
-    "sxdg": _rotations(("X", -_HALF)),
-    "iswap": _rotations(("XX", -_HALF), ("YY", -_HALF)),
-    "t": _rotations(("Z", _QUARTER)),
-    "tdg": _rotations(("Z", -_QUARTER)),
-    "rx": _rotations(("X", 1)),
-    "ry": _rotations(("Y", 1)),
-    "rz": _rotations(("Z", 1)),
-    "p": _rotations(("Z", 1)),
-    "r": _r,
-    "u": _u,
-    "u2": _u2,
-    "rxx": _rotations(("XX", 1)),
-    "ryy": _rotations(("YY", 1)),
-    "rzz": _rotations(("ZZ", 1)),
-    "rzx": _rotations(("ZX", 1)),
-    "crx": _rotations(("IX", 0.5), ("ZX", -0.5)),
-    "cry": _rotations(("IY", 0.5), ("ZY", -0.5)),
-    "crz": _rotations(("IZ", 0.5), ("ZZ", -0.5)),
-    "cp": _rotations(*_PHASE_2),
-    "cu": _cu,
-    "cu3": _cu3,
-    "xx_plus_yy": _xy(1),
-    "xx_minus_yy": _xy(-1),
-    "cs": _fixed(_PHASE_2, _HALF),
-    "csdg": _fixed(_PHASE_2, -_HALF),
-    "ch": _ch,
-}

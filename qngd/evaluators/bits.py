@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends import resolve, runs_whole
+from qngd.backends import resolve
 from qngd.backends.boundary import calling, checked
 from qngd.circuit.active import active_qubits, without_idle
 from qngd.circuit.circuit import Circuit
@@ -35,7 +35,7 @@ def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, s
     active = without_idle(circuit)
     n = active.num_qubits
     reads = PauliStrings.from_bits(np.zeros((n, n), dtype=bool), np.eye(n, dtype=bool))
-    template = observable_template(active, reads, runs_whole(device, circuit))
+    template = observable_template(active, reads, device.runs_whole(circuit))
     request = Request(0, circuit.angle_map(theta)[template.rotations], check_shots(shots))
     with calling(device.name):
         found = device.collect(device.submit([template], [request], seed))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from qngd.backends import Backend, default, resolve
+from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
@@ -22,8 +23,9 @@ def evaluator_for(
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
+    job_log: JobLog | None = None,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend.
+    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -34,10 +36,10 @@ def evaluator_for(
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log)
 
 
-def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backend | None, Any]:
+def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[BackendBase | None, Any]:
     """The backend and the shots that hold for this circuit, the user's word first: where no backend is given, a QNode's
     device; where no shots are, those of the QNode, then those of the backend. None is the embedded exact simulator."""
     if backend is None:
@@ -49,6 +51,6 @@ def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[Backe
     shots = own if shots is None else shots
     if chosen is None and shots is not None:
         chosen = resolve("statevector")
-    if shots is None:
-        shots = getattr(chosen, "default_shots", None)
+    if shots is None and chosen is not None:
+        shots = chosen.default_shots
     return chosen, shots

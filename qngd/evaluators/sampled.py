@@ -1,25 +1,26 @@
-"""Estimates from a device: plan, submit, collect, assemble. And which evaluator answers for a backend."""
+"""Estimates from a device: plan, submit, collect, assemble."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from qngd.backends import Backend, runs_whole
-from qngd.backends.boundary import calling, checked
+from qngd.backends.base import Backend, BackendBase
+from qngd.backends.foreign import completed
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import BackendError, SettingError
+from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import RANDOM, Approx, Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.submission import run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan, Planner
 from qngd.measured.shots import FixedShots, ShotRule, observed_spread
 
@@ -33,17 +34,18 @@ class SampledEvaluator:
         self,
         circuit: Circuit,
         observable: Observable | None,
-        backend: Backend,
+        backend: Backend | BackendBase,
         shots: ShotRule,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
+        job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
         self.circuit = circuit
-        self.backend = backend
+        self.backend = completed(backend)
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, runs_whole(backend, circuit))
-        self.job_log: JobLog | None = None  # of a run that is kept on disk
-        self.note = _noise_note(backend)  # before anything is paid for: it asks the backend
+        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit))
+        self.job_log = job_log
+        self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
@@ -108,65 +110,36 @@ class SampledEvaluator:
             'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
         )
 
-    def _footprints(self, plan: Plan) -> Sequence[Any]:
-        """What the compiled circuits take, from backends that compile."""
-        describe = getattr(self.backend, "describe", None)
-        return [] if describe is None else describe(plan.templates)
-
-    def _handle(self, plan: Plan, seed: int | None) -> Any:
-        """A new submission, or what is left of one that was sent before a run was interrupted."""
-        log, backend = self.job_log, cast(Any, self.backend)
-        if log is None or not hasattr(backend, "prepare"):
-            return backend.submit(plan.templates, plan.requests, seed)
-        handle = backend.prepare(plan.templates, plan.requests, seed)
-        submission = f"{plan.fingerprint}: {handle.division}"
-        sent = log.take(submission)
-        if sent:
-            try:
-                backend.attach(handle, sent)
-            except BackendError as error:
-                remedy = f"try again later, or delete {log.path} to send the circuits anew"
-                raise BackendError(f"{error}; {remedy}") from error
-        handle.watch(partial(log.add, submission, self.name))  # every id is on disk before the next job is sent
-        backend.send(handle)
-        return handle
-
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         (evaluation,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
         return evaluation
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        """The energies at several parameter vectors (P,), in one submission, and what that cost."""
         plans = [self._with_shots(self.planner.plan(theta, gradient=False), None) for theta in points]
         found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
         return [evaluation.energy for evaluation in found], cost
 
     def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost at most."""
         plan = self._with_shots(self.planner.plan(theta, gradient=False), None)
         return submission_cost(self.backend, _as_one([plan] * count))
 
     def _run_together(
         self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None
     ) -> tuple[list[Evaluation], Cost]:
-        """Evaluations by plans of the same templates, each at its θ (P,), in one submission; and what all of it cost."""
+        """Evaluations by plans of the same templates, each at its θ (P,), in one submission, and what all of it cost."""
         whole = _as_one([plan for plan, _ in asked])
-        with calling(self.backend.name):
-            footprints = self._footprints(whole)  # before anything is sent
-            handle = self._handle(whole, seed)
-            outcomes = checked(self.backend.collect(handle), whole.templates, whole.requests, self.backend.name)
-        cost = Cost(
-            jobs=getattr(handle, "num_jobs", 1),
-            circuits=getattr(handle, "num_circuits", whole.num_circuits),
-            shots=sum(outcome.shots for outcome in outcomes),
-            depth=max((f.depth for f in footprints), default=0),
-            two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
-        )
-        found = []
+        outcomes, cost = run_plan(self.backend, whole, seed, self.job_log)
+        found, done = [], 0
         for plan, theta in asked:
-            own, outcomes = outcomes[: plan.num_circuits], outcomes[plan.num_circuits :]
+            own = outcomes[done : done + plan.num_circuits]
+            done += plan.num_circuits
             found.append(self._assembled(plan, own, theta, cost))
         return found, cost
 
-    def _assembled(self, plan: Plan, outcomes: Sequence[Any], theta: np.ndarray, cost: Cost) -> Evaluation:
+    def _assembled(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
+        """The evaluation that the outcomes of this plan alone give."""
         evaluation = assemble(plan, outcomes, theta, cost)
         if evaluation.metric is not None and self.note:
             notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
@@ -178,10 +151,12 @@ class SampledEvaluator:
 
 def _as_one(plans: Sequence[Plan]) -> Plan:
     """The requests of several plans with the same templates, to be sent together; what they mean stays with each."""
-    return plans[0] if len(plans) == 1 else replace(plans[0], requests=tuple(r for plan in plans for r in plan.requests))
+    return (
+        plans[0] if len(plans) == 1 else replace(plans[0], requests=tuple(r for plan in plans for r in plan.requests))
+    )
 
 
-def _noise_note(backend: Backend) -> str:
+def _noise_note(backend: BackendBase) -> str:
     """What is to be said of a noisy backend's answers."""
     if not backend.is_noisy:
         return ""
@@ -189,13 +164,3 @@ def _noise_note(backend: Backend) -> str:
         f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
         "states, is then not the quantum Fisher information"
     )
-
-
-def submission_cost(backend: Backend, plan: Plan) -> Cost:
-    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
-    times."""
-    split = getattr(backend, "preview", None)
-    if split is None:
-        return Cost(1, plan.num_circuits, plan.num_shots)
-    with calling(backend.name):
-        return split(plan.requests, plan.templates) if hasattr(backend, "limits") else split(plan.requests)

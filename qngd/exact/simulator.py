@@ -1,7 +1,7 @@
 """The exact engine: a statevector of the rotations alone, in the frame without Clifford gates.
 
 Nothing is compiled per circuit: a circuit is its arrays of masks and angles. States are float arrays
-(2, N), real and imaginary part, N = 2ⁿ (see `kernels.rows`). All methods take angles φ and return results
+(2, N), real and imaginary part, N = 2ⁿ (see `kernels.layout`). All methods take angles φ and return results
 over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -19,16 +20,17 @@ from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import as_arrays, quarter_turns
-from qngd.exact.kernels import diagonal as _diagonal
-from qngd.exact.kernels import sweeps as _sweeps
-from qngd.exact.schedule import Schedule, Turns
+from qngd.exact.kernels import diagonal as diagonal_kernels
+from qngd.exact.kernels import sweeps
+from qngd.exact.kernels.layout import Moments, Rotations, SparseRows
+from qngd.exact.schedule import Schedule
 from qngd.exact.statevector import (
     Terms,
     add_strings,
     apply_rotations,
     inner,
     overlaps_back,
-    run_stages,
+    run_schedule,
     times_observable,
     weight_sums,
     zero_state,
@@ -38,14 +40,12 @@ from qngd.exact.tangents import TangentPlan, gram_metric
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and cosines and sines of the
-    half angles (K,), in running order."""
+    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and the circuit's rotations."""
 
     energy: float
     state: np.ndarray
     other: np.ndarray
-    cos: np.ndarray
-    sin: np.ndarray
+    rotations: Rotations
 
 
 class Simulator:
@@ -81,16 +81,12 @@ class Simulator:
         return Terms.of(beside_zeros(pulled, self.qubits))
 
     @cached_property
-    def _clifford(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """C as rotations, up to a phase: masks x and z, cosines and sines of half angles."""
+    def _clifford(self) -> Rotations:
+        """C as rotations, up to a phase."""
         axes, pauli = quarter_turns(self.circuit.frame)
-        angle = np.full(len(axes) + 1, np.pi / 4)
-        angle[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
-        return *as_arrays([*axes, pauli]), np.cos(angle), np.sin(angle)
-
-    def _turns(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        half = 0.5 * self._schedule.sign * phi[self._schedule.order]
-        return np.cos(half), np.sin(half)
+        half = np.full(len(axes) + 1, np.pi / 4)
+        half[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
+        return Rotations.by(half, *as_arrays([*axes, pauli]))
 
     def _require_states(self, count: int, what: str) -> None:
         n = self.num_qubits
@@ -99,11 +95,12 @@ class Simulator:
     def state(self, phi: np.ndarray) -> np.ndarray:
         """The state after all rotations, before the Clifford C: (2, N)."""
         self._require_states(2, "a statevector")
-        return self._final(*self._turns(phi))
+        return self._final(self._schedule.rotations(phi))
 
-    def _final(self, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
+    def _final(self, rotations: Rotations) -> np.ndarray:
+        """The state after all rotations."""
         state = zero_state(self.num_qubits)
-        run_stages(state, self._schedule, cos, sin)
+        run_schedule(state, self._schedule, rotations)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
@@ -111,7 +108,7 @@ class Simulator:
         simulator of all qubits."""
         assert self.num_qubits == self.circuit.num_qubits
         state = self.state(phi)
-        apply_rotations(state, *self._clifford)
+        apply_rotations(state, self._clifford)
         return state[0] + 1j * state[1]
 
     def probabilities(self, phi: np.ndarray) -> np.ndarray:
@@ -127,12 +124,13 @@ class Simulator:
     def ends(self, phi: np.ndarray, terms: Terms) -> Ends:
         """What an energy has taken, and a gradient goes on from."""
         self._require_states(3, "an expectation value")
-        cos, sin = self._turns(phi)
-        return self._ends(self._final(cos, sin), cos, sin, terms)
+        rotations = self._schedule.rotations(phi)
+        return self._ends(self._final(rotations), rotations, terms)
 
-    def _ends(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> Ends:
+    def _ends(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> Ends:
+        """Those of a final state."""
         other = times_observable(state, terms)
-        return Ends(inner(state, other), state, other, cos, sin)
+        return Ends(inner(state, other), state, other, rotations)
 
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
@@ -142,7 +140,7 @@ class Simulator:
 
     def slopes(self, ends: Ends) -> np.ndarray:
         """∂⟨H⟩/∂φ (K,) by one reverse sweep, in which the two states are used up."""
-        return self._over_rotations(overlaps_back(ends.state, ends.other, self._schedule, ends.cos, ends.sin))
+        return self._over_rotations(overlaps_back(ends.state, ends.other, self._schedule, ends.rotations))
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
@@ -158,18 +156,18 @@ class Simulator:
         """
         self._require_states(3, "a product with the metric")
         s = self._schedule
-        cos, sin = self._turns(phi)
+        rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         tangent = np.zeros_like(state)
         weights = (jacobian @ vector)[s.order] * s.sign
-        for stage, is_moving in enumerate(s.moving[s.start[:-1]]):
+        for stage, is_moving in enumerate(s.moving[s.stages.start[:-1]]):
             for each in (state, tangent):
-                run_stages(each, s, cos, sin, stage, stage + 1)
+                run_schedule(each, s, rotations, stage, stage + 1)
             if is_moving:  # strings of such a stage commute, so that they may follow it together
                 add_strings(state, s, stage, weights, tangent)
         # ⟨ψ|W⟩ is real, so that W − ⟨ψ|W⟩ψ = R leaves Re⟨T_k|R⟩, which is Im⟨−iR|T_k⟩
         tangent -= inner(state, tangent) * state
-        overlaps = overlaps_back(state, np.stack([tangent[1], -tangent[0]]), s, cos, sin)
+        overlaps = overlaps_back(state, np.stack([tangent[1], -tangent[0]]), s, rotations)
         return 0.25 * (jacobian.T @ self._over_rotations(overlaps))
 
     def block_metric(
@@ -187,22 +185,18 @@ class Simulator:
         """
         self._require_states(3, "a block-diagonal metric")
         s = self._schedule
-        cos, sin = self._turns(phi)
+        rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
-        metric, mean = np.zeros((jacobian.shape[1],) * 2), np.zeros(len(phi))
-        sparse_rows = (jacobian.indptr, jacobian.indices, jacobian.data)
+        found = Moments(metric=np.zeros((jacobian.shape[1],) * 2), mean=np.zeros(len(phi)))
+        sparse_rows = SparseRows(start=jacobian.indptr, column=jacobian.indices, value=jacobian.data)
         block = self._block_numbers[diagonal]
-        done = 0
-        for turns, rows, end in zip(s.turns, s.layers, s.ends, strict=True):
-            run_stages(state, s, cos, sin, done, end)
-            done = end
-            _add_block(state, turns, (rows, *sparse_rows, block, diagonal, metric, mean))
-        self._add_split_gates(phi, jacobian, mean, diagonal, metric)
+        _add_blocks(state, s, rotations, sparse_rows, block, diagonal, found)
+        self._add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)
         if terms is None:
-            return metric, np.nan, np.zeros(0)
-        run_stages(state, s, cos, sin, done)
-        ends = self._ends(state, cos, sin, terms)
-        return metric, ends.energy, self.slopes(ends)
+            return found.metric, np.nan, np.zeros(0)
+        run_schedule(state, s, rotations, int(s.layers.stage[-1]))
+        ends = self._ends(state, rotations, terms)
+        return found.metric, ends.energy, self.slopes(ends)
 
     @cached_property
     def _block_numbers(self) -> tuple[np.ndarray, np.ndarray]:
@@ -225,18 +219,29 @@ class Simulator:
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
             self._plan = TangentPlan.of(self._schedule, jacobian)
-        return gram_metric(self.num_qubits, self._plan, *self._turns(phi))
+        return gram_metric(self.num_qubits, self._plan, self._schedule.rotations(phi))
 
 
-def _add_block(state: np.ndarray, turns: Turns, contraction: tuple[np.ndarray | bool, ...]) -> None:
-    """The block of the layer that has just been run, added up over parameters as `contraction` says."""
-    size = state.shape[1]
-    if not splits(size):
-        work, sums = np.empty_like(state), np.empty(size)
-        x, z, cos, sin = turns.x, turns.z, turns.cos, turns.cos
-        _sweeps.add_block(*state, x, z, cos, sin, work, sums, turns.mask, turns.sign, *contraction)
+def _add_blocks(
+    state: np.ndarray,
+    schedule: Schedule,
+    rotations: Rotations,
+    jacobian: SparseRows,
+    block: np.ndarray,
+    is_diagonal: bool,
+    found: Moments,
+) -> None:
+    """Run a state through all layers, and add up the blocks of the metric on the way: `kernels.sweeps.add_blocks`, on
+    all cores where that pays."""
+    s = schedule
+    if not splits(state.shape[1]):
+        sweeps.add_blocks(state, rotations, s.stages, s.layers, s.turns, s.strings, jacobian, block, is_diagonal, found)
         return
-    if len(turns.x):
-        state = state.copy()
-        apply_rotations(state, turns.x, turns.z, turns.cos, turns.cos)
-    _diagonal.add_covariances(weight_sums(state), turns.mask, turns.sign, *contraction)
+    for index, (first, last) in enumerate(pairwise(s.layers.stage.tolist())):
+        run_schedule(state, s, rotations, first, last)
+        turns, strings = s.layer(index)
+        turned = state
+        if len(turns.x):
+            turned = state.copy()
+            apply_rotations(turned, turns)
+        diagonal_kernels.add_covariances(weight_sums(turned), strings, jacobian, block, is_diagonal, found)

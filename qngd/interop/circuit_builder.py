@@ -13,27 +13,12 @@ import numpy as np
 from qngd.circuit import builder
 from qngd.circuit.angles import Angle
 from qngd.circuit.circuit import Circuit, finish
+from qngd.circuit.gates import STANDARD_GATES
 from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import CircuitError, did_you_mean, is_number, shown, whole_number
 from qngd.interop.angle_slots import AngleSlots
 from qngd.interop.expressions import Expression, Graph
 
-_ONE, _PAIR, _CONTROLLED = ("qubit",), ("first", "second"), ("control", "target")
-# What each gate of the table takes: its angles, then its qubits.
-ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    **dict.fromkeys(("id", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx", "sxdg"), ((), _ONE)),
-    **dict.fromkeys(("rx", "ry", "rz", "p"), (("angle",), _ONE)),
-    "r": (("angle", "phi"), _ONE),
-    "u": (("theta", "phi", "lam"), _ONE),
-    "u2": (("phi", "lam"), _ONE),
-    **dict.fromkeys(("cx", "cy", "cz", "ch", "cs", "csdg"), ((), _CONTROLLED)),
-    **dict.fromkeys(("swap", "iswap", "dcx", "ecr"), ((), _PAIR)),
-    **dict.fromkeys(("rxx", "ryy", "rzz", "rzx"), (("angle",), _PAIR)),
-    **dict.fromkeys(("xx_plus_yy", "xx_minus_yy"), (("theta", "beta"), _PAIR)),
-    **dict.fromkeys(("crx", "cry", "crz", "cp"), (("angle",), _CONTROLLED)),
-    "cu": (("theta", "phi", "lam", "gamma"), _CONTROLLED),
-    "cu3": (("theta", "phi", "lam"), _CONTROLLED),
-}
 _ELSEWHERE = {"cnot": "cx", "cu1": "cp", "hadamard": "h", "paulirot": "rotation", "phase": "p", "u1": "p", "u3": "u"}
 
 
@@ -53,12 +38,7 @@ class CircuitBuilder:
 
     A gate is a method with its OpenQASM name, which takes its angles, in radians, then its qubits:
 
-    - `h x y z s sdg t tdg sx sxdg id` (qubit); `rx ry rz p` (angle, qubit); `r` (angle, phi, qubit), `u` (theta, phi,
-      lam, qubit), `u2` (phi, lam, qubit)
-    - `cx cy cz ch cs csdg` (control, target); `crx cry crz cp` (angle, control, target); `cu` (theta, phi, lam, gamma,
-      control, target), `cu3` (theta, phi, lam, control, target)
-    - `swap iswap dcx ecr` (first, second); `rxx ryy rzz rzx` (angle, first, second); `xx_plus_yy xx_minus_yy` (theta,
-      beta, first, second)
+    {gates}
 
     `gate` takes the name as its first argument, and `rotation` is exp(−i·angle/2·P) for any Pauli string P, or sum of
     commuting ones. All return the builder, so that they can be chained. Global phases are left out. Gates act in the
@@ -139,12 +119,12 @@ class CircuitBuilder:
         >>> qngd.CircuitBuilder(2).gate("h", 0).gate("crx", 0.3, 0, 1)
         CircuitBuilder(num_qubits=2, parameters=(), gates=2)
         """
-        known = ARGUMENTS.get(name) if isinstance(name, str) else None
+        known = STANDARD_GATES.get(name) if isinstance(name, str) else None
         if known is None:
             raise self._refusal(
-                shown(name), f"there is no such gate.{_near(name)} The gates are {', '.join(ARGUMENTS)}"
+                shown(name), f"there is no such gate.{_near(name)} The gates are {', '.join(STANDARD_GATES)}"
             )
-        angles, qubits = known
+        angles, qubits = known.angles, known.qubits
         if len(arguments) != len(angles) + len(qubits):
             got = f"{len(arguments)} argument{'' if len(arguments) == 1 else 's'}"
             raise self._refusal(name, f"it is written {_written(name)}; got {got}")
@@ -291,8 +271,8 @@ def _written(gate: str) -> str:
     """A gate with its arguments, as in "crx(angle, control, target)"."""
     if gate == "rotation":
         return "rotation(pauli, angle, *qubits)"
-    angles, qubits = ARGUMENTS[gate]
-    return f"{gate}({', '.join(angles + qubits)})"
+    known = STANDARD_GATES[gate]
+    return f"{gate}({', '.join(known.angles + known.qubits)})"
 
 
 def _near(name: Any) -> str:
@@ -312,5 +292,20 @@ def _method(gate: str) -> Callable[..., CircuitBuilder]:
     return append
 
 
-for _gate in ARGUMENTS:
-    setattr(CircuitBuilder, _gate, _method(_gate))
+def _gates_by_arguments() -> str:
+    """The gates that take the same arguments in one line, and so on."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, gate in STANDARD_GATES.items():
+        groups.setdefault(gate.angles + gate.qubits, []).append(name)
+    return "\n".join(f"    - `{' '.join(names)}` ({', '.join(arguments)})" for arguments, names in groups.items())
+
+
+def offer_gates() -> None:
+    """Make every gate of the table a method, and name it in the help."""
+    CircuitBuilder.__doc__ = (_DOC or "").replace("{gates}", _gates_by_arguments().strip())
+    for gate in STANDARD_GATES:
+        setattr(CircuitBuilder, gate, _method(gate))
+
+
+_DOC = CircuitBuilder.__doc__
+offer_gates()

@@ -34,7 +34,15 @@ def as_optimizer(given: Any) -> Optimizer:
 
 
 def _named(name: str) -> Optimizer:
-    from qngd.baselines import CMAES, METHODS, SPSA, Adam, ExcitationSolve, Rotosolve, SciPy  # with all of scipy.optimize, for those who ask
+    from qngd.baselines import (
+        CMAES,
+        METHODS,
+        SPSA,
+        Adam,
+        ExcitationSolve,
+        Rotosolve,
+        SciPy,
+    )  # with all of scipy.optimize, for those who ask
 
     known: dict[str, Any] = {
         "qng": QNG,
@@ -61,7 +69,7 @@ def _named(name: str) -> Optimizer:
 
 def _momentum_qng() -> QNG:
     """Momentum-QNG (arXiv:2409.01978)."""
-    return QNG(length=Momentum(0.1))
+    return QNG(step=Momentum(0.1))
 
 
 def kind_of(optimizer: Optimizer) -> str:

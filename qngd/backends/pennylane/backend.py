@@ -32,7 +32,8 @@ from pennylane.devices import (
 )
 from pennylane.tape import QuantumScript
 
-from qngd.backends.limits import Limits, divided
+from qngd.backends.base import BackendBase
+from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
     STATEVECTOR,
@@ -56,7 +57,7 @@ from qngd.measured.template import Template
 _NO_LIMIT = 1 << 62  # shots
 
 
-class PennyLaneBackend:
+class PennyLaneBackend(BackendBase):
     """Runs requests on a PennyLane device.
 
     Args:
@@ -66,6 +67,7 @@ class PennyLaneBackend:
 
     Raises:
         BackendError: PennyLane knows no device of this name.
+        SettingError: `limits` are no `Limits`.
     """
 
     def __init__(self, device: Device | str, retry: Retry | None = None, limits: Limits | None = None) -> None:
@@ -75,8 +77,9 @@ class PennyLaneBackend:
                 f"backend: PennyLane knows no device {device!r}.{did_you_mean(device, known)} Installed are "
                 f"{', '.join(sorted(known))}"
             )
+        require_limits(limits)
         self._given = device
-        self.limits = limits or Limits()
+        self._limits = limits or Limits()
         self._retry = retry or Retry()
         self._made: Device | None = None
 
@@ -96,10 +99,19 @@ class PennyLaneBackend:
         """The device's own shots (deprecated in PennyLane), used for requests that give none."""
         return None if isinstance(self._given, str) else self._given.shots.total_shots
 
+    @property
+    def limits(self) -> Limits:
+        """What one `device.execute` may hold."""
+        return self._limits
+
     def preview(self, requests: Sequence[Request], templates: Sequence[Template] | None = None) -> Cost:
         """What submitting these requests would cost."""
         runs = self._runs(requests)
         return Cost(len(self._parts(runs)), len(runs), sum(shots or 0 for _, shots in runs))
+
+    def spent(self, handle: _Batch | None, requests: Sequence[Request]) -> Cost:
+        """The jobs and circuits that a submission took."""
+        return Cost() if handle is None else Cost(len(handle.jobs), len(handle.runs))
 
     def _runs(self, requests: Sequence[Request]) -> list[tuple[int, int | None]]:
         """The request and the shots of every circuit: one that needs more than the limit runs several times."""
@@ -245,14 +257,6 @@ class _Batch:
     readings: tuple[ResultReader, ...]
     templates: Sequence[Template]
     requests: Sequence[Request]
-
-    @property
-    def num_jobs(self) -> int:
-        return len(self.jobs)
-
-    @property
-    def num_circuits(self) -> int:
-        return len(self.runs)
 
 
 def _outcome(found: Sequence[Tally | Means], template: Template) -> Outcome:

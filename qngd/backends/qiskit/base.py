@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from qngd.backends.base import Footprint, ResumableBackend
 from qngd.backends.limits import Limits, divided
 from qngd.backends.qiskit import jobs
-from qngd.backends.qiskit.compile import Compiler, Footprint
+from qngd.backends.qiskit.compile import Compiler
 from qngd.backends.qiskit.device import Device
 from qngd.backends.qiskit.seeds import Seeds
 from qngd.backends.retry import Retry
@@ -22,7 +23,7 @@ from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
 
-class OnDevice:
+class OnDevice(ResumableBackend):
     """What all of Qiskit's backends do with their device: they differ in the jobs that they make and read."""
 
     def __init__(self, native: Any, device: Device, retry: Retry | None, seed: int | None, *, measure: bool) -> None:
@@ -34,14 +35,6 @@ class OnDevice:
         self._compiler = Compiler(device, measure)
         self._seeds = Seeds(seed)
 
-    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
-        """The handle of a submission whose jobs are not sent yet.
-
-        Raises:
-            BackendError: the requests do not fit the device.
-        """
-        raise NotImplementedError
-
     def send(self, handle: Any) -> None:
         """Send those of the handle's jobs that are not sent yet.
 
@@ -49,16 +42,6 @@ class OnDevice:
             BackendError: the provider refused one; the text names those that were sent before.
         """
         jobs.submit(handle.jobs, self.name, self.retry)
-
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
-        """Send all requests in one batch of jobs, as few as the `limits` allow.
-
-        Raises:
-            BackendError: the requests do not fit the device and nothing was sent, or the provider refused them.
-        """
-        handle = self.prepare(templates, requests, seed)
-        self.send(handle)
-        return handle
 
     def attach(self, handle: Any, job_ids: Sequence[str]) -> None:
         """Find the first jobs of a submission that was sent before by their ids. Those that failed meanwhile, those
@@ -89,6 +72,10 @@ class OnDevice:
     def rep_delay(self) -> float:
         """Seconds between two shots, 0 where unknown."""
         return self.device.rep_delay
+
+    def spent(self, handle: jobs.Handle, requests: Sequence[Request]) -> Cost:
+        """The jobs and circuits that a submission took."""
+        return Cost(handle.num_jobs, handle.num_circuits)
 
     @property
     def runs(self) -> int:

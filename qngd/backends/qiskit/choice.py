@@ -15,8 +15,8 @@ from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
 from qngd._system.packages import packages_of
+from qngd.backends.base import Footprint
 from qngd.backends.limits import Limits
-from qngd.backends.qiskit.compile import Footprint
 from qngd.backends.qiskit.defaults import device_shots
 from qngd.backends.qiskit.device import QiskitSettings
 from qngd.backends.qiskit.estimator import QiskitEstimator

@@ -14,6 +14,7 @@ from qiskit.transpiler import StagedPassManager, Target, TranspileLayout
 from qiskit.utils.units import apply_prefix
 
 from qngd._system.packages import packages_of
+from qngd.backends.base import Footprint
 from qngd.backends.qiskit.circuits import build
 from qngd.backends.qiskit.device import Device
 from qngd.backends.qiskit.native import with_open_angles
@@ -21,20 +22,6 @@ from qngd.backends.qiskit.placing import Placing
 from qngd.circuit.ops import select
 from qngd.errors import BackendError
 from qngd.measured.template import Template
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What a compiled circuit takes on the device.
-
-    `seconds` is one shot from the first gate to the end of the readout by the device's gate times, without
-    the delay between shots; None where it gives no times.
-    """
-
-    depth: int
-    two_qubit_gates: int
-    two_qubit_depth: int
-    seconds: float | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,9 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import InstructionProperties, Target
 
 from qngd._system.packages import packages_of
-from qngd.backends.limits import Limits
-from qngd.errors import BackendError, SettingError
+from qngd.backends.limits import Limits, require_limits
+from qngd.backends.retry import Retry
+from qngd.errors import BackendError, SettingError, require_bool, require_range, settle_whole
 from qngd.measured.template import Template
 
 # https://quantum.cloud.ibm.com/docs/guides/job-limits and …/max-execution-time, read in 2026: 10 million executions a
@@ -55,10 +56,13 @@ class QiskitSettings:
     backoff: tuple[float, ...] = (1.0, 4.0, 16.0)
 
     def __post_init__(self) -> None:
-        if self.optimization_level not in (0, 1, 2, 3):
-            raise SettingError(f"optimization_level is 0 to 3; got {self.optimization_level!r}")
-        if not isinstance(self.limits, Limits | None):
-            raise SettingError(f"limits must be a qngd.backends.Limits; got {self.limits!r}")
+        settle_whole(self, {"optimization_level": 0, "seed_transpiler": 0})
+        require_range(self.optimization_level, "optimization_level", "0, 1, 2 or 3", lambda number: number <= 3)
+        require_bool(self.fractional_gates, "fractional_gates")
+        if self.is_noisy is not None:
+            require_bool(self.is_noisy, "is_noisy")
+        require_limits(self.limits)
+        Retry(self.retries, self.backoff)
         if self.initial_layout is not None:
             object.__setattr__(self, "initial_layout", _physical(self.initial_layout))
 

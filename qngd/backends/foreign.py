@@ -1,0 +1,140 @@
+"""Users' own backends, which derive from nothing of ours. What one has beside `submit` and `collect` is looked up here,
+and nowhere else; for what it does not have the defaults of `BackendBase` hold."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
+
+from qngd.backends.base import Backend, BackendBase, Footprint, Prepared, ResumableBackend
+from qngd.backends.limits import Limits
+from qngd.circuit.circuit import Circuit
+from qngd.errors import BackendError
+from qngd.estimates.evaluation import Cost
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+_TO_FIND_JOBS = ("prepare", "attach", "send")
+
+
+def is_backend(native: Any) -> TypeGuard[Backend | BackendBase]:
+    """Whether it runs requests."""
+    return _has(native, "submit") and _has(native, "collect")
+
+
+def completed(backend: Backend | BackendBase) -> BackendBase:
+    """The backend with all that qngd may ask of one: itself if it has a base class of ours, else a view of it."""
+    if isinstance(backend, BackendBase):
+        return backend
+    return ForeignResumable(backend) if _has(backend, "prepare") else Foreign(backend)
+
+
+class Foreign(BackendBase):
+    """A user's backend, with defaults for what it does not have."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    # all is asked of it when it is needed, and not before: it may have to ask its device
+    @property
+    def name(self) -> str:
+        return str(self._required("name", 'name = "my lab"'))
+
+    @property
+    def is_noisy(self) -> bool:
+        return bool(self._required("is_noisy", "is_noisy = False"))
+
+    @property
+    def limits(self) -> Limits:
+        found = getattr(self.own, "limits", None)
+        return found if isinstance(found, Limits) else Limits()
+
+    @property
+    def rep_delay(self) -> float | None:
+        delay: float | None = getattr(self.own, "rep_delay", 0.0)
+        return delay
+
+    @property
+    def default_shots(self) -> int | None:
+        shots: int | None = getattr(self.own, "default_shots", None)
+        return shots
+
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
+        return self.own.submit(templates, requests, seed)
+
+    def collect(self, handle: Any) -> list[Outcome]:
+        found: list[Outcome] = self.own.collect(handle)
+        return found
+
+    def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
+        if not _has(self.own, "preview"):
+            return super().preview(requests, templates)
+        # one whose jobs no time limits needs no templates, and may take the requests alone
+        asked = (requests, templates) if _takes(self.own.preview, 2) else (requests,)
+        cost: Cost = self.own.preview(*asked)
+        return cost
+
+    def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
+        if _has(self.own, "spent"):
+            cost: Cost = self.own.spent(handle, requests)
+            return cost
+        return Cost(getattr(handle, "num_jobs", 1), getattr(handle, "num_circuits", len(requests)))
+
+    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
+        found = self.own.describe(templates) if _has(self.own, "describe") else None
+        return None if found is None else list(found)
+
+    def runs_whole(self, circuit: Circuit) -> bool:
+        return _has(self.own, "runs_whole") and bool(self.own.runs_whole(circuit))
+
+    def _required(self, name: str, line: str) -> Any:
+        try:
+            return getattr(self.own, name)
+        except AttributeError as error:
+            kind = type(self.own).__name__
+            raise BackendError(f"backend: {kind} has no {name} ({error}); write {line} in the class {kind}") from error
+
+
+class ForeignResumable(Foreign, ResumableBackend):
+    """A user's backend whose jobs can be found again."""
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Prepared:
+        _require(self.own, _TO_FIND_JOBS)
+        handle: Prepared = self.own.prepare(templates, requests, seed)
+        _require(handle, ("watch",))
+        return handle
+
+    def attach(self, handle: Any, job_ids: Sequence[str]) -> None:
+        self.own.attach(handle, job_ids)
+
+    def send(self, handle: Any) -> None:
+        self.own.send(handle)
+
+
+def _has(own: Any, name: str) -> bool:
+    return callable(getattr(own, name, None))
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether it can be called with so many arguments; one that does not say what it takes can."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def _require(own: Any, names: Sequence[str]) -> None:
+    """Raise BackendError where a method is missing that finding jobs again takes."""
+    missing = [name for name in names if not _has(own, name)]
+    if missing:
+        raise BackendError(
+            f"backend: {type(own).__name__} has no {', '.join(missing)}; jobs are kept in run_dir and found again by "
+            "prepare, attach and send, and by watch of what prepare returns (see qngd.backends.ResumableBackend)"
+        )

@@ -1,0 +1,60 @@
+"""A plan on a backend: what it would cost, and its outcomes from a new submission or one that was interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from qngd.backends.base import BackendBase, ResumableBackend
+from qngd.backends.boundary import calling, checked
+from qngd.errors import BackendError
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.job_log import JobLog
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Plan
+
+
+def submission_cost(backend: BackendBase, plan: Plan) -> Cost:
+    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
+    times."""
+    with calling(backend.name):
+        return backend.preview(plan.requests, plan.templates)
+
+
+def run_plan(backend: BackendBase, plan: Plan, seed: int | None, log: JobLog | None) -> tuple[list[Outcome], Cost]:
+    """One outcome per request, and what they took. With a `log` the ids of jobs are written down, and those that it
+    holds are collected.
+
+    Raises:
+        BackendError: the backend failed, or returned something other than what was asked for.
+    """
+    with calling(backend.name):
+        footprints = backend.describe(plan.templates) or []  # before anything is sent
+        handle = _submitted(backend, plan, seed, log)
+        outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
+        spent = backend.spent(handle, plan.requests)
+    cost = replace(
+        spent,
+        shots=sum(outcome.shots for outcome in outcomes),
+        depth=max((f.depth for f in footprints), default=0),
+        two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
+    )
+    return outcomes, cost
+
+
+def _submitted(backend: BackendBase, plan: Plan, seed: int | None, log: JobLog | None) -> Any:
+    """The handle of a new submission, or of what is left of one that was sent before a run was interrupted."""
+    if log is None or not isinstance(backend, ResumableBackend):
+        return backend.submit(plan.templates, plan.requests, seed)
+    handle = backend.prepare(plan.templates, plan.requests, seed)
+    submission = f"{plan.fingerprint}: {handle.division}"
+    sent = log.take(submission)
+    if sent:
+        try:
+            backend.attach(handle, sent)
+        except BackendError as error:
+            raise BackendError(f"{error}; try again later, or delete {log.path} to send the circuits anew") from error
+    handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
+    backend.send(handle)
+    return handle

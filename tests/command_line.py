@@ -1,0 +1,32 @@
+"""The command line in this process, and what it says when it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from qngd.cli import commands as cli
+
+ROOT = Path(__file__).resolve().parent.parent
+TOY = str(ROOT / "tests" / "toy.py")
+
+
+def qngd(*arguments: str) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(cli.app, list(arguments), prog_name="qngd")
+
+
+def refused(*arguments: str, code: int) -> str:
+    """The one line that the command says no with."""
+    result = qngd(*arguments)
+    assert result.exit_code == code, result.output
+    (line,) = [text for text in result.output.splitlines() if text.startswith("qngd: error: ")]
+    assert result.output.rstrip().endswith(line)
+    return line.removeprefix("qngd: error: ")
+
+
+def file_with(folder: Path, text: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return str(path)

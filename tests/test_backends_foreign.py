@@ -1,0 +1,319 @@
+"""Backends of users' own, which derive from nothing: what one has is used, and what it does not have is not missed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qngd
+from qngd.backends import BackendBase, Limits, ResumableBackend, resolve
+from qngd.backends.foreign import completed
+from qngd.backends.statevector import StatevectorSampler
+from qngd.circuit.observable import Observable
+from qngd.errors import BackendError
+from qngd.estimates.evaluation import Cost
+from qngd.measured.plan import Planner
+from tests.lab import Service
+from tests.pages import shown
+from tests.strategies import ansatz
+
+ROOT = Path(qngd.__file__).parent.parent
+TERMS, THETA = {"ZZ": 1.0, "XI": 0.5}, np.array([0.3, -0.6, 0.9, 0.2])
+
+
+class Least:
+    """The embedded sampler with the four things that a backend must have."""
+
+    name, is_noisy = "least", False
+
+    def __init__(self):
+        self.inner = StatevectorSampler()
+        self.asked = []
+
+    def submit(self, templates, requests, seed):
+        self.asked.append(len(requests))
+        return self.inner.submit(templates, requests, seed)
+
+    def collect(self, handle):
+        return self.inner.collect(handle)
+
+
+def run(backend, **given):
+    return qngd.minimize(
+        ansatz(2, 1), TERMS, THETA, backend=backend, seed=1, max_steps=2, tol=0, **{"shots": 50} | given
+    )
+
+
+def price(backend, **given):
+    return qngd.cost(ansatz(2, 1), TERMS, THETA, backend=backend, **{"shots": 50} | given)
+
+
+def test_the_least_that_a_backend_has(tmp_path):
+    """The same numbers as from the embedded sampler itself; nothing to resume, and nothing priced but circuits."""
+    backend, expected = Least(), run("statevector")
+    for given in ({}, {"run_dir": tmp_path}):
+        result = run(backend, **given)
+        assert np.array_equal(result.history, expected.history)
+        assert result.cost == expected.cost
+    assert not (tmp_path / "jobs.jsonl").exists()
+    found = price(backend)
+    assert (found.step.jobs, found.step.circuits, found.depth, found.seconds, found.limits) == (
+        1,
+        backend.asked[0],
+        None,
+        None,
+        "",
+    )
+    with pytest.raises(qngd.SettingError, match="shots"):
+        qngd.sample(ansatz(2, 1), THETA, backend=backend)
+
+
+def test_a_view_is_made_once():
+    backend = Least()
+    view = resolve(backend)
+    assert isinstance(view, BackendBase)
+    assert (view.name, view.is_noisy, view.own) == ("least", False, backend)
+    assert resolve(view) is completed(view) is view
+    own = StatevectorSampler()
+    assert resolve(own) is own
+
+
+class Alone(Least):
+    def preview(self, requests):
+        return Cost(7, 2 * len(requests), 99)
+
+
+class AloneWithLimits(Alone):
+    limits = Limits(circuits=3)
+
+
+class Both(Least):
+    def preview(self, requests, templates):
+        return Cost(len(templates), 2 * len(requests), 99)
+
+
+class Optional(Least):
+    def preview(self, requests, templates=None, *, more=1):
+        return Cost(0 if templates is None else len(templates), 2 * len(requests), 99)
+
+
+class Anything(Least):
+    def preview(self, *given):
+        assert len(given) == 2
+        return Cost(len(given[1]), 2 * len(given[0]), 99)
+
+
+@pytest.mark.parametrize("kind", [Alone, AloneWithLimits, Both, Optional, Anything])
+def test_previews_of_either_kind(kind):
+    """With and without the templates, whether the backend says its limits or not."""
+    backend = kind()
+    found = price(backend)
+    assert found.step.circuits == 2 * sum((found.energy_circuits, found.gradient_circuits, found.metric_circuits))
+    assert found.step.shots == 99
+    assert found.step.jobs == (7 if isinstance(backend, Alone) else num_templates())
+    assert found.limits == ("3 circuits" if kind is AloneWithLimits else "")
+
+
+def num_templates():
+    observable = Observable.from_mapping(TERMS)
+    return len(Planner(ansatz(2, 1), observable).plan(THETA, metric="block-diag").templates)
+
+
+class Wrapped:
+    """A backend behind another object, which logs what is called: all is found by `__getattr__`."""
+
+    def __init__(self, inner):
+        self.inner, self.called = inner, []
+
+    def __getattr__(self, name):
+        self.called.append(name)
+        return getattr(self.inner, name)
+
+
+def test_a_backend_behind_another_object(tmp_path):
+    service = Service()
+    lab = shown("howto/add-a-backend.md").PatientLab
+    service.trouble = [None, KeyboardInterrupt()]
+    wrapped = Wrapped(lab(service))
+    assert isinstance(resolve(wrapped), ResumableBackend)
+    assert run(wrapped, run_dir=tmp_path).status == "interrupted"
+    assert {"prepare", "send"} <= set(wrapped.called)
+    assert run(wrapped, run_dir=tmp_path).steps == 2
+    assert "attach" in wrapped.called
+    assert len(service.jobs) == 3
+
+
+@pytest.mark.parametrize(("name", "package"), [("aer", "qiskit_aer"), ("lightning.qubit", "pennylane_lightning")])
+def test_our_own_backends_behind_another_object(name, package):
+    pytest.importorskip(package)
+    expected = run(resolve(name, limits=Limits(circuits=3)))
+    result = run(Wrapped(resolve(name, limits=Limits(circuits=3))))
+    assert np.array_equal(result.history, expected.history)
+    assert result.cost == expected.cost
+    assert expected.cost.jobs > 3
+    assert price(Wrapped(resolve(name, limits=Limits(circuits=3)))) == price(resolve(name, limits=Limits(circuits=3)))
+
+
+class Counting(Least):
+    """Handles that say what was spent; shots, times and sizes of its own."""
+
+    default_shots, rep_delay, is_noisy = 30, None, True
+
+    def submit(self, templates, requests, seed):
+        handle = type("Handle", (), {"num_jobs": 3, "num_circuits": 2 * len(requests)})()
+        handle.inner = super().submit(templates, requests, seed)
+        return handle
+
+    def collect(self, handle):
+        return super().collect(handle.inner)
+
+    def describe(self, templates):
+        sizes = {"depth": 5, "two_qubit_depth": 2, "two_qubit_gates": 4, "seconds": 1e-6}
+        return (type("Size", (), sizes) for _ in templates)  # once
+
+
+def test_what_a_backend_has_is_used():
+    backend = Counting()
+    result = run(backend, shots=None)
+    assert (result.cost.jobs, result.cost.circuits) == (9, 2 * sum(backend.asked))
+    assert (result.cost.shots, result.cost.depth, result.cost.two_qubit_gates) == (30 * sum(backend.asked), 5, 4)
+    found = price(backend, shots=None)
+    assert (found.depth, found.two_qubit_depth, found.two_qubit_gates) == (5, 2, 4)
+    assert found.step.shots == 30 * backend.asked[0]
+    assert found.seconds is None  # the delay between shots is not known
+    assert found.is_noisy
+    assert "noisy" in result.note
+
+
+class Derived(BackendBase):
+    """The same by a base class."""
+
+    name, is_noisy, default_shots = "derived", False, 30
+
+    def __init__(self):
+        self.inner = StatevectorSampler()
+
+    def submit(self, templates, requests, seed):
+        return self.inner.submit(templates, requests, seed)
+
+    def collect(self, handle):
+        return self.inner.collect(handle)
+
+    def spent(self, handle, requests):
+        return Cost(2, len(requests))
+
+
+def test_a_backend_with_our_base_class():
+    expected = run("statevector", shots=30)
+    result = run(Derived(), shots=None)
+    assert np.array_equal(result.history, expected.history)
+    assert (result.cost.jobs, result.cost.circuits) == (2 * expected.cost.jobs, expected.cost.circuits)
+    with pytest.raises(TypeError, match="abstract"):
+        type("Partial", (BackendBase,), {"name": "x", "is_noisy": False})()
+
+
+# --- what is wrong with one is said ---
+
+
+@pytest.mark.parametrize(("missing", "line"), [("name", 'name = "my lab"'), ("is_noisy", "is_noisy = False")])
+def test_what_a_backend_must_have(missing, line):
+    parts = {
+        part: vars(Least)[part] for part in ("name", "is_noisy", "submit", "collect", "__init__") if part != missing
+    }
+    nearly = type("Nearly", (), parts)()
+    for call in (run, price):
+        with pytest.raises(
+            BackendError, match=f"backend: Nearly has no {missing} .*; write {line} in the class Nearly"
+        ):
+            call(nearly)
+
+
+@pytest.mark.parametrize("missing", ["submit", "collect"])
+def test_half_a_backend_is_none(missing):
+    parts = {part: vars(Least)[part] for part in ("name", "is_noisy", "submit", "collect") if part != missing}
+    with pytest.raises(BackendError, match=r"Nearly is not a backend\..*with name, is_noisy, submit and collect"):
+        run(type("Nearly", (), parts)())
+
+
+class HalfResumable(Least):
+    def prepare(self, templates, requests, seed):
+        return object()
+
+
+class WithoutWatch(HalfResumable):
+    def attach(self, handle, job_ids):
+        raise AssertionError
+
+    send = attach
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [(HalfResumable, "HalfResumable has no attach, send;"), (WithoutWatch, "object has no watch;")]
+)
+def test_half_of_what_finding_jobs_takes(kind, said, tmp_path):
+    """It matters where jobs are kept; elsewhere a method may be called `prepare` for reasons of its own."""
+    assert run(kind()).steps == 2
+    with pytest.raises(BackendError, match=said):
+        run(kind(), run_dir=tmp_path)
+
+
+class Refusing(Least):
+    def describe(self, templates):
+        raise ValueError("too deep")
+
+    preview = describe
+
+
+def test_errors_of_a_backends_own_code_name_it():
+    with pytest.raises(BackendError, match="least failed: ValueError: too deep"):
+        price(Refusing())
+
+
+SCRIPT = """\
+import qngd
+from collections.abc import Sequence
+from typing import Any
+from qngd.backends import Backend, BackendBase, Limits
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+class Least:
+    name, is_noisy = "least", False
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> int:
+        return 1
+    def collect(self, handle: int) -> list[Outcome]:
+        return []
+
+class More(BackendBase):
+    name, is_noisy, limits = "more", False, Limits(circuits=3)
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> int:
+        return 1
+    def collect(self, handle: Any) -> list[Outcome]:
+        return []
+    def preview(self, requests: Sequence[Request]) -> int:
+        return 1
+
+least: Backend = Least()
+more: Backend = More()
+nothing: Backend = object()
+shots: int | None = qngd.backends.resolve(least).default_shot
+"""
+
+
+def test_a_type_checker_sees_what_a_backend_has(tmp_path):
+    pytest.importorskip("mypy")
+    foreign = "[mypy-numpy.*,scipy.*,numba.*,rich.*,typer.*,stim.*,matplotlib.*,threadpoolctl.*]\nfollow_imports=skip\n"
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\nfollow_imports=silent\n{foreign}", encoding="utf-8")
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", os.devnull, "script.py"],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    faults = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
+    assert {SCRIPT.splitlines()[number - 1].strip().partition(":")[0] for number in faults} == {
+        "def preview(self, requests", "nothing", "shots",
+    }, done  # fmt: skip
