@@ -28,7 +28,6 @@ from qngd.step import (
     Armijo,
     ConjugateDirections,
     DecayingRate,
-    LevenbergMarquardt,
     Momentum,
     TrustRegion,
 )
@@ -108,7 +107,6 @@ DEFAULT = "default"
 METHODS = {
     DEFAULT: Method(qngd.QNG(), with_shots=True),
     "trust-region": Method(qngd.QNG(step=TrustRegion()), with_shots=True),
-    "levenberg-marquardt": Method(qngd.QNG(step=LevenbergMarquardt()), with_shots=True),
     "armijo": Method(qngd.QNG(step=Armijo())),
     "conjugate-directions": Method(qngd.QNG(step=ConjugateDirections())),
     "momentum": Method(qngd.QNG(step=Momentum(0.1))),

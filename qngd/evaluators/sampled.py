@@ -128,7 +128,7 @@ class SampledEvaluator:
     def _run_together(
         self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None
     ) -> tuple[list[Evaluation], Cost]:
-        """Evaluations by plans of the same templates, each at its θ (P,), in one submission, and what all of it cost."""
+        """Evaluations by plans of the same templates, each at its θ (P,), in one submission, and what it cost."""
         whole = _as_one([plan for plan, _ in asked])
         outcomes, cost = run_plan(self.backend, whole, seed, self.job_log)
         found, done = [], 0

@@ -40,7 +40,7 @@ from qngd.exact.tangents import TangentPlan, gram_metric
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and the circuit's rotations."""
+    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and its rotations."""
 
     energy: float
     state: np.ndarray

@@ -7,7 +7,6 @@ CurvatureRate        the rate follows the curvature met; the default with shots
 QuasiNewton          curvature pairs (L-BFGS) on top of the metric
 Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
 TrustRegion          the length in state space is bounded by an adapted radius
-LevenbergMarquardt   the damping λ·diag(g) is adapted
 Armijo               backtracking
 ConjugateDirections  the plane of the direction and the last step
 """
@@ -18,7 +17,7 @@ from qngd.step.curvature import CurvatureRate
 from qngd.step.quasi_newton import QuasiNewton
 from qngd.step.rates import DecayingRate, FixedRate, Momentum
 from qngd.step.search import Armijo, ConjugateDirections
-from qngd.step.trust import LevenbergMarquardt, TrustRegion
+from qngd.step.trust import TrustRegion
 
 __all__ = [
     "Adaptive",
@@ -27,7 +26,6 @@ __all__ = [
     "CurvatureRate",
     "DecayingRate",
     "FixedRate",
-    "LevenbergMarquardt",
     "Memory",
     "Momentum",
     "Proposal",

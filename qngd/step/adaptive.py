@@ -69,7 +69,7 @@ class Adaptive(StepRule):
             near = self.near.followed(trial, memory) if accepted else memory
             return {**near, **plane, **self.near.forgotten(), **norms}
         # a search of the plane begins about as far around as steps have gone
-        plane["radius"] = np.clip(2 * trial.proposal.length, _NARROW, self.plane.max_radius)
+        plane["radius"] = np.array(np.clip(2 * trial.proposal.length, _NARROW, self.plane.max_radius))
         return {**plane, **self.near.learn(trial, accepted, memory), **norms}
 
     def _stagnates(self, direction: Direction, memory: Memory) -> bool:
