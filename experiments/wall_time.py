@@ -25,9 +25,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-ONE_THREAD = dict.fromkeys(
-    ("QNGD_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-)
+ONE_THREAD = dict.fromkeys(("QNGD_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 os.environ.update(ONE_THREAD)  # before numba and BLAS look at it
 
 import numpy as np  # noqa: E402
@@ -103,9 +101,7 @@ CASES: dict[str, Callable[[], qngd.Problem]] = {
         for n, reps in ((6, 5), (8, 3), (11, 2))
         for seed in range(4)
     },
-    **{
-        f"heisenberg-6-{seed}": (lambda seed=seed: heisenberg.problem(num_qubits=6, seed=seed)) for seed in range(2)
-    },
+    **{f"heisenberg-6-{seed}": (lambda seed=seed: heisenberg.problem(num_qubits=6, seed=seed)) for seed in range(2)},
 }
 
 

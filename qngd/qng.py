@@ -20,6 +20,7 @@ from qngd.step import Adaptive, CurvatureRate, FixedRate, Memory, Proposal, Step
 
 Metric = Approx | Literal["matrix-free", "identity"]
 _EVERY_STEP = Refresh()
+_ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()  # the default rules: made once, as they are asked for often
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -131,13 +132,13 @@ class QNG:
         """How far a step goes: the rule given, or that of the learning rate, or the default."""
         if self.learning_rate is not None:
             return FixedRate(self.learning_rate)
-        return CurvatureRate() if self._step is None else self._step
+        return _ELSEWHERE if self._step is None else self._step
 
     def rule_for(self, evaluator: Evaluator) -> StepRule:
         """`step_rule`, but for the default on an exact backend: there energies cost no submissions and curvatures have
         no errors, so that it may be `Adaptive`. The one's memory has all that the other's has."""
         is_default = self.learning_rate is None and self._step is None
-        return Adaptive() if is_default and evaluator.is_exact else self.step_rule
+        return _ON_EXACT if is_default and evaluator.is_exact else self.step_rule
 
     @property
     def damping_rule(self) -> Damping:

@@ -233,5 +233,12 @@ class Easing(FixedRate):
 def test_a_rule_may_adapt_the_damping():
     _, infos = walk(QNG(step=Easing(0.1), damping=0.4), Parabola(), [1.0, -2.0, 0.5], 3)
     assert [info.spectrum.damping for info in infos] == pytest.approx([0.4, 0.2, 0.1])
+
+
+def test_a_damping_that_a_matrix_free_solve_cannot_take_is_refused():
+    class Wrong(FixedRate):
+        def damping(self, chosen, memory):
+            return Relative(0.1)
+
     with pytest.raises(SettingError, match="damping"):
-        QNG(step=Easing(0.1), damping=Relative(0.1), approx="matrix-free")
+        QNG(step=Wrong(0.1), approx="matrix-free")

@@ -46,9 +46,9 @@ def _named(name: str) -> Optimizer:
 
     known: dict[str, Any] = {
         "qng": QNG,
-        "momentum-qng": _momentum_qng,
         "adam": Adam,
         "spsa": SPSA,
+        "momentum-qng": _momentum_qng,
         "rotosolve": Rotosolve,
         "excitation-solve": ExcitationSolve,
         "cma-es": CMAES,

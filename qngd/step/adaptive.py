@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qngd.errors import settle_whole
+from qngd.errors import SettingError, settle_whole, shown
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, require_between
@@ -38,6 +38,9 @@ class Adaptive(StepRule):
     may_reject = True
 
     def __post_init__(self) -> None:
+        for name, kind in (("near", QuasiNewton), ("plane", ConjugateDirections)):
+            if not isinstance(getattr(self, name), kind):
+                raise SettingError(f"{name} must be a qngd.step.{kind.__name__}; got {shown(getattr(self, name))}")
         settle_whole(self, {"span": 1})
         require_between(0, self.slow, np.inf, "slow")
 

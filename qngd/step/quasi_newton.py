@@ -118,7 +118,9 @@ def inverse_hessian(steps: np.ndarray, changes: np.ndarray, solve: Product, vect
     for i in reversed(range(len(steps))):
         shares[i] = steps[i] @ rest / curvatures[i]
         rest -= shares[i] * changes[i]
-    found = solve(rest) * (curvatures[-1] / (changes[-1] @ solve(changes[-1])))
+    last = float(changes[-1] @ solve(changes[-1]))
+    # 0 where the filter of a damping leaves nothing of y
+    found = solve(rest) * (curvatures[-1] / last) if last > 0 else np.zeros_like(rest)
     for i in range(len(steps)):
         found += steps[i] * (shares[i] - changes[i] @ found / curvatures[i])
     return found
