@@ -213,6 +213,7 @@ def test_groupings_and_cross_methods_are_those_of_the_library():
 
 
 def test_cost_and_run_know_grouping_and_cross(tmp_path: Path):
+    pytest.importorskip("openqasm3")
     path = file_with(
         tmp_path,
         'import qngd\ntext = \'OPENQASM 3.0; include "stdgates.inc"; input float a; input float b; qubit[2] q;'

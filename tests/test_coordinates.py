@@ -230,3 +230,15 @@ def test_frequencies_without_a_common_measure():
 def test_excitation_solve_refuses_what_is_no_excitation():
     with pytest.raises(SettingError, match=r"Rotosolve\(\)"):
         qngd.minimize(shared(), TERMS, [0.1, 0.2, 0.3], optimizer="excitation-solve")
+
+
+def test_a_function_that_is_no_expectation_value():
+    from qngd import scipy as front
+
+    circuit = qngd.CircuitBuilder(1)
+    circuit.ry(circuit.parameter("a"), 0)
+    method = front.method(circuit, optimizer=Rotosolve())
+    import scipy.optimize
+
+    with pytest.raises(SettingError, match="no expectation value"):
+        scipy.optimize.minimize(lambda x: float(np.sum(x**2)), [0.7], jac=lambda x: 2 * x, method=method)

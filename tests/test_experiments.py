@@ -11,12 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SMOKES = [
     "noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline", "auto_shots",
+    "qiskit_loops",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SMOKES)
 def test_smoke(name, tmp_path):
     """In a folder of its own, where it leaves its results."""
+    if name != "roofline":
+        pytest.importorskip("qiskit_aer")
+        pytest.importorskip("pennylane")
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
     command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]

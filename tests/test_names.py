@@ -12,8 +12,8 @@ from qngd.backends import resolve
 from qngd.errors import BackendError, MissingPackageError, how_to_install
 from qngd.solve.state import StepInfo
 
-ROOT = Path(qngd.__file__).parent.parent
-MODULES = ["backends", "baselines", "damping", "errors", "refresh", "step"]
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = ["backends", "baselines", "damping", "errors", "pennylane", "qiskit", "refresh", "scipy", "step"]
 
 
 def printed(code):
@@ -204,6 +204,7 @@ def test_a_device_of_pennylane_that_is_not_known(wrong):
 
 def test_a_missing_package_comes_with_a_command_that_works(monkeypatch):
     """The extra is named as it stands in pyproject.toml, and by a path: no index has the package."""
+    pytest.importorskip("qiskit")
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     cases = [("qiskit", "aer", "qiskit-aer"), ("qiskit", "fake_nairobi", "qiskit-ibm-runtime")]
     cases += [("pennylane", "lightning.qubit", "pennylane")]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,9 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Cost, Evaluator, Spread
 from qngd.measured.shifts import harmonics
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
+
+_MET = 1e-6  # of an energy, between the end of a sweep and what was expected there: far above rounding
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class Rotosolve:
 
     most: ClassVar[int | None] = None  # harmonics of a parameter, if there is a bound
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        theta = start_at(evaluator, theta)
         self._lines(evaluator.circuit)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
@@ -85,10 +88,11 @@ class Rotosolve:
             theta[i] += shift
         if np.isfinite(energy):
             there = asked.evaluate(theta, gradient=False, metric=None)
+            _check_met(float(there.energy.value), energy, evaluator)
         else:
             there = replace(here, energy=Estimate.exact(np.float64(np.nan)))
         new = state.moved(asked, there, {})
-        return new, described(new, here, there, asked.cost)
+        return new, described(new, here, there, asked)
 
     def _points(self, count: int, i: int, evaluator: Evaluator) -> int:
         """Energies that the i-th parameter takes: of the first one the run has just measured the present one."""
@@ -154,6 +158,15 @@ def lowest_along(values: np.ndarray, omega: float, error: float = 0.0) -> tuple[
     near = np.flatnonzero(heights <= low + error)  # of several the nearest
     best = near[np.argmin(np.abs(places[near]))]
     return float(places[best]) / omega, float(heights[best])
+
+
+def _check_met(found: float, expected: float, evaluator: Evaluator) -> None:
+    """Raise SettingError where an exact energy is not what the polynomials said: it was none along some parameter."""
+    if evaluator.is_exact and abs(found - expected) > _MET * max(1.0, abs(expected)):
+        raise SettingError(
+            f"optimizer: at the end of a sweep the energy is {found:.9g} and not {expected:.9g}, so that it is no "
+            "expectation value of this circuit; use an optimizer that needs none, such as 'qng' or 'adam'"
+        )
 
 
 @lru_cache(maxsize=16)

@@ -14,7 +14,7 @@ from qngd._system.packages import load
 from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluator, Spread
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 _QUIET = -10  # on this level cma prints nothing and reads no file of signals
 _OURS = ("seed", "randn", "verbose", "verb_log", "verb_disp")
@@ -55,8 +55,9 @@ class CMAES:
         except (ValueError, TypeError, KeyError, NameError, SyntaxError, AssertionError) as error:
             raise SettingError(f"options: cma refuses {dict(self.options)}: {error}") from None
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
         words = np.random.SeedSequence(seed, spawn_key=(0, 4)).generate_state(4)  # without a seed from the system
@@ -86,13 +87,13 @@ class CMAES:
         energies = np.array([float(each.value) for each in found])
         if not np.all(np.isfinite(energies)):
             new = state.moved(asked, replace(here, energy=Estimate.exact(np.float64(np.nan))), memory)
-            return new, described(new, here, new.evaluation, asked.cost)
+            return new, described(new, here, new.evaluation, asked)
         search.tell(energies)
         there = asked.evaluate(search.mean, gradient=False, metric=None)
         memory = {**memory, "energies": np.vstack([memory["energies"], energies])}
         new = state.moved(asked, there, memory, *search.ended())
         _LIVE[new] = search
-        return new, described(new, here, there, asked.cost)
+        return new, described(new, here, there, asked)
 
 
 class _Search:

@@ -21,7 +21,8 @@ from qngd.report import files
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
 from qngd.run.loop import Result
-from qngd.run.optimizers import as_optimizer
+from qngd.run.names import SETTINGS
+from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
 
 _OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
@@ -87,19 +88,12 @@ def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     """The optimizer by its name, with those of its settings that were given."""
     name = options["optimizer"]
     given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
-    taken = {"qng": ("learning_rate", "approx", "damping"), "gd": ("learning_rate",), "adam": ("learning_rate",)}
     for key in given:
-        if key not in taken.get(name, ()):
+        if key not in SETTINGS.get(name, ()):
             raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
     if name == "gd" and not given:
         raise UsageError("--optimizer gd needs a --learning-rate")
-    if name == "qng":
-        return qngd.QNG(**given)
-    from qngd.baselines import Adam, GradientDescent  # with all of scipy.optimize
-
-    if name == "gd":
-        return GradientDescent(**given)
-    return Adam(**given) if name == "adam" else as_optimizer(name)
+    return named(name, **given)
 
 
 def read_shots(text: str | None) -> int | Literal["auto"] | None:

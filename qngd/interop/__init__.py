@@ -1,4 +1,8 @@
-"""Reading what circuits and observables are written in. Each SDK is imported only when one of its objects arrives."""
+"""Reading what circuits and observables are written in, one folder an SDK, and the builder that needs none.
+
+In comes what a user has; out goes a `Circuit` or an `Observable`. Imports `circuit`, and each SDK only when one of its
+objects arrives.
+"""
 
 from __future__ import annotations
 
