@@ -17,7 +17,8 @@ RELATIVE, CHEMICAL, WITH_SHOTS = 1e-3, 1.6e-3, 1e-2  # of a success: relative; h
 LADDER_STEPS = 50
 Runs = Mapping[str, Mapping[str, Any]]  # method -> its file
 _COLORS = (
-    "#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#6B6B6B", "#8C564B", "#9467BD", "#17BECF",
+    "#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#6B6B6B",
+    "#8C564B", "#9467BD", "#17BECF",
 )  # fmt: skip
 
 

@@ -41,17 +41,20 @@ class QNG:
 
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
-            and bounds the step's length in state space (`qngd.step.CurvatureRate`).
+            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, elsewhere
+            `qngd.step.CurvatureRate`).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "matrix-free", the full metric of the exact simulator without its matrix, for thousands of parameters; or
             "identity", plain gradient descent. "hamiltonian" has the unit of the observable, and so have η⁻¹ and λ
             with it.
-            None takes "full" where the backend is exact and that is affordable, else "block-diag".
+            None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
+            with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
-            measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
+            measures it at every step (but see `approx`), and with "qn-spsa" averages all measurements
+            (arXiv:2103.09232).
 
     Raises:
         SettingError: a setting is out of range, or settings exclude each other.
