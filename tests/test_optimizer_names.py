@@ -55,7 +55,7 @@ def test_names_with_settings_are_the_objects():
     ("name", "settings", "text"),
     [
         ("gd", {}, r"write optimizer=qngd.baselines.GradientDescent\(0.1\)"),
-        ("adams", {}, r"'adams' is none of qng, momentum-qng, adam, spsa, gd, .*Did you mean 'adam'\?"),
+        ("adams", {}, r"'adams' is none of qng, adam, spsa, gd, .*l-bfgs-b, .*Did you mean 'adam'\?"),
         ("cobyla", {"learning_rate": 0.1}, "learning_rate does not go with optimizer='cobyla'"),
         ("adam", {"damping": 0.1}, "damping does not go with optimizer='adam'"),
     ],

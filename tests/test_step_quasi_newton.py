@@ -93,9 +93,9 @@ def test_what_makes_it_forget(there, accepted):
     assert not len(memory["steps"])
     assert rule.has_failed(memory)
     assert not rule.is_settled(memory)
-    for count in range(1, 6):  # five pairs are needed from now on
+    for count in range(1, 9):  # eight pairs are needed from now on
         memory = pairs_after(rule, at(-0.001, [0.999, 0.0]), True, {**memory, "rate": np.array(1e-3)})
-        assert rule.is_settled(memory) == (count == 5)
+        assert rule.is_settled(memory) == (count == 8)
 
 
 def test_what_was_seen_far_away_is_forgotten_without_a_failure():

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Literal
 
 OptimizerName = Literal[
-    "qng", "momentum-qng", "adam", "spsa", "gd", "rotosolve", "excitation-solve", "cma-es",
+    "qng", "adam", "spsa", "gd", "momentum-qng", "rotosolve", "excitation-solve", "cma-es",
     "l-bfgs-b", "bfgs", "cg", "slsqp", "tnc", "cobyla", "cobyqa", "nelder-mead", "powell",
 ]  # fmt: skip
 

@@ -35,7 +35,7 @@ class QuasiNewton(CurvatureRate):
 
     pairs: int = 20
     reach: float = 0.3
-    needed: int = 5
+    needed: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
