@@ -132,13 +132,15 @@ class Planned:
         self.circuit = problem.circuit
         self._evaluator = evaluator_for(problem.circuit, observable, "statevector", 1)
         self._theta = problem.circuit.flatten(problem.theta0)
-        self._counted: dict[tuple[bool, str | None], Any] = {}
+        self._counted: dict[tuple[bool, Any], Any] = {}
 
-    def default_approx(self) -> str:
-        return "block-diag"
+    def default_metric(self) -> Any:
+        from qngd.metrics import as_metric
 
-    def first_approx(self) -> str:
-        return self.default_approx()
+        return as_metric("block-diag")
+
+    def first_metric(self) -> Any:
+        return self.default_metric()
 
     def preview_energies(self, theta: Any, count: int) -> Any:
         return self._evaluator.preview_energies(self._theta, count)

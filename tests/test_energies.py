@@ -10,6 +10,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.interop import as_observable
+from qngd.metrics.names import as_metric
 from qngd.qng import QNG
 from qngd.solve.state import Submissions
 from qngd.step import ConjugateDirections
@@ -83,6 +84,7 @@ def test_without_an_observable_there_is_no_energy():
 def test_a_gradient_after_an_energy_is_that_of_a_fresh_evaluator(metric):
     """The states that the energy left are used once, and only at the same θ."""
     here, there = points(2)
+    metric = metric and as_metric(metric)
     fresh = [evaluator().evaluate(theta, metric=metric) for theta in (here, there)]
     asked = evaluator()
     for first in (here, there):
@@ -131,9 +133,9 @@ def wide(num_qubits, layers):
 def test_what_an_exact_run_begins_with(circuit, first):
     circuit = qngd.wrap(circuit)
     asked = ExactEvaluator(circuit, as_observable({"Z" * circuit.num_qubits: 1.0}, circuit))
-    assert asked.first_approx() == first
+    assert asked.first_metric().name == first
 
 
 def test_devices_begin_with_what_they_go_on_with():
     asked = evaluator(shots=100)
-    assert asked.first_approx() == asked.default_approx() == "block-diag"
+    assert asked.first_metric() == asked.default_metric() == as_metric("block-diag")

@@ -5,6 +5,7 @@ import pytest
 
 import qngd
 from qngd.errors import SettingError
+from qngd.metrics.names import as_metric
 from qngd.qng import QNG
 from qngd.refresh import Refresh
 from qngd.step import Adaptive, ConjugateDirections, CurvatureRate, QuasiNewton
@@ -82,8 +83,8 @@ def test_a_state_goes_on_elsewhere():
 class Dear(Parabola):
     """Where a full metric costs much."""
 
-    def first_approx(self):
-        return "block-diag"
+    def first_metric(self):
+        return as_metric("block-diag")
 
 
 def metrics(evaluator):

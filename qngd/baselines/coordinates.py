@@ -20,7 +20,8 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, rounding
-from qngd.estimates.evaluation import Cost, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.measured.shifts import harmonics
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 

@@ -13,7 +13,8 @@ import numpy as np
 from qngd._system.packages import load
 from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Cost, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 _QUIET = -10  # on this level cma prints nothing and reads no file of signals

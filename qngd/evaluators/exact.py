@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
-from scipy import sparse
 
-from qngd.circuit.active import as_measured, moved_qubits, without_idle
+from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Spread
-from qngd.exact.basis_samples import basis_samples
-from qngd.exact.simulator import Ends, Simulator
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.exact.point import Point, simulator_of
+from qngd.exact.simulator import Ends
 from qngd.exact.statevector import Terms
-from qngd.metrics.hamiltonian import missing_observable, scale
-from qngd.metrics.random_basis import average
-from qngd.metrics.spsa import metric_from, random_pairs
+from qngd.metrics.base import Metric
+from qngd.metrics.names import as_metric
 
-_KEPT_UP_TO = 1 << 24  # amplitudes: two states between calls, 512 MiB
+_KEPT_UP_TO = 20  # qubits: two states between calls, 32 MiB
 _CHEAP = 4  # steps without a metric: up to here a full one is taken from the start
 _STEP = 400_000  # turns of an amplitude in the time that a step takes beside its sweeps
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default
-
-
-@lru_cache(maxsize=16)
-def simulator_of(circuit: Circuit, whole: bool = False) -> Simulator:
-    """One for all calls about a circuit: it keeps what it has planned. On the qubits that leave |0⟩, or the `whole` of
-    the active ones."""
-    active = without_idle(circuit)
-    return Simulator(active, None if whole else moved_qubits(active.generators))
 
 
 class ExactEvaluator:
@@ -50,12 +40,12 @@ class ExactEvaluator:
         # of the last energy that was asked for alone: a gradient there, which often comes next, goes on from its states
         self._last: tuple[np.ndarray, Ends] | None = None
 
-    def default_approx(self) -> Approx:
+    def default_metric(self) -> Metric:
         amplitudes = self.circuit.num_parameters << self._simulator.num_qubits
-        return "full" if amplitudes <= _FULL_UP_TO else "block-diag"
+        return as_metric("full" if amplitudes <= _FULL_UP_TO else "block-diag")
 
-    def first_approx(self) -> Approx:
-        return self.default_approx() if self._full_metric_is_cheap() else "block-diag"
+    def first_metric(self) -> Metric:
+        return self.default_metric() if self._full_metric_is_cheap() else as_metric("block-diag")
 
     def _full_metric_is_cheap(self) -> bool:
         # in turns of an amplitude: three sweeps of a gradient, and half a sweep for each derivative state; this is what
@@ -69,33 +59,28 @@ class ExactEvaluator:
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Approx | None = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        phi, jacobian = self.circuit.angle_map.linearize(theta)
         terms = self._terms_there_are()
+        point = self._point(theta, metric, seed)
         slope: np.ndarray | None = None
         tensor: MetricTensor | None = None
-        if metric in ("block-diag", "diag") and gradient:
-            self._last = None
-            diagonal = metric == "diag"
-            matrix, energy, slope = self._simulator.block_metric(phi, jacobian, terms, diagonal)
-            tensor = MetricTensor.exact(matrix, metric, self.circuit.split_note)
+        if gradient and metric is not None:
+            tensor, energy, slope = metric.exact_with_slope(point)
+        elif gradient:
+            energy, slope = point.energy_and_slope()
         else:
-            ends = self._ends(phi, terms)
+            tensor = None if metric is None else metric.exact(point)
+            ends = self._ends(point.phi, terms)
             energy = ends.energy
-            if gradient:
-                slope = self._simulator.slopes(ends)
-            elif len(ends.state[0]) <= _KEPT_UP_TO:
-                self._last = phi, ends
-            if metric is not None:
-                del ends  # its states
-                tensor = self._metric(theta, phi, jacobian, metric, seed)
+        is_small = self._simulator.num_qubits <= _KEPT_UP_TO
+        self._last = (point.phi, ends) if not gradient and is_small else None
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
-            gradient=None if slope is None else Estimate.exact(jacobian.T @ slope),
+            gradient=None if slope is None else Estimate.exact(point.jacobian.T @ slope),
             metric=tensor,
             cost=Cost(jobs=1, circuits=1),
         )
@@ -107,7 +92,7 @@ class ExactEvaluator:
         return self._terms
 
     def _ends(self, phi: np.ndarray, terms: Terms) -> Ends:
-        """Those at the angles φ; none are kept then, since a gradient uses them up."""
+        """The ends at the angles φ; none are kept then, since a gradient uses them up."""
         last, self._last = self._last, None
         if last is not None and np.array_equal(last[0], phi):
             return last[1]
@@ -123,45 +108,18 @@ class ExactEvaluator:
     def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
         return Cost(jobs=1, circuits=count)
 
-    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        return metric.exact(self._point(theta, metric, seed))
+
+    def _point(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Point:
+        if metric is not None:
+            metric.require(self._pulled)
         phi, jacobian = self.circuit.angle_map.linearize(theta)
-        return self._metric(theta, phi, jacobian, approx, seed)
-
-    def _metric(
-        self, theta: np.ndarray, phi: np.ndarray, jacobian: sparse.csr_array, approx: Approx, seed: int | None
-    ) -> MetricTensor:
-        if approx == "qn-spsa":
-            return self._spsa(theta, seed)
-        if approx == "random-basis":
-            value, stderr, note = average(basis_samples(simulator_of(self.circuit, whole=True), phi, jacobian, seed))
-            return MetricTensor(value, stderr, approx, note=note)
-        if approx == "hamiltonian":
-            if self._pulled is None:
-                raise missing_observable()
-            matrix = _hamiltonian_metric(self._simulator, self._pulled, phi, jacobian)
-        elif approx == "full":
-            matrix = self._simulator.full_metric(phi, jacobian)
-        else:
-            matrix = self._simulator.block_metric(phi, jacobian, diagonal=approx == "diag")[0]
-            return MetricTensor.exact(matrix, approx, self.circuit.split_note)
-        return MetricTensor.exact(matrix, approx)
-
-    def _spsa(self, theta: np.ndarray, seed: int | None) -> MetricTensor:
-        """Exact overlaps in random directions."""
-
-        def state(at: np.ndarray) -> np.ndarray:
-            re, im = self._simulator.state(self.circuit.angle_map(at))
-            return re + 1j * im
-
-        here = state(theta)
-        samples = [
-            pair.sample([abs(np.vdot(here, state(theta + shift))) ** 2 for shift in pair.shifts])
-            for pair in random_pairs(len(theta), seed)
-        ]
-        return metric_from(samples)
+        ends = None if self._terms is None else partial(self._ends, phi, self._terms)
+        return Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed, ends)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Approx | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         return Cost(jobs=1, circuits=1)
 
@@ -169,17 +127,3 @@ class ExactEvaluator:
         """v ↦ g·v with the full metric at θ: two sweeps over the circuit a product."""
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         return lambda vector: self._simulator.metric_product(phi, jacobian, vector)
-
-
-def _hamiltonian_metric(
-    simulator: Simulator, pulled: Observable, phi: np.ndarray, jacobian: sparse.csr_array
-) -> np.ndarray:
-    """T (P, P) of the pulled observable, by one forward and one reverse sweep a string, in a few states' memory."""
-    slopes = np.zeros((jacobian.shape[1], 0))
-    rows = pulled.acting
-    if len(rows):
-        single = (Observable(pulled.strings[[s]], pulled.coefficients[[s]]) for s in rows)
-        slopes = np.stack(
-            [jacobian.T @ simulator.energy_and_gradient(phi, simulator.terms(one))[1] for one in single], axis=1
-        )
-    return scale(pulled.coefficients[rows]) * slopes @ slopes.T

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.interop.given import Given, read_given
 from qngd.run.identity import Identity, fingerprint
