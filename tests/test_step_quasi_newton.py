@@ -114,3 +114,12 @@ def test_no_step_is_longer_than_its_bound():
     _, infos = walk(QNG(step=rule, damping=1e-3), stiff(), np.full(8, 0.5), 60)
     assert max(info.length for info in infos) <= 0.05 * (1 + 1e-9)
     assert infos[-1].energy < infos[0].energy
+
+
+def test_a_refused_step_of_the_rate_leaves_the_pairs_alone():
+    rule = QuasiNewton(initial=0.1)
+    before = {**pairs_after(rule, at(-0.05, [0.4, 0.1])), "failed": np.array(True)}
+    assert not rule.is_settled(before)
+    memory = pairs_after(rule, at(0.3, None, None), False, before)
+    assert np.array_equal(memory["steps"], before["steps"])
+    assert float(memory["rate"]) < float(before["rate"])

@@ -22,15 +22,15 @@ class QuasiNewton(CurvatureRate):
 
     Steps s and the changes y of the gradient along them are kept as long as the path since then is no longer than
     `reach` in state space: what was seen farther away says little. With fewer than `needed` pairs the step is that of
-    `CurvatureRate`, and a step that is refused or meets a negative curvature forgets all pairs. Until that happens for
-    the first time a single pair is enough.
+    `CurvatureRate`. A quasi-Newton step that is refused, and any step that meets a negative curvature, forgets all pairs.
+    Until a step is refused or meets one for the first time, a single pair is enough.
 
     It is for exact gradients: errors in y are not looked at.
 
     Args:
         pairs: kept at most.
         reach: radians.
-        needed: pairs that a quasi-Newton step needs once pairs have been forgotten.
+        needed: pairs that a quasi-Newton step needs after that.
     """
 
     pairs: int = 20
@@ -74,8 +74,10 @@ class QuasiNewton(CurvatureRate):
             rest = super().learn(trial, accepted, memory)
         elif accepted:
             rest = self.followed(trial, memory)
-        if not accepted or not _is_curved(trial):
+        if (settled and not accepted) or (accepted and not _is_curved(trial)):
             return {**rest, **self.forgotten()}
+        if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
+            return {**rest, **{name: memory[name] for name in _no_pairs()}, "failed": np.array(True)}
         return {**rest, "failed": memory["failed"], **self._with_pair(trial, memory)}
 
     def forgotten(self) -> Memory:
