@@ -22,8 +22,8 @@ class QuasiNewton(CurvatureRate):
 
     Steps s and the changes y of the gradient along them are kept as long as the path since then is no longer than
     `reach` in state space: what was seen farther away says little. With fewer than `needed` pairs the step is that of
-    `CurvatureRate`. A quasi-Newton step that is refused, and any step that meets a negative curvature, forgets all pairs.
-    Until a step is refused or meets one for the first time, a single pair is enough.
+    `CurvatureRate`. A quasi-Newton step that is refused, and any step that meets a negative curvature, forgets all
+    pairs. Until a step is refused or meets one for the first time, a single pair is enough.
 
     It is for exact gradients: errors in y are not looked at.
 
