@@ -242,3 +242,11 @@ def test_a_function_that_is_no_expectation_value():
 
     with pytest.raises(SettingError, match="no expectation value"):
         scipy.optimize.minimize(lambda x: float(np.sum(x**2)), [0.7], jac=lambda x: 2 * x, method=method)
+
+
+@pytest.mark.parametrize("shots", [None, 100])
+def test_a_cvar_is_no_polynomial(shots):
+    with pytest.raises(SettingError, match="CVaR"):
+        qngd.minimize(
+            qaoa(), qngd.CVaR({"ZZII": 1.0, "IZZI": 0.5}, 0.3), [0.1, 0.2], optimizer="rotosolve", shots=shots
+        )

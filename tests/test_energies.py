@@ -5,6 +5,7 @@ import pytest
 
 import qngd
 from qngd.backends import resolve
+from qngd.cvar import CVaR
 from qngd.errors import ObservableError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.choice import evaluator_for
@@ -139,3 +140,16 @@ def test_what_an_exact_run_begins_with(circuit, first):
 def test_devices_begin_with_what_they_go_on_with():
     asked = evaluator(shots=100)
     assert asked.first_metric() == asked.default_metric() == as_metric("block-diag")
+
+
+@pytest.mark.parametrize("shots", [None, 2000])
+def test_energies_of_a_cvar_are_cvars(shots):
+    circuit = ansatz(3, 1)
+    target = as_observable({"ZZI": 1.0, "IZZ": -0.7, "ZII": 0.3}, circuit)
+    asked = evaluator_for(circuit, CVaR(target, 0.2), None, shots)
+    found, _ = asked.energies(points(2), seed=1)
+    for each, theta in zip(found, points(2), strict=True):
+        alone = asked.evaluate(theta, gradient=False, seed=2).energy
+        assert abs(float(each.value) - float(alone.value)) <= 5 * float(np.hypot(each.stderr, alone.stderr)) + 1e-12
+        mean = float(qngd.expectation(circuit, {"ZZI": 1.0, "IZZ": -0.7, "ZII": 0.3}, theta))
+        assert float(each.value) < mean - 0.1

@@ -39,8 +39,8 @@ class Rotosolve:
     what the run reports and is judged by.
 
     Raises:
-        SettingError: at the start of a run, if an angle is no linear function of a parameter, or the frequencies of a
-            parameter have no common measure.
+        SettingError: at the start of a run, if an angle is no linear function of a parameter, the frequencies of a
+            parameter have no common measure, or a CVaR is minimized.
 
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
@@ -54,6 +54,10 @@ class Rotosolve:
         """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
         theta = start_at(evaluator, theta)
         self._lines(evaluator.circuit)
+        if not evaluator.is_mean:
+            raise SettingError(
+                f"optimizer: {type(self).__name__} needs an expectation value, and a CVaR is none; use another optimizer"
+            )
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
         return State(0, first, {}, asked.count, asked.cost, seed)

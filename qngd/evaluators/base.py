@@ -30,6 +30,10 @@ class Evaluator(Protocol):
     def is_exact(self) -> bool:
         """Whether its answers carry no statistical error."""
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether its energies are expectation values: trigonometric polynomials along every parameter."""
+
     def default_metric(self) -> Metric:
         """The metric to use where the user has not chosen."""
 

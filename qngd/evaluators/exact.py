@@ -29,6 +29,7 @@ class ExactEvaluator:
     """Answers from the embedded statevector simulator."""
 
     is_exact = True
+    is_mean = True
     name = "exact statevector"
     note = ""
 

@@ -26,6 +26,7 @@ class FunctionEvaluator:
     one circuit: at the first point of an exact function, where `look` was taken, this is checked.
     """
 
+    is_mean = True  # as far as it is known
     note = ""
     name = "the function given"
 

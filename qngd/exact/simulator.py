@@ -7,6 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +21,7 @@ from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import as_arrays, quarter_turns
+from qngd.exact.eigenbasis import Eigenbasis
 from qngd.exact.kernels import diagonal as diagonal_kernels
 from qngd.exact.kernels import sweeps
 from qngd.exact.kernels.layout import Moments, Rotations, SparseRows
@@ -141,6 +143,23 @@ class Simulator:
     def slopes(self, ends: Ends) -> np.ndarray:
         """∂⟨H⟩/∂φ (K,) by one reverse sweep, in which the two states are used up."""
         return self._over_rotations(overlaps_back(ends.state, ends.other, self._schedule, ends.rotations))
+
+    def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
+        """The probability (N,) of every state of the eigenbasis."""
+        self._require_states(4, "a distribution of energies")
+        return basis.weights(self.state(phi))
+
+    def function_and_gradient(
+        self, phi: np.ndarray, basis: Eigenbasis, values: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[float, np.ndarray]:
+        """⟨f(H)⟩ and its gradient over rotations (K,); `values` gives f (N,) at the basis's energies, from the
+        probabilities of its states."""
+        self._require_states(4, "a gradient")
+        rotations = self._schedule.rotations(phi)
+        state = self._final(rotations)
+        other = basis.applied(state, values)
+        ends = Ends(inner(state, other), state, other, rotations)
+        return ends.energy, self.slopes(ends)
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
