@@ -55,9 +55,8 @@ class Rotosolve:
         theta = start_at(evaluator, theta)
         self._lines(evaluator.circuit)
         if not evaluator.is_mean:
-            raise SettingError(
-                f"optimizer: {type(self).__name__} needs an expectation value, and a CVaR is none; use another optimizer"
-            )
+            name = type(self).__name__
+            raise SettingError(f"optimizer: {name} needs an expectation value, and a CVaR is none; use another one")
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
         return State(0, first, {}, asked.count, asked.cost, seed)
