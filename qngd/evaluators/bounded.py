@@ -7,7 +7,7 @@ metric takes the part of the Hessian). A trial outside of the box is moved to it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -57,8 +57,21 @@ class Bounded:
         """The box, as what a stored run is recognized by."""
         return f"bounds {self._low.tolist()} {self._high.tolist()}"
 
+    @property
+    def is_mean(self) -> bool:
+        return False  # the box cuts the waves along a parameter
+
     def default_metric(self) -> Metric:
         return self._inner.default_metric()
+
+    def first_metric(self) -> Metric:
+        return self._inner.first_metric()
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        return self._inner.energies([self._inside(theta) for theta in points], seed)
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        return self._inner.preview_energies(self._inside(theta), count)
 
     def on_batch(self, index: int | None, seed: int | None) -> Self:
         """The same with the inner evaluator on this mini-batch."""

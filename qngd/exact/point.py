@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from scipy import sparse
 from qngd.circuit.active import moved_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.exact.simulator import Simulator
+from qngd.exact.simulator import Ends, Simulator
 from qngd.exact.statevector import Terms
 
 
@@ -35,6 +36,7 @@ class Point:
         observable: pulled through the circuit's Clifford gates; None where only a metric is wanted.
         terms: the same for the simulator's states.
         seed: of random metrics.
+        ends: gives the states at the end, for one use; None lets the simulator make them.
     """
 
     circuit: Circuit
@@ -44,6 +46,7 @@ class Point:
     observable: Observable | None
     terms: Terms | None
     seed: int | None
+    ends: Callable[[], Ends] | None = None
 
     @property
     def simulator(self) -> Simulator:
@@ -58,4 +61,7 @@ class Point:
     def energy_and_slope(self) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,)."""
         assert self.terms is not None
-        return self.simulator.energy_and_gradient(self.phi, self.terms)
+        if self.ends is None:
+            return self.simulator.energy_and_gradient(self.phi, self.terms)
+        ends = self.ends()
+        return ends.energy, self.simulator.slopes(ends)

@@ -8,7 +8,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -38,6 +38,16 @@ from qngd.exact.statevector import (
     zero_state,
 )
 from qngd.exact.tangents import TangentPlan, gram_metric
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and its rotations."""
+
+    energy: float
+    state: np.ndarray
+    other: np.ndarray
+    rotations: Rotations
 
 
 class Simulator:
@@ -112,15 +122,28 @@ class Simulator:
 
     def expectation(self, phi: np.ndarray, terms: Terms) -> float:
         """⟨H⟩ of the pulled observable."""
+        return self.ends(phi, terms).energy
+
+    def ends(self, phi: np.ndarray, terms: Terms) -> Ends:
+        """What an energy has taken, and a gradient goes on from."""
         self._require_states(3, "an expectation value")
-        state = self.state(phi)
-        return inner(state, times_observable(state, terms))
+        rotations = self.schedule.rotations(phi)
+        return self._ends(self._final(rotations), rotations, terms)
+
+    def _ends(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> Ends:
+        """Those of a final state."""
+        other = times_observable(state, terms)
+        return Ends(inner(state, other), state, other, rotations)
 
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
-        rotations = self.schedule.rotations(phi)
-        return self._reverse(self._final(rotations), rotations, terms)
+        ends = self.ends(phi, terms)
+        return ends.energy, self.slopes(ends)
+
+    def slopes(self, ends: Ends) -> np.ndarray:
+        """∂⟨H⟩/∂φ (K,) by one reverse sweep, in which the two states are used up."""
+        return self._over_rotations(overlaps_back(ends.state, ends.other, self.schedule, ends.rotations))
 
     def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
         """The probability (N,) of every state of the eigenbasis."""
@@ -135,16 +158,9 @@ class Simulator:
         self._require_states(4, "a gradient")
         rotations = self.schedule.rotations(phi)
         state = self._final(rotations)
-        return self._back(state, basis.applied(state, values), rotations)
-
-    def _reverse(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> tuple[float, np.ndarray]:
-        """Energy and gradient from the final state, which is run back to the start."""
-        return self._back(state, times_observable(state, terms), rotations)
-
-    def _back(self, state: np.ndarray, other: np.ndarray, rotations: Rotations) -> tuple[float, np.ndarray]:
-        """The same, with `other` for the observable times the state."""
-        energy = inner(state, other)
-        return energy, self._over_rotations(overlaps_back(state, other, self.schedule, rotations))
+        other = basis.applied(state, values)
+        ends = Ends(inner(state, other), state, other, rotations)
+        return ends.energy, self.slopes(ends)
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
@@ -199,7 +215,8 @@ class Simulator:
         if terms is None:
             return found.metric, np.nan, np.zeros(0)
         run_schedule(state, s, rotations, int(s.layers.stage[-1]))
-        return found.metric, *self._reverse(state, rotations, terms)
+        ends = self._ends(state, rotations, terms)
+        return found.metric, ends.energy, self.slopes(ends)
 
     @cached_property
     def _block_numbers(self) -> tuple[np.ndarray, np.ndarray]:

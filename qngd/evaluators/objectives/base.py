@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +12,8 @@ import numpy as np
 
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.objectives.batches import Batches
 from qngd.evaluators.objectives.gauss_newton import GaussNewton
 from qngd.evaluators.objectives.model import DataCircuit, Model
@@ -25,12 +29,14 @@ class Share:
     places: np.ndarray
 
 
-class ObjectiveEvaluator:
+class ObjectiveEvaluator(ABC):
     """An `Evaluator` whose energy is the loss.
 
     With mini-batches, a call that gives derivatives gives those of the next batch, and as `before` the loss of the one
     that the step began with; a call for the energy alone gives that of this one.
     """
+
+    is_mean = False  # a loss is no expectation value
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -82,6 +88,41 @@ class ObjectiveEvaluator:
             return None, self._batches.rows(index, self._order), index
         before = None if self._index < 0 else self._batches.rows(self._index, self._order)
         return before, self._batches.rows(self._index + 1, self._order), self._index + 1
+
+    @abstractmethod
+    def default_metric(self) -> Metric:
+        """The metric to use where the user has not chosen."""
+
+    def first_metric(self) -> Metric:
+        """The metric to begin with: the same."""
+        return self.default_metric()
+
+    @abstractmethod
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Metric | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        """The loss, and gradient and metric if asked for."""
+
+    @abstractmethod
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+    ) -> Cost:
+        """What `evaluate` would cost."""
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        """The losses of this batch at several parameter vectors (P,), a submission each."""
+        found = [self.evaluate(theta, gradient=False, seed=seed) for theta in points]
+        return [each.energy for each in found], sum((each.cost for each in found), Cost())
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost at most."""
+        return self.preview(theta, gradient=False) * count
 
     def _shares(self, samples: np.ndarray) -> list[Share]:
         """What every part has of these samples, ascending."""
