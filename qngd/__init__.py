@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qngd import damping as damping
     from qngd import errors as errors
     from qngd import refresh as refresh
+    from qngd import start as start
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
     from qngd.circuit.circuit import Circuit
@@ -81,7 +82,7 @@ _HOME = {
     "Problem": "problem",
     "StepInfo": "solve.state",
 }
-_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "step")
+_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "start", "step")
 
 __all__ = [
     "QNG",

@@ -27,6 +27,7 @@ ORDER = {
     "evaluators": "who answers what a step asks: exact, or sampled by plan and assemble; the choice between them",
     "api": "functions for one θ",
     "problem": "a circuit with its observable and start",
+    "start": "where runs start: ramps, interpolation between depths, random values",
     "damping": "dampings of the metric",
     "solve": "the damped solve; the state that steps go from",
     "step": "step rules: how far",

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Number
 from typing import Any
 
+import numpy as np
+
 from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -57,6 +59,16 @@ def wrap_for(native: Any, theta: Any) -> Circuit:
     if isinstance(native, Circuit) or not callable(native):
         return wrap(native)
     return wrap(native, *(theta if type(theta) is tuple else (theta,)))
+
+
+def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
+    """θ of a quantum function that takes arrays of any length, in the user's structure: one entry longer along the axis
+    along which the parameters' `rounds` (P,) count from 0.
+
+    Raises:
+        ParameterError: there is no such axis.
+    """
+    return _load("pennylane.longer").longer(circuit, theta, rounds)
 
 
 def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
@@ -186,4 +198,4 @@ _ADVICE = {
 
 def _load(name: str) -> Any:
     instead = "; qngd.CircuitBuilder needs no other package" if name == "openqasm" else ""
-    return load(f"qngd.interop.{name}", "pennylane" if name == "pennylane" else "qiskit", "reading this", instead)
+    return load(f"qngd.interop.{name}", "pennylane" if name.startswith("pennylane") else "qiskit", "reading this", instead)
