@@ -13,7 +13,7 @@ from qngd.errors import BackendError, MissingPackageError, how_to_install
 from qngd.solve.state import StepInfo
 
 ROOT = Path(qngd.__file__).parent.parent
-MODULES = ["backends", "baselines", "damping", "errors", "refresh", "step"]
+MODULES = ["backends", "baselines", "damping", "errors", "refresh", "start", "step"]
 
 
 def printed(code):

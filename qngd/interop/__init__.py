@@ -198,4 +198,5 @@ _ADVICE = {
 
 def _load(name: str) -> Any:
     instead = "; qngd.CircuitBuilder needs no other package" if name == "openqasm" else ""
-    return load(f"qngd.interop.{name}", "pennylane" if name.startswith("pennylane") else "qiskit", "reading this", instead)
+    extra = "pennylane" if name.startswith("pennylane") else "qiskit"
+    return load(f"qngd.interop.{name}", extra, "reading this", instead)

@@ -87,7 +87,7 @@ def _numbered(strings: PauliStrings) -> tuple[np.ndarray, PauliStrings]:
 
 def _coefficients(strings: PauliStrings, target: PauliStrings, values: np.ndarray) -> np.ndarray:
     """(K,) the coefficients of the strings, with their signs, in Σ values·target."""
-    known = {key: value for key, value in zip(_keys(target), values * target.sign, strict=True)}
+    known = dict(zip(_keys(target), values * target.sign, strict=True))
     return np.array([known.get(key, 0.0) for key in _keys(strings)]) * strings.sign
 
 

@@ -37,9 +37,11 @@ def interpolated(result: Any, circuit: Any, theta: Any = None) -> Any:
         ParameterError: the deeper circuit does not repeat what the number of new parameters amounts to, or θ does not
             fit.
 
-    >>> text = "OPENQASM 3.0; input array[float, 3] b; input array[float, 3] g; qubit[2] q; h q[0]; h q[1];"
-    >>> text += "".join(f"rzz(g[{k}]) q[0], q[1]; rx(b[{k}]) q[0]; rx(b[{k}]) q[1];" for k in range(3))
-    >>> qngd.start.interpolated([0.4, 0.2, 0.5, 0.7], text)
+    >>> circuit = qngd.CircuitBuilder(2)
+    >>> angles = circuit.parameters("b0", "b1", "b2", "g0", "g1", "g2")
+    >>> for beta, gamma in zip(angles[:3], angles[3:]):
+    ...     circuit = circuit.rzz(gamma, 0, 1).rx(beta, 0).rx(beta, 1)
+    >>> qngd.start.interpolated([0.4, 0.2, 0.5, 0.7], circuit)
     array([0.4, 0.3, 0.2, 0.5, 0.6, 0.7])
     """
     shallow = getattr(result, "theta", result)
@@ -111,4 +113,4 @@ def _one_more(angles: np.ndarray) -> np.ndarray:
 def _idle(circuit: Circuit) -> ParameterError:
     used = set(circuit.angle_map.pattern.indices.tolist())
     names = [name for k, name in enumerate(circuit.parameters) if k not in used]
-    return ParameterError(f"circuit: no gate depends on {', '.join(names)}, so it is not known to which round it belongs")
+    return ParameterError(f"circuit: no gate depends on {', '.join(names)}; leave it out")

@@ -15,7 +15,7 @@ from qngd.interop import as_observable
 from qngd.start.annealing import Annealing
 from qngd.start.given import read_example
 
-_WIDTHS = (0.7, 0.5, 0.9)  # the first for choosing signs
+_WIDTHS = (0.7, 0.35, 0.5, 0.9)  # the first for choosing signs
 _SIGNS = ((1, 1), (-1, 1), (1, -1), (-1, -1))  # of cost and driver, as annealing has them first
 
 
@@ -43,8 +43,8 @@ def ramp(
         theta: for a QNode or quantum function, arguments that it can be called with; of parameters only the shapes
             matter. It may stand in the observable's place.
         width: the step of time, in units in which mixer and cost are of order 1: a mixer's first angle is about twice
-            that. None chooses among three.
-        backend, shots, seed: for the energies, four to choose signs and two for the width: see `minimize`.
+            that. None chooses among four.
+        backend, shots, seed: for the energies, four to choose signs and three for the width: see `minimize`.
 
     Returns:
         θ in the user's structure.
@@ -80,7 +80,7 @@ def ramp(
 
 
 def _closest(circuit: Circuit, rows: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """The parameters (P,) that bring the rotations `rows` closest to `angles`, in least squares; 0 where they are free."""
+    """The parameters (P,) that bring the rotations `rows` closest to `angles`; 0 where they are free."""
     angle_map = circuit.angle_map
     if angle_map.is_affine:
         offset = angle_map(np.zeros(circuit.num_parameters))[rows]

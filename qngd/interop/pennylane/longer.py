@@ -54,7 +54,7 @@ def _longer(value: Any, rounds: Any, name: str) -> Any:
         return _extended(value, axis)
     if isinstance(value, (list, tuple)):
         parts = [_longer(item, part, f"{name}[{i}]") for i, (item, part) in enumerate(zip(value, rounds, strict=True))]
-        return value._make(parts) if is_named(value) else type(value)(parts)
+        return type(value)(*parts) if is_named(value) else type(value)(parts)
     raise ParameterError(
         f"theta: the argument {name} has no axis that counts the circuit's rounds, so it cannot be made one round "
         "longer; give theta=, arguments to call the deeper circuit with"
