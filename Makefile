@@ -3,22 +3,30 @@
 # make lint    formatting, rules and types
 # make bench   time the exact engine beside its peers (installs them in .bench/; ARGS=--smoke: seconds, without)
 # make lock    resolve constraints.txt anew  (ARGS=--upgrade takes the newest releases)
-# make check-lowest   all tests with the lowest versions that pyproject.toml allows  (ARGS="-k h2" goes on to pytest)
-# make check-newest   all tests with the newest, those before a release included     (PYTHON=python3.13 for both)
+# make hooks   let git run ruff and mypy before each commit
+# make check-all      lint, test, and all of the following, each with all tests (PYTHON=python3.13, ARGS="-k h2" for each)
+# make check-lowest   the lowest versions that pyproject.toml allows
+# make check-newest   the newest versions, those before a release included
+# make check-wheel    what was built, as wheel and as sdist, in empty environments
+# make check-plain    `pip install .` alone, without any SDK
+# make check-pythons  every declared Python that the machine has
+# make check-other-systems   without what macOS and Windows lack
 # make clean   remove the environments and what tools left behind; results/ stays
 #
 # All of them make the virtual environment .venv first if it is missing or out of date.
 
 PYTHON ?= python3
 ARGS ?=
+export PYTHON
 
 VENV := .venv
 BIN := $(VENV)/bin
+PROMISES := lowest newest wheel plain pythons other-systems
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock check-lowest check-newest clean
+.PHONY: help demo test lint hooks bench lock check-all clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -27,6 +35,9 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "qngd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/uv: | $(BIN)/python
+	$(PIP) install -q uv
 
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -q -c constraints.txt -e '.[all,test,dev]'
@@ -46,30 +57,27 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
+
 bench: $(STAMP)
 	$(BIN)/python -m experiments.bench_peers $(ARGS)
 	$(BIN)/python -m experiments.roofline
 
 # Needs no $(STAMP): the constraints that would be installed are about to be replaced.
-lock: | $(BIN)/python
-	$(PIP) install -q uv
+lock: | $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		$(ARGS) pyproject.toml -o constraints.txt
 
-# Environments of their own, resolved and made anew each time. What has no wheel is passed over: old source packages do
-# not build with today's tools.
-check-lowest: RESOLUTION := --resolution lowest-direct
-check-newest: RESOLUTION := --prerelease allow
-check-lowest check-newest: | $(BIN)/python
-	$(PIP) install -q uv
-	rm -rf .check/$@
-	$(BIN)/uv venv --quiet --python $(PYTHON) .check/$@
-	$(BIN)/uv pip compile --quiet --python .check/$@/bin/python $(RESOLUTION) --only-binary :all: \
-		--extra all --extra test --no-annotate --no-header pyproject.toml -o .check/$@/versions.txt
-	$(BIN)/uv pip sync --quiet --python .check/$@/bin/python .check/$@/versions.txt
-	$(BIN)/uv pip install --quiet --python .check/$@/bin/python --no-deps -e .
-	NUMBA_CACHE_DIR=$(CURDIR)/.check/$@/numba .check/$@/bin/python -m pytest $(ARGS)
+# One script for each promise that pyproject.toml makes; each runs alone, too.
+check-%: .ci/%
+	$< $(ARGS)
+
+check-all:
+	$(MAKE) lint
+	$(MAKE) test
+	$(MAKE) $(patsubst %,check-%,$(PROMISES))
 
 clean:
 	rm -rf $(VENV) .bench .check build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -31,17 +31,14 @@ import numba
 import numpy as np
 
 from qngd._system.threads import _controller
-from qngd.exact.kernels import diagonal as _diagonal
-from qngd.exact.kernels import rows as _kernels
-from qngd.exact.kernels import sweeps as _sweeps
-from qngd.exact.kernels import tangents as _tangents
-from qngd.exact.kernels import tiles as _tiles
+from qngd.exact.kernels import diagonal, strings, sweeps, tangents, tiles
+from qngd.exact.kernels import rotations as rotation_kernels
+from qngd.exact.kernels.layout import CHUNK, CHUNK_BITS, ROW_BITS, Amplitudes, Rotations, Rows, Stages, rotation_at
 
 OUT = Path("results/roofline")
 SIZES = {"L1": 9, "L2": 13, "L3": 18, "memory": 22}  # qubits; one state is 16·2ⁿ bytes
 SMOKE = {"L1": 8}
 _CHAIN = 16  # multiply-adds per load
-_ROW = np.uint64(_kernels.CHUNK_BITS)
 _LANES = 32
 _TILE = 8  # directions of a tile
 
@@ -133,56 +130,57 @@ Case = tuple[Callable[..., object], tuple[object, ...], float, float]
 
 def cases(n: int) -> dict[str, Case]:
     """Per kernel: the kernel, its arguments on n qubits, the bytes it moves, and its operations."""
-    size, chunks = 1 << n, (1 << n) // _kernels.CHUNK
+    size, chunks = 1 << n, (1 << n) // CHUNK
     rng = np.random.default_rng(n)
-    (re, im), (lre, lim) = rng.normal(size=(2, 2, size)) / np.sqrt(size)
+    state, other = rng.normal(size=(2, 2, size)) / np.sqrt(size)
+    whole, dual = Amplitudes(*state), Amplitudes(*other)
     real = np.zeros(size)
     x = (np.uint64(1) << np.arange(n, dtype=np.uint64)).astype(np.uint64)
     ladder = x | x >> np.uint64(1)
     angle = rng.normal(size=n)
-    cos, sin = np.cos(angle), np.sin(angle)
+    rotations = Rotations.by(angle, x, x)
     both = 32.0 * size  # a state read and written
 
     def rotation(k: int) -> Case:
-        items = _kernels.num_items(x[k], size)
-        return _kernels.rotate, (re, im, x[k], x[k], cos[k], sin[k], 0, items), both, 7.0 * size
+        items = rotation_kernels.num_items(x[k], size)
+        return rotation_kernels.rotate, (whole, rotation_at(rotations, k), 0, items), both, 7.0 * size
 
-    basis = x[: n - _kernels.CHUNK_BITS][:_TILE].copy()
-    low, high = _kernels.CHUNK_BITS, _kernels.CHUNK_BITS + len(basis)
-    tiles = (re, im, _ROW, 64, 64, x, x, cos, sin, low, high, basis, len(basis), 0, chunks >> len(basis))
-    stages, diagonal = np.array([0, n]), np.zeros(1, dtype=bool)
-    sweep = (re, im, lre, lim, x, x, cos, -sin, np.ones(n, dtype=bool), stages, diagonal, np.zeros(n))
+    basis = x[: n - CHUNK_BITS][:_TILE].copy()
+    rows, end = Rows(ROW_BITS, CHUNK, CHUNK), CHUNK_BITS + len(basis)
+    in_tiles = (whole, rows, rotations, CHUNK_BITS, end, basis, 0, chunks >> len(basis))
+    stages = Stages(start=np.array([0, n]), diagonal=np.zeros(1, dtype=bool))
+    sweep = (state, other, rotations, stages, np.ones(n, dtype=bool), np.zeros(n))
+    overlap = rotation_at(rotations._replace(z=np.roll(ladder, -1)), n - 1)
     found: dict[str, Case] = {
         "rotation, rows": rotation(n - 1),
         "rotation, runs of 32": rotation(5),
         "rotation, shuffled": rotation(0),
-        "rotations in tiles": (_tiles.run_tiles, tiles, both, 7.0 * size * len(basis)),
+        "rotations in tiles": (tiles.run_tiles, in_tiles, both, 7.0 * size * len(basis)),
         "diagonal layer": (
-            _diagonal.turn_diagonal,
-            (re, im, ladder, cos, sin, 0, n, 0, chunks),
+            diagonal.turn_diagonal,
+            (whole, rotations._replace(z=ladder), 0, n, 0, chunks),
             both,
             (6.0 + 7.0 * 7) * size,  # seven different parts on the low six qubits
         ),
-        "overlap": (_kernels.imaginary_overlap, (lre, lim, re, im, x[-1], ladder[0], 0, chunks), both, 5.0 * size),
-        "weights": (_diagonal.weights, (re, im, real, 0, size), 24.0 * size, 3.0 * size),
+        "overlap": (strings.imaginary_overlap, (dual, whole, overlap, 0, chunks), both, 5.0 * size),
+        "weights": (diagonal.weights, (state, real, 0, size), 24.0 * size, 3.0 * size),
         "Walsh transform": (_transform, (real,), 16.0 * size, float(n) * size),
-        "reverse sweep": (_sweeps.backward, sweep, 3 * both * n, 19.0 * size * n),
+        "reverse sweep": (sweeps.backward, sweep, 3 * both * n, 19.0 * size * n),
     }
-    rows = size // _LANES
     few = n - (_LANES.bit_length() - 1)
-    lanes = rng.normal(size=(2, size))
-    turns = (lanes[0], lanes[1], rows, _LANES, _LANES, x[:few], x[:few], cos, sin, 0, few, False)
-    found["rotations of lanes"] = (_tangents._turn_lanes, turns, both, 7.0 * size * few)
+    lanes = Amplitudes(*rng.normal(size=(2, size)))
+    turns = (lanes, size // _LANES, _LANES, _LANES, rotations, 0, few, False)
+    found["rotations of lanes"] = (tangents._turn_lanes, turns, both, 7.0 * size * few)
     return found
 
 
 @numba.njit(nogil=True)
 def _transform(values):
-    if values.shape[0] <= _diagonal.BLOCK:
-        _diagonal.walsh(values)
+    if values.shape[0] <= diagonal.BLOCK:
+        diagonal.walsh(values)
     else:
-        _diagonal.walsh_blocks(values, 0, values.shape[0] // _diagonal.BLOCK)
-        _diagonal.walsh_across(values, 32, 0, _diagonal.BLOCK // 32)
+        diagonal.walsh_blocks(values, 0, values.shape[0] // diagonal.BLOCK)
+        diagonal.walsh_across(values, 32, 0, diagonal.BLOCK // 32)
 
 
 def gram(budget: float) -> dict[str, float]:

@@ -23,7 +23,7 @@ from circuits import (
 )
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.damping import Relative, UnitDiagonal
-from qngd.report.summary import wrapped
+from qngd.interop.given import read_given
 from qngd.step import (
     Armijo,
     ConjugateDirections,
@@ -70,7 +70,7 @@ def starts_around(module: Any, spread: float, **settings: Any) -> Callable[[int]
     @cache
     def built() -> qngd.Problem:
         problem = module.problem(**settings)
-        return replace(problem, circuit=wrapped(problem))
+        return replace(problem, circuit=read_given(problem).circuit)
 
     def build(seed: int) -> qngd.Problem:
         problem = built()
@@ -107,12 +107,12 @@ CASES = {
 DEFAULT = "default"
 METHODS = {
     DEFAULT: Method(qngd.QNG(), with_shots=True),
-    "trust-region": Method(qngd.QNG(length=TrustRegion()), with_shots=True),
-    "levenberg-marquardt": Method(qngd.QNG(length=LevenbergMarquardt()), with_shots=True),
-    "armijo": Method(qngd.QNG(length=Armijo())),
-    "conjugate-directions": Method(qngd.QNG(length=ConjugateDirections())),
-    "momentum": Method(qngd.QNG(length=Momentum(0.1))),
-    "decaying-rate": Method(qngd.QNG(length=DecayingRate(0.5))),
+    "trust-region": Method(qngd.QNG(step=TrustRegion()), with_shots=True),
+    "levenberg-marquardt": Method(qngd.QNG(step=LevenbergMarquardt()), with_shots=True),
+    "armijo": Method(qngd.QNG(step=Armijo())),
+    "conjugate-directions": Method(qngd.QNG(step=ConjugateDirections())),
+    "momentum": Method(qngd.QNG(step=Momentum(0.1))),
+    "decaying-rate": Method(qngd.QNG(step=DecayingRate(0.5))),
     "damping-1e-3": Method(qngd.QNG(damping=1e-3), with_shots=True),
     "damping-1e-4": Method(qngd.QNG(damping=1e-4)),
     "relative-1e-2": Method(qngd.QNG(damping=Relative(1e-2)), with_shots=True),
@@ -139,4 +139,4 @@ BASELINES = ("gd", "adam", "spsa", "l-bfgs-b", "cobyla")
 def problem_of(name: str, seed: int) -> qngd.Problem:
     """The problem with its circuit in the neutral form, made once in a process."""
     problem = CASES[name].build(seed)
-    return replace(problem, circuit=wrapped(problem))
+    return replace(problem, circuit=read_given(problem).circuit)

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from qngd._system.memory import available_bytes, format_bytes
 from qngd._system.progress import telling
 from qngd.circuit.active import active_qubits
-from qngd.circuit.circuit import Circuit
 from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Approx, check_approx
+from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import simulator_of
-from qngd.interop import as_observable, in_order, missing_theta, wrap_for
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 
 
 def expectation(
-    circuit: Any,
-    observable: Any = None,
-    theta: Any = None,
+    circuit: CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta: Theta | None = None,
     *,
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
     grouping: Grouping = "qubit-wise",
 ) -> Estimate:
     """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
@@ -54,20 +54,19 @@ def expectation(
     >>> print(qngd.expectation(circuit, {"Z": 1.0}, [0.0]))
     1
     """
-    observable, theta = in_order(observable, theta)
-    wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
-    return evaluator.evaluate(flat, gradient=False, metric=None, seed=checked_seed(seed)).energy
+    at = read_given(circuit, observable, theta, role="point")
+    evaluator = evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
 def gradient(
-    circuit: Any,
-    observable: Any = None,
-    theta: Any = None,
+    circuit: CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta: Theta | None = None,
     *,
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
     grouping: Grouping = "qubit-wise",
 ) -> Estimate:
     """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
@@ -80,24 +79,23 @@ def gradient(
     >>> qngd.gradient(circuit, {"X": 1.0}, [0.0]).value
     array([1.])
     """
-    observable, theta = in_order(observable, theta)
-    wrapped, flat = wrap_at(circuit, theta)
-    evaluator = evaluator_for(wrapped, as_observable(observable, wrapped), backend, shots, grouping)
-    slope = evaluator.evaluate(flat, gradient=True, metric=None, seed=checked_seed(seed)).gradient
+    at = read_given(circuit, observable, theta, role="point")
+    evaluator = evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    slope = evaluator.evaluate(at.theta, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
 
 
 def metric_tensor(
-    circuit: Any,
-    theta: Any = None,
+    circuit: CircuitLike,
+    theta: Theta | None = None,
     *,
     approx: Approx = "block-diag",
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
     cross: CrossMethod = "hadamard",
-    observable: Any = None,
+    observable: ObservableLike | None = None,
     grouping: Grouping = "qubit-wise",
     progress: Callable[[float], None] | None = None,
 ) -> MetricTensor:
@@ -139,16 +137,20 @@ def metric_tensor(
     array([[0.25]])
     """
     check_approx(approx)
-    wrapped, flat = wrap_at(circuit, theta)
-    needed = approx == "hamiltonian" and not (observable is None and wrapped.observable is None)
-    target = as_observable(observable, wrapped) if needed else None
-    evaluator = evaluator_for(wrapped, target, backend, shots, grouping, cross)
+    at = read_given(circuit, observable, theta, role="point")
+    needed = approx == "hamiltonian" and at.has_observable
+    evaluator = evaluator_for(at.circuit, at.observable if needed else None, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
-        return evaluator.metric(flat, approx, checked_seed(seed))
+        return evaluator.metric(at.theta, approx, checked_seed(seed))
 
 
 def sample(
-    circuit: Any, theta: Any = None, *, shots: int | None = None, backend: Any = None, seed: int | None = None
+    circuit: CircuitLike,
+    theta: Theta | None = None,
+    *,
+    shots: Whole | None = None,
+    backend: BackendLike | None = None,
+    seed: Whole | None = None,
 ) -> Counter[str]:
     """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0. Qubits that no gate acts on
     read 0 without being measured.
@@ -166,11 +168,11 @@ def sample(
     >>> qngd.sample(circuit, [0.0], shots=10)
     Counter({'0': 10})
     """
-    wrapped, flat = wrap_at(circuit, theta)
-    return sample_bits(wrapped, flat, shots, backend, checked_seed(seed))
+    at = read_given(circuit, theta=theta, role="point")
+    return sample_bits(at.circuit, at.theta, shots, backend, checked_seed(seed))
 
 
-def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
+def statevector(circuit: CircuitLike, theta: Theta | None = None) -> np.ndarray:
     """The amplitudes of |ψ(θ)⟩, shape (2ⁿ,), up to a global phase; qubit 0 is the lowest bit of the index.
 
     Raises:
@@ -181,11 +183,12 @@ def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
     >>> np.abs(qngd.statevector(circuit, [0.3])).round(12)
     array([0., 1., 0., 0.])
     """
-    wrapped, flat = wrap_at(circuit, theta)
+    at = read_given(circuit, theta=theta, role="point")
+    wrapped, angles = at.circuit, at.circuit.angle_map(at.theta)
     n, active = wrapped.num_qubits, active_qubits(wrapped)
     part = simulator_of(wrapped, whole=True)
     if len(active) == n:
-        return part.statevector(wrapped.angle_map(flat))
+        return part.statevector(angles)
     if 16 << n > available_bytes():
         raise MemoryLimitError(
             f"a statevector on {n} qubits has 2^{n} amplitudes of 16 bytes, and {format_bytes(available_bytes())} are "
@@ -195,17 +198,5 @@ def statevector(circuit: Any, theta: Any = None) -> np.ndarray:
     amplitudes = np.zeros(1 << n, dtype=complex)
     places = np.arange(1 << len(active), dtype=np.int64)
     wide = sum((places >> k & 1) << q for k, q in enumerate(active.tolist()))
-    amplitudes[wide] = part.statevector(wrapped.angle_map(flat))
+    amplitudes[wide] = part.statevector(angles)
     return amplitudes
-
-
-def wrap_at(circuit: Any, theta: Any) -> tuple[Circuit, np.ndarray]:
-    """The neutral circuit and the flat parameter values (P,).
-
-    Raises:
-        ParameterError: the values are missing.
-    """
-    if theta is None:
-        raise missing_theta(circuit)
-    wrapped = wrap_for(circuit, theta)
-    return wrapped, wrapped.flatten(theta)

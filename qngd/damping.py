@@ -32,14 +32,14 @@ class Damping(ABC):
 
     @abstractmethod
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
-        """f (P,), in place of 1/w."""
+        """The filter f (P,) that stands in place of 1/w."""
 
     @abstractmethod
     def level(self, basis: Eigenbasis) -> float:
-        """What is added to the eigenvalues, or where they are cut off."""
+        """The damping as one number: what is added to the eigenvalues, or where they are cut off."""
 
     def scale(self, metric: MetricTensor) -> np.ndarray:
-        """Scales s (P,): the filter works in the coordinates s·θ. Ones, unless the rule says otherwise."""
+        """The scales s (P,) of the coordinates s·θ in which the filter works: ones, unless the rule says otherwise."""
         return np.ones(len(metric.value))
 
 
@@ -50,7 +50,7 @@ class Absolute(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        require_positive(self.value, "damping")
+        require_positive(self.value, "damping: value")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         return 1.0 / (basis.values + self.value)
@@ -66,7 +66,7 @@ class Relative(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        require_positive(self.value, "damping")
+        require_positive(self.value, "damping: value")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         level = self.level(basis)
@@ -96,7 +96,7 @@ class SpectralCutoff(Damping):
     value: float
 
     def __post_init__(self) -> None:
-        require_positive(self.value, "damping")
+        require_positive(self.value, "damping: value")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         level = self.level(basis)
@@ -173,7 +173,7 @@ class Shrinkage(Damping):
         _check_rule(self.on)
 
     def weight(self, metric: MetricTensor) -> float:
-        """κ."""
+        """The weight κ of the multiple of the identity that g is shrunk to."""
         noise = float((np.asarray(metric.stderr) ** 2).sum())
         mean = float(np.trace(metric.value)) / len(metric.value)
         spread = float(((metric.value - mean * np.eye(len(metric.value))) ** 2).sum())
@@ -207,7 +207,7 @@ def as_damping(given: object) -> Damping:
 
 
 def rounding_level(values: np.ndarray) -> float:
-    """Below it an eigenvalue is a rounded zero: P·ε·max."""
+    """The level below which an eigenvalue is a rounded zero: P·ε·max."""
     return len(values) * float(np.finfo(float).eps) * float(np.abs(values).max(initial=0.0))
 
 

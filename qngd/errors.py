@@ -50,6 +50,10 @@ class QngdWarning(UserWarning):
     """Something the caller should know that does not make the result wrong."""
 
 
+class QngdDeprecationWarning(QngdWarning, DeprecationWarning):
+    """A name that has another by now, and will be gone; Python shows it where a script uses it by itself."""
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a real number: of Python or NumPy, NaN and infinities included; not a bool, text or array."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qngd.errors import SettingError, require_range, shown, unboxed
+
+if TYPE_CHECKING:
+    from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +28,9 @@ class Problem:
     'one qubit'
     """
 
-    circuit: Any
-    observable: Any = None
-    theta0: Any = None
+    circuit: CircuitLike
+    observable: ObservableLike | Theta | None = None
+    theta0: Theta | None = None
     name: str = "problem"
     reference_energy: float | None = None
     unit: str = ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 
+from qngd._system.renamed import renamed
 from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
-from qngd.errors import SettingError, check_word, require_positive, shown
+from qngd.errors import SettingError, check_word, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import APPROXIMATIONS, Approx, Cost, Evaluation, Evaluator, Spread
 from qngd.refresh import Refresh
@@ -21,7 +22,18 @@ Metric = Approx | Literal["matrix-free", "identity"]
 _EVERY_STEP = Refresh()
 
 
-@dataclass(frozen=True)
+class _AsItIs:
+    """No step rule given, which `replace` tells from None."""
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+_AS_IT_IS: Any = _AsItIs()
+
+
+@renamed(length="step")
+@dataclass(frozen=True, init=False, repr=False)
 class QNG:
     """Quantum natural gradient descent, θ ← θ − η (g + λI)⁻¹ ∇E (arXiv:1909.02108).
 
@@ -35,35 +47,62 @@ class QNG:
             None takes "full" where the backend is exact and that is affordable, else "block-diag".
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
-        length: a rule of `qngd.step` in place of a learning rate.
+        step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
 
     Raises:
         SettingError: a setting is out of range, or settings exclude each other.
 
-    >>> QNG(learning_rate=0.1, damping=1e-3).learning_rate
-    0.1
+    >>> QNG(learning_rate=0.1, damping=1e-3)
+    QNG(learning_rate=0.1, approx=None, damping=0.001, step=None, refresh=None)
     """
 
-    learning_rate: float | None = None
-    approx: Metric | None = None
-    damping: float | Damping | None = None
-    length: StepRule | None = None
-    refresh: Refresh | None = None
+    learning_rate: float | None
+    approx: Metric | None
+    damping: float | Damping | None
+    _step: StepRule | None  # `step` is what an optimizer does
+    refresh: Refresh | None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        learning_rate: float | None = None,
+        approx: Metric | None = None,
+        damping: float | Damping | None = None,
+        step: StepRule | None = _AS_IT_IS,
+        refresh: Refresh | None = None,
+        *,
+        _step: StepRule | None = None,  # the field, by its name, as `dataclasses.replace` hands it on
+    ) -> None:
+        settings = {
+            "learning_rate": learning_rate,
+            "approx": approx,
+            "damping": damping,
+            "_step": _step if step is _AS_IT_IS else step,
+            "refresh": refresh,
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    def __repr__(self) -> str:
+        shown_as = {field.name.lstrip("_"): getattr(self, field.name) for field in fields(self)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown_as.items())})"
+
+    def _check(self) -> None:
         known = (*APPROXIMATIONS, "matrix-free", "identity")
         if self.approx is not None:
             check_word(self.approx, known, "approx")
         if self.damping is not None:
             as_damping(self.damping)
+        if isinstance(self.learning_rate, StepRule):
+            raise SettingError(f"learning_rate is a number; a rule goes by step={shown(self.learning_rate)}")
         if self.learning_rate is not None:
             FixedRate(self.learning_rate)
-            if self.length is not None:
-                raise SettingError("learning_rate and length exclude each other; give one of them")
-        if self.length is not None and not isinstance(self.length, StepRule):
-            raise SettingError(f"length must be a rule of qngd.step; got {shown(self.length)}")
+            if self._step is not None:
+                raise SettingError("learning_rate and step exclude each other; give one of them")
+        if self._step is not None and not isinstance(self._step, StepRule):
+            raise SettingError(f"step must be a rule of qngd.step; got {shown(self._step)}{_as_a_rate(self._step)}")
         if self.refresh is not None and not isinstance(self.refresh, Refresh):
             raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {shown(self.refresh)}")
         if self.approx == "matrix-free":
@@ -88,16 +127,19 @@ class QNG:
 
     @property
     def step_rule(self) -> StepRule:
+        """How far a step goes: the rule given, or that of the learning rate, or the default."""
         if self.learning_rate is not None:
             return FixedRate(self.learning_rate)
-        return CurvatureRate() if self.length is None else self.length
+        return CurvatureRate() if self._step is None else self._step
 
     @property
     def damping_rule(self) -> Damping:
+        """The damping of the solve: the one given, or the default."""
         return SignalToNoise() if self.damping is None else as_damping(self.damping)
 
     @property
     def refresh_rule(self) -> Refresh:
+        """When the metric is measured anew: the rule given, or that of the metric."""
         if self.refresh is not None:
             return self.refresh
         return Refresh(average="all") if self.approx == "qn-spsa" else _EVERY_STEP
@@ -128,7 +170,7 @@ class QNG:
         return sum((alone for _ in range(energies)), full)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One natural gradient step."""
+        """The state after one natural gradient step, and what the step saw and did."""
         here, rule, memory = state.evaluation, self.step_rule, state.memory
         asked = Submissions.after(evaluator, state)
         direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
@@ -171,7 +213,7 @@ class QNG:
         return self.step_rule.may_reject and evaluator.is_exact
 
     def _evaluate(self, asked: Submissions, theta: np.ndarray, metric: bool) -> Evaluation:
-        """Energy and gradient, and the metric if it is to be measured."""
+        """The evaluation of a step: energy and gradient, and the metric if it is to be measured."""
         found = asked.evaluate(theta, gradient=True, metric=self._measured_approx(asked.evaluator) if metric else None)
         if self.approx == "identity":
             return replace(found, metric=MetricTensor.exact(np.eye(len(theta)), "identity"))
@@ -195,6 +237,11 @@ class QNG:
             return conjugate_direction(evaluator.metric_product(here.theta), here.gradient, damping)
         assert here.metric is not None
         return natural_direction(here.metric, here.gradient, damping)
+
+
+def _as_a_rate(given: object) -> str:
+    """What to write in place of a number that stands where a step rule belongs."""
+    return f"; write learning_rate={given}" if is_number(given) else ""
 
 
 def _measured(count: int) -> dict[str, np.ndarray]:

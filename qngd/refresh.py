@@ -15,7 +15,7 @@ from qngd.metrics.spsa import absolute
 
 @dataclass(frozen=True)
 class Refresh:
-    """The metric changes slowly: it may be kept for some steps, and noisy ones may be averaged.
+    """When the metric is measured: it changes slowly, so it may be kept for some steps, and noisy ones may be averaged.
 
     Args:
         every: measure it at every so many accepted steps; 1 is always.
@@ -41,7 +41,7 @@ class Refresh:
             require_range(self.average, "average", 'at least 0 and below 1, or "all"', lambda value: 0 <= value < 1)
 
     def is_due(self, age: int, path: float) -> bool:
-        """Whether to measure again, `age` accepted steps and a path of this length after the last measurement."""
+        """Whether to measure the metric again, `age` accepted steps and a path (radians) after the last time."""
         return age >= self.every or path > self.drift
 
     def averaged(self, fresh: MetricTensor, known: MetricTensor, count: int) -> MetricTensor:

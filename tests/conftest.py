@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,39 +14,70 @@ from tests.sdks import SDKS
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """A debugger needs the terminal, and so all tests in this process."""
+    if config.getoption("usepdb"):
+        config.option.numprocesses = 0
+
+
 # --- an installation without SDKs runs the tests that need none ---
+
+
+def source_of(module):
+    """The file of a module of the checkout outside of the package, or None."""
+    paths = [
+        HERE.parent.joinpath(*module.split(".")).with_suffix(".py"),
+        HERE.parent.joinpath(*module.split("."), "__init__.py"),
+    ]
+    return next((path for path in paths if path.exists() and not module.startswith("qngd")), None)
 
 
 @cache
 def needed(module):
-    """The SDKs that a module of this folder imports when it is loaded, itself or by way of a helper."""
-    found = set()
-    for node in ast.parse((HERE / f"{module}.py").read_text(encoding="utf-8")).body:
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [f"tests.{alias.name}" for alias in node.names] if node.module == "tests" else [node.module]
-        for package, _, rest in (name.partition(".") for name in names):
-            found |= needed(rest) if package == "tests" else {package} & SDKS
+    """The SDKs that a module of the checkout imports when it is loaded, itself or by way of others."""
+    found = {module.partition(".")[0]} & SDKS
+    path = source_of(module)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body if path else ():
+        if isinstance(node, ast.Import):
+            found = found.union(*(needed(alias.name) for alias in node.names))
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found = found.union(needed(node.module), *(needed(f"{node.module}.{alias.name}") for alias in node.names))
     return found
 
 
-def missing(module):
-    return sorted(package for package in needed(module) if importlib.util.find_spec(package) is None)
+def is_missing(package):
+    return package in SDKS and importlib.util.find_spec(package) is None
+
+
+def missing(path):
+    """The SDKs that a test module needs and that are not installed."""
+    return sorted(filter(is_missing, needed(f"tests.{path.stem}")))
 
 
 def pytest_ignore_collect(collection_path):
-    if collection_path.suffix == ".py" and collection_path.parent == HERE and missing(collection_path.stem):
-        return True
-    return None
+    is_ours = collection_path.parent == HERE and collection_path.suffix == ".py"
+    return True if is_ours and missing(collection_path) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that meets an SDK which is not installed is skipped, if its module says that it has to do with one."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    package = (error.name or "").partition(".")[0] if error else ""
+    if is_missing(package) and re.search(r"(?i)openqasm|qiskit|pennylane|SDK", item.path.read_text("utf-8")):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1], f"needs {package}")
+    return report
 
 
 def pytest_report_header():
-    left_out = {path.stem: missing(path.stem) for path in sorted(HERE.glob("test_*.py"))}
-    packages = sorted({package for names in left_out.values() for package in names})
-    count = sum(map(bool, left_out.values()))
-    return (
-        f"not installed: {', '.join(packages)}; {count} test modules that import them are left out" if count else None
-    )
+    left_out = list(filter(None, map(missing, sorted(HERE.glob("test_*.py")))))
+    packages = sorted(set().union(*left_out))
+    return f"not installed: {', '.join(packages)}; {len(left_out)} test modules are left out" if packages else None
 
 
 # --- evaluations that go wrong ---

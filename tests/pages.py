@@ -10,9 +10,9 @@ from typing import Any
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def blocks(page: str) -> list[str]:
-    """The Python code on a page of docs/, one text a block."""
-    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.M | re.S)
+def blocks(page: str, language: str = "python") -> list[str]:
+    """The code in this language on a page of docs/, one text a block."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.M | re.S)
 
 
 def shown(page: str) -> Any:

@@ -18,7 +18,9 @@ from qngd.circuit.active import active_qubits, as_measured, moved_qubits, withou
 from qngd.circuit.observable import Observable
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
-from qngd.report.summary import describe_circuit, step_measurements
+from qngd.interop.given import read_given
+from qngd.report.circuits import describe_circuit, step_measurements
+from qngd.run.price import planned_step
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, examples, programs, random_program
 
@@ -263,7 +265,8 @@ def test_choices_and_costs_see_the_active_qubits():
     evaluator = evaluator_for(CIRCUIT, Observable.from_mapping(wide_terms()))
     assert evaluator.default_approx() == "full"
     assert describe_circuit(CIRCUIT).startswith("120 qubits (3 active), 4 parameters, ")
-    rows = step_measurements(CIRCUIT, qngd.Problem(CIRCUIT, wide_terms(), THETA))
+    given = read_given(CIRCUIT, wide_terms(), THETA)
+    rows = step_measurements(planned_step(given, given.observable))
     assert "for 5 Pauli terms" in rows["energy"]
     narrow = qngd.cost(SMALL.circuit(), NARROW, THETA).step
     assert qngd.cost(CIRCUIT, wide_terms(), THETA).step == narrow

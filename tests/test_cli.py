@@ -213,6 +213,7 @@ def test_groupings_and_cross_methods_are_those_of_the_library():
 
 
 def test_cost_and_run_know_grouping_and_cross(tmp_path: Path):
+    pytest.importorskip("openqasm3")
     path = file_with(
         tmp_path,
         'import qngd\ntext = \'OPENQASM 3.0; include "stdgates.inc"; input float a; input float b; qubit[2] q;'
@@ -256,10 +257,18 @@ def test_layers_names_gates_parameters_and_what_a_step_measures():
         "",
         "A step measures",
         "  energy    2 circuits for 2 Pauli terms, grouped qubit by qubit",
-        "  metric    1 circuit, one per layer (block-diag)",
-        "  gradient  the energy at 4 shifted points",
+        "  metric    1 circuit (block-diag)",
+        "  gradient  4 circuits of the energy at shifted angles",
     ]
     assert result.output.splitlines() == expected
+
+
+@pytest.mark.parametrize("options", [(), ("--approx", "full", "--cross", "overlap"), ("--grouping", "commuting")])
+def test_layers_and_cost_say_the_same_of_a_step(options: tuple[str, ...]):
+    told = dict(line.split(maxsplit=1) for line in qngd("layers", TOY, *options).output.splitlines()[-3:])
+    price = qngd("cost", TOY, "--shots", "10", *options).output
+    (circuits,) = [line.split(maxsplit=1)[1] for line in price.splitlines() if line.startswith("circuits")]
+    assert circuits == ", ".join(f"{told[name].split()[0]} {name}" for name in ("energy", "gradient", "metric"))
 
 
 def test_plot_draws_again(tmp_path: Path):
@@ -387,7 +396,7 @@ def test_what_the_problem_itself_refuses():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--learning-rate", "-1"), "learning_rate must be a positive number"),
+        (("--learning-rate", "-1"), "--learning-rate must be a positive number"),
         (("--damping", "nan"), "damping must be a finite number"),
         (("--backend", "abacus"), "backend: 'abacus'"),
         (("--out", TOY), "cannot write to"),

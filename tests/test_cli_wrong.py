@@ -169,8 +169,8 @@ def test_values_that_the_problem_does_not_take(setting: str, answer: str):
         (["--backend", "nonsense"], 1, "backend: 'nonsense' is not known. Give None or 'statevector'"),
         (["--backend", ""], 1, "backend: '' is not known."),
         (["--backend", "Statevector"], 1, "Did you mean 'statevector'?"),
-        (["--learning-rate", "-0.1"], 1, "learning_rate must be a positive number"),
-        (["--learning-rate", "nan"], 1, "learning_rate must be a positive number"),
+        (["--learning-rate", "-0.1"], 1, "--learning-rate must be a positive number"),
+        (["--learning-rate", "nan"], 1, "--learning-rate must be a positive number"),
         (["--damping", "-1"], 1, "damping must be"),
         (["--optimizer", "gd"], 2, "--optimizer gd needs a --learning-rate"),
         (["--out", "taken"], 1, "cannot write to taken: file exists"),
@@ -249,9 +249,30 @@ def test_plots_of_what_is_no_run(target: str, tmp_path: Path, monkeypatch):
     (tmp_path / "taken").write_bytes(b"")
     (tmp_path / "garbage").mkdir()
     (tmp_path / "garbage" / "result.json").write_bytes(bytes(range(256)))
-    assert refused("plot", target, code=1).startswith("directory: ")
+    assert refused("plot", target, code=1).startswith("DIR: ")
 
 
 def test_examples_are_offered_where_a_folder_is_given(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert "is a directory; give a file in it: circuits/h2.py, circuits/" in refused("run", "circuits", code=2)
+
+
+def test_messages_name_what_was_typed(tmp_path: Path):
+    """By the name that it has here, with the place that was given."""
+    (tmp_path / "taken").write_bytes(b"")
+    taken = str(tmp_path / "taken")
+    assert refused("run", TOY, "--out", taken, code=1).startswith(f"--out: cannot write to {taken}")
+    assert refused("run", TOY, "--run-dir", taken, code=1).startswith(f"--run-dir: cannot write to {taken}")
+    assert refused("run", TOY, "--learning-rate", "0", code=1).startswith("--learning-rate must be a positive number")
+    assert refused("run", TOY, "--damping", "nan", code=1).startswith("--damping must be a finite number")
+    assert refused("run", TOY, "--backend", "statevctor", code=1).startswith("--backend: 'statevctor' is not known")
+    kept = str(tmp_path / "kept")
+    assert qngd("run", TOY, "--max-steps", "1", "--run-dir", kept).exit_code == 0
+    answer = refused("run", TOY, "--max-steps", "1", "--run-dir", kept, "--damping", "1", code=1)
+    assert answer.startswith(f"--run-dir: {kept} holds a run of another")
+
+
+def test_a_setting_is_called_as_in_python_and_by_its_old_name():
+    named = [qngd("run", TOY, option, "2", "--tol", "0").output for option in ("--max-steps", "--steps")]
+    assert "step 2/2" in named[0]
+    assert named[0].splitlines()[1:3] == named[1].splitlines()[1:3]

@@ -7,8 +7,8 @@ from scipy import sparse
 
 from qngd._system.threads import num_threads
 from qngd.exact import statevector as amplitudes
-from qngd.exact.kernels import diagonal as _diagonal
-from qngd.exact.kernels import rows as _kernels
+from qngd.exact.kernels import diagonal
+from qngd.exact.kernels.layout import CHUNK, Amplitudes, Moments, ReadStrings, Rotations, SparseRows
 from tests import dense
 
 
@@ -32,8 +32,9 @@ def test_diagonal_turns(num_qubits, count):
     for mask, phi in zip(z[1:], angle[1:], strict=True):
         expected = dense.rotation_matrix(z_label(int(mask), num_qubits), phi) @ expected
     chunks = amplitudes.chunks_of(state)
+    rotations = Rotations.by(angle / 2, np.zeros_like(z), z)
     for begin, end in ((chunks // 2, chunks), (0, chunks // 2)):
-        _diagonal.turn_diagonal(*state, z, np.cos(angle / 2), np.sin(angle / 2), 1, count, begin, end)
+        diagonal.turn_diagonal(Amplitudes(*state), rotations, 1, count, begin, end)
     assert np.allclose(state[0] + 1j * state[1], expected, rtol=0, atol=1e-13)
 
 
@@ -41,20 +42,20 @@ def test_diagonal_turns(num_qubits, count):
 def test_the_transform_is_hadamards_matrix(num_qubits):
     values = np.random.default_rng(num_qubits).normal(size=2**num_qubits)
     expected = scipy.linalg.hadamard(2**num_qubits) @ values
-    _diagonal.walsh(values)
+    diagonal.walsh(values)
     assert np.allclose(values, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("width", [4, 32])
 def test_the_transform_in_blocks(width):
-    values = np.random.default_rng(0).normal(size=8 * _diagonal.BLOCK)
+    values = np.random.default_rng(0).normal(size=8 * diagonal.BLOCK)
     expected = values.copy()
-    _diagonal.walsh(expected)
+    diagonal.walsh(expected)
     for begin, end in ((3, 8), (0, 3)):
-        _diagonal.walsh_blocks(values, begin, end)
-    columns = _diagonal.BLOCK // width
+        diagonal.walsh_blocks(values, begin, end)
+    columns = diagonal.BLOCK // width
     for begin, end in ((5, columns), (0, 5)):
-        _diagonal.walsh_across(values, width, begin, end)
+        diagonal.walsh_across(values, width, begin, end)
     assert np.allclose(values, expected, rtol=0, atol=1e-10)
 
 
@@ -91,10 +92,10 @@ def test_covariances_are_contracted_with_the_jacobian(is_diagonal):
     if is_diagonal:
         expected = np.diag(np.diag(expected))
     sums = weights.copy()
-    _diagonal.walsh(sums)
+    diagonal.walsh(sums)
     out, means = np.zeros((4, 4)), np.full(7, np.nan)
-    sparse_rows = (rows, jacobian.indptr, jacobian.indices, jacobian.data)
-    _diagonal.add_covariances(sums, z, sign, *sparse_rows, block, is_diagonal, out, means)
+    strings, sparse_rows = ReadStrings(z, sign, rows), SparseRows(jacobian.indptr, jacobian.indices, jacobian.data)
+    diagonal.add_covariances(sums, strings, sparse_rows, block, is_diagonal, Moments(out, means))
     assert np.allclose(out, expected, rtol=0, atol=1e-15)
     assert np.allclose(means[rows], mean, rtol=0, atol=1e-15)
     assert np.isnan(means).sum() == 2
@@ -103,10 +104,10 @@ def test_covariances_are_contracted_with_the_jacobian(is_diagonal):
 def test_weights_and_slopes():
     a, b = np.random.default_rng(3).normal(size=(2, 2, 100))
     out = np.full(100, 7.0)
-    _diagonal.weights(*a, out, 10, 60)
+    diagonal.weights(a, out, 10, 60)
     assert np.allclose(out[10:60], (a[0] ** 2 + a[1] ** 2)[10:60])
-    _diagonal.slopes(*a, *b, out, 10, 60)
+    diagonal.slopes(a, b, out, 10, 60)
     assert np.allclose(out[10:60], ((a[0] - 1j * a[1]) * (b[0] + 1j * b[1])).imag[10:60])
     assert np.array_equal(out[:10], np.full(10, 7.0))
     assert np.array_equal(out[60:], np.full(40, 7.0))
-    assert _kernels.CHUNK == 64  # what the sizes above are chosen around
+    assert CHUNK == 64  # what the sizes above are chosen around

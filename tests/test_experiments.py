@@ -18,6 +18,9 @@ SMOKES = [
 @pytest.mark.parametrize("name", SMOKES)
 def test_smoke(name, tmp_path):
     """In a folder of its own, where it leaves its results."""
+    if name != "roofline":
+        pytest.importorskip("qiskit_aer")
+        pytest.importorskip("pennylane")
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
     command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]

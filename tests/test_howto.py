@@ -161,14 +161,14 @@ def check_resumed(optimizer, tmp_path):
 
 def test_a_step_rule_of_ones_own(tmp_path):
     rule = shown("howto/add-a-step-rule.md").BoldDriver
-    check_resumed(qngd.QNG(length=rule()), tmp_path)
+    check_resumed(qngd.QNG(step=rule()), tmp_path)
 
 
 def test_the_memory_of_a_step_rule_of_ones_own():
     """Rates grow by a tenth after each accepted step and are halved after each rejected one."""
     rule = shown("howto/add-a-step-rule.md").BoldDriver
     seen = []
-    optimizer = qngd.QNG(length=rule(initial=2.0), approx="full", damping=1e-3)
+    optimizer = qngd.QNG(step=rule(initial=2.0), approx="full", damping=1e-3)
     qngd.minimize(problem(), ENERGY, START, optimizer=optimizer, max_steps=12, tol=0, callback=seen.append)
     assert {info.accepted for info in seen} == {True, False}
     rate = 2.0

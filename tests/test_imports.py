@@ -3,73 +3,19 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import qngd
 from tests.sdks import SDKS
-from tools.house import APART, BEGIN, ORDER, PAGE, with_table
-
-ROOT = Path(qngd.__file__).parent
+from tools.house import APART, MADE, ORDER, PAGE, drawn, floors, with_made_parts
+from tools.imports import FILES, all_imports, arrows, floor_of, imports_of
 
 FLOORS = list(ORDER)  # a floor imports only floors above it; a package is one floor
 
 MAY_IMPORT_SDKS = {"interop", "backends"}
 SLOW = SDKS | {"numba", "stim", "scipy", "matplotlib", "rich", "typer"}
 OF_THE_CHECKOUT = {"circuits", "experiments", "tests", "tools"}
-
-
-def module_name(path):
-    parts = ("qngd", *path.relative_to(ROOT).with_suffix("").parts)
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-
-
-def floor_of(module):
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
-
-
-def _is_for_types(node):
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def imports_of(source, module, inside_functions=True):
-    """The modules that this source imports when it runs, and the line of each."""
-    found = []
-    is_package = module in FILES and FILES[module].name == "__init__.py"
-
-    def visit(node):
-        for child in ast.iter_child_nodes(node):
-            if _is_for_types(child):
-                for statement in child.orelse:
-                    visit(statement)
-                continue
-            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inside_functions:
-                continue
-            if isinstance(child, ast.Import):
-                found.extend((alias.name, child.lineno) for alias in child.names)
-            elif isinstance(child, ast.ImportFrom):
-                base = child.module or ""
-                if child.level:
-                    parents = module.split(".")
-                    above = parents[: len(parents) - child.level + is_package]
-                    base = ".".join([*above, base] if base else above)
-                names = [f"{base}.{alias.name}" for alias in child.names]
-                found.extend((n if n in FILES else base, child.lineno) for n in names)
-            visit(child)
-
-    visit(ast.parse(source))
-    return found
-
-
-def all_imports(inside_functions=True):
-    for module, path in FILES.items():
-        for name, line in imports_of(path.read_text(encoding="utf-8"), module, inside_functions):
-            yield module, name, f"{path.relative_to(ROOT.parent)}:{line} imports {name}"
 
 
 def sdk_faults(imports):
@@ -116,9 +62,38 @@ def test_exact_and_measured_do_not_know_each_other():
 
 
 def test_the_page_shows_the_order_of_today():
+    """The table, and the drawing as the imports are."""
     page = PAGE.read_text(encoding="utf-8")
-    assert BEGIN in page
-    assert page == with_table(page), "run python -m tools.house"
+    assert all(f"<!-- {name}" in page for name in MADE)
+    assert page == with_made_parts(page), "run python -m tools.house"
+
+
+def test_the_drawing_holds_what_the_imports_do():
+    """Whatever is imported can be reached by the arrows drawn, and none of them can be done without."""
+
+    def reached(start, lines):
+        found, ahead = set(), [start]
+        while ahead:
+            here = ahead.pop()
+            new = {there for one, there in lines if one == here} - found
+            found |= new
+            ahead += new
+        return found
+
+    lines = set(drawn())
+    whole = arrows()
+    assert {(one, other) for one in whole for other in whole[one]} >= lines
+    for one in whole:
+        assert whole[one] <= reached(one, lines)
+    for line in lines:
+        assert line[1] not in reached(line[0], lines - {line})
+
+
+def test_the_house_has_at_most_twelve_floors():
+    height = floors()
+    assert max(height.values()) <= 12
+    assert all(height[one] > height[other] for one, others in arrows().items() for other in others)
+    assert height["errors"] == 1
 
 
 def test_folders_say_what_lives_in_them():
@@ -223,6 +198,24 @@ def test_every_public_name_is_there():
         qngd.nothing  # noqa: B018
 
 
+def test_modules_that_users_import_are_attributes_from_the_start():
+    """And `dir` is the same before and after use, whatever else was loaded meanwhile."""
+    names = ["backends", "baselines", "damping", "errors", "refresh", "step"]
+    code = f"""
+import qngd
+before = dir(qngd)
+for name in {names!r}:
+    assert name in before
+    assert getattr(qngd, name).__name__ == "qngd." + name
+for name in qngd.__all__:
+    getattr(qngd, name)
+import qngd.cli.commands
+assert dir(qngd) == before
+print("done")
+"""
+    assert run(code) == "done\n"
+
+
 @pytest.mark.parametrize("before", ["pass", "qngd.Budget", "qngd.expectation", "qngd.cli.commands"])
 def test_public_names_stay_what_they_are_whatever_is_used_first(before):
     """A module must not take the place of the function that has its name."""
@@ -234,6 +227,7 @@ def test_public_names_stay_what_they_are_whatever_is_used_first(before):
 
 
 def test_public_names_survive_the_import_of_every_module():
+    [pytest.importorskip(package) for package in ("qiskit_ibm_runtime", "qiskit_aer", "pennylane")]
     modules = [name for name in FILES if not name.endswith("__main__")]
     code = f"""
 import importlib, types, qngd

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,13 +24,13 @@ from tests.step_rules import RULES as STEP_RULES
 from tests.strategies import Sketch, ansatz
 
 SOLVERS = {
-    **{name: {"length": rule} for name, rule in STEP_RULES.items()},
-    "every": {"length": CurvatureRate(), "refresh": Refresh(3)},
-    "drift": {"length": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
+    **{name: {"step": rule} for name, rule in STEP_RULES.items()},
+    "every": {"step": CurvatureRate(), "refresh": Refresh(3)},
+    "drift": {"step": TrustRegion(), "refresh": Refresh(9, drift=0.1)},
     "average": {"learning_rate": 0.1, "refresh": Refresh(average=0.6)},
-    "all": {"length": ConjugateDirections(), "refresh": Refresh(2, average="all")},
+    "all": {"step": ConjugateDirections(), "refresh": Refresh(2, average="all")},
     "qn-spsa": {"learning_rate": 0.05, "approx": "qn-spsa", "damping": 0.1},
-    "identity": {"length": CurvatureRate(), "approx": "identity"},
+    "identity": {"step": CurvatureRate(), "approx": "identity"},
     "matrix-free": {"approx": "matrix-free"},
     "shrinkage": {"learning_rate": 0.1, "damping": Shrinkage(UnitDiagonal())},
     "rising": {"learning_rate": 1.5},  # so that the best is not the last
@@ -154,7 +155,7 @@ def test_a_directory_says_what_was_run(tmp_path):
 def test_every_part_of_a_state_comes_back(kind, tmp_path):
     result = run(kind, run_dir=tmp_path, callback=leave_at(4))
     key = json.loads((tmp_path / "run.json").read_text())["fingerprint"]
-    state, start, infos = Journal(tmp_path, key, {}).load()
+    state, start, infos = Journal(tmp_path).resume(SimpleNamespace(key=key, about={}))
     assert same(infos, list(result.infos))
     assert start == (result.history[0], result.history_stderr[0])
     for name in ("theta", "energy", "gradient", "metric", "spread"):
@@ -421,7 +422,7 @@ OTHERS = {
     "damping": {"optimizer": qngd.QNG(0.1, damping=1e-2)},
     "metric": {"optimizer": qngd.QNG(0.1, approx="diag")},
     "rule": {"optimizer": qngd.QNG()},
-    "step rule": {"optimizer": qngd.QNG(length=FixedRate(0.1))},
+    "step rule": {"optimizer": qngd.QNG(step=FixedRate(0.1))},
     "refresh": {"optimizer": qngd.QNG(0.1, refresh=Refresh(2))},
     "seed": {"seed": 6},
     "no seed": {"seed": None},

@@ -14,7 +14,7 @@ from tests.strategies import ansatz
 CIRCUIT, TERMS = ansatz(3, 1), {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
 THETA = np.random.default_rng(1).normal(size=CIRCUIT.num_parameters)
 OPTIMIZERS = [
-    *(qngd.QNG(length=rule) for rule in RULES.values()),
+    *(qngd.QNG(step=rule) for rule in RULES.values()),
     qngd.QNG(approx="qn-spsa"), qngd.QNG(approx="identity"), qngd.QNG(refresh=Refresh(every=3, average=0.5)),
     GradientDescent(0.2), Adam(), SPSA(), *(SciPy(method) for method in METHODS),
 ]  # fmt: skip
@@ -262,7 +262,7 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
 
     from qngd.cli import commands as cli
     from qngd.cli import live as _progress
-    from qngd.report import summary as report
+    from qngd.report import files
 
     def show(info):
         if info.step == 3:
@@ -276,7 +276,7 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
     done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "9", "--out", str(tmp_path)])
     assert isinstance(done.exception, UnicodeError)
     assert "no such letter" in done.output
-    assert report.read(tmp_path).result["steps"] == 3
+    assert files.read(tmp_path).result["steps"] == 3
 
 
 def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
@@ -284,13 +284,14 @@ def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
     from qngd.cli import commands as cli
-    from qngd.report import summary as report
+    from qngd.report import files
 
-    def full(path, content):
-        raise qngd.SettingError(f"directory: cannot write {path}: no space left on device")
+    def full(path, content, argument):
+        raise qngd.SettingError(f"{argument}: cannot write {path}: no space left on device")
 
-    monkeypatch.setattr(report, "_write_whole", full)
+    monkeypatch.setattr(files, "_write_whole", full)
     done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "3", "--out", str(tmp_path)])
     assert done.exit_code == 1
     assert "theta: [" in done.output
+    assert "error: --out: cannot write" in done.output
     assert "no space left" in done.output

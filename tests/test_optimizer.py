@@ -18,7 +18,7 @@ from tests.step_rules import RULES as STEP_RULES
 from tests.strategies import Sketch, random_observable, random_program
 
 RULES = pytest.mark.parametrize("optimizer", [QNG(0.1), QNG()], ids=["fixed", "adaptive"])
-ALL_RULES = pytest.mark.parametrize("optimizer", [QNG(length=r) for r in STEP_RULES.values()], ids=STEP_RULES.keys())
+ALL_RULES = pytest.mark.parametrize("optimizer", [QNG(step=r) for r in STEP_RULES.values()], ids=STEP_RULES.keys())
 KINDS = pytest.mark.parametrize("kind", [Parabola, Sampled])
 
 
@@ -199,11 +199,11 @@ def test_a_sampled_trial_asks_for_everything_at_once():
     assert [question[1:3] for question in evaluator.asked] == [(True, "full")] * 5
 
 
-def test_a_length_rule_is_used():
-    state, infos = walk(QNG(length=CurvatureRate(initial=0.02, max_length=0.01)), Parabola(), START, 2)
+def test_a_step_rule_is_used():
+    state, infos = walk(QNG(step=CurvatureRate(initial=0.02, max_length=0.01)), Parabola(), START, 2)
     assert [info.length for info in infos] == pytest.approx([0.01, 0.01])
     assert state.memory["recent"].shape == (2, 2)
-    fixed, _ = walk(QNG(length=FixedRate(0.02)), Parabola(), START, 2)
+    fixed, _ = walk(QNG(step=FixedRate(0.02)), Parabola(), START, 2)
     assert np.array_equal(fixed.theta, walk(QNG(0.02), Parabola(), START, 2)[0].theta)
 
 
@@ -348,10 +348,10 @@ def test_a_step_writes_nothing_to_the_state_before(optimizer):
         ({"damping": -1e-3}, "damping"),
         ({"damping": np.inf}, "damping"),
         ({"damping": "strong"}, "damping"),
-        ({"learning_rate": 0.1, "length": CurvatureRate()}, "length"),
+        ({"learning_rate": 0.1, "step": CurvatureRate()}, "step"),
         ({"approx": "blocks"}, "approx"),
-        ({"length": 0.1}, "length"),
-        ({"length": "armijo"}, "length"),
+        ({"step": 0.1}, "step"),
+        ({"step": "armijo"}, "step"),
         ({"refresh": 3}, "refresh"),
         ({"approx": "matrix-free", "refresh": Refresh(2)}, "refresh"),
         *(
@@ -359,7 +359,7 @@ def test_a_step_writes_nothing_to_the_state_before(optimizer):
             for damping in (0, PseudoInverse(), Relative(0.1), SpectralCutoff(0.1), UnitDiagonal())
         ),
         ({"approx": "matrix-free", "damping": SignalToNoise(on=Relative(0.1))}, "damping"),
-        ({"approx": "matrix-free", "length": LevenbergMarquardt()}, "damping"),
+        ({"approx": "matrix-free", "step": LevenbergMarquardt()}, "damping"),
     ],
 )
 def test_bad_settings_are_named(settings, word):

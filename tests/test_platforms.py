@@ -18,8 +18,9 @@ from qngd._system import memory as _memory
 from qngd._system import threads as _threads
 from qngd.cli import commands as cli
 
-ROOT = Path(qngd.__file__).parent.parent
-SOURCES = sorted(path for folder in ("qngd", "circuits", "experiments") for path in (ROOT / folder).rglob("*.py"))
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = (Path(qngd.__file__).parent, ROOT / "circuits", ROOT / "experiments")
+SOURCES = {path: path.relative_to(folder.parent) for folder in FOLDERS for path in sorted(folder.rglob("*.py"))}
 POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 MEASURES = {"experiments.peers.protocol"}  # the benchmarks' measuring of memory, which has no other way
 
@@ -109,7 +110,7 @@ def test_text_files_are_utf_8():
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and _opens_text(node):
-                faults.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}")
+                faults.append(f"{SOURCES[path]}:{node.lineno} {ast.unparse(node)}")
     assert faults == []
 
 
@@ -143,7 +144,7 @@ def test_the_look_for_encodings_sees_what_it_should(line, fault):
 def test_no_module_needs_what_posix_alone_has():
     found = set()
     for path in SOURCES:
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module = ".".join(SOURCES[path].with_suffix("").parts)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

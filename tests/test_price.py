@@ -56,6 +56,20 @@ def test_a_step_costs_what_the_backend_is_asked_for(approx, shots):
     assert len(device.submissions) == result.cost.jobs == 3
 
 
+@pytest.mark.parametrize(("layers", "gradient"), [(1, 4), (2, 12)])
+def test_parts_of_a_step_are_what_the_backend_is_asked_for(layers, gradient):
+    """The last CNOT leaves both terms of the toy on qubit 1, so each sees one rotation of the last layer."""
+    problem = toy.problem(layers=layers)
+    parts = problem.circuit, problem.observable, problem.theta0
+    price, device = qngd.cost(problem, shots=10), Counting()
+    qngd.expectation(*parts, backend=device, shots=10)
+    qngd.gradient(*parts, backend=device, shots=10)
+    qngd.metric_tensor(*parts[::2], backend=device, shots=10)
+    energy, both, metric = (asked(device, k)[0] for k in range(3))
+    assert (price.energy_circuits, price.gradient_circuits) == (energy, both - energy) == (2, gradient)
+    assert price.metric_circuits == metric == layers
+
+
 @pytest.mark.parametrize("steps", [0, 1, 4])
 def test_a_run_costs_what_the_backend_is_asked_for(steps):
     """Every step asks for the same with a fixed number of shots a circuit; the last one may ask for less."""

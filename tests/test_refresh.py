@@ -138,7 +138,7 @@ def test_the_metric_that_is_used_is_the_average(average, every):
 def test_a_rejected_trial_does_not_age_the_metric(kind):
     """Nor does it count as a measurement, even where a metric came with it."""
     evaluator = kind()
-    optimizer = QNG(length=CurvatureRate(), refresh=Refresh(3, average="all"))
+    optimizer = QNG(step=CurvatureRate(), refresh=Refresh(3, average="all"))
     state = optimizer.init(evaluator, START, seed=1)
     state, info = optimizer.step(evaluator, state)
     assert info.accepted
@@ -172,7 +172,7 @@ def test_a_metric_that_is_not_finite_is_not_averaged():
 def test_no_step_costs_more_than_announced(name, refresh):
     for kind in (Curved, Sampled):
         evaluator = kind(20 * HESSIAN)
-        optimizer = QNG(length=RULES[name], refresh=refresh)
+        optimizer = QNG(step=RULES[name], refresh=refresh)
         state = optimizer.init(evaluator, 0.1 * START, seed=3)
         assert state.cost == optimizer.preview(evaluator, START, None, first=True)
         for _ in range(6):
@@ -198,7 +198,7 @@ class Recorded(ExactEvaluator):
 def test_qn_spsa_averages_all_its_samples_unless_told_otherwise(refresh):
     circuit = ansatz(2, 1)
     evaluator = Recorded(circuit, Observable.from_mapping(random_observable(1, 2)))
-    optimizer = QNG(length=FixedRate(0.02), approx="qn-spsa", damping=0.1, refresh=refresh)
+    optimizer = QNG(step=FixedRate(0.02), approx="qn-spsa", damping=0.1, refresh=refresh)
     theta = np.random.default_rng(2).normal(size=circuit.num_parameters)
     state, _ = walk(optimizer, evaluator, theta, 4, seed=7)
     raw = [found.raw for found in evaluator.measured]

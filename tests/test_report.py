@@ -11,8 +11,12 @@ import pytest
 
 import qngd
 from qngd.errors import SettingError
+from qngd.interop.given import read_given
 from qngd.report import figures as _figures
-from qngd.report import summary as report
+from qngd.report import files as report
+from qngd.report.circuits import step_measurements
+from qngd.report.summary import format_seconds, summary
+from qngd.run.price import planned_step
 from qngd.step import CurvatureRate
 from tests.toy import problem
 
@@ -32,7 +36,7 @@ def toy() -> qngd.Problem:
 @pytest.fixture
 def exact(toy: qngd.Problem) -> qngd.Result:
     """Starts with steps that are far too long, so that some are rejected."""
-    return minimized(toy, optimizer=qngd.QNG(length=CurvatureRate(initial=20.0, max_length=20.0, window=1)))
+    return minimized(toy, optimizer=qngd.QNG(step=CurvatureRate(initial=20.0, max_length=20.0, window=1)))
 
 
 @pytest.fixture
@@ -210,7 +214,7 @@ def test_a_file_is_no_folder(tmp_path: Path):
 
 
 def test_the_table_names_everything(exact: qngd.Result, toy: qngd.Problem):
-    rows = report.summary(exact, toy, seconds=200)
+    rows = summary(exact, toy, seconds=200)
     assert rows["circuit"] == "2 qubits, 4 parameters, 2 layers"
     assert rows["status"] == "max steps"
     assert rows["message"] == exact.message
@@ -224,7 +228,7 @@ def test_the_table_names_everything(exact: qngd.Result, toy: qngd.Problem):
 
 def test_without_a_reference_there_is_no_error():
     toy = problem(known=False)
-    assert not {"reference", "error"} & set(report.summary(minimized(toy), toy))
+    assert not {"reference", "error"} & set(summary(minimized(toy), toy))
 
 
 @pytest.mark.parametrize(
@@ -241,39 +245,82 @@ def test_without_a_reference_there_is_no_error():
 )
 def test_chemical_accuracy(options, verdict: str):
     toy = problem(unit="hartree")
-    assert report.summary(minimized(toy, **options), toy)["chemical accuracy"] == verdict
+    assert summary(minimized(toy, **options), toy)["chemical accuracy"] == verdict
 
 
 def test_a_sampled_energy_is_shown_with_its_error():
     toy = problem()
-    rows = report.summary(minimized(toy, shots=100, seed=2, max_steps=2), toy)
+    rows = summary(minimized(toy, shots=100, seed=2, max_steps=2), toy)
     assert " ± " in rows["energy"]
     assert " ± " in rows["error"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4213, "0.42 s"), (12.2, "12 s"), (119.8, "2 min 0 s")])
 def test_times(seconds: float, text: str):
-    assert report.format_seconds(seconds) == text
+    assert format_seconds(seconds) == text
 
 
 # --- what a step measures ---
 
 
+def measured(given: qngd.Problem, **how: object) -> dict[str, str]:
+    read = read_given(given, role="example")
+    return step_measurements(planned_step(read, read.observable if read.has_observable else None, **how))
+
+
 def test_what_a_step_measures(toy: qngd.Problem):
-    rows = report.step_measurements(report.wrapped(toy), toy)
+    rows = measured(toy)
     assert rows["energy"] == "2 circuits for 2 Pauli terms, grouped qubit by qubit"
-    assert rows["metric"] == "2 circuits, one per layer (block-diag)"
-    assert rows["gradient"] == "the energy at 8 shifted points"
+    assert rows["metric"] == "2 circuits (block-diag)"
+    assert rows["gradient"] == "12 circuits of the energy at shifted angles"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"approx": "full"},
+        {"approx": "full", "cross": "overlap"},
+        {"approx": "qn-spsa"},
+        {"approx": "hamiltonian"},
+        {"grouping": "commuting"},
+        {"backend": "fake_nairobi"},
+    ],
+    ids=str,
+)
+def test_a_step_is_told_as_it_is_priced(toy: qngd.Problem, how: dict[str, str]):
+    if "backend" in how:
+        pytest.importorskip("qiskit_ibm_runtime")
+    terms = {"XX": 1.0, "YY": 0.7, "ZZ": 0.4, "IZ": 0.2}
+    problem = qngd.Problem(toy.circuit, terms, toy.theta0)
+    rows, price = measured(problem, **how), qngd.cost(problem, shots=10, **how)
+    told = [int(rows[name].split()[0]) for name in ("energy", "gradient", "metric")]
+    assert told == [price.energy_circuits, price.gradient_circuits, price.metric_circuits]
+    assert rows["energy"].endswith("what commutes" if "grouping" in how else "qubit by qubit")
+    assert "for 4 Pauli terms" in rows["energy"]
 
 
 def test_the_identity_is_not_measured(toy: qngd.Problem):
     with_identity = qngd.Problem(toy.circuit, {"II": 3.0, "ZZ": 1.0, "IZ": 1.0}, toy.theta0)
-    rows = report.step_measurements(report.wrapped(toy), with_identity)
-    assert rows["energy"] == "1 circuit for 2 Pauli terms, grouped qubit by qubit"
+    assert measured(with_identity)["energy"] == "1 circuit for 2 Pauli terms, grouped qubit by qubit"
 
 
-def test_a_circuit_without_observable_still_has_layers(toy: qngd.Problem):
-    bare = qngd.Problem(toy.circuit)
-    rows = report.step_measurements(report.wrapped(bare), bare)
-    assert rows["energy"] == "no observable given"
-    assert rows["metric"].startswith("2 circuits")
+def test_a_circuit_without_observable_or_start_still_has_layers(toy: qngd.Problem):
+    rows = measured(qngd.Problem(toy.circuit))
+    assert rows == {"energy": "no observable given", "metric": "2 circuits (block-diag)"}
+
+
+def test_the_observable_of_a_problem_may_be_left_out_where_a_node_brings_it():
+    """Its start then stands in the observable's place, as in minimize(node, theta0)."""
+    qml = pytest.importorskip("pennylane")
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(w):
+        qml.RY(w[0], 0)
+        qml.CNOT([0, 1])
+        qml.RX(w[1], 1)
+        return qml.expval(qml.Z(0) @ qml.X(1) + 0.5 * qml.Z(0))
+
+    given = qngd.Problem(node, np.array([0.3, -0.7]))
+    assert measured(given)["energy"] == measured(qngd.Problem(node, None, np.array([0.3, -0.7])))["energy"]
+    assert summary(minimized(given), given)["circuit"] == "2 qubits, 2 parameters, 1 layer"

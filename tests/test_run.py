@@ -195,7 +195,7 @@ def test_every_rule_with_one_parameter_that_counts(rule, damping):
         sketch = Sketch(1, count)
         circuit = sketch("ry", 0, sketch.t[used]).circuit()
         theta = np.array([5.0, 0.9, -7.0])[3 - count - (count == 1) : 3 - (count == 1)]
-        optimizer = qngd.QNG(length=rule, damping=damping)
+        optimizer = qngd.QNG(step=rule, damping=damping)
         result = qngd.minimize(circuit, {"Z": 1.0}, theta, optimizer=optimizer, max_steps=500)
         assert result.energy == pytest.approx(-1, abs=1e-6)
         assert np.array_equal(np.delete(result.theta, used), np.delete(theta, used))
@@ -208,7 +208,7 @@ def test_every_rule_where_the_gradient_is_zero(rule, damping, shots):
     """A flat energy: RZ on |0⟩ moves no state, so g is zero too; RX does, but not its ⟨X⟩."""
     sketch = Sketch(1, 2)
     circuit = sketch("rz", 0, sketch.t[0])("rx", 0, sketch.t[1]).circuit()
-    how = {"optimizer": qngd.QNG(length=rule, damping=damping), "max_steps": 30, "shots": shots, "seed": 1}
+    how = {"optimizer": qngd.QNG(step=rule, damping=damping), "max_steps": 30, "shots": shots, "seed": 1}
     result = qngd.minimize(circuit, {"X": 1.0, "I": 2.0}, [0.3, 0.4], **how)
     assert result.status in ("converged", "noise")
     if shots is None:
@@ -220,7 +220,7 @@ def test_every_rule_where_the_gradient_is_zero(rule, damping, shots):
 @pytest.mark.parametrize("part", ["gradient", "metric"])
 @pytest.mark.parametrize("refresh", [None, Refresh(average="all")], ids=str)
 def test_every_rule_stops_at_the_last_good_point_before_a_nan(rule, part, refresh, spoil):
-    how = {"optimizer": qngd.QNG(length=rule, refresh=refresh), "tol": 0}
+    how = {"optimizer": qngd.QNG(step=rule, refresh=refresh), "tol": 0}
     whole = minimize(max_steps=3, **how)
     assert all(info.accepted for info in whole.infos)
     spoil(whole.infos[2].cost.jobs, part)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import qngd
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
-from qngd.exact.kernels import rows as _kernels
+from qngd.exact.kernels import rotations, strings
+from qngd.exact.kernels.layout import CHUNK, Amplitudes, Rotation
 from qngd.exact.simulator import Simulator
 from qngd.exact.statevector import Terms
 from tests import dense
@@ -64,7 +65,7 @@ def masks(label):
 
 
 def chunks_of(state):
-    return state.shape[1] // min(state.shape[1], _kernels.CHUNK)
+    return state.shape[1] // min(state.shape[1], CHUNK)
 
 
 def spans(count):
@@ -92,9 +93,9 @@ def test_rotate(n):
         state = random_state(1, n)
         expected = dense.rotation_matrix(label, angle) @ amplitudes(state)
         x, z = masks(label)
-        cos, sin = np.cos(angle / 2), np.sin(angle / 2)
-        for begin, end in spans(_kernels.num_items(x, 2**n)):
-            _kernels.rotate(state[0], state[1], x, z, cos, sin, begin, end)
+        rotation = Rotation(x, z, np.cos(angle / 2), np.sin(angle / 2))
+        for begin, end in spans(rotations.num_items(x, 2**n)):
+            rotations.rotate(Amplitudes(*state), rotation, begin, end)
         assert np.allclose(amplitudes(state), expected, rtol=0, atol=1e-14), label
 
 
@@ -108,10 +109,11 @@ def test_add_pauli_and_imaginary_overlap(n):
         a, b = amplitudes(state), amplitudes(other)
         expected = amplitudes(out) + weight * (matrix @ a)
         x, z = masks(label)
+        string = Rotation(x, z, 1.0, 0.0)  # of which only the masks count
         imaginary = 0.0
         for begin, end in spans(chunks_of(state)):
-            _kernels.add_pauli(state[0], state[1], x, z, weight, out[0], out[1], begin, end)
-            imaginary += _kernels.imaginary_overlap(other[0], other[1], state[0], state[1], x, z, begin, end)
+            strings.add_pauli(state, x, z, weight, out, begin, end)
+            imaginary += strings.imaginary_overlap(Amplitudes(*other), Amplitudes(*state), string, begin, end)
         assert np.allclose(amplitudes(out), expected, rtol=0, atol=1e-14), label
         assert imaginary == pytest.approx((b.conj() @ matrix @ a).imag, abs=1e-13), label
 
@@ -124,7 +126,7 @@ def test_apply_observable(n):
     terms = Terms.of(Observable.from_mapping(dict(chosen)))
     result = np.empty_like(state)
     for begin, end in spans(chunks_of(state)):
-        _kernels.apply_observable(*state, terms.start, terms.x, terms.z, terms.coefficient, *result, begin, end)
+        strings.apply_observable(state, terms, result, begin, end)
     expected = dense.observable_matrix(dict(chosen)) @ a
     assert np.allclose(amplitudes(result), expected, rtol=0, atol=1e-12)
 

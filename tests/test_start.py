@@ -268,10 +268,11 @@ def turned():
     ("circuit", "observable", "text"),
     [
         (turned(), {"X": 1.0, "Z": 0.5}, "near_zero"),
-        (qngd.CircuitBuilder(1).h(0), {"Z": 1.0}, "no parameters"),
+        (qngd.CircuitBuilder(1).h(0), {"Z": 1.0}, "no gate depends on a parameter"),
         (by_qiskit(1)[0], {"IIIII": 1.0}, "none mixes"),
-        (by_pennylane(1)[0], None, "theta is missing"),
-        (QuantumCircuit(1), {"ZZ": 1.0}, "no parameters"),
+        (by_pennylane(1)[0], None, "example_args"),
+        (by_qiskit(1)[0], {"ZZ": 1.0}, "2 qubits"),
+        (by_qiskit(1)[0], None, "brings none of its own"),
     ],
 )
 def test_no_ramp(circuit, observable, text):

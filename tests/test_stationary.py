@@ -21,12 +21,12 @@ LADDER = (
 FIELD = {"ZI": 1.0, "IZ": 0.5, "ZZ": 0.3}  # eigenvalues 1.8, .2, −.8 and −1.2
 GROUND = -1.2
 OPTIMIZERS = [
-    *(qngd.QNG(length=rule) for rule in RULES.values()),
+    *(qngd.QNG(step=rule) for rule in RULES.values()),
     qngd.QNG(approx="block-diag"), qngd.QNG(approx="identity"), qngd.QNG(approx="matrix-free"), qngd.QNG(damping=0),
     GradientDescent(0.3), Adam(), SPSA(), *(SciPy(method) for method in METHODS),
 ]  # fmt: skip
 # what tries energies some way off, and what makes long steps of slopes of 1e-9, get away by themselves
-ALONE = [qngd.QNG(length=RULES["conjugate"]), Adam(), SPSA(), *map(SciPy, ENERGY_ONLY)]
+ALONE = [qngd.QNG(step=RULES["conjugate"]), Adam(), SPSA(), *map(SciPy, ENERGY_ONLY)]
 EVERY = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: f"{one!r:.50}")
 SOME = pytest.mark.parametrize("optimizer", [qngd.QNG(), Adam(0.2), SciPy("BFGS")], ids=["qng", "adam", "bfgs"])
 

@@ -168,7 +168,7 @@ def test_a_metric_of_zeros_with_a_gradient(rule, damping):
 def test_every_rule_goes_down(rule, kind):
     """Convex, and the metric knows nothing of the Hessian."""
     evaluator = kind()
-    _, infos = walk(QNG(length=rule, damping=1e-3), evaluator, [1.0, -2.0, 0.5], 120)
+    _, infos = walk(QNG(step=rule, damping=1e-3), evaluator, [1.0, -2.0, 0.5], 120)
     first = 0.5 * np.array([1.0, -2.0, 0.5]) @ evaluator.hessian @ [1.0, -2.0, 0.5]
     assert infos[-1].energy < 1e-2 * first
     accepted = [info.energy for info in infos if info.accepted]
@@ -184,7 +184,7 @@ def test_no_step_is_longer_than_its_radius(name, kind, seed, scale, damping):
     rng = np.random.default_rng(seed)
     hessian, metric = (f @ f.T for f in rng.normal(size=(2, 3, 3)))
     evaluator = kind(scale * hessian, 0.1 * metric)
-    _, infos = walk(QNG(length=RULES[name], damping=damping), evaluator, rng.normal(size=3), 15, seed=seed)
+    _, infos = walk(QNG(step=RULES[name], damping=damping), evaluator, rng.normal(size=3), 15, seed=seed)
     for info in infos:
         assert info.length <= info.radius * (1 + 1e-9)
         assert info.radius <= BOUNDED[name]

@@ -13,7 +13,7 @@ ONE = np.eye(1)  # E = ½θ² with g = 1: d = θ
 
 def path(rule, steps, start=1.0, hessian=ONE):
     """θ after 1, 2, … steps of one parameter."""
-    optimizer, evaluator = QNG(length=rule, damping=0), Parabola(hessian, ONE)
+    optimizer, evaluator = QNG(step=rule, damping=0), Parabola(hessian, ONE)
     state = optimizer.init(evaluator, np.array([start]))
     found = []
     for _ in range(steps):
@@ -52,7 +52,7 @@ def test_a_fixed_rate_remembers_nothing():
 )
 def test_a_decaying_rate_by_hand(settings, rates):
     rule = DecayingRate(0.6, **settings)
-    _, infos = walk(QNG(length=rule, damping=0), Parabola(ONE, ONE), [1.0], 4)
+    _, infos = walk(QNG(step=rule, damping=0), Parabola(ONE, ONE), [1.0], 4)
     assert [info.rate for info in infos] == pytest.approx(rates)
     assert path(rule, 4) == pytest.approx(np.cumprod(1 - np.array(rates)))
 
@@ -74,7 +74,7 @@ def test_a_heavy_ball_by_hand(momentum, expected):
 
 def test_a_heavy_ball_in_three_dimensions():
     """δ_k = −η·g⁻¹Hθ + ρ·δ_{k−1}, and what is said of it."""
-    _, infos = walk(QNG(length=Momentum(0.05, 0.7), damping=0), Parabola(), START, 6)
+    _, infos = walk(QNG(step=Momentum(0.05, 0.7), damping=0), Parabola(), START, 6)
     theta, delta = START.copy(), np.zeros(3)
     for info in infos:
         slope = HESSIAN @ theta

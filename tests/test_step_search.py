@@ -28,7 +28,7 @@ def test_backtracking_by_hand():
     For h = 30 and c = .1 that is .06: of .1, .05, .075, .0375, .05625 and .084375 the second, fourth and fifth pass.
     """
     rule = Armijo(initial=0.1, max_length=1e9)
-    _, infos = walk(QNG(length=rule, damping=0), Parabola(30 * ONE, ONE), [1.0], 6)
+    _, infos = walk(QNG(step=rule, damping=0), Parabola(30 * ONE, ONE), [1.0], 6)
     assert [info.rate for info in infos] == pytest.approx([0.1, 0.05, 0.075, 0.0375, 0.05625, 0.084375])
     assert [info.accepted for info in infos] == [False, True, False, True, True, False]
     theta = np.prod([1 - 30 * info.rate for info in infos if info.accepted])
@@ -38,14 +38,14 @@ def test_backtracking_by_hand():
 @pytest.mark.parametrize("decrease", [0.05, 0.3, 0.9])
 @pytest.mark.parametrize("side", [0.999, 1.001])
 def test_a_step_must_keep_a_share_of_its_promise(decrease, side):
-    rule = Armijo(initial=side * 2 * (1 - decrease) / 30, decrease=decrease, max_length=1e9)
-    _, (info,) = walk(QNG(length=rule, damping=0), Parabola(30 * ONE, ONE), [1.0], 1)
+    rule = Armijo(initial=side * 2 * (1 - decrease) / 30, sufficient_decrease=decrease, max_length=1e9)
+    _, (info,) = walk(QNG(step=rule, damping=0), Parabola(30 * ONE, ONE), [1.0], 1)
     assert info.accepted == (side < 1)
 
 
 def test_backtracking_within_errors():
     """Two standard errors of the difference are forgiven, and no more."""
-    rule = Armijo(decrease=0.5)
+    rule = Armijo(sufficient_decrease=0.5)
     promised = tried(rule, at(), at()).slope
     for share, errors, accepted in (
         (0.51, (0.0, 0.0), True),
@@ -59,7 +59,7 @@ def test_backtracking_within_errors():
 
 
 def test_the_rate_grows_to_its_bound():
-    rule = Armijo(initial=0.1, shrink=0.25, grow=3.0, largest=0.5, max_length=1e9)
+    rule = Armijo(initial=0.1, shrink=0.25, grow=3.0, max_rate=0.5, max_length=1e9)
     memory, rates = rule.start(), []
     for accepted in (True, True, True, False, False, True):
         memory = rule.learn(tried(rule, at(), at(), memory), accepted, memory)
@@ -83,7 +83,7 @@ def test_two_parameters_take_two_steps(start, damping):
     """The first is the minimum along the direction, found with one probe; the second that of the whole plane, with
     three. Both are predicted."""
     evaluator = Parabola(PLANE_HESSIAN, PLANE_METRIC)
-    optimizer = QNG(length=FREE, damping=damping)
+    optimizer = QNG(step=FREE, damping=damping)
     state = optimizer.init(evaluator, np.array(start))
     d = np.linalg.solve(PLANE_METRIC + damping * np.eye(2), PLANE_HESSIAN @ start)
     rate = (d @ PLANE_HESSIAN @ start) / (d @ PLANE_HESSIAN @ d)
@@ -102,12 +102,12 @@ def test_two_parameters_take_two_steps(start, damping):
 
 def test_many_parameters_take_as_many_steps():
     """Conjugate gradients with the metric as preconditioner."""
-    state, _ = walk(QNG(length=FREE, damping=0), Parabola(), START, 3)
+    state, _ = walk(QNG(step=FREE, damping=0), Parabola(), START, 3)
     assert np.allclose(state.theta, 0, atol=1e-6)
 
 
 def test_one_parameter_takes_one_step():
-    state, (info,) = walk(QNG(length=FREE, damping=0), Parabola(7 * ONE, 0.25 * ONE), [0.8], 1)
+    state, (info,) = walk(QNG(step=FREE, damping=0), Parabola(7 * ONE, 0.25 * ONE), [0.8], 1)
     assert state.theta == pytest.approx([0], abs=1e-9)
     assert info.rate == pytest.approx(0.25 / 7)
 
@@ -115,7 +115,7 @@ def test_one_parameter_takes_one_step():
 def test_steps_wait_for_the_radius():
     """Where the model is right, each is as long as the radius and doubles it, and the last arrives."""
     rule = ConjugateDirections(radius=0.01, max_radius=50.0)
-    state, infos = walk(QNG(length=rule, damping=0), Parabola(PLANE_HESSIAN, PLANE_METRIC), [1.0, -2.0], 8)
+    state, infos = walk(QNG(step=rule, damping=0), Parabola(PLANE_HESSIAN, PLANE_METRIC), [1.0, -2.0], 8)
     assert [info.radius for info in infos[:6]] == pytest.approx([0.01 * 2**k for k in range(6)])
     for info in infos:
         assert info.length <= info.radius * (1 + 1e-9)
@@ -148,7 +148,7 @@ def test_probes_lie_at_a_share_of_the_last_step():
     here = at(0.0, HESSIAN @ START, METRIC)
     for reach, distance in ((0.5, 0.2), (1e-9, 1e-3), (100.0, 0.3)):
         asked.clear()
-        rule = ConjugateDirections(probe=0.4)
+        rule = ConjugateDirections(probe_ratio=0.4)
         memory = {**rule.start(), "previous": np.array([0.0, 0.0, 1.0]), "reach": np.array(reach)}
         rule.propose(toward(here, Absolute(0.1)), here, memory, probe)
         first, second, both = asked
@@ -173,7 +173,7 @@ def test_where_the_direction_is_zero_the_last_step_remains():
 def test_what_conjugate_steps_cost_is_announced():
     """Three energies, the trial's and the rest."""
     evaluator = Parabola()
-    optimizer = QNG(length=ConjugateDirections())
+    optimizer = QNG(step=ConjugateDirections())
     state = optimizer.init(evaluator, START)
     assert optimizer.preview(evaluator, START, None, first=True) == state.cost
     state, _ = optimizer.step(evaluator, state)
@@ -222,13 +222,13 @@ def test_lowest_points_by_hand():
     ("rule", "settings", "word"),
     [
         *((Armijo, {"initial": value}, "initial") for value in (0, -1, np.nan, np.inf)),
-        *((Armijo, {"decrease": value}, "decrease") for value in (0, 1, -0.5, np.nan)),
+        *((Armijo, {"sufficient_decrease": value}, "sufficient_decrease") for value in (0, 1, -0.5, np.nan)),
         *((Armijo, {"shrink": value}, "shrink") for value in (0, 1, -0.5, np.nan)),
         *((Armijo, {"grow": value}, "grow") for value in (1, 0.5, np.nan, np.inf)),
-        *((Armijo, {"largest": value}, "largest") for value in (0.05, np.nan)),
+        *((Armijo, {"max_rate": value}, "max_rate") for value in (0.05, np.nan)),
         *((Armijo, {"max_length": value}, "max_length") for value in (0, -1, np.nan)),
         *((ConjugateDirections, {"radius": value}, "radius") for value in (0, -1, np.nan, np.inf)),
-        *((ConjugateDirections, {"probe": value}, "probe") for value in (0, -1, np.nan, np.inf)),
+        *((ConjugateDirections, {"probe_ratio": value}, "probe_ratio") for value in (0, -1, np.nan, np.inf)),
         *((ConjugateDirections, {"max_radius": value}, "max_radius") for value in (0.1, np.nan)),
     ],
 )

@@ -13,7 +13,7 @@ ONE = np.eye(1)
 
 def steps_of(rule, count, start, hessian=1.0, metric=1.0, **how):
     """The states after every step on E = ½hθ² with the metric g."""
-    optimizer = QNG(length=rule, damping=0)
+    optimizer = QNG(step=rule, damping=0)
     evaluator = Parabola(hessian * ONE, metric * ONE)
     state = optimizer.init(evaluator, np.array([start]), **how)
     for _ in range(count):
@@ -133,7 +133,7 @@ def test_levenberg_marquardt_backs_off_by_hand():
 
 
 def test_levenberg_marquardt_damps_by_the_diagonal():
-    state, _ = walk(QNG(length=LevenbergMarquardt(0.1, initial=2.0), damping=0.7), Parabola(), START, 1)
+    state, _ = walk(QNG(step=LevenbergMarquardt(0.1, initial_damping=2.0), damping=0.7), Parabola(), START, 1)
     damped = METRIC + 2.0 * np.diag(np.diag(METRIC))
     assert np.allclose(state.theta, START - 0.1 * np.linalg.solve(damped, HESSIAN @ START), rtol=1e-12)
 
@@ -148,7 +148,7 @@ def test_a_rise_within_its_error_leaves_the_damping_alone():
 
 @pytest.mark.parametrize(("energy", "level"), [(-10.0, 0.5), (10.0, 2.0)])
 def test_the_damping_has_bounds(energy, level):
-    rule = LevenbergMarquardt(smallest=0.5, largest=2.0)
+    rule = LevenbergMarquardt(min_damping=0.5, max_damping=2.0)
     memory = rule.start()
     for _ in range(3):
         memory = rule.learn(tried(rule, at(), at(energy), memory), True, memory)
@@ -167,12 +167,12 @@ def test_the_damping_has_bounds(energy, level):
         (TrustRegion, {"significance": -1}, "significance"),
         (TrustRegion, {"significance": np.inf}, "significance"),
         *((LevenbergMarquardt, {"learning_rate": value}, "learning_rate") for value in (0, -1, np.nan, np.inf)),
-        (LevenbergMarquardt, {"initial": 0}, "initial"),
-        (LevenbergMarquardt, {"initial": 1e-7}, "smallest"),
-        (LevenbergMarquardt, {"initial": 1e7}, "largest"),
-        (LevenbergMarquardt, {"smallest": 0}, "smallest"),
-        (LevenbergMarquardt, {"largest": np.inf}, "largest"),
-        (LevenbergMarquardt, {"initial": np.nan}, "initial"),
+        (LevenbergMarquardt, {"initial_damping": 0}, "initial_damping"),
+        (LevenbergMarquardt, {"initial_damping": 1e-7}, "min_damping"),
+        (LevenbergMarquardt, {"initial_damping": 1e7}, "max_damping"),
+        (LevenbergMarquardt, {"min_damping": 0}, "min_damping"),
+        (LevenbergMarquardt, {"max_damping": np.inf}, "max_damping"),
+        (LevenbergMarquardt, {"initial_damping": np.nan}, "initial_damping"),
     ],
 )
 def test_bad_settings_are_named(rule, settings, word):

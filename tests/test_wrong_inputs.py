@@ -71,14 +71,14 @@ SETTINGS = {
     qngd.TargetError: {"energy": 0.1},
 }
 OPTIONAL = {  # None is the default
-    "jobs", "circuits", "shots", "approx", "damping", "length", "refresh", "a", "total", "gradient",
+    "jobs", "circuits", "shots", "approx", "damping", "step", "refresh", "a", "total", "gradient",
     "energy_share", "minimum",
 }  # fmt: skip
 
 
 def settings():
     for kind, needed in SETTINGS.items():
-        for name in kind.__dataclass_fields__:
+        for name in (field.lstrip("_") for field in kind.__dataclass_fields__):
             for value in ["x", True, [0.1], np.array([0.1, 0.2]), 1j, {"a": 1}, object, NAN, -1, None]:
                 optional = name in OPTIONAL or (kind is qngd.QNG and name == "learning_rate")
                 is_fine = (value is None and optional) or (name == "options" and isinstance(value, dict))
@@ -140,7 +140,7 @@ def test_problems(how, name):
         (lambda: minimize(cross="hadamar"), "Did you mean 'hadamard'?"),
         (lambda: qngd.QNG(approx="blockdiag"), "Did you mean 'block-diag'?"),
         (lambda: qngd.metric_tensor(CIRCUIT, THETA, approx="Full"), "Did you mean 'full'?"),
-        (lambda: qngd.QNG(length=step.TrustRegion), r"write TrustRegion\("),
+        (lambda: qngd.QNG(step=step.TrustRegion), r"write TrustRegion\("),
         (lambda: qngd.QNG(damping=damping.Relative), r"write Relative\("),
         (lambda: baselines.SciPy("l-bfgs-b"), "Did you mean 'L-BFGS-B'?"),
         (lambda: minimize(state=minimize(max_steps=0)), "state=result.state"),

@@ -1,21 +1,25 @@
 """The order of the house: what stands where, and who may import whom. It stands here alone; the tests and the table in
-docs/architecture.md are made from it.
+docs/architecture.md are made from it, and the drawing there from the imports as they are.
 
-    python -m tools.house      # writes the table anew
+    python -m tools.house      # writes both anew
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
+from tools.imports import arrows
+
 PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
-BEGIN, END = "<!-- made by python -m tools.house -->", "<!-- end -->"
+END = "<!-- end -->"
 
 # From the ground up: each imports only from those above it. "qngd" is the flat surface, `qngd/__init__.py`, which loads
 # names from anywhere when they are first used.
 ORDER = {
     "errors": "errors, warnings, and the checks of settings",
+    "problem": "a circuit with its observable and start",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
     "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, observable",
     "estimates": "numbers with errors; metric tensors; costs; the protocol of evaluators; making a matrix positive",
@@ -26,7 +30,6 @@ ORDER = {
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
     "evaluators": "who answers what a step asks: exact, or sampled by plan and assemble; the choice between them",
     "api": "functions for one θ",
-    "problem": "a circuit with its observable and start",
     "start": "where runs start: ramps, interpolation between depths, random values",
     "damping": "dampings of the metric",
     "solve": "the damped solve; the state that steps go from",
@@ -51,19 +54,66 @@ def table() -> str:
     return "\n".join(["| folder or file, from the ground up | what stands in it |", "| --- | --- |", *rows])
 
 
-def with_table(page: str) -> str:
-    """The page with the table of today between its marks."""
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+def floors() -> dict[str, int]:
+    """How high each folder or file stands: one above the highest of those that it imports."""
+    below = arrows()
+
+    @cache
+    def height(name: str) -> int:
+        return 1 + max(map(height, below[name]), default=0)
+
+    return {name: height(name) for name in below}
+
+
+def drawn() -> list[tuple[str, str]]:
+    """The arrows of the drawing, importer first: without those that others imply, as a → c beside a → b → c."""
+    below = arrows()
+
+    @cache
+    def all_below(name: str) -> frozenset[str]:
+        return frozenset(below[name]).union(*map(all_below, below[name]))
+
+    order = list(ORDER)
+    return [
+        (name, other)
+        for name in sorted(below, key=order.index)
+        for other in sorted(below[name], key=order.index)
+        if not any(other in all_below(between) for between in below[name])
+    ]
+
+
+def drawing() -> str:
+    """The folders and files with their arrows, as Mermaid."""
+    lines = [f"    {name}" for name in ORDER if name != "__main__"]
+    lines += [f"    {name} --> {other}" for name, other in drawn()]
+    return "\n".join(["```mermaid", "flowchart BT", *lines, "```"])
+
+
+# The parts of the page that are made, by the names in their marks.
+MADE = {"table": table, "drawing": drawing}
+
+
+def _mark(name: str) -> str:
+    return f"<!-- {name}: made by python -m tools.house -->"
+
+
+def with_made_parts(page: str) -> str:
+    """The page with the table and the drawing of today between their marks."""
+    for name, make in MADE.items():
+        head, _, rest = page.partition(_mark(name))
+        _, _, tail = rest.partition(END)
+        page = f"{head}{_mark(name)}\n{make()}\n{END}{tail}"
+    return page
 
 
 def main() -> None:
-    """Write the table into the page."""
+    """Write the table and the drawing into the page, and say how large the house is."""
     page = PAGE.read_text(encoding="utf-8")
-    if BEGIN not in page:
-        sys.exit(f"{PAGE} has no mark {BEGIN}")
-    PAGE.write_text(with_table(page), encoding="utf-8")
+    if missing := [_mark(name) for name in MADE if _mark(name) not in page]:
+        sys.exit(f"{PAGE} has no mark {missing[0]}")
+    PAGE.write_text(with_made_parts(page), encoding="utf-8")
+    count = sum(map(len, arrows().values()))
+    print(f"{len(arrows())} folders and files, {max(floors().values())} floors, {count} arrows ({len(drawn())} drawn)")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Where circuits run, behind one protocol. `None` and "statevector" mean the embedded simulator.
 
-Each SDK is imported only when one of its objects, or the name of one of its devices, arrives.
+Templates and requests come in, outcomes go out. Imports `circuit`, `measured`, `exact` and `interop`, and each SDK only
+when one of its objects, or the name of one of its devices, arrives.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from qngd.circuit.frame import push
 from qngd.circuit.pauli import PauliStrings, pack_bits
 from qngd.circuit.quarter_turns import turns_to_z
 from qngd.errors import BackendError
+from qngd.exact.kernels.layout import Rotations
 from qngd.exact.statevector import apply_rotations, zero_state
 from qngd.measured.outcomes import Counts, Outcome
 from qngd.measured.plan import Request
@@ -34,8 +35,7 @@ class _RunnableTemplate:
     x: np.ndarray
     z: np.ndarray
     sign: np.ndarray
-    turn_x: np.ndarray
-    turn_z: np.ndarray
+    turns: Rotations
     parity: np.ndarray
     flip: np.ndarray
     measured: np.ndarray
@@ -60,15 +60,13 @@ class _RunnableTemplate:
         turn_x, turn_z, parity, flip = turns_to_z(pulled.on(qubits))
         return cls(
             width, n, generators.x[:, 0].copy(), generators.z[:, 0].copy(), generators.sign.astype(float),
-            turn_x, turn_z, parity, flip, measured,
+            Rotations.by(np.full(len(turn_x), np.pi / 4), turn_x, turn_z), parity, flip, measured,
         )  # fmt: skip
 
     def probabilities(self, angles: np.ndarray) -> np.ndarray:
         state = zero_state(self.num_qubits)
-        half = 0.5 * self.sign * angles
-        apply_rotations(state, self.x, self.z, np.cos(half), np.sin(half))
-        eighth = np.full(len(self.turn_x), np.pi / 4)
-        apply_rotations(state, self.turn_x, self.turn_z, np.cos(eighth), np.sin(eighth))
+        apply_rotations(state, Rotations.by(0.5 * self.sign * angles, self.x, self.z))
+        apply_rotations(state, self.turns)
         return (state**2).sum(axis=0)
 
     def sample(self, angles: np.ndarray, shots: int, seed: np.random.SeedSequence) -> Counts:

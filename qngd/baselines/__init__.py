@@ -1,5 +1,7 @@
 """Optimizers to compare with: they run in the loop of `minimize`, on the same backends, counted by the same ledger.
 
+A state comes in, the next goes out. Imports `estimates` and `solve`.
+
 GradientDescent  θ ← θ − η∇E
 Adam             gradient descent with a rate for each parameter (arXiv:1412.6980)
 SPSA             a random direction's slope from two energies (Spall)

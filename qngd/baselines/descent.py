@@ -20,7 +20,7 @@ _Memory = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class _Descent(ABC):
-    """One submission a step: the energy and the gradient where it led."""
+    """An optimizer that goes along the gradient: a step is one submission, of the energy and gradient where it led."""
 
     learning_rate: float
 
@@ -29,7 +29,7 @@ class _Descent(ABC):
 
     @abstractmethod
     def _start(self, num_parameters: int) -> _Memory:
-        """The memory at the start."""
+        """What the optimizer remembers at the start of a run."""
 
     @abstractmethod
     def _update(self, slope: np.ndarray, memory: _Memory) -> tuple[np.ndarray, _Memory]:
@@ -48,7 +48,7 @@ class _Descent(ABC):
         return evaluator.preview(theta, gradient=True, metric=None, spread=spread)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One step."""
+        """The state after one step down the gradient, and what the step saw."""
         here = state.evaluation
         assert here.gradient is not None
         slope = np.asarray(here.gradient.value)
@@ -131,7 +131,7 @@ class Adam(_Descent):
 
 
 def _significance(gradient: Estimate) -> float:
-    """By how many standard deviations the gradient differs from zero."""
+    """By how many standard deviations the gradient differs from zero; infinite for an exact one."""
     if not np.any(gradient.stderr):
         return np.inf
     plain = MetricTensor.exact(np.eye(len(gradient.value)), "identity")

@@ -78,7 +78,7 @@ class SciPy:
 
     @property
     def uses_gradient(self) -> bool:
-        """Whether it asks for gradients."""
+        """Whether the method asks for gradients."""
         return self.method in WITH_GRADIENT
 
     def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
@@ -96,7 +96,7 @@ class SciPy:
         return evaluator.preview(theta, gradient=self.uses_gradient, metric=None, spread=spread)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One evaluation, where SciPy asks for it."""
+        """The state after one evaluation, where SciPy asks for it."""
         if state.finished:
             raise SettingError(f"state: {self.method} has finished: {state.finished}")
         here, record = state.evaluation, _Evaluated.of(state.memory)
@@ -123,7 +123,7 @@ class SciPy:
         return new, info
 
     def _resumed(self, state: State, record: _Evaluated) -> _Halted:
-        """SciPy as it stood at this state."""
+        """The SciPy that halted at this state, or a new one brought to where that stood."""
         halted = _LIVE.pop(state, None)
         if halted is None or halted.optimizer != self or not halted.is_alive:
             halted = _Halted(self, record)
@@ -137,7 +137,7 @@ class SciPy:
         return state
 
     def _try_options(self) -> None:
-        """SciPy says only when it runs that it does not know an option."""
+        """Run the method on a parabola: SciPy says only when it runs that it does not know an option."""
 
         def parabola(x: np.ndarray) -> Any:
             return (float(x @ x), 2 * x) if self.uses_gradient else float(x @ x)
@@ -157,7 +157,7 @@ class SciPy:
         return minimize(function, start.copy(), jac=jac, method=self.method, options=options)
 
     def _no_limits(self) -> dict[str, int]:
-        """Limits that are never reached, unless the user has set one."""
+        """Options that lift SciPy's own limits on iterations, unless the user has set one."""
         names = _LIMITS[self.method][0]
         return {} if any(name in self.options for name in names) else dict.fromkeys(names, _NO_LIMIT)
 
@@ -178,13 +178,16 @@ class _Evaluated:
 
     @classmethod
     def of(cls, memory: Mapping[str, np.ndarray]) -> _Evaluated:
+        """The record that a state's memory holds."""
         return cls(memory["points"], memory["energies"], memory["gradients"])
 
     @property
     def memory(self) -> dict[str, np.ndarray]:
+        """The record as a state's memory."""
         return {"points": self.points, "energies": self.energies, "gradients": self.gradients}
 
     def with_one(self, found: Evaluation) -> _Evaluated:
+        """The record with one evaluation more."""
         return _Evaluated(
             np.vstack([self.points, found.theta]),
             np.append(self.energies, float(found.energy.value)),
@@ -229,7 +232,7 @@ class _Halted:
 
     @property
     def is_alive(self) -> bool:
-        """False also in a process that was forked off."""
+        """Whether the thread of SciPy still runs; it does not in a process that was forked off."""
         return self._thread.is_alive()
 
     def advance(self, record: _Evaluated) -> None:
@@ -251,7 +254,7 @@ class _Halted:
 
 
 def _slopes(found: Evaluation) -> np.ndarray:
-    """Its gradient as a row of the record: (1, P), or (1, 0) without one."""
+    """The gradient of an evaluation as a row of the record: (1, P), or (1, 0) without one."""
     return np.zeros((1, 0)) if found.gradient is None else np.asarray(found.gradient.value)[None]
 
 

@@ -71,7 +71,7 @@ class SPSA:
         return evaluator.preview(theta, gradient=False, metric=None, spread=spread) * energies
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One step."""
+        """The state after one step along a random direction, and what the step saw."""
         here, count = state.evaluation, int(state.memory["count"]) + 1
         asked = Submissions.after(evaluator, state)
         rate = float(state.memory["scale"]) / (count + self.stability) ** self.alpha
@@ -81,7 +81,7 @@ class SPSA:
         return new, described(new, here, there, asked.cost, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
 
     def _slope(self, asked: Submissions, theta: np.ndarray, reach: float) -> np.ndarray:
-        """ĝ (P,) at θ."""
+        """The estimate ĝ (P,) of the gradient at θ, from two energies at distance `reach`."""
         seed = asked.next_seed()
         # not the seed of the energy's own shots: the direction must not depend on their noise
         signs = np.random.default_rng(None if seed is None else [seed, 1]).choice((-1.0, 1.0), len(theta))

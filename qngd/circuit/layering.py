@@ -19,6 +19,8 @@ Rotations are kept in buckets, one for each slab and layer, which makes layering
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from qngd._system.compilation import kernel
@@ -27,6 +29,33 @@ from qngd.circuit.ops import Op, Ops
 from qngd.circuit.pauli import PauliStrings
 
 _ROTATION = int(Op.ROTATION)
+
+
+class _Units(NamedTuple):
+    """Units for compiled functions: rotations sorted by unit, those of unit u being start[u]…start[u+1]−1; their masks
+    (K, W); and which units a parameter moves (U,)."""
+
+    start: np.ndarray
+    x: np.ndarray
+    z: np.ndarray
+    moving: np.ndarray
+
+
+class _Peers(NamedTuple):
+    """What `_join_peers` knows of units: their depth in the gate graph (U,), the latest layer that each may stand in
+    (U,), and the order in which they are placed, a permutation."""
+
+    depth: np.ndarray
+    latest: np.ndarray
+    order: np.ndarray
+
+
+class _Gates(NamedTuple):
+    """How gates are made of units: the unit of every rotation in the order of the operations (K,); by number of the
+    gate (−1: none), whether it has a unit of several rotations."""
+
+    unit: np.ndarray
+    is_joint: np.ndarray
 
 
 def assign_layers(ops: Ops, generators: PauliStrings, moving: np.ndarray, unit: np.ndarray) -> np.ndarray:
@@ -38,15 +67,13 @@ def assign_layers(ops: Ops, generators: PauliStrings, moving: np.ndarray, unit: 
     if len(generators) == 0:
         return np.zeros(0, dtype=np.int64)
     rows = np.argsort(unit, kind="stable")
-    x, z = generators.x[rows], generators.z[rows]
     start = np.searchsorted(unit[rows], np.arange(unit.max() + 2))
-    moving = moving[rows[start[:-1]]]
-    depth = _gate_depth(ops, moving, unit, generators.num_qubits)
-    earliest = _earliest(start, x, z, moving)
-    latest = _latest(start, x, z, moving, _count_layers(earliest, moving))
-    order = np.lexsort((np.arange(len(moving)), ~moving, depth))
-    level = _join_peers(start, x, z, moving, depth, latest, order)
-    return _sink_fixed(start, x, z, moving, level)[unit]
+    units = _Units(start, x=generators.x[rows], z=generators.z[rows], moving=moving[rows[start[:-1]]])
+    depth = _gate_depth(ops, units.moving, unit, generators.num_qubits)
+    latest = _latest(units, _count_layers(_earliest(units), units.moving))
+    order = np.lexsort((np.arange(len(units.moving)), ~units.moving, depth))
+    level = _join_peers(units, _Peers(depth=depth, latest=latest, order=order))
+    return _sink_fixed(units, level)[unit]
 
 
 def running_order(level: np.ndarray, moving: np.ndarray) -> np.ndarray:
@@ -62,17 +89,20 @@ def _gate_depth(ops: Ops, moving: np.ndarray, unit: np.ndarray, num_qubits: int)
     """Depth of every unit in the gate graph, (U,)."""
     gate_of_unit = np.empty(len(moving), dtype=np.int64)
     gate_of_unit[unit] = ops.gate[ops.rotations]
-    joint = np.zeros(int(ops.gate.max()) + 2, dtype=bool)  # gates with a unit of several rotations; −1: no gate
+    joint = np.zeros(int(ops.gate.max()) + 2, dtype=bool)
     joint[gate_of_unit[np.bincount(unit) > 1]] = True
-    return _wire_depth(
-        ops.kind, ops.start, ops.qubits, ops.letters, ops.gate, unit, joint, moving, num_qubits
-    )  # fmt: skip
+    return _wire_depth(ops.arrays, _Gates(unit, is_joint=joint), moving, num_qubits)
 
 
 @kernel
-def _wire_depth(kind, start, qubits, letters, gate, unit, joint, moving, num_qubits):
-    """On each wire: the letter of the run of rotations it is in (0 after anything else), the depth before that run,
-    and the depth after it. A gate with a unit of several rotations acts as a whole."""
+def _wire_depth(ops, gates, moving, num_qubits):
+    """Depth of every unit (U,).
+
+    On each wire are known: the letter of the run of rotations it is in (0 after anything else), the depth before that
+    run, and the depth after it. A gate with a unit of several rotations acts as a whole.
+    """
+    kind, start, qubits, letters, _, gate = ops
+    unit = gates.unit
     run = np.zeros(num_qubits, dtype=np.int64)
     before = np.full(num_qubits, -1, dtype=np.int64)
     after = np.full(num_qubits, -1, dtype=np.int64)
@@ -82,7 +112,7 @@ def _wire_depth(kind, start, qubits, letters, gate, unit, joint, moving, num_qub
     k = 0
     while k < kind.shape[0]:
         end = k + 1
-        if joint[gate[k]]:
+        if gates.is_joint[gate[k]]:
             while end < kind.shape[0] and gate[end] == gate[k]:
                 end += 1
         for i in range(start[k], start[end]):
@@ -120,66 +150,73 @@ def _wire_depth(kind, start, qubits, letters, gate, unit, joint, moving, num_qub
 
 
 @kernel
-def _required(u, start, x, z, head, link, top):
+def _required(u, units, buckets, top):
     """The earliest layer that the units placed so far allow for u. Bucket 2l is slab l, bucket 2l+1 layer l."""
     for bucket in range(top, 0, -1):
-        for k in range(start[u], start[u + 1]):
-            if not commutes(k, bucket, x, z, head, link):
+        for k in range(units.start[u], units.start[u + 1]):
+            if not commutes(k, bucket, buckets):
                 return (bucket + 1) // 2
     return 0
 
 
 @kernel
-def _allowed(u, start, x, z, head, link, bottom, num_layers, is_moving):
+def _allowed(u, units, buckets, bottom, num_layers):
     """The latest layer that the later units placed so far allow for u."""
     for bucket in range(bottom, 2 * num_layers):
-        for k in range(start[u], start[u + 1]):
-            if not commutes(k, bucket, x, z, head, link):
+        for k in range(units.start[u], units.start[u + 1]):
+            if not commutes(k, bucket, buckets):
                 # before slab l or layer l: layer l−1, or for a fixed rotation slab l
-                return bucket // 2 - (1 if is_moving else 0)
-    return num_layers - (1 if is_moving else 0)
+                return bucket // 2 - (1 if units.moving[u] else 0)
+    return num_layers - (1 if units.moving[u] else 0)
 
 
 @kernel
-def _place(u, bucket, start, x, z, head, tail, link, rest, pivot):
-    for k in range(start[u], start[u + 1]):
-        enter(k, bucket, x, z, head, tail, link, rest, pivot)
+def _place(u, bucket, units, buckets):
+    """Put the strings of a unit into a bucket."""
+    for k in range(units.start[u], units.start[u + 1]):
+        enter(k, bucket, buckets)
 
 
 @kernel
-def _earliest(start, x, z, moving):
+def _earliest(units):
+    """The earliest layer of every unit, (U,)."""
+    moving = units.moving
     count = moving.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head, tail, link, rest, pivot = empty_buckets(2 * count + 4, x.shape[0], x.shape[1])
+    buckets = empty_buckets(2 * count + 4, units.x, units.z)
     top = 0
     for u in range(count):
-        level[u] = _required(u, start, x, z, head, link, top)
+        level[u] = _required(u, units, buckets, top)
         bucket = 2 * level[u] + (1 if moving[u] else 0)
-        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        _place(u, bucket, units, buckets)
         top = max(top, bucket)
     return level
 
 
 @kernel
-def _latest(start, x, z, moving, num_layers):
+def _latest(units, num_layers):
+    """The latest layer of every unit, (U,), of so many."""
+    moving = units.moving
     count = moving.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head, tail, link, rest, pivot = empty_buckets(2 * num_layers + 4, x.shape[0], x.shape[1])
+    buckets = empty_buckets(2 * num_layers + 4, units.x, units.z)
     bottom = 2 * num_layers
     for u in range(count - 1, -1, -1):
-        level[u] = _allowed(u, start, x, z, head, link, bottom, num_layers, moving[u])
+        level[u] = _allowed(u, units, buckets, bottom, num_layers)
         bucket = 2 * level[u] + (1 if moving[u] else 0)
-        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        _place(u, bucket, units, buckets)
         bottom = min(bottom, bucket)
     return level
 
 
 @kernel
-def _join_peers(start, x, z, moving, depth, latest, order):
+def _join_peers(units, peers):
     """Depth by depth, lift the moving units to the layer that the latest of their peers needs."""
+    moving = units.moving
+    depth, latest, order = peers
     count = moving.shape[0]
     level = np.zeros(count, dtype=np.int64)
-    head, tail, link, rest, pivot = empty_buckets(2 * count + 4, x.shape[0], x.shape[1])
+    buckets = empty_buckets(2 * count + 4, units.x, units.z)
     top = 0
     begin = 0
     while begin < count:
@@ -190,38 +227,39 @@ def _join_peers(start, x, z, moving, depth, latest, order):
             common = 0
             for i in range(begin, end):
                 u = order[i]
-                level[u] = _required(u, start, x, z, head, link, top)
+                level[u] = _required(u, units, buckets, top)
                 common = max(common, level[u])
             for i in range(begin, end):
                 u = order[i]
                 level[u] = min(latest[u], common)
-                _place(u, 2 * level[u] + 1, start, x, z, head, tail, link, rest, pivot)
+                _place(u, 2 * level[u] + 1, units, buckets)
                 top = max(top, 2 * level[u] + 1)
         else:
             for i in range(begin, end):
                 u = order[i]
-                level[u] = _required(u, start, x, z, head, link, top)
-                _place(u, 2 * level[u], start, x, z, head, tail, link, rest, pivot)
+                level[u] = _required(u, units, buckets, top)
+                _place(u, 2 * level[u], units, buckets)
                 top = max(top, 2 * level[u])
         begin = end
     return level
 
 
 @kernel
-def _sink_fixed(start, x, z, moving, level):
+def _sink_fixed(units, level):
     """Move the rotations without parameters to the latest slab that the layers allow."""
+    moving = units.moving
     count = moving.shape[0]
     num_layers = 0
     for u in range(count):
         if moving[u]:
             num_layers = max(num_layers, level[u] + 1)
     sunk = level.copy()
-    head, tail, link, rest, pivot = empty_buckets(2 * num_layers + 4, x.shape[0], x.shape[1])
+    buckets = empty_buckets(2 * num_layers + 4, units.x, units.z)
     bottom = 2 * num_layers
     for u in range(count - 1, -1, -1):
         if not moving[u]:
-            sunk[u] = _allowed(u, start, x, z, head, link, bottom, num_layers, False)
+            sunk[u] = _allowed(u, units, buckets, bottom, num_layers)
         bucket = 2 * sunk[u] + (1 if moving[u] else 0)
-        _place(u, bucket, start, x, z, head, tail, link, rest, pivot)
+        _place(u, bucket, units, buckets)
         bottom = min(bottom, bucket)
     return sunk

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,17 @@ class Op(IntEnum):
 CLIFFORD_OPS = {op.name.lower(): op for op in Op if op < Op.QUARTER}
 
 
+class OpArrays(NamedTuple):
+    """The arrays of `Ops`, as compiled functions take them."""
+
+    kind: np.ndarray
+    start: np.ndarray
+    qubits: np.ndarray
+    letters: np.ndarray
+    turns: np.ndarray
+    gate: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Ops:
     """N operations: `kind` (N,) of `Op`, `start` (N+1,), `qubits` and `letters` (start[-1],), `turns`
@@ -48,6 +60,11 @@ class Ops:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    @property
+    def arrays(self) -> OpArrays:
+        """All arrays together."""
+        return OpArrays(self.kind, self.start, self.qubits, self.letters, self.turns, self.gate)
 
     @property
     def rotations(self) -> np.ndarray:

@@ -1,4 +1,4 @@
 """The command line.
 
-Imports `run` and `report`.
+Words and a problem file come in, text goes out. Imports `run` and `report`.
 """

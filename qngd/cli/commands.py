@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from qngd import __version__
-
-if TYPE_CHECKING:
-    from qngd.circuit.circuit import Circuit
-    from qngd.cli.problem_file import ProblemFile
-    from qngd.problem import Problem
-    from qngd.run.loop import Result
-    from qngd.solve.state import Optimizer
+from qngd.cli.errors import one_line_errors
 
 # the words of qngd.estimates.evaluation.Approx, without importing it
 _Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
 _Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measured.grouping.Grouping
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
-_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -79,6 +68,7 @@ _Shots = Annotated[
         show_default=False,
     ),
 ]
+_MeasuredApprox = Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")]
 _GroupingOption = Annotated[
     _Grouping,
     typer.Option(
@@ -99,7 +89,7 @@ def main() -> None:
 
 
 def show_what_can_be_shown() -> None:
-    """A console whose encoding has no θ, as one of Windows may be, shows ? for it and ends no run."""
+    """Let a console whose encoding has no θ, as one of Windows may be, show ? for it and end no run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -128,7 +118,7 @@ def _qngd(
 def run(
     problem: _Path,
     settings: _Settings = None,
-    steps: Annotated[int, typer.Option(min=0, help="Steps at most.")] = 100,
+    max_steps: Annotated[int, typer.Option("--max-steps", "--steps", min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
         Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
         typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
@@ -202,32 +192,48 @@ def run(
 
     Example: qngd run circuits/h2.py --set layers=2 --out results/h2
     """
-    with _one_line_errors(traceback):
+    with one_line_errors(traceback):
+        from qngd.cli.work import minimize_and_tell, opened, read_shots
+
         options = {
-            "max_steps": steps, "optimizer": optimizer,
+            "max_steps": max_steps, "optimizer": optimizer,
             "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
-            "seed": seed, "backend": backend, "shots": _read_shots(shots), "grouping": grouping, "cross": cross,
+            "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
             "run_dir": run_dir,
         }  # fmt: skip
-        status = _run(_open(problem, settings or []), options, out)
+        status = minimize_and_tell(opened(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
 
 
 @app.command()
-def layers(problem: _Path, settings: _Settings = None, traceback: _Traceback = False) -> None:
-    """Show a problem's circuit layer by layer, and what a step would measure on a device.
+def layers(
+    problem: _Path,
+    settings: _Settings = None,
+    backend: _Backend = None,
+    approx: _MeasuredApprox = "block-diag",
+    grouping: _GroupingOption = "qubit-wise",
+    cross: _CrossOption = "hadamard",
+    traceback: _Traceback = False,
+) -> None:
+    """Show a problem's circuit layer by layer, and the circuits of a step on a device, those that cost counts.
 
     Rotations of one layer commute: one circuit measures their block of the metric.
     """
-    with _one_line_errors(traceback):
-        from qngd.report.summary import describe_circuit, step_measurements
+    with one_line_errors(traceback):
+        from qngd.cli.work import echo_table, opened
+        from qngd.report.circuits import describe_circuit, step_measurements
+        from qngd.run.price import planned_step
 
-        opened = _open(problem, settings or [])
-        typer.echo(f"{opened.problem.name}: {describe_circuit(opened.circuit)}\n")
-        for layer in opened.circuit.layers:
+        found = opened(problem, settings or [])
+        given = found.given
+        with found.file.blamed():
+            observable = given.observable if given.has_observable else None
+            step = planned_step(given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross)
+        typer.echo(f"{found.problem.name}: {describe_circuit(given.circuit)}\n")
+        for layer in given.circuit.layers:
             typer.echo(f"{layer}\n")
         typer.echo("A step measures")
-        _echo_table(step_measurements(opened.circuit, opened.problem), indent="  ")
+        echo_table(step_measurements(step), indent="  ")
 
 
 @app.command()
@@ -237,7 +243,7 @@ def cost(
     backend: _Backend = None,
     shots: _Shots = None,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
-    approx: Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")] = "block-diag",
+    approx: _MeasuredApprox = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
     traceback: _Traceback = False,
@@ -246,17 +252,18 @@ def cost(
 
     Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000
     """
-    with _one_line_errors(traceback):
+    with one_line_errors(traceback):
         import qngd
+        from qngd.cli.work import echo_table, opened, read_shots
 
-        opened = _open(problem, settings or [])
-        with opened.file.blamed():
+        found = opened(problem, settings or [])
+        with found.file.blamed():
             price = qngd.cost(
-                opened.problem, backend=backend, shots=_read_shots(shots), approx=approx, grouping=grouping,
+                found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
                 cross=cross, steps=steps,
             )  # fmt: skip
-        typer.echo(f"{opened.problem.name}")
-        _echo_table(price.rows())
+        typer.echo(f"{found.problem.name}")
+        echo_table(price.rows())
 
 
 @app.command()
@@ -265,149 +272,8 @@ def plot(
     traceback: _Traceback = False,
 ) -> None:
     """Draw the plots of an earlier run again, from its data files."""
-    with _one_line_errors(traceback):
-        from qngd.report import summary as report
+    with one_line_errors(traceback):
+        from qngd.report import files
 
-        for path in report.plot(directory):
+        for path in files.plot(directory, "DIR"):
             typer.echo(path)
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A problem with its wrapped circuit, and the file whose code may still be called."""
-
-    file: ProblemFile
-    settings: tuple[str, ...]
-    problem: Problem
-
-    @property
-    def circuit(self) -> Circuit:
-        return self.problem.circuit
-
-
-def _open(target: str, settings: list[str]) -> _Opened:
-    from qngd.cli.problem_file import open_problem
-
-    file = open_problem(target)
-    problem = file.build(settings)
-    from qngd.report.summary import wrapped
-
-    with file.blamed():
-        circuit = wrapped(problem)
-    return _Opened(file, tuple(settings), replace(problem, circuit=circuit))
-
-
-def _run(opened: _Opened, options: Mapping[str, Any], out: Path | None) -> str:
-    """Minimize, print the closing table, write files; returns the status."""
-    from qngd.cli.live import progress
-    from qngd.report import summary as report
-
-    problem = opened.problem
-    how = {name: options[name] for name in _OF_MINIMIZE}
-    optimizer = _optimizer(options)
-    for folder in (out, options["run_dir"]):
-        if folder is not None:
-            report.prepare(folder)
-    typer.echo(f"{problem.name}: {report.describe_circuit(opened.circuit)}")
-    start = time.perf_counter()
-    with (
-        opened.file.blamed(),
-        progress(options["max_steps"], problem.reference_energy) as show,
-    ):
-        result, error = _minimized(problem, optimizer=optimizer, callback=show, **how)
-    seconds = time.perf_counter() - start
-    typer.echo()
-    _echo_table(report.summary(result, problem, seconds))
-    typer.echo()
-    about = {"file": opened.file.label, "set": opened.settings, **options, "seconds": round(seconds, 3)}
-    _keep(result, problem, out, about)
-    if error is not None:
-        with opened.file.blamed():
-            raise error
-    return str(result.status)
-
-
-def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
-    """The result; and the error that ended the run, where one came through after something was reached."""
-    import qngd
-
-    try:
-        return qngd.minimize(problem, **how), None
-    except Exception as error:  # of the problem's own backend, or of a terminal that cannot show a step
-        if not isinstance(kept := getattr(error, "result", None), qngd.Result):
-            raise
-        return kept, error
-
-
-def _optimizer(options: Mapping[str, Any]) -> Optimizer:
-    """The optimizer by its name, with those of its settings that were given."""
-    from qngd import QNG
-    from qngd.cli.problem_file import UsageError
-
-    name = options["optimizer"]
-    given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
-    taken = {"qng": ("learning_rate", "approx", "damping"), "gd": ("learning_rate",), "adam": ("learning_rate",)}
-    for key in given:
-        if key not in taken.get(name, ()):
-            raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
-    if name == "gd" and not given:
-        raise UsageError("--optimizer gd needs a --learning-rate")
-    if name == "qng":
-        return QNG(**given)
-    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
-
-    if name in ("l-bfgs-b", "cobyla"):
-        return SciPy(name.upper())
-    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
-    chosen: Optimizer = kinds[name](**given)
-    return chosen
-
-
-def _read_shots(text: str | None) -> int | str | None:
-    if text is None or text == "auto":
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        from qngd.cli.problem_file import UsageError
-
-        raise UsageError(f'--shots: {text!r} is neither a whole number of at least 1 nor "auto"')
-    return int(text)
-
-
-def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:
-    from qngd.errors import QngdError
-    from qngd.report import summary as report
-
-    if out is None:
-        typer.echo("no files written; --out DIR keeps plots, history and parameters")
-        return
-    try:
-        report.write(result, problem, out, run=about)
-    except QngdError:  # a full disk, say: what cannot be kept in a file is at least shown
-        typer.echo(f"theta: {result.state.lowest[0].tolist()}")
-        raise
-    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
-    paths = report.plot(out)
-    typer.echo(f"plots: {', '.join(map(str, paths))}")
-
-
-def _echo_table(rows: Mapping[str, str], indent: str = "") -> None:
-    width = max(map(len, rows))
-    for name, text in rows.items():
-        typer.echo(f"{indent}{typer.style(f'{name:<{width}}', bold=True)}  {text}")
-
-
-@contextmanager
-def _one_line_errors(traceback: bool) -> Iterator[None]:
-    """An error that qngd raised on purpose is one line on stderr, and an exit code."""
-    from qngd.cli.problem_file import UsageError
-    from qngd.errors import QngdError
-
-    try:
-        yield
-    except QngdError as error:
-        if traceback:
-            raise
-        sys.stdout.flush()
-        text = " ".join(str(error).split()).replace("shots=…", "--shots N")  # as it is written here
-        typer.echo(f"qngd: error: {text}", err=True)
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None

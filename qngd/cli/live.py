@@ -69,7 +69,7 @@ def details(info: StepInfo) -> list[str]:
 
 
 class _Printed:
-    """Some of the steps, and how far work is that takes long."""
+    """Prints every tenth step or so of a run, and how far work is that takes long, where there is no terminal."""
 
     def __init__(self, max_steps: int, reference: float | None) -> None:
         self._max_steps = max_steps
@@ -83,8 +83,8 @@ class _Printed:
             self._print(line(info, self._max_steps, self._reference))
 
     def part(self, what: str, done: float) -> None:
-        """Of the work for a step, or for the start. The first one starts the clock: before it, kernels may have been
-        compiled."""
+        """Told how far the work for a step, or for the start, is. The first call starts the clock: before it, kernels
+        may have been compiled."""
         now = time.monotonic()
         if self._said is None:
             self._said = now
@@ -98,7 +98,7 @@ class _Printed:
 
 
 class _Redrawn:
-    """Steps may take a millisecond, and drawing must not slow them down."""
+    """Redraws a run's last step in place on a terminal, at most every tenth of a second: a step may take less."""
 
     def __init__(self, live: Live, max_steps: int, reference: float | None) -> None:
         self._live = live
@@ -114,7 +114,7 @@ class _Redrawn:
         self._draw(self._lines)
 
     def part(self, what: str, done: float) -> None:
-        """Of the work for a step, once it takes long; see `_Printed`."""
+        """Told how far the work for a step is, and draws it once it takes long; see `_Printed`."""
         now = time.monotonic()
         if self._begun is None:
             self._begun = now

@@ -9,6 +9,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
@@ -22,8 +23,9 @@ def evaluator_for(
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
+    job_log: JobLog | None = None,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend.
+    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -34,7 +36,7 @@ def evaluator_for(
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
         return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log)
 
 
 def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[BackendBase | None, Any]:

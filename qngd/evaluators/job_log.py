@@ -39,6 +39,10 @@ class JobLog:
             if row["step"] == step:
                 self._open.setdefault(row["submission"], {})[row["place"]] = row["job"]
 
+    def begin_step(self, step: int) -> None:
+        """Submissions start from the state after this step from now on."""
+        self.step = step
+
     def take(self, submission: str) -> list[str]:
         """The ids of the first jobs of an interrupted submission, each submission once; none if there is none."""
         jobs = self._open.pop(submission, {})

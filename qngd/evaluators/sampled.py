@@ -37,12 +37,13 @@ class SampledEvaluator:
         shots: ShotRule,
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
+        job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit))
-        self.job_log: JobLog | None = None  # of a run that is kept on disk
+        self.job_log = job_log
         self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 

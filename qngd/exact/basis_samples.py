@@ -10,6 +10,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
 from qngd.circuit.quarter_turns import turns_to_z
+from qngd.exact.kernels.layout import Rotations
 from qngd.exact.simulator import Simulator
 from qngd.exact.statevector import apply_rotations
 from qngd.metrics.random_basis import BASES, basis_ops, every_z, random_angles
@@ -60,12 +61,11 @@ class _Change:
         basis = generators[count:]
         self._x, self._z = basis.x[:, 0].copy(), basis.z[:, 0].copy()
         self._sign = basis.sign.astype(float)
-        self._turn_x, self._turn_z, _, _ = turns_to_z(frame.pull(every_z(n)))
+        turn_x, turn_z, _, _ = turns_to_z(frame.pull(every_z(n)))
+        self._turns = Rotations.by(np.full(len(turn_x), np.pi / 4), turn_x, turn_z)
 
     def applied(self, state: np.ndarray, angles: np.ndarray) -> np.ndarray:
         """The state (2, N), which is changed in place."""
-        half = 0.5 * self._sign * angles
-        apply_rotations(state, self._x, self._z, np.cos(half), np.sin(half))
-        quarter = np.full(len(self._turn_x), np.pi / 4)
-        apply_rotations(state, self._turn_x, self._turn_z, np.cos(quarter), np.sin(quarter))
+        apply_rotations(state, Rotations.by(0.5 * self._sign * angles, self._x, self._z))
+        apply_rotations(state, self._turns)
         return state

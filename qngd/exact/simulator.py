@@ -1,7 +1,7 @@
 """The exact engine: a statevector of the rotations alone, in the frame without Clifford gates.
 
 Nothing is compiled per circuit: a circuit is its arrays of masks and angles. States are float arrays
-(2, N), real and imaginary part, N = 2ⁿ (see `kernels.rows`). All methods take angles φ and return results
+(2, N), real and imaginary part, N = 2ⁿ (see `kernels.layout`). All methods take angles φ and return results
 over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -19,16 +20,17 @@ from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import as_arrays, quarter_turns
-from qngd.exact.kernels import diagonal as _diagonal
-from qngd.exact.kernels import sweeps as _sweeps
-from qngd.exact.schedule import Schedule, Turns
+from qngd.exact.kernels import diagonal as diagonal_kernels
+from qngd.exact.kernels import sweeps
+from qngd.exact.kernels.layout import Moments, Rotations, SparseRows
+from qngd.exact.schedule import Schedule
 from qngd.exact.statevector import (
     Terms,
     add_strings,
     apply_rotations,
     inner,
     overlaps_back,
-    run_stages,
+    run_schedule,
     times_observable,
     weight_sums,
     zero_state,
@@ -69,16 +71,12 @@ class Simulator:
         return Terms.of(beside_zeros(pulled, self.qubits))
 
     @cached_property
-    def _clifford(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """C as rotations, up to a phase: masks x and z, cosines and sines of half angles."""
+    def _clifford(self) -> Rotations:
+        """C as rotations, up to a phase."""
         axes, pauli = quarter_turns(self.circuit.frame)
-        angle = np.full(len(axes) + 1, np.pi / 4)
-        angle[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
-        return *as_arrays([*axes, pauli]), np.cos(angle), np.sin(angle)
-
-    def _turns(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        half = 0.5 * self._schedule.sign * phi[self._schedule.order]
-        return np.cos(half), np.sin(half)
+        half = np.full(len(axes) + 1, np.pi / 4)
+        half[-1] = np.pi / 2  # exp(−iπ/2 P) is P up to a phase
+        return Rotations.by(half, *as_arrays([*axes, pauli]))
 
     def _require_states(self, count: int, what: str) -> None:
         n = self.num_qubits
@@ -87,11 +85,12 @@ class Simulator:
     def state(self, phi: np.ndarray) -> np.ndarray:
         """The state after all rotations, before the Clifford C: (2, N)."""
         self._require_states(2, "a statevector")
-        return self._final(*self._turns(phi))
+        return self._final(self._schedule.rotations(phi))
 
-    def _final(self, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
+    def _final(self, rotations: Rotations) -> np.ndarray:
+        """The state after all rotations."""
         state = zero_state(self.num_qubits)
-        run_stages(state, self._schedule, cos, sin)
+        run_schedule(state, self._schedule, rotations)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
@@ -99,7 +98,7 @@ class Simulator:
         simulator of all qubits."""
         assert self.num_qubits == self.circuit.num_qubits
         state = self.state(phi)
-        apply_rotations(state, *self._clifford)
+        apply_rotations(state, self._clifford)
         return state[0] + 1j * state[1]
 
     def probabilities(self, phi: np.ndarray) -> np.ndarray:
@@ -117,14 +116,14 @@ class Simulator:
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
-        cos, sin = self._turns(phi)
-        return self._reverse(self._final(cos, sin), cos, sin, terms)
+        rotations = self._schedule.rotations(phi)
+        return self._reverse(self._final(rotations), rotations, terms)
 
-    def _reverse(self, state: np.ndarray, cos: np.ndarray, sin: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
+    def _reverse(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> tuple[float, np.ndarray]:
         """Energy and gradient from the final state, which is run back to the start."""
         other = times_observable(state, terms)
         energy = inner(state, other)
-        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, cos, sin))
+        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
@@ -140,18 +139,18 @@ class Simulator:
         """
         self._require_states(3, "a product with the metric")
         s = self._schedule
-        cos, sin = self._turns(phi)
+        rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         tangent = np.zeros_like(state)
         weights = (jacobian @ vector)[s.order] * s.sign
-        for stage, is_moving in enumerate(s.moving[s.start[:-1]]):
+        for stage, is_moving in enumerate(s.moving[s.stages.start[:-1]]):
             for each in (state, tangent):
-                run_stages(each, s, cos, sin, stage, stage + 1)
+                run_schedule(each, s, rotations, stage, stage + 1)
             if is_moving:  # strings of such a stage commute, so that they may follow it together
                 add_strings(state, s, stage, weights, tangent)
         # ⟨ψ|W⟩ is real, so that W − ⟨ψ|W⟩ψ = R leaves Re⟨T_k|R⟩, which is Im⟨−iR|T_k⟩
         tangent -= inner(state, tangent) * state
-        overlaps = overlaps_back(state, np.stack([tangent[1], -tangent[0]]), s, cos, sin)
+        overlaps = overlaps_back(state, np.stack([tangent[1], -tangent[0]]), s, rotations)
         return 0.25 * (jacobian.T @ self._over_rotations(overlaps))
 
     def block_metric(
@@ -169,21 +168,17 @@ class Simulator:
         """
         self._require_states(3, "a block-diagonal metric")
         s = self._schedule
-        cos, sin = self._turns(phi)
+        rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
-        metric, mean = np.zeros((jacobian.shape[1],) * 2), np.zeros(len(phi))
-        sparse_rows = (jacobian.indptr, jacobian.indices, jacobian.data)
+        found = Moments(metric=np.zeros((jacobian.shape[1],) * 2), mean=np.zeros(len(phi)))
+        sparse_rows = SparseRows(start=jacobian.indptr, column=jacobian.indices, value=jacobian.data)
         block = self._block_numbers[diagonal]
-        done = 0
-        for turns, rows, end in zip(s.turns, s.layers, s.ends, strict=True):
-            run_stages(state, s, cos, sin, done, end)
-            done = end
-            _add_block(state, turns, (rows, *sparse_rows, block, diagonal, metric, mean))
-        self._add_split_gates(phi, jacobian, mean, diagonal, metric)
+        _add_blocks(state, s, rotations, sparse_rows, block, diagonal, found)
+        self._add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)
         if terms is None:
-            return metric, np.nan, np.zeros(0)
-        run_stages(state, s, cos, sin, done)
-        return metric, *self._reverse(state, cos, sin, terms)
+            return found.metric, np.nan, np.zeros(0)
+        run_schedule(state, s, rotations, int(s.layers.stage[-1]))
+        return found.metric, *self._reverse(state, rotations, terms)
 
     @cached_property
     def _block_numbers(self) -> tuple[np.ndarray, np.ndarray]:
@@ -206,18 +201,29 @@ class Simulator:
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
             self._plan = TangentPlan.of(self._schedule, jacobian)
-        return gram_metric(self.num_qubits, self._plan, *self._turns(phi))
+        return gram_metric(self.num_qubits, self._plan, self._schedule.rotations(phi))
 
 
-def _add_block(state: np.ndarray, turns: Turns, contraction: tuple[np.ndarray | bool, ...]) -> None:
-    """The block of the layer that has just been run, added up over parameters as `contraction` says."""
-    size = state.shape[1]
-    if not splits(size):
-        work, sums = np.empty_like(state), np.empty(size)
-        x, z, cos, sin = turns.x, turns.z, turns.cos, turns.cos
-        _sweeps.add_block(*state, x, z, cos, sin, work, sums, turns.mask, turns.sign, *contraction)
+def _add_blocks(
+    state: np.ndarray,
+    schedule: Schedule,
+    rotations: Rotations,
+    jacobian: SparseRows,
+    block: np.ndarray,
+    is_diagonal: bool,
+    found: Moments,
+) -> None:
+    """Run a state through all layers, and add up the blocks of the metric on the way: `kernels.sweeps.add_blocks`, on
+    all cores where that pays."""
+    s = schedule
+    if not splits(state.shape[1]):
+        sweeps.add_blocks(state, rotations, s.stages, s.layers, s.turns, s.strings, jacobian, block, is_diagonal, found)
         return
-    if len(turns.x):
-        state = state.copy()
-        apply_rotations(state, turns.x, turns.z, turns.cos, turns.cos)
-    _diagonal.add_covariances(weight_sums(state), turns.mask, turns.sign, *contraction)
+    for index, (first, last) in enumerate(pairwise(s.layers.stage.tolist())):
+        run_schedule(state, s, rotations, first, last)
+        turns, strings = s.layer(index)
+        turned = state
+        if len(turns.x):
+            turned = state.copy()
+            apply_rotations(turned, turns)
+        diagonal_kernels.add_covariances(weight_sums(turned), strings, jacobian, block, is_diagonal, found)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from qngd._system.threads import num_threads, split, splits
 from qngd.circuit.observable import Observable
-from qngd.exact.kernels import diagonal as _diagonal
-from qngd.exact.kernels import rows as _kernels
-from qngd.exact.kernels import sweeps as _sweeps
-from qngd.exact.kernels import tiles as _tiles
+from qngd.exact.kernels import diagonal, strings, sweeps, tiles
+from qngd.exact.kernels.layout import CHUNK, ROW_BITS, Amplitudes, Rotations, Rows
 from qngd.exact.schedule import Schedule
 
-_ROW_BITS = np.uint64(_kernels.CHUNK_BITS)
 _TILE_DIRECTIONS = 8  # a tile of 2⁸ rows, 256 KiB, stays in a second-level cache
 _BACK_DIRECTIONS = 7  # with two states
 _COLUMNS = 32  # real numbers side by side in a tile of the transform
 
 
-@dataclass(frozen=True, eq=False)
-class Terms:
-    """An observable for the kernels: its terms grouped by x mask."""
+class Terms(NamedTuple):
+    """An observable for the kernels: its terms in groups of equal x mask.
+
+    Attributes:
+        start: (G+1,) where the groups begin, with the end.
+        x: (G,) the mask of each group.
+        z, coefficient: (T,) of every term.
+    """
 
     start: np.ndarray
     x: np.ndarray
@@ -31,6 +33,7 @@ class Terms:
 
     @classmethod
     def of(cls, pulled: Observable) -> Terms:
+        """From an observable that was pulled through the Clifford gates at the circuit's end."""
         x, z = pulled.strings.x[:, 0], pulled.strings.z[:, 0]
         order = np.lexsort((z, x))
         x, z = x[order], z[order]
@@ -55,120 +58,109 @@ def inner(a: np.ndarray, b: np.ndarray) -> float:
 def chunks_of(state: np.ndarray) -> int:
     """Work items of the kernels that go through a state (…, N) once."""
     size = state.shape[-1]
-    return size // min(size, _kernels.CHUNK)
+    return size // min(size, CHUNK)
 
 
-def apply_rotations(
-    state: np.ndarray,
-    x: np.ndarray,
-    z: np.ndarray,
-    cos: np.ndarray,
-    sin: np.ndarray,
-    begin: int = 0,
-    end: int | None = None,
-) -> None:
+def apply_rotations(state: np.ndarray, rotations: Rotations, begin: int = 0, end: int | None = None) -> None:
     """Apply the rotations begin…end−1 (all by default) to a state, on all cores where that pays."""
-    re, im = state
-    end = len(x) if end is None else end
-    if not splits(len(re)):
-        _kernels.run(re, im, x, z, cos, sin, begin, end)
+    size = state.shape[1]
+    end = len(rotations.x) if end is None else end
+    if not splits(size):
+        sweeps.run(state, rotations, begin, end)
         return
-    basis = np.empty(_TILE_DIRECTIONS, dtype=np.uint64)
-    width = min(len(re), _kernels.CHUNK)
-    limit = _directions(len(re), _TILE_DIRECTIONS)
+    whole, rows = Amplitudes(*state), _rows(size)
+    limit = _directions(size, _TILE_DIRECTIONS)
     while begin < end:
-        stop, dim = _tiles.next_pass(x, _ROW_BITS, begin, end, 1, limit, basis)
+        stop, basis = tiles.next_pass(rotations.x, ROW_BITS, begin, end, 1, limit)
 
-        def part(a: int, b: int, begin: int = begin, stop: int = stop, dim: int = dim) -> None:
-            _tiles.run_tiles(re, im, _ROW_BITS, width, width, x, z, cos, sin, begin, stop, basis, dim, a, b)
+        def part(a: int, b: int, begin: int = begin, stop: int = stop, basis: np.ndarray = basis) -> None:
+            tiles.run_tiles(whole, rows, rotations, begin, stop, basis, a, b)
 
-        split(part, chunks_of(state) >> dim, len(re))
+        split(part, chunks_of(state) >> len(basis), size)
         begin = stop
 
 
-def run_stages(
-    state: np.ndarray, schedule: Schedule, cos: np.ndarray, sin: np.ndarray, first: int = 0, last: int | None = None
+def _rows(size: int) -> Rows:
+    """The rows of a state that are its chunks."""
+    return Rows(ROW_BITS, min(size, CHUNK), min(size, CHUNK))
+
+
+def run_schedule(
+    state: np.ndarray, schedule: Schedule, rotations: Rotations, first: int = 0, last: int | None = None
 ) -> None:
-    """Apply the stages first…last−1 (all by default)."""
-    s = schedule
-    last = len(s.diagonal) if last is None else last
+    """Apply the stages first…last−1 (all by default), with the schedule's `rotations`."""
+    start, diagonal_stages = schedule.stages
+    last = len(diagonal_stages) if last is None else last
     if not splits(state.shape[1]):
-        _sweeps.run_stages(state[0], state[1], s.x, s.z, cos, sin, s.start, s.diagonal, first, last)
+        sweeps.run_stages(state, rotations, schedule.stages, first, last)
         return
     for stage in range(first, last):
-        begin, end = s.start[stage], s.start[stage + 1]
-        if s.diagonal[stage]:
-            _turn_diagonal(state, s.z, cos, sin, begin, end)
+        begin, end = start[stage], start[stage + 1]
+        if diagonal_stages[stage]:
+            _turn_diagonal(state, rotations, begin, end)
         else:
-            apply_rotations(state, s.x, s.z, cos, sin, begin, end)
+            apply_rotations(state, rotations, begin, end)
 
 
-def overlaps_back(
-    state: np.ndarray, other: np.ndarray, schedule: Schedule, cos: np.ndarray, sin: np.ndarray
-) -> np.ndarray:
+def overlaps_back(state: np.ndarray, other: np.ndarray, schedule: Schedule, rotations: Rotations) -> np.ndarray:
     """Im⟨λ|P_k|ψ⟩ of every moving rotation (K,), 0 for others; both states, given at the end of the circuit,
     are run back to its start."""
-    s = schedule
-    out = np.zeros(len(s))
+    out = np.zeros(len(schedule))
     if not splits(state.shape[1]):
-        _sweeps.backward(*state, *other, s.x, s.z, cos, -sin, s.moving, s.start, s.diagonal, out)
+        sweeps.backward(state, other, rotations, schedule.stages, schedule.moving, out)
         return out
-    for stage in range(len(s.diagonal) - 1, -1, -1):
-        begin, end = int(s.start[stage]), int(s.start[stage + 1])
-        if s.diagonal[stage]:
-            if s.moving[begin]:
-                out[begin:end] = _diagonal_slopes(other, state)[s.z[begin:end]]
+    start, diagonal_stages = schedule.stages
+    undo = rotations._replace(sin=-rotations.sin)
+    for stage in range(len(diagonal_stages) - 1, -1, -1):
+        begin, end = int(start[stage]), int(start[stage + 1])
+        if diagonal_stages[stage]:
+            if schedule.moving[begin]:
+                out[begin:end] = _diagonal_slopes(other, state)[schedule.z[begin:end]]
             for each in (state, other):
-                _turn_diagonal(each, s.z, cos, -sin, begin, end)
+                _turn_diagonal(each, undo, begin, end)
         else:
-            _undo(state, other, schedule, cos, sin, begin, end, out)
+            out[begin:end] = _undo(state, other, rotations, schedule.moving, begin, end)
     return out
 
 
 def _undo(
-    state: np.ndarray,
-    other: np.ndarray,
-    schedule: Schedule,
-    cos: np.ndarray,
-    sin: np.ndarray,
-    begin: int,
-    end: int,
-    out: np.ndarray,
-) -> None:
-    """One stage of `overlaps_back` on all cores."""
-    s, size = schedule, state.shape[1]
-    basis = np.empty(_BACK_DIRECTIONS, dtype=np.uint64)
-    width, limit = min(size, _kernels.CHUNK), _directions(size, _BACK_DIRECTIONS)
+    state: np.ndarray, other: np.ndarray, rotations: Rotations, moving: np.ndarray, begin: int, end: int
+) -> np.ndarray:
+    """One stage of `overlaps_back` on all cores: the overlaps of the rotations begin…end−1."""
+    size = state.shape[1]
+    out = np.zeros(end - begin)
+    limit = _directions(size, _BACK_DIRECTIONS)
     k = end - 1
     while k >= begin:
-        stop, dim = _tiles.next_pass(s.x, _ROW_BITS, k, begin - 1, -1, limit, basis)
+        stop, basis = tiles.next_pass(rotations.x, ROW_BITS, k, begin - 1, -1, limit)
 
-        def part(a: int, b: int, k: int = k, stop: int = stop, dim: int = dim) -> np.ndarray:
+        def part(a: int, b: int, k: int = k, stop: int = stop, basis: np.ndarray = basis) -> np.ndarray:
             found = np.zeros(k - stop)
-            _tiles.back_tiles(*state, *other, width, s.x, s.z, cos, sin, s.moving, k, stop, basis, dim, a, b, found)
+            tiles.back_tiles(state, other, rotations, moving, k, stop, basis, a, b, found)
             return found
 
-        out[stop + 1 : k + 1] = np.sum(split(part, chunks_of(state) >> dim, size), axis=0)[::-1]
+        parts = split(part, chunks_of(state) >> len(basis), size)
+        out[stop + 1 - begin : k + 1 - begin] = np.sum(parts, axis=0)[::-1]
         k = stop
+    return out
 
 
 def _directions(size: int, limit: int) -> int:
     """How many directions a tile may span so that every thread gets several tiles."""
-    spare = (size // min(size, _kernels.CHUNK) // (4 * num_threads())).bit_length() - 1
+    spare = (size // min(size, CHUNK) // (4 * num_threads())).bit_length() - 1
     return max(1, min(limit, spare))
 
 
-def _turn_diagonal(state: np.ndarray, z: np.ndarray, cos: np.ndarray, sin: np.ndarray, begin: int, end: int) -> None:
-    def part(a: int, b: int) -> None:
-        _diagonal.turn_diagonal(state[0], state[1], z, cos, sin, begin, end, a, b)
-
-    split(part, chunks_of(state), state.shape[1])
+def _turn_diagonal(state: np.ndarray, rotations: Rotations, begin: int, end: int) -> None:
+    """Apply the rotations begin…end−1, all about Z strings."""
+    whole = Amplitudes(*state)
+    split(lambda a, b: diagonal.turn_diagonal(whole, rotations, begin, end, a, b), chunks_of(state), state.shape[1])
 
 
 def weight_sums(state: np.ndarray) -> np.ndarray:
     """⟨ψ|Z_z|ψ⟩ for every mask z, shape (N,)."""
     sums = np.empty(state.shape[1])
-    split(lambda a, b: _diagonal.weights(state[0], state[1], sums, a, b), len(sums), len(sums))
+    split(lambda a, b: diagonal.weights(state, sums, a, b), len(sums), len(sums))
     _transform(sums)
     return sums
 
@@ -176,7 +168,7 @@ def weight_sums(state: np.ndarray) -> np.ndarray:
 def _diagonal_slopes(other: np.ndarray, state: np.ndarray) -> np.ndarray:
     """Im⟨λ|Z_z|ψ⟩ for every mask z, shape (N,)."""
     sums = np.empty(state.shape[1])
-    split(lambda a, b: _diagonal.slopes(*other, *state, sums, a, b), len(sums), len(sums))
+    split(lambda a, b: diagonal.slopes(other, state, sums, a, b), len(sums), len(sums))
     _transform(sums)
     return sums
 
@@ -184,26 +176,22 @@ def _diagonal_slopes(other: np.ndarray, state: np.ndarray) -> np.ndarray:
 def _transform(values: np.ndarray) -> None:
     """The Walsh–Hadamard transform, in place."""
     size = len(values)
-    if not splits(size) or size <= _diagonal.BLOCK:
-        _diagonal.walsh(values)
+    if not splits(size) or size <= diagonal.BLOCK:
+        diagonal.walsh(values)
         return
-    split(lambda a, b: _diagonal.walsh_blocks(values, a, b), size // _diagonal.BLOCK, size)
-    split(lambda a, b: _diagonal.walsh_across(values, _COLUMNS, a, b), _diagonal.BLOCK // _COLUMNS, size)
+    split(lambda a, b: diagonal.walsh_blocks(values, a, b), size // diagonal.BLOCK, size)
+    split(lambda a, b: diagonal.walsh_across(values, _COLUMNS, a, b), diagonal.BLOCK // _COLUMNS, size)
 
 
 def add_strings(state: np.ndarray, schedule: Schedule, stage: int, weights: np.ndarray, out: np.ndarray) -> None:
     """out += Σ_k weights_k·P_kψ over the rotations of a stage."""
-    s = schedule
-    begin, end = int(s.start[stage]), int(s.start[stage + 1])
-    if s.diagonal[stage]:  # the sum of all is one diagonal, whose transform is the weights
-        factors = np.zeros(state.shape[1])
+    s, size = schedule, state.shape[1]
+    begin, end = int(s.stages.start[stage]), int(s.stages.start[stage + 1])
+    if s.stages.diagonal[stage]:  # the sum of all is one diagonal, whose transform is the weights
+        factors = np.zeros(size)
         np.add.at(factors, s.z[begin:end], weights[begin:end])
         _transform(factors)
-        split(
-            lambda a, b: _diagonal.add_product(state[0], state[1], factors, out[0], out[1], a, b),
-            len(factors),
-            len(factors),
-        )
+        split(lambda a, b: diagonal.add_product(state, factors, out, a, b), size, size)
         return
     for k in range(begin, end):
         _add_pauli(state, s.x[k], s.z[k], weights[k], out)
@@ -211,19 +199,11 @@ def add_strings(state: np.ndarray, schedule: Schedule, stage: int, weights: np.n
 
 def _add_pauli(state: np.ndarray, x: np.uint64, z: np.uint64, weight: float, out: np.ndarray) -> None:
     """out += weight·Pψ."""
-
-    def part(a: int, b: int) -> None:
-        _kernels.add_pauli(state[0], state[1], x, z, weight, out[0], out[1], a, b)
-
-    split(part, chunks_of(state), state.shape[1])
+    split(lambda a, b: strings.add_pauli(state, x, z, weight, out, a, b), chunks_of(state), state.shape[1])
 
 
 def times_observable(state: np.ndarray, terms: Terms) -> np.ndarray:
     """Hψ."""
     out = np.empty_like(state)
-
-    def part(a: int, b: int) -> None:
-        _kernels.apply_observable(*state, terms.start, terms.x, terms.z, terms.coefficient, *out, a, b)
-
-    split(part, chunks_of(state), state.shape[1])
+    split(lambda a, b: strings.apply_observable(state, terms, out, a, b), chunks_of(state), state.shape[1])
     return out

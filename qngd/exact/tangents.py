@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -19,13 +20,23 @@ from scipy import sparse
 from qngd._system.memory import available_bytes, require_bytes
 from qngd._system.progress import Work
 from qngd._system.threads import blas_beside, num_threads, together
-from qngd.exact.kernels import tangents as _tangents
+from qngd.exact.kernels.layout import Amplitudes, Entries, Rotations, Stages
+from qngd.exact.kernels.tangents import carry
 from qngd.exact.schedule import Schedule
-from qngd.exact.statevector import run_stages, zero_state
+from qngd.exact.statevector import run_schedule, zero_state
 
 _DIAGONAL_COST = 2  # of a diagonal stage, in rotations
 _LANES = 64  # at most, side by side in a row
 _THREADS_FROM = 1 << 17  # real numbers in all lanes; below it, handing out work costs more than the work
+
+
+class _Nonzero(NamedTuple):
+    """The nonzero entries J_ki·s_k of a Jacobian, in any order: stage and number of rotation k, parameter i, value."""
+
+    stage: np.ndarray
+    rotation: np.ndarray
+    parameter: np.ndarray
+    weight: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,69 +44,66 @@ class Side:
     """One direction: the circuit as it is run to the cut, and its derivatives.
 
     Attributes:
-        x, z, start, diagonal: rotations and stages, reversed for the way back.
-        stages: how many of them lie before the cut.
+        stages: all stages of the circuit, reversed for the way back.
+        count: how many of them lie before the cut.
         parameter: (L,) of every lane; lanes are numbered as they begin.
         begin: (L,) the stage after which a lane begins.
-        entry_stage, entry, entry_lane, weight: the nonzero J_ki·s_k: stage, rotation, lane and value, by stage and
-            lane.
+        stage: (E,) of every entry.
+        entries: what the lanes take, by stage and lane.
     """
 
-    x: np.ndarray
-    z: np.ndarray
-    start: np.ndarray
-    diagonal: np.ndarray
-    stages: int
+    stages: Stages
+    count: int
     parameter: np.ndarray
     begin: np.ndarray
-    entry_stage: np.ndarray
-    entry: np.ndarray
-    entry_lane: np.ndarray
-    weight: np.ndarray
+    stage: np.ndarray
+    entries: Entries
 
     @classmethod
-    def of(
-        cls,
-        circuit: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-        stages: int,
-        stage: np.ndarray,
-        entry: np.ndarray,
-        column: np.ndarray,
-        weight: np.ndarray,
-    ) -> Side:
-        """From the entries of the Jacobian in any order: stage, rotation, parameter and value."""
-        columns, inverse = np.unique(column, return_inverse=True)
-        first = np.full(len(columns), stages)
-        np.minimum.at(first, inverse, stage)
+    def of(cls, stages: Stages, count: int, nonzero: _Nonzero) -> Side:
+        """From the entries of the Jacobian whose rotations stand in the first `count` stages."""
+        columns, inverse = np.unique(nonzero.parameter, return_inverse=True)
+        first = np.full(len(columns), count)
+        np.minimum.at(first, inverse, nonzero.stage)
         by_begin = np.argsort(first, kind="stable")
         lane = np.empty(len(columns), dtype=np.int64)
         lane[by_begin] = np.arange(len(columns))
-        order = np.lexsort((lane[inverse], stage))
-        return cls(
-            *circuit, stages, columns[by_begin], first[by_begin], stage[order], entry[order], lane[inverse][order],
-            weight[order],
-        )  # fmt: skip
+        order = np.lexsort((lane[inverse], nonzero.stage))
+        stage = nonzero.stage[order]
+        entries = Entries(
+            start=np.searchsorted(stage, np.arange(count + 1)),
+            rotation=nonzero.rotation[order],
+            lane=lane[inverse][order],
+            weight=nonzero.weight[order],
+        )
+        return cls(stages, count, columns[by_begin], first[by_begin], stage, entries)
 
     def carry(
-        self,
-        state: np.ndarray,
-        turns: tuple[np.ndarray, np.ndarray],
-        first: int,
-        last: int,
-        out: np.ndarray,
-        column: int,
+        self, state: np.ndarray, rotations: Rotations, first: int, last: int, out: np.ndarray, column: int
     ) -> None:
-        """Fill lanes first…last−1 into out (2, N, L), from `column` on. `state` (2, N), which is changed, is where this
-        side starts; `turns` are the cosines and sines of its half angles."""
-        here = (self.entry_lane >= first) & (self.entry_lane < last)
-        steps = np.arange(self.stages + 1)
-        entry_start = np.searchsorted(self.entry_stage[here], steps)
-        active = np.searchsorted(self.begin[first:last], steps)
-        re, im = (part.reshape(-1)[column:] for part in out)
-        _tangents.carry(
-            state, self.x, self.z, *turns, self.start, self.diagonal, self.stages, active, entry_start,
-            self.entry[here], self.entry_lane[here] - first, self.weight[here], re, im, out.shape[2],
-        )  # fmt: skip
+        """Fill lanes first…last−1 into out (2, N, lanes), from `column` on. `state` (2, N), which is changed, is where
+        this side starts; `rotations` are its own."""
+        re, im = out
+        lanes = Amplitudes(re.reshape(-1)[column:], im.reshape(-1)[column:])
+        active, entries = self._all if last - first == len(self.parameter) else self._some(first, last)
+        carry(state, rotations, self.stages, self.count, active, entries, lanes, out.shape[2])
+
+    @cached_property
+    def _all(self) -> tuple[np.ndarray, Entries]:
+        """Of every stage how many lanes begin before it, and the entries."""
+        return np.searchsorted(self.begin, np.arange(self.count + 1)), self.entries
+
+    def _some(self, first: int, last: int) -> tuple[np.ndarray, Entries]:
+        """The same of lanes first…last−1 alone, numbered from 0 on."""
+        here = (self.entries.lane >= first) & (self.entries.lane < last)
+        steps = np.arange(self.count + 1)
+        entries = Entries(
+            start=np.searchsorted(self.stage[here], steps),
+            rotation=self.entries.rotation[here],
+            lane=self.entries.lane[here] - first,
+            weight=self.entries.weight[here],
+        )
+        return np.searchsorted(self.begin[first:last], steps), entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,61 +132,64 @@ class TangentPlan:
 
     @classmethod
     def of(cls, schedule: Schedule, jacobian: sparse.csr_array) -> TangentPlan:
+        """The plan for the derivatives by the parameters of J (K, P)."""
         s = schedule
-        count, stages = len(s), len(s.diagonal)
+        count, stages = len(s), len(s.stages.diagonal)
         place = np.empty(count, dtype=np.int64)
         place[s.order] = np.arange(count)
         entry = place[np.repeat(np.arange(count), np.diff(jacobian.indptr))]
         column = jacobian.indices.astype(np.int64)
         weight = jacobian.data * s.sign[entry]
-        stage = np.searchsorted(s.start, entry, side="right") - 1
+        stage = np.searchsorted(s.stages.start, entry, side="right") - 1
         cut = _cut(s, stage, column, jacobian.shape[1])
         to, back = stage < cut, stage >= cut
-        circuit = (s.x, s.z, s.start, s.diagonal)
-        mirrored = (_reversed(s.x), _reversed(s.z), _reversed(count - s.start), _reversed(s.diagonal))
-        sides = (
-            Side.of(circuit, cut, stage[to], entry[to], column[to], weight[to]),
-            Side.of(
-                mirrored, stages - cut, stages - 1 - stage[back], count - 1 - entry[back], column[back], weight[back]
-            ),
-        )
+        mirrored = Stages(start=_reversed(count - s.stages.start), diagonal=_reversed(s.stages.diagonal))
+        ahead = _Nonzero(stage[to], entry[to], column[to], weight[to])
+        behind = _Nonzero(stages - 1 - stage[back], count - 1 - entry[back], column[back], weight[back])
+        sides = (Side.of(s.stages, cut, ahead), Side.of(mirrored, stages - cut, behind))
         return cls(s, jacobian, cut, sides, np.concatenate([side.parameter for side in sides]))
 
 
 def _reversed(array: np.ndarray) -> np.ndarray:
+    """A copy that lies in memory the other way round."""
     return np.ascontiguousarray(array[::-1])
 
 
 def _cut(schedule: Schedule, stage: np.ndarray, column: np.ndarray, parameters: int) -> int:
     """The cut for which lanes are taken through the fewest rotations."""
-    stages = len(schedule.diagonal)
+    stages = len(schedule.stages.diagonal)
     first, last = np.full(parameters, stages), np.full(parameters, -1)
     np.minimum.at(first, column, stage)
     np.maximum.at(last, column, stage)
     used = last >= 0
     begun = np.searchsorted(np.sort(first[used]), np.arange(stages))
     unfinished = used.sum() - np.searchsorted(np.sort(last[used]), np.arange(stages), side="right")
-    cost = np.where(schedule.diagonal, _DIAGONAL_COST, np.diff(schedule.start))
+    cost = np.where(schedule.stages.diagonal, _DIAGONAL_COST, np.diff(schedule.stages.start))
     forward = np.r_[0, np.cumsum(cost * begun)]
     back = np.r_[0, np.cumsum(cost * unfinished)]
     return int(np.argmin(forward + back[-1] - back))
 
 
 class Ways:
-    """The derivative states of a plan at given angles; `work` counts those that have been made."""
+    """The derivative states of a plan, in the frame of its cut, at given angles; `work` counts those that were made.
 
-    def __init__(self, num_qubits: int, plan: TangentPlan, cos: np.ndarray, sin: np.ndarray, work: Work) -> None:
+    Attributes:
+        center: the state at the cut, (2, N).
+    """
+
+    def __init__(self, num_qubits: int, plan: TangentPlan, rotations: Rotations, work: Work) -> None:
         self._plan = plan
         self._work = work
         self._num_qubits = num_qubits
         self.center = zero_state(num_qubits)
-        run_stages(self.center, plan.schedule, cos, sin, 0, plan.cut)
+        run_schedule(self.center, plan.schedule, rotations, 0, plan.cut)
         self._final = self.center.copy()
-        run_stages(self._final, plan.schedule, cos, sin, plan.cut)
-        self._turns = ((cos, sin), (_reversed(cos), _reversed(-sin)))
+        run_schedule(self._final, plan.schedule, rotations, plan.cut)
+        self._rotations = (rotations, _undone(rotations))
 
     def lanes(self, block: slice) -> np.ndarray:
-        """Those of a block of the lanes of both sides, (2, N, lanes)."""
+        """The derivative states |T_i⟩ whose numbers (see the plan's `parameter`) lie in `block`, side by side in one
+        array (2, N, length of the block)."""
         out = np.empty((2, self.center.shape[1], block.stop - block.start))
         threads = num_threads() if out.size >= _THREADS_FROM else 1
         each = max(1, min(_LANES, -(-out.shape[2] // threads)))
@@ -197,12 +208,19 @@ class Ways:
         return out
 
     def _carry(self, way: int, first: int, last: int, out: np.ndarray, column: int) -> None:
+        """Lanes first…last−1 of one side into out, from `column` on."""
         state = self._final.copy() if way else zero_state(self._num_qubits)
-        self._plan.sides[way].carry(state, self._turns[way], first, last, out, column)
+        self._plan.sides[way].carry(state, self._rotations[way], first, last, out, column)
 
 
-def gram_metric(num_qubits: int, plan: TangentPlan, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
-    """The full metric over parameters, (P, P), at rotations with these cosines and sines of half angles.
+def _undone(rotations: Rotations) -> Rotations:
+    """The inverse of all rotations: from the last to the first, by negative angles."""
+    r = rotations
+    return Rotations(x=_reversed(r.x), z=_reversed(r.z), cos=_reversed(r.cos), sin=_reversed(-r.sin))
+
+
+def gram_metric(num_qubits: int, plan: TangentPlan, rotations: Rotations) -> np.ndarray:
+    """The full metric over parameters, (P, P), with the schedule's rotations at some angles.
 
     If the derivative states do not fit in memory, they are made in blocks, all pairs of blocks after each other.
 
@@ -213,9 +231,8 @@ def gram_metric(num_qubits: int, plan: TangentPlan, cos: np.ndarray, sin: np.nda
     if not count:
         return np.zeros((plan.jacobian.shape[1],) * 2)
     blocks = _blocks(count, num_qubits)
-    ways = Ways(
-        num_qubits, plan, cos, sin, Work("derivative states of the metric", sum(block.stop for block in blocks))
-    )
+    work = Work("derivative states of the metric", sum(block.stop for block in blocks))
+    ways = Ways(num_qubits, plan, rotations, work)
     gram, means = np.zeros((count, count)), np.zeros(count)
     for i, block in enumerate(blocks):
         lanes = ways.lanes(block)
@@ -245,7 +262,7 @@ def _blocks(count: int, num_qubits: int) -> list[slice]:
 
 
 def _symmetric_product(lanes: np.ndarray) -> np.ndarray:
-    """Re⟨T_i|T_j⟩."""
+    """Re⟨T_i|T_j⟩ of one block of lanes (2, N, lanes)."""
     if lanes.size >= _THREADS_FROM:
         return _product(lanes, lanes)
     rows = lanes.reshape(-1, lanes.shape[2])

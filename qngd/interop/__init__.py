@@ -1,4 +1,8 @@
-"""Reading what circuits and observables are written in. Each SDK is imported only when one of its objects arrives."""
+"""Reading what circuits and observables are written in, one folder an SDK, and the builder that needs none.
+
+In comes what a user has; out goes a `Circuit` or an `Observable`. Imports `circuit`, and each SDK only when one of its
+objects arrives.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,13 @@ from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import CircuitError, ObservableError, ParameterError
+from qngd.interop.arguments import CircuitLike
 from qngd.interop.circuit_builder import CircuitBuilder
 
 _ARRAYS = ("numpy", "jax", "jaxlib", "torch", "autograd")  # packages of arrays
 
 
-def wrap(native: Any, *example_args: Any) -> Circuit:
+def wrap(native: CircuitLike, *example_args: Any) -> Circuit:
     """The neutral form of a circuit.
 
     Args:
@@ -42,7 +47,7 @@ def wrap(native: Any, *example_args: Any) -> Circuit:
     if isinstance(native, (list, tuple)):
         if len(native) != 1:
             what = f"a {type(native).__name__} of {len(native)} is not a circuit"
-            raise CircuitError(f"circuit: {what}; {_instead_of(native) or 'give one of them'}")
+            raise CircuitError(f"circuit: {what}; {instead_of(native) or 'give one of them'}")
         return wrap(native[0], *example_args)
     if isinstance(native, Circuit):
         return native
@@ -99,7 +104,7 @@ def is_parameters(value: Any) -> bool:
     return not packages_of(value).isdisjoint(_ARRAYS) and hasattr(value, "dtype")
 
 
-def _instead_of(native: Any) -> str:
+def instead_of(native: Any) -> str:
     """What to write in place of something that stands where a circuit belongs, or nothing."""
     if isinstance(native, (list, tuple)) and not native:
         return ""
@@ -108,18 +113,6 @@ def _instead_of(native: Any) -> str:
     if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
         return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
     return ""
-
-
-def missing_theta(circuit: Any) -> ParameterError:
-    """What to say where θ is missing, and perhaps stands in the circuit's place."""
-    if is_parameters(circuit):
-        return ParameterError(
-            "circuit: parameter values stand in its place; give both, as in metric_tensor(node, theta). For "
-            "PennyLane's QNGOptimizer write metric_tensor_fn=lambda *args: qngd.metric_tensor(node, args)"
-        )
-    if instead := _instead_of(circuit):
-        return ParameterError(f"circuit: {type(circuit).__name__} is not a circuit; {instead}")
-    return ParameterError("theta is missing: give parameter values, in the circuit's own structure")
 
 
 def as_observable(native: Any, circuit: Circuit) -> Observable:
@@ -154,7 +147,7 @@ def _reader(native: Any) -> Any:
         return _load("openqasm")
     package = _package_of(native, ("qiskit", "pennylane"))
     if is_parameters(native) or (package is None and not callable(native)):
-        remedy = _instead_of(native) or (
+        remedy = instead_of(native) or (
             "give a qngd.CircuitBuilder, a Qiskit QuantumCircuit, a PennyLane QNode, quantum function or "
             "QuantumScript, or OpenQASM 3 (text or path)"
         )

@@ -64,7 +64,7 @@ def under_controls(turn: Turn, controls: Sequence[tuple[int, bool]]) -> list[Tur
     return turns
 
 
-def walsh(values: Sequence[Angle | float]) -> list[Angle | float]:
+def walsh_of_angles(values: Sequence[Angle | float]) -> list[Angle | float]:
     """c with f(s) = Σ_S c_S·(−1)^|S ∧ s| for the 2^k values f(s); S and s are bit masks."""
     sums = list(values)
     step = 1
@@ -85,7 +85,7 @@ def _z_places(mask: int, places: Sequence[int]) -> tuple[int, ...]:
 def diagonal_turns(phases: Sequence[Angle | float], places: Sequence[int]) -> list[Turn]:
     """diag(exp(i·phases)): commuting rotations about Z strings, exp(iΣ_S c_S Z_S)."""
     turns = []
-    for mask, coefficient in enumerate(walsh(phases)):
+    for mask, coefficient in enumerate(walsh_of_angles(phases)):
         on = _z_places(mask, places)
         turns.append(Turn("Z" * len(on), on, coefficient * -2.0))
     return turns
@@ -94,7 +94,7 @@ def diagonal_turns(phases: Sequence[Angle | float], places: Sequence[int]) -> li
 def multiplexed_turns(letter: str, angles: Sequence[Angle | float], selects: Sequence[int], target: int) -> list[Turn]:
     """Σ_s |s⟩⟨s| ⊗ R_letter(angles[s]) with s on `selects`: commuting, exp(−iΣ_S c_S/2·Z_S⊗letter)."""
     turns = []
-    for mask, coefficient in enumerate(walsh(angles)):
+    for mask, coefficient in enumerate(walsh_of_angles(angles)):
         on = _z_places(mask, selects)
         turns.append(Turn("Z" * len(on) + letter, (*on, target), coefficient))
     return turns

@@ -91,7 +91,7 @@ def _draw_error(axes: Axes, data: RunData, reference: float) -> None:
 
 
 def _draw_gradient_norm(axes: Axes, data: RunData) -> None:
-    """The norm that step k saw belongs to the point after step k − 1."""
+    """Draw the gradient's norm over steps: what step k saw belongs to the point after step k − 1."""
     norm = data.history["gradient_norm"][1:]
     axes.set_yscale("log", nonpositive="clip")
     _draw_points(axes, data.history["step"][:-1], norm, np.zeros_like(norm), None)
@@ -99,7 +99,7 @@ def _draw_gradient_norm(axes: Axes, data: RunData) -> None:
 
 
 def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray, stderr: np.ndarray, label: str | None) -> None:
-    """A line, with a marker a step if there are few, and with error bars where there are errors."""
+    """Draw a line, with a marker a step if there are few, and with error bars where there are errors."""
     marker = "o" if len(x) <= _FEW_STEPS else None
     style: dict[str, Any] = {"color": _BLUE, "linewidth": 1.4, "markersize": 3.5, "label": label}
     if not np.any(stderr > 0):
@@ -110,7 +110,7 @@ def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray, stderr: np.ndarray, l
 
 
 def _draw_eigenvalues(axes: Axes, data: RunData) -> None:
-    """Those above rounding, one line per place in their order; zeros cannot stand on a logarithmic axis."""
+    """Draw the eigenvalues above rounding, a line per place in their order; a logarithmic axis has no zeros."""
     step, rank = data.history["step"][1:], data.history["rank"][1:]
     count = data.eigenvalues.shape[1]
     shown = np.arange(count) >= count - rank[:, None]
@@ -142,7 +142,7 @@ def _draw_rank(axes: Axes, data: RunData) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """Above the panel, where it covers nothing."""
+    """Put the legend above the panel, where it covers nothing."""
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
 
 

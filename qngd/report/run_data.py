@@ -26,13 +26,16 @@ class RunData:
 
     @property
     def name(self) -> str:
+        """The problem's name."""
         return str(self.result["problem"]["name"])
 
     @property
     def unit(self) -> str:
+        """The unit of its energies, or nothing."""
         return str(self.result["problem"]["unit"])
 
     @property
     def reference(self) -> float | None:
+        """Its reference energy, or None."""
         energy = self.result["problem"]["reference_energy"]
         return None if energy is None else float(energy)

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from qngd.errors import BackendError, ParameterError, SettingError, StorageError, checked_seed, shown
-from qngd.estimates.evaluation import Cost, Evaluator
-from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.sampled import SampledEvaluator
+from qngd.errors import BackendError, SettingError, StorageError
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.run.given import Given, read_given
-from qngd.run.journal import Journal, about, fingerprint
-from qngd.run.optimizers import as_optimizer, kind_of
-from qngd.run.record import Record, StopRule
+from qngd.problem import Problem
+from qngd.run.record import Record
 from qngd.run.result import Budget, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
+from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
 
 __all__ = ["Budget", "Result", "Status", "minimize"]
 
 
 def minimize(
-    problem_or_circuit: Any,
-    observable: Any = None,
-    theta0: Any = None,
+    problem_or_circuit: Problem | CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta0: Theta | None = None,
     *,
     optimizer: Optimizer | str | None = None,
-    backend: Any = None,
-    shots: Any = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
-    max_steps: int = 200,
+    max_steps: Whole = 200,
     tol: float = 1e-8,
     gtol: float = 0.0,
-    target: float | None = None,
-    seed: int | None = None,
+    target: Real | None = None,
+    seed: Whole | None = None,
     callback: Callable[[StepInfo], Any] | None = None,
-    run_dir: str | Path | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
     budget: Budget | None = None,
     state: State | None = None,
 ) -> Result:
@@ -93,132 +90,49 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    if isinstance(problem_or_circuit, Result):
-        raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
-    before = None if state is None else _checked_state(state)
-    given = read_given(problem_or_circuit, observable, theta0, None if before is None else before.theta)
-    task = _Task(
-        optimizer=as_optimizer(optimizer),
-        given=given,
-        evaluator=evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross),
-        limits=StopRule.read(max_steps, tol, gtol, target, budget),
-        seed=_checked_seed(seed, before),
-        shots=shots,
-    )
-    _check_rest(task, before, callback, run_dir)
-    record = Record(given.shaped, kind_of(task.optimizer))
+    task = read_task(
+        problem_or_circuit, observable, theta0, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping,
+        cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir,
+        state=state,
+    )  # fmt: skip
+    return _run(task)
+
+
+def _run(task: Task) -> Result:
+    record = Record(task.given.shaped, task.kind, task.store)
     with _kept_on_error(record, task):
         try:
-            _begin_or_resume(record, task, run_dir, before)
-            status = _loop(record, task, callback)
+            _start(record, task)
+            status = _loop(record, task)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
-            # Ctrl-C in a step, in the journal or in the callback; where nothing was reached, there is nothing to return
+            # Ctrl-C in a step, in the store or in the callback; where nothing was reached, there is nothing to return
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
     return _result(record, status, task)
 
 
-def _result(record: Record, status: Status, task: _Task) -> Result:
+def _result(record: Record, status: Status, task: Task) -> Result:
     found = record.result(status, task.limits, task.evaluator.note)
-    return replace(found, state=replace(found.state, problem=_problem_of(task.given, found.state)))
+    return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What a run was asked for."""
-
-    optimizer: Optimizer
-    given: Given
-    evaluator: Evaluator
-    limits: StopRule
-    seed: int | None
-    shots: Any
+def _start(record: Record, task: Task) -> None:
+    """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
+    stored = task.store.resume(task.identity)
+    if stored is None:
+        record.begin(_first_state(task) if task.before is None else task.before, task.limits)
+    else:
+        record.restore(stored)
 
 
-def _checked_state(state: Any) -> State:
-    if isinstance(state, Result):
-        raise SettingError("state: this is a Result; write state=result.state")
-    if not isinstance(state, State):
-        raise SettingError(f"state must be the .state of a Result; got {shown(state)}")
-    return state
-
-
-def _checked_seed(seed: Any, before: State | None) -> int | None:
-    own = checked_seed(seed)
-    if before is None:
-        return own
-    if own not in (None, before.seed):
-        raise SettingError(f"seed: the run of this state has seed={before.seed}; leave seed out")
-    return before.seed
-
-
-def _check_rest(task: _Task, before: State | None, callback: Any, run_dir: Any) -> None:
-    count = task.given.circuit.num_parameters
-    if count == 0:
-        fixed = task.given.circuit.fixed
-        text = f": {', '.join(fixed)} is fixed (see docs/pennylane.md)" if fixed else ""
-        raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{text}")
-    if callback is not None and not callable(callback):
-        raise SettingError(f"callback must be a function of a step's StepInfo; got {shown(callback)}")
-    if callback is not None and not _takes_one(callback):
-        raise SettingError(
-            "callback is called with one argument, a step's StepInfo (its .step, .theta, .energy, .stderr and .cost), "
-            f"and {shown(callback)} takes others; write callback=lambda info: …"
-        )
-    if not isinstance(run_dir, (str, os.PathLike, type(None))) or run_dir == "":  # Path("") is the current folder
-        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
-    if before is None:
-        return
-    if len(before.theta) != count:
-        raise ParameterError(f"state: it has {len(before.theta)} parameters, the circuit has {count}")
-    kind = kind_of(task.optimizer)
-    if before.made_by not in ("", kind):
-        raise SettingError(f"state: it is one of {before.made_by}, and {kind} cannot go on from it")
-    if before.problem not in ("", _problem_of(task.given, before)):
-        raise SettingError(
-            "state: it is of a run with another circuit or observable, whose energy and gradient do not hold here; "
-            "begin anew from where it stands: leave state out and give theta0=result.theta"
-        )
-
-
-def _takes_one(function: Callable[..., Any]) -> bool:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of a function that is not Python's
-        return True
-    try:
-        signature.bind(None)
-    except TypeError:
-        return False
-    return True
-
-
-def _problem_of(given: Given, state: State) -> str:
-    """What was minimized, recognizable in a later run that goes on from this state."""
-    return fingerprint(given.circuit, given.observable, state.theta)
-
-
-def _begin_or_resume(record: Record, task: _Task, run_dir: str | Path | None, before: State | None) -> None:
-    """Set the state to go on from: of a new run, the one given, or the one that `run_dir` holds."""
-    evaluator, theta0 = task.evaluator, task.given.theta
-    if run_dir is not None:
-        settings: tuple[Any, ...] = (task.optimizer, task.seed, evaluator.name, task.shots)
-        if before is not None:
-            settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
-        key = fingerprint(task.given.circuit, task.given.observable, theta0, *settings)
-        record.journal = Journal(run_dir, key, about(task.given.name, task.optimizer, task.given.circuit))
-        if isinstance(evaluator, SampledEvaluator):
-            evaluator.job_log = record.journal.jobs
-        if (stored := record.journal.load()) is not None:
-            record.restore(*stored)
-            return
-    if before is None:
-        first = task.optimizer.preview(evaluator, theta0, None, first=True)
-        if not task.limits.budget.allows(Cost(), first):
-            raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-        before = task.optimizer.init(evaluator, theta0, task.seed)
-    record.begin(before, task.limits)
+def _first_state(task: Task) -> State:
+    """The optimizer's state after the evaluation at theta0, if the budget allows it."""
+    optimizer, evaluator, theta = task.optimizer, task.evaluator, task.given.theta
+    first = optimizer.preview(evaluator, theta, None, first=True)
+    if not task.limits.budget.allows(Cost(), first):
+        raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
+    return optimizer.init(evaluator, theta, task.seed)
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:
@@ -231,8 +145,9 @@ def _ended_by(error: BaseException, record: Record) -> Status:
 
 
 @contextmanager
-def _kept_on_error(record: Record, task: _Task) -> Iterator[None]:
-    """An exception that comes through, say from a callback, carries as `result` what was reached before it."""
+def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
+    """While a run goes on: an exception that comes through, say from a callback, carries as `result` what was reached
+    before it."""
     try:
         yield
     except BaseException as error:
@@ -245,7 +160,7 @@ def _kept_on_error(record: Record, task: _Task) -> Iterator[None]:
         raise
 
 
-def _loop(record: Record, task: _Task, callback: Callable[[StepInfo], Any] | None) -> Status:
+def _loop(record: Record, task: Task) -> Status:
     """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
         if not record.state.evaluation.is_finite:
@@ -261,11 +176,11 @@ def _loop(record: Record, task: _Task, callback: Callable[[StepInfo], Any] | Non
             record.spend(info.step_cost)
             return Status.NOT_FINITE
         info = record.add(state, info)
-        if callback is not None and callback(info):
+        if task.callback is not None and task.callback(info):
             return Status.STOPPED
 
 
-def _stepped(record: Record, task: _Task) -> tuple[State, StepInfo] | Status:
+def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The optimizer's next step, or the limit that forbids it."""
     state, limits = record.state, task.limits
     if len(record.infos) >= limits.max_steps:
@@ -277,15 +192,15 @@ def _stepped(record: Record, task: _Task) -> tuple[State, StepInfo] | Status:
     return task.optimizer.step(task.evaluator, state)
 
 
-def _left(record: Record, task: _Task, rest: Status) -> tuple[State, StepInfo] | Status:
-    """A step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
+def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | Status:
+    """The step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
     state, limits, evaluator = record.state, task.limits, task.evaluator
     if state.looked or rest is Status.MAX_STEPS:
         return rest
     if not limits.budget.is_open:
         ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
         if not limits.budget.allows(state.cost, ahead):
-            record.notes.append("the budget does not allow to look whether this is a minimum")
+            record.remark("the budget does not allow to look whether this is a minimum")
             return rest
     asked = Submissions.after(evaluator, state)
     way = way_down(asked, state.evaluation, limits.tol)
@@ -299,7 +214,7 @@ def _left(record: Record, task: _Task, rest: Status) -> tuple[State, StepInfo] |
 
 
 def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown) -> tuple[State, StepInfo]:
-    """The optimizer begun anew at the end of a way down: a step of the run like any other."""
+    """The step down a way that was found, at whose end the optimizer begins anew: one of the run like any other."""
     evaluator = asked.evaluator
     fresh = optimizer.init(evaluator, state.theta + way.shift, asked.next_seed())
     fresh = replace(fresh, seed=state.seed, looked=not evaluator.is_exact)

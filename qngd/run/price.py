@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from qngd.backends import resolve
+from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
+from qngd.circuit.observable import Observable
 from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Approx, Cost, check_approx
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.submission import submission_cost
+from qngd.interop.given import Given, read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.plan import Planner
+from qngd.measured.plan import Plan, Planner
 from qngd.measured.shots import as_rule
-from qngd.run.given import read_given
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -120,28 +122,24 @@ def cost(
     >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
     1 jobs, 4 circuits, 400 shots
     """
-    check_approx(approx)
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
-    circuit = given.circuit
-    chosen, shots = backend_and_shots(circuit, backend, shots)
-    device = resolve(None) if chosen is None else chosen
-    planner = Planner(circuit, given.observable, grouping, cross, device.runs_whole(circuit))
-    plan = planner.plan(given.theta, metric=approx)
-    per_request = as_rule(_SHOTS if shots is None else shots).shots(plan, None)
+    step = planned_step(
+        given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
+    )
+    device, plan = step.device, step.plan
+    per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(plan, None)
     assert per_request is not None
     with calling(device.name):
         footprints = device.describe(plan.templates)
     used = np.array([request.template for request in plan.requests])
-    of_metric = np.array([plan.coefficients[t] is None for t in used], dtype=bool)
-    of_energy = (plan.energy_weights != 0) & ~of_metric
     return Price(
         backend=device.name,
         step=submission_cost(device, plan.with_shots(per_request)),
         steps=steps,
-        energy_circuits=int(of_energy.sum()),
-        gradient_circuits=int((~of_metric & ~of_energy).sum()),
-        metric_circuits=int(of_metric.sum()),
+        energy_circuits=step.energy_circuits,
+        gradient_circuits=step.gradient_circuits,
+        metric_circuits=step.metric_circuits,
         depth=_largest(footprints, lambda each: each.depth),
         two_qubit_depth=_largest(footprints, lambda each: each.two_qubit_depth),
         two_qubit_gates=max((t.num_two_qubit_gates for t in plan.templates), default=0)
@@ -151,6 +149,67 @@ def cost(
         is_noisy=device.is_noisy,
         limits=str(device.limits),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedStep:
+    """The circuits of one step: the `plan` of its energy, gradient and metric for a `device`, with the `shots` that
+    hold there, and how the observable's terms are grouped."""
+
+    device: BackendBase
+    shots: Any
+    plan: Plan
+    grouping: Grouping
+
+    @property
+    def num_terms(self) -> int:
+        """The Pauli terms that must be measured."""
+        return sum(len(weights) for weights in self.plan.coefficients if weights is not None)
+
+    @property
+    def metric_circuits(self) -> int:
+        """The circuits that the metric takes beside those of energy and gradient."""
+        return int(self._of_metric.sum())
+
+    @property
+    def energy_circuits(self) -> int:
+        """The circuits of the energy."""
+        return int(self._of_energy.sum())
+
+    @property
+    def gradient_circuits(self) -> int:
+        """The circuits that the gradient takes beside those of the energy."""
+        return int((~self._of_metric & ~self._of_energy).sum())
+
+    @cached_property
+    def _of_metric(self) -> np.ndarray:
+        return np.array(
+            [self.plan.coefficients[request.template] is None for request in self.plan.requests], dtype=bool
+        )
+
+    @cached_property
+    def _of_energy(self) -> np.ndarray:
+        return (self.plan.energy_weights != 0) & ~self._of_metric
+
+
+def planned_step(
+    given: Given,
+    observable: Observable | None,
+    *,
+    backend: Any = None,
+    shots: Any = None,
+    approx: Approx = "block-diag",
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+) -> PlannedStep:
+    """The circuits that a step from what was given takes: those of the metric alone where there is no observable.
+    Arguments and errors as for `cost`."""
+    check_approx(approx)
+    chosen, shots = backend_and_shots(given.circuit, backend, shots)
+    device = resolve(None) if chosen is None else chosen
+    planner = Planner(given.circuit, observable, grouping, cross, device.runs_whole(given.circuit))
+    plan = planner.plan(given.theta, gradient=observable is not None, metric=approx)
+    return PlannedStep(device, shots, plan, grouping)
 
 
 def _largest(footprints: Sequence[Footprint] | None, number: Callable[[Footprint], int]) -> int | None:

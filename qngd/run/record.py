@@ -1,18 +1,17 @@
-"""The record of a run while it goes on: its last good state and what every step said, also on disk if it has a
-journal."""
+"""The record of a run while it goes on: its last good state and what every step said, handed on to its store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from qngd.errors import SettingError, require_range, shown, unboxed, whole_number
 from qngd.estimates.evaluation import Cost
-from qngd.run.journal import Journal
-from qngd.run.result import REMEDY, Budget, Result, Status
+from qngd.run.result import REMEDY, Result, Status
+from qngd.run.stop import StopRule
+from qngd.run.store import Store, Stored
 from qngd.solve.state import State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
@@ -20,45 +19,22 @@ _NOTED = 3  # steps whose notes a result repeats
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
 
 
-@dataclass(frozen=True)
-class StopRule:
-    """What a run stops at."""
-
-    max_steps: int
-    tol: float
-    gtol: float
-    target: float | None
-    budget: Budget
-
-    @classmethod
-    def read(cls, max_steps: Any, tol: Any, gtol: Any, target: Any, budget: Any) -> StopRule:
-        """From the arguments of `minimize`; SettingError names the one that cannot be meant."""
-        for name, value in (("tol", tol), ("gtol", gtol)):
-            require_range(value, name, "a number of at least 0", lambda number: 0 <= number < np.inf)
-        target = unboxed(target)
-        if target is not None:
-            require_range(target, "target", "a finite energy", lambda number: -np.inf < number < np.inf)
-        if not isinstance(budget, (Budget, type(None))):
-            raise SettingError(f"budget: write budget=qngd.Budget(shots=100_000); got {shown(budget)}")
-        return cls(whole_number(max_steps, "max_steps", 0), tol, gtol, target, budget or Budget())
-
-
 class Record:
     """What a run has reached. Nothing in it is lost whatever ends the run."""
 
     state: State
 
-    def __init__(self, shaped: Callable[[np.ndarray], Any], made_by: str) -> None:
-        self.journal: Journal | None = None
+    def __init__(self, shaped: Callable[[np.ndarray], Any], made_by: str, store: Store) -> None:
         self.failure = ""
         self.finished = ""
         self.energies: list[float] = []
         self.stderrs: list[float] = []
         self.infos: list[StepInfo] = []
-        self.notes: list[str] = []
         self._shaped = shaped
         self._made_by = made_by
+        self._store = store
         self._trail: list[tuple[float, float, float]] = []
+        self._remarks: list[str] = []
         self._unshaped = ""
 
     @property
@@ -72,20 +48,19 @@ class Record:
         return status
 
     def begin(self, state: State, limits: StopRule) -> None:
-        """Start from a state: of a new run, or of one that goes on."""
+        """Begin the record at a state: of a new run, or of one that goes on."""
         self._take(state)
         if state.looked and not state.finished and self.at_rest(limits):
             self._trail = []  # it had ended here, and is asked to go on all the same, say with more shots
         self._note(state.energy, float(state.evaluation.energy.stderr))
-        if self.journal is not None:
-            self.journal.begin(self.kept)
+        self._store.begin(self.kept)
 
-    def restore(self, state: State, start: tuple[float, float], infos: list[StepInfo]) -> None:
-        """Go on from a journal: `start` is the energy at the start and its error."""
-        self._take(state)
-        self.infos = [replace(info, theta=self._in_structure(info.theta)) for info in infos]
-        self._note(*start)
-        for info in infos:
+    def restore(self, stored: Stored) -> None:
+        """Bring the record to where a stored run had stopped."""
+        self._take(stored.state)
+        self.infos = [replace(info, theta=self._in_structure(info.theta)) for info in stored.infos]
+        self._note(*stored.start)
+        for info in stored.infos:
             self._note(info.energy, info.stderr)
 
     def _take(self, state: State) -> None:
@@ -100,19 +75,21 @@ class Record:
         self.infos.append(info)
         self._trail = [*self._trail[1 - _NOISE_STEPS :], (info.decrease, info.significance, info.natural_norm)]
         self._note(info.energy, info.stderr)
-        if self.journal is not None:
-            self.journal.add(self.kept, info)
+        self._store.add(self.kept, info)
         return info
+
+    def remark(self, text: str) -> None:
+        """Keep a text for the result's note."""
+        self._remarks.append(text)
 
     def spend(self, cost: Cost) -> None:
         """Count a step that led nowhere: the state before it stays."""
         self.stay(replace(self.state, cost=self.state.cost + cost))
 
     def stay(self, state: State) -> None:
-        """The same point with another account."""
+        """Take a state at the same point: only what was spent, or remembered, has changed."""
         self.state = state
-        if self.journal is not None:
-            self.journal.keep(self.kept)
+        self._store.keep(self.kept)
 
     @property
     def kept(self) -> State:
@@ -120,7 +97,7 @@ class Record:
         return replace(self.state, trail=np.array(self._trail).reshape(-1, 3), made_by=self._made_by)
 
     def _in_structure(self, theta: np.ndarray | None) -> Any:
-        """θ as the user writes it. It was tried at the start; should it fail now, the numbers are not lost."""
+        """A flat θ as the user writes it. That was tried at the start; should it fail now, the numbers are not lost."""
         if theta is None:
             return None
         try:
@@ -160,7 +137,7 @@ class Record:
         return target is not None and self.energies[-1] + self.stderrs[-1] <= target
 
     def result(self, status: Status, limits: StopRule, note: str) -> Result:
-        """All of it as a `Result`; `note` is what the evaluator says of all its answers."""
+        """The record as a `Result`; `note` is what the evaluator says of all its answers."""
         theta = self._in_structure(self.state.lowest[0])
         message = REMEDY[status].format(
             finished=self.finished,
@@ -175,7 +152,7 @@ class Record:
         of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
         if len(of_steps) > _NOTED:
             of_steps = [*of_steps[:_NOTED], f"and so {len(of_steps) - _NOTED} more times"]
-        notes = [note, *of_steps, *self.notes, self._unshaped]
+        notes = [note, *of_steps, *self._remarks, self._unshaped]
         return Result(
             theta=theta,
             energy=self.state.lowest[1],

@@ -69,11 +69,11 @@ class Budget:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is no limit."""
+        """Whether the budget sets no limit."""
         return self.jobs is None and self.circuits is None and self.shots is None
 
     def allows(self, spent: Cost, next_step: Cost) -> bool:
-        """Whether `next_step` can still be paid."""
+        """Whether `next_step` can still be paid after what was `spent`."""
         total = spent + next_step
         pairs = ((self.jobs, total.jobs), (self.circuits, total.circuits), (self.shots, total.shots))
         return all(limit is None or used <= limit for limit, used in pairs)

@@ -141,7 +141,7 @@ def _sampled_way(asked: Submissions, here: Evaluation, floor: float) -> WayDown 
 
 
 def _scales(evaluator: Evaluator, theta: np.ndarray) -> np.ndarray:
-    """1/√Σ_k J_ki² (P,), 0 for parameters that no rotation depends on."""
+    """The scales 1/√Σ_k J_ki² (P,) of the coordinates, 0 for parameters that no rotation depends on."""
     angle_map = evaluator.circuit.angle_map
     jacobian = angle_map.linearize(theta)[1]
     norms = np.sqrt(np.asarray(jacobian.multiply(jacobian).sum(axis=0), dtype=float).ravel())

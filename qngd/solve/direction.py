@@ -34,7 +34,7 @@ class Spectrum:
 
     @classmethod
     def of(cls, values: np.ndarray, damping: float) -> Spectrum:
-        """From the eigenvalues in ascending order."""
+        """The spectrum of a metric with these eigenvalues, ascending."""
         kept = values[values > rounding_level(values)]
         return cls(
             rank=len(kept),
@@ -48,7 +48,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Direction:
-    """d with g·d ≈ ∇E, and `length`, √(dᵀgd).
+    """A natural gradient: `vector` d (P,) with g·d ≈ ∇E, and `length`, √(dᵀgd).
 
     `noise` is the part of d·∇E that the gradient's errors alone would make; `significance` says by how many standard
     deviations χ² = Σ ρ²/σ² exceeds what it would be for ∇E = 0 (infinite for an exact gradient). `times` multiplies
@@ -65,20 +65,20 @@ class Direction:
     added: np.ndarray
 
     def length_of(self, delta: np.ndarray) -> float:
-        """√(δᵀgδ), radians."""
+        """The length √(δᵀgδ) of a step δ (P,) in state space, radians."""
         return float(np.sqrt(max(float(delta @ self.times(delta)), 0.0)))
 
     def damped_inner(self, a: np.ndarray, b: np.ndarray) -> float:
-        """aᵀ(g + D)b with the damping D."""
+        """The inner product aᵀ(g + D)b in the metric with its damping D."""
         return float(a @ self.times(b) + (a * self.added) @ b)
 
     def damped_square(self, a: np.ndarray) -> float:
-        """aᵀ(g + D)a, at least 0."""
+        """The square aᵀ(g + D)a of a vector (P,) in that inner product, at least 0."""
         return max(self.damped_inner(a, a), 0.0)
 
 
 def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping) -> Direction:
-    """The regularized natural gradient.
+    """The natural gradient d = (g + damping)⁻¹∇E, by the eigenvalues of g.
 
     Args:
         metric: symmetric (P, P).
@@ -186,7 +186,7 @@ def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float) -> No
 
 
 def absolute_level(damping: Damping) -> float:
-    """λ of a damping that needs no eigenvalues of g; raises SettingError for any other."""
+    """The λ of a damping that needs no eigenvalues of g; raises SettingError for any other."""
     rule = damping.on if isinstance(damping, SignalToNoise) else damping
     if not isinstance(rule, Absolute):
         raise SettingError(

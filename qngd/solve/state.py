@@ -44,15 +44,17 @@ class State:
 
     @property
     def theta(self) -> np.ndarray:
+        """The flat parameter vector (P,) where the run stands."""
         return self.evaluation.theta
 
     @property
     def energy(self) -> float:
+        """The energy there."""
         return float(self.evaluation.energy.value)
 
     @property
     def lowest(self) -> tuple[np.ndarray, float]:
-        """`best`, or where the run stands."""
+        """The lowest energy met, with its θ: `best`, or where the run stands."""
         return (self.theta, self.energy) if self.best is None else self.best
 
     def moved(
@@ -153,7 +155,7 @@ class Optimizer(Protocol):
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
-        """One step."""
+        """The state after one step, and what the step saw and did."""
 
 
 class Submissions:
@@ -169,11 +171,11 @@ class Submissions:
 
     @classmethod
     def after(cls, evaluator: Evaluator, state: State) -> Submissions:
-        """Those of the step from this state."""
+        """The submissions of the step from this state."""
         return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread)
 
     def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None) -> Evaluation:
-        """Energy, and gradient and metric if asked for; NaN, without asking, where θ is not finite."""
+        """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""
         if not np.all(np.isfinite(theta)):
             return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
         found = self.evaluator.evaluate(

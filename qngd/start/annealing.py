@@ -48,6 +48,8 @@ class Annealing:
         Raises:
             CircuitError: rotations of the one or the other kind are missing.
         """
+        if not circuit.moving.any():
+            raise CircuitError("circuit: no gate depends on a parameter, so there is no start to choose")
         pulled = circuit.pull(observable)
         target = pulled.strings[pulled.acting]
         rows = np.flatnonzero(circuit.moving)

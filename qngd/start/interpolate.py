@@ -10,11 +10,12 @@ import numpy as np
 from qngd.circuit.circuit import Circuit, as_flat
 from qngd.errors import ParameterError
 from qngd.interop import one_round_longer, wrap_for
-from qngd.start.given import read_example
+from qngd.interop.arguments import CircuitLike, Theta
+from qngd.interop.given import read_given
 from qngd.start.rounds import rounds_of
 
 
-def interpolated(result: Any, circuit: Any, theta: Any = None) -> Any:
+def interpolated(result: Any, circuit: CircuitLike, theta: Theta | None = None) -> Any:
     """A start for a circuit of p + 1 rounds from the best angles of p: each kind of angle, as a function of the round,
     is drawn out over one round more (INTERP, arXiv:1812.01041).
 
@@ -47,7 +48,7 @@ def interpolated(result: Any, circuit: Any, theta: Any = None) -> Any:
     shallow = getattr(result, "theta", result)
     if theta is None and callable(circuit) and not isinstance(circuit, Circuit):
         theta = _one_round_longer(circuit, shallow)
-    deep = read_example(circuit, None, theta)
+    deep = read_given(circuit, None, theta, role="example")
     values, names = _values(shallow, circuit, deep.circuit)
     found = _drawn_out(values, deep.circuit)
     return deep.shaped(found) if names is None else dict(zip(names, found.tolist(), strict=True))

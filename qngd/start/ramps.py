@@ -10,24 +10,26 @@ from scipy.sparse.linalg import lsqr
 
 from qngd.circuit.circuit import Circuit
 from qngd.errors import checked_seed, require_positive
+from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.choice import evaluator_for
-from qngd.interop import as_observable
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.interop.given import read_given
+from qngd.problem import Problem
 from qngd.start.annealing import Annealing
-from qngd.start.given import read_example
 
 _WIDTHS = (0.7, 0.35, 0.5, 0.9)  # the first for choosing signs
 _SIGNS = ((1, 1), (-1, 1), (1, -1), (-1, -1))  # of cost and driver, as annealing has them first
 
 
 def ramp(
-    circuit: Any,
-    observable: Any = None,
-    theta: Any = None,
+    circuit: Problem | CircuitLike,
+    observable: ObservableLike | Theta | None = None,
+    theta: Theta | None = None,
     *,
     width: float | None = None,
-    backend: Any = None,
-    shots: Any = None,
-    seed: int | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
 ) -> Any:
     """A start for QAOA and circuits like it: cost angles that rise and mixer angles that fall on straight lines, as in
     slow annealing (arXiv:2101.05742).
@@ -61,14 +63,13 @@ def ramp(
     """
     if width is not None:
         require_positive(width, "width")
-    example = read_example(circuit, observable, theta)
-    target = as_observable(example.observable, example.circuit)
-    evaluator = evaluator_for(example.circuit, target, backend, shots)
-    way = Annealing.of(example.circuit, target)
+    given = read_given(circuit, observable, theta, role="example")
+    way = Annealing.of(given.circuit, given.observable)
+    evaluator = evaluator_for(given.circuit, given.observable, backend, shots)
     rng = np.random.default_rng(checked_seed(seed))
 
     def tried(width: float, signs: tuple[int, int]) -> tuple[float, np.ndarray]:
-        flat = _closest(example.circuit, way.rows, way.angles(width, *signs))
+        flat = _closest(given.circuit, way.rows, way.angles(width, *signs))
         own_seed = None if seed is None else int(rng.integers(2**31))
         return float(evaluator.evaluate(flat, gradient=False, metric=None, seed=own_seed).energy.value), flat
 
@@ -76,7 +77,7 @@ def ramp(
     trials = {signs: tried(widths[0], signs) for signs in _SIGNS}
     signs = min(_SIGNS, key=lambda signs: trials[signs][0])
     found = [trials[signs], *(tried(other, signs) for other in widths[1:])]
-    return example.shaped(min(found, key=lambda trial: trial[0])[1])
+    return given.shaped(min(found, key=lambda trial: trial[0])[1])
 
 
 def _closest(circuit: Circuit, rows: np.ndarray, angles: np.ndarray) -> np.ndarray:

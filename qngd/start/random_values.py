@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import SettingError, checked_seed, require_positive, require_range
-from qngd.start.given import read_example
+from qngd.evaluators.arguments import Whole
+from qngd.interop.arguments import CircuitLike, Theta
+from qngd.interop.given import read_given
+from qngd.problem import Problem
 
 
-def near_zero(circuit: Any, theta: Any = None, *, scale: float = 0.1, seed: int | None = None) -> Any:
+def near_zero(
+    circuit: Problem | CircuitLike, theta: Theta | None = None, *, scale: float = 0.1, seed: Whole | None = None
+) -> Any:
     """A start near θ = 0: independent normal numbers.
 
     Many circuits do nothing at θ = 0, so that a molecule's stays at Hartree–Fock, and deep ones have gradients there
@@ -37,12 +42,19 @@ def near_zero(circuit: Any, theta: Any = None, *, scale: float = 0.1, seed: int 
     array([0.035])
     """
     require_positive(scale, "scale")
-    example = read_example(circuit, None, theta)
+    given = read_given(circuit, None, theta, role="example")
     rng = np.random.default_rng(checked_seed(seed))
-    return example.shaped(rng.normal(scale=scale, size=example.circuit.num_parameters))
+    return given.shaped(rng.normal(scale=scale, size=given.circuit.num_parameters))
 
 
-def uniform(circuit: Any, theta: Any = None, *, low: float = -pi, high: float = pi, seed: int | None = None) -> Any:
+def uniform(
+    circuit: Problem | CircuitLike,
+    theta: Theta | None = None,
+    *,
+    low: float = -pi,
+    high: float = pi,
+    seed: Whole | None = None,
+) -> Any:
     """A start anywhere: independent numbers, uniform from `low` to `high`.
 
     Args:
@@ -65,6 +77,6 @@ def uniform(circuit: Any, theta: Any = None, *, low: float = -pi, high: float = 
     require_range(high, "high", "a finite number", isfinite)
     if not low < high:
         raise SettingError(f"low must be below high; got low={low!r} and high={high!r}")
-    example = read_example(circuit, None, theta)
+    given = read_given(circuit, None, theta, role="example")
     rng = np.random.default_rng(checked_seed(seed))
-    return example.shaped(rng.uniform(low, high, size=example.circuit.num_parameters))
+    return given.shaped(rng.uniform(low, high, size=given.circuit.num_parameters))

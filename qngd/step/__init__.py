@@ -1,5 +1,7 @@
 """Step rules: how far to go along a natural direction, and whether to accept where it led.
 
+A direction and evaluations come in, a proposal goes out. Imports `estimates` and `solve`.
+
 FixedRate            δ = −η·d
 DecayingRate         η falls with the number of steps
 Momentum             a heavy ball

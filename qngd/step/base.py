@@ -75,7 +75,8 @@ class Trial:
 
 
 class StepRule(ABC):
-    """Where to go from here. A rule must say `propose`; by default every trial is accepted and nothing is learnt.
+    """How far to go along a direction, and whether to stay there. A rule must say `propose`; by default every trial is
+    accepted and nothing is learnt.
 
     `may_reject` says that `judge` can refuse a trial; `num_probes` bounds the energies that `propose` asks for.
     """
@@ -84,7 +85,7 @@ class StepRule(ABC):
     num_probes = 0
 
     def start(self) -> Memory:
-        """The memory at the start of a run."""
+        """The rule's memory at the start of a run."""
         return {}
 
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
@@ -96,16 +97,16 @@ class StepRule(ABC):
         """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, a submission each."""
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
-        """Whether to go on from there; only its energy is needed."""
+        """Whether to go on from where the trial led; only the energy there is needed."""
         return True
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
-        """The memory to go on with."""
+        """The rule's memory after the trial."""
         return memory
 
 
 def along(direction: Direction, here: Evaluation, rate: float, radius: float = np.inf) -> Proposal:
-    """δ = −η·d with η = `rate`, or less where that is longer than `radius`."""
+    """The proposal δ = −η·d with η = `rate`, or less where that is longer than `radius`."""
     # a rate that is far too large ends in infinities, which the run reports
     with np.errstate(over="ignore", invalid="ignore"):
         length = rate * direction.length
@@ -122,7 +123,7 @@ def slack_between(before: Estimate, after: Estimate) -> float:
 
 
 def gradient_of(evaluation: Evaluation) -> np.ndarray:
-    """Its gradient (P,); it must have one."""
+    """The gradient (P,) of an evaluation, which must have one."""
     assert evaluation.gradient is not None
     return np.asarray(evaluation.gradient.value)
 

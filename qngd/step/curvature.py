@@ -93,7 +93,7 @@ class CurvatureRate(StepRule):
 
 
 def curvature_factor(trial: Trial, significance: float) -> float:
-    """What to multiply δ by so that it ends at the minimum of the parabola through the slopes at both ends.
+    """The factor to multiply δ by so that it ends at the minimum of the parabola through the slopes at both ends.
 
     Infinite where the slope does not rise; 1 where noise hides the curvature.
     """
@@ -109,7 +109,8 @@ def curvature_factor(trial: Trial, significance: float) -> float:
 
 
 def parabola_factor(trial: Trial) -> float:
-    """The minimizer s/(2(s − a)) of the parabola through both energies and the slope s, a the decrease; 0 if none."""
+    """The factor s/(2(s − a)) by which δ ends at the minimum of the parabola through both energies and the slope s,
+    with the decrease a; 0 if it has none."""
     excess = trial.slope - trial.decrease
     return trial.slope / (2 * excess) if np.isfinite(excess) and excess > 0 else 0.0
 

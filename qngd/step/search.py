@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.renamed import renamed
 from qngd.errors import require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -22,6 +23,7 @@ from qngd.step.base import (
 )
 
 
+@renamed(decrease="sufficient_decrease", largest="max_rate")
 @dataclass(frozen=True)
 class Armijo(StepRule):
     """Backtracking: δ = −η·d is accepted if E falls by at least c·η·d·∇E, less two standard errors of the difference;
@@ -30,27 +32,27 @@ class Armijo(StepRule):
 
     Args:
         initial: the first η.
-        decrease: c, the fraction of the promised decrease that must come.
+        sufficient_decrease: c, the fraction of the promised decrease that must come.
         shrink: what η is multiplied by after a refusal.
         grow: what it is multiplied by after a success.
-        largest: bound on η.
+        max_rate: bound on η.
         max_length: bound on √(δᵀgδ), in radians.
     """
 
     initial: float = 0.1
-    decrease: float = 0.1
+    sufficient_decrease: float = 0.1
     shrink: float = 0.5
     grow: float = 1.5
-    largest: float = 10.0
+    max_rate: float = 10.0
     max_length: float = 0.5
     may_reject = True
 
     def __post_init__(self) -> None:
         require_positive(self.initial, "initial")
-        require_between(0, self.decrease, 1, "decrease")
+        require_between(0, self.sufficient_decrease, 1, "sufficient_decrease")
         require_between(0, self.shrink, 1, "shrink")
         require_between(1, self.grow, np.inf, "grow")
-        require_length(self.largest, "largest", self.initial)
+        require_length(self.max_rate, "max_rate", self.initial)
         require_length(self.max_length, "max_length")
 
     def start(self) -> Memory:
@@ -60,13 +62,14 @@ class Armijo(StepRule):
         return along(direction, here, float(memory["rate"]), self.max_length)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
-        return bool(trial.decrease >= self.decrease * trial.slope - trial.slack)
+        return bool(trial.decrease >= self.sufficient_decrease * trial.slope - trial.slack)
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         factor = self.grow if accepted else self.shrink
-        return {"rate": np.array(min(trial.proposal.rate * factor, self.largest))}
+        return {"rate": np.array(min(trial.proposal.rate * factor, self.max_rate))}
 
 
+@renamed(probe="probe_ratio")
 @dataclass(frozen=True)
 class ConjugateDirections(StepRule):
     """δ = −α·d + β·δ_last, with α and β where a parabola over the plane of both is lowest: the generalized conjugate
@@ -74,23 +77,23 @@ class ConjugateDirections(StepRule):
 
     The slopes in the plane are known from ∇E; its three curvatures come from three energies, a submission
     each. In the metric g + λI the plane has an orthonormal basis, in which the minimum is sought within a
-    trust radius, adapted as in `TrustRegion`. The probes lie at `probe` times the last step's length.
+    trust radius, adapted as in `TrustRegion`. The probes lie at `probe_ratio` times the last step's length.
 
     Args:
         radius: the first trust radius, in radians.
         max_radius: its bound.
-        probe: distance of the probes over the length of the last step.
+        probe_ratio: distance of the probes over the length of the last step.
     """
 
     radius: float = 0.2
     max_radius: float = 1.0
-    probe: float = 0.3
+    probe_ratio: float = 0.3
     may_reject = True
     num_probes = 3
 
     def __post_init__(self) -> None:
         require_positive(self.radius, "radius")
-        require_positive(self.probe, "probe")
+        require_positive(self.probe_ratio, "probe_ratio")
         require_length(self.max_radius, "max_radius", self.radius)
 
     def start(self) -> Memory:
@@ -102,7 +105,7 @@ class ConjugateDirections(StepRule):
         radius = float(memory["radius"])
         if not len(basis) or not np.any(slopes):
             return along(direction, here, 0.0, radius)
-        reach = float(np.clip(self.probe * memory["reach"], 1e-3, 0.3))
+        reach = float(np.clip(self.probe_ratio * memory["reach"], 1e-3, 0.3))
         hessian = _curvatures(basis, slopes, reach, float(here.energy.value), probe)
         place = lowest_within(slopes, hessian, radius)
         delta = basis.T @ place
@@ -153,7 +156,7 @@ def lowest_within(slopes: np.ndarray, hessian: np.ndarray, radius: float) -> np.
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a/b, 0 where a is."""
+    """The quotients a/b, 0 where a is."""
     with np.errstate(divide="ignore"):  # an infinity is longer than any radius
         return np.divide(a, b, out=np.zeros_like(a), where=a != 0)
 

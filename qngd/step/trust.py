@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.renamed import renamed
 from qngd.damping import Absolute, Damping, UnitDiagonal
 from qngd.errors import SettingError, require_positive
 from qngd.estimates.evaluation import Evaluation
@@ -84,6 +85,7 @@ class TrustRegion(StepRule):
         return step.radius
 
 
+@renamed(initial="initial_damping", smallest="min_damping", largest="max_damping")
 @dataclass(frozen=True)
 class LevenbergMarquardt(StepRule):
     """δ = −η·(g + λ·diag g)⁻¹∇E, with λ adapted to how the energy follows the model (Marquardt,
@@ -95,28 +97,28 @@ class LevenbergMarquardt(StepRule):
 
     Args:
         learning_rate: η, the rate of an undamped step; λ makes it shorter.
-        initial: the first λ, relative to the diagonal of g.
-        smallest, largest: bounds on λ.
+        initial_damping: the first λ, relative to the diagonal of g.
+        min_damping, max_damping: bounds on λ.
     """
 
     learning_rate: float = 0.5
-    initial: float = 1.0
-    smallest: float = 1e-6
-    largest: float = 1e6
+    initial_damping: float = 1.0
+    min_damping: float = 1e-6
+    max_damping: float = 1e6
     may_reject = True
 
     def __post_init__(self) -> None:
         require_positive(self.learning_rate, "learning_rate")
-        for name in ("smallest", "initial", "largest"):
+        for name in ("min_damping", "initial_damping", "max_damping"):
             require_positive(getattr(self, name), name)
-        if not self.smallest <= self.initial <= self.largest:
+        if not self.min_damping <= self.initial_damping <= self.max_damping:
             raise SettingError(
-                "smallest ≤ initial ≤ largest must hold and all be positive; got "
-                f"{self.smallest}, {self.initial}, {self.largest}"
+                "min_damping ≤ initial_damping ≤ max_damping must hold and all be positive; got "
+                f"{self.min_damping}, {self.initial_damping}, {self.max_damping}"
             )
 
     def start(self) -> Memory:
-        return {"damping": np.array(self.initial)}
+        return {"damping": np.array(self.initial_damping)}
 
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
         return UnitDiagonal(Absolute(float(memory["damping"])))
@@ -135,4 +137,4 @@ class LevenbergMarquardt(StepRule):
             level *= 4
         elif trial.met_the_model:
             level /= 3
-        return {"damping": np.array(np.clip(level, self.smallest, self.largest))}
+        return {"damping": np.array(np.clip(level, self.min_damping, self.max_damping))}

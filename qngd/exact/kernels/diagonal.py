@@ -10,30 +10,30 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.rows import CHUNK, CHUNK_BITS, SIGNS, _sign
+from qngd.exact.kernels.bits import parity_sign
+from qngd.exact.kernels.layout import CHUNK, LOW, ROW_BITS, SIGNS, amplitudes
 
-_LOW = np.uint64(CHUNK - 1)
-_BITS = np.uint64(CHUNK_BITS)
 BLOCK = 1 << 12  # real numbers that are transformed while they stay in the first-level cache
 
 
 @kernel
-def turn_diagonal(re, im, z, cos, sin, first, last, begin, end):
-    """Apply rotations first…last−1, all about Z strings, to the chunks begin…end in one pass.
+def turn_diagonal(whole, rotations, first, last, begin, end):
+    """Apply rotations first…last−1, all about Z strings, to the chunks begin…end of a state's amplitudes in one pass.
 
     Strings that agree on the low qubits, best given side by side, share one phase per chunk and sign.
     """
-    chunk = min(re.shape[0], CHUNK)
+    z, cos, sin = rotations.z, rotations.cos, rotations.sin
+    chunk = min(whole.re.shape[0], CHUNK)
     phase_re, phase_im = np.empty(CHUNK), np.empty(CHUNK)
     for item in range(begin, end):
         phase_re[:] = 1.0
         phase_im[:] = 0.0
         k = first
         while k < last:
-            low = z[k] & _LOW
+            low = z[k] & LOW
             c, s = 1.0, 0.0
-            while k < last and z[k] & _LOW == low:
-                t = sin[k] * _sign((z[k] >> _BITS) & np.uint64(item))
+            while k < last and z[k] & LOW == low:
+                t = sin[k] * parity_sign((z[k] >> ROW_BITS) & np.uint64(item))
                 c, s = c * cos[k] - s * t, s * cos[k] + c * t
                 k += 1
             signs = SIGNS[low]
@@ -43,7 +43,7 @@ def turn_diagonal(re, im, z, cos, sin, first, last, begin, end):
                 phase_re[j] = c * t + v * phase_im[j]
                 phase_im[j] = c * phase_im[j] - v * t
         o = item * chunk
-        r, i = re[o : o + chunk], im[o : o + chunk]
+        r, i = whole.re[o : o + chunk], whole.im[o : o + chunk]
         for j in range(chunk):
             t = r[j]
             r[j] = phase_re[j] * t - phase_im[j] * i[j]
@@ -51,26 +51,29 @@ def turn_diagonal(re, im, z, cos, sin, first, last, begin, end):
 
 
 @kernel
-def weights(re, im, out, begin, end):
-    """out = |ψ|² on the indices begin…end."""
-    r, i, o = re[begin:end], im[begin:end], out[begin:end]
+def weights(state, out, begin, end):
+    """out = |ψ|² on the indices begin…end of a whole state."""
+    whole = amplitudes(state)
+    r, i, o = whole.re[begin:end], whole.im[begin:end], out[begin:end]
     for b in range(end - begin):
         o[b] = r[b] * r[b] + i[b] * i[b]
 
 
 @kernel
-def slopes(are, aim, bre, bim, out, begin, end):
-    """out = Im(a*·b) on the indices begin…end."""
-    ar, ai, br, bi, o = are[begin:end], aim[begin:end], bre[begin:end], bim[begin:end], out[begin:end]
-    for b in range(end - begin):
-        o[b] = ar[b] * bi[b] - ai[b] * br[b]
+def slopes(one, other, out, begin, end):
+    """out = Im(a*·b) on the indices begin…end of two whole states a, b."""
+    a, b = amplitudes(one), amplitudes(other)
+    ar, ai, br, bi, o = a.re[begin:end], a.im[begin:end], b.re[begin:end], b.im[begin:end], out[begin:end]
+    for j in range(end - begin):
+        o[j] = ar[j] * bi[j] - ai[j] * br[j]
 
 
 @kernel
-def add_product(re, im, factors, out_re, out_im, begin, end):
-    """out += factors·ψ on the indices begin…end, with real factors."""
-    r, i, f = re[begin:end], im[begin:end], factors[begin:end]
-    out_r, out_i = out_re[begin:end], out_im[begin:end]
+def add_product(state, factors, out, begin, end):
+    """out += factors·ψ on the indices begin…end of whole states, with real factors."""
+    whole, result = amplitudes(state), amplitudes(out)
+    r, i, f = whole.re[begin:end], whole.im[begin:end], factors[begin:end]
+    out_r, out_i = result.re[begin:end], result.im[begin:end]
     for b in range(end - begin):
         out_r[b] += f[b] * r[b]
         out_i[b] += f[b] * i[b]
@@ -133,36 +136,38 @@ def walsh_across(values, width, begin, end):
 
 
 @kernel
-def add_covariances(sums, z, sign, rows, indptr, columns, entries, block, is_diagonal, out, mean):
-    """out += Jᵀ·¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩)·J over strings of one block, where string i is sign_i times the Z string of
-    mask z_i and `sums` the transform of |ψ|²; J is sparse, and row rows[i] of it (indptr, columns, entries) belongs
-    to string i, as does block[rows[i]]. If diagonal, only entries out_aa. Then mean[rows[i]] = ⟨P_i⟩.
+def add_covariances(sums, strings, jacobian, block, is_diagonal, found):
+    """metric += Jᵀ·¼(⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩)·J over the strings of one layer, a `ReadStrings`, where `sums` is the
+    transform of |ψ|²; row k of the sparse J, and block[k], belong to rotation k. Pairs of different blocks add nothing.
+    If diagonal, only entries metric_aa. `found` is a `Moments`, which gets mean_k = ⟨P_k⟩ besides.
     """
-    used = _columns_of(rows, indptr, columns, out.shape[0])
-    line = np.zeros(out.shape[0])
-    for i in range(z.shape[0]):
-        mean[rows[i]] = sign[i] * sums[z[i]]
-        for j in range(z.shape[0]):  # line = Σ_j covariance_ij J_j
+    start, column, value = jacobian
+    mask, sign, rows = strings
+    used = _columns_of(rows, jacobian, found.metric.shape[0])
+    line = np.zeros(found.metric.shape[0])
+    for i in range(mask.shape[0]):
+        found.mean[rows[i]] = sign[i] * sums[mask[i]]
+        for j in range(mask.shape[0]):  # line = Σ_j covariance_ij J_j
             if block[rows[j]] != block[rows[i]]:
                 continue
-            covariance = sign[i] * sign[j] * (sums[z[i] ^ z[j]] - sums[z[i]] * sums[z[j]])
-            for e in range(indptr[rows[j]], indptr[rows[j] + 1]):
-                line[columns[e]] += 0.25 * covariance * entries[e]
-        for e in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            covariance = sign[i] * sign[j] * (sums[mask[i] ^ mask[j]] - sums[mask[i]] * sums[mask[j]])
+            for e in range(start[rows[j]], start[rows[j] + 1]):
+                line[column[e]] += 0.25 * covariance * value[e]
+        for e in range(start[rows[i]], start[rows[i] + 1]):
             if is_diagonal:
-                out[columns[e], columns[e]] += entries[e] * line[columns[e]]
+                found.metric[column[e], column[e]] += value[e] * line[column[e]]
                 continue
             for b in used:
-                out[columns[e], b] += entries[e] * line[b]
+                found.metric[column[e], b] += value[e] * line[b]
         for b in used:
             line[b] = 0.0
 
 
 @kernel
-def _columns_of(rows, indptr, columns, count):
-    """The columns that occur in these rows, each once."""
+def _columns_of(rows, matrix, count):
+    """The columns that occur in these rows of a sparse matrix with `count` columns, each once."""
     seen = np.zeros(count, dtype=np.bool_)
     for row in rows:
-        for e in range(indptr[row], indptr[row + 1]):
-            seen[columns[e]] = True
+        for e in range(matrix.start[row], matrix.start[row + 1]):
+            seen[matrix.column[e]] = True
     return np.flatnonzero(seen)

@@ -12,44 +12,45 @@ import numpy as np
 
 from qngd._system.compilation import inner_loop, kernel
 from qngd.exact.kernels.diagonal import turn_diagonal
+from qngd.exact.kernels.layout import Amplitudes, Rows, amplitudes, in_chunks
 from qngd.exact.kernels.pairs import rotate_each
-from qngd.exact.kernels.rows import CHUNK, add_chunk
+from qngd.exact.kernels.strings import add_chunk
 from qngd.exact.kernels.sweeps import run_stage
 from qngd.exact.kernels.tiles import next_pass, run_tiles
 
 _TILE = 1 << 12  # amplitudes of all lanes of a tile
 _WRITTEN = 8  # lanes written side by side: a cache line
-_NONE = np.uint64(0)
+_NO_BITS = np.uint64(0)  # of an index within a row of lanes
 
 
 @kernel
-def _turn_lanes(re, im, size, stride, width, x, z, cos, sin, begin, end, diagonal):
-    """Apply one stage to the first `width` lanes."""
-    if diagonal:
-        _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end)
+def _turn_lanes(lanes, size, stride, width, rotations, begin, end, is_diagonal):
+    """Apply one stage, rotations begin…end−1, to the first `width` lanes of `size` rows."""
+    if is_diagonal:
+        _multiply_rows(lanes, size, stride, width, rotations, begin, end)
         return
+    rows = Rows(_NO_BITS, stride, width)
     limit = 3
     while width << (limit + 1) <= _TILE:
         limit += 1
     if size <= 1 << limit or size * width <= 4 * _TILE:  # in the cache as it is
-        rotate_each(re, im, _NONE, stride, width, x, z, cos, sin, begin, end, size)
+        rotate_each(lanes, rows, rotations, begin, end, size)
         return
-    basis = np.empty(limit, dtype=np.uint64)
     while begin < end:
-        stop, dim = next_pass(x, _NONE, begin, end, 1, limit, basis)
-        run_tiles(re, im, _NONE, stride, width, x, z, cos, sin, begin, stop, basis, dim, 0, size >> dim)
+        stop, basis = next_pass(rotations.x, _NO_BITS, begin, end, 1, limit)
+        run_tiles(lanes, rows, rotations, begin, stop, basis, 0, size >> basis.shape[0])
         begin = stop
 
 
 @kernel
-def _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end):
+def _multiply_rows(lanes, size, stride, width, rotations, begin, end):
     """Multiply every row by the phase that a diagonal stage gives its amplitude."""
     phase = np.zeros((2, size))
     phase[0, :] = 1.0
-    turn_diagonal(phase[0], phase[1], z, cos, sin, begin, end, 0, size // min(size, CHUNK))
+    turn_diagonal(amplitudes(phase), rotations, begin, end, 0, in_chunks(size)[0])
     for b in range(size):
         c, s = phase[0, b], phase[1, b]
-        r, i = re[b * stride : b * stride + width], im[b * stride : b * stride + width]
+        r, i = lanes.re[b * stride : b * stride + width], lanes.im[b * stride : b * stride + width]
         for j in range(width):
             t = r[j]
             r[j] = c * t - s * i[j]
@@ -57,27 +58,28 @@ def _multiply_rows(re, im, size, stride, width, z, cos, sin, begin, end):
 
 
 @kernel
-def _add_strings(state, x, z, weight, entry, lane, begun, re, im, stride):
-    """Every lane[e] += weight_e·P_eψ with e's string entry[e]; lanes from `begun` on have not begun and hold anything.
-    Entries are sorted by lane. Returns how many lanes have begun then."""
-    chunk = min(state.shape[1], CHUNK)
-    lanes = np.empty(_WRITTEN, dtype=np.int64)
+def _add_strings(state, rotations, entries, stage, begun, lanes, stride):
+    """Every lane[e] += weight_e·P_eψ, for the entries e of one stage (see `layout.Entries`), sorted by lane; lanes from
+    `begun` on have not begun and hold anything. Returns how many lanes have begun then."""
+    whole = amplitudes(state)
+    chunks, chunk = in_chunks(state.shape[1])
+    places = np.empty(_WRITTEN, dtype=np.int64)
     part = np.empty((2, chunk, _WRITTEN))
-    first = 0
-    while first < len(entry):
-        last, count = _next_lanes(lane, first, begun, lanes)
-        for item in range(state.shape[1] // chunk):
+    first, end = entries.start[stage], entries.start[stage + 1]
+    while first < end:
+        last, count = _next_lanes(entries.lane[:end], first, begun, places)
+        for item in range(chunks):
             part[:] = 0.0
             place = 0
             for e in range(first, last):
-                place += lane[e] != lanes[place]
-                k = entry[e]
-                out_re, out_im = part[0, :, place], part[1, :, place]
-                add_chunk(state[0], state[1], x[k], z[k], weight[e], item, chunk, out_re, out_im)
+                place += entries.lane[e] != places[place]
+                k = entries.rotation[e]
+                out = Amplitudes(part[0, :, place], part[1, :, place])
+                add_chunk(whole, rotations.x[k], rotations.z[k], entries.weight[e], item, out)
             here = item * chunk * stride
-            _put(part[0], lanes, count, begun, re[here:], stride)
-            _put(part[1], lanes, count, begun, im[here:], stride)
-        begun = max(begun, lanes[count - 1] + 1)
+            _put(part[0], places, count, begun, lanes.re[here:], stride)
+            _put(part[1], places, count, begun, lanes.im[here:], stride)
+        begun = max(begun, places[count - 1] + 1)
         first = last
     return begun
 
@@ -116,19 +118,17 @@ def _put(rows, lanes, count, begun, out, stride):
 
 
 @kernel
-def carry(state, x, z, cos, sin, start, diagonal, stages, active, entry_start, entry, lane, weight, re, im, stride):
-    """Run `state`, and the lanes (re, im) that have begun, through the first `stages` stages.
+def carry(state, rotations, stages, count, active, entries, lanes, stride):
+    """Run `state` (2, N), and the lanes that have begun, through the first `count` stages.
 
-    The lanes that begin before stage i are the first active[i]. After stage i follow its entries, numbers
-    entry_start[i]…entry_start[i+1]: rotation, lane, and weight J_ki·s_k, sorted by lane. Lanes are numbered as
-    they begin.
+    `lanes` are the amplitudes of all, with `stride` numbers from row to row. The lanes that begin before stage i are
+    the first active[i]; after stage i follow its entries. Lanes are numbered as they begin.
     """
     size = state.shape[1]
     begun = 0
-    for i in range(stages):
-        begin, end = start[i], start[i + 1]
-        run_stage(state[0], state[1], x, z, cos, sin, begin, end, diagonal[i])
+    for i in range(count):
+        run_stage(state, rotations, stages, i)
         if active[i]:
-            _turn_lanes(re, im, size, stride, active[i], x, z, cos, sin, begin, end, diagonal[i])
-        here = slice(entry_start[i], entry_start[i + 1])
-        begun = _add_strings(state, x, z, weight[here], entry[here], lane[here], begun, re, im, stride)
+            begin, end = stages.start[i], stages.start[i + 1]
+            _turn_lanes(lanes, size, stride, active[i], rotations, begin, end, stages.diagonal[i])
+        begun = _add_strings(state, rotations, entries, i, begun, lanes, stride)

@@ -11,55 +11,58 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
+from qngd.exact.kernels.bits import count_mod_4, parity, parity_sign, top_bit
+from qngd.exact.kernels.layout import CHUNK, ROW_BITS, Rotation, Rotations, Rows, amplitudes, new_amplitudes
 from qngd.exact.kernels.pairs import rotate_each
-from qngd.exact.kernels.rows import CHUNK_BITS, _count_mod_4, _parity, _sign, _top_bit, imaginary_overlap, rotate_rows
+from qngd.exact.kernels.rotations import rotate_rows
+from qngd.exact.kernels.strings import imaginary_overlap
 
-_BITS = np.uint64(CHUNK_BITS)
 _ONE = np.uint64(1)
 
 
 @kernel
-def next_pass(x, bits, begin, end, step, limit, basis):
+def next_pass(x, bits, begin, end, step, limit):
     """How far from rotation `begin` towards `end` (not included, by `step`) the x masks span at most `limit`
-    directions, and how many: then `basis` holds them, each the only one with its top bit."""
+    directions, and a basis of their span, each member the only one with its top bit."""
+    basis = np.empty(limit, dtype=np.uint64)
     dim = 0
     k = begin
     while k != end:
         word = x[k] >> bits
         for i in range(dim):
-            if word >> _top_bit(basis[i]) & _ONE:
+            if word >> top_bit(basis[i]) & _ONE:
                 word ^= basis[i]
         if word:
             if dim == limit:
                 break
-            top = _top_bit(word)
+            top = top_bit(word)
             for i in range(dim):
                 if basis[i] >> top & _ONE:
                     basis[i] ^= word
             basis[dim] = word
             dim += 1
         k += step
-    return k, dim
+    return k, basis[:dim]
 
 
 @kernel
-def _localize(x, z, bits, basis, dim):
+def _localize(x, z, bits, basis):
     """Masks on a tile of a string's, and the sign i^(w−w')."""
     low = (_ONE << bits) - _ONE
     near_x, near_z = x & low, z & low
-    for i in range(dim):
+    for i in range(basis.shape[0]):
         place = bits + np.uint64(i)
-        near_x |= (x >> bits >> _top_bit(basis[i]) & _ONE) << place
-        near_z |= _parity(z >> bits & basis[i]) << place
-    return near_x, near_z, 1.0 if _count_mod_4(x & z) == _count_mod_4(near_x & near_z) else -1.0
+        near_x |= (x >> bits >> top_bit(basis[i]) & _ONE) << place
+        near_z |= parity(z >> bits & basis[i]) << place
+    return near_x, near_z, 1.0 if count_mod_4(x & z) == count_mod_4(near_x & near_z) else -1.0
 
 
 @kernel
-def _first_row(coset, basis, dim):
+def _first_row(coset, basis):
     """The row of a coset with none of the basis' top bits: the bits of its number in the places that are left."""
     tops = np.uint64(0)
-    for i in range(dim):
-        tops |= _ONE << _top_bit(basis[i])
+    for member in basis:
+        tops |= _ONE << top_bit(member)
     row = np.uint64(0)
     place = np.uint64(0)
     while coset:
@@ -71,13 +74,27 @@ def _first_row(coset, basis, dim):
 
 
 @kernel
-def _offsets(basis, dim):
+def _offsets(basis):
     """The members of the span, by their coordinates."""
-    offsets = np.zeros(1 << dim, dtype=np.uint64)
-    for i in range(dim):
+    offsets = np.zeros(1 << basis.shape[0], dtype=np.uint64)
+    for i in range(basis.shape[0]):
         for e in range(1 << i):
             offsets[(1 << i) + e] = offsets[e] ^ basis[i]
     return offsets
+
+
+@kernel
+def _take_tile(source, rows, first, offsets, tile):
+    """Copy the rows of a coset into a tile, one after the other."""
+    _copy_rows(source.re, rows.stride, rows.width, first, offsets, tile.re)
+    _copy_rows(source.im, rows.stride, rows.width, first, offsets, tile.im)
+
+
+@kernel
+def _put_tile(tile, rows, first, offsets, target):
+    """Copy the rows of a tile back to where `_take_tile` found them."""
+    _put_rows(tile.re, rows.stride, rows.width, first, offsets, target.re)
+    _put_rows(tile.im, rows.stride, rows.width, first, offsets, target.im)
 
 
 @kernel
@@ -99,50 +116,52 @@ def _put_rows(tile, stride, width, first, offsets, target):
 
 
 @kernel
-def run_tiles(re, im, bits, stride, width, x, z, cos, sin, begin, end, basis, dim, first, last):
+def run_tiles(whole, rows, rotations, begin, end, basis, first, last):
     """Apply the rotations begin…end−1, one pass as found by `next_pass`, to the cosets first…last−1."""
-    count, rows = end - begin, 1 << dim
-    offsets = _offsets(basis, dim)
-    near_x, near_z, near_sign = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count)
+    count, members = end - begin, 1 << basis.shape[0]
+    offsets = _offsets(basis)
+    near = Rotations(np.empty(count, np.uint64), np.empty(count, np.uint64), rotations.cos[begin:end], np.empty(count))
+    near_sign = np.empty(count)
     for k in range(count):
-        near_x[k], near_z[k], near_sign[k] = _localize(x[begin + k], z[begin + k], bits, basis, dim)
-    near_cos, near_sin = cos[begin:end], np.empty(count)
-    tile_re, tile_im = np.empty(rows * width), np.empty(rows * width)
+        near.x[k], near.z[k], near_sign[k] = _localize(rotations.x[begin + k], rotations.z[begin + k], rows.bits, basis)
+    tile, tile_rows = new_amplitudes(members * rows.width), Rows(rows.bits, rows.width, rows.width)
     for coset in range(first, last):
-        row = _first_row(np.uint64(coset), basis, dim)
-        _copy_rows(re, stride, width, row, offsets, tile_re)
-        _copy_rows(im, stride, width, row, offsets, tile_im)
+        row = _first_row(np.uint64(coset), basis)
+        _take_tile(whole, rows, row, offsets, tile)
         for k in range(count):
-            near_sin[k] = near_sign[k] * sin[begin + k] * _sign(z[begin + k] >> bits & row)
-        rotate_each(tile_re, tile_im, bits, width, width, near_x, near_z, near_cos, near_sin, 0, count, rows)
-        _put_rows(tile_re, stride, width, row, offsets, re)
-        _put_rows(tile_im, stride, width, row, offsets, im)
+            near.sin[k] = (
+                near_sign[k] * rotations.sin[begin + k] * parity_sign(rotations.z[begin + k] >> rows.bits & row)
+            )
+        rotate_each(tile, tile_rows, near, 0, count, members)
+        _put_tile(tile, rows, row, offsets, whole)
 
 
 @kernel
-def back_tiles(
-    re, im, lre, lim, width, x, z, cos, sin, moving, begin, end, basis, dim, first, last, out
-):  # fmt: skip
-    """Undo the rotations begin, begin−1, …, end+1 on two states, one pass as found by `next_pass`, on the cosets
+def back_tiles(state, other, rotations, moving, begin, end, basis, first, last, out):
+    """Undo the rotations begin, begin−1, …, end+1 on two whole states, one pass as found by `next_pass`, on the cosets
     first…last−1. Before each that is moving, out[begin−k] gets their part of Im ⟨λ|P_k|ψ⟩."""
-    count, rows = begin - end, 1 << dim
-    offsets = _offsets(basis, dim)
+    psi, dual = amplitudes(state), amplitudes(other)
+    width = min(state.shape[1], CHUNK)
+    rows = Rows(ROW_BITS, width, width)
+    count, members = begin - end, 1 << basis.shape[0]
+    offsets = _offsets(basis)
     near_x, near_z, near_sign = np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty(count)
     for i in range(count):
-        near_x[i], near_z[i], near_sign[i] = _localize(x[begin - i], z[begin - i], _BITS, basis, dim)
-    size = rows * width
-    a, b, c, d = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+        k = begin - i
+        near_x[i], near_z[i], near_sign[i] = _localize(rotations.x[k], rotations.z[k], ROW_BITS, basis)
+    tile, dual_tile = new_amplitudes(members * width), new_amplitudes(members * width)
     for coset in range(first, last):
-        row = _first_row(np.uint64(coset), basis, dim)
-        for source, tile in ((re, a), (im, b), (lre, c), (lim, d)):
-            _copy_rows(source, width, width, row, offsets, tile)
+        row = _first_row(np.uint64(coset), basis)
+        _take_tile(psi, rows, row, offsets, tile)
+        _take_tile(dual, rows, row, offsets, dual_tile)
         for i in range(count):
             k = begin - i
-            s = near_sign[i] * _sign(z[k] >> _BITS & row)
+            s = near_sign[i] * parity_sign(rotations.z[k] >> ROW_BITS & row)
+            undo = Rotation(near_x[i], near_z[i], rotations.cos[k], -s * rotations.sin[k])
             if moving[k]:
-                out[i] += s * imaginary_overlap(c, d, a, b, near_x[i], near_z[i], 0, rows)
-            items = rows // 2 if near_x[i] >> _BITS else rows
-            rotate_rows(a, b, _BITS, width, width, near_x[i], near_z[i], cos[k], -s * sin[k], 0, items)
-            rotate_rows(c, d, _BITS, width, width, near_x[i], near_z[i], cos[k], -s * sin[k], 0, items)
-        for target, tile in ((re, a), (im, b), (lre, c), (lim, d)):
-            _put_rows(tile, width, width, row, offsets, target)
+                out[i] += s * imaginary_overlap(dual_tile, tile, undo, 0, members)
+            items = members // 2 if near_x[i] >> ROW_BITS else members
+            rotate_rows(tile, rows, undo, 0, items)
+            rotate_rows(dual_tile, rows, undo, 0, items)
+        _put_tile(tile, rows, row, offsets, psi)
+        _put_tile(dual_tile, rows, row, offsets, dual)

@@ -1,0 +1,135 @@
+"""What the commands do: open a problem, minimize it, tell how it went, keep the files. Imported when one runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+
+import qngd
+from qngd.cli import live
+from qngd.cli.errors import UsageError
+from qngd.cli.problem_file import ProblemFile, open_problem
+from qngd.errors import QngdError
+from qngd.interop.given import Given, read_given
+from qngd.problem import Problem
+from qngd.report import files
+from qngd.report.circuits import describe_circuit
+from qngd.report.summary import summary
+from qngd.run.loop import Result
+from qngd.solve.state import Optimizer
+
+_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A problem with its circuit wrapped, what was read of it, and the file whose code may still be called."""
+
+    file: ProblemFile
+    settings: tuple[str, ...]
+    problem: Problem
+    given: Given
+
+
+def opened(target: str, settings: list[str]) -> Opened:
+    """The problem of a file, with these settings; raises as `open_problem`, `ProblemFile.build` and `wrap` do."""
+    file = open_problem(target)
+    problem = file.build(settings)
+    with file.blamed():
+        given = read_given(problem, role="example")
+    return Opened(file, tuple(settings), replace(problem, circuit=given.circuit), given)
+
+
+def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | None) -> str:
+    """Minimize, print the closing table, write files; returns the status."""
+    problem = found.problem
+    how = {name: options[name] for name in _OF_MINIMIZE}
+    optimizer = _optimizer(options)
+    for folder, argument in ((out, "--out"), (options["run_dir"], "--run-dir")):
+        if folder is not None:
+            files.prepare(folder, argument)
+    typer.echo(f"{problem.name}: {describe_circuit(found.given.circuit)}")
+    start = time.perf_counter()
+    with (
+        found.file.blamed(),
+        live.progress(options["max_steps"], problem.reference_energy) as show,
+    ):
+        result, error = _minimized(problem, optimizer=optimizer, callback=show, **how)
+    seconds = time.perf_counter() - start
+    typer.echo()
+    echo_table(summary(result, problem, seconds))
+    typer.echo()
+    about = {"file": found.file.label, "set": found.settings, **options, "seconds": round(seconds, 3)}
+    _keep(result, problem, out, about)
+    if error is not None:
+        with found.file.blamed():
+            raise error
+    return str(result.status)
+
+
+def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
+    """The result; and the error that ended the run, where one came through after something was reached."""
+    try:
+        return qngd.minimize(problem, **how), None
+    except Exception as error:  # of the problem's own backend, or of a terminal that cannot show a step
+        if not isinstance(kept := getattr(error, "result", None), qngd.Result):
+            raise
+        return kept, error
+
+
+def _optimizer(options: Mapping[str, Any]) -> Optimizer:
+    """The optimizer by its name, with those of its settings that were given."""
+    name = options["optimizer"]
+    given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
+    taken = {"qng": ("learning_rate", "approx", "damping"), "gd": ("learning_rate",), "adam": ("learning_rate",)}
+    for key in given:
+        if key not in taken.get(name, ()):
+            raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
+    if name == "gd" and not given:
+        raise UsageError("--optimizer gd needs a --learning-rate")
+    if name == "qng":
+        return qngd.QNG(**given)
+    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
+
+    if name in ("l-bfgs-b", "cobyla"):
+        return SciPy(name.upper())
+    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
+    chosen: Optimizer = kinds[name](**given)
+    return chosen
+
+
+def read_shots(text: str | None) -> int | Literal["auto"] | None:
+    """The shots that an option says; raises UsageError."""
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f'--shots: {text!r} is neither a whole number of at least 1 nor "auto"')
+    return int(text)
+
+
+def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:
+    if out is None:
+        typer.echo("no files written; --out DIR keeps plots, history and parameters")
+        return
+    try:
+        files.write(result, problem, out, run=about, argument="--out")
+    except QngdError:  # a full disk, say: what cannot be kept in a file is at least shown
+        typer.echo(f"theta: {result.state.lowest[0].tolist()}")
+        raise
+    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
+    paths = files.plot(out, "--out")
+    typer.echo(f"plots: {', '.join(map(str, paths))}")
+
+
+def echo_table(rows: Mapping[str, str], indent: str = "") -> None:
+    """Print rows of a name and a text each, the texts below each other."""
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        typer.echo(f"{indent}{typer.style(f'{name:<{width}}', bold=True)}  {text}")

@@ -1,0 +1,41 @@
+"""A circuit in words: its size, and what a step measures with it."""
+
+from __future__ import annotations
+
+from qngd.circuit.active import active_qubits
+from qngd.circuit.circuit import Circuit
+from qngd.run.price import PlannedStep
+
+_GROUPED = {"qubit-wise": "grouped qubit by qubit", "commuting": "grouped by what commutes"}
+
+
+def describe_circuit(circuit: Circuit) -> str:
+    """The size of a circuit: '4 qubits, 12 parameters, 3 layers', or '127 qubits (4 active), …'."""
+    counts = {
+        "qubit": circuit.num_qubits,
+        "parameter": circuit.num_parameters,
+        "layer": circuit.num_layers,
+    }
+    texts = [plural(count, name) for name, count in counts.items()]
+    active = len(active_qubits(circuit))
+    if active < circuit.num_qubits:
+        texts[0] += f" ({active} active)"
+    return ", ".join(texts)
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: '1 layer', '2 layers'."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def step_measurements(step: PlannedStep) -> dict[str, str]:
+    """What one step measures on a device, from row names to text: the circuits that `qngd.cost` counts."""
+    energy = "no observable given"
+    if step.num_terms:
+        circuits, terms = plural(step.energy_circuits, "circuit"), plural(step.num_terms, "Pauli term")
+        energy = f"{circuits} for {terms}, {_GROUPED[step.grouping]}"
+    own = "" if step.metric_circuits else " of its own"
+    rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')}{own} ({step.plan.approx})"}
+    if step.num_terms:
+        rows["gradient"] = f"{plural(step.gradient_circuits, 'circuit')} of the energy at shifted angles"
+    return rows

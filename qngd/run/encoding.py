@@ -1,0 +1,160 @@
+"""States and steps as what files hold: named arrays, and rows of JSON. All digits are kept.
+
+JSON has no word for numbers that are not finite: these are the texts of `_NOT_FINITE`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.solve.direction import Spectrum
+from qngd.solve.state import State, StepInfo
+
+_NOT_FINITE = ("inf", "-inf", "nan")
+
+
+def as_line(row: dict[str, Any]) -> str:
+    """A row as one line of JSON."""
+    return json.dumps(_plain(row), allow_nan=False) + "\n"
+
+
+def from_line(line: str) -> Any:
+    """The row that `as_line` wrote."""
+    return _numbers(json.loads(line))
+
+
+def row_of(info: StepInfo, state: State) -> dict[str, Any]:
+    """A step as a row, its θ flat."""
+    return {**dataclasses.asdict(dataclasses.replace(info, theta=None)), "theta": state.theta.tolist()}
+
+
+def info_from(row: dict[str, Any]) -> StepInfo:
+    """The step that `row_of` took apart, its θ flat."""
+    seen = row["spectrum"]
+    return StepInfo(
+        **{
+            **row,
+            "spectrum": None if seen is None else Spectrum(**{**seen, "eigenvalues": np.array(seen["eigenvalues"])}),
+            "cost": Cost(**row["cost"]),
+            "step_cost": Cost(**row["step_cost"]),
+            "theta": None if row.get("theta") is None else np.array(row["theta"]),
+        }
+    )
+
+
+def arrays_of(state: State) -> dict[str, Any]:
+    """A state as arrays by name."""
+    evaluation = state.evaluation
+    arrays: dict[str, Any] = {
+        "step": state.step,
+        "evaluations": state.evaluations,
+        "cost": dataclasses.astuple(state.cost),
+        "theta": evaluation.theta,
+        "evaluation_cost": dataclasses.astuple(evaluation.cost),
+    }
+    if state.seed is not None:
+        arrays["seed"] = str(state.seed)  # of any size
+    if state.best is not None:
+        arrays["best_theta"], arrays["best_energy"] = state.best
+    if state.finished:
+        arrays["finished"], arrays["finished_as"] = state.finished, state.finished_as
+    if state.trail is not None:
+        arrays["trail"] = state.trail
+    arrays["looked"], arrays["made_by"] = state.looked, state.made_by
+    arrays.update({f"memory_{name}": array for name, array in state.memory.items()})
+    for name in ("energy", "gradient", "metric"):
+        part = getattr(evaluation, name)
+        if part is not None:
+            arrays[f"{name}_value"] = part.value
+            arrays[f"{name}_stderr"] = part.stderr
+            arrays[f"{name}_shots"] = part.shots
+            if getattr(part, "covariance", None) is not None:
+                arrays[f"{name}_covariance"] = part.covariance
+    if evaluation.metric is not None:
+        arrays["metric_approx"] = evaluation.metric.approx
+        arrays["metric_note"] = evaluation.metric.note
+        if evaluation.metric.unprojected is not None:
+            arrays["metric_unprojected"] = evaluation.metric.unprojected
+    if evaluation.spread is not None:
+        for name in ("energy", "metric", "step"):
+            arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
+    return arrays
+
+
+def state_from(arrays: dict[str, Any]) -> State:
+    """The state that `arrays_of` took apart."""
+
+    def estimate(name: str) -> Estimate | None:
+        if f"{name}_value" not in arrays:
+            return None
+        return Estimate(
+            arrays[f"{name}_value"][()],
+            arrays[f"{name}_stderr"][()],
+            int(arrays[f"{name}_shots"]),
+            arrays.get(f"{name}_covariance"),
+        )
+
+    energy, metric = estimate("energy"), estimate("metric")
+    assert energy is not None
+    evaluation = Evaluation(
+        theta=arrays["theta"],
+        energy=energy,
+        gradient=estimate("gradient"),
+        metric=None
+        if metric is None
+        else MetricTensor(
+            metric.value,
+            metric.stderr,
+            str(arrays["metric_approx"]),
+            metric.shots,
+            str(arrays["metric_note"]),
+            arrays.get("metric_unprojected"),
+        ),
+        cost=Cost(*map(int, arrays["evaluation_cost"])),
+        spread=None
+        if "spread_energy" not in arrays
+        else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
+    )
+    return State(
+        step=int(arrays["step"]),
+        evaluation=evaluation,
+        memory={name.removeprefix("memory_"): array for name, array in arrays.items() if name.startswith("memory_")},
+        evaluations=int(arrays["evaluations"]),
+        cost=Cost(*map(int, arrays["cost"])),
+        seed=int(str(arrays["seed"])) if "seed" in arrays else None,
+        best=(arrays["best_theta"], float(arrays["best_energy"])) if "best_theta" in arrays else None,
+        finished=str(arrays.get("finished", "")),
+        finished_as=str(arrays.get("finished_as", "converged")),
+        looked=bool(arrays.get("looked", False)),
+        trail=arrays.get("trail"),
+        made_by=str(arrays.get("made_by", "")),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON takes it: arrays as lists, and what it cannot hold as text; Python's floats keep all digits."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, (str, int)) else str(value)
+
+
+def _numbers(value: Any) -> Any:
+    """A value as it was before `_plain`, but for arrays: numbers that are not finite as such."""
+    if isinstance(value, dict):
+        return {name: _numbers(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    return float(value) if value in _NOT_FINITE else value

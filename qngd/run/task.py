@@ -1,0 +1,163 @@
+"""What a run was asked for: the arguments of `minimize`, read and checked before anything is spent."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qngd.errors import ParameterError, SettingError, checked_seed, shown
+from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.choice import evaluator_for
+from qngd.interop.given import Given, read_given
+from qngd.run.identity import Identity, fingerprint
+from qngd.run.journal import Journal
+from qngd.run.optimizers import as_optimizer, kind_of
+from qngd.run.result import Result
+from qngd.run.stop import StopRule
+from qngd.run.store import Nowhere, Store
+from qngd.solve.state import Optimizer, State, StepInfo
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a run was asked for. `store` keeps it, `before` is the state that it goes on from, and `identity` is what a
+    stored run of it is recognized by."""
+
+    given: Given
+    optimizer: Optimizer
+    evaluator: Evaluator
+    limits: StopRule
+    seed: int | None
+    callback: Callable[[StepInfo], Any] | None
+    store: Store
+    before: State | None
+    identity: Identity
+
+    @property
+    def kind(self) -> str:
+        """The kind of optimizer that can go on from this run's states."""
+        return kind_of(self.optimizer)
+
+    def problem_of(self, state: State) -> str:
+        """What was minimized, recognizable in a later run that goes on from this state."""
+        return fingerprint(self.given.circuit, self.given.observable, state.theta)
+
+
+def read_task(
+    problem_or_circuit: Any,
+    observable: Any,
+    theta0: Any,
+    *,
+    optimizer: Any,
+    backend: Any,
+    shots: Any,
+    grouping: Any,
+    cross: Any,
+    limits: tuple[Any, ...],
+    seed: Any,
+    callback: Any,
+    run_dir: Any,
+    state: Any,
+) -> Task:
+    """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
+    if isinstance(problem_or_circuit, Result):
+        raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
+    before = None if state is None else _checked_state(state)
+    reached = None if before is None else before.theta
+    given = read_given(problem_or_circuit, observable, theta0, reached=reached)
+    chosen, store = as_optimizer(optimizer), _store_of(run_dir)
+    evaluator = evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross, store.jobs)
+    seed = _checked_seed(seed, before)
+    settings: tuple[object, ...] = (seed, evaluator.name, shots)
+    if before is not None:
+        settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
+    task = Task(
+        given=given,
+        optimizer=chosen,
+        evaluator=evaluator,
+        limits=StopRule.read(*limits),
+        seed=seed,
+        callback=_checked_callback(callback),
+        store=store,
+        before=before,
+        identity=Identity(given, chosen, settings),
+    )
+    _check_parameters(given)
+    if before is not None:
+        _check_goes_on(task, before)
+    return task
+
+
+def _store_of(run_dir: Any) -> Store:
+    if run_dir is None:
+        return Nowhere()
+    if not isinstance(run_dir, (str, os.PathLike)) or run_dir == "":  # Path("") is the current folder
+        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
+    return Journal(run_dir)
+
+
+def _checked_state(state: Any) -> State:
+    if isinstance(state, Result):
+        raise SettingError("state: this is a Result; write state=result.state")
+    if not isinstance(state, State):
+        raise SettingError(f"state must be the .state of a Result; got {shown(state)}")
+    return state
+
+
+def _checked_seed(seed: Any, before: State | None) -> int | None:
+    own = checked_seed(seed)
+    if before is None:
+        return own
+    if own not in (None, before.seed):
+        raise SettingError(f"seed: the run of this state has seed={before.seed}; leave seed out")
+    return before.seed
+
+
+def _checked_callback(callback: Any) -> Callable[[StepInfo], Any] | None:
+    if callback is None:
+        return None
+    if not callable(callback):
+        raise SettingError(f"callback must be a function of a step's StepInfo; got {shown(callback)}")
+    if not _takes_one(callback):
+        raise SettingError(
+            "callback is called with one argument, a step's StepInfo (its .step, .theta, .energy, .stderr and .cost), "
+            f"and {shown(callback)} takes others; write callback=lambda info: …"
+        )
+    taken: Callable[[StepInfo], Any] = callback
+    return taken
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a function that is not Python's
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_parameters(given: Given) -> None:
+    if given.circuit.num_parameters == 0:
+        fixed = given.circuit.fixed
+        text = f": {', '.join(fixed)} is fixed (see docs/pennylane.md)" if fixed else ""
+        raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{text}")
+
+
+def _check_goes_on(task: Task, before: State) -> None:
+    """Raise unless the run can go on from this state."""
+    count = task.given.circuit.num_parameters
+    if len(before.theta) != count:
+        raise ParameterError(f"state: it has {len(before.theta)} parameters, the circuit has {count}")
+    if before.made_by not in ("", task.kind):
+        raise SettingError(f"state: it is one of {before.made_by}, and {task.kind} cannot go on from it")
+    if before.problem not in ("", task.problem_of(before)):
+        raise SettingError(
+            "state: it is of a run with another circuit or observable, whose energy and gradient do not hold here; "
+            "begin anew from where it stands: leave state out and give theta0=result.theta"
+        )
