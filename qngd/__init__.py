@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import pennylane as pennylane
+    from qngd import qiskit as qiskit
     from qngd import refresh as refresh
+    from qngd import scipy as scipy
     from qngd import start as start
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
 
@@ -76,13 +80,14 @@ _HOME = {
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
+    "evaluator": "run.own_loop",
     "QNG": "qng",
     "Price": "run.price",
     "cost": "run.price",
     "Problem": "problem",
     "StepInfo": "solve.state",
 }
-_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "start", "step")
+_MODULES = ("backends", "baselines", "damping", "errors", "pennylane", "qiskit", "refresh", "scipy", "start", "step")
 
 __all__ = [
     "QNG",
@@ -110,6 +115,7 @@ __all__ = [
     "StorageError",
     "TargetError",
     "cost",
+    "evaluator",
     "expectation",
     "gradient",
     "metric_tensor",

@@ -15,7 +15,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import APPROXIMATIONS, Approx, Cost, Evaluation, Evaluator, Spread
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 Metric = Approx | Literal["matrix-free", "identity"]
@@ -144,12 +144,13 @@ class QNG:
             return self.refresh
         return Refresh(average="all") if self.approx == "qn-spsa" else _EVERY_STEP
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there.
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there.
 
         Raises:
             SettingError: the backend cannot give the metric asked for.
         """
+        theta = start_at(evaluator, theta)
         if self.approx == "matrix-free":
             evaluator.metric_product(theta)
         asked = Submissions(evaluator, seed, 0)
@@ -198,7 +199,7 @@ class QNG:
         else:
             upkeep = {name: memory[name] for name in _measured(0)}
         new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
-        return new, _describe(new, trial, accepted, asked.cost)
+        return new, _describe(new, trial, accepted, asked)
 
     def _approx(self, evaluator: Evaluator) -> Metric:
         return self.approx or evaluator.default_approx()
@@ -249,7 +250,7 @@ def _measured(count: int) -> dict[str, np.ndarray]:
     return {"metric_count": np.array(count), "metric_age": np.array(0), "metric_path": np.array(0.0)}
 
 
-def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> StepInfo:
+def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions) -> StepInfo:
     gradient, direction = trial.here.gradient, trial.direction
     step: Proposal = trial.proposal
     assert gradient is not None
@@ -257,7 +258,7 @@ def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> St
         state,
         trial.here,
         trial.there,
-        step_cost,
+        asked,
         accepted=accepted,
         gradient_norm=float(np.linalg.norm(gradient.value)),
         significance=direction.significance,

@@ -11,6 +11,7 @@ import typer
 
 from qngd import __version__
 from qngd.cli.errors import one_line_errors
+from qngd.run.names import OptimizerName
 
 # the words of qngd.estimates.evaluation.Approx, without importing it
 _Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
@@ -120,7 +121,7 @@ def run(
     settings: _Settings = None,
     max_steps: Annotated[int, typer.Option("--max-steps", "--steps", min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
-        Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
+        OptimizerName,
         typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
     ] = "qng",
     learning_rate: Annotated[

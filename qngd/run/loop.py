@@ -95,10 +95,11 @@ def minimize(
         cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir,
         state=state,
     )  # fmt: skip
-    return _run(task)
+    return carry_out(task)
 
 
-def _run(task: Task) -> Result:
+def carry_out(task: Task) -> Result:
+    """The run of a task; see `minimize`."""
     record = Record(task.given.shaped, task.kind, task.store)
     with _kept_on_error(record, task):
         try:
@@ -224,7 +225,8 @@ def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown)
         new,
         state.evaluation,
         new.evaluation,
-        new.cost - state.cost,
+        asked,
+        step_cost=new.cost - state.cost,
         gradient_norm=np.nan if slope is None else float(np.linalg.norm(slope.value)),
         length=way.length,
         predicted_decrease=way.decrease,

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
 from qngd.solve.direction import Spectrum
@@ -128,9 +130,10 @@ class StepInfo:
 
 
 def described(
-    new: State, here: Evaluation, there: Evaluation, step_cost: Cost, *, accepted: bool = True, **known: Any
+    new: State, here: Evaluation, there: Evaluation, asked: Submissions, *, accepted: bool = True, **known: Any
 ) -> StepInfo:
-    """The info of the step to `new` that tried to go from `here` to `there`; `known` is what else is known of it."""
+    """The info of the step to `new` that tried to go from `here` to `there`, and spent what `asked` counted; `known` is
+    what else is known of it."""
     return StepInfo(
         **{
             "step": new.step,
@@ -139,7 +142,8 @@ def described(
             "decrease": float(here.energy.value) - float(there.energy.value),
             "accepted": accepted,
             "cost": new.cost,
-            "step_cost": step_cost,
+            "step_cost": asked.cost,
+            "theta": asked.shaped(new.theta),
             **known,
         }
     )
@@ -148,14 +152,36 @@ def described(
 class Optimizer(Protocol):
     """What `minimize` steps. Its settings are frozen; what changes is in the state."""
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
 
     def preview(self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None, first: bool = False) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one step, and what the step saw and did."""
+
+
+def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
+    """The flat parameter vector (P,) to start from: `theta`, flat or in the user's structure, or the start that the
+    evaluator was made with.
+
+    Raises:
+        SettingError: it is no evaluator, or there is no start.
+        ParameterError: θ does not fit the circuit.
+    """
+    circuit = getattr(evaluator, "circuit", None)
+    if not (isinstance(circuit, Circuit) and callable(getattr(evaluator, "evaluate", None))):
+        raise SettingError(
+            f"evaluator: {type(evaluator).__name__} is none; write evaluator = qngd.evaluator(problem), then "
+            "state = optimizer.init(evaluator)"
+        )
+    theta = circuit.example if theta is None else theta
+    if theta is None:
+        raise SettingError(
+            "theta is missing, and the evaluator brings no start; write optimizer.init(evaluator, theta0)"
+        )
+    return circuit.flatten(theta)
 
 
 class Submissions:
@@ -184,6 +210,16 @@ class Submissions:
         self.count += 1
         self.cost += found.cost
         return found
+
+    def shaped(self, theta: np.ndarray) -> Any:
+        """Flat parameter values (P,) as the user writes them; flat where the circuit does not tell, or cannot."""
+        circuit = self.evaluator.circuit
+        if circuit.example is None:
+            return theta
+        try:
+            return circuit.unflatten(theta, circuit.example)
+        except Exception:  # of other people's arrays: the step is not lost for that
+            return theta
 
     def next_seed(self) -> int | None:
         """A fresh seed for every submission, reproducible as a whole."""
