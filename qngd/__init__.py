@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from qngd._system.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from qngd import backends as backends
     from qngd import baselines as baselines
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
 
-__version__ = "0.1.0"
 
 # Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
 _HOME = {

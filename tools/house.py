@@ -85,6 +85,13 @@ def drawn() -> list[tuple[str, str]]:
     ]
 
 
+def size() -> str:
+    """How many folders and files stand at the top level, how high, and how many imports join them: *floors* are the
+    longest chain, *arrows* the pairs (importing, imported)."""
+    count = sum(map(len, arrows().values()))
+    return f"{len(arrows())} folders and files, {max(floors().values())} floors, {count} arrows ({len(drawn())} drawn)"
+
+
 def drawing() -> str:
     """The folders and files with their arrows, as Mermaid."""
     lines = [f"    {name}" for name in ORDER if name != "__main__"]
@@ -115,8 +122,7 @@ def main() -> None:
     if missing := [_mark(name) for name in MADE if _mark(name) not in page]:
         sys.exit(f"{PAGE} has no mark {missing[0]}")
     PAGE.write_text(with_made_parts(page), encoding="utf-8")
-    count = sum(map(len, arrows().values()))
-    print(f"{len(arrows())} folders and files, {max(floors().values())} floors, {count} arrows ({len(drawn())} drawn)")
+    print(size())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qngd import __version__
+from qngd._system.version import __version__
 from qngd.cli.errors import one_line_errors
 from qngd.run.names import OptimizerName
 
@@ -254,12 +254,12 @@ def cost(
     Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000
     """
     with one_line_errors(traceback):
-        import qngd
         from qngd.cli.work import echo_table, opened, read_shots
+        from qngd.run.price import cost as price_of
 
         found = opened(problem, settings or [])
         with found.file.blamed():
-            price = qngd.cost(
+            price = price_of(
                 found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
                 cross=cross, steps=steps,
             )  # fmt: skip

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import typer
 
-import qngd
 from qngd.cli import live
 from qngd.cli.errors import UsageError
 from qngd.cli.problem_file import ProblemFile, open_problem
@@ -20,7 +19,7 @@ from qngd.problem import Problem
 from qngd.report import files
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
-from qngd.run.loop import Result
+from qngd.run.loop import Result, minimize
 from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
@@ -77,9 +76,9 @@ def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | Non
 def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
     """The result; and the error that ended the run, where one came through after something was reached."""
     try:
-        return qngd.minimize(problem, **how), None
+        return minimize(problem, **how), None
     except Exception as error:  # of the problem's own backend, or of a terminal that cannot show a step
-        if not isinstance(kept := getattr(error, "result", None), qngd.Result):
+        if not isinstance(kept := getattr(error, "result", None), Result):
             raise
         return kept, error
 
