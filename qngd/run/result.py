@@ -96,6 +96,8 @@ class Result:
         cost: jobs, circuits and shots spent, those before `state` included.
         state: what `minimize(…, state=…)` goes on from, as if the run had not stopped.
         note: what else the user should know, such as that the backend is noisy.
+        restarts: with `minimize(…, restarts=k)` the results of all starts in their order, of which this is the best,
+            `cost` that of all together.
     """
 
     theta: Any
@@ -110,6 +112,7 @@ class Result:
     cost: Cost
     state: State
     note: str = ""
+    restarts: tuple[Result, ...] = ()
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr)

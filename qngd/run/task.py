@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
-from qngd.estimates.evaluation import Evaluator
+from qngd.estimates.evaluation import Cost, Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.interop.given import Given, read_given
 from qngd.run.identity import Identity, fingerprint
@@ -23,8 +23,8 @@ from qngd.solve.state import Optimizer, State, StepInfo
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a run was asked for. `store` keeps it, `before` is the state that it goes on from, and `identity` is what a
-    stored run of it is recognized by."""
+    """What a run was asked for. `store` keeps it, `before` is the state that it goes on from, `identity` is what a
+    stored run of it is recognized by, and `spent` is what other runs have taken of its budget."""
 
     given: Given
     optimizer: Optimizer
@@ -35,6 +35,11 @@ class Task:
     store: Store
     before: State | None
     identity: Identity
+    spent: Cost = field(default_factory=Cost)
+
+    def allows(self, spent: Cost, ahead: Cost) -> bool:
+        """Whether the budget allows what is `ahead`, after what this run has `spent`."""
+        return self.limits.budget.allows(self.spent + spent, ahead)
 
     @property
     def kind(self) -> str:
@@ -61,6 +66,7 @@ def read_task(
     callback: Any,
     run_dir: Any,
     state: Any,
+    spent: Cost,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -84,6 +90,7 @@ def read_task(
         store=store,
         before=before,
         identity=Identity(given, chosen, settings),
+        spent=spent,
     )
     _check_parameters(given)
     if before is not None:
