@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Budget, Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
@@ -77,6 +78,8 @@ _HOME = {
     "Cost": "estimates.evaluation",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "ExcitedState": "run.excited",
+    "excited_states": "run.excited",
     "Budget": "run.loop",
     "Result": "run.loop",
     "Status": "run.loop",
@@ -100,6 +103,7 @@ __all__ = [
     "CircuitError",
     "Cost",
     "Estimate",
+    "ExcitedState",
     "MemoryLimitError",
     "MetricTensor",
     "MissingPackageError",
@@ -117,6 +121,7 @@ __all__ = [
     "TargetError",
     "cost",
     "evaluator",
+    "excited_states",
     "expectation",
     "gradient",
     "metric_tensor",

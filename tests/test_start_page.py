@@ -13,7 +13,7 @@ def test_the_page_about_starts():
     assert largest == 5
     assert -largest <= page.result.energy < -0.95 * largest
     assert page.start.shape == (6,)
-    assert len(page.result.restarts) == 4
+    assert len(page.best.restarts) == 4
     assert page.gammas.shape == page.betas.shape == (3,)
     assert page.anywhere.shape == (4,)
     assert max(np.abs(part).max() for part in page.small) < 0.2

@@ -7,6 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -28,6 +29,7 @@ from qngd.exact.statevector import (
     Terms,
     add_strings,
     apply_rotations,
+    complex_inner,
     inner,
     overlaps_back,
     run_schedule,
@@ -124,6 +126,27 @@ class Simulator:
         other = times_observable(state, terms)
         energy = inner(state, other)
         return energy, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
+
+    def overlaps_and_slope(
+        self, phi: np.ndarray, states: Sequence[np.ndarray], weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave, and the gradient over rotations (K,) of
+        Σ_i weights_i·|⟨ψ_i|ψ⟩|²: that of the observable Σ_i weights_i·|ψ_i⟩⟨ψ_i|, by one reverse sweep."""
+        self._require_states(3, "a gradient of overlaps")
+        rotations = self._schedule.rotations(phi)
+        state = self._final(rotations)
+        other = np.zeros_like(state)
+        found = np.empty(len(states))
+        for i, (each, weight) in enumerate(zip(states, weights, strict=True)):
+            re, im = complex_inner(each, state)
+            found[i] = re**2 + im**2
+            other += weight * np.stack([re * each[0] - im * each[1], re * each[1] + im * each[0]])
+        return found, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
+
+    def overlaps(self, phi: np.ndarray, states: Sequence[np.ndarray]) -> np.ndarray:
+        """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave."""
+        state = self.state(phi)
+        return np.array([re**2 + im**2 for re, im in (complex_inner(each, state) for each in states)])
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""

@@ -22,9 +22,9 @@ from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task
 from qngd.start.random_values import uniform
 
-_ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
+ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
 
-Reader = Callable[[Any, int | None, Any, Cost], Task]  # of problem, seed, run_dir, and what other runs have spent
+Reader = Callable[[Any, int | None, Any, Cost], Task]  # of problem, seed, run_dir, and what earlier starts have spent
 
 
 def best_of(
@@ -48,7 +48,7 @@ def best_of(
     for number in range(count):
         spent = _spent(results)
         task = first if number == 0 else _another(first.given, number, seed, read, run_dir, spent)
-        if number > 0 and not _affordable(task):
+        if number > 0 and not affordable(task):
             return _best(results, count, Status.BUDGET)
         try:
             results.append(run(task))
@@ -60,7 +60,7 @@ def best_of(
             if isinstance(found := getattr(error, "result", None), Result):
                 error.result = _best([*results, found], count)  # type: ignore[attr-defined]
             raise
-        if results[-1].status in _ENDING:
+        if results[-1].status in ENDING:
             break
     return _best(results, count)
 
@@ -84,9 +84,10 @@ def _folder(run_dir: Any, number: int) -> Any:
     return Path(run_dir) / f"start-{number}"
 
 
-def _affordable(task: Task) -> bool:
+def affordable(task: Task) -> bool:
+    """Whether the budget allows the evaluation that a new run of it begins with."""
     ahead = task.optimizer.preview(task.evaluator, task.given.theta, None, first=True)
-    return task.limits.budget.allows(task.spent, ahead)
+    return task.allows(Cost(), ahead)
 
 
 def _spent(results: list[Result]) -> Cost:
@@ -106,7 +107,7 @@ def _best(results: list[Result], count: int, ended: Status | None = None, failur
     status, message = chosen.status, chosen.message
     if ended is not None:
         status, message = ended, REMEDY[ended].format(cost=_spent(results), failure=failure)
-    elif last.status in _ENDING:
+    elif last.status in ENDING:
         status, message = last.status, last.message
     note = f"the best of {len(results)} starts, number {results.index(chosen)}"
     if len(results) < count:

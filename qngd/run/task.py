@@ -24,7 +24,8 @@ from qngd.solve.state import Optimizer, State, StepInfo
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a run was asked for. `store` keeps it, `before` is the state that it goes on from, `identity` is what a
-    stored run of it is recognized by, and `spent` is what other runs have taken of its budget."""
+    stored run of it is recognized by, `spent` what other runs have taken of its budget, and `also` what decides the
+    energy besides circuit and observable."""
 
     given: Given
     optimizer: Optimizer
@@ -36,6 +37,7 @@ class Task:
     before: State | None
     identity: Identity
     spent: Cost = field(default_factory=Cost)
+    also: tuple[object, ...] = ()
 
     def allows(self, spent: Cost, ahead: Cost) -> bool:
         """Whether the budget allows what is `ahead`, after what this run has `spent`."""
@@ -48,7 +50,7 @@ class Task:
 
     def problem_of(self, state: State) -> str:
         """What was minimized, recognizable in a later run that goes on from this state."""
-        return fingerprint(self.given.circuit, self.given.observable, state.theta)
+        return fingerprint(self.given.circuit, self.given.observable, state.theta, *self.also)
 
 
 def read_task(

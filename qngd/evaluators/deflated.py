@@ -1,0 +1,101 @@
+"""Energies with penalties on overlaps with states that were found before (arXiv:1805.08138), exactly.
+
+F(θ) = ⟨H⟩ + Σ_i w_i·|⟨ψ_i|ψ(θ)⟩|² is the energy of H + Σ_i w_i·|ψ_i⟩⟨ψ_i|, in which the states found before are lifted
+by w_i: its lowest state is the lowest of H that is orthogonal to them all, if every w_i exceeds the gap from ψ_i to it.
+The metric is that of ψ(θ), as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.evaluators.exact import simulator_of
+
+
+@dataclass(frozen=True, eq=False)
+class Penalties:
+    """The states ψ(θ_i) of the same circuit, by their flat parameters `thetas` (D, P), and the `weights` (D,)."""
+
+    thetas: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+
+class ExactDeflated:
+    """Another exact evaluator's answers, with the penalties added to energy and gradient."""
+
+    is_exact = True
+
+    def __init__(self, inner: Evaluator, penalties: Penalties) -> None:
+        self.circuit: Circuit = inner.circuit
+        self.penalties = penalties
+        self._inner = inner
+        self._simulator = simulator_of(inner.circuit)
+        self._states = [self._simulator.state(self.circuit.angle_map(theta)) for theta in penalties.thetas]
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def note(self) -> str:
+        return self._inner.note
+
+    def default_approx(self) -> Approx:
+        return self._inner.default_approx()
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Approx | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        found = self._inner.evaluate(theta, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        weights = self.penalties.weights
+        slope = found.gradient
+        if slope is None:
+            overlaps = self._simulator.overlaps(phi, self._states)
+        else:
+            overlaps, over_rotations = self._simulator.overlaps_and_slope(phi, self._states, weights)
+            slope = replace(slope, value=slope.value + jacobian.T @ over_rotations)
+        energy = replace(found.energy, value=found.energy.value + weights @ overlaps)
+        return replace(found, energy=energy, gradient=slope)
+
+    def undeflated(self, theta: np.ndarray, seed: int | None) -> tuple[Estimate, Estimate, Cost]:
+        """The energy without penalties, and the overlaps (D,)."""
+        found = self._inner.evaluate(theta, gradient=False, metric=None, seed=seed)
+        overlaps = self._simulator.overlaps(self.circuit.angle_map(theta), self._states)
+        return found.energy, Estimate.exact(overlaps), found.cost
+
+    def undeflated_cost(self, theta: np.ndarray) -> Cost:
+        """What `undeflated` would cost."""
+        return self._inner.preview(theta, gradient=False, metric=None, spread=None)
+
+    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
+        return self._inner.metric(theta, approx, seed)
+
+    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None, spread: Spread | None) -> Cost:
+        return self._inner.preview(theta, gradient=gradient, metric=metric, spread=spread)
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        return self._inner.metric_product(theta)
+
+
+Deflated = ExactDeflated
+
+
+def deflated(inner: Evaluator, thetas: Sequence[np.ndarray], weights: Sequence[float]) -> Deflated:
+    """The evaluator with penalties on these states."""
+    return ExactDeflated(inner, Penalties(np.array(thetas), np.array(weights, dtype=float)))
