@@ -1,4 +1,4 @@
-"""Energies with penalties on overlaps with states that were found before (arXiv:1805.08138), exactly.
+"""Energies with penalties on overlaps with states that were found before (arXiv:1805.08138).
 
 F(θ) = ⟨H⟩ + Σ_i w_i·|⟨ψ_i|ψ(θ)⟩|² is the energy of H + Σ_i w_i·|ψ_i⟩⟨ψ_i|, in which the states found before are lifted
 by w_i: its lowest state is the lowest of H that is orthogonal to them all, if every w_i exceeds the gap from ψ_i to it.
@@ -13,9 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
 from qngd.evaluators.exact import simulator_of
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.submission import run_plan
+from qngd.measured.deflation import DeflatedPlan, OverlapPlanner
+from qngd.measured.outcomes import Outcome
+from qngd.measured.plan import Plan
+from qngd.measured.shots import FixedShots
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +100,58 @@ class ExactDeflated:
         return self._inner.metric_product(theta)
 
 
-Deflated = ExactDeflated
+class SampledDeflated(SampledEvaluator):
+    """A sampled evaluator's answers with the penalties added, in the same submission."""
+
+    def __init__(self, inner: SampledEvaluator, penalties: Penalties) -> None:
+        super().__init__(*inner.made_with)
+        if not isinstance(self.shots, FixedShots):
+            raise SettingError(
+                "shots: excited states take a number of shots a circuit, as rules that share out shots know nothing of "
+                "overlaps; write shots=1000"
+            )
+        self.penalties = penalties
+        self._overlaps = OverlapPlanner(self.planner.circuit, self.planner.rules, penalties.thetas)
+
+    def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
+        return self._overlaps.added(plan, theta, gradient)
+
+    def _answer(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
+        found = super()._answer(plan, outcomes, theta, cost)
+        if not isinstance(plan, DeflatedPlan):  # of a metric alone
+            return found
+        weights, overlaps = self.penalties.weights, plan.overlaps(outcomes)
+        value = found.energy.value + weights @ overlaps.value
+        error = np.sqrt(found.energy.stderr**2 + weights**2 @ overlaps.stderr**2)
+        gradient = found.gradient
+        if gradient is not None:
+            slope, covariance = plan.gradient_of(outcomes, weights)
+            assert gradient.covariance is not None
+            together = gradient.covariance + covariance
+            gradient = Estimate(gradient.value + slope, np.sqrt(np.diag(together)), gradient.shots, together)
+        return replace(found, energy=Estimate(np.float64(value), error, found.energy.shots), gradient=gradient)
+
+    def undeflated(self, theta: np.ndarray, seed: int | None) -> tuple[Estimate, Estimate, Cost]:
+        """The energy without penalties, the overlaps (D,), and what they cost: one submission."""
+        bare = self._overlaps.added(self.planner.plan(theta, gradient=False), theta, False)
+        plan = self._with_shots(bare, None)
+        outcomes, cost = run_plan(self.backend, plan, seed, self.job_log)
+        assert isinstance(plan, DeflatedPlan)
+        return super()._answer(plan, outcomes, theta, cost).energy, plan.overlaps(outcomes), cost
+
+    def undeflated_cost(self, theta: np.ndarray) -> Cost:
+        """What `undeflated` would cost."""
+        return self.preview(theta, gradient=False, metric=None, spread=None)
+
+
+Deflated = ExactDeflated | SampledDeflated
 
 
 def deflated(inner: Evaluator, thetas: Sequence[np.ndarray], weights: Sequence[float]) -> Deflated:
-    """The evaluator with penalties on these states."""
-    return ExactDeflated(inner, Penalties(np.array(thetas), np.array(weights, dtype=float)))
+    """The evaluator with penalties on these states.
+
+    Raises:
+        SettingError: it shares out shots by a rule that knows nothing of overlaps.
+    """
+    penalties = Penalties(np.array(thetas), np.array(weights, dtype=float))
+    return SampledDeflated(inner, penalties) if isinstance(inner, SampledEvaluator) else ExactDeflated(inner, penalties)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from qngd.evaluators.submission import run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan, Planner
 from qngd.measured.shots import FixedShots, ShotRule, observed_spread
 
@@ -39,6 +40,7 @@ class SampledEvaluator:
         cross: CrossMethod = "hadamard",
         job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
+        self.made_with = (circuit, observable, backend, shots, grouping, cross, job_log)
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
@@ -67,7 +69,11 @@ class SampledEvaluator:
             plan = self._full_plan(theta, metric, seed)
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
-        return self._run(plan, theta, seed, spread)
+        return self._run(self._completed(plan, theta, gradient), theta, seed, spread)
+
+    def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
+        """The plan with what an evaluation asks for besides energy, gradient and metric."""
+        return plan
 
     def _full_plan(self, theta: np.ndarray, metric: Approx | None, seed: int | None) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
@@ -93,7 +99,7 @@ class SampledEvaluator:
             plan = kept[0]
         else:
             plan = self._full_plan(theta, metric, None)
-        return submission_cost(self.backend, self._with_shots(plan, spread))
+        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, gradient), spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
@@ -109,6 +115,10 @@ class SampledEvaluator:
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
         outcomes, cost = run_plan(self.backend, plan, seed, self.job_log)
+        return self._answer(plan, outcomes, theta, cost)
+
+    def _answer(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
+        """What the outcomes of a plan mean."""
         evaluation = assemble(plan, outcomes, theta, cost)
         if evaluation.metric is not None and self.note:
             notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))

@@ -250,11 +250,11 @@ class Planner:
     def _circuits_of(self, strings: PauliStrings) -> int:
         """What the energy of these strings and its gradient take."""
         inside = observable_cone(self.circuit, strings)
-        shifts = (2 * len(d.shifts) for d in self._rules[0] if inside[d.rotations].any())
+        shifts = (2 * len(d.shifts) for d in self.rules[0] if inside[d.rotations].any())
         return 1 + sum(shifts)
 
     @cached_property
-    def _rules(self) -> tuple[list[ShiftRule], sparse.csr_array]:
+    def rules(self) -> tuple[list[ShiftRule], sparse.csr_array]:
         """The same at every θ, so that every step takes the same circuits."""
         return shift_rules(self.circuit, self.circuit.angle_map.linear)
 
@@ -308,7 +308,7 @@ class Planner:
         groups = self._groups if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
         energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
-        mixing = (inner.T @ self._rules[1]).tocsr() if gradient or metric == "random-basis" else None
+        mixing = (inner.T @ self.rules[1]).tocsr() if gradient or metric == "random-basis" else None
         slopes: list[_Entry] = []
         for t, each in numbered if gradient else []:
             slopes += self._slopes(book, t, each.template, each.inside, phi)
@@ -347,7 +347,7 @@ class Planner:
         rotations `inside` (mask over K) alone, so directions without any of these are not run."""
         entries = []
         rotations = template.rotations[: len(template.rotations) - len(own)]
-        for d, direction in enumerate(self._rules[0]):
+        for d, direction in enumerate(self.rules[0]):
             if not inside[direction.rotations].any():
                 continue
             for shift, weight in zip(direction.shifts, direction.weights, strict=True):
@@ -361,7 +361,7 @@ class Planner:
     def _slope_matrix(self, entries: Sequence[_Entry], num_requests: int) -> sparse.csr_array:
         """(D, R)."""
         rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
-        shape = (len(self._rules[0]), num_requests)
+        shape = (len(self.rules[0]), num_requests)
         return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()
 
     def _bases(self, book: _Book, phi: np.ndarray, seed: int | None) -> list[tuple[int, list[_Entry]]]:
