@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
     from qngd import refresh as refresh
@@ -91,7 +92,9 @@ _HOME = {
     "Problem": "problem",
     "StepInfo": "solve.state",
 }
-_MODULES = ("backends", "baselines", "damping", "errors", "pennylane", "qiskit", "refresh", "scipy", "start", "step")
+_MODULES = (
+    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+)  # fmt: skip
 
 __all__ = [
     "QNG",

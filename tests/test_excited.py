@@ -5,12 +5,14 @@ import pennylane as qml
 import pytest
 from pennylane import numpy as pnp
 from qiskit.circuit.library import efficient_su2, n_local
+from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.deflated import deflated
 from qngd.interop import as_observable
+from qngd.metrics.names import as_metric
 
 # the tutorial's, with the exact energies that it prints
 H2 = {
@@ -99,6 +101,7 @@ def test_penalties_against_dense_states_and_finite_differences(metric):
         return energy, np.array(overlaps)
 
     theta = np.random.default_rng(5).normal(size=circuit.num_parameters)
+    metric = None if metric is None else as_metric(metric)
     found = asked.evaluate(theta, gradient=True, metric=metric, seed=None)
     energy, overlaps = value(theta)
     assert found.energy.value == pytest.approx(energy + weights @ overlaps, abs=1e-10)
@@ -199,3 +202,96 @@ def test_a_budget_is_for_all_states_together():
 def test_wrong_settings(count, settings, text):
     with pytest.raises(qngd.SettingError, match=text):
         qngd.excited_states(h2_circuit(), count, H2, start(h2_circuit()), **settings)
+
+
+# --- measured ---
+
+
+def sampled(circuit, terms, thetas, weights, shots=300, **how):
+    wrapped = qngd.wrap(circuit)
+    return deflated(evaluator_for(wrapped, as_observable(terms, wrapped), shots=shots, **how), thetas, weights)
+
+
+def shared():
+    """A parameter that turns several gates, one of a gate with four frequencies, scaled and nonlinear angles."""
+    circuit = qngd.CircuitBuilder(3)
+    a, b, c = circuit.parameters("a", "b", "c")
+    circuit.ry(a, 0).rx(0.7, 1).cx(0, 1).rz(2 * a, 1).rxx(b, 0, 2).ryy(-b, 0, 2).h(1).ry(a * c, 1).rzz(c, 1, 2).s(0)
+    return circuit
+
+
+def test_measured_penalties_are_those_of_statevectors():
+    """Values within their errors, and errors as large as repetition says."""
+    thetas, weights = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]]), np.array([1.5, 0.8])
+    terms = {"ZIX": 0.4, "XYI": 0.3, "IIZ": -0.2}
+    theta = np.array([0.3, 0.9, -0.4])
+    wrapped = qngd.wrap(shared())
+    exact = deflated(evaluator_for(wrapped, as_observable(terms, wrapped)), thetas, weights)
+    truth = exact.evaluate(theta, gradient=True, seed=None)
+    asked = sampled(shared(), terms, thetas, weights)
+    found = [asked.evaluate(theta, gradient=True, seed=seed) for seed in range(60)]
+    assert np.array_equal(found[0].gradient.value, asked.evaluate(theta, gradient=True, seed=0).gradient.value)
+    for name in ("energy", "gradient"):
+        values = np.array([getattr(each, name).value for each in found])
+        errors = np.array([getattr(each, name).stderr for each in found])
+        mean = np.sqrt((errors**2).mean(axis=0))
+        assert np.all(abs(values.mean(axis=0) - getattr(truth, name).value) < 4 * mean / np.sqrt(60))
+        assert np.all(abs(values.std(axis=0) / mean - 1) < 0.35)
+    energy, overlaps, cost = asked.undeflated(theta, 5)
+    bare, seen, _ = exact.undeflated(theta, None)
+    assert abs(energy.value - bare.value) < 4.5 * energy.stderr
+    assert np.all(abs(overlaps.value - seen.value) < 4.5 * overlaps.stderr)
+    assert cost == asked.undeflated_cost(theta)
+
+
+@pytest.mark.parametrize("metric", [None, "block-diag", "full", "qn-spsa"])
+def test_a_step_with_penalties_is_one_submission(metric):
+    theta = np.array([0.3, 0.9, -0.4])
+    chosen = None if metric is None else as_metric(metric)
+    plain = evaluator_for(qngd.wrap(shared()), as_observable({"ZII": 1.0}, qngd.wrap(shared())), shots=20)
+    others = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]])
+    asked = sampled(shared(), {"ZII": 1.0}, others, [1.0, 1.0], shots=20)
+    found = asked.evaluate(theta, gradient=True, metric=chosen, seed=1)
+    assert found.cost == asked.preview(theta, gradient=True, metric=chosen, spread=None)
+    assert found.cost.jobs == 1
+    more = found.cost.circuits - plain.evaluate(theta, gradient=True, metric=chosen, seed=1).cost.circuits
+    slope = plain.evaluate(theta, gradient=True, seed=1).cost.circuits
+    energies = plain.evaluate(theta, gradient=False, seed=1).cost.circuits
+    assert 2 * (1 + slope - energies) <= more <= 40
+    twice = sampled(shared(), {"ZII": 1.0}, others[[0, 0]], [1.0, 1.0], shots=20)
+    assert twice.evaluate(theta, gradient=True, metric=chosen, seed=1).cost.circuits == found.cost.circuits - more / 2
+    if chosen is not None:
+        assert np.allclose(asked.metric(theta, chosen, 1), plain.metric(theta, chosen, 1))
+
+
+def test_hydrogen_from_shots():
+    settings = {"shots": 2000, "seed": 4, "restarts": 2, "max_steps": 12, "weights": 2.0}
+    states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit(), 3), **settings)
+    exact = [Statevector(h2_circuit().assign_parameters(state.theta)) for state in states]
+    operator = SparsePauliOp.from_list(list(H2.items()))
+    for state, vector, level in zip(states, exact, PRINTED, strict=False):
+        value = vector.expectation_value(operator).real
+        assert 0 < state.stderr < 0.02
+        assert abs(state.energy - value) < 4.5 * state.stderr
+        assert value == pytest.approx(level, abs=0.05)
+    overlap = abs(exact[0].inner(exact[1])) ** 2
+    assert abs(states[1].overlaps[0] - overlap) < 4.5 * states[1].overlaps_stderr[0]
+    assert states[0].overlaps_stderr[0] == 0 < states[0].overlaps_stderr[1]
+
+
+def test_a_sampled_budget_keeps_what_the_overlaps_cost_at_the_end():
+    settings = {"shots": 20, "seed": 4, "restarts": 1, "max_steps": 4}
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    spent = [state.cost.circuits for state in qngd.excited_states(*given, **settings)]
+    for limit in range(sum(spent) - 60, sum(spent) + 1, 20):
+        states = qngd.excited_states(*given, **settings, budget=qngd.Budget(circuits=limit))
+        assert sum(state.cost.circuits for state in states) <= limit
+
+
+def test_what_overlaps_cannot_be_measured_with():
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    with pytest.raises(qngd.SettingError, match="shots=1000"):
+        qngd.excited_states(*given, shots="auto", max_steps=0, restarts=1)
+    states = qngd.excited_states(*given, backend=StatevectorEstimator(seed=1), max_steps=0, restarts=1)
+    assert len(states) == 1
+    assert "needs counts" in states[0].note

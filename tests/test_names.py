@@ -13,7 +13,9 @@ from qngd.errors import BackendError, MissingPackageError, how_to_install
 from qngd.solve.state import StepInfo
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ["backends", "baselines", "damping", "errors", "pennylane", "qiskit", "refresh", "scipy", "start", "step"]
+MODULES = [
+    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+]  # fmt: skip
 
 
 def printed(code):

@@ -12,7 +12,8 @@ import numpy as np
 from qngd.damping import PseudoInverse
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Cost, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.solve.direction import natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 

@@ -22,7 +22,8 @@ from scipy.optimize import minimize
 
 from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
-from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")

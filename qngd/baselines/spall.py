@@ -9,7 +9,8 @@ import numpy as np
 
 from qngd.errors import require_positive, require_range, settle_whole
 from qngd.estimates.estimate import rounding
-from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 

@@ -11,12 +11,13 @@ import typer
 
 from qngd._system.version import __version__
 from qngd.cli.errors import one_line_errors
+from qngd.metrics.names import HOMES
+from qngd.metrics.names import Approx as _Approx
 from qngd.run.names import OptimizerName
 
-# the words of qngd.estimates.evaluation.Approx, without importing it
-_Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
 _Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measured.grouping.Grouping
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
+_METRICS = "; ".join(f"{name}, {words}" for name, (_, _, words) in HOMES.items())
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -143,7 +144,7 @@ def run(
         _Approx | None,
         typer.Option(
             case_sensitive=False,
-            help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
+            help=f"Which metric: {_METRICS}. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
         ),
     ] = None,

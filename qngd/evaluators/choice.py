@@ -7,7 +7,7 @@ from typing import Any
 from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator

@@ -15,14 +15,16 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
-from qngd.evaluators.exact import simulator_of
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
+from qngd.exact.point import simulator_of
 from qngd.measured.deflation import DeflatedPlan, OverlapPlanner
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.shots import FixedShots
+from qngd.metrics.base import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +58,15 @@ class ExactDeflated:
     def note(self) -> str:
         return self._inner.note
 
-    def default_approx(self) -> Approx:
-        return self._inner.default_approx()
+    def default_metric(self) -> Metric:
+        return self._inner.default_metric()
 
     def evaluate(
         self,
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Approx | None = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
@@ -90,10 +92,10 @@ class ExactDeflated:
         """What `undeflated` would cost."""
         return self._inner.preview(theta, gradient=False, metric=None, spread=None)
 
-    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
-        return self._inner.metric(theta, approx, seed)
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
+        return self._inner.metric(theta, metric, seed)
 
-    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None, spread: Spread | None) -> Cost:
+    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None, spread: Spread | None) -> Cost:
         return self._inner.preview(theta, gradient=gradient, metric=metric, spread=spread)
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -111,7 +113,7 @@ class SampledDeflated(SampledEvaluator):
                 "overlaps; write shots=1000"
             )
         self.penalties = penalties
-        self._overlaps = OverlapPlanner(self.planner.circuit, self.planner.rules, penalties.thetas)
+        self._overlaps = OverlapPlanner(self.planner, penalties.thetas)
 
     def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
         return self._overlaps.added(plan, theta, gradient)

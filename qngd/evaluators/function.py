@@ -10,10 +10,12 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import ParameterError, SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.differences import Rule, rules_at
 from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import Look
+from qngd.metrics.base import Metric
 
 
 class FunctionEvaluator:
@@ -39,15 +41,15 @@ class FunctionEvaluator:
     def is_exact(self) -> bool:
         return self.stderr == 0
 
-    def default_approx(self) -> Approx:
-        return self._metrics[0].default_approx()
+    def default_metric(self) -> Metric:
+        return self._metrics[0].default_metric()
 
     def evaluate(
         self,
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Approx | None = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
@@ -58,16 +60,16 @@ class FunctionEvaluator:
         tensor = None if metric is None else self.metric(theta, metric, seed)
         return Evaluation(theta, energy, slope, tensor, Cost(jobs=calls, circuits=calls))
 
-    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
-        found = [one.metric(theta, approx, seed) for one in self._metrics]
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        found = [one.metric(theta, metric, seed) for one in self._metrics]
         if len(found) == 1:
             return found[0]
         errors = np.sqrt(np.sum([one.stderr**2 for one in found], axis=0)) / len(found)
         value = np.mean([one.value for one in found], axis=0)
-        return MetricTensor(value, errors, approx, sum(one.shots for one in found), found[0].note)
+        return MetricTensor(value, errors, metric.name, sum(one.shots for one in found), found[0].note)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Approx | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         calls = 1
         if gradient:

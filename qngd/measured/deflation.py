@@ -7,27 +7,28 @@ value like any other, of the projector on |0…0⟩ behind U(θ_i)†, so that t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy import sparse
 
-from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError
 from qngd.estimates.estimate import Estimate
 from qngd.measured.cross import overlap_template
 from qngd.measured.outcomes import Means, Outcome, zeros_frequency
-from qngd.measured.plan import Plan, Request
-from qngd.measured.shifts import ShiftRule
+from qngd.measured.plan import Plan
+from qngd.measured.planner import Planner
 
 
 @dataclass(frozen=True, eq=False)
 class DeflatedPlan(Plan):
-    """A step's plan with overlaps: `centers` (D,) are their requests, and `slopes_of` (D, P, R) takes the frequencies
-    of all requests to their gradients; None where no gradient is asked for."""
+    """A step's plan with overlaps, whose requests are the last, from `first` on. `centers` (D,) are the overlaps
+    themselves, and `slopes_of` (D, P, R) takes the frequencies of all requests to the gradients, where these are asked
+    for."""
 
+    first: int = 0
     centers: tuple[int, ...] = ()
-    slopes_of: tuple[sparse.csr_array, ...] | None = None
+    slopes_of: tuple[sparse.csr_array, ...] = ()
 
     def frequencies(self, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray]:
         """How often all bits of a request were 0, and the variance of that (R,); 0 for requests of other kinds.
@@ -36,7 +37,7 @@ class DeflatedPlan(Plan):
             BackendError: the backend gives no counts.
         """
         values, variances = np.zeros(len(outcomes)), np.zeros(len(outcomes))
-        for r in range(min(self.centers, default=len(outcomes)), len(outcomes)):
+        for r in range(self.first, len(outcomes)):
             outcome = outcomes[r]
             if isinstance(outcome, Means):
                 raise BackendError(
@@ -55,7 +56,6 @@ class DeflatedPlan(Plan):
 
     def gradient_of(self, outcomes: Sequence[Outcome], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Σ_i weights_i·∇(overlap i), (P,), and the covariance of its entries, (P, P)."""
-        assert self.slopes_of is not None
         values, variances = self.frequencies(outcomes)
         linear = sum((w * each for w, each in zip(weights, self.slopes_of, strict=True)), 0 * self.slopes_of[0])
         dense = linear.toarray()
@@ -63,54 +63,39 @@ class DeflatedPlan(Plan):
 
 
 class OverlapPlanner:
-    """Adds the requests of overlaps to plans of a `circuit` on its active qubits."""
+    """Adds the overlaps with the states at `thetas` (D, P) to what a planner has planned."""
 
-    def __init__(
-        self, circuit: Circuit, rules: tuple[Sequence[ShiftRule], sparse.csr_array], thetas: np.ndarray
-    ) -> None:
-        self._circuit = circuit
-        self._rules, self._mixing = rules
+    def __init__(self, planner: Planner, thetas: np.ndarray) -> None:
+        circuit = planner.circuit
+        self._planner = planner
         self._template = overlap_template(circuit, circuit.num_layers - 1)
-        half = len(self._template.rotations) // 2
-        self._there, back = self._template.rotations[:half], self._template.rotations[half:]
+        self._there, back = np.split(self._template.rotations, 2)
         self._back = [-circuit.angle_map(theta)[back] for theta in thetas]
 
     def added(self, plan: Plan, theta: np.ndarray, gradient: bool) -> DeflatedPlan:
         """The plan, which is at `theta` (P,), with the overlaps there."""
-        phi, inner = self._circuit.angle_map.chain(theta)
-        requests = list(plan.requests)
-        number = len(plan.templates)
+        draft = self._planner.draft(theta)
+        t = draft.book.template(self._template, None)
+        everything = np.ones(len(draft.phi), dtype=bool)
+        centers = [draft.book.request(t, np.append(draft.phi[self._there], back)) for back in self._back]
+        entries = [draft.slopes(t, self._template, everything, back) for back in self._back if gradient]
+        own = draft.book.requests
+        before, known = plan.num_circuits, {each.name: getattr(plan, each.name) for each in fields(Plan)}
 
-        def request(angles: np.ndarray, back: np.ndarray) -> int:
-            requests.append(Request(number, np.concatenate([angles[self._there], back]), None))
-            return len(requests) - 1
+        def widened(matrix: sparse.csr_array) -> sparse.csr_array:
+            """For all requests, from one for those of the overlaps."""
+            return sparse.hstack([sparse.csr_array((matrix.shape[0], before)), matrix]).tocsr()
 
-        centers, entries = [], []
-        for back in self._back:
-            centers.append(request(phi, back))
-            own = []
-            for d, rule in enumerate(self._rules if gradient else ()):
-                for shift, weight in zip(rule.shifts, rule.weights, strict=True):
-                    for side in (1.0, -1.0):
-                        angles = phi.copy()
-                        angles[rule.rotations] += side * shift * rule.coefficients
-                        own.append((d, request(angles, back), side * float(weight)))
-            entries.append(own)
-        known = {each.name: getattr(plan, each.name) for each in fields(Plan)}
-        more = len(requests) - plan.num_circuits
         known |= {
             "templates": (*plan.templates, self._template),
             "coefficients": (*plan.coefficients, None),
-            "requests": tuple(requests),
-            "energy_weights": np.append(plan.energy_weights, np.zeros(more)),
-            "slopes": sparse.hstack([plan.slopes, sparse.csr_array((plan.slopes.shape[0], more))]).tocsr(),
+            "requests": (*plan.requests, *(replace(each, template=len(plan.templates)) for each in own)),
+            "energy_weights": np.append(plan.energy_weights, np.zeros(len(own))),
+            "slopes": sparse.hstack([plan.slopes, sparse.csr_array((plan.slopes.shape[0], len(own)))]).tocsr(),
         }
-        mixing = (inner.T @ self._mixing).tocsr()
-        slopes = [mixing @ self._matrix(own, len(requests)) for own in entries] if gradient else None
-        return DeflatedPlan(**known, centers=tuple(centers), slopes_of=None if slopes is None else tuple(slopes))
-
-    def _matrix(self, entries: Sequence[tuple[int, int, float]], num_requests: int) -> sparse.csr_array:
-        """(directions, R)."""
-        rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
-        shape = (len(self._rules), num_requests)
-        return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()
+        return DeflatedPlan(
+            **known,
+            first=before,
+            centers=tuple(before + center for center in centers),
+            slopes_of=tuple(widened(draft.mixing @ draft.slope_matrix(each)) for each in entries),
+        )

@@ -74,5 +74,5 @@ def kind_of(optimizer: Optimizer) -> str:
     parts = [type(optimizer).__name__]
     if isinstance(optimizer, QNG):
         parts.append(type(optimizer.step_rule).__name__)
-        parts += ["matrix-free"] * (optimizer.approx == "matrix-free")
+        parts += ["matrix-free"] * optimizer.is_matrix_free
     return " ".join([*parts, *filter(None, [getattr(optimizer, "method", "")])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
-from qngd.estimates.evaluation import Cost, Evaluator
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.interop.given import Given, read_given
 from qngd.run.identity import Identity, fingerprint

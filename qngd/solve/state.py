@@ -11,7 +11,9 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.metrics.base import Metric
 from qngd.solve.direction import Spectrum
 
 
@@ -200,7 +202,7 @@ class Submissions:
         """The submissions of the step from this state."""
         return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread)
 
-    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None) -> Evaluation:
+    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None) -> Evaluation:
         """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""
         if not np.all(np.isfinite(theta)):
             return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
