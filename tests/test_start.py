@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import networkx as nx
 import numpy as np
 import pennylane as qml
 import pytest
@@ -214,6 +215,25 @@ def test_a_mixer_that_keeps_the_number_of_ones():
     assert np.all(np.diff(np.abs(betas)) < 0)
     flipped = [qngd.expectation(circuit, energy, start * np.array([a, b] * 3)).value for a in (1, -1) for b in (1, -1)]
     assert qngd.expectation(circuit, energy, start).value == pytest.approx(min(flipped), abs=1e-12)
+
+
+def test_mixers_controlled_by_their_neighbours():
+    """Independent sets of a path: bits flip where no neighbour is 1, by gates of several strings each."""
+    edges = [(0, 1), (1, 2), (2, 3)]
+    cost, mixer = qaoa.max_independent_set(nx.Graph(edges), constrained=True)
+
+    @qml.qnode(qml.device("default.qubit", wires=4))
+    def node(gammas, betas):
+        for gamma, beta in zip(gammas, betas, strict=True):
+            qaoa.cost_layer(gamma, cost)
+            qaoa.mixer_layer(beta, mixer)
+        return qml.expval(cost)
+
+    gammas, betas = qngd.start.ramp(node, (np.zeros(3), np.zeros(3)), width=0.7)
+    assert np.all(np.diff(np.abs(gammas)) > 0)
+    assert np.all(np.diff(np.abs(betas)) < 0)
+    # a mixer turns by 2β·X where it may: as far as X mixers turn
+    assert 0.5 < abs(betas[0]) / abs(annealed(3)[1][0]) < 2
 
 
 def test_a_driver_that_is_part_of_the_observable():

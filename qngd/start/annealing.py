@@ -66,7 +66,7 @@ class Annealing:
         if not (found[on_cost] != 0).any():  # another cost than H, with coefficients of its own
             found = np.where(on_cost, own, 0.0)
         found = found / _strength(number, found, is_cost, crossing)
-        driver = np.where(on_cost, 0.0, _driver(generators, ~on_cost, own))
+        driver = np.where(on_cost, 0.0, _driver(generators, ~on_cost, own, circuit.unit[rows]))
         # what commutes with all of the other kind changes no energy, and has no place on the way
         matters = np.ones(len(distinct), dtype=bool)
         matters[is_cost], matters[~is_cost] = crossing.any(axis=1), crossing.any(axis=0)
@@ -135,12 +135,14 @@ def _strength(number: np.ndarray, found: np.ndarray, is_cost: np.ndarray, crossi
     return float(np.sqrt(squares[squares > 0].mean()))
 
 
-def _driver(generators: PauliStrings, is_driver: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _driver(generators: PauliStrings, is_driver: np.ndarray, own: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """(K,) the coefficients in D."""
     if not generators.x[is_driver].any():  # ⟨0|P|0⟩ = sign: D = −Σ sign·P
         return -generators.sign.astype(float)
-    size = np.sqrt(np.mean(own[is_driver] ** 2))
-    return own / size if size > 0 else own
+    # a controlled mixer's gate is many strings with small coefficients, which together turn as one does
+    totals = np.bincount(unit[is_driver], np.abs(own[is_driver]))
+    size = np.sqrt(np.mean(totals[totals > 0] ** 2)) if totals.any() else 1.0
+    return own / size
 
 
 def _no_ramp(is_cost: np.ndarray) -> CircuitError:
