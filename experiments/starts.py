@@ -7,7 +7,8 @@ so does a run for each depth from 1 on, each started by `qngd.start.interpolated
     python -m experiments.starts            results/starts/ratios.json
     python -m experiments.starts --smoke    one graph with 6 vertices, depth 2, two random starts
 
-Expected: see the table that it prints, and docs/starts.md.
+Expected, mean over the six graphs: ramp .9692 after 28 steps, depth by depth .9692 after 78, best of six random starts
+.9643 and their median .9493 after 405. Less than a minute on one core.
 """
 
 from __future__ import annotations

@@ -288,6 +288,22 @@ def test_a_sampled_budget_keeps_what_the_overlaps_cost_at_the_end():
         assert sum(state.cost.circuits for state in states) <= limit
 
 
+def test_a_search_with_shots_that_is_over_is_not_paid_for_again(tmp_path, monkeypatch):
+    settings = {"shots": 20, "seed": 4, "restarts": 2, "max_steps": 2, "run_dir": tmp_path}
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    states = qngd.excited_states(*given, **settings)
+    monkeypatch.setattr("qngd.evaluators.sampled.run_plan", None)
+    monkeypatch.setattr("qngd.evaluators.deflated.run_plan", None)
+    again = qngd.excited_states(*given, **settings)
+    for state, other in zip(states, again, strict=True):
+        assert (state.energy, state.stderr, state.cost) == (other.energy, other.stderr, other.cost)
+        assert np.array_equal(state.overlaps, other.overlaps)
+        assert np.array_equal(state.overlaps_stderr, other.overlaps_stderr)
+    (tmp_path / "state-1" / "energy.json").write_text("{", encoding="utf-8")
+    states = qngd.excited_states(*given, **settings)
+    assert "energy.json cannot be read" in states[-1].note
+
+
 def test_what_overlaps_cannot_be_measured_with():
     given = (h2_circuit(), 2, H2, start(h2_circuit()))
     with pytest.raises(qngd.SettingError, match="shots=1000"):

@@ -1,5 +1,6 @@
 """Starts: ramps against schedules written out by hand, interpolation against the published formula."""
 
+import importlib.util
 from fractions import Fraction
 
 import networkx as nx
@@ -14,6 +15,7 @@ from qiskit.circuit.library import efficient_su2, qaoa_ansatz
 from qiskit.quantum_info import SparsePauliOp
 
 import qngd
+from tests import fake_torch
 
 EDGES = ((0, 1), (0, 3), (1, 2), (1, 3), (3, 4))
 WEIGHTS = (1.0, -0.5, 0.8, 1.3, -0.7)
@@ -349,6 +351,21 @@ def test_interpolated_in_alphabetical_order():
     by_name = qngd.start.interpolated(values, circuit(12))
     assert by_name == pytest.approx(found)
     assert circuit(12).assign_parameters(by_name).num_parameters == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="a stand-in for torch is used")
+def test_interpolated_by_vectors_of_parameters_and_from_tensors(monkeypatch):
+    torch = fake_torch.installed(monkeypatch)
+    circuit = by_qiskit(4)[0]
+    names = [str(parameter) for parameter in circuit.parameters]
+    beta, gamma = (ParameterVector(name, 3) for name in (names[0][0], names[-1][0]))
+    found = qngd.start.interpolated({gamma: GAMMAS, beta: np.array(BETAS)}, circuit)
+    assert [found[name] for name in names] == pytest.approx([*NEW_BETAS, *NEW_GAMMAS])
+    tensor = torch.tensor(np.array([*BETAS, *GAMMAS]), dtype=torch.float64, requires_grad=True)
+    found = qngd.start.interpolated(tensor, circuit)
+    assert isinstance(found, fake_torch.Tensor)
+    assert found.requires_grad
+    assert found.detach().numpy() == pytest.approx([*NEW_BETAS, *NEW_GAMMAS])
 
 
 def rows(angles):

@@ -21,12 +21,14 @@ from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.identity import Identity
+from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import ENDING, affordable, best_of
 from qngd.run.result import Budget, Result
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
+_LAST = 2**20  # the number of a submission that no run comes to
 _SAME = 0.1  # an overlap from which on two states are not told apart
 
 
@@ -130,7 +132,7 @@ def excited_states(
                 result = carry_out(task)
             else:
                 result = best_of(tries, read, problem, own_seed, folder, carry_out)
-            found.append(_measured(task, result, own_seed, None if chosen is None else chosen[k]))
+            found.append(_measured(task, result, own_seed, None if chosen is None else chosen[k], folder))
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             if not found:
                 raise
@@ -178,12 +180,14 @@ def _lifted(task: Task, found: Sequence[_Found]) -> Task:
     return replace(task, evaluator=evaluator, identity=identity, also=also, spent=spent)
 
 
-def _measured(task: Task, result: Result, seed: int | None, weight: float | None) -> _Found:
-    """The state that a run has found, with its own energy."""
+def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
+    """The state that a run has found, with its own energy, which is kept in the `folder` too."""
     theta = task.given.circuit.flatten(result.theta)
     energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
-    if isinstance(task.evaluator, Deflated):
-        energy, overlaps, cost = task.evaluator.undeflated(theta, _seed_of(seed, 0))
+    if isinstance(asked := task.evaluator, Deflated):
+        path = None if folder is None else folder / "energy.json"
+        key = f"{task.identity.key} {theta.tobytes().hex()}"
+        energy, overlaps, cost = measured_once(path, key, lambda: asked.undeflated(theta, _seed_of(seed, _LAST)))
         result = replace(result, cost=result.cost + cost)
     if weight is None:
         weight = _to_the_top(task.given.observable, float(energy.value))

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from qngd.circuit.circuit import Circuit, as_flat
+from qngd.circuit.circuit import Circuit, as_flat, values_by_name
 from qngd.errors import ParameterError
 from qngd.interop import one_round_longer, wrap_for
 from qngd.interop.arguments import CircuitLike, Theta
+from qngd.interop.arrays import as_numbers, in_kind_of
 from qngd.interop.given import read_given
 from qngd.start.rounds import rounds_of
 
@@ -51,7 +52,9 @@ def interpolated(result: Any, circuit: CircuitLike, theta: Theta | None = None) 
     deep = read_given(circuit, None, theta, role="example")
     values, names = _values(shallow, circuit, deep.circuit)
     found = _drawn_out(values, deep.circuit)
-    return deep.shaped(found) if names is None else dict(zip(names, found.tolist(), strict=True))
+    if names is not None:
+        return dict(zip(names, found.tolist(), strict=True))
+    return in_kind_of(shallow, found) if theta is None and deep.circuit.example is None else deep.shaped(found)
 
 
 def _one_round_longer(function: Any, theta: Any) -> Any:
@@ -67,11 +70,10 @@ def _values(theta: Any, native: Any, deep: Circuit) -> tuple[np.ndarray, tuple[s
     """The shallow circuit's parameters, flat, and the deep one's names where they are wanted by name."""
     if callable(native) and not isinstance(native, Circuit):
         return wrap_for(native, theta).flatten(theta), None
-    if isinstance(theta, Mapping) and set(map(str, theta)) <= set(deep.parameters):
-        by_name = {str(key): value for key, value in theta.items()}
-        ordered = [by_name[name] for name in deep.parameters if name in by_name]
+    if isinstance(theta, Mapping) and set(by_name := values_by_name(theta)) <= set(deep.parameters):
+        ordered = [as_numbers(by_name[name]) for name in deep.parameters if name in by_name]
         return as_flat(ordered, len(ordered)), deep.parameters
-    parts = [np.ravel(part) for part in (theta if isinstance(theta, (tuple, list)) else (theta,))]
+    parts = [np.ravel(as_numbers(part)) for part in (theta if isinstance(theta, (tuple, list)) else (theta,))]
     flat = np.concatenate([np.zeros(0), *parts])
     return as_flat(flat, len(flat)), None
 
