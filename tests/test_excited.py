@@ -126,6 +126,26 @@ def test_weights_that_are_too_small_show_in_the_overlaps():
     assert "larger weights" in states[1].note
 
 
+def test_a_circuit_that_reaches_no_eigenstate_is_told_by_the_spread_of_its_energy():
+    """One angle for two qubits, of four that are not in order; and an observable of what never turns."""
+    circuit = qngd.CircuitBuilder(4)
+    a = circuit.parameter("a")
+    circuit.ry(a, 3).ry(2 * a, 0).cx(3, 0).h(2)
+    terms = {"ZIIZ": 1.0, "IIIX": 0.5, "XXII": 0.0, "ZXIX": 0.7, "YIIY": 0.9, "IIZI": 0.4}
+    matrix = SparsePauliOp.from_list(list(terms.items())).to_matrix()
+    states = qngd.excited_states(circuit, 2, terms, [0.3])
+    for state in states:
+        vector = qngd.statevector(circuit, state.theta)
+        assert state.spread == pytest.approx(np.linalg.norm(matrix @ vector - state.energy * vector), abs=1e-9)
+        assert ("no eigenstate" in state.note) == (state.spread > 0.4)
+    assert states[1].spread > 0.4
+    (unknown,) = qngd.excited_states(circuit, 1, {**terms, "IZII": 0.3}, [0.3])
+    assert np.isnan(unknown.spread)
+    for state in qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), seed=1):
+        assert state.spread < 1e-3
+        assert "eigenstate" not in state.note
+
+
 def test_the_structure_of_a_qnode_is_kept():
     @qml.qnode(qml.device("default.qubit", wires=2))
     def node(angles, scale):

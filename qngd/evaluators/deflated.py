@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qngd.circuit.active import active_qubits, flips_zeros, moved_qubits, without_idle
 from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
 from qngd.exact.point import simulator_of
@@ -46,20 +49,20 @@ class ExactDeflated:
     def __init__(self, inner: Evaluator, penalties: Penalties) -> None:
         self.circuit: Circuit = inner.circuit
         self.penalties = penalties
-        self._inner = inner
+        self.inner = inner
         self._simulator = simulator_of(inner.circuit)
         self._states = [self._simulator.state(self.circuit.angle_map(theta)) for theta in penalties.thetas]
 
     @property
     def name(self) -> str:
-        return self._inner.name
+        return self.inner.name
 
     @property
     def note(self) -> str:
-        return self._inner.note
+        return self.inner.note
 
     def default_metric(self) -> Metric:
-        return self._inner.default_metric()
+        return self.inner.default_metric()
 
     def evaluate(
         self,
@@ -70,7 +73,7 @@ class ExactDeflated:
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        found = self._inner.evaluate(theta, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        found = self.inner.evaluate(theta, gradient=gradient, metric=metric, seed=seed, spread=spread)
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         weights = self.penalties.weights
         slope = found.gradient
@@ -84,22 +87,22 @@ class ExactDeflated:
 
     def undeflated(self, theta: np.ndarray, seed: int | None) -> tuple[Estimate, Estimate, Cost]:
         """The energy without penalties, and the overlaps (D,)."""
-        found = self._inner.evaluate(theta, gradient=False, metric=None, seed=seed)
+        found = self.inner.evaluate(theta, gradient=False, metric=None, seed=seed)
         overlaps = self._simulator.overlaps(self.circuit.angle_map(theta), self._states)
         return found.energy, Estimate.exact(overlaps), found.cost
 
     def undeflated_cost(self, theta: np.ndarray) -> Cost:
         """What `undeflated` would cost."""
-        return self._inner.preview(theta, gradient=False, metric=None, spread=None)
+        return self.inner.preview(theta, gradient=False, metric=None, spread=None)
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
-        return self._inner.metric(theta, metric, seed)
+        return self.inner.metric(theta, metric, seed)
 
     def preview(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None, spread: Spread | None) -> Cost:
-        return self._inner.preview(theta, gradient=gradient, metric=metric, spread=spread)
+        return self.inner.preview(theta, gradient=gradient, metric=metric, spread=spread)
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return self._inner.metric_product(theta)
+        return self.inner.metric_product(theta)
 
 
 class SampledDeflated(SampledEvaluator):
@@ -144,6 +147,19 @@ class SampledDeflated(SampledEvaluator):
     def undeflated_cost(self, theta: np.ndarray) -> Cost:
         """What `undeflated` would cost."""
         return self.preview(theta, gradient=False, metric=None, spread=None)
+
+
+def energy_spread(evaluator: Evaluator, observable: Observable, theta: np.ndarray) -> float:
+    """√(⟨H²⟩ − ⟨H⟩²) of the observable without penalties, NaN where it is not known: from shots, or where strings have
+    X or Y on qubits that the circuit leaves in |0⟩."""
+    inner = evaluator.inner if isinstance(evaluator, ExactDeflated) else evaluator
+    if not isinstance(inner, ExactEvaluator):
+        return float("nan")
+    circuit = inner.circuit
+    moved = active_qubits(circuit)[moved_qubits(without_idle(circuit).generators)]
+    if flips_zeros(circuit.pull(observable), moved):
+        return float("nan")
+    return inner.energy_spread(theta)
 
 
 Deflated = ExactDeflated | SampledDeflated

@@ -74,6 +74,11 @@ class ExactEvaluator:
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         return Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed)
 
+    def energy_spread(self, theta: np.ndarray) -> float:
+        """√(⟨H²⟩ − ⟨H⟩²) at θ, 0 in an eigenstate."""
+        assert self._terms is not None
+        return self._simulator.energy_spread(self.circuit.angle_map(theta), self._terms)
+
     def preview(
         self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:

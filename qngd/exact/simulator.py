@@ -115,6 +115,14 @@ class Simulator:
         state = self.state(phi)
         return inner(state, times_observable(state, terms))
 
+    def energy_spread(self, phi: np.ndarray, terms: Terms) -> float:
+        """‖Hψ − ⟨H⟩ψ‖ = √(⟨H²⟩ − ⟨H⟩²) of the pulled observable: no further from ⟨H⟩ than that lies an eigenvalue."""
+        self._require_states(3, "the spread of an energy")
+        state = self.state(phi)
+        other = times_observable(state, terms)
+        other -= inner(state, other) * state
+        return float(np.sqrt(inner(other, other)))
+
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")

@@ -15,7 +15,7 @@ from qngd.errors import BackendError, SettingError, StorageError, checked_seed, 
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
-from qngd.evaluators.deflated import Deflated, deflated
+from qngd.evaluators.deflated import Deflated, deflated, energy_spread
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -29,6 +29,7 @@ from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
 _LAST = 2**20  # the number of a submission that no run comes to
+_NO_EIGENSTATE = 0.2  # a spread of the energy, in standard deviations of all eigenvalues
 _SAME = 0.1  # an overlap from which on two states are not told apart
 
 
@@ -42,11 +43,14 @@ class ExcitedState(Result):
     Attributes:
         overlaps: |⟨ψ_j|ψ⟩|² (count,) with every state of the list in its order, itself included.
         overlaps_stderr: their standard errors.
+        spread: √(⟨H²⟩ − ⟨H⟩²): no further from `energy` lies an eigenvalue. NaN where it is not known: with shots, or
+            where the observable flips qubits that the circuit leaves in |0⟩.
         weight: what the later states were lifted off this one by.
     """
 
     overlaps: np.ndarray = field(default_factory=lambda: np.ones(1))
     overlaps_stderr: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    spread: float = float("nan")
     weight: float = 0.0
 
 
@@ -152,6 +156,7 @@ class _Found:
     theta: np.ndarray
     energy: Estimate
     overlaps: Estimate
+    spread: float
     weight: float
     note: str = ""
 
@@ -182,7 +187,7 @@ def _lifted(task: Task, found: Sequence[_Found]) -> Task:
 
 def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
     """The state that a run has found, with its own energy, which is kept in the `folder` too."""
-    theta = task.given.circuit.flatten(result.theta)
+    theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
     energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
     if isinstance(asked := task.evaluator, Deflated):
         path = None if folder is None else folder / "energy.json"
@@ -190,8 +195,13 @@ def _measured(task: Task, result: Result, seed: int | None, weight: float | None
         energy, overlaps, cost = measured_once(path, key, lambda: asked.undeflated(theta, _seed_of(seed, _LAST)))
         result = replace(result, cost=result.cost + cost)
     if weight is None:
-        weight = _to_the_top(task.given.observable, float(energy.value))
-    return _Found(result, theta, energy, overlaps, weight)
+        weight = _to_the_top(observable, float(energy.value))
+    spread, note = energy_spread(task.evaluator, observable, theta), ""
+    if spread > _NO_EIGENSTATE * float(np.linalg.norm(observable.coefficients[observable.acting])):
+        note = (
+            f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"
+        )
+    return _Found(result, theta, energy, overlaps, spread, weight, note)
 
 
 def _to_the_top(observable: Observable, energy: float) -> float:
@@ -224,7 +234,7 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
     known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
     known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
     known["note"] = "; ".join(filter(None, notes))
-    return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, weight=found.weight)
+    return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
 
 
 def _spent(found: Sequence[_Found]) -> Cost:
