@@ -56,7 +56,7 @@ def expectation(
     1
     """
     at = read_given(circuit, observable, theta, role="point")
-    evaluator = evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    evaluator = evaluator_for(at.circuit, at.target, backend, shots, grouping)
     return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
@@ -81,7 +81,7 @@ def gradient(
     array([1.])
     """
     at = read_given(circuit, observable, theta, role="point")
-    evaluator = evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    evaluator = evaluator_for(at.circuit, at.target, backend, shots, grouping)
     slope = evaluator.evaluate(at.theta, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope

@@ -119,6 +119,11 @@ def test_penalties_against_dense_states_and_finite_differences(metric):
         assert np.array_equal(found.metric, inner.metric(theta, metric, None))
 
 
+def test_a_cvar_has_no_excited_states():
+    with pytest.raises(qngd.SettingError, match="CVaR has no excited states"):
+        qngd.excited_states(h2_circuit(), 2, qngd.CVaR({"ZZ": 1.0}, 0.5), start(h2_circuit()))
+
+
 def test_weights_that_are_too_small_show_in_the_overlaps():
     states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), seed=1, weights=0.1)
     assert states[1].overlaps[0] > 0.9

@@ -120,6 +120,16 @@ def test_an_interrupted_run_resumes_at_the_start_where_it_was(tmp_path):
     assert result.cost == expected.cost
 
 
+def test_restarts_with_a_schedule_of_a_cvar(tmp_path):
+    target = qngd.CVaR({"ZI": 0.7, "IZ": -0.4, "ZZ": 0.3}, [0.3, 0.8])
+    settings = {"restarts": 2, "seed": 1, "max_steps": 6, "tol": 0}
+    result = qngd.minimize(trap(), target, [0.1, 0.2], **settings, run_dir=tmp_path)
+    again = qngd.minimize(trap(), target, [0.1, 0.2], **settings, run_dir=tmp_path)
+    assert energies(result) == energies(again)
+    assert result.energy == pytest.approx(float(qngd.expectation(trap(), target, result.theta)), abs=1e-9)
+    assert result.energy == min(energies(result))
+
+
 def test_an_exception_carries_what_was_reached():
     def fail(info, calls=[]):  # noqa: B006
         calls.append(info)

@@ -159,6 +159,15 @@ def test_the_steepness_is_the_best_of_those_tried():
     assert found == pytest.approx(min(tried), abs=1e-9)
 
 
+def test_a_ramp_for_a_cvar_is_chosen_by_the_cvar():
+    circuit, observable, _ = by_qiskit(3)
+    target = qngd.CVaR(observable, 0.3)
+    found = qngd.expectation(circuit, target, qngd.start.ramp(circuit, target)).value
+    tried = [np.concatenate(annealed(3, width)[::-1]) for width in (0.35, 0.5, 0.7, 0.9)]
+    assert found == pytest.approx(min(qngd.expectation(circuit, target, each).value for each in tried), abs=1e-9)
+    assert found < energy_of_schedule(*annealed(3))
+
+
 @pytest.mark.parametrize("signs", [(1, -1), (-1, 1), (-1, -1)])
 def test_signs_are_measured_where_the_structure_does_not_tell(signs):
     """The initial state is prepared by fixed rotations, and the cost is another than the observable."""

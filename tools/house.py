@@ -19,6 +19,7 @@ END = "<!-- end -->"
 # names from anywhere when they are first used.
 ORDER = {
     "errors": "errors, warnings, and the checks of settings",
+    "cvar": "CVaR: an observable's lowest values in place of its mean",
     "problem": "a circuit with its observable and start",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
     "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, observable",

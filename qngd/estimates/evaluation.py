@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 
 
@@ -61,7 +62,9 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None."""
+    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is the mean of
+    an observable's lowest values alone, `mean` is that of all. `bit_strings` are what a diagonal observable's energy
+    was taken from, where it was measured."""
 
     theta: np.ndarray
     energy: Estimate
@@ -69,6 +72,8 @@ class Evaluation:
     metric: MetricTensor | None
     cost: Cost
     spread: Spread | None = None
+    mean: Estimate | None = None
+    bit_strings: BitStrings | None = None
 
     @property
     def is_finite(self) -> bool:

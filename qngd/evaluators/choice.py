@@ -7,10 +7,12 @@ from typing import Any
 from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.tail import ExactTail, check_commuting
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
@@ -18,14 +20,16 @@ from qngd.measured.shots import as_rule
 
 def evaluator_for(
     circuit: Circuit,
-    observable: Observable | None,
+    target: Observable | CVaR | None,
     backend: Any = None,
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     job_log: JobLog | None = None,
+    stage: int = -1,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log.
+    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log; of a CVaR
+    at one stage of its schedule.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -35,8 +39,13 @@ def evaluator_for(
     check_cross(cross)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
-        return ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log)
+        if isinstance(target, CVaR):
+            return ExactTail(circuit, target.observable, target.stages[stage])
+        return ExactEvaluator(circuit, target)
+    observable, share = (target.observable, target.stages[stage]) if isinstance(target, CVaR) else (target, None)
+    if isinstance(target, CVaR):
+        check_commuting(target.observable)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log, share)
 
 
 def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[BackendBase | None, Any]:

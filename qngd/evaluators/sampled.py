@@ -10,6 +10,7 @@ import numpy as np
 
 from qngd.backends.base import Backend, BackendBase
 from qngd.backends.foreign import completed
+from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
@@ -42,12 +43,13 @@ class SampledEvaluator:
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
         job_log: JobLog | None = None,  # of a run that is kept on disk
+        share: float | None = None,  # of a CVaR
     ) -> None:
         self.made_with = (circuit, observable, backend, shots, grouping, cross, job_log)
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit))
+        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
         self.job_log = job_log
         self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
@@ -124,6 +126,9 @@ class SampledEvaluator:
         """What the outcomes of a plan mean."""
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
+        if (found := evaluation.bit_strings) is not None:
+            idle = np.setdiff1d(np.arange(self.circuit.num_qubits), active_qubits(self.circuit))
+            evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))
         if evaluation.metric is None or not self.note:
             return evaluation
         notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation
-from qngd.measured.outcomes import Outcome
+from qngd.measured.outcomes import Counts, Outcome, weighted_values
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.spread import observed_spread
@@ -32,10 +33,31 @@ def assemble(
         gradient=_gradient(read, shots),
         metric=None if metric is None else metric.tensor,
         cost=cost,
+        mean=None if read.tail is None else Estimate(np.float64(read.tail.mean), np.sqrt(read.tail.variance), shots),
+        bit_strings=_bit_strings(read),
     )
     if not with_spread:
         return evaluation
     return replace(evaluation, spread=observed_spread(read, evaluation, None if metric is None else metric.parts))
+
+
+def _bit_strings(read: Readout) -> BitStrings | None:
+    """What the energy's circuit measured, of a diagonal observable."""
+    plan = read.plan
+    if plan.bit_template is None:
+        return None
+    place = int(np.flatnonzero(plan.energy_weights)[0])
+    outcome, template, coefficients = read.outcomes[place], read.templates[place], plan.coefficients[plan.bit_template]
+    if not isinstance(outcome, Counts) or coefficients is None:
+        return None
+    width = template.num_qubits if template.numbers is None else len(template.numbers)
+    wide = 1 + max(template.wires[:width], default=0)
+    ones, measured = np.zeros((len(outcome.bits), wide), dtype=bool), np.zeros(wide, dtype=bool)
+    wires = np.array(template.wires[:width], dtype=int)
+    ones[:, wires] = outcome.unpacked(template.num_qubits)[:, :width]
+    measured[wires[[q for q in template.measured if q < width]]] = True
+    energies = plan.constant + weighted_values(outcome, template, coefficients[:, None])[:, 0]
+    return BitStrings(ones, energies, outcome.counts / outcome.shots, outcome.shots, measured)
 
 
 def _gradient(read: Readout, shots: int) -> Estimate | None:
@@ -43,5 +65,8 @@ def _gradient(read: Readout, shots: int) -> Estimate | None:
         return None
     linear = read.plan.linear.toarray()
     covariance_matrix = (linear * read.energies.variances) @ linear.T
+    if (common := read.energies.common) is not None:
+        moved = linear @ common
+        covariance_matrix += np.outer(moved, moved)
     stderr = np.sqrt(np.diag(covariance_matrix))
     return Estimate(linear @ read.energies.values, stderr, shots, covariance_matrix)

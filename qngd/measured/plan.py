@@ -36,6 +36,8 @@ class Plan:
 
         E = constant + energy_weights·e,   ∇E = mixing·slopes·e.
 
+    With a `share` below 1, E is the mean of the lowest share of the energies of single shots: see `tail`.
+
     Attributes:
         templates: the circuits.
         coefficients: per template the (m,) coefficients of its strings, or None for a layer of the metric.
@@ -48,6 +50,7 @@ class Plan:
         metric: which, or None.
         terms: how the metric follows from the outcomes, in its own words (see `MeasuredMetric.asked`).
         is_noisy: whether it is for a device with noise, on which nothing is certain.
+        share: of a CVaR its α; all energies come from one template then. None for the mean.
     """
 
     templates: tuple[Template, ...]
@@ -61,6 +64,19 @@ class Plan:
     metric: MeasuredMetric | None
     terms: Any = None
     is_noisy: bool = False
+    share: float | None = None
+
+    @cached_property
+    def bit_template(self) -> int | None:
+        """The one template of the energy, if its measured bits are those of the circuit's qubits: of a diagonal
+        observable. None otherwise."""
+        (places,) = np.nonzero(self.energy_weights)
+        used = {self.requests[r].template for r in places}
+        if len(used) != 1:
+            return None
+        (number,) = used
+        template = self.templates[number]
+        return number if not template.strings.x.any() and not len(template.basis.ops) else None
 
     @property
     def num_parameters(self) -> int:

@@ -13,6 +13,7 @@ from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
+from qngd.errors import ObservableError
 from qngd.measured.book import Book
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.cutting import observable_cone, observable_template
@@ -39,7 +40,10 @@ class Planner:
     only adds angles.
 
     `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
-    for a backend that runs it as the user wrote it.
+    for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α.
+
+    Raises:
+        ObservableError: a CVaR of strings that no one circuit measures.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Planner:
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
         whole: bool = False,
+        share: float | None = None,
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
@@ -58,6 +63,9 @@ class Planner:
         self._cross: CrossMethod = cross
         self._whole = whole
         self._kept: dict[Any, Any] = {}
+        self._share = share
+        if share is not None:
+            self._require_one_basis(observable)
 
     @cached_property
     def _groups(self) -> list[_Group]:
@@ -71,6 +79,22 @@ class Planner:
 
         members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
         return [self._group(strings[rows], weights[rows]) for rows in members]
+
+    def _require_one_basis(self, given: Observable | None) -> None:
+        if given is None or self.observable is None:
+            raise ObservableError("observable: a CVaR needs one, and none was given")
+        if len(self.observable.acting) < len(given.acting):
+            raise ObservableError(
+                "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
+                "miss; put a gate there (a rotation by 0), or leave the string out"
+            )
+        if len(self._groups) > 1:
+            labels = [group.template.strings[[0]].labels()[0] for group in self._groups[:2]]
+            raise ObservableError(
+                f"observable: a CVaR needs all values from the same shots, and {labels[0]} and {labels[1]} are "
+                f'measured by different circuits with grouping="{self._grouping}"'
+                + ('; take grouping="commuting"' if self._grouping == "qubit-wise" else "")
+            )
 
     def _group(self, strings: PauliStrings, weights: np.ndarray) -> _Group:
         inside = observable_cone(self.circuit, strings)
@@ -134,4 +158,5 @@ class Planner:
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
+            share=self._share,
         )

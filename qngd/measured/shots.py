@@ -158,14 +158,14 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
-            found[r] = 4 * plan.reading(r).squares(coefficients)
+            found[r] = 4 * plan.reading(r).squares(coefficients / (plan.share or 1.0))
     return found
 
 
 def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
     per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
-    return np.array([per_template[request.template] for request in plan.requests])
+    return np.array([per_template[request.template] for request in plan.requests]) / (plan.share or 1.0)
 
 
 def _sharing(variances: np.ndarray) -> np.ndarray:

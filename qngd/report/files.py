@@ -181,6 +181,8 @@ def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[
         "steps": result.steps,
         "energy": _finite(result.energy),
         "stderr": _finite(result.stderr),
+        "mean_energy": _finite(result.mean),
+        "bit_strings": [] if result.bit_strings is None else [each._asdict() for each in result.bit_strings.best(10)],
         "theta": [_finite(value) for value in result.state.lowest[0]],
         "cost": {
             "jobs": result.cost.jobs,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, shown, whole_number
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
@@ -175,28 +176,30 @@ def _weights(weights: Any, count: int) -> list[float] | None:
 
 def _lifted(task: Task, found: Sequence[_Found]) -> Task:
     """The task with penalties on the states found before it."""
+    if isinstance(task.given.target, CVaR):
+        raise SettingError("observable: a CVaR has no excited states; give the observable itself")
     if not found:
         return task
     thetas, weights = [each.theta for each in found], [each.weight for each in found]
     also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
     identity = Identity(task.given, task.optimizer, (*task.identity.settings, *also))
-    evaluator = deflated(task.evaluator, thetas, weights)
+    evaluator = deflated(task.evaluators[0], thetas, weights)
     spent = task.spent + evaluator.undeflated_cost(task.given.theta)  # of the budget that is kept for the end
-    return replace(task, evaluator=evaluator, identity=identity, also=also, spent=spent)
+    return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=spent)
 
 
 def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
     """The state that a run has found, with its own energy, which is kept in the `folder` too."""
     theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
     energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
-    if isinstance(asked := task.evaluator, Deflated):
+    if isinstance(asked := task.evaluators[0], Deflated):
         path = None if folder is None else folder / "energy.json"
         key = f"{task.identity.key} {theta.tobytes().hex()}"
         energy, overlaps, cost = measured_once(path, key, lambda: asked.undeflated(theta, _seed_of(seed, _LAST)))
         result = replace(result, cost=result.cost + cost)
     if weight is None:
         weight = _to_the_top(observable, float(energy.value))
-    spread, note = energy_spread(task.evaluator, observable, theta), ""
+    spread, note = energy_spread(task.evaluators[0], observable, theta), ""
     if spread > _NO_EIGENSTATE * float(np.linalg.norm(observable.coefficients[observable.acting])):
         note = (
             f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"

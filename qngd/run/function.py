@@ -113,7 +113,7 @@ def minimize_function(
     task = Task(
         given=given,
         optimizer=optimizer,
-        evaluator=FunctionEvaluator(function, metrics, look),
+        evaluators=(FunctionEvaluator(function, metrics, look),),
         limits=settings.limits(),
         seed=seed,
         callback=_told(settings.callback, callback, function.within),

@@ -45,4 +45,4 @@ def evaluator(
     """
     given = read_given(problem_or_circuit, observable, theta0)
     circuit = replace(given.circuit, example=given.like)  # by which infos have θ in the user's structure
-    return evaluator_for(circuit, given.observable, backend, shots, grouping, cross)
+    return evaluator_for(circuit, given.target, backend, shots, grouping, cross)

@@ -68,7 +68,8 @@ def best_of(
 def _another(given: Given, number: int, seed: int | None, read: Reader, run_dir: Any, spent: Cost) -> Task:
     """The task of a run from another start."""
     of_start, of_run = np.random.SeedSequence(seed or 0, spawn_key=(number,)).generate_state(2).tolist()
-    same = Problem(given.circuit, given.observable, given.like, name=given.name)
+    target: Any = given.target
+    same = Problem(given.circuit, target, given.like, name=given.name)
     problem = replace(same, theta0=uniform(same, seed=of_start))
     return read(problem, None if seed is None else of_run, _folder(run_dir, number), spent)
 
@@ -86,7 +87,7 @@ def _folder(run_dir: Any, number: int) -> Any:
 
 def affordable(task: Task) -> bool:
     """Whether the budget allows the evaluation that a new run of it begins with."""
-    ahead = task.optimizer.preview(task.evaluator, task.given.theta, None, first=True)
+    ahead = task.optimizer.preview(task.evaluators[0], task.given.theta, None, first=True)
     return task.allows(Cost(), ahead)
 
 

@@ -29,7 +29,7 @@ class State:
     `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
     they were looked at once. `trail` (≤ 5, 3) holds decrease, significance and natural norm of the last steps, by
     which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on, of
-    `problem`, a hash of the circuit and the observable.
+    `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that it is in.
     """
 
     step: int
@@ -45,6 +45,7 @@ class State:
     trail: np.ndarray | None = None
     made_by: str = ""
     problem: str = ""
+    stage: int = 0
 
     @property
     def theta(self) -> np.ndarray:
@@ -86,6 +87,7 @@ class State:
         return replace(
             fresh,
             step=self.step + 1,
+            stage=self.stage,
             evaluations=self.evaluations + asked.count + fresh.evaluations,
             cost=self.cost + asked.cost + fresh.cost,
             best=self._best_with(asked, fresh.energy),
@@ -109,7 +111,7 @@ class StepInfo:
     it took, `length` is √(δᵀgδ) and `radius` what bounded it; `predicted_decrease` what the rule's model promised and
     `decrease` what came; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric
     does not know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0;
-    `note` says what was unusual about it.
+    `note` says what was unusual about it. Where `energy` is a CVaR, `mean` is that of all energies.
     """
 
     step: int
@@ -129,6 +131,7 @@ class StepInfo:
     predicted_decrease: float = np.nan
     theta: Any = None
     note: str = ""
+    mean: float = np.nan
 
 
 def described(
@@ -143,6 +146,7 @@ def described(
             "stderr": float(new.evaluation.energy.stderr),
             "decrease": float(here.energy.value) - float(there.energy.value),
             "accepted": accepted,
+            "mean": np.nan if new.evaluation.mean is None else float(new.evaluation.mean.value),
             "cost": new.cost,
             "step_cost": asked.cost,
             "theta": asked.shaped(new.theta),

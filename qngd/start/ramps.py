@@ -65,7 +65,7 @@ def ramp(
         require_positive(width, "width")
     given = read_given(circuit, observable, theta, role="example")
     way = Annealing.of(given.circuit, given.observable)
-    evaluator = evaluator_for(given.circuit, given.observable, backend, shots)
+    evaluator = evaluator_for(given.circuit, given.target, backend, shots)
     rng = np.random.default_rng(checked_seed(seed))
 
     def tried(width: float, signs: tuple[int, int]) -> tuple[float, np.ndarray]:
