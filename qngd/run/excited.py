@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from qngd.problem import Problem
 from qngd.run.identity import Identity
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
-from qngd.run.restarts import ENDING, affordable, best_of
+from qngd.run.restarts import ENDING, Reader, affordable, best_of
 from qngd.run.result import Budget, Result
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
@@ -110,40 +111,32 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
+    given = (problem_or_circuit, observable, theta0)
+
+    def read(problem: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
+        parts = given if problem is problem_or_circuit else (problem, None, None)
+        return read_task(
+            *parts, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping, cross=cross,
+            limits=(max_steps, tol, gtol, None, budget), seed=seed, callback=callback, run_dir=run_dir, state=None,
+            spent=spent,
+        )  # fmt: skip
+
     number = whole_number(count, "count", 1)
-    tries = whole_number(restarts, "restarts", 1)
-    seed = checked_seed(seed)
     chosen = _weights(weights, number)
-    problem: Any = problem_or_circuit
-    parts: tuple[Any, Any] = (observable, theta0)
     found: list[_Found] = []
     for k in range(number):
-
-        def read(given: Any, seed: int | None, run_dir: Any, spent: Cost) -> Task:
-            task = read_task(
-                given, *(parts if given is problem_or_circuit else (None, None)), optimizer=optimizer, backend=backend,
-                shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
-                callback=callback, run_dir=run_dir, state=None, spent=_spent(found) + spent,
-            )  # fmt: skip
-            return _lifted(task, found)
-
-        own_seed, folder = _seed_of(seed, k), _folder(run_dir, k)
-        task = read(problem, own_seed, folder, Cost())
-        if k > 0 and not affordable(task):
+        search = _Search(read, problem_or_circuit, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k))
+        if k > 0 and not affordable(search.task):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
             break
         try:
-            if tries == 1:
-                result = carry_out(task)
-            else:
-                result = best_of(tries, read, problem, own_seed, folder, carry_out)
-            found.append(_measured(task, result, own_seed, None if chosen is None else chosen[k], folder))
+            found.append(search.done(whole_number(restarts, "restarts", 1), None if chosen is None else chosen[k]))
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             if not found:
                 raise
             found[-1] = replace(found[-1], note=f"state {k} was lost: {str(error) or type(error).__name__}")
             break
-        if result.status in ENDING:
+        if found[-1].result.status in ENDING:
             break
     return _listed(found)
 
@@ -162,6 +155,44 @@ class _Found:
     note: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The search for the next state, off those that were `found`. `read` makes tasks of runs without penalties."""
+
+    read: Reader
+    problem: Any
+    found: tuple[_Found, ...]
+    seed: int | None
+    folder: Any
+
+    @cached_property
+    def task(self) -> Task:
+        """The run from the given start."""
+        return self.lifted(self.problem, self.seed, self.folder, Cost())
+
+    def lifted(self, problem: Any, seed: int | None, run_dir: Any, spent: Cost) -> Task:
+        """The task of a run with penalties on the states found before."""
+        task = self.read(problem, seed, run_dir, sum((each.result.cost for each in self.found), spent))
+        if isinstance(task.given.target, CVaR):
+            raise SettingError("observable: a CVaR has no excited states; give the observable itself")
+        if not self.found:
+            return task
+        thetas, weights = [each.theta for each in self.found], [each.weight for each in self.found]
+        also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
+        identity = Identity(task.given, task.optimizer, (*task.identity.settings, *also))
+        evaluator = deflated(task.evaluators[0], thetas, weights)
+        spent = task.spent + evaluator.undeflated_cost(task.given.theta)  # of the budget that is kept for the end
+        return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=spent)
+
+    def done(self, tries: int, weight: float | None) -> _Found:
+        """The best of so many starts."""
+        if tries == 1:
+            result = carry_out(self.task)
+        else:
+            result = best_of(tries, self.lifted, self.problem, self.seed, self.folder, carry_out)
+        return _measured(self.task, result, self.seed, weight, self.folder)
+
+
 def _weights(weights: Any, count: int) -> list[float] | None:
     if weights is None:
         return None
@@ -172,20 +203,6 @@ def _weights(weights: Any, count: int) -> list[float] | None:
             f"weights must be a positive number, or one for each of the first {count - 1} states; got {shown(weights)}"
         )
     return [*map(float, values), 0.0]
-
-
-def _lifted(task: Task, found: Sequence[_Found]) -> Task:
-    """The task with penalties on the states found before it."""
-    if isinstance(task.given.target, CVaR):
-        raise SettingError("observable: a CVaR has no excited states; give the observable itself")
-    if not found:
-        return task
-    thetas, weights = [each.theta for each in found], [each.weight for each in found]
-    also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
-    identity = Identity(task.given, task.optimizer, (*task.identity.settings, *also))
-    evaluator = deflated(task.evaluators[0], thetas, weights)
-    spent = task.spent + evaluator.undeflated_cost(task.given.theta)  # of the budget that is kept for the end
-    return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=spent)
 
 
 def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
@@ -238,10 +255,6 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
     known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
     known["note"] = "; ".join(filter(None, notes))
     return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
-
-
-def _spent(found: Sequence[_Found]) -> Cost:
-    return sum((each.result.cost for each in found), Cost())
 
 
 def _seed_of(seed: int | None, k: int) -> int | None:
