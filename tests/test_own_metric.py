@@ -1,63 +1,18 @@
 """A metric of a user's own: everything that takes the name of a metric takes it, and nothing else knows of it."""
 
-import inspect
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 import qngd
 from qngd.errors import SettingError
-from qngd.estimates.estimate import MetricTensor
-from qngd.measured.cross import overlap_template
-from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import zeros_frequency
 from qngd.metrics import Metric, as_metric
 from qngd.metrics.names import HOMES, METRICS
 from tests import dense
+from tests.own_backends import ExactDevice
+from tests.pages import shown
 from tests.strategies import Sketch
-from tests.test_assemble import ExactDevice
-from tools.house import PAGE
 
-# --- the metric, as docs/architecture.md shows it ---
-
-
-@dataclass(frozen=True)
-class ByOverlaps(Metric):
-    """The diagonal over rotations: after a half turn of rotation k the overlap is ⟨P_k⟩², and g_kk = ¼(1 − ⟨P_k⟩²)."""
-
-    floor: float = 0.0  # added to the metric's diagonal
-    name = "by-overlaps"
-
-    def exact(self, point):
-        here = point.simulator.state(point.phi)
-        values = []
-        for turned in point.phi + np.pi * np.eye(len(point.phi)):
-            re, im = point.simulator.state(turned)
-            values.append((here[0] @ re + here[1] @ im) ** 2 + (here[0] @ im - here[1] @ re) ** 2)
-        return MetricTensor.exact(self._matrix(point.jacobian.toarray(), np.array(values)), self.name)
-
-    def asked(self, draft):
-        if not draft.circuit.num_layers:
-            return ()
-        template = draft.once(overlap_template, draft.circuit.num_layers - 1)
-        there, back = np.split(template.rotations, 2)
-        number = draft.book.template(template, None)
-        turned = [draft.phi + np.pi * (np.arange(len(draft.phi)) == k) for k in np.flatnonzero(draft.circuit.moving)]
-        return [draft.book.request(number, np.append(phi[there], -draft.phi[back])) for phi in turned]
-
-    def estimate(self, read):
-        plan = read.plan
-        rows = plan.jacobian.toarray()[np.diff(plan.jacobian.indptr) > 0]
-        found = [zeros_frequency(read.outcomes[r], read.templates[r]) for r in plan.terms]
-        values, variances = np.array(found).reshape(-1, 2).T
-        stderr = 0.25 * np.sqrt((rows**2).T @ (variances[:, None] * rows**2))
-        shots = sum(read.outcomes[r].shots for r in plan.terms)
-        return Estimated(MetricTensor(self._matrix(rows, values), stderr, self.name, shots))
-
-    def _matrix(self, rows, overlaps):
-        return 0.25 * rows.T @ ((1 - overlaps)[:, None] * rows) + self.floor * np.eye(rows.shape[1])
-
+ByOverlaps = shown("howto/add-a-metric.md").ByOverlaps
 
 # --- what it is asked for ---
 
@@ -163,10 +118,6 @@ def test_a_metric_that_cannot_be_written_down_is_not_stored(tmp_path):
 
     with pytest.raises(SettingError, match="frozen dataclasses"):
         qngd.minimize(ansatz(), TERMS, THETA, optimizer=qngd.QNG(approx=Plain()), max_steps=1, run_dir=tmp_path)
-
-
-def test_the_page_shows_it():
-    assert inspect.getsource(ByOverlaps) in PAGE.read_text(encoding="utf-8")
 
 
 # --- choosing ---

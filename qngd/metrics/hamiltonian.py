@@ -5,7 +5,9 @@ For H = Σ_s a_s P_s, the identity left out,
     T_ij = Σ_s a_s² ∂_i⟨P_s⟩ ∂_j⟨P_s⟩ / (2√(Σ_s a_s²)):
 
 the metric of the space in which a_s⟨P_s⟩ are coordinates, pulled back to the parameters. The gradient's own circuits
-measure it. It has the unit of H, and its rank is at most the number of strings.
+measure it. It has the unit of H, and its rank is at most the number of strings. H is what it is on the qubits that
+gates act on, with all others |0⟩: strings that then agree are one, and those with X or Y there, whose means are 0, do
+not count.
 """
 
 from __future__ import annotations
