@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qngd import qiskit as qiskit
     from qngd import refresh as refresh
     from qngd import scipy as scipy
+    from qngd import start as start
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
     from qngd.circuit.circuit import Circuit
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Budget, Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
@@ -80,6 +82,8 @@ _HOME = {
     "CVaR": "cvar",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "ExcitedState": "run.excited",
+    "excited_states": "run.excited",
     "Budget": "run.loop",
     "Result": "run.loop",
     "Status": "run.loop",
@@ -93,7 +97,7 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "step",
+    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -107,6 +111,7 @@ __all__ = [
     "CircuitError",
     "Cost",
     "Estimate",
+    "ExcitedState",
     "MemoryLimitError",
     "MetricTensor",
     "MissingPackageError",
@@ -125,6 +130,7 @@ __all__ = [
     "TargetError",
     "cost",
     "evaluator",
+    "excited_states",
     "expectation",
     "gradient",
     "metric_tensor",

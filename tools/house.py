@@ -31,6 +31,7 @@ ORDER = {
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
     "evaluators": "who answers what a step asks: exact, by plan and assemble, a function, `objectives/`; the choice",
     "api": "functions for one θ",
+    "start": "where runs start: ramps, interpolation between depths, random values",
     "damping": "dampings of the metric",
     "solve": "the damped solve; the state that steps go from",
     "step": "step rules: how far",

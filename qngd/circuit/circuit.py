@@ -54,7 +54,7 @@ class FlatTheta:
 
     def flatten(self, theta: Any) -> np.ndarray:
         if isinstance(theta, Mapping):
-            given = {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
+            given = values_by_name(theta)
             missing = [name for name in self.names if name not in given]
             unknown = [name for name in given if name not in self.names]
             if missing or unknown:
@@ -90,6 +90,15 @@ def _name_of(key: Any) -> str:
 
 def _names_of(key: Any) -> list[str]:
     return [_name_of(parameter) for parameter in key.params] if _is_vector(key) else [_name_of(key)]
+
+
+def values_by_name(theta: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters.
+
+    Raises:
+        ParameterError: a vector has another number of values.
+    """
+    return {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
 
 
 def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:

@@ -24,7 +24,7 @@ from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
 
-_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
+_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts")
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,11 @@ class ExactEvaluator:
         ends = None if self._terms is None else partial(self._ends, phi, self._terms)
         return Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed, ends)
 
+    def energy_spread(self, theta: np.ndarray) -> float:
+        """√(⟨H²⟩ − ⟨H⟩²) at θ, 0 in an eigenstate."""
+        assert self._terms is not None
+        return self._simulator.energy_spread(self.circuit.angle_map(theta), self._terms)
+
     def preview(
         self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:

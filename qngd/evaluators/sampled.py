@@ -45,6 +45,7 @@ class SampledEvaluator:
         job_log: JobLog | None = None,  # of a run that is kept on disk
         share: float | None = None,  # of a CVaR
     ) -> None:
+        self.made_with = (circuit, observable, backend, shots, grouping, cross, job_log)
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
@@ -77,7 +78,11 @@ class SampledEvaluator:
             plan = self._full_plan(theta, metric, seed)
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
-        return self._run(plan, theta, seed, spread)
+        return self._run(self._completed(plan, theta, gradient), theta, seed, spread)
+
+    def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
+        """The plan with what an evaluation asks for besides energy, gradient and metric."""
+        return plan
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
@@ -103,7 +108,7 @@ class SampledEvaluator:
             plan = kept[0]
         else:
             plan = self._full_plan(theta, metric, None)
-        return submission_cost(self.backend, self._with_shots(plan, spread))
+        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, gradient), spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
@@ -122,14 +127,17 @@ class SampledEvaluator:
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
-        plans = [self._with_shots(self.planner.plan(theta, gradient=False), None) for theta in points]
+        plans = [self._energy_plan(theta) for theta in points]
         found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
         return [evaluation.energy for evaluation in found], cost
 
     def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
         """What `energies` at so many points would cost at most."""
-        plan = self._with_shots(self.planner.plan(theta, gradient=False), None)
-        return submission_cost(self.backend, _as_one([plan] * count))
+        return submission_cost(self.backend, _as_one([self._energy_plan(theta)] * count))
+
+    def _energy_plan(self, theta: np.ndarray) -> Plan:
+        plan = self.planner.plan(theta, gradient=False)
+        return self._with_shots(self._completed(plan, theta, False), None)
 
     def _run_together(
         self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None
@@ -141,10 +149,10 @@ class SampledEvaluator:
         for plan, theta in asked:
             own = outcomes[done : done + plan.num_circuits]
             done += plan.num_circuits
-            found.append(self._assembled(plan, own, theta, cost))
+            found.append(self._answer(plan, own, theta, cost))
         return found, cost
 
-    def _assembled(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
+    def _answer(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
         """The evaluation that the outcomes of this plan alone give."""
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))

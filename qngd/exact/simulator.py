@@ -7,7 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -30,6 +30,7 @@ from qngd.exact.statevector import (
     Terms,
     add_strings,
     apply_rotations,
+    complex_inner,
     inner,
     overlaps_back,
     run_schedule,
@@ -135,6 +136,14 @@ class Simulator:
         other = times_observable(state, terms)
         return Ends(inner(state, other), state, other, rotations)
 
+    def energy_spread(self, phi: np.ndarray, terms: Terms) -> float:
+        """‖Hψ − ⟨H⟩ψ‖ = √(⟨H²⟩ − ⟨H⟩²) of the pulled observable: no further from ⟨H⟩ than that lies an eigenvalue."""
+        self._require_states(3, "the spread of an energy")
+        state = self.state(phi)
+        other = times_observable(state, terms)
+        other -= inner(state, other) * state
+        return float(np.sqrt(inner(other, other)))
+
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
@@ -161,6 +170,27 @@ class Simulator:
         other = basis.applied(state, values)
         ends = Ends(inner(state, other), state, other, rotations)
         return ends.energy, self.slopes(ends)
+
+    def overlaps_and_slope(
+        self, phi: np.ndarray, states: Sequence[np.ndarray], weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave, and the gradient over rotations (K,) of
+        Σ_i weights_i·|⟨ψ_i|ψ⟩|²: that of the observable Σ_i weights_i·|ψ_i⟩⟨ψ_i|, by one reverse sweep."""
+        self._require_states(3, "a gradient of overlaps")
+        rotations = self.schedule.rotations(phi)
+        state = self._final(rotations)
+        other = np.zeros_like(state)
+        found = np.empty(len(states))
+        for i, (each, weight) in enumerate(zip(states, weights, strict=True)):
+            re, im = complex_inner(each, state)
+            found[i] = re**2 + im**2
+            other += weight * np.stack([re * each[0] - im * each[1], re * each[1] + im * each[0]])
+        return found, self._over_rotations(overlaps_back(state, other, self.schedule, rotations))
+
+    def overlaps(self, phi: np.ndarray, states: Sequence[np.ndarray]) -> np.ndarray:
+        """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave."""
+        state = self.state(phi)
+        return np.array([re**2 + im**2 for re, im in (complex_inner(each, state) for each in states)])
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""

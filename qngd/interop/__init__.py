@@ -12,6 +12,8 @@ from dataclasses import replace
 from numbers import Number
 from typing import Any
 
+import numpy as np
+
 from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -74,6 +76,16 @@ def is_function(native: Any) -> bool:
 def load_pennylane(part: str) -> Any:
     """A module of what reads PennyLane."""
     return load(f"qngd.interop.pennylane.{part}", "pennylane", "reading this")
+
+
+def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
+    """θ of a quantum function that takes arrays of any length, in the user's structure: one entry longer along the axis
+    along which the parameters' `rounds` (P,) count from 0.
+
+    Raises:
+        ParameterError: there is no such axis.
+    """
+    return _load("pennylane.longer").longer(circuit, theta, rounds)
 
 
 def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
@@ -201,4 +213,5 @@ _ADVICE = {
 
 def _load(name: str) -> Any:
     instead = "; qngd.CircuitBuilder needs no other package" if name == "openqasm" else ""
-    return load(f"qngd.interop.{name}", "pennylane" if name == "pennylane" else "qiskit", "reading this", instead)
+    extra = "pennylane" if name.startswith("pennylane") else "qiskit"
+    return load(f"qngd.interop.{name}", extra, "reading this", instead)

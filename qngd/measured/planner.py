@@ -121,7 +121,8 @@ class Planner:
         """The same at every θ, so that every step takes the same circuits."""
         return shift_rules(self.circuit, self.circuit.angle_map.linear)
 
-    def _draft(self, theta: np.ndarray, seed: int | None) -> Draft:
+    def draft(self, theta: np.ndarray, seed: int | None = None) -> Draft:
+        """An empty plan at `theta` (P,), to be filled."""
         angle_map = self.circuit.angle_map
         phi, inner = angle_map.chain(theta)
         jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
@@ -147,7 +148,7 @@ class Planner:
         if metric is not None:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
-        draft = self._draft(theta, seed)
+        draft = self.draft(theta, seed)
         book, phi = draft.book, draft.phi
         groups = self._groups if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import BackendError, SettingError, StorageError
+from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
@@ -23,6 +23,7 @@ from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.record import Record
+from qngd.run.restarts import best_of
 from qngd.run.result import Budget, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
 from qngd.run.task import Task, read_task
@@ -53,6 +54,7 @@ def minimize(
     frozen: Frozen | None = None,
     bounds: Bounds | None = None,
     wrap_angles: bool = False,
+    restarts: Whole = 1,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
@@ -86,6 +88,10 @@ def minimize(
             point of the box, and a parameter that the descent pushes against its bound is held there.
         wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
             that turn all their rotations by whole multiples of them.
+        restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
+            parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
+            together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
+            In `run_dir` each has a folder, from start-0 on.
 
     Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
     (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
@@ -104,12 +110,23 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    task = read_task(
-        problem_or_circuit, observable, theta0, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping,
-        cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir,
-        state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
-    )  # fmt: skip
-    return carry_out(task)
+
+    def read(problem: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
+        given = (problem, None, None) if problem is not problem_or_circuit else (problem, observable, theta0)
+        return read_task(
+            *given, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping, cross=cross,
+            limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir, state=state,
+            frozen=frozen, bounds=bounds, wrap_angles=wrap_angles, spent=spent,
+        )  # fmt: skip
+
+    count = whole_number(restarts, "restarts", 1)
+    if count == 1:
+        return carry_out(read(problem_or_circuit, seed, run_dir, Cost()))
+    if state is not None:
+        raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
+    if frozen is not None:
+        raise SettingError("restarts: random starts would move what is frozen; give one of restarts and frozen")
+    return best_of(count, read, problem_or_circuit, checked_seed(seed), run_dir, carry_out)
 
 
 def carry_out(task: Task) -> Result:
@@ -160,7 +177,7 @@ def _first_state(task: Task) -> State:
     """The optimizer's state after the evaluation at theta0, if the budget allows it."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     first = optimizer.preview(evaluator, theta, None, first=True)
-    if not task.limits.budget.allows(Cost(), first):
+    if not task.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
     return optimizer.init(evaluator, theta, task.seed)
 
@@ -222,7 +239,7 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
         return Status.MAX_STEPS
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
-        if not limits.budget.allows(state.cost, ahead):
+        if not task.allows(state.cost, ahead):
             return Status.BUDGET
     return task.optimizer.step(task.evaluator_at(state), state)
 
@@ -235,7 +252,7 @@ def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     evaluator = task.evaluator_at(state)
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(evaluator, state.theta, None, first=True)
-        if not limits.budget.allows(state.cost, ahead):
+        if not task.allows(state.cost, ahead):
             return Status.BUDGET
     asked = Submissions.after(evaluator, state)
     fresh = task.optimizer.init(evaluator, state.theta, asked.next_seed())
@@ -253,7 +270,7 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
         return rest
     if not limits.budget.is_open:
         ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
-        if not limits.budget.allows(state.cost, ahead):
+        if not task.allows(state.cost, ahead):
             record.remark("the budget does not allow to look whether this is a minimum")
             return rest
     asked = Submissions.after(evaluator, state)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qngd.cvar import CVaR
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
@@ -25,7 +26,8 @@ from qngd.solve.state import Optimizer, State, StepInfo
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
-    it, `before` is the state that it goes on from, and `identity` is what a stored run of it is recognized by."""
+    it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
+    other runs have taken of its budget, and `also` what decides the energy besides circuit and observable."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -37,6 +39,12 @@ class Task:
     before: State | None
     identity: Identity
     wraps: bool = False  # whether angles come back in (−π, π]
+    spent: Cost = field(default_factory=Cost)
+    also: tuple[object, ...] = ()
+
+    def allows(self, spent: Cost, ahead: Cost) -> bool:
+        """Whether the budget allows what is `ahead`, after what this run has `spent`."""
+        return self.limits.budget.allows(self.spent + spent, ahead)
 
     def evaluator_at(self, state: State) -> Evaluator:
         """The evaluator of the stage that a state is in."""
@@ -54,7 +62,8 @@ class Task:
 
     def problem_of(self, state: State) -> str:
         """What was minimized, recognizable in a later run that goes on from this state."""
-        return fingerprint_of(self.given, state.theta, *filter(None, [self.given.words]))
+        also = [*filter(None, [self.given.words]), *self.also]
+        return fingerprint_of(self.given, state.theta, *also)
 
 
 def read_task(
@@ -75,6 +84,7 @@ def read_task(
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
+    spent: Cost | None = None,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -106,6 +116,7 @@ def read_task(
         before=before,
         identity=Identity(given, chosen, settings),
         wraps=bool(wrap_angles),
+        spent=spent or Cost(),
     )
     _check_parameters(given)
     if before is not None:

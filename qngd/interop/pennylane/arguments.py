@@ -204,6 +204,12 @@ class Arguments:
                 chosen.append(rebuild(argument, iter(parts)))
         return chosen[0] if len(chosen) == 1 else tuple(chosen)
 
+    def as_tuple(self, theta: Any) -> tuple[Any, ...] | None:
+        """θ in the structure of the arguments as one entry an argument, or None where it has another one."""
+        if self._leaves_of(theta) is None:
+            return None
+        return tuple(theta) if len(self.example) != 1 or self._is_wrapped(theta) else (theta,)
+
     def one_of_a_batch(self, size: int) -> str:
         """What to write where an argument holds a batch of this size."""
         batches = [
@@ -274,7 +280,7 @@ def walk(value: Any, path: str, group: str) -> Iterator[_Found]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from walk(item, f"{path}[{key!r}]", f"{path}[{key!r}]")
-    elif _is_named(value):
+    elif is_named(value):
         for name, item in zip(value._fields, value, strict=True):
             yield from walk(item, f"{path}.{name}", f"{path}.{name}")
     elif type(value) in (list, tuple):
@@ -284,7 +290,7 @@ def walk(value: Any, path: str, group: str) -> Iterator[_Found]:
         yield _Found(path, group, value)
 
 
-def _is_named(value: Any) -> bool:
+def is_named(value: Any) -> bool:
     """Whether it is a named tuple."""
     return isinstance(value, tuple) and hasattr(value, "_fields") and hasattr(value, "_make")
 
@@ -292,7 +298,7 @@ def _is_named(value: Any) -> bool:
 def rebuild(example: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(example, dict):
         return {key: rebuild(item, leaves) for key, item in example.items()}
-    if _is_named(example):
+    if is_named(example):
         return example._make(rebuild(item, leaves) for item in example)
     if type(example) in (list, tuple):
         return type(example)(rebuild(item, leaves) for item in example)
@@ -305,7 +311,7 @@ def _match(example: Any, given: Any) -> list[Any] | None:
         if not isinstance(given, Mapping) or set(given) != set(example):
             return None
         pairs = [(item, given[key]) for key, item in example.items()]
-    elif type(example) in (list, tuple) or _is_named(example):
+    elif type(example) in (list, tuple) or is_named(example):
         if type(given) is not type(example) or len(given) != len(example):
             return None
         pairs = list(zip(example, given, strict=True))
