@@ -19,7 +19,7 @@ from qngd.exact.statevector import Terms
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 
-_KEPT_UP_TO = 20  # qubits: two states between calls, 32 MiB
+_KEPT_UP_TO = 16  # qubits: two states between calls, 2 MiB
 _CHEAP = 4  # steps without a metric: up to here a full one is taken from the start
 _STEP = 400_000  # turns of an amplitude in the time that a step takes beside its sweeps
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metric by default

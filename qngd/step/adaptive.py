@@ -55,7 +55,8 @@ class Adaptive(StepRule):
         return self.near.is_settled(memory)
 
     def has_failed(self, memory: Memory) -> bool:
-        return self.near.has_failed(memory)
+        norms = memory["norms"]
+        return len(norms) == self.span and bool(norms[-1] > self.slow * norms[0])
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         rule = self.plane if self._stagnates(direction, memory) else self.near

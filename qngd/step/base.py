@@ -93,7 +93,7 @@ class StepRule(ABC):
         return False
 
     def has_failed(self, memory: Memory) -> bool:
-        """Whether a step has failed its model since the start: until then a coarse metric does as well."""
+        """Whether steps fall short, for which a coarse metric may be to blame: until then one does as well."""
         return True
 
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
