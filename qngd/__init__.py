@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qngd import scipy as scipy
     from qngd import start as start
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.shots import AutoShots, TargetError
@@ -61,6 +62,7 @@ _HOME = {
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
+    "outputs": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -86,6 +88,7 @@ _HOME = {
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
+    "Objective": "evaluators.objectives.objective",
     "evaluator": "run.own_loop",
     "QNG": "qng",
     "Price": "run.price",
@@ -112,6 +115,7 @@ __all__ = [
     "MemoryLimitError",
     "MetricTensor",
     "MissingPackageError",
+    "Objective",
     "ObservableError",
     "ParameterError",
     "Price",
@@ -131,6 +135,7 @@ __all__ = [
     "gradient",
     "metric_tensor",
     "minimize",
+    "outputs",
     "sample",
     "statevector",
     "wrap",

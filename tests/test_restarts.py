@@ -155,3 +155,15 @@ def test_what_restarts_refuse(tmp_path):
         qngd.minimize(trap(), ENERGY, [0.1, 0.2], run_dir=3, restarts=2)
     with pytest.raises(qngd.SettingError, match="budget"):
         qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=2, budget=qngd.Budget(circuits=0))
+
+
+def test_frozen_parameters_and_objectives_restart_too():
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=3, seed=1, frozen=["b"], max_steps=3)
+    assert all(one.theta[1] == 0.2 for one in result.restarts)
+    assert len({one.theta[0] for one in result.restarts}) == 3
+    loss = qngd.Objective(trap(), [{"ZI": 1.0}, {"XX": 1.0}], lambda outputs: (outputs**2).sum())
+    result = qngd.minimize(loss, theta0=[0.1, 0.2], restarts=3, seed=1, max_steps=3)
+    assert len(set(energies(result))) == 3
+    assert result.energy == min(energies(result))
+    with pytest.raises(qngd.SettingError, match="Objective has no excited states"):
+        qngd.excited_states(loss, 2, theta0=[0.1, 0.2])

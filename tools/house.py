@@ -29,7 +29,7 @@ ORDER = {
     "metrics": "metrics, each an object: exact, and measured with its requests, estimate and worth of its shots",
     "interop": "reading circuits and observables, and the public builder: `qiskit/`, `pennylane/`, `openqasm/`",
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
-    "evaluators": "who answers what a step asks: exact, by plan and assemble, or a function; the choice among them",
+    "evaluators": "who answers what a step asks: exact, by plan and assemble, a function, `objectives/`; the choice",
     "api": "functions for one θ",
     "start": "where runs start: ramps, interpolation between depths, random values",
     "damping": "dampings of the metric",

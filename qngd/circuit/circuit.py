@@ -9,7 +9,8 @@ rightmost letter of a label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from qngd.circuit.frame import Frame, push
 from qngd.circuit.layering import assign_layers, running_order
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Ops
+from qngd.circuit.outputs import Outputs
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.circuit.split import SplitGates, find_split_gates
 from qngd.circuit.units import assign_units
@@ -201,6 +203,7 @@ class Circuit:
         no_observable: why the user's own circuit brings no observable, and what to write, or nothing.
         native: the user's own circuit where a device can run it as it is, or None.
         numbers: the qubits' numbers in the user's circuit, or None where they are 0…n−1: see `active`.
+        read_outputs: reads all that the user's own circuit returns, see `outputs`; None where it returns nothing.
     """
 
     num_qubits: int
@@ -224,10 +227,17 @@ class Circuit:
     no_observable: str = ""
     native: Any = field(default=None, repr=False)
     numbers: tuple[int, ...] | None = None
+    read_outputs: Callable[[], Outputs | None] | None = field(default=None, repr=False)
 
     @property
     def num_parameters(self) -> int:
         return len(self.parameters)
+
+    @cached_property
+    def outputs(self) -> Outputs | None:
+        """All that the user's own circuit returns, where that is made of expectation values, else None. Read when it is
+        asked for: probabilities are many observables."""
+        return None if self.read_outputs is None else self.read_outputs()
 
     @property
     def num_layers(self) -> int:
@@ -247,6 +257,15 @@ class Circuit:
             f"rotations={self.num_rotations}, layers={self.num_layers}"
             f"{', fixed=(' + ', '.join(fixed) + ')' if fixed else ''})"
         )
+
+    def with_angles(self, angle_map: AngleMap) -> Circuit:
+        """The same circuit at other angles that the same parameters move: what is known of its structure stays
+        known."""
+        found = copy.copy(self)
+        for name in ("rotations", "layers", "_affine_constant"):
+            vars(found).pop(name, None)
+        vars(found).update(angle_map=angle_map)
+        return found
 
     def flatten(self, theta: Any) -> np.ndarray:
         """Parameter values in the user's structure as a flat array (P,).

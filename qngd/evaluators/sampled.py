@@ -17,7 +17,7 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.submission import run_plan, submission_cost
+from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -51,7 +51,7 @@ class SampledEvaluator:
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
         self.job_log = job_log
-        self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
+        self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
@@ -133,13 +133,3 @@ class SampledEvaluator:
             return evaluation
         notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
-
-
-def _noise_note(backend: BackendBase) -> str:
-    """What is to be said of a noisy backend's answers."""
-    if not backend.is_noisy:
-        return ""
-    return (
-        f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
-        "states, is then not the quantum Fisher information"
-    )

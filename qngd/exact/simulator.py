@@ -60,7 +60,8 @@ class Simulator:
         )
 
     @cached_property
-    def _schedule(self) -> Schedule:
+    def schedule(self) -> Schedule:
+        """How the rotations are run."""
         generators = self.circuit.generators.on(self.qubits)
         return Schedule.of(replace(self.circuit, num_qubits=self.num_qubits, generators=generators))
 
@@ -88,12 +89,12 @@ class Simulator:
     def state(self, phi: np.ndarray) -> np.ndarray:
         """The state after all rotations, before the Clifford C: (2, N)."""
         self._require_states(2, "a statevector")
-        return self._final(self._schedule.rotations(phi))
+        return self._final(self.schedule.rotations(phi))
 
     def _final(self, rotations: Rotations) -> np.ndarray:
         """The state after all rotations."""
         state = zero_state(self.num_qubits)
-        run_schedule(state, self._schedule, rotations)
+        run_schedule(state, self.schedule, rotations)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
@@ -127,7 +128,7 @@ class Simulator:
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
-        rotations = self._schedule.rotations(phi)
+        rotations = self.schedule.rotations(phi)
         return self._reverse(self._final(rotations), rotations, terms)
 
     def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
@@ -141,7 +142,7 @@ class Simulator:
         """⟨f(H)⟩ and its gradient over rotations (K,); `values` gives f (N,) at the basis's energies, from the
         probabilities of its states."""
         self._require_states(4, "a gradient")
-        rotations = self._schedule.rotations(phi)
+        rotations = self.schedule.rotations(phi)
         state = self._final(rotations)
         return self._back(state, basis.applied(state, values), rotations)
 
@@ -152,7 +153,7 @@ class Simulator:
     def _back(self, state: np.ndarray, other: np.ndarray, rotations: Rotations) -> tuple[float, np.ndarray]:
         """The same, with `other` for the observable times the state."""
         energy = inner(state, other)
-        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
+        return energy, self._over_rotations(overlaps_back(state, other, self.schedule, rotations))
 
     def overlaps_and_slope(
         self, phi: np.ndarray, states: Sequence[np.ndarray], weights: np.ndarray
@@ -160,7 +161,7 @@ class Simulator:
         """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave, and the gradient over rotations (K,) of
         Σ_i weights_i·|⟨ψ_i|ψ⟩|²: that of the observable Σ_i weights_i·|ψ_i⟩⟨ψ_i|, by one reverse sweep."""
         self._require_states(3, "a gradient of overlaps")
-        rotations = self._schedule.rotations(phi)
+        rotations = self.schedule.rotations(phi)
         state = self._final(rotations)
         other = np.zeros_like(state)
         found = np.empty(len(states))
@@ -168,7 +169,7 @@ class Simulator:
             re, im = complex_inner(each, state)
             found[i] = re**2 + im**2
             other += weight * np.stack([re * each[0] - im * each[1], re * each[1] + im * each[0]])
-        return found, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
+        return found, self._over_rotations(overlaps_back(state, other, self.schedule, rotations))
 
     def overlaps(self, phi: np.ndarray, states: Sequence[np.ndarray]) -> np.ndarray:
         """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave."""
@@ -178,7 +179,7 @@ class Simulator:
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
         found = np.empty(len(overlaps))
-        found[self._schedule.order] = overlaps * self._schedule.sign
+        found[self.schedule.order] = overlaps * self.schedule.sign
         return found
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
@@ -188,7 +189,7 @@ class Simulator:
         |T_k⟩ = U_{>k}P_kU_{≤k}|0⟩ and |W⟩ = Σ_k (Jv)_k|T_k⟩, (g·v)_i = ¼Σ_k J_ki(Re⟨T_k|W⟩ − ⟨ψ|T_k⟩⟨ψ|W⟩).
         """
         self._require_states(3, "a product with the metric")
-        s = self._schedule
+        s = self.schedule
         rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         tangent = np.zeros_like(state)
@@ -217,14 +218,14 @@ class Simulator:
         Memory: a few states, whatever K is.
         """
         self._require_states(3, "a block-diagonal metric")
-        s = self._schedule
+        s = self.schedule
         rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         found = Moments(metric=np.zeros((jacobian.shape[1],) * 2), mean=np.zeros(len(phi)))
         sparse_rows = SparseRows(start=jacobian.indptr, column=jacobian.indices, value=jacobian.data)
         block = self._block_numbers[diagonal]
         _add_blocks(state, s, rotations, sparse_rows, block, diagonal, found)
-        self._add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)
+        self.add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)
         if terms is None:
             return found.metric, np.nan, np.zeros(0)
         run_schedule(state, s, rotations, int(s.layers.stage[-1]))
@@ -235,10 +236,10 @@ class Simulator:
         """`Circuit.block_of` for the block-diagonal metric, and for its diagonal."""
         return self.circuit.block_of(False), self.circuit.block_of(True)
 
-    def _add_split_gates(
+    def add_split_gates(
         self, phi: np.ndarray, jacobian: sparse.csr_array, mean: np.ndarray, diagonal: bool, metric: np.ndarray
     ) -> None:
-        """What correlates the layers of one gate."""
+        """Add what correlates the layers of one gate to a metric (P, P)."""
         split = self.circuit.split_gates
         if not len(split):
             return
@@ -250,8 +251,8 @@ class Simulator:
         bounds it)."""
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
-            self._plan = TangentPlan.of(self._schedule, jacobian)
-        return gram_metric(self.num_qubits, self._plan, self._schedule.rotations(phi))
+            self._plan = TangentPlan.of(self.schedule, jacobian)
+        return gram_metric(self.num_qubits, self._plan, self.schedule.rotations(phi))
 
 
 def _add_blocks(

@@ -78,6 +78,16 @@ def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
     return _load("pennylane.longer").longer(circuit, theta, rounds)
 
 
+def is_function(native: Any) -> bool:
+    """Whether it is a QNode or a quantum function, which is called with θ and data."""
+    return callable(native) and not isinstance(native, (Circuit, CircuitBuilder))
+
+
+def load_pennylane(part: str) -> Any:
+    """A module of what reads PennyLane."""
+    return load(f"qngd.interop.pennylane.{part}", "pennylane", "reading this")
+
+
 def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
     """The observable and θ, also where θ stands in the observable's place, as in `minimize(node, theta0)`.
 
@@ -112,6 +122,8 @@ def instead_of(native: Any) -> str:
         return ""
     if is_parameters(native):
         return "parameter values stand in its place: write (circuit, observable, theta), or (node, theta) for a QNode"
+    if hasattr(native, "circuit") and hasattr(native, "loss"):  # an Objective
+        return "give its circuit, at one sample"
     if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
         return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
     return ""

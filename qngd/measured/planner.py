@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
@@ -66,6 +68,14 @@ class Planner:
         self._share = share
         if share is not None:
             self._require_one_basis(observable)
+
+    def at_angles(self, angle_map: AngleMap) -> Planner:
+        """The same planner for other angles that the same parameters move, as those of another sample of data: it has
+        the same templates."""
+        _ = self._groups, self._rules
+        found = copy.copy(self)
+        vars(found).update(circuit=self.circuit.with_angles(angle_map))
+        return found
 
     @cached_property
     def _groups(self) -> list[_Group]:

@@ -16,7 +16,10 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
 from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
-from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.evaluators.objectives.given import wrapped_angles
+from qngd.evaluators.objectives.objective import Objective
+from qngd.interop import in_order
+from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
@@ -31,7 +34,7 @@ __all__ = ["Budget", "Result", "Status", "minimize"]
 
 
 def minimize(
-    problem_or_circuit: Problem | CircuitLike,
+    problem_or_circuit: Problem | CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,
     theta0: Theta | None = None,
     *,
@@ -50,11 +53,14 @@ def minimize(
     budget: Budget | None = None,
     state: State | None = None,
     restarts: Whole = 1,
+    frozen: Frozen | None = None,
+    bounds: Bounds | None = None,
+    wrap_angles: bool = False,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
     Args:
-        problem_or_circuit: a `Problem`, or anything `wrap` takes.
+        problem_or_circuit: a `Problem`, anything `wrap` takes, or an `Objective`.
         observable, theta0: as in `Problem`; given here they override the problem's. A QNode brings its observable:
             `minimize(node, theta0)`.
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
@@ -81,6 +87,12 @@ def minimize(
             parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
             together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
             In `run_dir` each has a folder, from start-0 on.
+        frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
+            circuits.
+        bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
+            point of the box, and a parameter that the descent pushes against its bound is held there.
+        wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
+            that turn all their rotations by whole multiples of them.
 
     Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
     (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
@@ -99,21 +111,22 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
+    parts = in_order(observable, theta0)
 
-    def read(problem: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        given = (problem, None, None) if problem is not problem_or_circuit else (problem, observable, theta0)
+    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
-            *given, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping, cross=cross,
-            limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir, state=state,
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
+            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
+            callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
             spent=spent,
         )  # fmt: skip
 
     count = whole_number(restarts, "restarts", 1)
     if count == 1:
-        return carry_out(read(problem_or_circuit, seed, run_dir, Cost()))
+        return carry_out(read(None, seed, run_dir, Cost()))
     if state is not None:
         raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
-    return best_of(count, read, problem_or_circuit, checked_seed(seed), run_dir, carry_out)
+    return best_of(count, read, checked_seed(seed), run_dir, carry_out)
 
 
 def carry_out(task: Task) -> Result:
@@ -134,6 +147,9 @@ def carry_out(task: Task) -> Result:
 def _result(record: Record, status: Status, task: Task) -> Result:
     evaluator = task.evaluator_at(record.state)
     found = record.result(status, task.limits, evaluator.note)
+    if task.wraps:
+        theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
+        found = replace(found, theta=task.given.shaped(theta))
     found = replace(found, bit_strings=_bit_strings(task, found.state))
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
@@ -142,9 +158,10 @@ def _bit_strings(task: Task, state: State) -> BitStrings | None:
     """What a diagonal observable's measurement gives where a run ended."""
     if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
         return state.evaluation.bit_strings
-    if not isinstance(task.evaluators[0], ExactEvaluator):
+    observable = task.given.observable
+    if observable is None or not isinstance(task.evaluators[0], ExactEvaluator):
         return None
-    return exact_bit_strings(task.given.circuit, task.given.observable, state.lowest[0])
+    return exact_bit_strings(task.given.circuit, observable, state.lowest[0])
 
 
 def _start(record: Record, task: Task) -> None:

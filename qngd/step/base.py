@@ -46,12 +46,12 @@ class Trial:
     @property
     def decrease(self) -> float:
         """The energy before minus the energy after."""
-        return float(self.here.energy.value) - float(self.there.energy.value)
+        return float(self.here.energy.value) - float(self.there.arrived.value)
 
     @property
     def slack(self) -> float:
         """What errors alone may make of `decrease`."""
-        return slack_between(self.here.energy, self.there.energy)
+        return slack_between(self.here.energy, self.there.arrived)
 
     @property
     def slope(self) -> float:

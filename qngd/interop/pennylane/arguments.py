@@ -87,6 +87,7 @@ class Arguments:
     names: tuple[str, ...]
     leaf_names: tuple[str, ...] | None = None  # where better ones than paths are known
     fixed_groups: frozenset[str] = frozenset()  # whose whole numbers are no parameters
+    data: frozenset[str] = frozenset()  # arguments that hold a sample's data, which vary whatever their marks say
 
     @cached_property
     def _found(self) -> tuple[_Found, ...]:
@@ -94,15 +95,24 @@ class Arguments:
         return tuple(leaf for name, argument in pairs for leaf in walk(argument, name, name))
 
     @cached_property
+    def _holds_data(self) -> tuple[bool, ...]:
+        """Of every leaf whether it belongs to a sample's data."""
+        pairs = zip(self.names, self.example, strict=True)
+        return tuple(name in self.data for name, argument in pairs for _ in walk(argument, name, name))
+
+    @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
-        kinds = [_kind(leaf.value, leaf.path) for leaf in self._found]
+        kinds = [
+            "data" if is_data else _kind(leaf.value, leaf.path)
+            for leaf, is_data in zip(self._found, self._holds_data, strict=True)
+        ]
         any_marked = "marked" in kinds
         made: list[Leaf] = []
         start = 0
         for i, (leaf, kind) in enumerate(zip(self._found, kinds, strict=True)):
             name = self.leaf_names[i] if self.leaf_names else leaf.path
             free = kind == "real" or (kind == "whole" and leaf.group not in self.fixed_groups)
-            trainable = kind == "marked" or (free and not any_marked)
+            trainable = kind in ("marked", "data") or (free and not any_marked)
             made.append(Leaf(name, leaf.group, leaf.value, trainable, kind == "marked", start))
             start += made[-1].size
         return tuple(made)
@@ -124,8 +134,8 @@ class Arguments:
     def whole_numbers(self) -> dict[str, tuple[Leaf, ...]]:
         """The trainable leaves of whole numbers without a mark, by group."""
         groups: dict[str, tuple[Leaf, ...]] = {}
-        for leaf in self.trainable:
-            if not leaf.marked and is_whole(leaf.value):
+        for leaf, is_data in zip(self.leaves, self._holds_data, strict=True):
+            if leaf.trainable and not leaf.marked and not is_data and is_whole(leaf.value):
                 groups[leaf.group] = (*groups.get(leaf.group, ()), leaf)
         return groups
 
@@ -208,12 +218,15 @@ class Arguments:
         if not batches:
             return (
                 "wrap the circuit for one set of parameters; where the batch is data, give one row of it, as "
-                "node(theta, data[0]), and average over the batch outside"
+                "node(theta, data[0]), and let an objective go through it: "
+                'qngd.Objective(node, None, lambda outputs: …, data={"x": X})'
             )
+        data = ", ".join(f'"{name}": {name}' for name in batches)
         shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)
         return (
             f"wrap the circuit for one set of parameters; where the argument {' or '.join(batches)} holds a batch of "
-            f"{size}, wrap(node, {shown}), and average over the batch outside"
+            f"{size}, wrap(node, {shown}), and for a loss over all of it write "
+            f"qngd.Objective(node, None, lambda outputs: …, data={{{data}}})"
         )
 
     def _is_wrapped(self, theta: Any) -> bool:
