@@ -157,18 +157,13 @@ def test_what_restarts_refuse(tmp_path):
         qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=2, budget=qngd.Budget(circuits=0))
 
 
-def test_restarts_of_an_objective():
-    def loss(outputs):
-        return outputs[0] ** 2 + outputs[1]
-
-    objective = qngd.Objective(CIRCUIT, [TERMS, {"I" * (CIRCUIT.num_qubits - 1) + "Z": 1.0}], loss)
-    found = qngd.minimize(objective, theta0=THETA, max_steps=3, restarts=3, seed=2)
-    assert len(found.restarts) == 3
-    assert found.energy == min(each.energy for each in found.restarts)
-    assert len({each.history[0] for each in found.restarts}) == 3
-    assert found.restarts[0].energy == qngd.minimize(objective, theta0=THETA, max_steps=3, seed=2).energy
-
-
-def test_frozen_parameters_have_no_random_starts():
-    with pytest.raises(qngd.SettingError, match="restarts: random starts would move what is frozen"):
-        qngd.minimize(CIRCUIT, TERMS, THETA, restarts=2, frozen=[CIRCUIT.parameters[0]])
+def test_frozen_parameters_and_objectives_restart_too():
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=3, seed=1, frozen=["b"], max_steps=3)
+    assert all(one.theta[1] == 0.2 for one in result.restarts)
+    assert len({one.theta[0] for one in result.restarts}) == 3
+    loss = qngd.Objective(trap(), [{"ZI": 1.0}, {"XX": 1.0}], lambda outputs: (outputs**2).sum())
+    result = qngd.minimize(loss, theta0=[0.1, 0.2], restarts=3, seed=1, max_steps=3)
+    assert len(set(energies(result))) == 3
+    assert result.energy == min(energies(result))
+    with pytest.raises(qngd.SettingError, match="Objective has no excited states"):
+        qngd.excited_states(loss, 2, theta0=[0.1, 0.2])

@@ -68,16 +68,6 @@ def wrap_for(native: Any, theta: Any) -> Circuit:
     return wrap(native, *(theta if type(theta) is tuple else (theta,)))
 
 
-def is_function(native: Any) -> bool:
-    """Whether it is a QNode or a quantum function, which is called with θ and data."""
-    return callable(native) and not isinstance(native, (Circuit, CircuitBuilder))
-
-
-def load_pennylane(part: str) -> Any:
-    """A module of what reads PennyLane."""
-    return load(f"qngd.interop.pennylane.{part}", "pennylane", "reading this")
-
-
 def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
     """θ of a quantum function that takes arrays of any length, in the user's structure: one entry longer along the axis
     along which the parameters' `rounds` (P,) count from 0.
@@ -86,6 +76,16 @@ def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
         ParameterError: there is no such axis.
     """
     return _load("pennylane.longer").longer(circuit, theta, rounds)
+
+
+def is_function(native: Any) -> bool:
+    """Whether it is a QNode or a quantum function, which is called with θ and data."""
+    return callable(native) and not isinstance(native, (Circuit, CircuitBuilder))
+
+
+def load_pennylane(part: str) -> Any:
+    """A module of what reads PennyLane."""
+    return load(f"qngd.interop.pennylane.{part}", "pennylane", "reading this")
 
 
 def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:

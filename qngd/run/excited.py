@@ -18,7 +18,9 @@ from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread
+from qngd.interop import in_order
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.interop.given import Given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
@@ -111,21 +113,20 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
-    given = (problem_or_circuit, observable, theta0)
+    parts = in_order(observable, theta0)
 
-    def read(problem: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        parts = given if problem is problem_or_circuit else (problem, None, None)
+    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
-            *parts, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping, cross=cross,
-            limits=(max_steps, tol, gtol, None, budget), seed=seed, callback=callback, run_dir=run_dir, state=None,
-            spent=spent,
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
+            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
+            callback=callback, run_dir=run_dir, state=None, spent=spent,
         )  # fmt: skip
 
     number = whole_number(count, "count", 1)
     chosen = _weights(weights, number)
     found: list[_Found] = []
     for k in range(number):
-        search = _Search(read, problem_or_circuit, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k))
+        search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k))
         if k > 0 and not affordable(search.task):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
             break
@@ -160,7 +161,6 @@ class _Search:
     """The search for the next state, off those that were `found`. `read` makes tasks of runs without penalties."""
 
     read: Reader
-    problem: Any
     found: tuple[_Found, ...]
     seed: int | None
     folder: Any
@@ -168,13 +168,13 @@ class _Search:
     @cached_property
     def task(self) -> Task:
         """The run from the given start."""
-        return self.lifted(self.problem, self.seed, self.folder, Cost())
+        return self.lifted(None, self.seed, self.folder, Cost())
 
-    def lifted(self, problem: Any, seed: int | None, run_dir: Any, spent: Cost) -> Task:
+    def lifted(self, start: Any, seed: int | None, run_dir: Any, spent: Cost) -> Task:
         """The task of a run with penalties on the states found before."""
-        task = self.read(problem, seed, run_dir, sum((each.result.cost for each in self.found), spent))
-        if task.given.observable is None:
-            raise SettingError("problem: an Objective has no excited states; give a circuit and an observable")
+        task = self.read(start, seed, run_dir, sum((each.result.cost for each in self.found), spent))
+        if not isinstance(task.given, Given):
+            raise SettingError("circuit: an Objective has no excited states; give a circuit and an observable")
         if isinstance(task.given.target, CVaR):
             raise SettingError("observable: a CVaR has no excited states; give the observable itself")
         if not self.found:
@@ -191,7 +191,7 @@ class _Search:
         if tries == 1:
             result = carry_out(self.task)
         else:
-            result = best_of(tries, self.lifted, self.problem, self.seed, self.folder, carry_out)
+            result = best_of(tries, self.lifted, self.seed, self.folder, carry_out)
         return _measured(self.task, result, self.seed, weight, self.folder)
 
 
@@ -210,7 +210,7 @@ def _weights(weights: Any, count: int) -> list[float] | None:
 def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
     """The state that a run has found, with its own energy, which is kept in the `folder` too."""
     theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
-    assert observable is not None  # see `lifted`
+    assert observable is not None
     energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
     if isinstance(asked := task.evaluators[0], Deflated):
         path = None if folder is None else folder / "energy.json"

@@ -18,6 +18,7 @@ from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.evaluators.objectives.objective import Objective
+from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -51,10 +52,10 @@ def minimize(
     run_dir: str | os.PathLike[str] | None = None,
     budget: Budget | None = None,
     state: State | None = None,
+    restarts: Whole = 1,
     frozen: Frozen | None = None,
     bounds: Bounds | None = None,
     wrap_angles: bool = False,
-    restarts: Whole = 1,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
@@ -82,16 +83,16 @@ def minimize(
         budget: limits on jobs, circuits and shots, of this run and of what it goes on from together.
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
+        restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
+            parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
+            together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
+            In `run_dir` each has a folder, from start-0 on.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
             point of the box, and a parameter that the descent pushes against its bound is held there.
         wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
             that turn all their rotations by whole multiples of them.
-        restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
-            parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
-            together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
-            In `run_dir` each has a folder, from start-0 on.
 
     Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
     (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
@@ -110,23 +111,22 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
+    parts = in_order(observable, theta0)
 
-    def read(problem: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        given = (problem, None, None) if problem is not problem_or_circuit else (problem, observable, theta0)
+    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
-            *given, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping, cross=cross,
-            limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir, state=state,
-            frozen=frozen, bounds=bounds, wrap_angles=wrap_angles, spent=spent,
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
+            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
+            callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
+            spent=spent,
         )  # fmt: skip
 
     count = whole_number(restarts, "restarts", 1)
     if count == 1:
-        return carry_out(read(problem_or_circuit, seed, run_dir, Cost()))
+        return carry_out(read(None, seed, run_dir, Cost()))
     if state is not None:
         raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
-    if frozen is not None:
-        raise SettingError("restarts: random starts would move what is frozen; give one of restarts and frozen")
-    return best_of(count, read, problem_or_circuit, checked_seed(seed), run_dir, carry_out)
+    return best_of(count, read, checked_seed(seed), run_dir, carry_out)
 
 
 def carry_out(task: Task) -> Result:

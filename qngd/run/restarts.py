@@ -1,7 +1,8 @@
 """Several runs of one problem from different starts: the best is the result, and holds them all.
 
-The first goes from the given start, each other one from random parameters (`qngd.start.uniform`), one after another.
-They share the budget. A run that was stopped from outside, or for which nothing is left to spend, ends them all.
+The first goes from the given start, each other one from random parameters as `qngd.start.uniform` draws them, one after
+another. They share the budget. A run that was stopped from outside, or for which nothing is left to spend, ends them
+all.
 """
 
 from __future__ import annotations
@@ -16,26 +17,21 @@ import numpy as np
 
 from qngd.errors import BackendError, SettingError, StorageError
 from qngd.estimates.evaluation import Cost
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
-from qngd.problem import Problem
+from qngd.evaluators.objectives.given import AnyGiven
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task
-from qngd.start.random_values import uniform
 
 ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
 
-Reader = Callable[[Any, int | None, Any, Cost], Task]  # of problem, seed, run_dir, and what earlier starts have spent
+Reader = Callable[[Any, int | None, Any, Cost], Task]  # of start, seed, run_dir, what earlier starts have spent
 
 
-def best_of(
-    count: int, read: Reader, problem: Any, seed: int | None, run_dir: Any, run: Callable[[Task], Result]
-) -> Result:
+def best_of(count: int, read: Reader, seed: int | None, run_dir: Any, run: Callable[[Task], Result]) -> Result:
     """The best of `count` runs, with the cost of all.
 
     Args:
         count: at least 2.
-        read: makes the task of a run.
-        problem: what the first run is of.
+        read: makes the task of a run from a start, θ in the user's structure, or None for the one that was given.
         seed: of the starts and the runs. Without one the starts are always the same, so that runs on disk are found.
         run_dir: run number k is kept in its folder start-k.
         run: carries out a task.
@@ -44,7 +40,7 @@ def best_of(
         SettingError: `run_dir` holds a single run. And what the first task raises.
     """
     results: list[Result] = []
-    first = read(problem, seed, _folder(run_dir, 0), Cost())
+    first = read(None, seed, _folder(run_dir, 0), Cost())
     for number in range(count):
         spent = _spent(results)
         task = first if number == 0 else _another(first.given, number, seed, read, run_dir, spent)
@@ -68,14 +64,8 @@ def best_of(
 def _another(given: AnyGiven, number: int, seed: int | None, read: Reader, run_dir: Any, spent: Cost) -> Task:
     """The task of a run from another start."""
     of_start, of_run = np.random.SeedSequence(seed or 0, spawn_key=(number,)).generate_state(2).tolist()
-    if isinstance(given, GivenObjective):
-        flat = np.random.default_rng(of_start).uniform(-np.pi, np.pi, len(given.theta))
-        problem = Problem(given.model.objective, None, given.shaped(flat), name=given.name)
-    else:
-        target: Any = given.target
-        same = Problem(given.circuit, target, given.like, name=given.name)
-        problem = replace(same, theta0=uniform(same, seed=of_start))
-    return read(problem, None if seed is None else of_run, _folder(run_dir, number), spent)
+    flat = np.random.default_rng(of_start).uniform(-np.pi, np.pi, len(given.theta))
+    return read(given.shaped(flat), None if seed is None else of_run, _folder(run_dir, number), spent)
 
 
 def _folder(run_dir: Any, number: int) -> Any:

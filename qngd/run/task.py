@@ -81,10 +81,10 @@ def read_task(
     callback: Any,
     run_dir: Any,
     state: Any,
+    spent: Cost,
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
-    spent: Cost | None = None,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -115,8 +115,8 @@ def read_task(
         store=store,
         before=before,
         identity=Identity(given, chosen, settings),
+        spent=spent,
         wraps=bool(wrap_angles),
-        spent=spent or Cost(),
     )
     _check_parameters(given)
     if before is not None:
