@@ -8,7 +8,8 @@ from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Evaluator
-from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators import light_cone
+from qngd.evaluators.exact import ExactEvaluator, simulator_of
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.cross import CrossMethod, check_cross
@@ -25,7 +26,8 @@ def evaluator_for(
     cross: CrossMethod = "hadamard",
     job_log: JobLog | None = None,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log.
+    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log. Where no
+    backend is given, a statevector, or light cones where that does not fit in memory and these do.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -33,9 +35,15 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
+    if isinstance(backend, str) and backend == light_cone.NAME:
+        light_cone.refuse_shots(circuit.device_shots if shots is None else shots)
+        return light_cone.LightConeEvaluator(circuit, observable)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
-        return ExactEvaluator(circuit, observable)
+        by_cones = None
+        if backend is None and not simulator_of(circuit).fits:
+            by_cones = light_cone.where_it_fits(circuit, observable)
+        return by_cones or ExactEvaluator(circuit, observable)
     return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log)
 
 

@@ -15,6 +15,7 @@ from qngd.errors import ObservableError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Approx, Cost, Evaluation, Spread
 from qngd.exact.basis_samples import basis_samples
+from qngd.exact.engine import Engine
 from qngd.exact.simulator import Simulator
 from qngd.metrics.hamiltonian import missing_observable, scale
 from qngd.metrics.random_basis import average
@@ -32,20 +33,20 @@ def simulator_of(circuit: Circuit, whole: bool = False) -> Simulator:
 
 
 class ExactEvaluator:
-    """Answers from the embedded statevector simulator."""
+    """Answers from the embedded statevector simulator, or from another exact engine."""
 
     is_exact = True
     name = "exact statevector"
     note = ""
 
-    def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
+    def __init__(self, circuit: Circuit, observable: Observable | None, engine: Engine | None = None) -> None:
         self.circuit = circuit
-        self._simulator = simulator_of(circuit)
+        self._simulator = simulator_of(circuit) if engine is None else engine
         self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
         self._terms = None if self._pulled is None else self._simulator.terms(self._pulled)
 
     def default_approx(self) -> Approx:
-        amplitudes = self.circuit.num_parameters << self._simulator.num_qubits
+        amplitudes = self.circuit.num_parameters << simulator_of(self.circuit).num_qubits
         return "full" if amplitudes <= _FULL_UP_TO else "block-diag"
 
     def evaluate(
@@ -108,7 +109,7 @@ class ExactEvaluator:
         """Exact overlaps in random directions."""
 
         def state(at: np.ndarray) -> np.ndarray:
-            re, im = self._simulator.state(self.circuit.angle_map(at))
+            re, im = simulator_of(self.circuit).state(self.circuit.angle_map(at))
             return re + 1j * im
 
         here = state(theta)
@@ -130,7 +131,7 @@ class ExactEvaluator:
 
 
 def _hamiltonian_metric(
-    simulator: Simulator, pulled: Observable, phi: np.ndarray, jacobian: sparse.csr_array
+    simulator: Engine, pulled: Observable, phi: np.ndarray, jacobian: sparse.csr_array
 ) -> np.ndarray:
     """T (P, P) of the pulled observable, by one forward and one reverse sweep a string, in a few states' memory."""
     slopes = np.zeros((jacobian.shape[1], 0))

@@ -19,10 +19,11 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from qngd._system.memory import require_bytes
+from qngd._system.memory import available_bytes, require_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
+from qngd.errors import MemoryLimitError
 from qngd.exact.cones.bundle import Bundle, Cone, angle_classes, require_states, share
 from qngd.exact.cones.pairs import pairs_of
 from qngd.exact.cones.terms import bundle_of
@@ -61,6 +62,15 @@ class ConeSimulator:
         one = np.ones(1)
         found = [Cone(self._cones.before(k), generators[[k]], one) for k in self._moving]
         return Bundle.of(generators, self._classes, found, self._name)
+
+    @cached_property
+    def has_derivative_states(self) -> bool:
+        """Whether the derivative states of all moving rotations fit in memory."""
+        try:
+            sizes = 1 << self.derivatives.members.num_qubits
+        except MemoryLimitError:
+            return False
+        return 16 * int(sizes.sum()) <= available_bytes()
 
     def _name(self, c: int) -> str:
         k = int(self._moving[c])

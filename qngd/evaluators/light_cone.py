@@ -1,0 +1,75 @@
+"""Answers by light cones: exact, for many qubits and few layers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit.active import without_idle
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.errors import BackendError, MemoryLimitError, SettingError
+from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.evaluation import Approx
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.exact.cones.simulator import ConeSimulator
+
+NAME = "light-cone"  # of the backend
+
+_FULL_UP_TO = 2000  # parameters: full metric by default
+_OF_WHOLE_STATES = ("qn-spsa", "random-basis")
+
+
+@lru_cache(maxsize=16)
+def cone_simulator_of(circuit: Circuit) -> ConeSimulator:
+    """One for all calls about a circuit: it keeps what it has planned."""
+    return ConeSimulator(without_idle(circuit))
+
+
+class LightConeEvaluator(ExactEvaluator):
+    """Answers by light cones. `was_chosen`: for want of memory for a statevector, where the user named no backend.
+
+    Raises:
+        MemoryLimitError: a term of the observable depends on too much of the circuit; the text names it.
+    """
+
+    name = "exact light cones"
+
+    def __init__(self, circuit: Circuit, observable: Observable | None, was_chosen: bool = False) -> None:
+        self._cones = cone_simulator_of(circuit)
+        super().__init__(circuit, observable, self._cones)
+        n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.largest
+        self.note = f"{n} qubits, computed exactly by light cones of up to {widest} qubits" if was_chosen else ""
+
+    def default_approx(self) -> Approx:
+        few = self.circuit.num_parameters <= _FULL_UP_TO
+        return "full" if few and self._cones.has_derivative_states else "block-diag"
+
+    def _metric(
+        self, theta: np.ndarray, phi: np.ndarray, jacobian: sparse.csr_array, approx: Approx, seed: int | None
+    ) -> MetricTensor:
+        if approx in _OF_WHOLE_STATES:
+            raise SettingError(
+                f"approx: {approx!r} is estimated from whole states, which light cones never make; "
+                "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
+            )
+        return super()._metric(theta, phi, jacobian, approx, seed)
+
+
+def refuse_shots(shots: object) -> None:
+    """Raise BackendError where light cones are to give shots."""
+    if shots is not None:
+        raise BackendError(
+            f"backend: {NAME!r} gives exact numbers, no samples; leave out shots (with a QNode, give it a device "
+            "without shots), or sample on another backend, such as AerSimulator(method='matrix_product_state')"
+        )
+
+
+def where_it_fits(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator | None:
+    """Light cones in place of a statevector that does not fit in memory, if these do."""
+    try:
+        return LightConeEvaluator(circuit, observable, was_chosen=True)
+    except MemoryLimitError:
+        return None
