@@ -26,9 +26,10 @@ __all__ = [
 ]
 
 _EXPECTED = (
-    "Give None or 'statevector' (the embedded simulator), 'light-cone' (exact, for many qubits and few layers), 'aer', the name of a fake IBM device such as "
-    "'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', a Qiskit BackendV2, V2 sampler or V2 "
-    "estimator, a PennyLane device, or a backend of your own with name, is_noisy, submit and collect"
+    "Give None or 'statevector' (the embedded simulator), 'light-cone' (exact, for many qubits and few layers), "
+    "'aer', the name of a fake IBM device such as 'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', "
+    "a Qiskit BackendV2, V2 sampler or V2 estimator, a PennyLane device, or a backend of your own with name, is_noisy, "
+    "submit and collect"
 )
 # To suggest without an import: of the other names the beginning or the dot tells whose they are.
 _NAMES = ("statevector", "light-cone", "aer", "default.qubit", "lightning.qubit")

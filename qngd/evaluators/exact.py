@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -43,7 +44,7 @@ class ExactEvaluator:
         self.circuit = circuit
         self._simulator = simulator_of(circuit) if engine is None else engine
         self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
-        self._terms = None if self._pulled is None else self._simulator.terms(self._pulled)
+        self._terms: Any = None if self._pulled is None else self._simulator.terms(self._pulled)
 
     def default_approx(self) -> Approx:
         amplitudes = self.circuit.num_parameters << simulator_of(self.circuit).num_qubits

@@ -21,7 +21,7 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError
 from qngd.exact.kernels.colours import canonical_order
 from qngd.exact.kernels.cones import Members
-from qngd.exact.kernels.spans import MOST, coordinates
+from qngd.exact.kernels.spans import coordinates
 
 _STATES = 3  # of a cone, while it is worked on
 _SHARES = 8  # pieces of work for every thread

@@ -9,7 +9,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
-from qngd.circuit.pauli import LETTERS
+from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.exact.cones.bundle import Bundle, Cone, joined, on_few
 
 
@@ -46,7 +46,7 @@ def acting(circuit: Circuit, row: int, pulled: Observable) -> str:
     return " ".join(f"{LETTERS[letter]}_{q}" for letter, q in zip(letters, numbers, strict=True) if letter) or "1"
 
 
-def _reaches(strings, count: int) -> bool:
+def _reaches(strings: PauliStrings, count: int) -> bool:
     """Whether the last string's x mask is in the span of those before it."""
     return on_few(strings).num_qubits == on_few(strings[:count]).num_qubits
 

@@ -124,8 +124,8 @@ def slopes(members, half, begin, end, energy, slope):
 
 @kernel
 def derivatives(members, half, begin, end, offset, out):
-    """U†PU|0⟩ of the cones begin…end−1, where U is the cone's circuit and P what is watched at its end, into the columns
-    of out (2, ·) from offset[c] on."""
+    """U†PU|0⟩ of the cones begin…end−1, where U is the cone's circuit and P what is watched at its end, into out (2, ·)
+    from column offset[c] on."""
     for c in range(begin, end):
         rotations = _own(members, half, c)
         state = _final(members, rotations, c)

@@ -121,3 +121,35 @@ def intersection(one, other, mine, theirs):
             mine[found], theirs[found] = a, b
             found += 1
     return found
+
+
+@kernel
+def overlapping(vectors, start, union, chosen):
+    """The overlapping pairs among the chosen states: both, and the size and vectors of every intersection."""
+    room, filled, count = 64, 0, 0
+    mine, theirs = np.empty(room, dtype=np.uint64), np.empty(room, dtype=np.uint64)
+    first, second, size = (
+        np.empty(room, dtype=np.int64),
+        np.empty(room, dtype=np.int64),
+        np.empty(room, dtype=np.int64),
+    )
+    for place in range(chosen.shape[0]):
+        i = chosen[place]
+        for other in range(place + 1):
+            j = chosen[other]
+            meets = False
+            for w in range(union.shape[1]):
+                meets = meets or union[i, w] & union[j, w] != 0
+            if not meets:
+                continue
+            while filled + 64 > mine.shape[0]:
+                mine, theirs = np.append(mine, mine), np.append(theirs, theirs)
+            if count == first.shape[0]:
+                first, second, size = np.append(first, first), np.append(second, second), np.append(size, size)
+            here, there = vectors[start[i] : start[i + 1]], vectors[start[j] : start[j + 1]]
+            shared = intersection(here, there, mine[filled:], theirs[filled:])
+            if shared:
+                first[count], second[count], size[count] = i, j, shared
+                filled += shared
+                count += 1
+    return first[:count], second[:count], size[:count], mine[:filled], theirs[:filled]
