@@ -36,8 +36,7 @@ def evaluator_for(
     check_grouping(grouping)
     check_cross(cross)
     if isinstance(backend, str) and backend == light_cone.NAME:
-        light_cone.refuse_shots(circuit.device_shots if shots is None else shots)
-        return light_cone.LightConeEvaluator(circuit, observable)
+        return light_cone.evaluator(circuit, observable, shots)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
         by_cones = None

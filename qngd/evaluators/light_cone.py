@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,8 @@ from qngd.errors import BackendError, MemoryLimitError, SettingError
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.evaluation import Approx
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.exact.cones import outlook
+from qngd.exact.cones.outlook import Crowd
 from qngd.exact.cones.simulator import ConeSimulator
 
 NAME = "light-cone"  # of the backend
@@ -50,21 +53,50 @@ class LightConeEvaluator(ExactEvaluator):
     def _metric(
         self, theta: np.ndarray, phi: np.ndarray, jacobian: sparse.csr_array, approx: Approx, seed: int | None
     ) -> MetricTensor:
-        if approx in _OF_WHOLE_STATES:
-            raise SettingError(
-                f"approx: {approx!r} is estimated from whole states, which light cones never make; "
-                "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
-            )
+        _check_local(approx)
         return super()._metric(theta, phi, jacobian, approx, seed)
 
+    def outlook(self, approx: Approx) -> tuple[Crowd, Crowd | None]:
+        """What energy with gradient, and a metric, take in a step; None for a metric that comes with the gradients of
+        single terms.
 
-def refuse_shots(shots: object) -> None:
-    """Raise BackendError where light cones are to give shots."""
-    if shots is not None:
+        Raises:
+            MemoryLimitError: the metric's cones are too wide.
+            SettingError: light cones do not give this metric.
+        """
+        _check_local(approx)
+        of_metric = None if approx == "hamiltonian" else outlook.of_metric(self._cones, approx)
+        return outlook.of_energy(self._terms), of_metric
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ, whose entries over rotations are found once."""
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        half = 0.5 * jacobian
+        covariances, _ = self._cones.covariances(phi, "full")
+        return lambda vector: half.T @ (covariances @ (half @ vector))
+
+
+def _check_local(approx: str) -> None:
+    if approx in _OF_WHOLE_STATES:
+        raise SettingError(
+            f"approx: {approx!r} is estimated from whole states, which light cones never make; "
+            "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
+        )
+
+
+def evaluator(circuit: Circuit, observable: Observable | None, shots: object) -> LightConeEvaluator:
+    """Light cones, which the user asked for.
+
+    Raises:
+        BackendError: they are to give shots.
+        MemoryLimitError: as the class.
+    """
+    if shots is not None or circuit.device_shots is not None:
         raise BackendError(
             f"backend: {NAME!r} gives exact numbers, no samples; leave out shots (with a QNode, give it a device "
             "without shots), or sample on another backend, such as AerSimulator(method='matrix_product_state')"
         )
+    return LightConeEvaluator(circuit, observable)
 
 
 def where_it_fits(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator | None:

@@ -25,7 +25,6 @@ from qngd.exact.kernels.spans import coordinates
 
 _STATES = 3  # of a cone, while it is worked on
 _SHARES = 8  # pieces of work for every thread
-_PER_SECOND = 2e8  # amplitudes that one core takes through a rotation
 
 
 class Cone(NamedTuple):
@@ -190,11 +189,6 @@ def share(kernel: Callable[[int, int], None], work: np.ndarray) -> None:
     pieces = _SHARES * threads if threads > 1 else 1
     edges = np.unique(np.searchsorted(done, done[-1] * np.arange(1, pieces) / pieces))
     together([partial(kernel, a, b) for a, b in pairwise([0, *edges.tolist(), len(work)]) if a < b], threads)
-
-
-def seconds(work: float) -> float:
-    """How long so many amplitudes take on all cores, roughly."""
-    return work / (_PER_SECOND * num_threads())
 
 
 def _shape(cone: Cone, classes: np.ndarray) -> bytes:

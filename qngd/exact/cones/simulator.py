@@ -99,7 +99,7 @@ class ConeSimulator:
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """The metric over parameters from the blocks of the layers (or from the diagonal over units), and energy and
         gradient over rotations if `terms` are given."""
-        over_rotations, mean = self._covariances(phi, "diag" if diagonal else "block-diag")
+        over_rotations, mean = self.covariances(phi, "diag" if diagonal else "block-diag")
         split = self.circuit.split_gates
         if len(split):
             over_rotations = over_rotations + split.covariances(phi, mean)
@@ -112,15 +112,15 @@ class ConeSimulator:
 
     def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
         """The whole metric over parameters, (P, P)."""
-        over_rotations, _ = self._covariances(phi, "full")
+        over_rotations, _ = self.covariances(phi, "full")
         return 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
         """g·v (P,) with the full metric over parameters, for v (P,)."""
-        over_rotations, _ = self._covariances(phi, "full")
+        over_rotations, _ = self.covariances(phi, "full")
         return 0.25 * (jacobian.T @ (over_rotations @ (jacobian @ vector)))
 
-    def _pairs(self, kind: str) -> Pairs:
+    def pairs(self, kind: str) -> Pairs:
         """The pairs of moving rotations whose entries a metric of this kind has."""
         if kind not in self._pairs_of:
             self._pairs_of[kind] = pairs_of(self.derivatives.spans, self._block(kind)[self._moving])
@@ -134,9 +134,9 @@ class ConeSimulator:
         numbers = circuit.block_of(kind == "diag")
         return circuit.level * (numbers.max(initial=0) + 1) + numbers
 
-    def _covariances(self, phi: np.ndarray, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
+    def covariances(self, phi: np.ndarray, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
         """⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩ in the frame of each, (K, K), of the pairs of this kind, and ⟨P_i⟩ (K,)."""
-        bundle, pairs = self.derivatives, self._pairs(kind)
+        bundle, pairs = self.derivatives, self.pairs(kind)
         states, offset = self._derivative_states(phi)
         value = np.zeros(len(pairs.first))
         at = offset[bundle.which]
