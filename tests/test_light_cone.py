@@ -12,10 +12,12 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import BackendError, MemoryLimitError, SettingError
 from qngd.evaluators.light_cone import LightConeEvaluator
+from qngd.exact.cones import derivatives, wide
 from qngd.exact.cones.simulator import ConeSimulator
+from qngd.exact.simulator import Simulator
 from tests.dense import observable_matrix
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
-from tests.strategies import Sketch, ansatz, examples, programs
+from tests.strategies import Sketch, ansatz, examples, programs, random_program
 
 APPROXIMATIONS = ("diag", "block-diag", "full")
 
@@ -161,21 +163,21 @@ def placed(label, places, num_qubits):
 def test_what_is_wide_on_wires_may_be_narrow(seed):
     """A circuit on six qubits among 130, seen through Clifford gates on all of them."""
     rng = np.random.default_rng(seed)
-    small, wide = qngd.CircuitBuilder(6), spread(130, 900, rng)
-    frame, places = wide.build().frame, rng.permutation(130)[:6]
+    small, large = qngd.CircuitBuilder(6), spread(130, 900, rng)
+    frame, places = large.build().frame, rng.permutation(130)[:6]
 
     def carried(label):
         strings = frame.carry(PauliStrings.from_labels([placed(label, places, 130)]))
         return int(strings.sign[0]), strings.labels()[0]
 
     names = [f"a{k}" for k in range(14)]
-    of_small, of_wide = small.parameters(*names), wide.parameters(*names)
+    of_small, of_wide = small.parameters(*names), large.parameters(*names)
     longest = 0
     for k in range(14):
         label = "".join(rng.choice(list("IXYZ"), 6)).replace("IIIIII", "IIXIYI")
         sign, there = carried(label)
         small.rotation(label, of_small[k], *reversed(range(6)))
-        wide.rotation(there, sign * of_wide[k], *reversed(range(130)))
+        large.rotation(there, sign * of_wide[k], *reversed(range(130)))
         longest = max(longest, 130 - there.count("I"))
     assert longest > 60
     terms = random_terms(seed, 6, 5)
@@ -185,11 +187,11 @@ def test_what_is_wide_on_wires_may_be_narrow(seed):
         far[there] = sign * weight
     theta = rng.normal(size=14)
     near = qngd.expectation(small, terms, theta), qngd.gradient(small, terms, theta)
-    found = [f(wide, far, theta, backend="light-cone") for f in (qngd.expectation, qngd.gradient)]
+    found = [f(large, far, theta, backend="light-cone") for f in (qngd.expectation, qngd.gradient)]
     for one, other in zip(near, found, strict=True):
         np.testing.assert_allclose(other.value, one.value, atol=1e-10)
     # their layers may differ, as the gates do: only the full metric must be equal
-    full = [np.asarray(qngd.metric_tensor(circuit, theta, approx="full")) for circuit in (small, wide)]
+    full = [np.asarray(qngd.metric_tensor(circuit, theta, approx="full")) for circuit in (small, large)]
     np.testing.assert_allclose(full[1], full[0], atol=1e-10)
 
 
@@ -229,14 +231,16 @@ def test_equal_cones_are_computed_once_and_different_ones_are_not():
         return simulator, simulator.terms(circuit.pull(Observable.from_mapping(cut(70, ring, weights))))
 
     simulator, equal = terms_of(np.ones(70))
-    assert len(equal.which) == 70
-    assert len(equal.copies) == 1
-    assert len(simulator.derivatives.copies) <= 6  # layers by two kinds, and the last gates of the ring come otherwise
+    assert len(equal.bundle.which) == 70
+    assert len(equal.bundle.copies) == 1
+    assert (
+        len(simulator.derivatives.bundle.copies) <= 6
+    )  # layers by two kinds, and the last gates of the ring come otherwise
     phi, _ = circuit.angle_map.linearize(theta)
     weights = np.ones(70)
     weights[11] = 1.5
     _, unequal = terms_of(weights)
-    assert len(unequal.copies) == 2
+    assert len(unequal.bundle.copies) == 2
     one = simulator.expectation(phi, equal) / 70
     assert simulator.expectation(phi, unequal) == pytest.approx(70.5 * one, abs=1e-10)
 
@@ -259,10 +263,10 @@ def test_many_qubits_that_are_two_circuits_side_by_side(approx):
                 sketch("cx", copy + q, copy + q + 1)
     circuit = sketch.circuit()
     terms = random_terms(9, 3, 5)
-    wide = {placed(label, np.arange(k, k + 3), n): c for k in (0, 63) for label, c in terms.items()}
-    wide["I" * n] = 2 * terms["III"]
+    far = {placed(label, np.arange(k, k + 3), n): c for k in (0, 63) for label, c in terms.items()}
+    far["I" * n] = 2 * terms["III"]
     theta = np.random.default_rng(8).normal(size=count)
-    assert float(qngd.expectation(circuit, wide, theta)) == pytest.approx(
+    assert float(qngd.expectation(circuit, far, theta)) == pytest.approx(
         2 * float(qngd.expectation(part, terms, theta))
     )
     found = np.asarray(qngd.metric_tensor(circuit, theta, approx=approx))
@@ -285,15 +289,93 @@ def test_no_light_cones_where_a_statevector_fits():
 
 
 def test_a_cone_that_is_too_wide_is_refused_by_name():
-    circuit = brickwork(120, 40)
+    circuit = brickwork(120, 18)
     theta = np.zeros(circuit.num_parameters)
     for backend in (None, "light-cone"):
         with pytest.raises(MemoryLimitError):
             qngd.expectation(circuit, {placed("ZY", np.array([64, 3]), 120): 1.0}, theta, backend=backend)
     with pytest.raises(MemoryLimitError, match=r"the term Y_3 Z_64 .* qubits together.*fewer layers"):
         qngd.expectation(circuit, {placed("ZY", np.array([3, 64]), 120): 1.0}, theta, backend="light-cone")
-    with pytest.raises(MemoryLimitError, match=r"the metric's entry of gate r[yz] on qubits"):
+    with pytest.raises(MemoryLimitError, match=r"the metric's entries of gate r[yz] on qubits"):
         qngd.metric_tensor(circuit, theta, backend="light-cone")
+
+
+def linear(num_qubits):
+    """RY and RZ on every qubit, a chain of CX, RY and RZ: the last qubit's light cone by wires is the whole circuit."""
+    sketch = Sketch(num_qubits, 4 * num_qubits)
+    angles = iter(sketch.t)
+    for rep in range(2):
+        for q in range(num_qubits):
+            sketch("ry", q, next(angles))("rz", q, next(angles))
+        for q in range(num_qubits - 1) if rep == 0 else ():
+            sketch("cx", q, q + 1)
+    return sketch.circuit()
+
+
+@pytest.fixture
+def by_paths(monkeypatch):
+    """All cones count as too wide for states."""
+    monkeypatch.setattr(wide, "_WIDE", 0)
+    monkeypatch.setattr(wide, "_STRING", 1e-6)
+    monkeypatch.setattr(derivatives, "_NARROW", -1)
+    monkeypatch.setattr(derivatives, "_SHARE", 1 << 60)
+
+
+@pytest.mark.parametrize("name", ["linear", "qaoa ring", "random"])
+def test_paths_in_place_of_states(name, by_paths):
+    circuit = {"linear": linear(6), "random": random_program(3, 4, 30, 5).circuit()}.get(name) or CIRCUITS[name]
+    rng = np.random.default_rng(12)
+    theta, terms = rng.normal(size=circuit.num_parameters), random_terms(13, circuit.num_qubits, 8)
+    pulled = circuit.pull(Observable.from_mapping(terms))
+    phi, jacobian = circuit.angle_map.linearize(theta)
+    simulator, exact = ConeSimulator(circuit), Simulator(circuit)
+    found = simulator.terms(pulled)
+    assert len(found.trails)
+    assert not len(found.bundle.which)
+    assert not len(simulator.derivatives.narrow)
+    energy, slope = simulator.energy_and_gradient(phi, found)
+    expected, expected_slope = exact.energy_and_gradient(phi, exact.terms(pulled))
+    assert energy == pytest.approx(expected, abs=1e-10)
+    np.testing.assert_allclose(slope[circuit.moving], expected_slope[circuit.moving], atol=1e-10)
+    for diagonal in (False, True):
+        np.testing.assert_allclose(
+            simulator.block_metric(phi, jacobian, diagonal=diagonal)[0],
+            exact.block_metric(phi, jacobian, diagonal=diagonal)[0],
+            atol=1e-10,
+        )
+    with pytest.raises(MemoryLimitError, match="approx='block-diag' may take less"):
+        simulator.full_metric(phi, jacobian)
+
+
+def test_a_chain_whose_cones_hold_the_whole_circuit_is_minimized():
+    n = 60
+    circuit = linear(n)
+    theta = np.random.default_rng(1).normal(size=circuit.num_parameters) * 0.3
+    terms = {placed("ZZ", np.array([q, q + 1]), n): 1.0 for q in range(n - 1)}
+    terms |= {placed("X", np.array([q]), n): 0.7 for q in range(n)}
+    result = qngd.minimize(circuit, terms, theta, backend="light-cone", max_steps=2)
+    assert result.history[0] > result.history[1] > result.history[2]
+    # the first qubits see little of the chain: a circuit of eight of them gives their energies
+    near, few = linear(8), {label[-8:]: weight for label, weight in terms.items() if set(label[:-7]) == {"I"}}
+    own = np.r_[theta[:16], theta[2 * n : 2 * n + 16]]
+    wide_terms = {"I" * (n - 8) + label: weight for label, weight in few.items()}
+    values = [float(qngd.expectation(*each)) for each in ((near, few, own), (circuit, wide_terms, theta))]
+    assert values[1] == pytest.approx(values[0], abs=1e-10)
+
+
+def test_the_price_of_a_step():
+    ring = [(q, (q + 1) % 70) for q in range(70)]
+    price = qngd.cost(qaoa(70, ring, 2, "rzz"), cut(70, ring), np.full(4, 0.2), backend="light-cone", steps=3)
+    assert (price.energy.count, price.energy.different, price.energy.qubits) == (70, 1, 5)
+    assert price.metric is not None
+    assert price.metric.count == 280
+    assert price.run.jobs == 4
+    assert price.run_seconds == pytest.approx(4 * price.seconds)
+    assert "70 light cones, 1 of them different" in price.rows()["energy, gradient"]
+    with pytest.raises(SettingError, match="whole states"):
+        qngd.cost(linear(4), {"ZZII": 1.0}, np.zeros(16), backend="light-cone", approx="qn-spsa")
+    with pytest.raises(BackendError, match="leave out shots"):
+        qngd.cost(linear(4), {"ZZII": 1.0}, np.zeros(16), backend="light-cone", shots=10)
 
 
 @pytest.mark.parametrize("approx", ["qn-spsa", "random-basis"])

@@ -31,20 +31,26 @@ class Cones:
         rows = np.zeros((count, num_words(count)), dtype=np.uint64)
         index = np.arange(count)
         rows[index, index >> 6] = np.uint64(1) << (index & 63).astype(np.uint64)
-        own = _ranged(self.generators)
-        _gather(own, index, own, rows, rows)
+        own = self._ranged
+        _gather(own, index, np.ones(count, dtype=bool), own, rows, rows)
         return rows
+
+    @cached_property
+    def _ranged(self) -> _Ranged:
+        return _ranged(self.generators)
 
     def before(self, k: int) -> np.ndarray:
         """The rotations before k that matter to its generator, ascending."""
         return _members(self._of_rotations[k], len(self.generators))[:-1]
 
-    def of(self, strings: PauliStrings) -> list[np.ndarray]:
-        """The rotations that matter to each string at the end of the circuit, ascending."""
+    def of(self, strings: PauliStrings, before: np.ndarray | None = None) -> list[np.ndarray]:
+        """The rotations that matter to each string at the end of the circuit, ascending. Given `before`, a mask (K,)
+        that holds all that must come before what it holds, of the circuit of these rotations alone."""
         count = len(self.generators)
+        allowed = np.ones(count, dtype=bool) if before is None else before
         rows = np.zeros((len(strings), num_words(count)), dtype=np.uint64)
         begin = np.full(len(strings), count)
-        _gather(_ranged(strings), begin, _ranged(self.generators), self._of_rotations, rows)
+        _gather(_ranged(strings), begin, allowed, self._ranged, self._of_rotations, rows)
         return [_members(row, count) for row in rows]
 
 
@@ -69,13 +75,13 @@ def _ranged(strings: PauliStrings) -> _Ranged:
 
 
 @kernel
-def _gather(strings, begin, generators, cones, rows):
-    """Into each of the `rows` the cone of a string that comes after the rotations 0…begin−1."""
+def _gather(strings, begin, allowed, generators, cones, rows):
+    """Into each of the `rows` the cone of a string that comes after the allowed ones of the rotations 0…begin−1."""
     for t in range(rows.shape[0]):
         row = rows[t]
         for k in range(begin[t] - 1, -1, -1):
             known = row[k >> 6] >> np.uint64(k & 63) & np.uint64(1)
-            if not known and _anticommute(strings, t, generators, k):
+            if allowed[k] and not known and _anticommute(strings, t, generators, k):
                 for w in range((k >> 6) + 1):
                     row[w] |= cones[k, w]
 

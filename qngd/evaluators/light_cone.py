@@ -48,7 +48,7 @@ class LightConeEvaluator(ExactEvaluator):
 
     def default_approx(self) -> Approx:
         few = self.circuit.num_parameters <= _FULL_UP_TO
-        return "full" if few and self._cones.has_derivative_states else "block-diag"
+        return "full" if few and self._cones.derivatives.have_states else "block-diag"
 
     def _metric(
         self, theta: np.ndarray, phi: np.ndarray, jacobian: sparse.csr_array, approx: Approx, seed: int | None

@@ -21,6 +21,7 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError
 from qngd.exact.kernels.colours import canonical_order
 from qngd.exact.kernels.cones import Members
+from qngd.exact.kernels.layout import Signed
 from qngd.exact.kernels.spans import coordinates
 
 _STATES = 3  # of a cone, while it is worked on
@@ -46,20 +47,12 @@ class Few(NamedTuple):
     sign: np.ndarray
 
 
-class _Strings(NamedTuple):
-    """Masks and signs for compiled functions."""
-
-    x: np.ndarray
-    z: np.ndarray
-    sign: np.ndarray
-
-
 def on_few(strings: PauliStrings) -> Few:
     """Strings on the qubits of their span; where these are more than 62, only how many."""
     count = len(strings)
     basis = np.zeros(count, dtype=np.int64)
-    out = _Strings(np.zeros(count, np.uint64), np.zeros(count, np.uint64), np.zeros(count))
-    rank = coordinates(_Strings(strings.x, strings.z, strings.sign.astype(float)), basis, out)
+    out = Signed(np.zeros(count, np.uint64), np.zeros(count, np.uint64), np.zeros(count))
+    rank = coordinates(Signed(strings.x, strings.z, strings.sign.astype(float)), basis, out)
     return Few(rank, basis[:rank], *out)
 
 
@@ -109,14 +102,9 @@ class Bundle:
     spans: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(
-        cls, generators: PauliStrings, classes: np.ndarray, cones: Sequence[Cone], name: Callable[[int], str]
-    ) -> Bundle:
-        """Cones of a circuit with these generators (K), whose angles are equal within `classes` (K,).
-
-        Raises:
-            MemoryLimitError: a cone is too wide; the text has its `name`.
-        """
+    def of(cls, generators: PauliStrings, classes: np.ndarray, cones: Sequence[Cone]) -> Bundle:
+        """Cones of a circuit with these generators (K), whose angles are equal within `classes` (K,). None may be wider
+        than `require_room` allows."""
         shapes = [_shape(cone, classes) for cone in cones]
         count = Counter(shapes)
         numbers: dict[bytes, int] = {}
@@ -125,7 +113,6 @@ class Bundle:
         for c, shape in enumerate(shapes):
             cone, key = cones[c], b""
             few = _on_few(generators, cone)
-            require_room(few.num_qubits, len(cone.rotations), partial(name, c))
             if count[shape] > 1:
                 cone = _ordered(few, classes, cone)
                 few = _on_few(generators, cone)

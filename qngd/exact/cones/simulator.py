@@ -19,16 +19,15 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from qngd._system.memory import available_bytes, require_bytes
+from qngd._system.memory import require_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
 from qngd.errors import MemoryLimitError
-from qngd.exact.cones.bundle import Bundle, Cone, angle_classes, require_states, share
-from qngd.exact.cones.pairs import pairs_of
-from qngd.exact.cones.terms import bundle_of
+from qngd.exact.cones.bundle import angle_classes, require_states, share
+from qngd.exact.cones.derivatives import Derivatives, MetricPlan
+from qngd.exact.cones.terms import ConeTerms, terms_of
 from qngd.exact.kernels import cones as kernels
-from qngd.exact.kernels.cones import Pairs
 
 
 class ConeSimulator:
@@ -41,7 +40,7 @@ class ConeSimulator:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self._pairs_of: dict[str, Pairs] = {}
+        self._plans: dict[str, MetricPlan] = {}
 
     @cached_property
     def _cones(self) -> Cones:
@@ -52,50 +51,33 @@ class ConeSimulator:
         return angle_classes(self.circuit.angle_map)
 
     @cached_property
-    def _moving(self) -> np.ndarray:
-        return np.flatnonzero(self.circuit.moving)
+    def derivatives(self) -> Derivatives:
+        """The derivative states of all moving rotations."""
+        return Derivatives(self.circuit, self._cones, self._classes)
 
-    @cached_property
-    def derivatives(self) -> Bundle:
-        """The cones of the generators of all moving rotations, in their order."""
-        generators = self.circuit.generators
-        one = np.ones(1)
-        found = [Cone(self._cones.before(k), generators[[k]], one) for k in self._moving]
-        return Bundle.of(generators, self._classes, found, self._name)
-
-    @cached_property
-    def has_derivative_states(self) -> bool:
-        """Whether the derivative states of all moving rotations fit in memory."""
-        try:
-            sizes = 1 << self.derivatives.members.num_qubits
-        except MemoryLimitError:
-            return False
-        return 16 * int(sizes.sum()) <= available_bytes()
-
-    def _name(self, c: int) -> str:
-        k = int(self._moving[c])
-        gate = self.circuit.gates[int(self.circuit.ops.gate[self.circuit.ops.rotations[k]])]
-        return f"the metric's entry of gate {gate.name} on qubits {', '.join(map(str, gate.qubits))}"
-
-    def terms(self, pulled: Observable) -> Bundle:
+    def terms(self, pulled: Observable) -> ConeTerms:
         """A pulled observable's cones."""
-        return bundle_of(self.circuit, self._cones, self._classes, pulled)
+        return terms_of(self.circuit, self._cones, self._classes, pulled)
 
-    def expectation(self, phi: np.ndarray, terms: Bundle) -> float:
+    def expectation(self, phi: np.ndarray, terms: ConeTerms) -> float:
         """⟨H⟩."""
-        energy = np.zeros(len(terms.copies))
-        terms.each(lambda a, b: kernels.energies(terms.members, 0.5 * phi, a, b, energy))
-        return float(energy @ terms.copies)
+        bundle = terms.bundle
+        energy = np.zeros(len(bundle.copies))
+        bundle.each(lambda a, b: kernels.energies(bundle.members, 0.5 * phi, a, b, energy))
+        return float(energy @ bundle.copies + terms.trails.values(phi).sum())
 
-    def energy_and_gradient(self, phi: np.ndarray, terms: Bundle) -> tuple[float, np.ndarray]:
+    def energy_and_gradient(self, phi: np.ndarray, terms: ConeTerms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep over every cone."""
-        energy, slope = np.zeros(len(terms.copies)), np.zeros(len(terms.members.x))
-        terms.each(lambda a, b: kernels.slopes(terms.members, 0.5 * phi, a, b, energy, slope))
-        rotation, member = terms.places
-        return float(energy @ terms.copies), np.bincount(rotation, slope[member], minlength=len(phi))
+        bundle = terms.bundle
+        energy, slope = np.zeros(len(bundle.copies)), np.zeros(len(bundle.members.x))
+        bundle.each(lambda a, b: kernels.slopes(bundle.members, 0.5 * phi, a, b, energy, slope))
+        value, along_paths = terms.trails.values_and_slope(phi)
+        rotation, member = bundle.places
+        along_states = np.bincount(rotation, slope[member], minlength=len(phi))
+        return float(energy @ bundle.copies + value.sum()), along_states + along_paths
 
     def block_metric(
-        self, phi: np.ndarray, jacobian: sparse.csr_array, terms: Bundle | None = None, diagonal: bool = False
+        self, phi: np.ndarray, jacobian: sparse.csr_array, terms: ConeTerms | None = None, diagonal: bool = False
     ) -> tuple[np.ndarray, float, np.ndarray]:
         """The metric over parameters from the blocks of the layers (or from the diagonal over units), and energy and
         gradient over rotations if `terms` are given."""
@@ -120,11 +102,28 @@ class ConeSimulator:
         over_rotations, _ = self.covariances(phi, "full")
         return 0.25 * (jacobian.T @ (over_rotations @ (jacobian @ vector)))
 
-    def pairs(self, kind: str) -> Pairs:
-        """The pairs of moving rotations whose entries a metric of this kind has."""
-        if kind not in self._pairs_of:
-            self._pairs_of[kind] = pairs_of(self.derivatives.spans, self._block(kind)[self._moving])
-        return self._pairs_of[kind]
+    def plan(self, kind: str) -> MetricPlan:
+        """The entries over rotations that a metric "diag", "block-diag" or "full" has.
+
+        Raises:
+            MemoryLimitError: an entry's cone is too wide; the text names the gate.
+        """
+        if kind not in self._plans:
+            try:
+                self._plans[kind] = self._new_plan(kind)
+            except MemoryLimitError:
+                if self.derivatives.by_memory:
+                    raise
+                self._plans.clear()
+                self.derivatives = Derivatives(self.circuit, self._cones, self._classes, by_memory=True)
+                self._plans[kind] = self._new_plan(kind)
+        return self._plans[kind]
+
+    def _new_plan(self, kind: str) -> MetricPlan:
+        found = self.derivatives
+        if kind == "full" and len(found.wide):
+            raise found.too_wide(int(found.wide[0]), "approx='block-diag' may take less; or use fewer layers")
+        return found.plan(self._block(kind))
 
     def _block(self, kind: str) -> np.ndarray:
         """(K,) numbers: only pairs with the same one belong to a metric of this kind."""
@@ -136,33 +135,28 @@ class ConeSimulator:
 
     def covariances(self, phi: np.ndarray, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
         """⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩ in the frame of each, (K, K), of the pairs of this kind, and ⟨P_i⟩ (K,)."""
-        bundle, pairs = self.derivatives, self.pairs(kind)
+        found, plan = self.derivatives, self.plan(kind)
         states, offset = self._derivative_states(phi)
-        value = np.zeros(len(pairs.first))
-        at = offset[bundle.which]
-        share(
-            lambda a, b: kernels.covariances(states, at, pairs, a, b, value),
-            np.exp2(np.diff(pairs.start)) * 1.0,
-        )
+        pairs, wide = plan.pairs, plan.wide
+        value, at = np.zeros(len(pairs.first)), offset[found.bundle.which]
+        share(lambda a, b: kernels.covariances(states, at, pairs, a, b, value), np.exp2(np.diff(pairs.start)))
         mean = np.zeros(len(phi))
-        mean[self._moving] = states[0, at] if len(at) else 0.0
-        i, j = self._moving[pairs.first], self._moving[pairs.second]
-        apart = i != j
-        found = sparse.coo_array(
-            (np.r_[value, value[apart]], (np.r_[i, j[apart]], np.r_[j, i[apart]])), shape=(len(phi), len(phi))
-        )
-        return found.tocsr(), mean
+        mean[found.narrow] = states[0, at]
+        mean[found.wide] = found.means.values(phi)
+        products = np.zeros(len(wide.first))
+        products[wide.place] = wide.products.values(phi)
+        i = np.concatenate([found.narrow[pairs.first], wide.first])
+        j = np.concatenate([found.narrow[pairs.second], wide.second])
+        entry = np.concatenate([value, products - mean[wide.first] * mean[wide.second]])
+        upper = sparse.coo_array((np.where(i == j, 0.5, 1.0) * entry, (i, j)), shape=(len(phi), len(phi)))
+        return (upper + upper.T).tocsr(), mean
 
     def _derivative_states(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All different a_i side by side, (2, ·), and where each begins."""
-        bundle = self.derivatives
-        sizes = 1 << bundle.members.num_qubits
-        ends = np.cumsum([0, *sizes.tolist()])
+        bundle = self.derivatives.bundle
+        ends = np.cumsum([0, *(1 << bundle.members.num_qubits).tolist()])
         require_states(bundle)
-        require_bytes(16 * int(ends[-1]), "the derivative states of the light cones")
+        require_bytes(self.derivatives.num_bytes, "the derivative states of the light cones")
         states = np.empty((2, int(ends[-1])))
-        share(
-            lambda a, b: kernels.derivatives(bundle.members, 0.5 * phi, a, b, ends, states),
-            bundle.work,
-        )
+        share(lambda a, b: kernels.derivatives(bundle.members, 0.5 * phi, a, b, ends, states), bundle.work)
         return states, ends[:-1]

@@ -25,7 +25,7 @@ def _dot(a, b):
 
 
 @kernel
-def _common(a, b):
+def common_bits(a, b):
     """|a ∧ b| over all words."""
     count = 0
     for w in range(a.shape[0]):
@@ -37,7 +37,7 @@ def _common(a, b):
 
 
 @kernel
-def _lowest(row):
+def lowest_bit(row):
     """The place of the lowest bit, or −1."""
     for w in range(row.shape[0]):
         if row[w]:
@@ -71,7 +71,7 @@ def coordinates(strings, basis, out):
     for k in range(count):
         rows[rank] = strings.x[k]
         made = _reduce(rows[rank], np.uint64(0), pivots, rows, sources, rank)
-        pivot = _lowest(rows[rank])
+        pivot = lowest_bit(rows[rank])
         if pivot >= 0:
             own = _ONE << np.uint64(rank & 63)
             basis[rank], pivots[rank], sources[rank] = k, pivot, made ^ own
@@ -90,7 +90,7 @@ def coordinates(strings, basis, out):
         while there:
             there &= there - _ONE
             count_there += 1
-        out.sign[k] = strings.sign[k] * (1 - ((_common(strings.x[k], strings.z[k]) - count_there) & 3))
+        out.sign[k] = strings.sign[k] * (1 - ((common_bits(strings.x[k], strings.z[k]) - count_there) & 3))
     return rank
 
 
@@ -113,7 +113,7 @@ def intersection(one, other, mine, theirs):
                     rows[rank, w] ^= rows[m, w]
                 a ^= first[m]
                 b ^= second[m]
-        pivot = _lowest(rows[rank])
+        pivot = lowest_bit(rows[rank])
         if pivot >= 0:
             pivots[rank], first[rank], second[rank] = pivot, a, b
             rank += 1
