@@ -130,10 +130,12 @@ class Planned:
         observable = as_observable(problem.observable, problem.circuit)
         self._evaluator = evaluator_for(problem.circuit, observable, "statevector", 1)
         self._theta = problem.circuit.flatten(problem.theta0)
-        self._counted: dict[tuple[bool, str | None], Any] = {}
+        self._counted: dict[tuple[bool, Any], Any] = {}
 
-    def default_approx(self) -> str:
-        return "block-diag"
+    def default_metric(self) -> Any:
+        from qngd.metrics import as_metric
+
+        return as_metric("block-diag")
 
     def preview(self, theta: Any, *, gradient: bool, metric: Any, spread: Any) -> Any:
         key = (gradient, metric)

@@ -12,12 +12,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from qngd._system.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from qngd import backends as backends
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import metrics as metrics
+    from qngd import pennylane as pennylane
+    from qngd import qiskit as qiskit
     from qngd import refresh as refresh
+    from qngd import scipy as scipy
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, sample, statevector
     from qngd.circuit.circuit import Circuit
@@ -41,10 +47,10 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
 
-__version__ = "0.1.0"
 
 # Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
 _HOME = {
@@ -69,25 +75,30 @@ _HOME = {
     "Estimate": "estimates.estimate",
     "MetricTensor": "estimates.estimate",
     "Cost": "estimates.evaluation",
+    "CVaR": "cvar",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
     "Budget": "run.loop",
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
+    "evaluator": "run.own_loop",
     "QNG": "qng",
     "Price": "run.price",
     "cost": "run.price",
     "Problem": "problem",
     "StepInfo": "solve.state",
 }
-_MODULES = ("backends", "baselines", "damping", "errors", "refresh", "step")
+_MODULES = (
+    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "step",
+)  # fmt: skip
 
 __all__ = [
     "QNG",
     "AutoShots",
     "BackendError",
     "Budget",
+    "CVaR",
     "Circuit",
     "CircuitBuilder",
     "CircuitError",
@@ -109,6 +120,7 @@ __all__ = [
     "StorageError",
     "TargetError",
     "cost",
+    "evaluator",
     "expectation",
     "gradient",
     "metric_tensor",

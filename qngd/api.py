@@ -12,15 +12,16 @@ from qngd._system.progress import telling
 from qngd.circuit.active import active_qubits
 from qngd.errors import MemoryLimitError, checked_seed
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Approx, check_approx
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.exact import simulator_of
+from qngd.exact.point import simulator_of
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx, as_metric
 
 
 def expectation(
@@ -55,7 +56,7 @@ def expectation(
     1
     """
     at = read_given(circuit, observable, theta, role="point")
-    evaluator = evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    evaluator = evaluator_for(at.circuit, at.target, backend, shots, grouping)
     return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
@@ -80,7 +81,7 @@ def gradient(
     array([1.])
     """
     at = read_given(circuit, observable, theta, role="point")
-    evaluator = evaluator_for(at.circuit, at.observable, backend, shots, grouping)
+    evaluator = evaluator_for(at.circuit, at.target, backend, shots, grouping)
     slope = evaluator.evaluate(at.theta, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
@@ -90,7 +91,7 @@ def metric_tensor(
     circuit: CircuitLike,
     theta: Theta | None = None,
     *,
-    approx: Approx = "block-diag",
+    approx: Approx | Metric = "block-diag",
     backend: BackendLike | None = None,
     shots: Shots | None = None,
     seed: Whole | None = None,
@@ -113,8 +114,10 @@ def metric_tensor(
             "random-basis", from the Fisher information in 4 random bases (`qngd.metrics.random_basis`), each as many
             circuits as a gradient, which takes many more shots than there are likely outcomes.
             Another metric: "hamiltonian", that of the observable's expectation values in place of the state
-            (`qngd.metrics.hamiltonian`), from the circuits of the gradient; it has the unit of the observable.
-        observable: as for `expectation`; only "hamiltonian" depends on it.
+            (`qngd.metrics.hamiltonian`), from the circuits of the gradient; it has the unit of the observable. And
+            "identity", for plain gradient descent.
+            Or an object of `qngd.metrics`, or a metric of your own: see `qngd.metrics.Metric`.
+        observable: as for `expectation`; of these only "hamiltonian" depends on it.
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
             ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.measured.cross`.
         grouping: of the observable's strings, see `minimize`.
@@ -136,12 +139,12 @@ def metric_tensor(
     >>> np.asarray(qngd.metric_tensor(circuit, [0.3]))
     array([[0.25]])
     """
-    check_approx(approx)
+    metric = as_metric(approx)
     at = read_given(circuit, observable, theta, role="point")
-    needed = approx == "hamiltonian" and at.has_observable
+    needed = metric.needs_observable and at.has_observable
     evaluator = evaluator_for(at.circuit, at.observable if needed else None, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
-        return evaluator.metric(at.theta, approx, checked_seed(seed))
+        return evaluator.metric(at.theta, metric, checked_seed(seed))
 
 
 def sample(

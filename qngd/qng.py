@@ -10,15 +10,19 @@ import numpy as np
 
 from qngd._system.renamed import renamed
 from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
-from qngd.errors import SettingError, check_word, is_number, require_positive, shown
-from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import APPROXIMATIONS, Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.errors import SettingError, is_number, require_positive, shown
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
-Metric = Approx | Literal["matrix-free", "identity"]
+# the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
+_MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 
 
@@ -41,9 +45,9 @@ class QNG:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
             and bounds the step's length in state space (`qngd.step.CurvatureRate`).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
-            "matrix-free", the full metric of the exact simulator without its matrix, for thousands of parameters; or
-            "identity", plain gradient descent. "hamiltonian" has the unit of the observable, and so have η⁻¹ and λ
-            with it.
+            "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
+            the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
+            the unit of the observable, and so have η⁻¹ and λ with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag".
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
@@ -59,7 +63,7 @@ class QNG:
     """
 
     learning_rate: float | None
-    approx: Metric | None
+    approx: Approx | Literal["matrix-free"] | Metric | None
     damping: float | Damping | None
     _step: StepRule | None  # `step` is what an optimizer does
     refresh: Refresh | None
@@ -67,7 +71,7 @@ class QNG:
     def __init__(
         self,
         learning_rate: float | None = None,
-        approx: Metric | None = None,
+        approx: Approx | Literal["matrix-free"] | Metric | None = None,
         damping: float | Damping | None = None,
         step: StepRule | None = _AS_IT_IS,
         refresh: Refresh | None = None,
@@ -90,9 +94,8 @@ class QNG:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown_as.items())})"
 
     def _check(self) -> None:
-        known = (*APPROXIMATIONS, "matrix-free", "identity")
         if self.approx is not None:
-            check_word(self.approx, known, "approx")
+            check_approx(self.approx, _MATRIX_FREE)
         if self.damping is not None:
             as_damping(self.damping)
         if isinstance(self.learning_rate, StepRule):
@@ -105,14 +108,18 @@ class QNG:
             raise SettingError(f"step must be a rule of qngd.step; got {shown(self._step)}{_as_a_rate(self._step)}")
         if self.refresh is not None and not isinstance(self.refresh, Refresh):
             raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {shown(self.refresh)}")
-        if self.approx == "matrix-free":
+        if self.is_matrix_free:
             absolute_level(self.step_rule.damping(self.damping_rule, self.step_rule.start()))
             if self.refresh not in (None, _EVERY_STEP):
                 raise SettingError('refresh: approx="matrix-free" keeps no metric that could be used again')
 
     @classmethod
     def imaginary_time(
-        cls, time_step: float, *, approx: Metric | None = None, damping: float | Damping | None = None
+        cls,
+        time_step: float,
+        *,
+        approx: Approx | Literal["matrix-free"] | Metric | None = None,
+        damping: float | Damping | None = None,
     ) -> QNG:
         """Variational imaginary-time evolution e^{−τH} in steps of Δτ (McArdle et al., arXiv:1804.03023).
 
@@ -142,18 +149,30 @@ class QNG:
         """When the metric is measured anew: the rule given, or that of the metric."""
         if self.refresh is not None:
             return self.refresh
-        return Refresh(average="all") if self.approx == "qn-spsa" else _EVERY_STEP
+        chosen = self._chosen
+        return _EVERY_STEP if chosen is None else Refresh(average=chosen.average)
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there.
+    @property
+    def is_matrix_free(self) -> bool:
+        """Whether it solves without the metric's matrix."""
+        return isinstance(self.approx, str) and self.approx == _MATRIX_FREE
+
+    @property
+    def _chosen(self) -> Metric | None:
+        """The metric that the user chose; None where there is no matrix, or the choice is left to the evaluator."""
+        return None if self.approx is None or self.is_matrix_free else as_metric(self.approx)
+
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there.
 
         Raises:
             SettingError: the backend cannot give the metric asked for.
         """
-        if self.approx == "matrix-free":
+        theta = start_at(evaluator, theta)
+        if self.is_matrix_free:
             evaluator.metric_product(theta)
         asked = Submissions(evaluator, seed, 0)
-        first = self._evaluate(asked, theta, metric=True)
+        first = asked.evaluate(theta, gradient=True, metric=self._metric(evaluator))
         memory = {**self.step_rule.start(), **_measured(0)}
         return State(0, first, memory, asked.count, asked.cost, seed)
 
@@ -161,7 +180,7 @@ class QNG:
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
-        full = evaluator.preview(theta, gradient=True, metric=self._measured_approx(evaluator), spread=spread)
+        full = evaluator.preview(theta, gradient=True, metric=self._metric(evaluator), spread=spread)
         rule = self.step_rule
         energies = (0 if first else rule.num_probes) + (not first and self._energy_first(evaluator))
         if not energies:
@@ -182,58 +201,50 @@ class QNG:
         with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
             theta = here.theta + proposal.delta
         age, path = int(memory["metric_age"]) + 1, float(memory["metric_path"]) + proposal.length
-        due = self.refresh_rule.is_due(age, path)
+        due, metric = self.refresh_rule.is_due(age, path), self._metric(evaluator)
+        asks = metric if due else None
         first = self._energy_first(evaluator)
         if first:
             there = asked.evaluate(theta, gradient=False, metric=None)
         else:
-            there = self._evaluate(asked, theta, metric=due)
+            there = asked.evaluate(theta, gradient=True, metric=asks)
         accepted = rule.judge(Trial(proposal, direction, here, there), memory)
         if accepted and first:
-            there = there.completed(self._evaluate(asked, theta, metric=due))
+            there = there.completed(asked.evaluate(theta, gradient=True, metric=asks))
         trial = Trial(proposal, direction, here, there)
         learnt = rule.learn(trial, accepted, memory)
         if accepted:
-            there, upkeep = self._kept(here, there, memory, due, age, path)
+            if due and metric is not None:
+                there = self._averaged(metric, here, there, memory)
+            there, upkeep = _kept(here, there, memory, due, age, path)
         else:
             upkeep = {name: memory[name] for name in _measured(0)}
         new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
-        return new, _describe(new, trial, accepted, asked.cost)
+        return new, _describe(new, trial, accepted, asked)
 
-    def _approx(self, evaluator: Evaluator) -> Metric:
-        return self.approx or evaluator.default_approx()
-
-    def _measured_approx(self, evaluator: Evaluator) -> Approx | None:
-        """The metric that an evaluation must measure, None for those that need no measurement."""
-        approx = self._approx(evaluator)
-        return None if approx == "matrix-free" or approx == "identity" else approx
+    def _metric(self, evaluator: Evaluator) -> Metric | None:
+        """The metric that evaluations measure, None if there is none to measure."""
+        if self.is_matrix_free:
+            return None
+        chosen = self._chosen
+        return evaluator.default_metric() if chosen is None else chosen
 
     def _energy_first(self, evaluator: Evaluator) -> bool:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
         return self.step_rule.may_reject and evaluator.is_exact
 
-    def _evaluate(self, asked: Submissions, theta: np.ndarray, metric: bool) -> Evaluation:
-        """The evaluation of a step: energy and gradient, and the metric if it is to be measured."""
-        found = asked.evaluate(theta, gradient=True, metric=self._measured_approx(asked.evaluator) if metric else None)
-        if self.approx == "identity":
-            return replace(found, metric=MetricTensor.exact(np.eye(len(theta)), "identity"))
-        return found
-
-    def _kept(
-        self, here: Evaluation, there: Evaluation, memory: Memory, measured: bool, age: int, path: float
-    ) -> tuple[Evaluation, Memory]:
-        """`there` with the metric to go on with, and what is remembered of its measurement."""
-        count = int(memory["metric_count"])
-        if not measured:
-            kept = {"metric_count": np.array(count), "metric_age": np.array(age), "metric_path": np.array(path)}
-            return replace(there, metric=here.metric), kept
-        if there.metric is not None and here.metric is not None and there.is_finite:
-            there = replace(there, metric=self.refresh_rule.averaged(there.metric, here.metric, count + 1))
-        return there, _measured(count + 1)
+    def _averaged(self, metric: Metric, here: Evaluation, there: Evaluation, memory: Memory) -> Evaluation:
+        """`there`, its metric averaged with what was known before."""
+        if there.metric is None or here.metric is None or not there.is_finite:
+            return there
+        count = int(memory["metric_count"]) + 1
+        return replace(
+            there, metric=self.refresh_rule.averaged(there.metric, here.metric, count, metric.positive)
+        )  # fmt: skip
 
     def _direction(self, evaluator: Evaluator, here: Evaluation, damping: Damping) -> Direction:
         assert here.gradient is not None
-        if self.approx == "matrix-free":
+        if self.is_matrix_free:
             return conjugate_direction(evaluator.metric_product(here.theta), here.gradient, damping)
         assert here.metric is not None
         return natural_direction(here.metric, here.gradient, damping)
@@ -244,12 +255,23 @@ def _as_a_rate(given: object) -> str:
     return f"; write learning_rate={given}" if is_number(given) else ""
 
 
+def _kept(
+    here: Evaluation, there: Evaluation, memory: Memory, measured: bool, age: int, path: float
+) -> tuple[Evaluation, Memory]:
+    """`there` with the metric to go on with, and what is remembered of its measurement."""
+    count = int(memory["metric_count"])
+    if measured:
+        return there, _measured(count + 1)
+    kept = {"metric_count": np.array(count), "metric_age": np.array(age), "metric_path": np.array(path)}
+    return replace(there, metric=here.metric), kept
+
+
 def _measured(count: int) -> dict[str, np.ndarray]:
     """What is remembered right after measurement number `count` of the metric: steps and path since then."""
     return {"metric_count": np.array(count), "metric_age": np.array(0), "metric_path": np.array(0.0)}
 
 
-def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> StepInfo:
+def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions) -> StepInfo:
     gradient, direction = trial.here.gradient, trial.direction
     step: Proposal = trial.proposal
     assert gradient is not None
@@ -257,7 +279,7 @@ def _describe(state: State, trial: Trial, accepted: bool, step_cost: Cost) -> St
         state,
         trial.here,
         trial.there,
-        step_cost,
+        asked,
         accepted=accepted,
         gradient_norm=float(np.linalg.norm(gradient.value)),
         significance=direction.significance,

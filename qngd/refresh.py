@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,8 @@ import numpy as np
 from qngd.errors import require_range, settle_whole
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import project
-from qngd.metrics.spsa import absolute
+
+Positive = Callable[[np.ndarray], tuple[np.ndarray, str]]
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,17 @@ class Refresh:
         """Whether to measure the metric again, `age` accepted steps and a path (radians) after the last time."""
         return age >= self.every or path > self.drift
 
-    def averaged(self, fresh: MetricTensor, known: MetricTensor, count: int) -> MetricTensor:
-        """The metric to go on with after measurement number `count` (from 0), `known` the one before."""
+    def averaged(
+        self, fresh: MetricTensor, known: MetricTensor, count: int, positive: Positive = project
+    ) -> MetricTensor:
+        """The metric to go on with after measurement number `count` (from 0), `known` the one before; `positive` takes
+        the place of an indefinite average, see `Metric.positive`."""
         old = count / (count + 1) if self.average == "all" else self.average
         if old == 0:
             return fresh
         new = 1 - old
         raw = old * known.raw + new * fresh.raw
-        value, note = absolute(raw) if fresh.approx == "qn-spsa" else project(raw)
+        value, note = positive(raw)
         return MetricTensor.made_positive(
             value,
             raw,

@@ -7,7 +7,7 @@ from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts, Means
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from tests.dense_templates import expectations, outcome_probabilities, state, string_matrices
 
 MANY = 1 << 50  # shots of one circuit, after which counts are exact to 15 digits

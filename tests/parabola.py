@@ -10,6 +10,7 @@ from qngd.damping import PseudoInverse
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.metrics import Full, Identity
 from qngd.solve.direction import Direction, natural_direction
 from qngd.step import Trial
 from tests.strategies import Sketch
@@ -67,8 +68,8 @@ class Parabola:
         self.asked = []
         self.spoil = {}  # number of the call -> what is wrong with its answer
 
-    def default_approx(self):
-        return "full"
+    def default_metric(self):
+        return Full()
 
     def preview(self, theta, *, gradient, metric, spread):
         return FULL if gradient or metric else ALONE
@@ -83,11 +84,13 @@ class Parabola:
         return self.matrix
 
     def evaluate(self, theta, *, gradient, metric, seed, spread):
-        self.asked.append((theta.copy(), gradient, metric, seed, spread))
+        self.asked.append((theta.copy(), gradient, None if metric is None else metric.name, seed, spread))
         fault = self.spoil.get(len(self.asked))
         if isinstance(fault, BaseException):
             raise fault
         energy, slope, matrix = 0.5 * theta @ self.hessian @ theta, self.hessian @ theta, self.metric_at(theta)
+        if isinstance(metric, Identity):
+            matrix = np.eye(len(theta))
         if fault is not None:
             energy, slope, matrix = (
                 part * np.nan if name in fault else part
@@ -97,7 +100,7 @@ class Parabola:
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
             gradient=Estimate.exact(slope) if gradient else None,
-            metric=MetricTensor.exact(matrix, metric) if metric else None,
+            metric=None if metric is None else MetricTensor.exact(matrix, metric.name),
             cost=FULL if gradient or metric else ALONE,
         )
 

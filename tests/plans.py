@@ -3,7 +3,8 @@
 import numpy as np
 
 from qngd.circuit.observable import Observable
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
+from qngd.metrics import BlockDiagonal
 from tests.strategies import random_observable, random_program
 
 
@@ -19,4 +20,4 @@ def plan_of(circuit, terms, theta=None, grouping="qubit-wise", cross="hadamard",
 def some_plan(theta=None, terms=None, **what):
     circuit = random_program(5, 3, 25, 4).circuit()
     terms = random_observable(2, 3) if terms is None else terms
-    return plan_of(circuit, terms, theta, **{"metric": "block-diag", **what})
+    return plan_of(circuit, terms, theta, **{"metric": BlockDiagonal(), **what})

@@ -6,8 +6,10 @@ import numpy as np
 
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
-from qngd.measured.plan import Planner, Request
-from qngd.measured.template import observable_template
+from qngd.measured.cutting import observable_template
+from qngd.measured.plan import Request
+from qngd.measured.planner import Planner
+from qngd.metrics import BlockDiagonal
 from tests.strategies import Sketch, random_observable, random_program
 
 PROGRAM = random_program(1, 4, 18, 4)
@@ -18,7 +20,7 @@ OBSERVABLE = Observable.from_mapping(random_observable(1, 4, 8))
 
 def requests_of(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, shots=100, **what):
     """Templates and requests of a step."""
-    plan = Planner(circuit, observable).plan(theta, **({"metric": "block-diag"} | what))
+    plan = Planner(circuit, observable).plan(theta, **({"metric": BlockDiagonal()} | what))
     return plan.templates, [replace(request, shots=shots) for request in plan.requests]
 
 

@@ -263,7 +263,7 @@ def test_physical_qubits_of_openqasm():
 
 def test_choices_and_costs_see_the_active_qubits():
     evaluator = evaluator_for(CIRCUIT, Observable.from_mapping(wide_terms()))
-    assert evaluator.default_approx() == "full"
+    assert evaluator.default_metric().name == "full"
     assert describe_circuit(CIRCUIT).startswith("120 qubits (3 active), 4 parameters, ")
     given = read_given(CIRCUIT, wide_terms(), THETA)
     rows = step_measurements(planned_step(given, given.observable))

@@ -15,8 +15,9 @@ from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS
-from qngd.measured.plan import Planner
-from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots, observed_spread
+from qngd.measured.planner import Planner
+from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots
+from qngd.metrics import QNSPSA, BlockDiagonal, as_metric
 from tests.expected_metrics import expected_metrics
 from tests.layered_circuits import CHAIN, crossed, real_amplitudes
 from tests.own_backends import ExactDevice
@@ -35,15 +36,15 @@ def lopsided():
 
 
 def plan_of(circuit, theta, terms, **what):
-    return Planner(circuit, Observable.from_mapping(terms)).plan(theta, **{"metric": "block-diag", **what})
+    return Planner(circuit, Observable.from_mapping(terms)).plan(theta, **{"metric": BlockDiagonal(), **what})
 
 
 def exactly(plan, theta):
     """The evaluation and the spread without statistical error."""
     device = ExactDevice()
     outcomes = device.collect(device.submit(plan.templates, plan.requests, None))
-    found = assemble(plan, outcomes, theta, Cost())
-    return found, observed_spread(plan, outcomes, found)
+    found = assemble(plan, outcomes, theta, Cost(), with_spread=True)
+    return found, found.spread
 
 
 def repeated(plan, theta, shots, times, seed):
@@ -51,7 +52,7 @@ def repeated(plan, theta, shots, times, seed):
     device, count = StatevectorSampler(), plan.num_circuits
     outcomes = device.collect(device.submit(plan.templates, plan.requests * times, seed))
     parts = [outcomes[count * k : count * (k + 1)] for k in range(times)]
-    return [(assemble(plan, part, theta, Cost()), part) for part in parts]
+    return [(assemble(plan, part, theta, Cost(), with_spread=True), part) for part in parts]
 
 
 def of_metric(plan):
@@ -176,7 +177,7 @@ def even():
 def test_the_spread_predicts_the_error_of_a_step(metric):
     """To first order in 1/N; the circuits of the metric, and those of the gradient, are given few shots in turn."""
     circuit, theta, terms = even()
-    plan = plan_of(circuit, theta, terms, metric=metric)
+    plan = plan_of(circuit, theta, terms, metric=as_metric(metric))
     exact, spread = exactly(plan, theta)
     for few in (of_metric(plan), ~of_metric(plan)):
         shots = np.where(few, 500, 4000)
@@ -194,7 +195,7 @@ def test_the_spread_of_energies_and_metrics():
     energies = np.array([float(found.energy.value) for found, _ in runs])
     assert energies.var() == pytest.approx(plan.energy_weights**2 @ spread.energy / 500, rel=0.15)
     metrics = np.array([found.metric.value for found, _ in runs])
-    for block in plan.blocks:
+    for block in plan.terms.blocks:
         largest = metrics.var(axis=0)[np.ix_(block.columns, block.columns)].max()
         assert largest == pytest.approx(spread.metric[block.request] / 500, rel=0.15)
     assert np.array_equal(spread.metric > 0, of_metric(plan))
@@ -204,11 +205,11 @@ def test_the_spread_of_energies_and_metrics():
 def test_auto_shots_beat_an_equal_division(metric):
     """At the same total, from the spread of a single sampled step before: less than half the error."""
     circuit, theta, terms = lopsided()
-    plan = plan_of(circuit, theta, terms, metric=metric)
+    plan = plan_of(circuit, theta, terms, metric=as_metric(metric))
     exact, _ = exactly(plan, theta)
     equal = np.full(plan.num_circuits, 1500)
-    ((found, outcomes),) = repeated(plan, theta, equal, 1, 100)
-    auto = AutoShots(int(equal.sum())).shots(plan, observed_spread(plan, outcomes, found))
+    ((found, _),) = repeated(plan, theta, equal, 1, 100)
+    auto = AutoShots(int(equal.sum())).shots(plan, found.spread)
     assert auto.sum() <= equal.sum()
     errors = [step_errors(plan, theta, shots, exact, 1, times=150).mean() for shots in (equal, auto)]
     assert errors[1] < 0.5 * errors[0]
@@ -283,9 +284,9 @@ def test_targets_are_reached(target, problem, metric, cross):
     circuit, theta, terms = problem()
     observable = Observable.from_mapping(terms)
     evaluator = SampledEvaluator(circuit, observable, StatevectorSampler(), target, cross=cross)
-    first = evaluator.evaluate(theta, metric=metric, seed=1)
+    first = evaluator.evaluate(theta, metric=as_metric(metric), seed=1)
     assert first.cost.shots == 200 * first.cost.circuits
-    found = [evaluator.evaluate(theta, metric=metric, seed=s, spread=first.spread) for s in range(2, 12)]
+    found = [evaluator.evaluate(theta, metric=as_metric(metric), seed=s, spread=first.spread) for s in range(2, 12)]
     energy = np.mean([float(f.energy.stderr) for f in found])
     gradient = np.mean([f.gradient.stderr for f in found], axis=0)
     matrix = np.mean([f.metric.stderr for f in found], axis=0)
@@ -304,9 +305,9 @@ def test_targets_of_entries_known_to_second_order(metric):
     target = TargetError(0.1, metric=0.02)
     evaluator = SampledEvaluator(circuit, Observable.from_mapping({"ZZZZ": 1.0}), StatevectorSampler(), target)
     exact = expected_metrics(circuit, theta)[metric]
-    found = [evaluator.evaluate(theta, metric=metric, seed=1)]
+    found = [evaluator.evaluate(theta, metric=as_metric(metric), seed=1)]
     for seed in range(2, 52):
-        found.append(evaluator.evaluate(theta, metric=metric, seed=seed, spread=found[-1].spread))
+        found.append(evaluator.evaluate(theta, metric=as_metric(metric), seed=seed, spread=found[-1].spread))
     off = np.sqrt(np.mean([(f.metric.value - exact) ** 2 for f in found[1:]], axis=0))
     assert off.max() <= 1.2 * target.metric
 
@@ -323,12 +324,12 @@ def test_what_seemed_certain_is_looked_at_again():
 
 def test_overlaps_of_random_directions_take_shots_too():
     circuit, theta, terms = even()
-    plan = plan_of(circuit, theta, terms, metric="qn-spsa", seed=3)
+    plan = plan_of(circuit, theta, terms, metric=QNSPSA(), seed=3)
     ((found, outcomes),) = repeated(plan, theta, np.full(plan.num_circuits, 2000), 1, 5)
-    shots = TargetError(1.0, 1.0, metric=0.1).shots(plan, observed_spread(plan, outcomes, found))
+    shots = TargetError(1.0, 1.0, metric=0.1).shots(plan, found.spread)
     variance = np.zeros((4, 4))
-    for term in plan.samples:
-        scale = term.pair.sample([1.0, 0, 0, 0]) / len(plan.samples)
+    for term in plan.terms:
+        scale = term.pair.sample([1.0, 0, 0, 0]) / len(plan.terms)
         for r in term.requests:
             frequency = outcomes[r].counts[~outcomes[r].bits.any(axis=1)].sum() / outcomes[r].shots
             variance += scale**2 * frequency * (1 - frequency) / shots[r]

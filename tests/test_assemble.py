@@ -9,7 +9,8 @@ from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.positive import project
 from qngd.measured.assemble import assemble
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
+from qngd.metrics import BlockDiagonal, as_metric
 from tests import dense
 from tests.expected_metrics import expected_metrics
 from tests.own_backends import EXACT, MANY, assembled, exact_counts
@@ -32,7 +33,7 @@ def check(program, terms, kind, grouping):
     metrics = expected_metrics(circuit, program.theta)
     scale = 1 + sum(map(abs, terms.values()))
     for approx in ("diag", "block-diag"):
-        found = assembled(circuit, program.theta, terms, kind, grouping, metric=approx)
+        found = assembled(circuit, program.theta, terms, kind, grouping, metric=as_metric(approx))
         assert float(found.energy.value) == pytest.approx(truth.energy, abs=1e-9 * scale)
         assert np.allclose(found.gradient.value, truth.gradient, rtol=0, atol=1e-7 * scale)
         size = 1 + np.abs(metrics[approx]).max(initial=0)
@@ -61,10 +62,10 @@ def test_exact_outcomes_say_so_and_counts_have_errors():
     circuit = ansatz(3, 1)
     theta = np.linspace(0.2, 1.4, 6)
     terms = random_observable(2, 3)
-    exact = assembled(circuit, theta, terms, "means", metric="block-diag")
+    exact = assembled(circuit, theta, terms, "means", metric=BlockDiagonal())
     for part in (exact.energy, exact.gradient, exact.metric):
         assert part.is_exact
-    sampled = assembled(circuit, theta, terms, "counts", metric="block-diag")
+    sampled = assembled(circuit, theta, terms, "counts", metric=BlockDiagonal())
     for part in (sampled.energy, sampled.gradient, sampled.metric):
         assert not part.is_exact
         assert part.shots > MANY / 2
@@ -125,10 +126,10 @@ def test_only_what_is_asked_for():
     circuit = ansatz(2, 1)
     theta = np.linspace(0.3, 1.1, 4)
     terms = {"ZX": 1.0, "XI": 0.5}
-    whole = assembled(circuit, theta, terms, metric="block-diag")
+    whole = assembled(circuit, theta, terms, metric=BlockDiagonal())
     energy = assembled(circuit, theta, terms, gradient=False)
     slope = assembled(circuit, theta, terms, energy=False)
-    metric = assembled(circuit, theta, None, energy=False, gradient=False, metric="block-diag")
+    metric = assembled(circuit, theta, None, energy=False, gradient=False, metric=BlockDiagonal())
     assert energy.gradient is energy.metric is slope.metric is metric.gradient is None
     assert energy.energy.value == whole.energy.value
     assert np.array_equal(slope.gradient.value, whole.gradient.value)
@@ -150,7 +151,7 @@ def test_parameters_that_nothing_uses():
     sketch = Sketch(2, 3)
     circuit = sketch("ry", 0, sketch.t[1]).circuit()
     for approx in ("diag", "block-diag", "full"):
-        found = assembled(circuit, [5.0, 0.3, -7.0], {"IX": 1.0}, metric=approx)
+        found = assembled(circuit, [5.0, 0.3, -7.0], {"IX": 1.0}, metric=as_metric(approx))
         assert np.allclose(found.gradient.value, [0, np.cos(0.3), 0], rtol=0, atol=1e-12)
         assert np.allclose(found.metric.value, np.diag([0, 0.25, 0]), rtol=0, atol=1e-12)
         assert not found.metric.stderr[[0, 2]].any()

@@ -15,7 +15,8 @@ from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
+from qngd.metrics import BlockDiagonal
 from tests.lab import Service
 from tests.pages import shown
 from tests.strategies import ansatz
@@ -119,7 +120,7 @@ def test_previews_of_either_kind(kind):
 
 def num_templates():
     observable = Observable.from_mapping(TERMS)
-    return len(Planner(ansatz(2, 1), observable).plan(THETA, metric="block-diag").templates)
+    return len(Planner(ansatz(2, 1), observable).plan(THETA, metric=BlockDiagonal()).templates)
 
 
 class Wrapped:

@@ -23,8 +23,9 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.plan import Request
-from qngd.measured.template import observable_template
+from qngd.metrics import BlockDiagonal
 from qngd.run.price import cost
 from tests.qiskit_devices import SERIAL, Counting, new_estimator, new_sampler
 from tests.step_requests import one_request, requests_of
@@ -163,7 +164,7 @@ def evaluated(backend, **given):
     evaluator = qngd.evaluators.sampled.SampledEvaluator(
         CIRCUIT, OBSERVABLE, backend, qngd.measured.shots.as_rule(given.pop("shots", 100))
     )
-    return evaluator.evaluate(THETA, metric="block-diag", **given)
+    return evaluator.evaluate(THETA, metric=BlockDiagonal(), **given)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def evaluated(backend, **given):
 @pytest.mark.parametrize("make", [StatevectorEstimator, lambda: EstimatorV2(options={"backend_options": SERIAL})])
 def test_exact_values_do_not_depend_on_the_jobs(make, limits):
     """Every circuit of the step is another: one in the wrong place would show."""
-    exact = ExactEvaluator(CIRCUIT, OBSERVABLE).evaluate(THETA, gradient=True, metric="block-diag")
+    exact = ExactEvaluator(CIRCUIT, OBSERVABLE).evaluate(THETA, gradient=True, metric=BlockDiagonal())
     found = evaluated(from_object(make(), limits=limits), shots=None)
     assert found.cost.jobs > 3 or limits.executions
     assert float(found.energy.value) == pytest.approx(float(exact.energy.value), abs=1e-9)
@@ -195,7 +196,7 @@ SAMPLERS = {
 def test_sampled_steps_in_several_jobs(make):
     """Values within their errors, what it costs known before, and the same numbers from the same seed."""
     limits = Limits(circuits=30, shots=900, executions=20_000)
-    exact = ExactEvaluator(CIRCUIT, OBSERVABLE).evaluate(THETA, gradient=True, metric="block-diag")
+    exact = ExactEvaluator(CIRCUIT, OBSERVABLE).evaluate(THETA, gradient=True, metric=BlockDiagonal())
     backend = make(limits)
     found, again, other = (evaluated(backend, shots=1500, seed=seed) for seed in (5, 5, 6))
     for part in ("energy", "gradient", "metric"):

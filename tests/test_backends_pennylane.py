@@ -16,9 +16,10 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MissingPackageError
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
-from qngd.measured.template import observable_template
+from qngd.metrics import BlockDiagonal, Diagonal
 from tests.pennylane_devices import FakeQPU
 from tests.strategies import Sketch, ansatz, examples, programs
 
@@ -82,8 +83,8 @@ NAMES = ["default.qubit", "lightning.qubit", "default.mixed"]
 
 def assert_exact(circuit, theta, backend):
     hamiltonian = observable(circuit.num_qubits)
-    sought = ExactEvaluator(circuit, hamiltonian).evaluate(theta, metric="block-diag")
-    found = evaluator_for(circuit, hamiltonian, backend).evaluate(theta, gradient=True, metric="block-diag")
+    sought = ExactEvaluator(circuit, hamiltonian).evaluate(theta, metric=BlockDiagonal())
+    found = evaluator_for(circuit, hamiltonian, backend).evaluate(theta, gradient=True, metric=BlockDiagonal())
     assert found.energy.value == pytest.approx(sought.energy.value, abs=1e-10)
     assert found.energy.stderr == 0
     np.testing.assert_allclose(found.gradient.value, sought.gradient.value, rtol=0, atol=1e-10)
@@ -115,9 +116,9 @@ DEVICES = {
 @pytest.mark.parametrize("make", DEVICES.values(), ids=DEVICES)
 def test_sampled_values_lie_within_their_errors(make):
     circuit, hamiltonian = mixed_circuit(), observable(4)
-    sought = ExactEvaluator(circuit, hamiltonian).evaluate(THETA, metric="block-diag")
+    sought = ExactEvaluator(circuit, hamiltonian).evaluate(THETA, metric=BlockDiagonal())
     evaluator = evaluator_for(circuit, hamiltonian, make(), 2000)
-    found = evaluator.evaluate(THETA, gradient=True, metric="block-diag", seed=5)
+    found = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=5)
     pairs = [(getattr(found, part), getattr(sought, part)) for part in ("energy", "gradient", "metric")]
     for estimate, exact in pairs:
         error = np.maximum(estimate.stderr, 1e-9)  # what cannot vary must be right
@@ -128,7 +129,7 @@ def test_sampled_values_lie_within_their_errors(make):
 def test_the_metric_is_never_indefinite():
     evaluator = evaluator_for(ansatz(4), None, "lightning.qubit", 20)
     for seed in range(5):
-        found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), "block-diag", seed=seed))
+        found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), BlockDiagonal(), seed=seed))
         assert np.linalg.eigvalsh(found).min() > -1e-12
 
 
@@ -152,7 +153,7 @@ def test_nothing_is_of_exponential_size():
     circuit = sketch("rx", n - 1, sketch.t[0]).circuit()
     device = FakeQPU(wires=n)
     evaluator = evaluator_for(circuit, Observable.from_mapping({"Z" * n: 2.0, "X" + "I" * (n - 1): 1.0}), device, 50)
-    found = evaluator.evaluate(np.zeros(3), gradient=False, metric="block-diag", seed=1)
+    found = evaluator.evaluate(np.zeros(3), gradient=False, metric=BlockDiagonal(), seed=1)
     assert found.energy.value == 3.0  # every shot reads 0
     assert (
         evaluator_for(circuit, Observable.from_mapping({"Z" * n: 2.0}), device)
@@ -239,7 +240,7 @@ def test_an_evaluation_is_one_execute(shots, monkeypatch):
     device = qml.device("default.qubit", wires=4)
     calls = counting_executes(device, monkeypatch)
     evaluator = evaluator_for(mixed_circuit(), observable(4), device, shots)
-    found = evaluator.evaluate(THETA, gradient=True, metric="block-diag", seed=0)
+    found = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=0)
     assert calls == [found.cost.circuits]
     assert found.cost.shots == found.cost.circuits * (shots or 0)
 
@@ -418,7 +419,7 @@ def test_devices_that_cannot_be_made_from_a_name(monkeypatch):
         raise ImportError("needs the package quimb")
 
     with pytest.raises(BackendError, match=r"default\.mixed cannot be made .* more than 23 wires"):
-        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), "diag", seed=0)
+        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), Diagonal(), seed=0)
     monkeypatch.setattr(qml, "device", missing)
     with pytest.raises(MissingPackageError, match="quimb"):
         submitted(resolve("default.tensor"))

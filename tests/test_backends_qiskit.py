@@ -57,10 +57,12 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, QngdWarning, SettingError
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
-from qngd.measured.plan import Planner, Request
+from qngd.measured.plan import Request
+from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
-from qngd.measured.template import observable_template
+from qngd.metrics import BlockDiagonal, Full
 from tests.dense import run_ops, same_state
 from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, new_estimator, new_sampler, without_last
 from tests.step_requests import CIRCUIT, OBSERVABLE, THETA, one_request, requests_of
@@ -81,12 +83,12 @@ WITHIN = 5.0  # standard errors
 
 
 def exactly(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE):
-    return ExactEvaluator(circuit, observable).evaluate(theta, gradient=True, metric="block-diag")
+    return ExactEvaluator(circuit, observable).evaluate(theta, gradient=True, metric=BlockDiagonal())
 
 
 def sampled(native, shots, seed=5, circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, **what):
     evaluator = SampledEvaluator(circuit, observable, from_object(native), as_rule(shots))
-    return evaluator.evaluate(theta, seed=seed, **({"gradient": True, "metric": "block-diag"} | what))
+    return evaluator.evaluate(theta, seed=seed, **({"gradient": True, "metric": BlockDiagonal()} | what))
 
 
 def agrees(estimate, exact, within=WITHIN):
@@ -189,7 +191,7 @@ def test_metric_from_counts_is_positive(make):
     evaluator = SampledEvaluator(circuit, None, from_object(make()), as_rule(20))
     theta = np.linspace(-1, 1, circuit.num_parameters)
     for seed in range(3):
-        assert evaluator.metric(theta, "block-diag", seed).eigenvalues[0] > -1e-12
+        assert evaluator.metric(theta, BlockDiagonal(), seed).eigenvalues[0] > -1e-12
 
 
 @pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
@@ -204,8 +206,8 @@ def test_a_full_metric_by_hadamard_tests_has_its_ancilla():
     circuit = ansatz(2, 2)
     theta = np.linspace(-1, 1, circuit.num_parameters)
     evaluator = SampledEvaluator(circuit, None, from_object(AerSimulator(**SERIAL)), as_rule(1000))
-    exact = ExactEvaluator(circuit, None).metric(theta, "full")
-    found = evaluator.metric(theta, "full", 3)
+    exact = ExactEvaluator(circuit, None).metric(theta, Full())
+    found = evaluator.metric(theta, Full(), 3)
     assert np.abs(np.asarray(found) - np.asarray(exact)).max() < 0.06
 
 
@@ -284,7 +286,7 @@ def test_a_step_is_one_run_of_all_circuits():
     device = Counting()
     evaluator = SampledEvaluator(CIRCUIT, OBSERVABLE, from_object(device), as_rule(50))
     for step in range(1, 4):
-        evaluation = evaluator.evaluate(THETA, gradient=True, metric="block-diag", seed=step)
+        evaluation = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=step)
         assert len(device.runs) == step
         assert len(device.runs[-1]["circuits"]) == evaluation.cost.circuits
         assert device.runs[-1]["shots"] == 50
@@ -514,7 +516,7 @@ def test_all_templates_are_pinned_to_the_same_physical_qubits(level, measure):
     theta = np.linspace(-1, 1, circuit.num_parameters)
     planner = Planner(circuit, Observable.from_mapping(random_observable(0, 4, 4)))
     first = planner.plan(theta, gradient=False).templates
-    step = planner.plan(theta, metric="full").templates
+    step = planner.plan(theta, metric=Full()).templates
     assert len({made.layout for made in backend._compiler.compile(first)}) == 1
     layouts = [made.layout for made in backend._compiler.compile(step)]
     assert {len(layout) for layout in layouts} == {4, 5}  # with and without an ancilla
@@ -532,7 +534,7 @@ def test_templates_with_an_ancilla_first_share_its_layout():
     backend = from_object(fake_provider.FakeKawasaki())
     circuit = ansatz(3, 2)
     theta = np.linspace(-1, 1, circuit.num_parameters)
-    templates = Planner(circuit, None).plan(theta, energy=False, gradient=False, metric="full").templates
+    templates = Planner(circuit, None).plan(theta, energy=False, gradient=False, metric=Full()).templates
     layouts = {made.layout for made in backend._compiler.compile(templates)}
     (long,) = (layout for layout in layouts if len(layout) == 4)
     assert {layout[:3] for layout in layouts} == {long[:3]}

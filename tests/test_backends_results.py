@@ -14,7 +14,7 @@ from qiskit_aer.noise import NoiseModel, ReadoutError
 import qngd
 from qngd.backends.results import Unreadable, check_bounds, estimates, merged, samples, standard_errors, tally
 from qngd.errors import BackendError
-from qngd.measured.error_propagation import covariance
+from qngd.measured.covariances import covariance
 from qngd.measured.outcomes import Counts, Means
 from tests import dense
 from tests.known_outcomes import template_of

@@ -16,8 +16,10 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MemoryLimitError
 from qngd.measured.cross import CROSS_METHODS
-from qngd.measured.plan import Planner, Request
-from qngd.measured.template import layer_template, observable_template
+from qngd.measured.cutting import layer_template, observable_template
+from qngd.measured.plan import Request
+from qngd.measured.planner import Planner
+from qngd.metrics import BlockDiagonal, Full
 from tests.clifford_circuits import commuting_strings
 from tests.dense_templates import outcome_probabilities
 from tests.strategies import Sketch, ansatz, examples, programs, random_observable, random_program
@@ -80,7 +82,7 @@ def test_counts_of_whole_steps(seed, cross):
     program = random_program((29, 54)[seed], 2 + seed, 14, 3)
     observable = Observable.from_mapping(random_observable(seed, 2 + seed))
     planner = Planner(program.circuit(), observable, "commuting", cross)
-    plan = planner.plan(program.theta, metric="full")
+    plan = planner.plan(program.theta, metric=Full())
     assert len(plan.requests) > 40
     for k, request in enumerate(plan.requests[::3]):
         check_counts(plan.templates[request.template], request.angles, 3000, k)
@@ -122,7 +124,7 @@ def test_certain_outcomes_are_certain():
 def step(seed):
     program = random_program(12, 3, 25, 4)
     observable = Observable.from_mapping(random_observable(1, 3))
-    plan = Planner(program.circuit(), observable).plan(program.theta, metric="block-diag")
+    plan = Planner(program.circuit(), observable).plan(program.theta, metric=BlockDiagonal())
     plan = plan.with_shots(np.full(plan.num_circuits, 50))
     return collect(plan.templates, plan.requests, seed)
 

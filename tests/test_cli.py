@@ -20,9 +20,9 @@ from qngd.cli import commands as cli
 from qngd.cli import live as _progress
 from qngd.cli.live import details
 from qngd.cli.problem_file import UsageError, parse_settings
-from qngd.estimates.evaluation import APPROXIMATIONS
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.grouping import Grouping
+from qngd.metrics.names import METRICS
 from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
 FILES = ["convergence.png", "history.csv", "result.json", "spectrum.csv", "spectrum.png"]
@@ -204,7 +204,7 @@ def test_a_problem_file_may_import_its_neighbours(tmp_path: Path, monkeypatch: p
 def test_approximations_are_those_of_the_library():
     hints = typing.get_type_hints(cli.run)
     literal = next(part for part in typing.get_args(hints["approx"]) if part is not type(None))
-    assert sorted(typing.get_args(literal)) == sorted(APPROXIMATIONS)
+    assert sorted(typing.get_args(literal)) == sorted(METRICS)
 
 
 def test_groupings_and_cross_methods_are_those_of_the_library():

@@ -13,8 +13,9 @@ from qngd.errors import BackendError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS, correlation_template, inverse, overlap_template
-from qngd.measured.plan import Planner
-from qngd.measured.template import layer_members
+from qngd.measured.cutting import layer_members
+from qngd.measured.planner import Planner
+from qngd.metrics import Full
 from tests import dense
 from tests.dense_templates import outcome_probabilities, states, string_values
 from tests.expected_metrics import expected_metrics
@@ -167,7 +168,7 @@ def test_exact_counts_give_the_full_metric(cross, program):
     if not len(circuit.moving):
         return
     expected = expected_metrics(circuit, program.theta)["full"]
-    found = assembled(circuit, program.theta, None, cross=cross, energy=False, gradient=False, metric="full")
+    found = assembled(circuit, program.theta, None, cross=cross, energy=False, gradient=False, metric=Full())
     scale = 1 + np.abs(expected).max(initial=0)
     assert np.allclose(found.metric.value, expected, rtol=0, atol=1e-9 * scale)
     assert found.metric.approx == "full"
@@ -178,7 +179,7 @@ def test_exact_counts_give_the_full_metric(cross, program):
 def test_exact_means_give_the_full_metric(seed, num_qubits, cross):
     program = random_program(seed, num_qubits, 14, 3)
     circuit = program.circuit()
-    found = assembled(circuit, program.theta, None, "means", cross=cross, energy=False, gradient=False, metric="full")
+    found = assembled(circuit, program.theta, None, "means", cross=cross, energy=False, gradient=False, metric=Full())
     expected = expected_metrics(circuit, program.theta)["full"]
     assert np.allclose(found.metric.value, expected, rtol=0, atol=1e-9)
     assert np.abs(expected - expected_metrics(circuit, program.theta)["block-diag"]).max() > 1e-3
@@ -187,7 +188,7 @@ def test_exact_means_give_the_full_metric(seed, num_qubits, cross):
 def test_means_give_no_overlaps():
     circuit = ansatz(2, 1)
     with pytest.raises(BackendError, match=r"overlap needs counts.*hadamard"):
-        assembled(circuit, np.ones(4), None, "means", cross="overlap", energy=False, gradient=False, metric="full")
+        assembled(circuit, np.ones(4), None, "means", cross="overlap", energy=False, gradient=False, metric=Full())
 
 
 @pytest.mark.parametrize("cross", ["Hadamard", "swap", "", None])
@@ -198,7 +199,7 @@ def test_an_unknown_method_is_named(cross):
 
 def sampled(circuit, theta, cross, shots, times, seed):
     """The full metric `times` times over."""
-    plan = Planner(circuit, None, cross=cross).plan(theta, energy=False, gradient=False, metric="full")
+    plan = Planner(circuit, None, cross=cross).plan(theta, energy=False, gradient=False, metric=Full())
     plan = plan.with_shots(np.full(plan.num_circuits, shots))
     device, count = StatevectorSampler(), plan.num_circuits
     outcomes = device.collect(device.submit(plan.templates, plan.requests * times, seed))
@@ -306,5 +307,5 @@ def test_how_many_circuits_each_method_takes():
     expected = {"hadamard": 4 + 3 * (3 + 2 + 1), "mid-circuit": 4 + 3 * (3 + 2 + 1), "overlap": 4 + 4 * 9 * 6}
     for cross, count in expected.items():
         planner = Planner(circuit, observable, cross=cross)
-        plan = planner.plan(np.ones(12), energy=False, gradient=False, metric="full")
+        plan = planner.plan(np.ones(12), energy=False, gradient=False, metric=Full())
         assert plan.num_circuits == count

@@ -11,9 +11,8 @@ from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
-from qngd.measured.plan import Planner
-from qngd.measured.shots import observed_spread
-from qngd.measured.squared_slopes import hamiltonian_from_shots
+from qngd.measured.planner import Planner
+from qngd.metrics import HamiltonianAware
 from tests import dense
 from tests.dense_templates import draws
 from tests.own_backends import assembled
@@ -32,12 +31,37 @@ def expected(states, theta, terms) -> np.ndarray:
     return np.array(slopes).T @ np.array(slopes) / (2 * np.linalg.norm(list(acting.values())))
 
 
+def on_active(circuit, terms):
+    """The terms as they are where no gate acts: Z is 1 there, and strings with X or Y are 0."""
+    idle = set(range(circuit.num_qubits)) - set(circuit.ops.qubits.tolist())
+    found = {}
+    for label, value in terms.items():
+        letters = list(label)
+        outside = [len(letters) - 1 - q for q in idle]
+        if not {letters[place] for place in outside} & {"X", "Y"}:
+            kept = "".join("I" if place in outside else letter for place, letter in enumerate(letters))
+            found[kept] = found.get(kept, 0.0) + value
+    return found
+
+
 def of_circuit(circuit):
     return lambda thetas: np.array([dense.statevector(circuit, theta) for theta in thetas])
 
 
 def repeated(plan, shots, times, seed):
-    return [(assemble(plan, outcomes, THETA, Cost()), outcomes) for outcomes in draws(plan, shots, times, seed)]
+    every = draws(plan, shots, times, seed)
+    return [(assemble(plan, outcomes, THETA, Cost(), with_spread=True), outcomes) for outcomes in every]
+
+
+def test_where_no_gate_acts():
+    """Of XI nothing is measured there, and ZZ is IZ."""
+    circuit = qngd.CircuitBuilder(2)
+    circuit.ry(circuit.parameter("a"), 0)
+    found = qngd.metric_tensor(
+        circuit, [0.4], approx="hamiltonian", observable={"IX": 0.3, "XI": 5.0, "ZZ": 0.5, "IZ": 0.25}
+    )
+    slopes = np.array([0.3 * np.cos(0.4), -0.75 * np.sin(0.4)])
+    assert found.value[0, 0] == pytest.approx(slopes @ slopes / (2 * np.hypot(0.3, 0.75)))
 
 
 @given(programs(max_qubits=4, max_gates=14), st.data())
@@ -47,13 +71,13 @@ def test_it_is_the_sum_over_strings(program, data):
     general shift rules change it."""
     terms = data.draw(observables(program.num_qubits, max_terms=5))
     circuit, theta = program.circuit(), program.theta
-    truth = expected(program.states, theta, terms)
+    truth = expected(program.states, theta, on_active(circuit, terms))
     found = qngd.metric_tensor(circuit, theta, approx="hamiltonian", observable=terms)
     assert found.is_exact
     assert np.allclose(found, truth, atol=1e-8)
     for grouping in ("qubit-wise", "commuting"):
         for kind in ("means", "counts"):
-            sampled = assembled(circuit, theta, terms, kind, grouping, metric="hamiltonian").metric
+            sampled = assembled(circuit, theta, terms, kind, grouping, metric=HamiltonianAware()).metric
             assert np.allclose(sampled, truth, atol=1e-7)
 
 
@@ -81,10 +105,10 @@ def test_one_string_by_hand():
 
 def test_it_costs_no_circuits():
     planner = Planner(ansatz(), Observable.from_mapping(TERMS))
-    plain, aware = planner.plan(THETA), planner.plan(THETA, metric="hamiltonian")
+    plain, aware = planner.plan(THETA), planner.plan(THETA, metric=HamiltonianAware())
     assert plain.num_circuits == aware.num_circuits
     assert plain.fingerprint == aware.fingerprint
-    alone = planner.plan(THETA, energy=False, gradient=False, metric="hamiltonian")
+    alone = planner.plan(THETA, energy=False, gradient=False, metric=HamiltonianAware())
     assert alone.num_circuits == plain.num_circuits - np.count_nonzero(plain.energy_weights)
     assert qngd.cost(ansatz(), TERMS, THETA, approx="hamiltonian").metric_circuits == 0
 
@@ -107,7 +131,7 @@ def test_of_the_identity_nothing_is_left(shots):
 @pytest.mark.parametrize(("grouping", "shots"), [("qubit-wise", 40), ("commuting", 400)])
 def test_shots_give_it_without_bias_and_with_the_right_errors(grouping, shots):
     circuit, times = ansatz(), 400
-    plan = Planner(circuit, Observable.from_mapping(TERMS), grouping).plan(THETA, metric="hamiltonian")
+    plan = Planner(circuit, Observable.from_mapping(TERMS), grouping).plan(THETA, metric=HamiltonianAware())
     found = [e.metric for e, _ in repeated(plan, shots, times, 7)]
     raw = np.array([m.raw for m in found])
     truth = expected(of_circuit(circuit), THETA, TERMS)
@@ -128,7 +152,7 @@ def test_where_every_slope_vanishes_it_is_zero_within_its_errors():
     circuit = sketch("rx", 0, sketch.t[0])("rx", 1, sketch.t[1]).circuit()
     theta, times = np.zeros(2), 1000
     plan = Planner(circuit, Observable.from_mapping({"IZ": 1.0, "ZI": 0.5, "ZZ": 0.3})).plan(
-        theta, metric="hamiltonian"
+        theta, metric=HamiltonianAware()
     )
     found = [e.metric for e, _ in repeated(plan, 50, times, 3)]
     raw = np.array([m.raw for m in found])
@@ -140,23 +164,23 @@ def test_where_every_slope_vanishes_it_is_zero_within_its_errors():
 
 
 def test_a_single_shot_says_nothing_of_its_noise():
-    plan = Planner(ansatz(), Observable.from_mapping(TERMS)).plan(THETA, metric="hamiltonian")
+    plan = Planner(ansatz(), Observable.from_mapping(TERMS)).plan(THETA, metric=HamiltonianAware())
     ((_, outcomes),) = repeated(plan, 1, 1, 5)
-    value, variance, shots = hamiltonian_from_shots(plan, outcomes)
-    assert np.all(np.isfinite(value))
-    assert np.all(np.isinf(np.diag(variance)))
-    assert shots == np.count_nonzero(plan.energy_weights == 0)
+    found = assemble(plan, outcomes, THETA, Cost()).metric
+    assert np.all(np.isfinite(found.raw))
+    assert np.all(np.isinf(np.diag(found.raw_stderr)))
+    assert found.shots == np.count_nonzero(plan.energy_weights == 0)
 
 
 def test_auto_shots_see_the_error_of_the_step():
     """The spread of a step from the same shots' gradient and metric, by repetition."""
     circuit, shots, times = ansatz(), 4000, 300
-    plan = Planner(circuit, Observable.from_mapping(TERMS)).plan(THETA, metric="hamiltonian")
+    plan = Planner(circuit, Observable.from_mapping(TERMS)).plan(THETA, metric=HamiltonianAware())
     runs = repeated(plan, shots, times, 9)
     truth = expected(of_circuit(circuit), THETA, TERMS)
     damping = 1e-2 * np.linalg.norm(truth, 2) * np.eye(4)
     steps = np.array([np.linalg.solve(e.metric.raw + damping, e.gradient.value) for e, _ in runs])
-    predicted = np.mean([observed_spread(plan, out, e).step.sum() / shots for e, out in runs[:20]])
+    predicted = np.mean([e.spread.step.sum() / shots for e, _ in runs[:20]])
     off = steps - steps.mean(axis=0)
     spread = np.sum((off @ (truth + damping)) * off) / (times - 1)  # in the norm in which a step is off
     assert spread == pytest.approx(predicted, rel=0.15)

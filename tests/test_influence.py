@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from qngd.measured.error_propagation import correlations, diagonal, overlap
-from qngd.measured.error_propagation import covariance as influence
+from qngd.measured.correlations import correlations, overlap
+from qngd.measured.covariances import covariance as influence
+from qngd.measured.covariances import diagonal
 from qngd.measured.outcomes import Counts, Means
 from tests.known_outcomes import EVERYTHING, all_values, distribution, random_case, repeated
 

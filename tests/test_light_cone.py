@@ -391,3 +391,8 @@ def test_light_cones_give_no_shots():
         qngd.sample(ansatz(3), np.zeros(12), backend="light-cone", shots=10)
     with pytest.raises(BackendError, match="Did you mean 'light-cone'"):
         qngd.expectation(ansatz(3), {"ZZZ": 1.0}, np.zeros(12), backend="lightcone")
+
+
+def test_light_cones_give_no_distribution():
+    with pytest.raises(SettingError, match="a CVaR takes the distribution"):
+        qngd.expectation(ansatz(3), qngd.CVaR({"ZZZ": 1.0}, 0.2), np.zeros(12), backend="light-cone")

@@ -13,7 +13,9 @@ from qngd.errors import BackendError, MissingPackageError, how_to_install
 from qngd.solve.state import StepInfo
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ["backends", "baselines", "damping", "errors", "refresh", "step"]
+MODULES = [
+    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "step",
+]  # fmt: skip
 
 
 def printed(code):

@@ -9,6 +9,7 @@ import pytest
 import qngd
 from qngd.damping import Absolute, PseudoInverse, Relative, SignalToNoise, SpectralCutoff, UnitDiagonal
 from qngd.estimates.evaluation import Cost
+from qngd.metrics import BlockDiagonal
 from qngd.qng import QNG
 from qngd.refresh import Refresh
 from qngd.solve.direction import natural_direction
@@ -289,8 +290,8 @@ def test_every_question_hands_on_the_spread_of_where_it_starts(optimizer):
 @pytest.mark.parametrize("asked", ["diag", None])
 def test_the_evaluator_chooses_the_metric_where_the_user_does_not(asked):
     class Choosy(Parabola):
-        def default_approx(self):
-            return "block-diag"
+        def default_metric(self):
+            return BlockDiagonal()
 
     evaluator = Choosy()
     walk(QNG(0.1, approx=asked), evaluator, START, 2)

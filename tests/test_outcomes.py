@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qngd.errors import BackendError
-from qngd.measured.error_propagation import covariance
+from qngd.measured.covariances import covariance
 from qngd.measured.outcomes import Means, energy, means, weighted_values, zeros_frequency
 from tests.known_outcomes import all_values, counts_of, distribution, random_case, repeated, template_of
 

@@ -19,7 +19,8 @@ from qngd.circuit.ops import Op
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
+from qngd.metrics import BlockDiagonal, Full, as_metric
 from tests import dense
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
 from tests.own_backends import exact_counts
@@ -41,9 +42,9 @@ from tests.strategies import (
 def test_the_metric_of_real_amplitudes_is_four_circuits(what):
     circuit = real_amplitudes(4, 3, CHAIN)
     assert circuit.num_parameters == 16
-    plan = plan_of(circuit, None, energy=False, gradient=False, metric=what)
-    assert plan.num_circuits == len(plan.blocks) == 4
-    assert [block.columns.tolist() for block in plan.blocks] == np.arange(16).reshape(4, 4).tolist()
+    plan = plan_of(circuit, None, energy=False, gradient=False, metric=as_metric(what))
+    assert plan.num_circuits == len(plan.terms.blocks) == 4
+    assert [block.columns.tolist() for block in plan.terms.blocks] == np.arange(16).reshape(4, 4).tolist()
 
 
 @pytest.mark.parametrize("cost_gate", ["rzz", "cx rz cx"])
@@ -52,7 +53,7 @@ def test_the_metric_of_real_amplitudes_is_four_circuits(what):
 def test_the_metric_of_qaoa_is_two_circuits_a_depth(graph, depth, cost_gate):
     num_qubits, edges = GRAPHS[graph]
     circuit = qaoa(num_qubits, edges, depth, cost_gate)
-    assert plan_of(circuit, None, energy=False, gradient=False, metric="block-diag").num_circuits == 2 * depth
+    assert plan_of(circuit, None, energy=False, gradient=False, metric=BlockDiagonal()).num_circuits == 2 * depth
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_circuits_of_a_product_state(terms, grouping, energy, gradient):
     assert plan_of(circuit, terms, grouping=grouping, gradient=False).num_circuits == energy
     assert plan_of(circuit, terms, grouping=grouping, energy=False).num_circuits == gradient
     assert plan_of(circuit, terms, grouping=grouping).num_circuits == energy + gradient
-    plan = plan_of(circuit, terms, grouping=grouping, metric="block-diag")
+    plan = plan_of(circuit, terms, grouping=grouping, metric=BlockDiagonal())
     assert plan.num_circuits == energy + gradient + 1
 
 
@@ -126,11 +127,14 @@ def test_nothing_is_asked_for_twice_or_in_vain(program, data):
     terms = data.draw(observables(program.num_qubits))
     cross = data.draw(st.sampled_from(["hadamard", "mid-circuit", "overlap"]))
     metric = data.draw(st.sampled_from([None, "diag", "block-diag", "full"]))
-    plan = plan_of(circuit, terms, program.theta, cross=cross, metric=metric)
+    plan = plan_of(circuit, terms, program.theta, cross=cross, metric=metric and as_metric(metric))
     keys = [(r.template, r.angles.tobytes()) for r in plan.requests]
     assert len(set(keys)) == len(keys)
     used = set(np.flatnonzero(plan.energy_weights)) | set(plan.slopes.tocoo().col.tolist())
-    used |= {block.request for block in plan.blocks}.union(*(term.requests for term in plan.crosses))
+    if metric is not None:
+        used |= {block.request for block in plan.terms.blocks}
+    if metric == "full":
+        used = used.union(*(term.requests for term in plan.terms.crosses))
     assert used == set(range(len(keys)))
     assert {r.template for r in plan.requests} == set(range(len(plan.templates)))
     for request in plan.requests:
@@ -153,7 +157,7 @@ def test_commuting_groups_never_take_more_circuits(seed):
     terms = dict(zip(labels, rng.normal(size=len(labels)), strict=True))
     taken = []
     for grouping in ("qubit-wise", "commuting"):
-        step = plan_of(sketch.circuit(), terms, None, grouping, metric="block-diag")
+        step = plan_of(sketch.circuit(), terms, None, grouping, metric=BlockDiagonal())
         alone = plan_of(sketch.circuit(), terms, None, grouping, gradient=False)
         taken.append((step.num_circuits, alone.num_circuits))
     assert taken[1][0] <= taken[0][0]
@@ -181,7 +185,7 @@ def test_every_theta_takes_the_same_circuits(program, seed, metric):
     planner = Planner(circuit, Observable.from_mapping(random_observable(seed, program.num_qubits)))
     rng = np.random.default_rng(seed)
     points = [np.zeros(circuit.num_parameters), program.theta, rng.normal(size=circuit.num_parameters)]
-    plans = [planner.plan(theta, metric=metric, seed=k) for k, theta in enumerate(points)]
+    plans = [planner.plan(theta, metric=as_metric(metric), seed=k) for k, theta in enumerate(points)]
     assert len({tuple(r.template for r in plan.requests) for plan in plans}) == 1
 
 
@@ -236,7 +240,7 @@ VARIANTS = {
     "basis": lambda: plan_of(small(), {"ZZY": 1.0}, [0.5]),
     "readout": lambda: plan_of(small(), {"ZZI": 1.0}, [0.5]),
     "energy": lambda: plan_of(small(), {"ZZZ": 1.0}, [0.5], gradient=False),
-    "metric": lambda: plan_of(small(), {"ZZZ": 1.0}, [0.5], metric="block-diag"),
+    "metric": lambda: plan_of(small(), {"ZZZ": 1.0}, [0.5], metric=BlockDiagonal()),
     "shots": lambda: plan_of(small(), {"ZZZ": 1.0}, [0.5]).with_shots([10] * 3),
     "more shots": lambda: plan_of(small(), {"ZZZ": 1.0}, [0.5]).with_shots([10, 10, 11]),
 }
@@ -249,7 +253,7 @@ def test_the_fingerprint_sees_every_change():
     assert len({plain.fingerprint, *prints.values()}) == len(VARIANTS) + 1
 
 
-@pytest.mark.parametrize("what", [{}, {"metric": "full"}, {"metric": "full", "cross": "overlap"}])
+@pytest.mark.parametrize("what", [{}, {"metric": Full()}, {"metric": Full(), "cross": "overlap"}])
 def test_a_plan_pickles(what):
     theta = np.array([0.3, -0.8, 1.1, 0.4])
     plan = some_plan(theta, **what).with_shots(np.full(some_plan(theta, **what).num_circuits, 7))
@@ -268,7 +272,7 @@ def test_a_plan_pickles(what):
 def test_a_planner_keeps_its_templates():
     circuit = random_program(5, 3, 25, 4).circuit()
     planner = planner_of(circuit, random_observable(2, 3))
-    first, second = (planner.plan(np.full(4, x), metric="full") for x in (0.1, 0.2))
+    first, second = (planner.plan(np.full(4, x), metric=Full()) for x in (0.1, 0.2))
     assert all(a is b for a, b in zip(first.templates, second.templates, strict=True))
     assert first.fingerprint != second.fingerprint
 
@@ -310,7 +314,7 @@ def test_many_qubits_are_planned_and_assembled(num_qubits, depth, grouping):
     assert circuit.num_parameters >= 400
     tracemalloc.start()
     started = time.process_time()
-    plan = plan_of(circuit, terms, theta, grouping, metric="block-diag")
+    plan = plan_of(circuit, terms, theta, grouping, metric=BlockDiagonal())
     outcomes = list(random_outcomes(plan, num_qubits, shots))
     found = assemble(plan, outcomes, theta, Cost())
     seconds = time.process_time() - started
@@ -318,7 +322,7 @@ def test_many_qubits_are_planned_and_assembled(num_qubits, depth, grouping):
     tracemalloc.stop()
     assert peak < 200 << 20
     assert seconds < 20  # under a memory tracer
-    assert len(plan.blocks) == depth
+    assert len(plan.terms.blocks) == depth
     check_against_big_integers(plan, outcomes, found, num_qubits)
 
 
@@ -354,7 +358,7 @@ def check_against_big_integers(plan, outcomes, found, num_qubits):
         assert found.gradient.value[p] == pytest.approx(expected, abs=1e-9)
         error = sum(w**2 * variances[r] for r, w in entries)
         assert found.gradient.stderr[p] ** 2 == pytest.approx(error, rel=1e-9)
-    for block in plan.blocks:
+    for block in plan.terms.blocks:
         expected = 0.25 * np.cov(shot_values(block.request).T)
         assert np.allclose(found.metric.value[np.ix_(block.columns, block.columns)], expected, rtol=0, atol=1e-12)
 
@@ -412,7 +416,7 @@ def test_steps_on_many_qubits_at_clifford_angles(num_qubits, depth):
     rng = np.random.default_rng(num_qubits)
     turns = rng.choice([0, 1, 1, 2, 3], circuit.num_parameters)
     theta = turns * np.pi / 2
-    plan = plan_of(circuit, terms, theta, metric="block-diag")
+    plan = plan_of(circuit, terms, theta, metric=BlockDiagonal())
     device = StimDevice(200)
     outcomes = [device.run(plan.templates[r.template], r.angles) for r in plan.requests]
     found = assemble(plan, outcomes, theta, Cost())

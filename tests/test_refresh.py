@@ -10,6 +10,7 @@ from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
 from qngd.estimates.estimate import MetricTensor
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.metrics import as_metric
 from qngd.metrics.spsa import absolute
 from qngd.qng import QNG
 from qngd.refresh import Refresh
@@ -71,12 +72,13 @@ def test_what_was_unbiased_is_averaged_and_then_made_positive():
     """(0.5, −0.3) and (0.3, 0.1) have the mean (0.4, −0.1): a projection cuts it, QN-SPSA takes its absolute value."""
     raw = np.diag([0.5, -0.3])
     for approx, known, expected in (("full", 0.0, 0.0), ("qn-spsa", 0.3, 0.1)):
+        positive = as_metric(approx).positive
         before = metric(0.5, known, approx=approx, unprojected=raw)
-        found = Refresh(average=0.5).averaged(metric(0.3, 0.1, approx=approx), before, 1)
+        found = Refresh(average=0.5).averaged(metric(0.3, 0.1, approx=approx), before, 1, positive)
         assert np.allclose(found, np.diag([0.4, expected]))
         assert np.allclose(found.raw, np.diag([0.4, -0.1]))
         assert "negative" in found.note
-        again = Refresh(average=0.5).averaged(metric(0.4, 0.5, approx=approx), found, 2)
+        again = Refresh(average=0.5).averaged(metric(0.4, 0.5, approx=approx), found, 2, positive)
         assert np.allclose(again, np.diag([0.4, 0.2]))
 
 

@@ -12,8 +12,9 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.measured.assemble import assemble
-from qngd.measured.plan import Planner
+from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots
+from qngd.metrics import BlockDiagonal, Diagonal, Full, as_metric
 from tests import dense
 from tests.expected_metrics import expected_metrics
 from tests.layered_circuits import CHAIN, qaoa, real_amplitudes
@@ -75,7 +76,7 @@ def test_metrics_are_unbiased_and_their_errors_right(name, approx):
     circuit, theta = CIRCUITS[name]()
     exact = expected_metrics(circuit, theta)[approx]
     shots = 1000
-    found = repeated(circuit, theta, None, shots, 3, energy=False, gradient=False, metric=approx)
+    found = repeated(circuit, theta, None, shots, 3, energy=False, gradient=False, metric=as_metric(approx))
     values = np.array([f.metric.value for f in found])
     errors = np.array([f.metric.stderr for f in found])
     check_unbiased(values, exact)
@@ -93,7 +94,7 @@ def test_metrics_are_unbiased_and_their_errors_right(name, approx):
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_no_metric_is_indefinite(name, approx, shots):
     circuit, theta = CIRCUITS[name]()
-    found = repeated(circuit, theta, None, shots, 8, times=100, energy=False, gradient=False, metric=approx)
+    found = repeated(circuit, theta, None, shots, 8, times=100, energy=False, gradient=False, metric=as_metric(approx))
     values = np.array([f.metric.value for f in found])
     assert np.array_equal(values, np.swapaxes(values, 1, 2))
     eigenvalues = np.linalg.eigvalsh(values)
@@ -105,7 +106,9 @@ def test_metrics_are_unbiased_at_twenty_shots():
     circuit, theta = CIRCUITS["shared"]()
     for approx in ("block-diag", "diag"):
         exact = expected_metrics(circuit, theta)[approx]
-        found = repeated(circuit, theta, None, 20, 5, times=3000, energy=False, gradient=False, metric=approx)
+        found = repeated(
+            circuit, theta, None, 20, 5, times=3000, energy=False, gradient=False, metric=as_metric(approx)
+        )
         check_unbiased(np.array([f.metric.value for f in found]), exact)
 
 
@@ -188,13 +191,13 @@ def test_exact_devices_give_exact_results(kind):
     evaluator = SampledEvaluator(circuit, observable, ExactDevice(kind), FixedShots(None))
     exact = ExactEvaluator(circuit, observable)
     for approx in ("diag", "block-diag", "full"):
-        found = evaluator.evaluate(program.theta, metric=approx)
-        expected = exact.evaluate(program.theta, metric=approx)
+        found = evaluator.evaluate(program.theta, metric=as_metric(approx))
+        expected = exact.evaluate(program.theta, metric=as_metric(approx))
         assert found.energy.value == pytest.approx(expected.energy.value, abs=1e-10)
         assert np.allclose(found.gradient.value, expected.gradient.value, rtol=0, atol=1e-10)
         assert np.allclose(found.metric.value, expected.metric.value, rtol=0, atol=1e-10)
         assert found.energy.is_exact == (kind == "means")
-        assert np.array_equal(evaluator.metric(program.theta, approx).value, found.metric.value)
+        assert np.array_equal(evaluator.metric(program.theta, as_metric(approx)).value, found.metric.value)
 
 
 @pytest.mark.parametrize("kind", ["counts", "means"])
@@ -218,7 +221,7 @@ def test_the_user_chooses_the_grouping(call, grouping):
     more = {"max_steps": 1} if call == "minimize" else {}
     getattr(qngd, call)(circuit, terms, theta, backend=device, shots=10, grouping=grouping, **more)
     planner = Planner(circuit, Observable.from_mapping(terms), grouping)
-    plan = planner.plan(theta, gradient=call != "expectation", metric="block-diag" if more else None)
+    plan = planner.plan(theta, gradient=call != "expectation", metric=BlockDiagonal() if more else None)
     assert len(device.submissions[0][1]) == plan.num_circuits
     assert np.count_nonzero(plan.energy_weights) == (3 if grouping == "qubit-wise" else 1)
 
@@ -253,7 +256,7 @@ def test_everything_of_an_evaluation_is_one_submission():
     program, circuit, terms = problem()
     device = ExactDevice()
     evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), device, FixedShots(70))
-    found = evaluator.evaluate(program.theta, metric="full", seed=4)
+    found = evaluator.evaluate(program.theta, metric=Full(), seed=4)
     (templates, requests, seed) = device.submissions[0]
     assert len(device.submissions) == 1
     assert seed == 4
@@ -262,7 +265,7 @@ def test_everything_of_an_evaluation_is_one_submission():
     assert found.cost.jobs == 1
     assert found.cost.circuits == len(requests)
     assert found.cost.shots == found.energy.shots > MANY  # those that came back
-    assert evaluator.preview(program.theta, metric="full") == Cost(1, len(requests), 70 * len(requests))
+    assert evaluator.preview(program.theta, metric=Full()) == Cost(1, len(requests), 70 * len(requests))
 
 
 def test_a_step_is_one_submission_with_a_seed_of_its_own():
@@ -295,8 +298,8 @@ class Splitting(ExactDevice):
 def test_what_a_device_makes_of_a_submission_is_announced():
     program, circuit, terms = problem()
     evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), Splitting(), FixedShots(70))
-    count = evaluator.planner.plan(program.theta, metric="diag").num_circuits
-    assert evaluator.preview(program.theta, metric="diag") == Cost(-(-2 * count // 3), 2 * count, 140 * count)
+    count = evaluator.planner.plan(program.theta, metric=Diagonal()).num_circuits
+    assert evaluator.preview(program.theta, metric=Diagonal()) == Cost(-(-2 * count // 3), 2 * count, 140 * count)
 
 
 def test_a_step_under_a_budget_is_planned_once(monkeypatch):
@@ -315,7 +318,7 @@ def test_a_step_under_a_budget_is_planned_once(monkeypatch):
 def numbers(seed, **what):
     program, circuit, terms = problem()
     evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), StatevectorSampler(), FixedShots(50))
-    found = evaluator.evaluate(program.theta, metric="block-diag", seed=seed)
+    found = evaluator.evaluate(program.theta, metric=BlockDiagonal(), seed=seed)
     return np.concatenate([[found.energy.value], found.gradient.value, found.metric.value.ravel()])
 
 

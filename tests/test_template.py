@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qngd.circuit.layering import running_order
 from qngd.circuit.ops import concatenate, select
 from qngd.circuit.pauli import PauliStrings
-from qngd.measured.template import layer_members, layer_template, observable_template
+from qngd.measured.cutting import layer_members, layer_template, observable_template
 from tests import dense
 from tests.dense_templates import expectations, outcome_probabilities, states, string_values
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes

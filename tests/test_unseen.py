@@ -7,13 +7,16 @@ from hypothesis import given
 import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
-from qngd.estimates.evaluation import APPROXIMATIONS, Cost
+from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
-from qngd.measured.error_propagation import correlations, covariance, diagonal
-from qngd.measured.metric_parts import metric_parts
+from qngd.measured.correlations import correlations
+from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.outcomes import Counts, Means, energy, means, sample_energy, unseen, zeros_frequency
-from qngd.measured.plan import Planner
-from qngd.measured.shots import AutoShots, observed_spread
+from qngd.measured.planner import Planner
+from qngd.measured.readout import Readout
+from qngd.measured.shots import AutoShots
+from qngd.metrics import BlockDiagonal, Full, as_metric
+from qngd.metrics.names import METRICS
 from tests import dense
 from tests.dense_templates import state, string_matrices
 from tests.strategies import Sketch, examples, programs, random_observable, random_program
@@ -45,7 +48,7 @@ def test_what_is_called_certain_is_so_at_all_angles(program):
     """And strings of one class have the same value, up to their signs; in matrices, at random angles."""
     circuit = program.circuit()
     planner = Planner(circuit, Observable.from_mapping(random_observable(3, program.num_qubits, 6)), "commuting")
-    plan = planner.plan(program.theta, metric="full")
+    plan = planner.plan(program.theta, metric=Full())
     rng = np.random.default_rng(0)
     for template in plan.templates:
         place, sign = template.independent
@@ -68,7 +71,7 @@ def test_at_its_angles_a_template_knows_more(seed):
     program = random_program(seed, 3, 20, 4)
     circuit = program.circuit()
     planner = Planner(circuit, Observable.from_mapping(random_observable(seed, 3)))
-    plan = planner.plan(program.theta, metric="block-diag")
+    plan = planner.plan(program.theta, metric=BlockDiagonal())
     for template in plan.templates:
         zeros = np.zeros(len(template.rotations))
         at_zero, anywhere = template.at(zeros).independent[0], template.independent[0]
@@ -125,7 +128,7 @@ def runs(circuit, theta, shots, times, seed, metric, terms=None):
     """Evaluations, their metrics with directions and bases of the same seed."""
     observable = None if terms is None else Observable.from_mapping(terms)
     plan = Planner(circuit, observable).plan(
-        theta, energy=terms is not None, gradient=terms is not None, metric=metric, seed=5
+        theta, energy=terms is not None, gradient=terms is not None, metric=metric and as_metric(metric), seed=5
     )
     plan = plan.with_shots(np.full(plan.num_circuits, shots))
     device, count = StatevectorSampler(), plan.num_circuits
@@ -161,7 +164,7 @@ def test_an_expectation_value_whose_rare_outcome_was_not_seen(probability):
     assert np.mean(off**2) < 1.1 * np.mean(errors**2)
 
 
-@pytest.mark.parametrize("approx", APPROXIMATIONS)
+@pytest.mark.parametrize("approx", [name for name in METRICS if name != "identity"])
 def test_no_approximation_says_zero_without_an_error(approx):
     """Where θ is so small that hardly a shot shows anything, also in gradients."""
     theta = np.array([0.01, 0.5])
@@ -194,7 +197,7 @@ def test_common_outcomes_keep_the_error_of_the_sample(seed):
     observable = Observable.from_mapping(random_observable(seed, 3))
     shots = 100
     for metric in ("diag", "block-diag", "full"):
-        plan = Planner(program.circuit(), observable).plan(program.theta, metric=metric)
+        plan = Planner(program.circuit(), observable).plan(program.theta, metric=as_metric(metric))
         plan = plan.with_shots(np.full(plan.num_circuits, shots))
         device = StatevectorSampler()
         outcomes = device.collect(device.submit(plan.templates, plan.requests, seed))
@@ -205,7 +208,7 @@ def test_common_outcomes_keep_the_error_of_the_sample(seed):
                 plain.append(sample_energy(outcomes[r], plan.reading(r), coefficients)[1])
                 bars.append(energy(outcomes[r], plan.reading(r), coefficients)[1])
         assert np.sqrt(np.sum(bars) / np.sum(plain)) < 1.03
-        parts = [part.influence for part in metric_parts(plan, outcomes)]
+        parts = [part.influence for part in plan.metric.parts(Readout(plan, outcomes))]
         plain = sum(float((i.first_order + i.bend).sum()) for i in parts)
         assert np.sqrt(sum(float(i.variance.sum()) for i in parts) / plain) < 1.03
 
@@ -272,14 +275,13 @@ def test_the_least_errors_of_the_metric_are_those_of_independent_means():
 def test_auto_shots_look_again_at_what_seemed_certain():
     """A block of the metric whose shots all agreed still counts in the error of the step."""
     theta = np.array([0.02, 0.5])
-    plan = Planner(tilted(), Observable.from_mapping(TERMS)).plan(theta, metric="block-diag")
+    plan = Planner(tilted(), Observable.from_mapping(TERMS)).plan(theta, metric=BlockDiagonal())
     plan = plan.with_shots(np.full(plan.num_circuits, 10))
     device = StatevectorSampler()
     outcomes = device.collect(device.submit(plan.templates, plan.requests, 1))
-    found = assemble(plan, outcomes, theta, Cost())
-    block = plan.blocks[1].request
+    spread = assemble(plan, outcomes, theta, Cost(), with_spread=True).spread
+    block = plan.terms.blocks[1].request
     assert len(outcomes[block].counts) == 1
-    spread = observed_spread(plan, outcomes, found)
     assert spread.step[block] > 0
     assert AutoShots(10**4).shots(plan, spread)[block] > 10**4 // (2 * plan.num_circuits)
 

@@ -19,16 +19,17 @@ END = "<!-- end -->"
 # names from anywhere when they are first used.
 ORDER = {
     "errors": "errors, warnings, and the checks of settings",
+    "cvar": "CVaR: an observable's lowest values in place of its mean",
     "problem": "a circuit with its observable and start",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
-    "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, observable",
-    "estimates": "numbers with errors; metric tensors; costs; the protocol of evaluators; making a matrix positive",
-    "metrics": "QN-SPSA, the Hamiltonian-aware metric, random bases: their formulas",
-    "exact": "statevectors: simulator, schedule, full metric; `kernels/` holds the compiled loops",
+    "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, light cones, observable",
+    "estimates": "numbers with errors; metric tensors; costs; evaluations; making a matrix positive",
+    "exact": "statevectors: simulator, schedule, full metric; `cones/` the same by light cones; `kernels/` the compiled loops",
     "measured": "what a device runs in a step and what its outcomes mean: grouping, templates, plan, assemble, shots",
+    "metrics": "metrics, each an object: exact, and measured with its requests, estimate and worth of its shots",
     "interop": "reading circuits and observables, and the public builder: `qiskit/`, `pennylane/`, `openqasm/`",
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",
-    "evaluators": "who answers what a step asks: exact, or sampled by plan and assemble; the choice between them",
+    "evaluators": "who answers what a step asks: exact, by plan and assemble, or a function; the choice among them",
     "api": "functions for one θ",
     "damping": "dampings of the metric",
     "solve": "the damped solve; the state that steps go from",
@@ -37,6 +38,9 @@ ORDER = {
     "baselines": "optimizers to compare with",
     "qng": "the natural gradient as an optimizer",
     "run": "whole runs: the loop, records on disk, price, result",
+    "scipy": "qngd inside SciPy's minimize",
+    "qiskit": "qngd inside Qiskit's algorithms",
+    "pennylane": "qngd inside PennyLane's loops",
     "qngd": "the flat surface",
     "report": "tables, data files and plots of a run",
     "cli": "the command line",
@@ -81,6 +85,13 @@ def drawn() -> list[tuple[str, str]]:
     ]
 
 
+def size() -> str:
+    """How many folders and files stand at the top level, how high, and how many imports join them: *floors* are the
+    longest chain, *arrows* the pairs (importing, imported)."""
+    count = sum(map(len, arrows().values()))
+    return f"{len(arrows())} folders and files, {max(floors().values())} floors, {count} arrows ({len(drawn())} drawn)"
+
+
 def drawing() -> str:
     """The folders and files with their arrows, as Mermaid."""
     lines = [f"    {name}" for name in ORDER if name != "__main__"]
@@ -111,8 +122,7 @@ def main() -> None:
     if missing := [_mark(name) for name in MADE if _mark(name) not in page]:
         sys.exit(f"{PAGE} has no mark {missing[0]}")
     PAGE.write_text(with_made_parts(page), encoding="utf-8")
-    count = sum(map(len, arrows().values()))
-    print(f"{len(arrows())} folders and files, {max(floors().values())} floors, {count} arrows ({len(drawn())} drawn)")
+    print(size())
 
 
 if __name__ == "__main__":

@@ -8,24 +8,19 @@ made once (reading the circuit, plans, compilation) is not counted. A *change of
 that stands in another file of qngd than the function of qngd that called it, whatever stands between the two (NumPy,
 a decorator, an SDK); comprehensions and class bodies are no calls. Coming back is not counted. All work is on one
 thread. Compiled kernels are not seen.
-
-*Arrows* are the pairs (importing, imported) of folders and files at the top level, by all imports that run; *floors*
-are the longest chain of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tools.house import ORDER
+from tools.house import size
 
 _NO_CALLS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<module>"}
 _SHOTS = 200
@@ -108,46 +103,6 @@ def walk_of_a_step(backend: Any, shots: int | str | None) -> Walk:
     return walk
 
 
-def arrows(root: Path) -> set[tuple[str, str]]:
-    """Who imports whom, between folders and files at the top level of the package."""
-    found = set()
-    for path in sorted(root.rglob("*.py")):
-        here = _top(path.relative_to(root).with_suffix("").parts)
-        for name in _imports(ast.parse(path.read_text(encoding="utf-8"))):
-            parts = name.split(".")
-            if parts[0] == "qngd" and len(parts) > 1 and parts[1] in ORDER and parts[1] != here and here in ORDER:
-                found.add((here, parts[1]))
-    return found
-
-
-def _top(parts: tuple[str, ...]) -> str:
-    return "qngd" if parts == ("__init__",) else parts[0]
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """The modules that are imported when this code runs; not those for types alone."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            continue
-        if isinstance(child, ast.Import):
-            yield from (alias.name for alias in child.names)
-        elif isinstance(child, ast.ImportFrom) and child.module and not child.level:
-            yield from (f"{child.module}.{alias.name}" for alias in child.names)
-        yield from _imports(child)
-
-
-def floors(pairs: set[tuple[str, str]]) -> int:
-    """How many stand on each other in the longest chain of imports, which has no cycles (see tests/test_imports.py)."""
-    height: dict[str, int] = {}
-
-    def of(name: str) -> int:
-        if name not in height:
-            height[name] = 1 + max((of(other) for one, other in pairs if one == name), default=0)
-        return height[name]
-
-    return max((of(one) for one, _ in pairs), default=0)
-
-
 def _show(title: str, walk: Walk, with_pairs: bool) -> None:
     print(f"{title}: {len(walk.files)} files, {sum(walk.changes.values())} changes of file")
     print("  " + " → ".join(walk.files))
@@ -163,14 +118,10 @@ def main() -> None:
     with_pairs = parser.parse_args().pairs
     os.environ["QNGD_NUM_THREADS"] = "1"
 
-    import qngd
-
     _show("exact", walk_of_a_step(None, None), with_pairs)
     _show(f"{_SHOTS} shots on Aer", walk_of_a_step(_aer(), _SHOTS), with_pairs)
     _show('shots="auto" on Aer', walk_of_a_step(_aer(), "auto"), with_pairs)
-    pairs = arrows(Path(qngd.__file__).parent)
-    names = {name for pair in pairs for name in pair}
-    print(f"{len(names)} folders and files at the top level, {floors(pairs)} floors, {len(pairs)} arrows")
+    print(size())
 
 
 def _aer() -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from qngd.damping import PseudoInverse
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Cost, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.solve.direction import natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 _Memory = Mapping[str, np.ndarray]
 
@@ -35,8 +37,9 @@ class _Descent(ABC):
     def _update(self, slope: np.ndarray, memory: _Memory) -> tuple[np.ndarray, _Memory]:
         """The step δ (P,) down the gradient (P,), and the memory to go on with."""
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=True, metric=None)
         return State(0, first, self._start(len(theta)), asked.count, asked.cost, seed)
@@ -63,7 +66,7 @@ class _Descent(ABC):
             new,
             here,
             there,
-            asked.cost,
+            asked,
             rate=self.learning_rate,
             gradient_norm=float(np.linalg.norm(slope)),
             significance=_significance(here.gradient),

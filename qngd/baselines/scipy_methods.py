@@ -22,8 +22,9 @@ from scipy.optimize import minimize
 
 from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
-from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
@@ -81,8 +82,9 @@ class SciPy:
         """Whether the method asks for gradients."""
         return self.method in WITH_GRADIENT
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
         record = _Evaluated(theta[None], np.array([float(first.energy.value)]), _slopes(first))
@@ -104,12 +106,12 @@ class SciPy:
         halted = self._resumed(state, record)
         if halted.message:  # another release of SciPy may need no more than is known
             new = state.moved(asked, here, state.memory, halted.message, halted.ended_as)
-            return new, described(new, here, here, asked.cost, accepted=False, decrease=np.nan)
+            return new, described(new, here, here, asked, accepted=False, decrease=np.nan)
         assert halted.at is not None
         there = asked.evaluate(halted.at, gradient=self.uses_gradient, metric=None)
         if not there.is_finite:
             new = state.moved(asked, there, state.memory)
-            return new, described(new, here, there, asked.cost)
+            return new, described(new, here, there, asked)
         record = record.with_one(there)
         decrease = float(here.energy.value) - float(there.energy.value)
         accepted = decrease > 0
@@ -117,7 +119,7 @@ class SciPy:
         new = self._kept(state.moved(asked, there if accepted else here, record.memory), halted)
         is_real = decrease > rounding(here.energy)
         info = described(
-            new, here, there, asked.cost, accepted=accepted, decrease=decrease if is_real else np.nan,
+            new, here, there, asked, accepted=accepted, decrease=decrease if is_real else np.nan,
             gradient_norm=np.nan if here.gradient is None else float(np.linalg.norm(here.gradient.value)),
         )  # fmt: skip
         return new, info

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from qngd.errors import require_positive, require_range, settle_whole
 from qngd.estimates.estimate import rounding
-from qngd.estimates.evaluation import Cost, Evaluation, Evaluator, Spread
-from qngd.solve.state import State, StepInfo, Submissions, described
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ class SPSA:
         require_range(self.stability, "stability", "a number of at least 0", lambda value: 0 <= value < np.inf)
         settle_whole(self, {"calibration": 1})
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after an evaluation there, and the calibration."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after an evaluation there and the
+        calibration."""
+        theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
         scale = self._calibrated(asked, first) if self.a is None else self.a
@@ -78,7 +82,7 @@ class SPSA:
         slope = self._slope(asked, here.theta, self.c / count**self.gamma)
         there = asked.evaluate(here.theta - rate * slope, gradient=False, metric=None)
         new = state.moved(asked, there, {**state.memory, "count": np.array(count)})
-        return new, described(new, here, there, asked.cost, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
+        return new, described(new, here, there, asked, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
 
     def _slope(self, asked: Submissions, theta: np.ndarray, reach: float) -> np.ndarray:
         """The estimate ĝ (P,) of the gradient at θ, from two energies at distance `reach`."""

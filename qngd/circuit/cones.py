@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.frame import anticommuting
 from qngd.circuit.pauli import PauliStrings, num_words, unpack_bits
 
 
@@ -95,3 +97,30 @@ def _anticommute(strings, t, generators, k):
     for shift in (32, 16, 8, 4, 2, 1):
         odd ^= odd >> np.uint64(shift)
     return odd & np.uint64(1)
+
+
+def causal_cone(circuit: Circuit, strings: PauliStrings, allowed: np.ndarray) -> np.ndarray:
+    """Which of the `allowed` rotations (mask over K) the expectation values of the pulled `strings` can depend on: the
+    cone of all of them together, without those of all generators."""
+    generators = circuit.generators
+    matters = np.zeros(len(generators), dtype=bool)
+    x = np.concatenate([strings.x, np.zeros_like(generators.x)])
+    z = np.concatenate([strings.z, np.zeros_like(generators.z)])
+    _cone(x, z, len(strings), generators.x, generators.z, circuit.order, allowed, matters)
+    return matters
+
+
+@kernel
+def _cone(x, z, count, gx, gz, order, allowed, matters):
+    """Rows 0…count of (x, z) are what is sensitive so far; rotations that matter are appended."""
+    for place in range(order.shape[0] - 1, -1, -1):
+        k = order[place]
+        if not allowed[k]:
+            continue
+        for row in range(count - 1, -1, -1):
+            if anticommuting(x[row], z[row], gx[k], gz[k]):
+                matters[k] = True
+                x[count] = gx[k]
+                z[count] = gz[k]
+                count += 1
+                break

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.circuit.pauli import PauliStrings, merged
+from qngd.circuit.pauli import PauliStrings, anticommute, merged
 from qngd.errors import ObservableError
 
 # The anti-Hermitian part of an operator is left out if it is this small beside the largest number: what rounding to six
@@ -101,6 +101,18 @@ class Observable:
     def identity_coefficient(self) -> float:
         """The coefficient of the identity: the mean eigenvalue."""
         return float(self.coefficients[self._is_identity].sum())
+
+    @property
+    def clash(self) -> tuple[str, str] | None:
+        """Two of its strings that do not commute, by their labels; None where all do, and have a common basis."""
+        acting = self.strings[self.acting]
+        if not acting.x.any():
+            return None
+        for row in range(len(acting)):
+            if (hits := anticommute(acting[[row]], acting)[0]).any():
+                first, second = acting[[row, int(np.argmax(hits))]].labels()
+                return first, second
+        return None
 
     @property
     def norm_bound(self) -> float:

@@ -9,13 +9,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from qngd import __version__
+from qngd._system.version import __version__
 from qngd.cli.errors import one_line_errors
+from qngd.metrics.names import HOMES
+from qngd.metrics.names import Approx as _Approx
+from qngd.run.names import OptimizerName
 
-# the words of qngd.estimates.evaluation.Approx, without importing it
-_Approx = Literal["full", "block-diag", "diag", "qn-spsa", "random-basis", "hamiltonian"]
 _Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measured.grouping.Grouping
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
+_METRICS = "; ".join(f"{name}, {words}" for name, (_, _, words) in HOMES.items())
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
@@ -121,7 +123,7 @@ def run(
     settings: _Settings = None,
     max_steps: Annotated[int, typer.Option("--max-steps", "--steps", min=0, help="Steps at most.")] = 100,
     optimizer: Annotated[
-        Literal["qng", "gd", "adam", "spsa", "l-bfgs-b", "cobyla"],
+        OptimizerName,
         typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
     ] = "qng",
     learning_rate: Annotated[
@@ -143,7 +145,7 @@ def run(
         _Approx | None,
         typer.Option(
             case_sensitive=False,
-            help="Which metric. Left out: full where that is exact and affordable, else block-diag.",
+            help=f"Which metric: {_METRICS}. Left out: full where that is exact and affordable, else block-diag.",
             show_default=False,
         ),
     ] = None,
@@ -254,12 +256,12 @@ def cost(
     Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000
     """
     with one_line_errors(traceback):
-        import qngd
         from qngd.cli.work import echo_table, opened, read_shots
+        from qngd.run.price import cost as price_of
 
         found = opened(problem, settings or [])
         with found.file.blamed():
-            price = qngd.cost(
+            price = price_of(
                 found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
                 cross=cross, steps=steps,
             )  # fmt: skip

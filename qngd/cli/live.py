@@ -44,6 +44,8 @@ def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
     """
     parts = [f"step {info.step:>{len(str(max_steps))}}/{max_steps}"]
     parts.append(f"energy {format_with_error(info.energy, info.stderr)}")
+    if np.isfinite(info.mean):
+        parts.append(f"mean {info.mean:.6g}")
     if reference is not None:
         parts.append(f"error {info.energy - reference:.1e}")
     parts.append(f"|grad| {info.gradient_norm:.1e}")

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import typer
 
-import qngd
 from qngd.cli import live
 from qngd.cli.errors import UsageError
 from qngd.cli.problem_file import ProblemFile, open_problem
@@ -20,7 +19,9 @@ from qngd.problem import Problem
 from qngd.report import files
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
-from qngd.run.loop import Result
+from qngd.run.loop import Result, minimize
+from qngd.run.names import SETTINGS
+from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
 
 _OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
@@ -75,9 +76,9 @@ def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | Non
 def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
     """The result; and the error that ended the run, where one came through after something was reached."""
     try:
-        return qngd.minimize(problem, **how), None
+        return minimize(problem, **how), None
     except Exception as error:  # of the problem's own backend, or of a terminal that cannot show a step
-        if not isinstance(kept := getattr(error, "result", None), qngd.Result):
+        if not isinstance(kept := getattr(error, "result", None), Result):
             raise
         return kept, error
 
@@ -86,21 +87,12 @@ def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     """The optimizer by its name, with those of its settings that were given."""
     name = options["optimizer"]
     given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
-    taken = {"qng": ("learning_rate", "approx", "damping"), "gd": ("learning_rate",), "adam": ("learning_rate",)}
     for key in given:
-        if key not in taken.get(name, ()):
+        if key not in SETTINGS.get(name, ()):
             raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
     if name == "gd" and not given:
         raise UsageError("--optimizer gd needs a --learning-rate")
-    if name == "qng":
-        return qngd.QNG(**given)
-    from qngd.baselines import SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
-
-    if name in ("l-bfgs-b", "cobyla"):
-        return SciPy(name.upper())
-    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
-    chosen: Optimizer = kinds[name](**given)
-    return chosen
+    return named(name, **given)
 
 
 def read_shots(text: str | None) -> int | Literal["auto"] | None:

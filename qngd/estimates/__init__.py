@@ -1,4 +1,4 @@
 """Numbers with their errors, and what an evaluator answers.
 
-Plain data: estimates, metric tensors, costs; and the protocol that all evaluators keep. Imports `circuit`.
+Plain data: estimates, metric tensors, costs, evaluations. Imports `errors` alone.
 """

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
 
 import numpy as np
 
-from qngd.circuit.circuit import Circuit
-from qngd.errors import check_word
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
-
-Approx = Literal["diag", "block-diag", "full", "qn-spsa", "random-basis", "hamiltonian"]
-APPROXIMATIONS = ("diag", "block-diag", "full", "qn-spsa", "random-basis", "hamiltonian")
-RANDOM = ("qn-spsa", "random-basis")  # whose circuits the seed decides
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,9 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None."""
+    """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is the mean of
+    an observable's lowest values alone, `mean` is that of all. `bit_strings` are what a diagonal observable's energy
+    was taken from, where it was measured."""
 
     theta: np.ndarray
     energy: Estimate
@@ -77,6 +72,8 @@ class Evaluation:
     metric: MetricTensor | None
     cost: Cost
     spread: Spread | None = None
+    mean: Estimate | None = None
+    bit_strings: BitStrings | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -88,50 +85,3 @@ class Evaluation:
     def completed(self, other: Evaluation) -> Evaluation:
         """This energy with the gradient and metric of a later evaluation at the same θ."""
         return replace(self, gradient=other.gradient, metric=other.metric, cost=self.cost + other.cost)
-
-
-class Evaluator(Protocol):
-    """Answers what a step asks. Calls with the same arguments and seed give the same answer."""
-
-    circuit: Circuit
-
-    @property
-    def name(self) -> str:
-        """Where its answers come from."""
-
-    @property
-    def note(self) -> str:
-        """What the user should know about all its answers, or nothing."""
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether its answers carry no statistical error."""
-
-    def default_approx(self) -> Approx:
-        """The metric to use where the user has not chosen."""
-
-    def evaluate(
-        self,
-        theta: np.ndarray,
-        *,
-        gradient: bool,
-        metric: Approx | None,
-        seed: int | None,
-        spread: Spread | None = None,
-    ) -> Evaluation:
-        """Energy, and gradient and metric if asked for, in one submission. `spread` is that of an evaluation of
-        the same kind nearby, for rules that share out shots."""
-
-    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None) -> MetricTensor:
-        """The metric alone."""
-
-    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None, spread: Spread | None) -> Cost:
-        """What `evaluate` would cost at most, without running anything."""
-
-    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """v ↦ g·v with the full metric at θ, which is never made; SettingError where the answers are not exact."""
-
-
-def check_approx(approx: str) -> None:
-    """Raise SettingError unless `approx` names an approximation of the metric."""
-    check_word(approx, APPROXIMATIONS, "approx")

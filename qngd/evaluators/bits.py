@@ -14,10 +14,10 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
 from qngd.evaluators.choice import backend_and_shots
+from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts
 from qngd.measured.plan import Request
 from qngd.measured.shots import check_shots
-from qngd.measured.template import observable_template
 
 
 def sample_bits(circuit: Circuit, theta: np.ndarray, shots: Any, backend: Any, seed: int | None) -> Counter[str]:

@@ -7,11 +7,14 @@ from typing import Any
 from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.estimates.evaluation import Evaluator
+from qngd.cvar import CVaR
 from qngd.evaluators import light_cone
-from qngd.evaluators.exact import ExactEvaluator, simulator_of
+from qngd.evaluators.base import Evaluator
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.tail import ExactTail, check_commuting
+from qngd.exact.point import simulator_of
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
@@ -19,15 +22,17 @@ from qngd.measured.shots import as_rule
 
 def evaluator_for(
     circuit: Circuit,
-    observable: Observable | None,
+    target: Observable | CVaR | None,
     backend: Any = None,
     shots: Any = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     job_log: JobLog | None = None,
+    stage: int = -1,
 ) -> Evaluator:
-    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log. Where no
-    backend is given, a statevector, or light cones where that does not fit in memory and these do.
+    """What answers a step's questions about this circuit on this backend, and writes its jobs into the log; of a CVaR
+    at one stage of its schedule. Where no backend is given, a statevector, or light cones where that does not fit in
+    memory and these do.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -36,14 +41,19 @@ def evaluator_for(
     check_grouping(grouping)
     check_cross(cross)
     if isinstance(backend, str) and backend == light_cone.NAME:
-        return light_cone.evaluator(circuit, observable, shots)
+        return light_cone.evaluator(circuit, target, shots)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
+        if isinstance(target, CVaR):
+            return ExactTail(circuit, target.observable, target.stages[stage])
         by_cones = None
         if backend is None and not simulator_of(circuit).fits:
-            by_cones = light_cone.where_it_fits(circuit, observable)
-        return by_cones or ExactEvaluator(circuit, observable)
-    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log)
+            by_cones = light_cone.where_it_fits(circuit, target)
+        return by_cones or ExactEvaluator(circuit, target)
+    observable, share = (target.observable, target.stages[stage]) if isinstance(target, CVaR) else (target, None)
+    if isinstance(target, CVaR):
+        check_commuting(target.observable)
+    return SampledEvaluator(circuit, observable, chosen, as_rule(shots), grouping, cross, job_log, share)
 
 
 def backend_and_shots(circuit: Circuit, backend: Any, shots: Any) -> tuple[BackendBase | None, Any]:

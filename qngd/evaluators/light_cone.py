@@ -6,23 +6,23 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
 
 from qngd.circuit.active import without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import BackendError, MemoryLimitError, SettingError
-from qngd.estimates.estimate import MetricTensor
-from qngd.estimates.evaluation import Approx
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.cones import outlook
 from qngd.exact.cones.outlook import Crowd
 from qngd.exact.cones.simulator import ConeSimulator
+from qngd.exact.point import require_states
+from qngd.metrics.base import Metric
+from qngd.metrics.names import as_metric
 
 NAME = "light-cone"  # of the backend
 
 _FULL_UP_TO = 2000  # parameters: full metric by default
-_OF_WHOLE_STATES = ("qn-spsa", "random-basis")
 
 
 @lru_cache(maxsize=16)
@@ -46,26 +46,20 @@ class LightConeEvaluator(ExactEvaluator):
         n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.largest
         self.note = f"{n} qubits, computed exactly by light cones of up to {widest} qubits" if was_chosen else ""
 
-    def default_approx(self) -> Approx:
+    def default_metric(self) -> Metric:
         few = self.circuit.num_parameters <= _FULL_UP_TO
-        return "full" if few and self._cones.derivatives.have_states else "block-diag"
+        return as_metric("full" if few and self._cones.derivatives.have_states else "block-diag")
 
-    def _metric(
-        self, theta: np.ndarray, phi: np.ndarray, jacobian: sparse.csr_array, approx: Approx, seed: int | None
-    ) -> MetricTensor:
-        _check_local(approx)
-        return super()._metric(theta, phi, jacobian, approx, seed)
-
-    def outlook(self, approx: Approx) -> tuple[Crowd, Crowd | None]:
-        """What energy with gradient, and a metric, take in a step; None for a metric that comes with the gradients of
-        single terms.
+    def outlook(self, metric: Metric) -> tuple[Crowd, Crowd | None]:
+        """What energy with gradient, and a metric, take in a step; None for a metric that has no entries of its own.
 
         Raises:
             MemoryLimitError: the metric's cones are too wide.
             SettingError: light cones do not give this metric.
         """
-        _check_local(approx)
-        of_metric = None if approx == "hamiltonian" else outlook.of_metric(self._cones, approx)
+        if metric.of_whole_states:
+            require_states(self._cones)
+        of_metric = None if metric.entries is None else outlook.of_metric(self._cones, metric.entries)
         return outlook.of_energy(self._terms), of_metric
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -76,18 +70,11 @@ class LightConeEvaluator(ExactEvaluator):
         return lambda vector: half.T @ (covariances @ (half @ vector))
 
 
-def _check_local(approx: str) -> None:
-    if approx in _OF_WHOLE_STATES:
-        raise SettingError(
-            f"approx: {approx!r} is estimated from whole states, which light cones never make; "
-            "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
-        )
-
-
-def evaluator(circuit: Circuit, observable: Observable | None, shots: object) -> LightConeEvaluator:
+def evaluator(circuit: Circuit, target: Observable | CVaR | None, shots: object) -> LightConeEvaluator:
     """Light cones, which the user asked for.
 
     Raises:
+        SettingError: the target is no expectation value.
         BackendError: they are to give shots.
         MemoryLimitError: as the class.
     """
@@ -96,7 +83,12 @@ def evaluator(circuit: Circuit, observable: Observable | None, shots: object) ->
             f"backend: {NAME!r} gives exact numbers, no samples; leave out shots (with a QNode, give it a device "
             "without shots), or sample on another backend, such as AerSimulator(method='matrix_product_state')"
         )
-    return LightConeEvaluator(circuit, observable)
+    if isinstance(target, CVaR):
+        raise SettingError(
+            f"backend: a CVaR takes the distribution of all qubits' outcomes, and {NAME!r} gives expectation values; "
+            "minimize the observable itself, or take a backend with shots"
+        )
+    return LightConeEvaluator(circuit, target)
 
 
 def where_it_fits(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator | None:

@@ -10,18 +10,22 @@ import numpy as np
 
 from qngd.backends.base import Backend, BackendBase
 from qngd.backends.foreign import completed
+from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
 from qngd.estimates.estimate import MetricTensor
-from qngd.estimates.evaluation import RANDOM, Approx, Cost, Evaluation, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.submission import run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.plan import Plan, Planner
-from qngd.measured.shots import FixedShots, ShotRule, observed_spread
+from qngd.measured.plan import Plan
+from qngd.measured.planner import Planner
+from qngd.measured.shots import FixedShots, ShotRule
+from qngd.metrics.base import Metric
+from qngd.metrics.names import as_metric
 
 
 class SampledEvaluator:
@@ -38,11 +42,12 @@ class SampledEvaluator:
         grouping: Grouping = "qubit-wise",
         cross: CrossMethod = "hadamard",
         job_log: JobLog | None = None,  # of a run that is kept on disk
+        share: float | None = None,  # of a CVaR
     ) -> None:
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit))
+        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
         self.job_log = job_log
         self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
@@ -51,15 +56,15 @@ class SampledEvaluator:
     def name(self) -> str:
         return self.backend.name
 
-    def default_approx(self) -> Approx:
-        return "block-diag"
+    def default_metric(self) -> Metric:
+        return as_metric("block-diag")
 
     def evaluate(
         self,
         theta: np.ndarray,
         *,
         gradient: bool = True,
-        metric: Approx | None = None,
+        metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
@@ -69,27 +74,27 @@ class SampledEvaluator:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
         return self._run(plan, theta, seed, spread)
 
-    def _full_plan(self, theta: np.ndarray, metric: Approx | None, seed: int | None) -> Plan:
+    def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
-        key = metric, seed if metric in RANDOM else None, theta.tobytes()
-        if self._kept is None or self._kept[1] != key:
+        key = seed if metric is not None and metric.is_random else None, theta.tobytes()
+        if self._kept is None or self._kept[0].metric is not metric or self._kept[1] != key:
             self._kept = self.planner.plan(theta, metric=metric, seed=seed), key
         return self._kept[0]
 
-    def metric(self, theta: np.ndarray, approx: Approx, seed: int | None = None) -> MetricTensor:
-        plan = self.planner.plan(theta, energy=False, gradient=False, metric=approx, seed=seed)
-        metric = self._run(plan, theta, seed, None).metric
-        assert metric is not None
-        return metric
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        plan = self.planner.plan(theta, energy=False, gradient=False, metric=metric, seed=seed)
+        tensor = self._run(plan, theta, seed, None).metric
+        assert tensor is not None
+        return tensor
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Approx | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         kept = self._kept
         if not gradient:
             plan = self.planner.plan(theta, gradient=False, metric=metric)
-        elif kept is not None and kept[1][0] == metric:
+        elif kept is not None and kept[0].metric is metric:
             plan = kept[0]
         else:
             plan = self._full_plan(theta, metric, None)
@@ -109,13 +114,15 @@ class SampledEvaluator:
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         plan = self._with_shots(plan, spread)
         outcomes, cost = run_plan(self.backend, plan, seed, self.job_log)
-        evaluation = assemble(plan, outcomes, theta, cost)
-        if evaluation.metric is not None and self.note:
-            notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
-            evaluation = replace(evaluation, metric=replace(evaluation.metric, note=notes))
-        if isinstance(self.shots, FixedShots):  # nobody will ask
+        # of fixed shots nobody asks what they were worth
+        evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
+        if (found := evaluation.bit_strings) is not None:
+            idle = np.setdiff1d(np.arange(self.circuit.num_qubits), active_qubits(self.circuit))
+            evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))
+        if evaluation.metric is None or not self.note:
             return evaluation
-        return replace(evaluation, spread=observed_spread(plan, outcomes, evaluation))
+        notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
+        return replace(evaluation, metric=replace(evaluation.metric, note=notes))
 
 
 def _noise_note(backend: BackendBase) -> str:

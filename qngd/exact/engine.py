@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy import sparse
 
 from qngd.circuit.observable import Observable
+
+# Which covariances of the generators a metric takes: those inside a unit, inside a layer, or all.
+Entries = Literal["diag", "block-diag", "full"]
 
 
 class Engine(Protocol):

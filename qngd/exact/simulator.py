@@ -7,6 +7,7 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +21,7 @@ from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import as_arrays, quarter_turns
+from qngd.exact.eigenbasis import Eigenbasis
 from qngd.exact.kernels import diagonal as diagonal_kernels
 from qngd.exact.kernels import sweeps
 from qngd.exact.kernels.layout import Moments, Rotations, SparseRows
@@ -124,9 +126,27 @@ class Simulator:
         rotations = self._schedule.rotations(phi)
         return self._reverse(self._final(rotations), rotations, terms)
 
+    def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
+        """The probability (N,) of every state of the eigenbasis."""
+        self._require_states(4, "a distribution of energies")
+        return basis.weights(self.state(phi))
+
+    def function_and_gradient(
+        self, phi: np.ndarray, basis: Eigenbasis, values: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[float, np.ndarray]:
+        """⟨f(H)⟩ and its gradient over rotations (K,); `values` gives f (N,) at the basis's energies, from the
+        probabilities of its states."""
+        self._require_states(4, "a gradient")
+        rotations = self._schedule.rotations(phi)
+        state = self._final(rotations)
+        return self._back(state, basis.applied(state, values), rotations)
+
     def _reverse(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> tuple[float, np.ndarray]:
         """Energy and gradient from the final state, which is run back to the start."""
-        other = times_observable(state, terms)
+        return self._back(state, times_observable(state, terms), rotations)
+
+    def _back(self, state: np.ndarray, other: np.ndarray, rotations: Rotations) -> tuple[float, np.ndarray]:
+        """The same, with `other` for the observable times the state."""
         energy = inner(state, other)
         return energy, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
 

@@ -157,11 +157,17 @@ def _turn_diagonal(state: np.ndarray, rotations: Rotations, begin: int, end: int
     split(lambda a, b: diagonal.turn_diagonal(whole, rotations, begin, end, a, b), chunks_of(state), state.shape[1])
 
 
+def weights_of(state: np.ndarray) -> np.ndarray:
+    """|ψ_b|² of every basis index b, shape (N,)."""
+    weights = np.empty(state.shape[1])
+    split(lambda a, b: diagonal.weights(state, weights, a, b), len(weights), len(weights))
+    return weights
+
+
 def weight_sums(state: np.ndarray) -> np.ndarray:
     """⟨ψ|Z_z|ψ⟩ for every mask z, shape (N,)."""
-    sums = np.empty(state.shape[1])
-    split(lambda a, b: diagonal.weights(state, sums, a, b), len(sums), len(sums))
-    _transform(sums)
+    sums = weights_of(state)
+    transform(sums)
     return sums
 
 
@@ -169,11 +175,11 @@ def _diagonal_slopes(other: np.ndarray, state: np.ndarray) -> np.ndarray:
     """Im⟨λ|Z_z|ψ⟩ for every mask z, shape (N,)."""
     sums = np.empty(state.shape[1])
     split(lambda a, b: diagonal.slopes(other, state, sums, a, b), len(sums), len(sums))
-    _transform(sums)
+    transform(sums)
     return sums
 
 
-def _transform(values: np.ndarray) -> None:
+def transform(values: np.ndarray) -> None:
     """The Walsh–Hadamard transform, in place."""
     size = len(values)
     if not splits(size) or size <= diagonal.BLOCK:
@@ -190,7 +196,7 @@ def add_strings(state: np.ndarray, schedule: Schedule, stage: int, weights: np.n
     if s.stages.diagonal[stage]:  # the sum of all is one diagonal, whose transform is the weights
         factors = np.zeros(size)
         np.add.at(factors, s.z[begin:end], weights[begin:end])
-        _transform(factors)
+        transform(factors)
         split(lambda a, b: diagonal.add_product(state, factors, out, a, b), size, size)
         return
     for k in range(begin, end):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Number
 from typing import Any
 
 from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop.arguments import CircuitLike
 from qngd.interop.circuit_builder import CircuitBuilder
@@ -101,6 +103,14 @@ def instead_of(native: Any) -> str:
     if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
         return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
     return ""
+
+
+def as_target(native: Any, circuit: Circuit) -> Observable | CVaR:
+    """What is to be low: an observable on the circuit's qubits, or the CVaR of one. Arguments and errors as for
+    `as_observable`."""
+    if isinstance(native, CVaR):
+        return replace(native, observable=as_observable(native.observable, circuit))
+    return as_observable(native, circuit)
 
 
 def as_observable(native: Any, circuit: Circuit) -> Observable:

@@ -18,6 +18,7 @@ from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import CircuitError, did_you_mean, is_number, shown, whole_number
 from qngd.interop.angle_slots import AngleSlots
 from qngd.interop.expressions import Expression, Graph
+from qngd.interop.named_theta import NamedTheta
 
 _ELSEWHERE = {"cnot": "cx", "cu1": "cp", "hadamard": "h", "paulirot": "rotation", "phase": "p", "u1": "p", "u3": "u"}
 
@@ -253,7 +254,8 @@ class CircuitBuilder:
             except ValueError as error:
                 raise CircuitError(f"circuit: instruction {position}, {_on(each.name, each.qubits)}: {error}") from None
             _emit(made, each, angles)
-        return finish(made, made.angle_map(slots.expressions()), self._graph.names)
+        names = tuple(self._graph.names)
+        return finish(made, made.angle_map(slots.expressions()), names, NamedTheta(names))
 
 
 def _emit(made: builder.OpsBuilder, instruction: _Instruction, angles: list[Angle | float]) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import ParameterError
-from qngd.interop import as_observable, in_order, instead_of, is_parameters, wrap, wrap_for
+from qngd.interop import as_target, in_order, instead_of, is_parameters, wrap, wrap_for
 from qngd.problem import Problem
 
 Role = Literal["start", "point", "example"]
@@ -29,9 +30,19 @@ class Given:
     like: Any
 
     @cached_property
+    def target(self) -> Observable | CVaR:
+        """What is to be low, on the circuit's qubits; raises ObservableError where it does not fit."""
+        return as_target(self.native_observable, self.circuit)
+
+    @property
     def observable(self) -> Observable:
         """The observable on the circuit's qubits; raises ObservableError where it does not fit."""
-        return as_observable(self.native_observable, self.circuit)
+        return self.target.observable if isinstance(self.target, CVaR) else self.target
+
+    @property
+    def words(self) -> str:
+        """What distinguishes the target from its observable, by which a stored run is recognized; nothing mostly."""
+        return f"CVaR {self.target.stages}" if isinstance(self.target, CVaR) else ""
 
     @property
     def has_observable(self) -> bool:

@@ -1,6 +1,6 @@
 """What a device runs in a step, and what its outcomes mean.
 
-`plan` turns a `Circuit` and θ into requests, plain data that can be counted before any shot is spent; `assemble`
-turns outcomes into estimates with errors; `shots` divides shots. Neither touches a backend. Imports `circuit`,
-`estimates` and `metrics`, and knows nothing of `exact`.
+`planner` turns a `Circuit` and θ into a plan of requests, plain data that can be counted before any shot is spent;
+`assemble` turns outcomes into estimates with errors; `shots` divides shots. None touches a backend, and a metric is to
+them what `metric` says. Imports `circuit` and `estimates`, and knows nothing of `exact`.
 """

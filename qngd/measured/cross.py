@@ -23,7 +23,8 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.ops import Op, Ops, concatenate, select
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.errors import check_word
-from qngd.measured.template import Template, light_cone, prefix, template_of
+from qngd.measured.cutting import light_cone, prefix
+from qngd.measured.template import Template, template_of
 
 CrossMethod = Literal["hadamard", "mid-circuit", "overlap"]
 CROSS_METHODS = ("hadamard", "mid-circuit", "overlap")

@@ -134,6 +134,13 @@ def weighted_values(counts: Counts, template: Template, weights: np.ndarray) -> 
     return out
 
 
+def centred_sums(outcome: Counts, template: Template, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (U,) of the distinct outcomes and their centred sums (U, p)."""
+    values = weighted_values(outcome, template, jacobian)
+    weights = outcome.counts / outcome.shots
+    return weights, values - weights @ values
+
+
 @kernel
 def _weighted(bits, z, weights, out):
     for u in range(bits.shape[0]):

@@ -7,24 +7,20 @@ variance of what is estimated. With N_r shots a request with spread a_r adds a_r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
-from qngd.estimates.evaluation import Evaluation, Spread
-from qngd.measured.metric_parts import Part, metric_parts
-from qngd.measured.outcomes import Outcome, sample_energy, widened, widened_energy, zeros_frequency
+from qngd.estimates.evaluation import Spread
+from qngd.measured.outcomes import widened
 from qngd.measured.plan import Plan
-from qngd.measured.squared_slopes import step_variances
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
 _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
-_RELATIVE_DAMPING = 1e-2  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
 
 
 class ShotRule(Protocol):
@@ -110,7 +106,8 @@ class TargetError:
     was not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
     target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
     "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
-    second get as many shots as the most demanding circuit of the energy and gradient.
+    second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric do that
+    does not say what its shots are worth.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -135,12 +132,10 @@ class TargetError:
         of_energies = spread.energy, _unseen_energies(plan), _energy_bounds(plan)
         needed = np.maximum(2.0, _needed(plan.energy_weights[None], *of_energies, self.energy))
         if plan.mixing is not None:
-            linear = (plan.mixing @ plan.slopes).toarray()
             target = self.energy if self.gradient is None else self.gradient
-            needed = np.maximum(needed, _needed(linear, *of_energies, target))
-        of_metric = spread.metric / self.metric**2 + _metric_bounds(plan) / self.metric
-        needed = np.maximum(needed, of_metric)
-        needed[_of_bases(plan)] = needed.max(initial=0.0)
+            needed = np.maximum(needed, _needed(plan.linear.toarray(), *of_energies, target))
+        if plan.metric is not None:
+            needed = plan.metric.shots_for(plan, spread.metric, self.metric, needed)
         return np.minimum(np.ceil(needed), self.limit).astype(int)
 
 
@@ -163,35 +158,14 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
         if coefficients is not None:
-            found[r] = 4 * plan.reading(r).squares(coefficients)
+            found[r] = 4 * plan.reading(r).squares(coefficients / (plan.share or 1.0))
     return found
 
 
 def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
     per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
-    return np.array([per_template[request.template] for request in plan.requests])
-
-
-def _metric_bounds(plan: Plan) -> np.ndarray:
-    """Shots (R,) that keep what is not in the spread within unit error: the second order of the blocks' variances,
-    2(B²/4)²/N² for generator sums of at most B, and B⁴/N² for outcomes not seen, shared out over the blocks; and
-    outcomes not seen between layers."""
-    found = np.zeros(plan.num_circuits)
-    for block in plan.blocks:
-        largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
-        found[block.request] += np.sqrt(len(plan.blocks)) * largest**2
-    for term in plan.crosses:
-        own, *others = abs(plan.jacobian[[term.rotation, *term.others]]).toarray()
-        found[list(term.requests)] = own.max(initial=0.0) * np.sum(others, axis=0).max(initial=0.0)
-    for sample in plan.samples:
-        found[list(sample.requests)] = np.abs(sample.pair.of_one_overlap).max(initial=0.0) / len(plan.samples)
-    return found
-
-
-def _of_bases(plan: Plan) -> np.ndarray:
-    """The requests of the random bases."""
-    return np.array(sorted({r for term in plan.bases for r in (term.center, *term.linear.indices.tolist())}), dtype=int)
+    return np.array([per_template[request.template] for request in plan.requests]) / (plan.share or 1.0)
 
 
 def _sharing(variances: np.ndarray) -> np.ndarray:
@@ -226,68 +200,3 @@ def as_rule(shots: Any) -> ShotRule:
 def check_shots(shots: Any) -> int:
     """`shots` as an int; raises SettingError unless it is a whole number of at least 1."""
     return whole_number(shots, "shots", 1)
-
-
-def observed_spread(plan: Plan, outcomes: Sequence[Outcome], evaluation: Evaluation) -> Spread | None:
-    """What one shot of every request adds to the variances of energy and natural gradient step, and the shots that the
-    metric takes; None for exact outcomes.
-
-    A step that is off by e misses the minimum of the model E + δ·∇E + δᵀ(g + λ)δ/2η by eᵀ(g + λ)e/2η. So errors of a
-    step count in the norm of g + λ: in the plain norm those along nearly null directions of g, in which the state does
-    not move and nothing is lost, would take all the shots.
-    """
-    shots = np.array([outcome.shots for outcome in outcomes])
-    if not shots.all():
-        return None
-    of_energy, of_slopes, of_step = np.zeros((3, len(shots)))
-    for r, request in enumerate(plan.requests):
-        coefficients = plan.coefficients[request.template]
-        if coefficients is not None:
-            reading = plan.reading(r)
-            variance = sample_energy(outcomes[r], reading, coefficients)[1]
-            of_energy[r] = variance * shots[r]
-            of_slopes[r] = widened_energy(variance, outcomes[r].shots, reading, coefficients) * shots[r]
-    parts = metric_parts(plan, outcomes)
-    if plan.mixing is not None and evaluation.metric is not None:
-        assert evaluation.gradient is not None
-        root, direction = _solved(evaluation.metric.value, evaluation.gradient.value)
-        if plan.approx == "hamiltonian":
-            of_step += step_variances(plan, outcomes, root, direction) * shots
-        else:
-            linear = root @ (plan.mixing @ plan.slopes).toarray()
-            of_step += (linear**2).sum(axis=0) * of_slopes
-        if plan.bases:  # the error of these metrics is mostly that of their bases
-            of_step[_of_bases(plan)] = of_step.sum() / max(np.count_nonzero(of_step), 1)
-        for part in parts:
-            along = part.influence.along(root[:, part.columns], direction[part.columns])
-            of_step[part.request] += along * shots[part.request]
-        for sample in plan.samples:
-            moved = root @ sample.pair.of_one_overlap @ direction / len(plan.samples)
-            # the variance of one shot is at most ¼
-            of_step[list(sample.requests)] += float(moved @ moved) / 4
-    return Spread(of_energy, _metric_shots(plan, outcomes, parts), np.maximum(of_step, 0.0))
-
-
-def _metric_shots(plan: Plan, outcomes: Sequence[Outcome], parts: Sequence[Part]) -> np.ndarray:
-    """Shots (R,) for unit error of every entry of the metric, each entry with its fewest in all (see `_sharing`)."""
-    every = np.arange(plan.num_parameters)
-    found = [(part.request, part.columns, part.influence.first_order) for part in parts]
-    for sample in plan.samples:
-        scale = (sample.pair.of_one_overlap / len(plan.samples)) ** 2
-        found += [(r, every, scale * zeros_frequency(outcomes[r])[1]) for r in sample.requests]
-    roots = [(r, np.ix_(columns, columns), np.sqrt(v * outcomes[r].shots)) for r, columns, v in found]
-    total = np.zeros((len(every), len(every)))
-    for _, place, root in roots:
-        total[place] += root
-    needed = np.zeros(plan.num_circuits)
-    for r, place, root in roots:
-        needed[r] = (root * total[place]).max(initial=0.0)
-    return needed
-
-
-def _solved(metric: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(g + λ)^−½ and the direction (g + λ)⁻¹∇E."""
-    values, vectors = np.linalg.eigh(metric)
-    damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * max(float(values[-1]), 1e-12)
-    root = (vectors / np.sqrt(damped)) @ vectors.T
-    return root, root @ (root @ gradient)

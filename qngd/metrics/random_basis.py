@@ -6,57 +6,72 @@ The outcomes l of a measurement in some basis have the probabilities p_l and the
 
 It is at most 4g, and for Haar-random bases its mean is half of that, E[F] = 2g (arXiv:2509.08196): g is the mean of
 F/2. A gradient's number of circuits measures it in one basis, where the full metric takes a number quadratic in P.
-
-A Haar-random basis takes exponentially many gates. Here a basis is RZ and RY on every qubit with random angles, which
-turn Z into a uniformly random axis, a chain of CZ between neighbours (depth 2), and RZ and RY anew. All bases share
-one template, which is compiled once. E[F]/2 is then g exactly for one qubit and near it else: for RY, RZ, CNOT-ladder
-circuits of two layers it is off by 2, 4, 7 and 9 % (Frobenius norm) on 2, 3, 4 and 6 qubits, against 21, 15, 16 and
-16 % without the CZ and 9 to 12 % with two layers of random two-qubit Clifford gates. The spread of F/2 over single
-bases is far larger: 0.85, 0.76, 0.63 and 0.44 of g.
+`qngd.metrics.bases` has the bases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.circuit.builder import OpsBuilder
-from qngd.circuit.ops import Ops
-from qngd.circuit.pauli import PauliStrings
+from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.positive import projected
+from qngd.exact.point import Point
+from qngd.measured.draft import Draft
+from qngd.measured.metric import Estimated
+from qngd.measured.plan import Plan
+from qngd.measured.readout import Readout
+from qngd.metrics.base import Metric
+from qngd.metrics.bases import basis_template, random_angles
+from qngd.metrics.basis_samples import basis_samples
+from qngd.metrics.fisher import BasisTerm, fisher_from_shots, unseen_fisher
 
-BASES = 4  # per metric
-
-
-def random_angles(num_qubits: int, seed: int | None) -> np.ndarray:
-    """The angles (BASES, 4n) of `basis_ops`: of RZ uniform, of RY with a uniform cosine."""
-    uniform = np.random.default_rng(seed).random((BASES, 2 * num_qubits, 2))
-    turns = 2 * np.pi * uniform[..., 0]
-    tilts = np.arccos(1 - 2 * uniform[..., 1])
-    return np.stack([turns, tilts], axis=-1).reshape(BASES, 4 * num_qubits)
-
-
-def basis_ops(num_qubits: int) -> Ops:
-    """The gates of a basis, with 4n open angles."""
-    builder = OpsBuilder(num_qubits)
-    _turn_each(builder)
-    for first in (0, 1):
-        for q in range(first, num_qubits - 1, 2):
-            builder.clifford("cz", q, q + 1)
-    _turn_each(builder)
-    return builder.ops()
+_RARE = 0.1  # share of the shots with an outcome of their own, from which on the user is told
 
 
-def _turn_each(builder: OpsBuilder) -> None:
-    for q in range(builder.num_qubits):
-        for letter in "ZY":
-            builder.rotation(letter, (q,), builder.slot())
+@dataclass(frozen=True)
+class RandomBasis(Metric):
+    """The mean of F/2 in `BASES` random bases, each as many circuits as a gradient."""
 
+    name = "random-basis"
+    is_random = True
+    of_whole_states = True
 
-def every_z(num_qubits: int) -> PauliStrings:
-    """Z on each qubit."""
-    ones = np.eye(num_qubits, dtype=bool)
-    return PauliStrings.from_bits(np.zeros_like(ones), ones)
+    def exact(self, point: Point) -> MetricTensor:
+        value, stderr, note = average(basis_samples(point.whole, point.phi, point.jacobian, point.seed))
+        return MetricTensor(value, stderr, self.name, note=note)
+
+    def asked(self, draft: Draft) -> tuple[BasisTerm, ...]:
+        """For every basis a request in its middle, and those of the shift rules around it."""
+        template = draft.once(basis_template)
+        t = draft.book.template(template, None)
+        everything = np.ones(len(draft.phi), dtype=bool)
+        found = []
+        for own in random_angles(draft.circuit.num_qubits, draft.seed):
+            center = draft.book.request(t, np.append(draft.phi, own))
+            found.append((center, draft.slopes(t, template, everything, own)))
+        return tuple(BasisTerm(center, draft.mixing @ draft.slope_matrix(entries)) for center, entries in found)
+
+    def estimate(self, read: Readout) -> Estimated:
+        terms: tuple[BasisTerm, ...] = read.plan.terms
+        samples, once = zip(*(fisher_from_shots(term, read.outcomes) for term in terms), strict=True)
+        value, stderr, note = average(samples)
+        least = sum(unseen_fisher(term, read.outcomes) for term in terms)
+        stderr = np.maximum(stderr, np.sqrt(least) / len(samples))
+        rare = float(np.mean(once))
+        if rare > _RARE:
+            note += (
+                f"; {rare:.0%} of the shots came out as no other did, and such outcomes count too little in the "
+                "metric: take more shots"
+            )
+        shots = sum(read.outcomes[r].shots for term in terms for r in term.requests)
+        return Estimated(projected(value, stderr, self.name, shots, note))
+
+    def own_requests(self, plan: Plan) -> np.ndarray:
+        """Those that F depends on. Its error is mostly that of the bases, so nobody knows the worth of a shot."""
+        return np.array(sorted({r for term in plan.terms for r in term.requests}), dtype=int)
 
 
 def average(samples: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:

@@ -35,7 +35,8 @@ def step_measurements(step: PlannedStep) -> dict[str, str]:
         circuits, terms = plural(step.energy_circuits, "circuit"), plural(step.num_terms, "Pauli term")
         energy = f"{circuits} for {terms}, {_GROUPED[step.grouping]}"
     own = "" if step.metric_circuits else " of its own"
-    rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')}{own} ({step.plan.approx})"}
+    name = "none" if step.plan.metric is None else step.plan.metric.name
+    rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')}{own} ({name})"}
     if step.num_terms:
         rows["gradient"] = f"{plural(step.gradient_circuits, 'circuit')} of the energy at shifted angles"
     return rows

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import qngd
+from qngd._system.version import __version__
 from qngd.errors import MissingPackageError, SettingError
 from qngd.interop.given import read_given
 from qngd.problem import Problem
@@ -166,7 +166,7 @@ def _eigenvalues(info: StepInfo, count: int) -> np.ndarray:
 def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
     circuit = read_given(problem, role="example").circuit
     return {
-        "qngd": qngd.__version__,
+        "qngd": __version__,
         "problem": {
             "name": problem.name,
             "unit": problem.unit,
@@ -181,6 +181,8 @@ def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[
         "steps": result.steps,
         "energy": _finite(result.energy),
         "stderr": _finite(result.stderr),
+        "mean_energy": _finite(result.mean),
+        "bit_strings": [] if result.bit_strings is None else [each._asdict() for each in result.bit_strings.best(10)],
         "theta": [_finite(value) for value in result.state.lowest[0]],
         "cost": {
             "jobs": result.cost.jobs,

@@ -13,6 +13,7 @@ from qngd.report.run_data import CHEMICAL_ACCURACY
 if TYPE_CHECKING:
     from qngd.run.loop import Result
 
+_LISTED = 3  # bit strings
 _SURE = 3.0  # standard errors
 
 
@@ -27,6 +28,7 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         "message": result.message,
         "steps": f"{result.steps}" + (f", {rejected} of them rejected" if rejected else ""),
         "energy": _with_unit(format_with_error(result.energy, result.stderr), problem),
+        **_means(result, problem),
         **_errors(result, problem),
         "cost": str(result.cost),
     }
@@ -34,6 +36,17 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         rows["note"] = result.note
     if seconds is not None:
         rows["time"] = format_seconds(seconds)
+    return rows
+
+
+def _means(result: Result, problem: Problem) -> dict[str, str]:
+    """The rows of the closing table about a CVaR, and about bit strings where the observable is diagonal."""
+    rows = {}
+    if (mean := result.state.evaluation.mean) is not None:
+        rows["mean energy"] = _with_unit(format_with_error(float(mean.value), float(mean.stderr)), problem)
+    if (found := result.bit_strings) is not None and len(found):
+        listed = (f"{each.bits} ({each.energy:.6g}; {each.probability:.1%})" for each in found.best(_LISTED))
+        rows["best bit strings"] = ", ".join(listed)
     return rows
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.solve.direction import Spectrum
@@ -67,9 +68,9 @@ def arrays_of(state: State) -> dict[str, Any]:
         arrays["finished"], arrays["finished_as"] = state.finished, state.finished_as
     if state.trail is not None:
         arrays["trail"] = state.trail
-    arrays["looked"], arrays["made_by"] = state.looked, state.made_by
+    arrays["looked"], arrays["made_by"], arrays["stage"] = state.looked, state.made_by, state.stage
     arrays.update({f"memory_{name}": array for name, array in state.memory.items()})
-    for name in ("energy", "gradient", "metric"):
+    for name in ("energy", "gradient", "metric", "mean"):
         part = getattr(evaluation, name)
         if part is not None:
             arrays[f"{name}_value"] = part.value
@@ -82,6 +83,11 @@ def arrays_of(state: State) -> dict[str, Any]:
         arrays["metric_note"] = evaluation.metric.note
         if evaluation.metric.unprojected is not None:
             arrays["metric_unprojected"] = evaluation.metric.unprojected
+    if (seen := evaluation.bit_strings) is not None:
+        arrays.update(bits_ones=seen.ones, bits_energies=seen.energies, bits_probabilities=seen.probabilities)
+        arrays["bits_shots"] = seen.shots
+        if seen.measured is not None:
+            arrays["bits_measured"] = seen.measured
     if evaluation.spread is not None:
         for name in ("energy", "metric", "step"):
             arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
@@ -121,6 +127,16 @@ def state_from(arrays: dict[str, Any]) -> State:
         spread=None
         if "spread_energy" not in arrays
         else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
+        mean=estimate("mean"),
+        bit_strings=None
+        if "bits_ones" not in arrays
+        else BitStrings(
+            arrays["bits_ones"],
+            arrays["bits_energies"],
+            arrays["bits_probabilities"],
+            int(arrays["bits_shots"]),
+            arrays.get("bits_measured"),
+        ),
     )
     return State(
         step=int(arrays["step"]),
@@ -135,6 +151,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         looked=bool(arrays.get("looked", False)),
         trail=arrays.get("trail"),
         made_by=str(arrays.get("made_by", "")),
+        stage=int(arrays.get("stage", 0)),
     )
 
 

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import BackendError, SettingError, StorageError
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
+from qngd.evaluators.bit_strings import exact_bit_strings
+from qngd.evaluators.exact import ExactEvaluator
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -95,10 +98,11 @@ def minimize(
         cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir,
         state=state,
     )  # fmt: skip
-    return _run(task)
+    return carry_out(task)
 
 
-def _run(task: Task) -> Result:
+def carry_out(task: Task) -> Result:
+    """The run of a task; see `minimize`."""
     record = Record(task.given.shaped, task.kind, task.store)
     with _kept_on_error(record, task):
         try:
@@ -113,8 +117,19 @@ def _run(task: Task) -> Result:
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
-    found = record.result(status, task.limits, task.evaluator.note)
+    evaluator = task.evaluator_at(record.state)
+    found = record.result(status, task.limits, evaluator.note)
+    found = replace(found, bit_strings=_bit_strings(task, found.state))
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
+
+
+def _bit_strings(task: Task, state: State) -> BitStrings | None:
+    """What a diagonal observable's measurement gives where a run ended."""
+    if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
+        return state.evaluation.bit_strings
+    if not isinstance(task.evaluators[0], ExactEvaluator):
+        return None
+    return exact_bit_strings(task.given.circuit, task.given.observable, state.lowest[0])
 
 
 def _start(record: Record, task: Task) -> None:
@@ -128,7 +143,7 @@ def _start(record: Record, task: Task) -> None:
 
 def _first_state(task: Task) -> State:
     """The optimizer's state after the evaluation at theta0, if the budget allows it."""
-    optimizer, evaluator, theta = task.optimizer, task.evaluator, task.given.theta
+    optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     first = optimizer.preview(evaluator, theta, None, first=True)
     if not task.limits.budget.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
@@ -168,7 +183,12 @@ def _loop(record: Record, task: Task) -> Status:
         if record.reached(task.limits.target):
             return Status.TARGET
         rest = record.at_rest(task.limits)
-        moved = _stepped(record, task) if rest is None else _left(record, task, rest)
+        if task.stage_ends(record.state, len(record.infos)):
+            moved = _next_stage(record, task)
+        else:
+            moved = _stepped(record, task) if rest is None else _left(record, task, rest)
+        if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
+            moved = _next_stage(record, task)
         if isinstance(moved, Status):
             return moved
         state, info = moved
@@ -186,15 +206,34 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     if len(record.infos) >= limits.max_steps:
         return Status.MAX_STEPS
     if not limits.budget.is_open:
-        ahead = task.optimizer.preview(task.evaluator, state.theta, state.evaluation.spread)
+        ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
         if not limits.budget.allows(state.cost, ahead):
             return Status.BUDGET
-    return task.optimizer.step(task.evaluator, state)
+    return task.optimizer.step(task.evaluator_at(state), state)
+
+
+def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
+    """The step into the next stage of a schedule, at whose start the optimizer begins anew where it stands."""
+    state, limits = replace(record.state, stage=record.state.stage + 1, best=None), task.limits
+    if len(record.infos) >= limits.max_steps:
+        return Status.MAX_STEPS
+    evaluator = task.evaluator_at(state)
+    if not limits.budget.is_open:
+        ahead = task.optimizer.preview(evaluator, state.theta, None, first=True)
+        if not limits.budget.allows(state.cost, ahead):
+            return Status.BUDGET
+    asked = Submissions.after(evaluator, state)
+    fresh = task.optimizer.init(evaluator, state.theta, asked.next_seed())
+    new = replace(state.continued(asked, replace(fresh, seed=state.seed)), best=None)
+    note = f"began stage {state.stage + 1} of {len(task.evaluators)}"
+    return new, described(
+        new, state.evaluation, new.evaluation, asked, step_cost=new.cost - state.cost, length=0.0, note=note
+    )
 
 
 def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | Status:
     """The step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
-    state, limits, evaluator = record.state, task.limits, task.evaluator
+    state, limits, evaluator = record.state, task.limits, task.evaluator_at(record.state)
     if state.looked or rest is Status.MAX_STEPS:
         return rest
     if not limits.budget.is_open:
@@ -224,7 +263,8 @@ def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown)
         new,
         state.evaluation,
         new.evaluation,
-        new.cost - state.cost,
+        asked,
+        step_cost=new.cost - state.cost,
         gradient_norm=np.nan if slope is None else float(np.linalg.norm(slope.value)),
         length=way.length,
         predicted_decrease=way.decrease,

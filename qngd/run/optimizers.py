@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from qngd.errors import SettingError, did_you_mean, shown
 from qngd.qng import QNG
+from qngd.run.names import SETTINGS, OptimizerName
 from qngd.solve.state import Optimizer
 
 _PARTS = ("init", "preview", "step")
@@ -23,7 +24,7 @@ def as_optimizer(given: Any) -> Optimizer:
     if given is None:
         return QNG()
     if isinstance(given, str):
-        return _named(given)
+        return named(given)
     if isinstance(given, type) or not all(callable(getattr(given, part, None)) for part in _PARTS):
         raise SettingError(
             f'optimizer must be a qngd.QNG, one of qngd.baselines or a name such as "adam"; got {shown(given)}'
@@ -32,22 +33,40 @@ def as_optimizer(given: Any) -> Optimizer:
     return chosen
 
 
-def _named(name: str) -> Optimizer:
-    from qngd.baselines import METHODS, SPSA, Adam, SciPy  # with all of scipy.optimize, for those who ask
+def named(name: str, **settings: Any) -> Optimizer:
+    """The optimizer with this name, with these of its settings and its defaults for the others.
 
-    known: dict[str, Any] = {"qng": QNG, "adam": Adam, "spsa": SPSA}
-    methods = {method.lower(): method for method in METHODS}
-    if name.lower() in known:
-        chosen: Optimizer = known[name.lower()]()
-        return chosen
-    if name.lower() in methods:
-        return SciPy(methods[name.lower()])
-    names = (*known, *methods)
-    if name.lower() in ("gd", "gradient-descent"):
+    Raises:
+        SettingError: no optimizer has the name, or a setting is not its own or out of range.
+
+    >>> named("adam", learning_rate=0.1).beta1
+    0.9
+    """
+    known = get_args(OptimizerName)
+    word = name.lower()
+    if word not in known:
+        raise SettingError(f"optimizer: {name!r} is none of {', '.join(known)}.{did_you_mean(name, known)}")
+    for setting in settings:
+        if setting not in SETTINGS.get(word, ()):
+            raise SettingError(f"{setting} does not go with optimizer={name!r}")
+    if word == "qng":
+        return QNG(**settings)
+    if word == "gd" and not settings:
         raise SettingError(
             "optimizer: gradient descent needs a rate; write optimizer=qngd.baselines.GradientDescent(0.1)"
         )
-    raise SettingError(f"optimizer: {name!r} is none of {', '.join(names)}.{did_you_mean(name, names)}")
+    return _baseline(word, settings)
+
+
+def _baseline(word: str, settings: dict[str, Any]) -> Optimizer:
+    from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
+
+    methods = {method.lower(): method for method in METHODS}
+    if word in methods:
+        return SciPy(methods[word])
+    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
+    chosen: Optimizer = kinds[word](**settings)
+    return chosen
 
 
 def kind_of(optimizer: Optimizer) -> str:
@@ -55,5 +74,5 @@ def kind_of(optimizer: Optimizer) -> str:
     parts = [type(optimizer).__name__]
     if isinstance(optimizer, QNG):
         parts.append(type(optimizer.step_rule).__name__)
-        parts += ["matrix-free"] * (optimizer.approx == "matrix-free")
+        parts += ["matrix-free"] * optimizer.is_matrix_free
     return " ".join([*parts, *filter(None, [getattr(optimizer, "method", "")])])

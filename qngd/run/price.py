@@ -16,7 +16,7 @@ from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
 from qngd.errors import whole_number
 from qngd.estimates.estimate import format_seconds
-from qngd.estimates.evaluation import Approx, Cost, check_approx
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators import light_cone
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.submission import submission_cost
@@ -24,8 +24,11 @@ from qngd.exact.cones.outlook import Crowd
 from qngd.interop.given import Given, read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.plan import Plan, Planner
+from qngd.measured.plan import Plan
+from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx, as_metric
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -158,7 +161,7 @@ def cost(
     *,
     backend: Any = None,
     shots: Any = None,
-    approx: Approx = "block-diag",
+    approx: Approx | Metric = "block-diag",
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
@@ -169,7 +172,7 @@ def cost(
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
             circuit nor the backend has shots, 1000 per circuit.
-        approx: which metric a step measures.
+        approx: which metric a step measures, as for `metric_tensor`.
         grouping, cross: as for `minimize`.
         steps: of the run.
 
@@ -186,9 +189,9 @@ def cost(
     steps = whole_number(steps, "steps", 0)
     given = read_given(problem_or_circuit, observable, theta0)
     if isinstance(backend, str) and backend == light_cone.NAME:
-        check_approx(approx)
-        by_cones = light_cone.evaluator(given.circuit, given.observable, shots)
-        return ConePrice(by_cones.name, *by_cones.outlook(approx), steps)
+        metric = as_metric(approx)
+        by_cones = light_cone.evaluator(given.circuit, given.target, shots)
+        return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
     step = planned_step(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
     )
@@ -234,7 +237,7 @@ class PlannedStep:
     @property
     def metric_circuits(self) -> int:
         """The circuits that the metric takes beside those of energy and gradient."""
-        return int(self._of_metric.sum())
+        return int(self.plan.of_metric.sum())
 
     @property
     def energy_circuits(self) -> int:
@@ -244,17 +247,11 @@ class PlannedStep:
     @property
     def gradient_circuits(self) -> int:
         """The circuits that the gradient takes beside those of the energy."""
-        return int((~self._of_metric & ~self._of_energy).sum())
-
-    @cached_property
-    def _of_metric(self) -> np.ndarray:
-        return np.array(
-            [self.plan.coefficients[request.template] is None for request in self.plan.requests], dtype=bool
-        )
+        return int((~self.plan.of_metric & ~self._of_energy).sum())
 
     @cached_property
     def _of_energy(self) -> np.ndarray:
-        return (self.plan.energy_weights != 0) & ~self._of_metric
+        return (self.plan.energy_weights != 0) & ~self.plan.of_metric
 
 
 def planned_step(
@@ -263,17 +260,17 @@ def planned_step(
     *,
     backend: Any = None,
     shots: Any = None,
-    approx: Approx = "block-diag",
+    approx: Approx | Metric = "block-diag",
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
 ) -> PlannedStep:
     """The circuits that a step from what was given takes: those of the metric alone where there is no observable.
     Arguments and errors as for `cost`."""
-    check_approx(approx)
+    metric = as_metric(approx)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     planner = Planner(given.circuit, observable, grouping, cross, device.runs_whole(given.circuit))
-    plan = planner.plan(given.theta, gradient=observable is not None, metric=approx)
+    plan = planner.plan(given.theta, gradient=observable is not None, metric=metric)
     return PlannedStep(device, shots, plan, grouping)
 
 

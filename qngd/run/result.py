@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import settle_whole
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import format_with_error
 from qngd.estimates.evaluation import Cost
 from qngd.solve.state import State, StepInfo
@@ -96,6 +97,8 @@ class Result:
         cost: jobs, circuits and shots spent, those before `state` included.
         state: what `minimize(…, state=…)` goes on from, as if the run had not stopped.
         note: what else the user should know, such as that the backend is noisy.
+        bit_strings: of a diagonal observable what its last measurement gave, or what that of the exact state would give
+            (up to 20 qubits): `.best()` the lowest in energy, `.most_probable()`, `.counts`; None for others.
     """
 
     theta: Any
@@ -110,6 +113,12 @@ class Result:
     cost: Cost
     state: State
     note: str = ""
+    bit_strings: BitStrings | None = None
+
+    @property
+    def mean(self) -> float:
+        """The mean of all energies where the run ended: `energy` itself, unless that is a CVaR."""
+        return self.energy if self.state.evaluation.mean is None else float(self.state.evaluation.mean.value)
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr)

@@ -29,7 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.estimates.estimate import rounding
-from qngd.estimates.evaluation import Cost, Evaluation, Evaluator
+from qngd.estimates.evaluation import Cost, Evaluation
+from qngd.evaluators.base import Evaluator
 from qngd.solve.state import Submissions
 
 _PRODUCTS = 32  # of the Hessian with a vector

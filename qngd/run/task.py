@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from qngd.cvar import CVaR
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
-from qngd.estimates.evaluation import Evaluator
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.choice import evaluator_for
 from qngd.interop.given import Given, read_given
 from qngd.run.identity import Identity, fingerprint
@@ -23,18 +24,27 @@ from qngd.solve.state import Optimizer, State, StepInfo
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a run was asked for. `store` keeps it, `before` is the state that it goes on from, and `identity` is what a
-    stored run of it is recognized by."""
+    """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
+    it, `before` is the state that it goes on from, and `identity` is what a stored run of it is recognized by."""
 
     given: Given
     optimizer: Optimizer
-    evaluator: Evaluator
+    evaluators: tuple[Evaluator, ...]
     limits: StopRule
     seed: int | None
     callback: Callable[[StepInfo], Any] | None
     store: Store
     before: State | None
     identity: Identity
+
+    def evaluator_at(self, state: State) -> Evaluator:
+        """The evaluator of the stage that a state is in."""
+        return self.evaluators[min(state.stage, len(self.evaluators) - 1)]
+
+    def stage_ends(self, state: State, steps: int) -> bool:
+        """Whether a run at this state has used up its stage's part of the steps, and another stage follows."""
+        count, done = len(self.evaluators), state.stage + 1
+        return done < count and steps * count >= done * self.limits.max_steps
 
     @property
     def kind(self) -> str:
@@ -43,7 +53,7 @@ class Task:
 
     def problem_of(self, state: State) -> str:
         """What was minimized, recognizable in a later run that goes on from this state."""
-        return fingerprint(self.given.circuit, self.given.observable, state.theta)
+        return fingerprint(self.given.circuit, self.given.observable, state.theta, *filter(None, [self.given.words]))
 
 
 def read_task(
@@ -69,15 +79,21 @@ def read_task(
     reached = None if before is None else before.theta
     given = read_given(problem_or_circuit, observable, theta0, reached=reached)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
-    evaluator = evaluator_for(given.circuit, given.observable, backend, shots, grouping, cross, store.jobs)
+    stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
+    evaluators = tuple(
+        evaluator_for(given.circuit, given.target, backend, shots, grouping, cross, store.jobs, stage)
+        for stage in stages
+    )
     seed = _checked_seed(seed, before)
-    settings: tuple[object, ...] = (seed, evaluator.name, shots)
+    settings: tuple[object, ...] = (seed, evaluators[0].name, shots)
+    if given.words:
+        settings = (*settings, given.words)
     if before is not None:
         settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
     task = Task(
         given=given,
         optimizer=chosen,
-        evaluator=evaluator,
+        evaluators=evaluators,
         limits=StopRule.read(*limits),
         seed=seed,
         callback=_checked_callback(callback),

@@ -8,8 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Approx, Cost, Evaluation, Evaluator, Spread
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.metrics.base import Metric
 from qngd.solve.direction import Spectrum
 
 
@@ -25,7 +29,7 @@ class State:
     `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
     they were looked at once. `trail` (≤ 5, 3) holds decrease, significance and natural norm of the last steps, by
     which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on, of
-    `problem`, a hash of the circuit and the observable.
+    `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that it is in.
     """
 
     step: int
@@ -41,6 +45,7 @@ class State:
     trail: np.ndarray | None = None
     made_by: str = ""
     problem: str = ""
+    stage: int = 0
 
     @property
     def theta(self) -> np.ndarray:
@@ -82,6 +87,7 @@ class State:
         return replace(
             fresh,
             step=self.step + 1,
+            stage=self.stage,
             evaluations=self.evaluations + asked.count + fresh.evaluations,
             cost=self.cost + asked.cost + fresh.cost,
             best=self._best_with(asked, fresh.energy),
@@ -105,7 +111,7 @@ class StepInfo:
     it took, `length` is √(δᵀgδ) and `radius` what bounded it; `predicted_decrease` what the rule's model promised and
     `decrease` what came; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric
     does not know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0;
-    `note` says what was unusual about it.
+    `note` says what was unusual about it. Where `energy` is a CVaR, `mean` is that of all energies.
     """
 
     step: int
@@ -125,12 +131,14 @@ class StepInfo:
     predicted_decrease: float = np.nan
     theta: Any = None
     note: str = ""
+    mean: float = np.nan
 
 
 def described(
-    new: State, here: Evaluation, there: Evaluation, step_cost: Cost, *, accepted: bool = True, **known: Any
+    new: State, here: Evaluation, there: Evaluation, asked: Submissions, *, accepted: bool = True, **known: Any
 ) -> StepInfo:
-    """The info of the step to `new` that tried to go from `here` to `there`; `known` is what else is known of it."""
+    """The info of the step to `new` that tried to go from `here` to `there`, and spent what `asked` counted; `known` is
+    what else is known of it."""
     return StepInfo(
         **{
             "step": new.step,
@@ -138,8 +146,10 @@ def described(
             "stderr": float(new.evaluation.energy.stderr),
             "decrease": float(here.energy.value) - float(there.energy.value),
             "accepted": accepted,
+            "mean": np.nan if new.evaluation.mean is None else float(new.evaluation.mean.value),
             "cost": new.cost,
-            "step_cost": step_cost,
+            "step_cost": asked.cost,
+            "theta": asked.shaped(new.theta),
             **known,
         }
     )
@@ -148,14 +158,36 @@ def described(
 class Optimizer(Protocol):
     """What `minimize` steps. Its settings are frozen; what changes is in the state."""
 
-    def init(self, evaluator: Evaluator, theta: np.ndarray, seed: int | None = None) -> State:
-        """The state at the flat parameter vector `theta` (P,), after one evaluation there."""
+    def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
 
     def preview(self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None, first: bool = False) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one step, and what the step saw and did."""
+
+
+def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
+    """The flat parameter vector (P,) to start from: `theta`, flat or in the user's structure, or the start that the
+    evaluator was made with.
+
+    Raises:
+        SettingError: it is no evaluator, or there is no start.
+        ParameterError: θ does not fit the circuit.
+    """
+    circuit = getattr(evaluator, "circuit", None)
+    if not (isinstance(circuit, Circuit) and callable(getattr(evaluator, "evaluate", None))):
+        raise SettingError(
+            f"evaluator: {type(evaluator).__name__} is none; write evaluator = qngd.evaluator(problem), then "
+            "state = optimizer.init(evaluator)"
+        )
+    theta = circuit.example if theta is None else theta
+    if theta is None:
+        raise SettingError(
+            "theta is missing, and the evaluator brings no start; write optimizer.init(evaluator, theta0)"
+        )
+    return circuit.flatten(theta)
 
 
 class Submissions:
@@ -174,7 +206,7 @@ class Submissions:
         """The submissions of the step from this state."""
         return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread)
 
-    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Approx | None) -> Evaluation:
+    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None) -> Evaluation:
         """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""
         if not np.all(np.isfinite(theta)):
             return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())
@@ -184,6 +216,16 @@ class Submissions:
         self.count += 1
         self.cost += found.cost
         return found
+
+    def shaped(self, theta: np.ndarray) -> Any:
+        """Flat parameter values (P,) as the user writes them; flat where the circuit does not tell, or cannot."""
+        circuit = self.evaluator.circuit
+        if circuit.example is None:
+            return theta
+        try:
+            return circuit.unflatten(theta, circuit.example)
+        except Exception:  # of other people's arrays: the step is not lost for that
+            return theta
 
     def next_seed(self) -> int | None:
         """A fresh seed for every submission, reproducible as a whole."""

@@ -91,7 +91,7 @@ class Arguments:
     @cached_property
     def _found(self) -> tuple[_Found, ...]:
         pairs = zip(self.names, self.example, strict=True)
-        return tuple(leaf for name, argument in pairs for leaf in _walk(argument, name, name))
+        return tuple(leaf for name, argument in pairs for leaf in walk(argument, name, name))
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -153,8 +153,8 @@ class Arguments:
         """The arguments with these values (boxes, say) in place of the trainable leaves; with `numbers`, what is
         fixed as plain arrays."""
         new = iter(values)
-        every = iter([next(new) if leaf.trainable else _unmarked(leaf.value, numbers) for leaf in self.leaves])
-        return tuple(_rebuild(argument, every) for argument in self.example)
+        every = iter([next(new) if leaf.trainable else unmarked(leaf.value, numbers) for leaf in self.leaves])
+        return tuple(rebuild(argument, every) for argument in self.example)
 
     def flatten(self, theta: Any) -> np.ndarray:
         """θ as a flat array (P,).
@@ -178,7 +178,7 @@ class Arguments:
             return _of_kind(flat, like)
         pairs = zip(self.leaves, given, strict=True)
         every = iter([_of_kind(leaf.part(flat), value) if leaf.trainable else value for leaf, value in pairs])
-        rebuilt = tuple(_rebuild(argument, every) for argument in self.example)
+        rebuilt = tuple(rebuild(argument, every) for argument in self.example)
         return rebuilt if len(rebuilt) != 1 or self._is_wrapped(like) else rebuilt[0]
 
     def split(self, flat: np.ndarray) -> Any:
@@ -188,10 +188,10 @@ class Arguments:
         leaves = iter(self.leaves)
         chosen = []
         for argument in self.example:
-            own = [next(leaves) for _ in _walk(argument, "", "")]
+            own = [next(leaves) for _ in walk(argument, "", "")]
             parts = [leaf.part(flat)[()] if leaf.trainable else None for leaf in own]
             if any(leaf.trainable for leaf in own):
-                chosen.append(_rebuild(argument, iter(parts)))
+                chosen.append(rebuild(argument, iter(parts)))
         return chosen[0] if len(chosen) == 1 else tuple(chosen)
 
     def one_of_a_batch(self, size: int) -> str:
@@ -257,16 +257,16 @@ class Arguments:
                 )
 
 
-def _walk(value: Any, path: str, group: str) -> Iterator[_Found]:
+def walk(value: Any, path: str, group: str) -> Iterator[_Found]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _walk(item, f"{path}[{key!r}]", f"{path}[{key!r}]")
+            yield from walk(item, f"{path}[{key!r}]", f"{path}[{key!r}]")
     elif _is_named(value):
         for name, item in zip(value._fields, value, strict=True):
-            yield from _walk(item, f"{path}.{name}", f"{path}.{name}")
+            yield from walk(item, f"{path}.{name}", f"{path}.{name}")
     elif type(value) in (list, tuple):
         for i, item in enumerate(value):
-            yield from _walk(item, f"{path}[{i}]", group)
+            yield from walk(item, f"{path}[{i}]", group)
     else:
         yield _Found(path, group, value)
 
@@ -276,13 +276,13 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, tuple) and hasattr(value, "_fields") and hasattr(value, "_make")
 
 
-def _rebuild(example: Any, leaves: Iterator[Any]) -> Any:
+def rebuild(example: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(example, dict):
-        return {key: _rebuild(item, leaves) for key, item in example.items()}
+        return {key: rebuild(item, leaves) for key, item in example.items()}
     if _is_named(example):
-        return example._make(_rebuild(item, leaves) for item in example)
+        return example._make(rebuild(item, leaves) for item in example)
     if type(example) in (list, tuple):
-        return type(example)(_rebuild(item, leaves) for item in example)
+        return type(example)(rebuild(item, leaves) for item in example)
     return next(leaves)
 
 
@@ -313,7 +313,7 @@ def _shape(value: Any) -> tuple[int, ...] | None:
         return None
 
 
-def _unmarked(value: Any, numbers: bool) -> Any:
+def unmarked(value: Any, numbers: bool) -> Any:
     """A constant as a plain array: a tensor with requires_grad=False refuses to meet traced numbers."""
     if isinstance(value, qml.numpy.tensor):
         return value.unwrap()
@@ -385,7 +385,7 @@ def _of_kind(values: np.ndarray, like: Any) -> Any:
             return qml.numpy.array(cast, requires_grad=like.requires_grad)
         return np.array(cast) if isinstance(like, np.ndarray) else cast[()]
     if isinstance(like, (list, tuple)):
-        return _rebuild(like, iter(values.reshape(-1).tolist()))
+        return rebuild(like, iter(values.reshape(-1).tolist()))
     return np.array(values) if np.ndim(values) else float(values)
 
 

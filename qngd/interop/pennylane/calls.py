@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +23,9 @@ class Call:
 
 
 @contextmanager
-def calls_of_qnodes() -> Iterator[list[Call]]:
-    """Inside, QNodes that this thread calls do not run (a device may cost money) but return a `Call`.
+def calls_of_qnodes(answer: Callable[[Call, Callable[[], Any]], Any] | None = None) -> Iterator[list[Call]]:
+    """Inside, QNodes that this thread calls do not run (a device may cost money) but return a `Call`, or what `answer`
+    makes of one and of the function that runs it.
 
     PennyLane has no hook for this, so the method that Python looks up for a call is replaced meanwhile; other threads
     get PennyLane's own.
@@ -38,7 +39,7 @@ def calls_of_qnodes() -> Iterator[list[Call]]:
             if threading.get_ident() != thread:
                 return original(node, *args, **kwargs)
             calls.append(Call(node, args, kwargs))
-            return calls[-1]
+            return calls[-1] if answer is None else answer(calls[-1], lambda: original(node, *args, **kwargs))
 
         qml.QNode.__call__ = call
         try:

@@ -19,12 +19,7 @@ from autograd.core import defvjp_argnums
 from autograd.tracer import isbox, primitive
 
 from qngd.errors import ParameterError
-
-_OUTSIDE = (
-    "which cannot see into this package; call it outside of the function that is traced, with numbers: qngd.gradient "
-    "gives the derivatives"
-)
-_PACKAGES = {"torch": "torch", "jax": "jax", "jaxlib": "jax"}
+from qngd.interop.arrays import OUTSIDE, Arrays, JaxArrays, TorchArrays, framework_name
 
 
 class Derived:
@@ -57,16 +52,8 @@ def _linearized_vjp(argnums: Sequence[int], value: Any, args: Any, kwargs: Any) 
 defvjp_argnums(_linearized, _linearized_vjp)
 
 
-class Framework(Protocol):
+class Framework(Arrays, Protocol):
     """What is asked of torch or JAX."""
-
-    name: str
-
-    def numbers(self, value: Any) -> np.ndarray:
-        """Its array as a NumPy array."""
-
-    def like(self, values: np.ndarray, example: Any) -> Any:
-        """NumPy's as its own kind of array, of the example's dtype, device and requires_grad."""
 
     def leaf(self, values: np.ndarray, example: Any, *, double: bool) -> Any:
         """An array to run a function on: in double precision, or in that of the example."""
@@ -84,25 +71,7 @@ class Framework(Protocol):
         """`run(*leaves)`, whose results are arrays that depend on the leaves, with their derivatives."""
 
 
-class _Torch:
-    name = "torch"
-
-    def numbers(self, value: Any) -> np.ndarray:
-        detached = value.detach().cpu()
-        try:
-            return np.asarray((detached.double() if detached.is_floating_point() else detached).numpy())
-        except RuntimeError as error:  # a stand-in inside a function that torch transforms
-            raise ParameterError(f"theta is being traced by torch, {_OUTSIDE}") from error
-
-    def like(self, values: np.ndarray, example: Any) -> Any:
-        import torch
-
-        dtype = example.dtype if example.is_floating_point() else torch.float64
-        made = torch.as_tensor(values, dtype=dtype, device=example.device)
-        if isinstance(example, torch.nn.Parameter):
-            return torch.nn.Parameter(made, requires_grad=example.requires_grad)
-        return made.requires_grad_(example.requires_grad)
-
+class _Torch(TorchArrays):
     def leaf(self, values: np.ndarray, example: Any, *, double: bool) -> Any:
         import torch
 
@@ -142,22 +111,7 @@ class _Torch:
         return torch.autograd.grad(element, leaves, retain_graph=True, allow_unused=True)
 
 
-class _Jax:
-    name = "jax"
-
-    def numbers(self, value: Any) -> np.ndarray:
-        import jax
-
-        if isinstance(value, jax.core.Tracer):
-            raise ParameterError(f"theta is being traced by JAX (jax.jit, jax.grad, jax.vmap), {_OUTSIDE}")
-        numbers = np.asarray(value)
-        return numbers.astype(float) if numbers.dtype.kind == "V" else numbers  # bfloat16 and its like
-
-    def like(self, values: np.ndarray, example: Any) -> Any:
-        import jax.numpy as jnp
-
-        return jnp.asarray(values, dtype=example.dtype if jnp.issubdtype(example.dtype, jnp.floating) else float)
-
+class _Jax(JaxArrays):
     def leaf(self, values: np.ndarray, example: Any, *, double: bool) -> Any:
         import jax.numpy as jnp
 
@@ -218,12 +172,8 @@ _KNOWN: dict[str, Framework] = {"torch": _Torch(), "jax": _Jax()}
 
 def framework_of(value: Any) -> Framework | None:
     """torch or JAX where the value is an array of theirs, else None."""
-    for base in type(value).__mro__:
-        package = _PACKAGES.get(base.__module__.partition(".")[0])
-        if package is not None:
-            numeric = isinstance(getattr(value, "dtype", None), np.dtype) or package == "torch"
-            return _KNOWN[package] if numeric and hasattr(value, "dtype") else None  # a random key is no number
-    return None
+    name = framework_name(value)
+    return None if name is None else _KNOWN[name]
 
 
 def loaded_frameworks() -> list[Framework]:
@@ -239,6 +189,6 @@ def numbers_of(value: Any) -> Any:
             function that calls this one.
     """
     if isbox(value):
-        raise ParameterError(f"theta is being differentiated by autograd (qml.grad, qml.jacobian), {_OUTSIDE}")
+        raise ParameterError(f"theta is being differentiated by autograd (qml.grad, qml.jacobian), {OUTSIDE}")
     framework = framework_of(value)
     return value if framework is None else framework.numbers(value)

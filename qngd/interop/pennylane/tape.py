@@ -398,7 +398,7 @@ def source_of(native: Any, example: tuple[Any, ...]) -> Source:
             f"{type(native).__name__} is not a circuit; give a QNode, a quantum function or a QuantumScript"
         )
     native = uncompiled(native)
-    return FunctionSource(native, Arguments(example, _argument_names(native, example)), Way())
+    return FunctionSource(native, Arguments(example, argument_names(native, example)), Way())
 
 
 def uncompiled(native: Any) -> Any:
@@ -408,7 +408,7 @@ def uncompiled(native: Any) -> Any:
     return native
 
 
-def _argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tuple[str, ...]:
+def argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tuple[str, ...]:
     function = native.func if isinstance(native, qml.QNode) else native
     try:
         signature = inspect.signature(function)

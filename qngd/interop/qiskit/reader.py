@@ -61,6 +61,7 @@ from qngd.circuit.angles import Angle
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.errors import CircuitError, QngdWarning
+from qngd.interop.named_theta import NamedTheta
 from qngd.interop.qiskit.angles import AngleReader, Symbols
 from qngd.interop.qiskit.controls import controlled_turns, is_written_out
 from qngd.interop.qiskit.gates import holds_matrix, one_line, own_matrix, plain_gate
@@ -118,7 +119,8 @@ def read_circuit(
     with without_collection():
         walk.run(native)
         angle_map = walk.builder.angle_map(walk.angles.expressions())
-    return finish(walk.builder, angle_map, tuple(symbols.graph.names), native=native.copy())
+    names = tuple(symbols.graph.names)
+    return finish(walk.builder, angle_map, names, NamedTheta(names), native=native.copy())
 
 
 class _Walk:

@@ -1,4 +1,4 @@
-"""The Fisher information in random bases, from derivative states (see `qngd.metrics.random_basis`)."""
+"""The Fisher information in random bases, from derivative states (see `qngd.metrics.bases`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qngd.circuit.quarter_turns import turns_to_z
 from qngd.exact.kernels.layout import Rotations
 from qngd.exact.simulator import Simulator
 from qngd.exact.statevector import apply_rotations
-from qngd.metrics.random_basis import BASES, basis_ops, every_z, random_angles
+from qngd.metrics.bases import BASES, basis_ops, every_z, random_angles
 
 
 def basis_samples(

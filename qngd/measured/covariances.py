@@ -1,90 +1,12 @@
-"""Entries of the metric from one circuit, and their errors by influence functions: what each shot moves.
-
-To first order an estimated matrix M is off by a mean over N shots, M − M₀ ≈ Σ_u w_u·A_u, with frequencies w_u of
-distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
-
-    Var M_ab = [Σ_u w_u A_u,ab² − (Σ_u w_u A_u,ab)²]/(N − 1)   and the second order.
-
-For expectation values with independent errors the sum runs over these, and w_u are their variances.
-
-Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
-is widened by the one that independent errors (2/N)² of all means, and of all products, of strings would make.
-"""
+"""A block of the metric from the joint samples of one circuit: covariances of sums of its strings, and their errors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from qngd.measured.outcomes import Counts, Means, Outcome, means, unseen, weighted_values, widened, zeros_frequency
+from qngd.measured.influence import DiagonalInfluence, Influence
+from qngd.measured.outcomes import Counts, Means, Outcome, centred_sums, means, unseen, widened
 from qngd.measured.template import Template
-
-
-@dataclass(frozen=True, eq=False)
-class Influence:
-    """An estimate `value` (p, p) and what moves it.
-
-    Attributes:
-        weights: (U,) frequencies of the outcomes, or variances of independent numbers.
-        left, right: y and z, (U, p).
-        shots: N, or 0 for independent numbers.
-        bend: (p, p), the second order of the variance; infinite where nothing is known.
-        least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
-    """
-
-    value: np.ndarray
-    weights: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    shots: int
-    bend: np.ndarray
-    least: np.ndarray | float = 0.0
-
-    @property
-    def variance(self) -> np.ndarray:
-        """Of every entry, (p, p)."""
-        return widened(self.first_order + self.bend, self.least)
-
-    @property
-    def first_order(self) -> np.ndarray:
-        """The part of the variance that falls as 1/N, (p, p)."""
-        weights = self.weights[:, None]
-        product = self.left * self.right
-        apart = (weights * self.left**2).T @ self.right**2
-        squares = apart + apart.T + 2 * (weights * product).T @ product
-        half = (weights * self.left).T @ self.right
-        return np.maximum(self._spread(squares, half + half.T), 0.0)
-
-    def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
-        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
-        not seen."""
-        return float(widened(self._total(self._moved(vector) @ matrix.T), self._least_along(matrix, vector)))
-
-    def _moved(self, vector: np.ndarray) -> np.ndarray:
-        """A_u·vector, (U, p)."""
-        return self.left * (self.right @ vector)[:, None] + self.right * (self.left @ vector)[:, None]
-
-    def _least_along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
-        least = np.broadcast_to(self.least, self.value.shape)
-        return float((matrix**2).sum(axis=0) @ least @ vector**2)
-
-    def _total(self, moved: np.ndarray) -> float:
-        return float(self._spread(self.weights @ moved**2, self.weights @ moved).sum())
-
-    def _spread(self, squares: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        return squares if not self.shots else (squares - mean**2) / max(self.shots - 1, 1)
-
-
-class DiagonalInfluence(Influence):
-    """An estimate of a diagonal matrix: A_u is diagonal and holds y_u."""
-
-    @property
-    def first_order(self) -> np.ndarray:
-        return np.diag(np.maximum(self._spread(self.weights @ self.left**2, self.weights @ self.left), 0.0))
-
-    def _moved(self, vector: np.ndarray) -> np.ndarray:
-        return self.left * vector
 
 
 def covariance(
@@ -99,7 +21,7 @@ def covariance(
     """
     if isinstance(outcome, Means):
         return _covariance_of_means(outcome, template, jacobian, elsewhere)
-    weights, centred = _centred(outcome, template, jacobian)
+    weights, centred = centred_sums(outcome, template, jacobian)
     if outcome.shots < 2:
         return _unknown(jacobian)
     matrix = _symmetric((weights[:, None] * centred).T @ centred) * (outcome.shots / (outcome.shots - 1))
@@ -207,46 +129,6 @@ def _block_sums(jacobian: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np
     np.logical_or.at(moved, place, jacobian != 0)
     row, owner = np.nonzero(moved)
     return np.where(place[:, None] == row, jacobian[:, owner], 0.0), owner
-
-
-def correlations(
-    outcome: Outcome, template: Template, jacobian: np.ndarray, own: np.ndarray, products: np.ndarray
-) -> Influence:
-    """Σ_k (⟨string k⟩ − products_k)·(own·J_kᵀ + J_k·ownᵀ), with J_k (p,) the rows of `jacobian` and `own` (p,).
-
-    What was not seen makes its variance v·Σ_k (own_a J_kb + J_ka own_b)² with v = (2/N)², k over independent strings.
-    """
-    shots = outcome.shots
-    mean, errors = means(outcome, template)
-    least: np.ndarray | float = 0.0
-    if isinstance(outcome, Means):
-        weights, left, shots = errors, jacobian, 0
-    elif shots < 2:  # nothing is known of the spread but its bound
-        weights, left, shots = np.ones(1), np.abs(jacobian).sum(axis=0)[None], 0
-    else:
-        weights, left = _centred(outcome, template, jacobian)
-        rows = template.reduced(jacobian)
-        product = np.outer(own**2, (rows**2).sum(axis=0))
-        least = unseen(shots) * (product + product.T + 2 * np.outer(own, own) * (rows.T @ rows))
-    half = np.outer((mean - products) @ jacobian, own)
-    nothing = np.zeros_like(half)
-    return Influence(half + half.T, weights, left, np.broadcast_to(own, left.shape), shots, nothing, least)
-
-
-def overlap(outcome: Outcome, template: Template, first: np.ndarray, second: np.ndarray) -> Influence:
-    """The frequency of all zeros times (first·secondᵀ + second·firstᵀ)."""
-    frequency, variance = zeros_frequency(outcome, template)
-    half = np.outer(first, second)
-    return Influence(
-        frequency * (half + half.T), np.array([variance]), first[None], second[None], 0, np.zeros_like(half)
-    )
-
-
-def _centred(outcome: Counts, template: Template, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (U,) of the distinct outcomes and their centred sums (U, p)."""
-    values = weighted_values(outcome, template, jacobian)
-    weights = outcome.counts / outcome.shots
-    return weights, values - weights @ values
 
 
 def _unknown(jacobian: np.ndarray) -> Influence:

@@ -1,0 +1,55 @@
+"""What optimizers ask of an evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.metrics.base import Metric
+
+
+class Evaluator(Protocol):
+    """Answers what a step asks. Calls with the same arguments and seed give the same answer."""
+
+    circuit: Circuit
+
+    @property
+    def name(self) -> str:
+        """Where its answers come from."""
+
+    @property
+    def note(self) -> str:
+        """What the user should know about all its answers, or nothing."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its answers carry no statistical error."""
+
+    def default_metric(self) -> Metric:
+        """The metric to use where the user has not chosen."""
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool,
+        metric: Metric | None,
+        seed: int | None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        """Energy, and gradient and metric if asked for, in one submission. `spread` is that of an evaluation of
+        the same kind nearby, for rules that share out shots."""
+
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
+        """The metric alone."""
+
+    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None, spread: Spread | None) -> Cost:
+        """What `evaluate` would cost at most, without running anything."""
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ, which is never made; SettingError where the answers are not exact."""

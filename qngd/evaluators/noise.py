@@ -1,0 +1,91 @@
+"""What a function of θ looks like around one point: exact and smooth, or noisy, and by how much.
+
+A function that draws random numbers gives other values when it is asked again. One that draws the same ones at every
+call, by a fixed seed, does not, but it is rough: its differences at two distances disagree, where those of an energy
+agree to the eighth order. Its noise is what is left of it along one parameter, over a period, above the highest
+frequency that the circuit's rotations can make (`differences`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
+from qngd.estimates.estimate import Estimate, rounding
+from qngd.evaluators.differences import EIGHTH_ORDER, common_divisor, turns_of
+from qngd.evaluators.given_function import Function
+
+_REPEATS = 8  # values at one point that tell the noise of a function
+_STEP = 0.1  # radians that all rotations together turn, times 1 to 4 and twice that: errors of 1e-11 and 4e-9
+_ROUGH = 1e-6  # of what the function changes by, per radian: above it two differences disagree
+_OVER = 6  # values along a parameter, above what its frequencies fix
+_MOST = 40  # frequencies along a parameter
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The standard error of the function's values, 0 where exact. Of an exact one also its derivative along
+    `direction` (P,), and by how much that may be wrong; else NaN."""
+
+    stderr: float
+    direction: np.ndarray
+    slope: float = np.nan
+    tolerance: float = np.nan
+
+
+def look_at(function: Function, circuit: Circuit, theta: np.ndarray, stderr: float | None) -> Look:
+    """Look around θ; `stderr` is what the user says, if so.
+
+    Raises:
+        SettingError: it is noisy, and its noise cannot be found.
+    """
+    direction = np.random.default_rng(0).uniform(0.5, 1.0, len(theta))
+    if stderr is None:
+        stderr = _repeated(function, theta)
+    if stderr > 0:
+        return Look(stderr, direction)
+    turn = float(np.abs(circuit.angle_map.linearize(theta)[1] @ direction).sum()) or 1.0
+    step = _STEP / turn
+    found = {k: function.value(theta + k * step * direction) for k in (*range(-4, 5), -8, -6, 6, 8)}
+    near, far = (
+        sum(float(b) * (found[w * k] - found[-w * k]) for k, b in enumerate(EIGHTH_ORDER, 1)) / (w * step)
+        for w in (1, 2)
+    )
+    values = np.array(list(found.values()))
+    size = max(float(np.ptp(values)) * turn, 1e-6 * turn * max(1.0, float(np.abs(values).max())))
+    if not abs(near - far) > _ROUGH * size:  # NaN is reported by the run
+        return Look(0.0, direction, near, 10 * _ROUGH * max(size, abs(near)))
+    return Look(_left_over(function, circuit, theta), direction)
+
+
+def _repeated(function: Function, theta: np.ndarray) -> float:
+    """The standard deviation of values at one point, 0 where two of them agree up to rounding."""
+    first, second = function.value(theta), function.value(theta)
+    if not abs(first - second) > rounding(Estimate.exact(np.float64(first))):
+        return 0.0
+    more = [function.value(theta) for _ in range(_REPEATS - 2)]
+    return float(np.std([first, second, *more], ddof=1))
+
+
+def _left_over(function: Function, circuit: Circuit, theta: np.ndarray) -> float:
+    """The standard deviation of what no rotation can make, along the parameter with the fewest frequencies."""
+    choices = []
+    for j, column in enumerate(turns_of(circuit, theta) if circuit.angle_map.is_affine else []):
+        base = common_divisor(column)
+        if base is not None:
+            choices.append((round(float(column.sum()) / base), j, base))
+    if not choices or min(choices)[0] > _MOST:
+        raise SettingError(
+            "fun is rough, as sampled values with a fixed seed are, and how much cannot be found; say its standard "
+            "error: stderr=0.01"
+        )
+    highest, j, base = min(choices)
+    count = 2 * highest + 1 + _OVER
+    shifts = 2 * np.pi / base * np.arange(count) / count
+    values = [function.value(theta + shift * np.eye(len(theta))[j]) for shift in shifts]
+    waves = np.abs(np.fft.fft(values)) ** 2
+    above = waves[highest + 1 : count - highest]
+    return float(np.sqrt(above.sum() / (count * len(above))))

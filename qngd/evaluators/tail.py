@@ -1,0 +1,77 @@
+"""CVaR in the place of an energy: see `qngd.cvar` and `qngd.estimates.tail`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qngd.circuit.active import moved_qubits
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.errors import ObservableError
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.estimates.tail import quantile, tail_function
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.exact.eigenbasis import Eigenbasis
+from qngd.exact.simulator import Simulator
+from qngd.metrics.base import Metric
+
+
+class ExactTail(ExactEvaluator):
+    """Answers from the embedded statevector simulator, with the mean of the lowest share `alpha` of the energies in
+    the place of the mean of all.
+
+    Raises:
+        ObservableError: two strings of the observable do not commute; the text names them.
+    """
+
+    def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
+        check_commuting(observable)
+        super().__init__(circuit, observable)
+        pulled = circuit.pull(observable)
+        # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
+        qubits = moved_qubits(circuit.generators, pulled.strings)
+        self._alpha = alpha
+        self._basis = Eigenbasis.of(pulled, qubits)
+        self._distributed = Simulator(circuit, qubits)
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Metric | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        energies, mean = self._basis.energies, np.nan
+
+        def tail(weights: np.ndarray) -> np.ndarray:
+            nonlocal mean
+            mean = float(weights @ energies)
+            return tail_function(energies, quantile(energies, weights, self._alpha), self._alpha)
+
+        slope = None
+        if gradient:
+            value, slope = self._distributed.function_and_gradient(phi, self._basis, tail)
+        else:
+            weights = self._distributed.distribution(phi, self._basis)
+            value = float(weights @ tail(weights))
+        return Evaluation(
+            theta=theta,
+            energy=Estimate.exact(np.float64(value)),
+            gradient=None if slope is None else Estimate.exact(jacobian.T @ slope),
+            metric=None if metric is None else self.metric(theta, metric, seed),
+            cost=Cost(jobs=1, circuits=1),
+            mean=Estimate.exact(np.float64(mean)),
+        )
+
+
+def check_commuting(observable: Observable) -> None:
+    """Raise ObservableError unless all strings of the observable commute."""
+    if (clash := observable.clash) is not None:
+        raise ObservableError(
+            "observable: a CVaR needs the distribution of the energies, and no measurement gives one of "
+            f"{clash[0]} and {clash[1]}, which do not commute; take the mean, that is the observable itself"
+        )

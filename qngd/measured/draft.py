@@ -1,0 +1,84 @@
+"""A plan in the making, at one θ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit.circuit import Circuit
+from qngd.measured.book import Book
+from qngd.measured.cross import CrossMethod
+from qngd.measured.shifts import ShiftRule
+from qngd.measured.template import Template
+
+Entry = tuple[int, int, float]  # of the shift rules: direction, request, weight
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What a metric's circuits can be made of, and the book that takes the requests.
+
+    Attributes:
+        circuit: the circuit on its active qubits.
+        theta: (P,).
+        phi: the angles (K,) there.
+        inner: ∂v/∂θ of the variables v that move the angles linearly.
+        jacobian: ∂φ/∂θ, (K, P).
+        rules: the shift rules, and the matrix that takes their derivatives to those by v.
+        cross: how entries between layers are measured.
+        seed: of random circuits.
+        book: the requests so far.
+        kept: what earlier plans of the circuit have made, see `once`.
+    """
+
+    circuit: Circuit
+    theta: np.ndarray
+    phi: np.ndarray
+    inner: sparse.csr_array
+    jacobian: sparse.csr_array
+    rules: tuple[list[ShiftRule], sparse.csr_array]
+    cross: CrossMethod
+    seed: int | None
+    book: Book
+    kept: dict[Any, Any]
+
+    def once(self, make: Callable[..., _Made], *settings: Any) -> _Made:
+        """`make(circuit, *settings)`, which is the same at every θ: made for the first plan alone."""
+        key = (make, *settings)
+        if key not in self.kept:
+            self.kept[key] = make(self.circuit, *settings)
+        made: _Made = self.kept[key]
+        return made
+
+    @cached_property
+    def mixing(self) -> sparse.csr_array:
+        """(P, D): takes the derivatives of the shift rules to the gradient."""
+        return (self.inner.T @ self.rules[1]).tocsr()
+
+    def slopes(self, t: int, template: Template, inside: np.ndarray, own: Sequence[float] = ()) -> list[Entry]:
+        """Entries of the shift rules of template number `t`, whose last angles are its `own`. What it measures depends
+        on the rotations `inside` (mask over K) alone, so directions without any of these are not run."""
+        entries = []
+        rotations = template.rotations[: len(template.rotations) - len(own)]
+        for d, direction in enumerate(self.rules[0]):
+            if not inside[direction.rotations].any():
+                continue
+            for shift, weight in zip(direction.shifts, direction.weights, strict=True):
+                for side in (1.0, -1.0):
+                    angles = self.phi.copy()
+                    angles[direction.rotations] += side * shift * direction.coefficients
+                    request = self.book.request(t, np.append(angles[rotations], own))
+                    entries.append((d, request, side * float(weight)))
+        return entries
+
+    def slope_matrix(self, entries: Sequence[Entry]) -> sparse.csr_array:
+        """(D, R) over the requests that are in the book by now."""
+        rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
+        shape = (len(self.rules[0]), len(self.book.requests))
+        return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()

@@ -1,0 +1,86 @@
+"""Entries of the metric from one circuit, and their errors by influence functions: what each shot moves.
+
+To first order an estimated matrix M is off by a mean over N shots, M − M₀ ≈ Σ_u w_u·A_u, with frequencies w_u of
+distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
+
+    Var M_ab = [Σ_u w_u A_u,ab² − (Σ_u w_u A_u,ab)²]/(N − 1)   and the second order.
+
+For expectation values with independent errors the sum runs over these, and w_u are their variances.
+
+Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
+is widened by the one that independent errors (2/N)² of all means, and of all products, of strings would make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.measured.outcomes import widened
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """An estimate `value` (p, p) and what moves it.
+
+    Attributes:
+        weights: (U,) frequencies of the outcomes, or variances of independent numbers.
+        left, right: y and z, (U, p).
+        shots: N, or 0 for independent numbers.
+        bend: (p, p), the second order of the variance; infinite where nothing is known.
+        least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
+    """
+
+    value: np.ndarray
+    weights: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    shots: int
+    bend: np.ndarray
+    least: np.ndarray | float = 0.0
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Of every entry, (p, p)."""
+        return widened(self.first_order + self.bend, self.least)
+
+    @property
+    def first_order(self) -> np.ndarray:
+        """The part of the variance that falls as 1/N, (p, p)."""
+        weights = self.weights[:, None]
+        product = self.left * self.right
+        apart = (weights * self.left**2).T @ self.right**2
+        squares = apart + apart.T + 2 * (weights * product).T @ product
+        half = (weights * self.left).T @ self.right
+        return np.maximum(self._spread(squares, half + half.T), 0.0)
+
+    def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
+        """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
+        not seen."""
+        return float(widened(self._total(self._moved(vector) @ matrix.T), self._least_along(matrix, vector)))
+
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        """A_u·vector, (U, p)."""
+        return self.left * (self.right @ vector)[:, None] + self.right * (self.left @ vector)[:, None]
+
+    def _least_along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
+        least = np.broadcast_to(self.least, self.value.shape)
+        return float((matrix**2).sum(axis=0) @ least @ vector**2)
+
+    def _total(self, moved: np.ndarray) -> float:
+        return float(self._spread(self.weights @ moved**2, self.weights @ moved).sum())
+
+    def _spread(self, squares: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        return squares if not self.shots else (squares - mean**2) / max(self.shots - 1, 1)
+
+
+class DiagonalInfluence(Influence):
+    """An estimate of a diagonal matrix: A_u is diagonal and holds y_u."""
+
+    @property
+    def first_order(self) -> np.ndarray:
+        return np.diag(np.maximum(self._spread(self.weights @ self.left**2, self.weights @ self.left), 0.0))
+
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        return self.left * vector

@@ -1,0 +1,161 @@
+"""From a circuit and θ to a plan: which circuits to run, with which angles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
+from qngd.errors import ObservableError
+from qngd.measured.book import Book
+from qngd.measured.cross import CrossMethod, check_cross
+from qngd.measured.cutting import observable_cone, observable_template
+from qngd.measured.draft import Draft, Entry
+from qngd.measured.grouping import Grouping, check_grouping, group
+from qngd.measured.metric import MeasuredMetric
+from qngd.measured.plan import Plan
+from qngd.measured.shifts import ShiftRule, shift_rules
+from qngd.measured.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Strings of the observable that one circuit measures: its template, their coefficients (m,), and the rotations
+    (mask over K) that they can depend on."""
+
+    template: Template
+    coefficients: np.ndarray
+    inside: np.ndarray
+
+
+class Planner:
+    """Plans steps of one circuit and observable, on the circuit's active qubits. The templates are made once; a plan
+    only adds angles.
+
+    `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
+    for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α.
+
+    Raises:
+        ObservableError: a CVaR of strings that no one circuit measures.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        observable: Observable | None,
+        grouping: Grouping = "qubit-wise",
+        cross: CrossMethod = "hadamard",
+        whole: bool = False,
+        share: float | None = None,
+    ) -> None:
+        check_grouping(grouping)
+        check_cross(cross)
+        self.circuit = without_idle(circuit)
+        self.observable = None if observable is None else as_measured(observable, circuit)
+        self._grouping: Grouping = grouping
+        self._cross: CrossMethod = cross
+        self._whole = whole
+        self._kept: dict[Any, Any] = {}
+        self._share = share
+        if share is not None:
+            self._require_one_basis(observable)
+
+    @cached_property
+    def _groups(self) -> list[_Group]:
+        if self.observable is None:
+            return []
+        strings, weights = self.observable.strings, self.observable.coefficients
+        acts = self.observable.acting
+
+        def circuits(rows: np.ndarray) -> int:
+            return self._circuits_of(strings[acts[rows]])
+
+        members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
+        return [self._group(strings[rows], weights[rows]) for rows in members]
+
+    def _require_one_basis(self, given: Observable | None) -> None:
+        if given is None or self.observable is None:
+            raise ObservableError("observable: a CVaR needs one, and none was given")
+        if len(self.observable.acting) < len(given.acting):
+            raise ObservableError(
+                "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
+                "miss; put a gate there (a rotation by 0), or leave the string out"
+            )
+        if len(self._groups) > 1:
+            labels = [group.template.strings[[0]].labels()[0] for group in self._groups[:2]]
+            raise ObservableError(
+                f"observable: a CVaR needs all values from the same shots, and {labels[0]} and {labels[1]} are "
+                f'measured by different circuits with grouping="{self._grouping}"'
+                + ('; take grouping="commuting"' if self._grouping == "qubit-wise" else "")
+            )
+
+    def _group(self, strings: PauliStrings, weights: np.ndarray) -> _Group:
+        inside = observable_cone(self.circuit, strings)
+        return _Group(observable_template(self.circuit, strings, self._whole, inside), weights, inside)
+
+    def _circuits_of(self, strings: PauliStrings) -> int:
+        """What the energy of these strings and its gradient take."""
+        inside = observable_cone(self.circuit, strings)
+        shifts = (2 * len(d.shifts) for d in self._rules[0] if inside[d.rotations].any())
+        return 1 + sum(shifts)
+
+    @cached_property
+    def _rules(self) -> tuple[list[ShiftRule], sparse.csr_array]:
+        """The same at every θ, so that every step takes the same circuits."""
+        return shift_rules(self.circuit, self.circuit.angle_map.linear)
+
+    def _draft(self, theta: np.ndarray, seed: int | None) -> Draft:
+        angle_map = self.circuit.angle_map
+        phi, inner = angle_map.chain(theta)
+        jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
+        return Draft(
+            self.circuit, theta, phi, inner, jacobian, self._rules, self._cross, seed, Book(), self._kept
+        )  # fmt: skip
+
+    def plan(
+        self,
+        theta: np.ndarray,
+        *,
+        energy: bool = True,
+        gradient: bool = True,
+        metric: MeasuredMetric | None = None,
+        seed: int | None = None,
+    ) -> Plan:
+        """The requests of one step at the flat parameter vector `theta` (P,), without shots; `seed` is for the random
+        circuits of some metrics.
+
+        Raises:
+            SettingError: the metric needs an observable.
+        """
+        if metric is not None:
+            metric.require(self.observable)
+            gradient = gradient or metric.needs_gradient
+        draft = self._draft(theta, seed)
+        book, phi = draft.book, draft.phi
+        groups = self._groups if energy or gradient else []
+        numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
+        energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
+        slopes: list[Entry] = []
+        for t, each in numbered if gradient else []:
+            slopes += draft.slopes(t, each.template, each.inside)
+        terms = None if metric is None else metric.asked(draft)
+        return Plan(
+            templates=tuple(book.templates),
+            coefficients=tuple(book.coefficients),
+            requests=tuple(book.requests),
+            constant=self.observable.identity_coefficient if self.observable else 0.0,
+            energy_weights=np.bincount(energies, minlength=len(book.requests)).astype(float),
+            slopes=draft.slope_matrix(slopes),
+            mixing=draft.mixing if gradient else None,
+            jacobian=draft.jacobian,
+            metric=metric,
+            terms=terms,
+            share=self._share,
+        )

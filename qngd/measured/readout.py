@@ -1,0 +1,76 @@
+"""The outcomes of a plan beside it: what several estimates read of them is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from qngd.measured.outcomes import Outcome, sample_energy, widened, widened_energy
+from qngd.measured.plan import Plan
+from qngd.measured.tail import Tail
+from qngd.measured.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Energies:
+    """Of every request, (R,): its energy, the variance of that as the sample has it, and with what was not seen; 0 for
+    requests of the metric. `common` is an error that all of them share, by how much it moves each where it is one
+    standard error large."""
+
+    values: np.ndarray
+    sampled: np.ndarray
+    variances: np.ndarray
+    common: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """A plan and one outcome per request, in the plan's order; `with_spread` if what the shots were worth will be asked
+    too."""
+
+    plan: Plan
+    outcomes: Sequence[Outcome]
+    with_spread: bool = False
+
+    @cached_property
+    def shots(self) -> np.ndarray:
+        """Of every request, (R,); 0 where its outcome is exact."""
+        return np.array([outcome.shots for outcome in self.outcomes])
+
+    @cached_property
+    def templates(self) -> list[Template]:
+        """Of every request, as its outcome is read: see `Plan.reading`."""
+        return [self.plan.reading(r) for r in range(self.plan.num_circuits)]
+
+    @cached_property
+    def energies(self) -> Energies:
+        if self.tail is not None:
+            return self._tail_energies(self.tail)
+        values, sampled, variances = np.zeros((3, len(self.outcomes)))
+        for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
+            coefficients = self.plan.coefficients[request.template]
+            if coefficients is not None:
+                template = self.templates[r]
+                values[r], sampled[r] = sample_energy(outcome, template, coefficients)
+                variances[r] = widened_energy(float(sampled[r]), outcome.shots, template, coefficients)
+        return Energies(values, sampled, variances)
+
+    @cached_property
+    def tail(self) -> Tail | None:
+        """The tail of the energies at θ, of a plan for a CVaR."""
+        return None if self.plan.share is None else Tail.of(self.plan, self.outcomes, self.templates)
+
+    def _tail_energies(self, tail: Tail) -> Energies:
+        """Means of `tail_function`, whose quantile is that of the energies at θ for all requests, and shares its
+        error with them."""
+        values, sampled, variances, common = np.zeros((4, len(self.outcomes)))
+        for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
+            coefficients = self.plan.coefficients[request.template]
+            if coefficients is not None:
+                template = self.templates[r]
+                values[r], sampled[r], common[r] = tail.read(outcome, template, coefficients)
+                variances[r] = float(widened(sampled[r], tail.least(outcome.shots)))
+        return Energies(values, sampled, variances, common)

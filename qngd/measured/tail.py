@@ -1,0 +1,105 @@
+"""The mean of the lowest share of the energies of single shots (CVaR): see `qngd.estimates.tail`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.errors import BackendError
+from qngd.estimates.tail import quantile, tail_function
+from qngd.measured.outcomes import Counts, Outcome, weighted_values
+from qngd.measured.plan import Plan
+from qngd.measured.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """The share α of the energies, their quantile q at θ as the shots there have it, and `between`, the quantiles one
+    standard error of the filled share, √(α(1−α)/N), below and above. `mean` and `variance` are those of all energies.
+    `reach` is how far below q an energy may lie that was not seen at some angles: as far as the lowest that any circuit
+    of the step showed, or where that is none, by the distance that seen energies have on average.
+
+    The tail's mean does not feel an error of q to first order, where it is largest; its gradient does.
+    """
+
+    share: float
+    constant: float
+    q: float
+    between: tuple[float, float]
+    mean: float
+    variance: float
+    reach: float
+
+    @classmethod
+    def of(cls, plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template]) -> Tail:
+        """From the outcome of the energy's circuit.
+
+        Raises:
+            BackendError: an outcome holds expectation values, not counts.
+        """
+        assert plan.share is not None
+        share = plan.share
+        places = np.flatnonzero(plan.energy_weights)
+        if not len(places):  # the observable is constant
+            return cls(share, plan.constant, plan.constant, (plan.constant, plan.constant), plan.constant, 0.0, 0.0)
+        center = int(places[0])
+        coefficients = plan.coefficients[plan.requests[center].template]
+        assert coefficients is not None
+        outcome = counts_of(outcomes[center])
+        energies = plan.constant + energies_of(outcome, templates[center], coefficients)
+        weights, shots = outcome.counts / outcome.shots, outcome.shots
+        error = np.sqrt(share * (1 - share) / shots)
+        low, high = (quantile(energies, weights, at) for at in (max(share - error, 0.0), min(share + error, 1.0)))
+        mean = float(weights @ energies)
+        variance = float(weights @ (energies - mean) ** 2) / max(shots - 1, 1)
+        q = quantile(energies, weights, share)
+        return cls(share, plan.constant, q, (low, high), mean, variance, _reach(plan, outcomes, templates, q))
+
+    def read(self, outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float, float]:
+        """The mean of `tail_function` in an outcome, without the constant; its variance as the sample has it; and what
+        an error of the quantile of one standard error moves it by."""
+        counts = counts_of(outcome)
+        energies = self.constant + energies_of(counts, template, coefficients)
+        low, here, high = (tail_function(energies, q, self.share) for q in (self.between[0], self.q, self.between[1]))
+        weights, shots = counts.counts / counts.shots, counts.shots
+        mean = float(weights @ here)
+        if shots < 2:  # nothing is known of the spread but its bound
+            variance = (float(np.abs(coefficients).sum()) / self.share) ** 2
+        else:
+            variance = float(weights @ (here - mean) ** 2) / (shots - 1)
+        return mean - self.constant, variance, 0.5 * float(weights @ (high - low))
+
+    def least(self, shots: int) -> float:
+        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 2/N."""
+        return min((2 * self.reach / (self.share * shots)) ** 2, (self.reach / self.share) ** 2)
+
+
+def _reach(plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template], q: float) -> float:
+    seen = []
+    for outcome, template, request in zip(outcomes, templates, plan.requests, strict=True):
+        if (coefficients := plan.coefficients[request.template]) is not None:
+            seen.append(plan.constant + energies_of(counts_of(outcome), template, coefficients))
+    every = np.unique(np.concatenate(seen).round(9))
+    if every[0] < q - 1e-9:
+        return float(q - every[0])
+    if len(every) > 1:
+        return float(every[-1] - every[0]) / (len(every) - 1)
+    return max(2 * float(np.abs(c).sum()) for c in plan.coefficients if c is not None)
+
+
+def energies_of(counts: Counts, template: Template, coefficients: np.ndarray) -> np.ndarray:
+    """Σ_t c_t·(value of string t) of every distinct outcome, (U,)."""
+    found: np.ndarray = weighted_values(counts, template, coefficients[:, None])[:, 0]
+    return found
+
+
+def counts_of(outcome: Outcome) -> Counts:
+    """The outcome, if it is counts; raises BackendError otherwise."""
+    if isinstance(outcome, Counts):
+        return outcome
+    raise BackendError(
+        "observable: a CVaR needs the distribution of the energies, and this backend gives expectation values; take a "
+        "sampler with a number of shots"
+    )

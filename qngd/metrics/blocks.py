@@ -1,0 +1,124 @@
+"""Blocks of the metric, each from the joint samples of one circuit.
+
+Over all rotations the full metric is ¼Jᵀ(C − m mᵀ)J, with the correlations C of the generators and their means m. A
+layer's circuit gives its own block. A split gate's block goes on in other layers: what correlates the layers is known
+from the gate itself, and the means come from the layers' circuits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from qngd.measured.covariances import covariance, diagonal
+from qngd.measured.cutting import layer_members, layer_templates
+from qngd.measured.draft import Draft
+from qngd.measured.outcomes import means
+from qngd.measured.plan import Plan
+from qngd.measured.readout import Readout
+from qngd.metrics.parts import Part
+
+
+@dataclass(frozen=True, eq=False)
+class Partners:
+    """The `rotations` (q,) of a split gate in other layers than a term's, with their `jacobian` (q, p) and their
+    `correlations` (m, q) C_ij with the term's rotations."""
+
+    rotations: np.ndarray
+    jacobian: np.ndarray
+    correlations: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTerm:
+    """Blocks of the metric from the joint samples of the generators of `rotations` (m,) in one request.
+
+    `jacobian` (m, p) takes the generators to the parameters `columns` (p,), `block` (m,) numbers the blocks; rotations
+    of different ones count as uncorrelated. A block of a split gate, alone in its term, goes on at its `partners`.
+    """
+
+    request: int
+    rotations: np.ndarray
+    columns: np.ndarray
+    jacobian: np.ndarray
+    block: np.ndarray
+    partners: Partners | None = None
+
+
+def block_terms(draft: Draft, numbers: np.ndarray, num_split: int = 0) -> tuple[BlockTerm, ...]:
+    """One term a layer, and for each split gate in it another. `numbers` (K,) are the blocks of the rotations, those of
+    `num_split` split gates first."""
+    circuit, phi = draft.circuit, draft.phi
+    split = circuit.split_gates
+    shape = (len(phi), len(phi))
+    correlations = split.between(split.correlations(phi)) if num_split else sparse.csr_array(shape)
+    blocks = []
+    for layer, template in enumerate(draft.once(layer_templates)):
+        members = layer_members(circuit, layer)
+        request = draft.book.request(draft.book.template(template, None), phi[template.rotations])
+        number = numbers[members]
+        term_of = np.minimum(number, num_split)
+        for term in np.unique(term_of):
+            inside = np.flatnonzero(term_of == term)
+            elsewhere = (numbers == term) & (circuit.level != layer) & (term < num_split)
+            others = np.flatnonzero(elsewhere)
+            columns, rows = moved_by(draft.jacobian, np.append(members[inside], others))
+            own = np.zeros((len(members), len(columns)))
+            own[inside], beyond = np.split(rows, [len(inside)])
+            partners = None
+            if len(others):
+                partners = Partners(others, beyond, correlations[members][:, others].toarray())
+            blocks.append(BlockTerm(request, members, columns, own, number, partners))
+    return tuple(blocks)
+
+
+def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parameters (p,) that move these rotations (m,), and the rows of the Jacobian there, (m, p)."""
+    rows = jacobian[rotations]
+    columns = np.unique(rows.indices)
+    return columns, rows[:, columns].toarray()
+
+
+def block_means(read: Readout, blocks: Sequence[BlockTerm]) -> np.ndarray:
+    """⟨P_k⟩ of the rotations of these blocks, (K,); 0 for others."""
+    mean = np.zeros(read.plan.jacobian.shape[0])
+    for block in blocks:
+        mean[block.rotations] = means(read.outcomes[block.request], read.templates[block.request])[0]
+    return mean
+
+
+def block_parts(read: Readout, blocks: Sequence[BlockTerm], is_diagonal: bool) -> list[Part]:
+    """A part a block."""
+    mean = block_means(read, [block for block in blocks if block.partners])
+    return [_part(read, block, mean, is_diagonal) for block in blocks]
+
+
+def _part(read: Readout, block: BlockTerm, mean: np.ndarray, is_diagonal: bool) -> Part:
+    """One term. A split gate's is completed by half of what correlates it with its partners in other layers, who have
+    the other half: ¼J_iJ_jᵀ(C_ij − m_im_j)."""
+    outcome, template = read.outcomes[block.request], read.templates[block.request]
+    jacobian, partners = 0.5 * block.jacobian, block.partners
+    elsewhere = 0.5 * partners.jacobian.T @ mean[partners.rotations] if partners else 0.0
+    if is_diagonal:
+        found = diagonal(outcome, template, jacobian, block.block, elsewhere)
+    else:
+        found = covariance(outcome, template, jacobian, elsewhere)
+    if partners:
+        between = partners.correlations - np.outer(mean[block.rotations], mean[partners.rotations])
+        half = 0.25 * jacobian.T @ between @ partners.jacobian
+        half = np.diag(np.diag(half)) if is_diagonal else half
+        found = replace(found, value=found.value + half + half.T)
+    return Part(block.request, block.columns, found)
+
+
+def block_bounds(plan: Plan, blocks: Sequence[BlockTerm]) -> np.ndarray:
+    """Shots (R,) that keep what is not in the spread within unit error: the second order of the blocks' variances,
+    2(B²/4)²/N² for generator sums of at most B, and B⁴/N² for outcomes not seen, shared out over the blocks."""
+    found = np.zeros(plan.num_circuits)
+    for block in blocks:
+        largest = np.abs(block.jacobian).sum(axis=0).max(initial=0.0)
+        found[block.request] += np.sqrt(len(blocks)) * largest**2
+    return found

@@ -1,0 +1,48 @@
+"""What a loop of one's own asks: the evaluator that optimizers step with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from qngd.evaluators.base import Evaluator
+from qngd.evaluators.choice import evaluator_for
+from qngd.interop.given import read_given
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+
+
+def evaluator(
+    problem_or_circuit: Any,
+    observable: Any = None,
+    theta0: Any = None,
+    *,
+    backend: Any = None,
+    shots: Any = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+) -> Evaluator:
+    """What optimizers ask in a loop of one's own: energy, gradient and metric of a problem on a backend.
+
+    `state = optimizer.init(evaluator, theta0=None, seed=None)` evaluates the start, and `state, info =
+    optimizer.step(evaluator, state)` is a step of any optimizer; `info.theta` is in the structure of theta0, as in a
+    callback of `minimize`. The evaluator keeps no state of the loop: one serves several optimizers and runs.
+
+    Args:
+        problem_or_circuit, observable, theta0, backend, shots, grouping, cross: as in `minimize`.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError, BackendError: an argument does not fit.
+
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> asked, optimizer = qngd.evaluator(circuit, {"Z": 1.0}, [0.3]), qngd.QNG()
+    >>> state = optimizer.init(asked)
+    >>> for _ in range(20):
+    ...     state, info = optimizer.step(asked, state)
+    >>> round(info.energy, 6)
+    -1.0
+    """
+    given = read_given(problem_or_circuit, observable, theta0)
+    circuit = replace(given.circuit, example=given.like)  # by which infos have θ in the user's structure
+    return evaluator_for(circuit, given.target, backend, shots, grouping, cross)

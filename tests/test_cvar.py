@@ -1,0 +1,223 @@
+"""CVaR in the place of an energy, against distributions from dense matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qngd
+from qngd.estimates.tail import quantile, tail_function
+from tests.dense import observable_matrix
+from tests.pages import shown
+
+DIAGONAL = {"ZZII": 1.0, "IZZI": -0.7, "IIIZ": 0.3, "ZIIZ": 0.5, "IIII": 2.0}
+ENTANGLED = {"XXII": 1.0, "ZZII": -0.7, "IIXY": 0.3, "IIYX": 0.45}
+
+
+def ladder(num_qubits: int = 4, also_idle: int = 0) -> qngd.Circuit:
+    """An asymmetric circuit with a shared and a scaled angle, and idle qubits above."""
+    builder = qngd.CircuitBuilder(num_qubits + also_idle)
+    angles = [builder.parameter(f"a{k}") for k in range(2 * num_qubits - 1)]
+    for q in range(num_qubits):
+        builder.ry(angles[q], q)
+    builder.cx(0, 1).cx(1, 2).cx(num_qubits - 1, 0)
+    for q in range(num_qubits):
+        builder.rx(angles[min(num_qubits + q, len(angles) - 1)] * (0.5 + q), q)
+    return qngd.wrap(builder)
+
+
+def tail_of(circuit: qngd.Circuit, terms: dict[str, float], theta: np.ndarray, alpha: float) -> float:
+    """The mean of the lowest share of the energies, filled up one eigenstate after the other."""
+    energies, states = np.linalg.eigh(observable_matrix(terms))
+    probabilities = np.abs(states.conj().T @ qngd.statevector(circuit, theta)) ** 2
+    left, total = alpha, 0.0
+    for energy, probability in zip(energies, probabilities, strict=True):
+        taken = min(left, probability)
+        total += taken * energy
+        left -= taken
+    return total / alpha
+
+
+@pytest.mark.parametrize("terms", [DIAGONAL, ENTANGLED])
+@pytest.mark.parametrize("alpha", [0.07, 0.25, 0.6, 1.0])
+def test_value_and_gradient(terms, alpha):
+    circuit, rng = ladder(), np.random.default_rng(7)
+    theta = rng.normal(size=circuit.num_parameters)
+    found = qngd.expectation(circuit, qngd.CVaR(terms, alpha), theta)
+    assert found.is_exact
+    assert float(found) == pytest.approx(tail_of(circuit, terms, theta, alpha), abs=1e-12)
+    slope = qngd.gradient(circuit, qngd.CVaR(terms, alpha), theta).value
+    for k, shift in enumerate(1e-5 * np.eye(len(theta))):
+        above, below = (tail_of(circuit, terms, theta + s, alpha) for s in (shift, -shift))
+        assert slope[k] == pytest.approx((above - below) / 2e-5, abs=1e-8)
+
+
+def test_all_of_it_is_the_mean():
+    circuit = ladder()
+    theta = np.linspace(-1, 2, circuit.num_parameters)
+    mean = float(qngd.expectation(circuit, DIAGONAL, theta))
+    assert float(qngd.expectation(circuit, qngd.CVaR(DIAGONAL, 1), theta)) == pytest.approx(mean, abs=1e-12)
+
+
+@pytest.mark.parametrize("label", ["XZIII", "YIIIZ", "ZZIII"])
+def test_strings_on_a_qubit_that_stays_zero(label):
+    """The mean of X on an idle qubit is 0, and its values are ±1."""
+    circuit = ladder(4, also_idle=1)
+    terms = {label: 0.8, "ZIZII" if label[0] == "Z" else "IIZII": 0.3}
+    theta = np.linspace(-1, 2, circuit.num_parameters)
+    found = float(qngd.expectation(circuit, qngd.CVaR(terms, 0.3), theta))
+    assert found == pytest.approx(tail_of(circuit, terms, theta, 0.3), abs=1e-12)
+
+
+def test_what_does_not_commute_is_refused():
+    with pytest.raises(qngd.ObservableError, match="IIZZ and IIXZ, which do not commute"):
+        qngd.expectation(ladder(), qngd.CVaR({"IIXZ": 1.0, "ZIII": 0.5, "IIZZ": 1.0}, 0.5), np.zeros(7))
+
+
+@pytest.mark.parametrize("alpha", [0, -0.1, 1.01, np.nan, "0.5", None, [], [0.5, 0.2], [0.2, 0.2], [0.1, 2], True])
+def test_wrong_alpha(alpha):
+    with pytest.raises(qngd.SettingError, match="alpha must be a number above 0 and up to 1, or an ascending list"):
+        qngd.CVaR({"Z": 1.0}, alpha)
+
+
+def test_quantile_where_rounding_would_pass_it():
+    energies, weights = np.array([2.0, -1.0, 0.0]), np.array([0.7, 0.1, 0.2])
+    assert quantile(energies, weights, 0.1) == -1.0
+    assert quantile(energies, weights, 0.3) == 0.0
+    assert quantile(energies, weights, 0.31) == 2.0
+    assert weights @ tail_function(energies, 0.0, 0.3) == pytest.approx(-1 / 3)
+
+
+def test_minimize_finds_the_best_string():
+    """Where the mean is at rest in a local minimum, a tail is not."""
+    circuit = ladder()
+    rng = np.random.default_rng(1)
+    best = np.linalg.eigvalsh(observable_matrix(DIAGONAL))[0]
+    for start in rng.uniform(-np.pi, np.pi, (3, circuit.num_parameters)):
+        result = qngd.minimize(circuit, qngd.CVaR(DIAGONAL, 0.2), start, max_steps=60)
+        assert result.energy == pytest.approx(best, abs=1e-6)
+
+
+# --- from shots ---
+
+SPREAD = {"ZZII": 1.0, "IZZI": -0.7, "IIIZ": 0.3, "ZIIZ": 0.51, "IZII": 0.23, "ZIII": -0.37, "IIZI": 0.11}
+
+
+@pytest.mark.parametrize(("terms", "grouping"), [(SPREAD, "qubit-wise"), (ENTANGLED, "commuting")])
+def test_errors_of_shots_are_what_repetition_shows(terms, grouping):
+    circuit = ladder()
+    theta = np.random.default_rng(7).normal(size=circuit.num_parameters)
+    target, times = qngd.CVaR(terms, 0.45), 100
+    asked = qngd.evaluator(circuit, target, theta, shots=400, grouping=grouping)
+    found = [asked.evaluate(theta, gradient=True, metric=None, seed=seed) for seed in range(times)]
+    values, slopes = [each.energy for each in found], [each.gradient for each in found]
+    for found, exact in (
+        (values, qngd.expectation(circuit, target, theta).value),
+        (slopes, qngd.gradient(circuit, target, theta).value),
+    ):
+        sample = np.array([each.value for each in found], dtype=float).reshape(times, -1)
+        told = np.sqrt(np.mean([np.square(each.stderr) for each in found], axis=0)).reshape(-1)
+        assert np.abs(sample.mean(axis=0) - exact) == pytest.approx(0, abs=4.5 * told.max() / np.sqrt(times))
+        assert sample.std(axis=0) == pytest.approx(told, rel=0.3)
+
+
+def test_a_sample_errs_upwards():
+    """The mean of the lowest tenth of 20 shots is their two lowest, and too high on average; that of many is not."""
+    circuit, theta = ladder(), np.linspace(-1, 2, 7)
+    exact = float(qngd.expectation(circuit, qngd.CVaR(SPREAD, 0.1), theta))
+    few, many = (
+        np.mean([float(asked.evaluate(theta, gradient=False, metric=None, seed=s).energy) for s in range(100)])
+        for asked in (qngd.evaluator(circuit, qngd.CVaR(SPREAD, 0.1), theta, shots=n) for n in (20, 2000))
+    )
+    assert few > exact + 0.02
+    assert many == pytest.approx(exact, abs=0.01)
+
+
+def test_one_basis_is_needed():
+    circuit, theta = ladder(), np.zeros(7)
+    with pytest.raises(qngd.ObservableError, match='take grouping="commuting"'):
+        qngd.expectation(circuit, qngd.CVaR(ENTANGLED, 0.5), theta, shots=100)
+    with pytest.raises(qngd.ObservableError, match="X or Y on a qubit that no gate acts on"):
+        qngd.expectation(ladder(4, 1), qngd.CVaR({"XIIII": 1.0}, 0.5), theta, shots=100)
+
+
+def test_expectation_values_are_not_enough():
+    with pytest.raises(qngd.BackendError, match="this backend gives expectation values"):
+        qngd.expectation(ladder(), qngd.CVaR(DIAGONAL, 0.5), np.zeros(7), backend="default.qubit")
+
+
+def test_a_run_knows_mean_and_bit_strings():
+    circuit = ladder(4, also_idle=1)
+    terms = {f"I{label}": value for label, value in SPREAD.items()}
+    exact = qngd.minimize(circuit, qngd.CVaR(terms, 0.3), np.linspace(-1, 2, 7), max_steps=8)
+    probabilities = np.abs(qngd.statevector(circuit, exact.theta)) ** 2
+    energies = np.diag(observable_matrix(terms))
+    assert exact.mean == pytest.approx(probabilities @ energies, abs=1e-9)
+    for each in exact.bit_strings.best(3):
+        assert each.energy == pytest.approx(energies[int(each.bits, 2)])
+        assert each.probability == pytest.approx(probabilities[int(each.bits, 2)])
+    assert exact.infos[-1].mean == pytest.approx(exact.mean)
+    sampled = qngd.minimize(circuit, terms, np.linspace(-1, 2, 7), max_steps=3, shots=500, seed=2)
+    assert sum(sampled.bit_strings.counts.values()) == 500
+    for each in sampled.bit_strings.most_probable(4):
+        assert each.energy == pytest.approx(energies[int(each.bits, 2)])
+    assert sum(e.energy * e.probability for e in sampled.bit_strings.best(32)) == pytest.approx(sampled.energy)
+
+
+def test_no_bit_strings_of_other_observables():
+    found = qngd.minimize(ladder(), ENTANGLED, np.linspace(-1, 2, 7), max_steps=1)
+    assert found.bit_strings is None
+
+
+@pytest.mark.parametrize("shots", [None, 200])
+def test_a_schedule_goes_through_its_stages_and_resumes(tmp_path, shots):
+    circuit, start = ladder(), np.linspace(-1, 2, 7)
+    how = {"max_steps": 12, "tol": 0, "seed": 4, "shots": shots}
+    target = qngd.CVaR(SPREAD, [0.1, 0.4, 1.0])
+    whole = qngd.minimize(circuit, target, start, **how)
+    began = {info.step: info.note for info in whole.infos if info.note.startswith("began")}
+    assert began == {5: "began stage 2 of 3", 9: "began stage 3 of 3"}
+    assert whole.energy == pytest.approx(whole.mean)
+    last = qngd.CVaR(SPREAD, 1.0)
+    if shots is None:
+        assert float(qngd.expectation(circuit, last, whole.theta)) == pytest.approx(whole.energy)
+
+    def stop(info):
+        return info.step == 6
+
+    qngd.minimize(circuit, target, start, **how, run_dir=tmp_path, callback=stop)
+    again = qngd.minimize(circuit, target, start, **how, run_dir=tmp_path)
+    assert again.history.tolist() == whole.history.tolist()
+    assert again.state.theta.tolist() == whole.state.theta.tolist()
+    with pytest.raises(qngd.SettingError, match="holds a run of another"):
+        qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.4), start, **how, run_dir=tmp_path)
+
+
+def test_a_state_of_another_share_is_refused():
+    circuit, start = ladder(), np.linspace(-1, 2, 7)
+    before = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=2)
+    with pytest.raises(qngd.SettingError, match="another circuit or observable"):
+        qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.3), start, max_steps=2, state=before.state)
+    on = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=2, state=before.state)
+    straight = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=4)
+    assert on.energy == straight.energy
+
+
+@pytest.mark.parametrize("shots", ["auto", qngd.TargetError(0.05)])
+def test_shots_are_divided(shots):
+    found = qngd.minimize(ladder(), qngd.CVaR(SPREAD, 0.3), np.linspace(-1, 2, 7), max_steps=4, shots=shots, seed=1)
+    assert np.isfinite(found.history).all()
+    assert found.cost.shots > 0
+
+
+def test_the_cost_is_that_of_the_mean():
+    circuit, start = ladder(), np.zeros(7)
+    of_mean, of_tail = (qngd.cost(circuit, each, start, shots=100) for each in (SPREAD, qngd.CVaR(SPREAD, 0.2)))
+    assert of_tail.step == of_mean.step
+
+
+def test_the_page_finds_the_largest_cut(capsys):
+    page = shown("cvar.md")
+    best = page.result.bit_strings.best(1)[0]
+    assert best.energy == -5
+    assert f"{best.bits} -5.0 {best.probability}" in capsys.readouterr().out

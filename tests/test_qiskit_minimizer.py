@@ -1,0 +1,126 @@
+"""qngd as the optimizer of Qiskit's algorithms: by their protocol, and in the algorithms where they are installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qiskit.circuit.library import n_local, qaoa_ansatz
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import SparsePauliOp
+
+import qngd
+from qngd.errors import ParameterError, SettingError
+
+# of Qiskit's tutorials, on two qubits; its lowest eigenvalue is −1.85727503
+H2 = SparsePauliOp(
+    ["II", "IZ", "ZI", "ZZ", "XX"],
+    [-1.052373245772859, 0.39793742484318045, -0.39793742484318045, -0.01128010425623538, 0.18093119978423156],
+)
+H2_GROUND = float(np.linalg.eigvalsh(H2.to_matrix())[0])
+CUT = SparsePauliOp(["IIZZ", "ZZII", "ZIZI", "IZZI", "ZIIZ"], [1.0, 2.0, 1.0, 0.5, 1.3])
+START = [0.3, 0.2, 0.4, 0.6]
+
+
+def ansatz():
+    return n_local(2, "ry", "cz", reps=3)
+
+
+X0 = np.random.default_rng(1).uniform(-1, 1, 8)
+
+
+def energy_of(circuit, operator):
+    """As VQE makes it of Qiskit's estimator."""
+    estimator = StatevectorEstimator()
+
+    def energy(x):
+        return estimator.run([(circuit, operator, np.reshape(x, (1, -1)))]).result()[0].data.evs[0]
+
+    return energy
+
+
+@pytest.mark.parametrize("with_gradient", [True, False])
+def test_the_protocol(with_gradient):
+    """Called by name as VQE does it, with its bounds; the models of qiskit-machine-learning leave bounds out."""
+    circuit = ansatz()
+    energy = energy_of(circuit, H2)
+    shifts = np.pi / 2 * np.eye(8)
+    jac = (lambda x: np.array([(energy(x + s) - energy(x - s)) / 2 for s in shifts])) if with_gradient else None
+    found = qngd.qiskit.Minimizer(circuit)(fun=energy, x0=X0, jac=jac, bounds=[(-np.pi, np.pi)] * 8)
+    assert found.fun == pytest.approx(H2_GROUND, abs=1e-7)
+    assert energy(found.x) == pytest.approx(found.fun, abs=1e-12)
+    assert np.abs(found.x).max() <= np.pi
+    again = qngd.qiskit.Minimizer(circuit, max_steps=3)(fun=energy, x0=X0, jac=jac)
+    np.testing.assert_allclose(again.result.history, found.result.history[:4], atol=1e-10)
+
+
+def test_qaoa_shares_parameters_and_ends_as_our_own_run():
+    circuit = qaoa_ansatz(CUT, reps=2)
+    found = qngd.qiskit.Minimizer(circuit)(
+        energy_of(circuit, CUT), START, None, [(0, 2 * np.pi), (0, 2 * np.pi), (None, None), (None, None)]
+    )
+    ours = qngd.minimize(circuit, CUT, START)
+    np.testing.assert_allclose(found.result.history[:10], ours.history[:10], atol=1e-7)
+    assert found.fun == pytest.approx(ours.energy, abs=1e-7)
+
+
+def test_an_ansatz_that_is_made_later():
+    made = {}
+    minimizer = qngd.qiskit.Minimizer(lambda: made["circuit"], max_steps=3, tol=0)
+    for circuit, operator, x0 in ((ansatz(), H2, X0), (qaoa_ansatz(CUT, reps=1), CUT, START[:2])):
+        made["circuit"] = circuit
+        measured = circuit.copy()
+        measured.measure_all()
+        histories = []
+        for one in (circuit, measured):
+            made["circuit"] = one
+            histories.append(minimizer(energy_of(circuit, operator), x0).result.history)
+        np.testing.assert_array_equal(*histories)
+
+
+def test_a_circuit_with_other_parameters():
+    with pytest.raises(
+        ParameterError, match=r"it has 8 parameters .* and x0 has 4 values; give the circuit that fun runs"
+    ):
+        qngd.qiskit.Minimizer(ansatz())(lambda x: 0.0, START)
+    with pytest.raises(SettingError, match="max_steps"):
+        qngd.qiskit.Minimizer(ansatz(), max_steps=0.5)
+
+
+# --- in the algorithms ---
+
+
+def algorithms():
+    return pytest.importorskip("qiskit_algorithms")
+
+
+@pytest.mark.parametrize("with_gradient", [True, False])
+def test_vqe(with_gradient):
+    package = algorithms()
+    gradient = None
+    if with_gradient:
+        from qiskit_algorithms.gradients import ParamShiftEstimatorGradient
+
+        gradient = ParamShiftEstimatorGradient(StatevectorEstimator())
+    circuit = ansatz()
+    vqe = package.VQE(
+        StatevectorEstimator(), circuit, qngd.qiskit.Minimizer(circuit), gradient=gradient, initial_point=X0
+    )
+    found = vqe.compute_minimum_eigenvalue(H2, [SparsePauliOp("ZZ")])
+    assert found.eigenvalue == pytest.approx(H2_GROUND, abs=1e-7)
+    assert found.optimizer_result.nit < 20
+
+
+@pytest.mark.filterwarnings("ignore")  # its own: of classes of Qiskit's that it uses, of sparse matrices
+def test_qaoa_by_a_sampler_with_a_fixed_seed():
+    """Whose noise is the same at every call of one point, and yet is seen."""
+    package = algorithms()
+    from qiskit.primitives import StatevectorSampler
+
+    minimizer = qngd.qiskit.Minimizer(lambda: qaoa.ansatz, seed=1, max_steps=12)
+    qaoa = package.QAOA(StatevectorSampler(seed=3), minimizer, reps=1, initial_point=[0.3, 0.4])
+    found = qaoa.compute_minimum_eigenvalue(CUT)
+    assert found.optimizer_result.stderr > 0.01
+    assert found.best_measurement["bitstring"] in ("0101", "1010")
+    assert found.best_measurement["value"].real == pytest.approx(-3.8)
+    reached = float(qngd.expectation(qaoa_ansatz(CUT, reps=1), CUT, found.optimal_point).value)
+    assert reached < -1.0
