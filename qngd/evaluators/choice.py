@@ -46,10 +46,9 @@ def evaluator_for(
     if chosen is None:
         if isinstance(target, CVaR):
             return ExactTail(circuit, target.observable, target.stages[stage])
-        by_cones = None
         if backend is None and not simulator_of(circuit).fits:
-            by_cones = light_cone.where_it_fits(circuit, target)
-        return by_cones or ExactEvaluator(circuit, target)
+            return light_cone.in_place_of_a_state(circuit, target)
+        return ExactEvaluator(circuit, target)
     observable, share = (target.observable, target.stages[stage]) if isinstance(target, CVaR) else (target, None)
     if isinstance(target, CVaR):
         check_commuting(target.observable)

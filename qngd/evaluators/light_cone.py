@@ -91,9 +91,15 @@ def evaluator(circuit: Circuit, target: Observable | CVaR | None, shots: object)
     return LightConeEvaluator(circuit, target)
 
 
-def where_it_fits(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator | None:
-    """Light cones in place of a statevector that does not fit in memory, if these do."""
+def in_place_of_a_state(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator:
+    """Light cones, where a statevector does not fit in memory.
+
+    Raises:
+        MemoryLimitError: these do not either.
+    """
     try:
         return LightConeEvaluator(circuit, observable, was_chosen=True)
-    except MemoryLimitError:
-        return None
+    except MemoryLimitError as error:
+        raise MemoryLimitError(
+            f"a statevector of {circuit.num_qubits} qubits does not fit in memory, nor do its light cones: {error}"
+        ) from None
