@@ -17,6 +17,7 @@ from qngd.exact.cones.simulator import ConeSimulator
 from qngd.exact.simulator import Simulator
 from tests.dense import observable_matrix
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
+from tests.pages import shown
 from tests.strategies import Sketch, ansatz, examples, programs, random_program
 
 APPROXIMATIONS = ("diag", "block-diag", "full")
@@ -396,3 +397,12 @@ def test_light_cones_give_no_shots():
 def test_light_cones_give_no_distribution():
     with pytest.raises(SettingError, match="a CVaR takes the distribution"):
         qngd.expectation(ansatz(3), qngd.CVaR({"ZZZ": 1.0}, 0.2), np.zeros(12), backend="light-cone")
+
+
+def test_the_page_finds_a_cut_of_a_hundred_nodes(capsys):
+    page = shown("light-cones.md")
+    assert "120 light cones, 4 of them different" in capsys.readouterr().out
+    assert page.result.energy < page.result.history[0]
+    assert page.result.energy == pytest.approx(
+        float(qngd.expectation(page.circuit, page.cut, page.result.theta, backend="light-cone")), abs=1e-10
+    )

@@ -22,7 +22,7 @@ ORDER = {
     "cvar": "CVaR: an observable's lowest values in place of its mean",
     "problem": "a circuit with its observable and start",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
-    "circuit": "the neutral form: strings, operations, angles, builder, Clifford frame, units, layers, cones, observable",
+    "circuit": "the neutral form: strings, operations, angles, builder, frame, units, layers, light cones, observable",
     "estimates": "numbers with errors; metric tensors; costs; evaluations; making a matrix positive",
     "exact": "statevectors; `cones/`: the same numbers by light cones; `kernels/`: the compiled loops",
     "measured": "what a device runs in a step and what its outcomes mean: grouping, templates, plan, assemble, shots",
