@@ -8,11 +8,13 @@ from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
+from qngd.evaluators import light_cone
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.tail import ExactTail, check_commuting
+from qngd.exact.point import simulator_of
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.shots import as_rule
@@ -29,7 +31,8 @@ def evaluator_for(
     stage: int = -1,
 ) -> Evaluator:
     """What answers a step's questions about this circuit on this backend, and writes its jobs into the log; of a CVaR
-    at one stage of its schedule.
+    at one stage of its schedule. Where no backend is given, a statevector, or light cones where that does not fit in
+    memory and these do.
 
     Raises:
         BackendError: the backend is unknown, or cannot do what is asked.
@@ -37,10 +40,14 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
+    if isinstance(backend, str) and backend == light_cone.NAME:
+        return light_cone.evaluator(circuit, target, shots)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
         if isinstance(target, CVaR):
             return ExactTail(circuit, target.observable, target.stages[stage])
+        if backend is None and not simulator_of(circuit).fits:
+            return light_cone.in_place_of_a_state(circuit, target)
         return ExactEvaluator(circuit, target)
     observable, share = (target.observable, target.stages[stage]) if isinstance(target, CVaR) else (target, None)
     if isinstance(target, CVaR):

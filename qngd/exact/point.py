@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -12,8 +13,9 @@ from scipy import sparse
 from qngd.circuit.active import moved_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.errors import SettingError
+from qngd.exact.engine import Engine
 from qngd.exact.simulator import Ends, Simulator
-from qngd.exact.statevector import Terms
 
 
 @lru_cache(maxsize=16)
@@ -34,9 +36,10 @@ class Point:
         phi: the angles (K,) there.
         jacobian: ∂φ/∂θ, (K, P).
         observable: pulled through the circuit's Clifford gates; None where only a metric is wanted.
-        terms: the same for the simulator's states.
+        terms: the same for the engine.
         seed: of random metrics.
-        ends: gives the states at the end, for one use; None lets the simulator make them.
+        engine: what answers for energies, gradients and metrics.
+        ends: gives the states at the end, for one use, of an engine that makes states; None where it makes them itself.
     """
 
     circuit: Circuit
@@ -44,24 +47,40 @@ class Point:
     phi: np.ndarray
     jacobian: sparse.csr_array
     observable: Observable | None
-    terms: Terms | None
+    terms: Any
     seed: int | None
+    engine: Engine
     ends: Callable[[], Ends] | None = None
 
     @property
     def simulator(self) -> Simulator:
-        """On the qubits that leave |0⟩."""
+        """Whole states, on the qubits that leave |0⟩.
+
+        Raises:
+            SettingError: the engine makes none.
+        """
+        require_states(self.engine)
         return simulator_of(self.circuit)
 
     @property
     def whole(self) -> Simulator:
-        """On all active qubits."""
+        """Whole states, on all active qubits. Raises as `simulator`."""
+        require_states(self.engine)
         return simulator_of(self.circuit, whole=True)
 
     def energy_and_slope(self) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,)."""
         assert self.terms is not None
-        if self.ends is None:
-            return self.simulator.energy_and_gradient(self.phi, self.terms)
+        if self.ends is None or not isinstance(self.engine, Simulator):
+            return self.engine.energy_and_gradient(self.phi, self.terms)
         ends = self.ends()
-        return ends.energy, self.simulator.slopes(ends)
+        return ends.energy, self.engine.slopes(ends)
+
+
+def require_states(engine: Engine) -> None:
+    """Raise SettingError unless the engine makes whole states."""
+    if not isinstance(engine, Simulator):
+        raise SettingError(
+            "approx: this metric is computed from whole states, which light cones never make; "
+            "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
+        )

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from qngd._system.memory import require_bytes
+from qngd._system.memory import available_bytes, require_bytes
 from qngd._system.threads import splits
 from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
@@ -79,6 +79,11 @@ class Simulator:
     def num_qubits(self) -> int:
         """Of the states."""
         return len(self.qubits)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the states of a gradient fit in memory."""
+        return 48 << self.num_qubits <= available_bytes()
 
     def terms(self, pulled: Observable) -> Terms:
         """A pulled observable for these states."""

@@ -6,42 +6,13 @@ import numpy as np
 
 from qngd._system.compilation import kernel
 from qngd.circuit.circuit import Circuit
-from qngd.circuit.frame import anticommuting, push
+from qngd.circuit.cones import causal_cone
+from qngd.circuit.frame import push
 from qngd.circuit.ops import Op, Ops, select
 from qngd.circuit.pauli import PauliStrings
 from qngd.measured.template import Template, template_of
 
 _ROTATION = int(Op.ROTATION)
-
-
-def causal_cone(circuit: Circuit, strings: PauliStrings, allowed: np.ndarray) -> np.ndarray:
-    """Which of the `allowed` rotations (mask over K) the expectation values of the pulled `strings` can depend on.
-
-    Backwards: a rotation matters iff its generator anticommutes with a string or with a later rotation that
-    matters; otherwise it commutes past everything measured and drops out.
-    """
-    generators = circuit.generators
-    matters = np.zeros(len(generators), dtype=bool)
-    x = np.concatenate([strings.x, np.zeros_like(generators.x)])
-    z = np.concatenate([strings.z, np.zeros_like(generators.z)])
-    _cone(x, z, len(strings), generators.x, generators.z, circuit.order, allowed, matters)
-    return matters
-
-
-@kernel
-def _cone(x, z, count, gx, gz, order, allowed, matters):
-    """Rows 0…count of (x, z) are what is sensitive so far; rotations that matter are appended."""
-    for place in range(order.shape[0] - 1, -1, -1):
-        k = order[place]
-        if not allowed[k]:
-            continue
-        for row in range(count - 1, -1, -1):
-            if anticommuting(x[row], z[row], gx[k], gz[k]):
-                matters[k] = True
-                x[count] = gx[k]
-                z[count] = gz[k]
-                count += 1
-                break
 
 
 def observable_cone(circuit: Circuit, strings: PauliStrings) -> np.ndarray:

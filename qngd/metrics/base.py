@@ -13,6 +13,7 @@ import numpy as np
 
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import project
+from qngd.exact.engine import Entries
 from qngd.exact.point import Point
 from qngd.measured.metric import MeasuredMetric
 
@@ -24,6 +25,8 @@ class Metric(MeasuredMetric):
     """
 
     is_random: ClassVar[bool] = False  # whether the seed decides which circuits it asks for
+    entries: ClassVar[Entries | None] = None  # of the generators' covariances, that `exact` asks the engine for
+    of_whole_states: ClassVar[bool] = False  # `exact` takes them, which light cones never make
     average: ClassVar[float | Literal["all"]] = 0.0  # of measurements, where the user chose no `Refresh`
 
     @abstractmethod

@@ -54,9 +54,10 @@ class Full(SumOfParts):
     """All entries."""
 
     name = "full"
+    entries = "full"
 
     def exact(self, point: Point) -> MetricTensor:
-        return MetricTensor.exact(point.simulator.full_metric(point.phi, point.jacobian), self.name)
+        return MetricTensor.exact(point.engine.full_metric(point.phi, point.jacobian), self.name)
 
     def asked(self, draft: Draft) -> FullTerms:
         blocks = block_terms(draft, np.zeros_like(draft.circuit.unit))

@@ -44,14 +44,14 @@ class HamiltonianAware(Metric):
 
     def exact(self, point: Point) -> MetricTensor:
         """By one forward and one reverse sweep a string, in a few states' memory."""
-        pulled, simulator, jacobian = point.observable, point.simulator, point.jacobian
+        pulled, engine, jacobian = point.observable, point.engine, point.jacobian
         assert pulled is not None
         slopes = np.zeros((jacobian.shape[1], 0))
         rows = pulled.acting
         if len(rows):
             single = (Observable(pulled.strings[[s]], pulled.coefficients[[s]]) for s in rows)
             slopes = np.stack(
-                [jacobian.T @ simulator.energy_and_gradient(point.phi, simulator.terms(one))[1] for one in single],
+                [jacobian.T @ engine.energy_and_gradient(point.phi, engine.terms(one))[1] for one in single],
                 axis=1,
             )
         return MetricTensor.exact(scale(pulled.coefficients[rows]) * slopes @ slopes.T, self.name)

@@ -34,12 +34,12 @@ class LayerMetric(SumOfParts):
     is_diagonal: ClassVar[bool]
 
     def exact(self, point: Point) -> MetricTensor:
-        matrix, _, _ = point.simulator.block_metric(point.phi, point.jacobian, diagonal=self.is_diagonal)
+        matrix, _, _ = point.engine.block_metric(point.phi, point.jacobian, diagonal=self.is_diagonal)
         return MetricTensor.exact(matrix, self.name, point.circuit.split_note)
 
     def exact_with_slope(self, point: Point) -> tuple[MetricTensor, float, np.ndarray]:
         assert point.terms is not None
-        found = point.simulator.block_metric(point.phi, point.jacobian, point.terms, self.is_diagonal)
+        found = point.engine.block_metric(point.phi, point.jacobian, point.terms, self.is_diagonal)
         matrix, energy, slope = found
         return MetricTensor.exact(matrix, self.name, point.circuit.split_note), energy, slope
 
@@ -68,6 +68,7 @@ class BlockDiagonal(LayerMetric):
     generator."""
 
     name = "block-diag"
+    entries = "block-diag"
     is_diagonal = False
 
 
@@ -76,4 +77,5 @@ class Diagonal(LayerMetric):
     """The covariances inside a unit, the commuting rotations of one gate that one parameter moves."""
 
     name = "diag"
+    entries = "diag"
     is_diagonal = True

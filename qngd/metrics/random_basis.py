@@ -37,6 +37,7 @@ class RandomBasis(Metric):
 
     name = "random-basis"
     is_random = True
+    of_whole_states = True
 
     def exact(self, point: Point) -> MetricTensor:
         value, stderr, note = average(basis_samples(point.whole, point.phi, point.jacobian, point.seed))

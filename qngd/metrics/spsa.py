@@ -75,6 +75,7 @@ class QNSPSA(Metric):
 
     name = "qn-spsa"
     is_random = True
+    of_whole_states = True
     average = "all"
 
     def exact(self, point: Point) -> MetricTensor:

@@ -9,18 +9,21 @@ from typing import Any, cast
 
 import numpy as np
 
+from qngd._system.memory import format_bytes
 from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
-from qngd.errors import whole_number
+from qngd.errors import SettingError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
+from qngd.evaluators import light_cone
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.submission import submission_cost
+from qngd.exact.cones.outlook import Crowd
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
@@ -97,6 +100,62 @@ class Price:
         return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
 
 
+@dataclass(frozen=True)
+class ConePrice:
+    """What one step by light cones takes: no circuits, but time and memory of this machine.
+
+    Attributes:
+        backend: its name.
+        energy: the light cones of energy and gradient.
+        metric: those of the metric; None where it comes with the gradients of single terms.
+        steps: how many steps the run was priced for.
+    """
+
+    backend: str
+    energy: Crowd
+    metric: Crowd | None
+    steps: int
+
+    @property
+    def step(self) -> Cost:
+        """One step is one job; no circuit runs on a device, and there are no shots."""
+        return Cost(jobs=1)
+
+    @property
+    def run(self) -> Cost:
+        """The whole run, its start included."""
+        return self.step * (self.steps + 1)
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that a step takes."""
+        return max(self.energy.num_bytes, 0 if self.metric is None else self.metric.num_bytes)
+
+    @property
+    def seconds(self) -> float:
+        """Time of one step on this machine, good to a factor of three."""
+        return self.energy.seconds + (0.0 if self.metric is None else self.metric.seconds)
+
+    @property
+    def run_seconds(self) -> float:
+        """Time of the whole run, if every step takes one evaluation."""
+        return self.seconds * (self.steps + 1)
+
+    def rows(self) -> dict[str, str]:
+        """The price for people, from row names to text."""
+        return {
+            "backend": self.backend,
+            "energy, gradient": str(self.energy),
+            "metric": "from the gradients of single terms" if self.metric is None else str(self.metric),
+            "memory": f"about {format_bytes(self.num_bytes)}",
+            "time": f"about {format_seconds(self.seconds)} a step, after planning",
+            f"{self.steps} steps": f"about {format_seconds(self.run_seconds)}",
+        }
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+
+
 def cost(
     problem_or_circuit: Any,
     observable: Any = None,
@@ -108,8 +167,9 @@ def cost(
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
-) -> Price:
+) -> Price | ConePrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
+    With backend="light-cone" it is the light cones, memory and time of this machine.
 
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`, an `Objective` included; where
@@ -121,6 +181,7 @@ def cost(
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
         BackendError: the circuits do not fit the backend.
+        MemoryLimitError: a light cone is too wide; the text says what it belongs to.
 
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
@@ -129,6 +190,12 @@ def cost(
     """
     steps = whole_number(steps, "steps", 0)
     given = read_any(problem_or_circuit, observable, theta0)
+    if isinstance(backend, str) and backend == light_cone.NAME:
+        if isinstance(given, GivenObjective):
+            raise SettingError(f"backend: {light_cone.NAME!r} takes a circuit and an observable, not yet an Objective")
+        metric = as_metric(approx)
+        by_cones = light_cone.evaluator(given.circuit, given.target, shots)
+        return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
     step = planned_step(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
     )

@@ -64,6 +64,14 @@ class Rotations(NamedTuple):
         return cls(x, z, np.cos(half), np.sin(half))
 
 
+class Signed(NamedTuple):
+    """Pauli strings: masks (K, W), or (K,) of up to 63 qubits, and signs (K,)."""
+
+    x: np.ndarray
+    z: np.ndarray
+    sign: np.ndarray
+
+
 class Stages(NamedTuple):
     """Rotations cut into stages: where each begins, with the end (S+1,), and whether all its strings are Z strings that
     are applied in one pass (S,)."""

@@ -1,0 +1,108 @@
+"""Answers by light cones: exact, for many qubits and few layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from qngd.circuit.active import without_idle
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
+from qngd.errors import BackendError, MemoryLimitError, SettingError
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.exact.cones import outlook
+from qngd.exact.cones.outlook import Crowd
+from qngd.exact.cones.simulator import ConeSimulator
+from qngd.exact.point import require_states
+from qngd.metrics.base import Metric
+from qngd.metrics.names import as_metric
+
+NAME = "light-cone"  # of the backend
+
+_FULL_UP_TO = 2000  # parameters: full metric by default
+
+
+@lru_cache(maxsize=16)
+def cone_simulator_of(circuit: Circuit) -> ConeSimulator:
+    """One for all calls about a circuit: it keeps what it has planned."""
+    return ConeSimulator(without_idle(circuit))
+
+
+class LightConeEvaluator(ExactEvaluator):
+    """Answers by light cones. `was_chosen`: for want of memory for a statevector, where the user named no backend.
+
+    Raises:
+        MemoryLimitError: a term of the observable depends on too much of the circuit; the text names it.
+    """
+
+    name = "exact light cones"
+
+    def __init__(self, circuit: Circuit, observable: Observable | None, was_chosen: bool = False) -> None:
+        self._cones = cone_simulator_of(circuit)
+        super().__init__(circuit, observable, self._cones)
+        n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.largest
+        self.note = f"{n} qubits, computed exactly by light cones of up to {widest} qubits" if was_chosen else ""
+
+    def default_metric(self) -> Metric:
+        few = self.circuit.num_parameters <= _FULL_UP_TO
+        return as_metric("full" if few and self._cones.derivatives.have_states else "block-diag")
+
+    def first_metric(self) -> Metric:
+        return as_metric("block-diag")
+
+    def outlook(self, metric: Metric) -> tuple[Crowd, Crowd | None]:
+        """What energy with gradient, and a metric, take in a step; None for a metric that has no entries of its own.
+
+        Raises:
+            MemoryLimitError: the metric's cones are too wide.
+            SettingError: light cones do not give this metric.
+        """
+        if metric.of_whole_states:
+            require_states(self._cones)
+        of_metric = None if metric.entries is None else outlook.of_metric(self._cones, metric.entries)
+        return outlook.of_energy(self._terms), of_metric
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ, whose entries over rotations are found once."""
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        half = 0.5 * jacobian
+        covariances, _ = self._cones.covariances(phi, "full")
+        return lambda vector: half.T @ (covariances @ (half @ vector))
+
+
+def evaluator(circuit: Circuit, target: Observable | CVaR | None, shots: object) -> LightConeEvaluator:
+    """Light cones, which the user asked for.
+
+    Raises:
+        SettingError: the target is no expectation value.
+        BackendError: they are to give shots.
+        MemoryLimitError: as the class.
+    """
+    if shots is not None or circuit.device_shots is not None:
+        raise BackendError(
+            f"backend: {NAME!r} gives exact numbers, no samples; leave out shots (with a QNode, give it a device "
+            "without shots), or sample on another backend, such as AerSimulator(method='matrix_product_state')"
+        )
+    if isinstance(target, CVaR):
+        raise SettingError(
+            f"backend: a CVaR takes the distribution of all qubits' outcomes, and {NAME!r} gives expectation values; "
+            "minimize the observable itself, or take a backend with shots"
+        )
+    return LightConeEvaluator(circuit, target)
+
+
+def in_place_of_a_state(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator:
+    """Light cones, where a statevector does not fit in memory.
+
+    Raises:
+        MemoryLimitError: these do not either.
+    """
+    try:
+        return LightConeEvaluator(circuit, observable, was_chosen=True)
+    except MemoryLimitError as error:
+        raise MemoryLimitError(
+            f"a statevector of {circuit.num_qubits} qubits does not fit in memory, nor do its light cones: {error}"
+        ) from None

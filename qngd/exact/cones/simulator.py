@@ -1,0 +1,162 @@
+"""The exact engine by light cones: the questions that a `Simulator` answers, for circuits of any number of qubits whose
+cones are narrow.
+
+    g = ¼(Re⟨T_i|T_j⟩ − ⟨ψ|T_i⟩⟨ψ|T_j⟩),   |T_i⟩ = U_{>i}P_iU_{≤i}|0⟩
+
+A Gram matrix does not see the frame: with U† before them the T_i are a_i = U_{<i}†P_iU_{<i}|0⟩, which takes the cone of
+P_i alone. All of a_i lies on the basis states that the strings of its cone reach from |0…0⟩, and ⟨ψ|T_i⟩ is its
+amplitude at |0…0⟩, so
+
+    g_ij = ¼ Re Σ_v a_i*(v)·a_j(v)   over the v ≠ 0 that both cones reach.
+
+No cone of two generators is needed, and where both reach |0…0⟩ alone the entry is 0.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from qngd._system.memory import require_bytes
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.cones import Cones
+from qngd.circuit.observable import Observable
+from qngd.errors import MemoryLimitError
+from qngd.exact.cones.bundle import angle_classes, require_states, share
+from qngd.exact.cones.derivatives import Derivatives, MetricPlan
+from qngd.exact.cones.terms import ConeTerms, terms_of
+from qngd.exact.kernels import cones as kernels
+
+
+class ConeSimulator:
+    """Exact energies, gradients and metrics of one circuit. All methods take angles φ and return results over rotations
+    or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
+
+    Raises:
+        MemoryLimitError: at the call that needs a cone that is too wide.
+    """
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+        self._plans: dict[str, MetricPlan] = {}
+
+    @cached_property
+    def _cones(self) -> Cones:
+        return Cones(self.circuit.generators)
+
+    @cached_property
+    def _classes(self) -> np.ndarray:
+        return angle_classes(self.circuit.angle_map)
+
+    @cached_property
+    def derivatives(self) -> Derivatives:
+        """The derivative states of all moving rotations."""
+        return Derivatives(self.circuit, self._cones, self._classes)
+
+    def terms(self, pulled: Observable) -> ConeTerms:
+        """A pulled observable's cones."""
+        return terms_of(self.circuit, self._cones, self._classes, pulled)
+
+    def expectation(self, phi: np.ndarray, terms: ConeTerms) -> float:
+        """⟨H⟩."""
+        bundle = terms.bundle
+        energy = np.zeros(len(bundle.copies))
+        bundle.each(lambda a, b: kernels.energies(bundle.members, 0.5 * phi, a, b, energy))
+        return float(energy @ bundle.copies + terms.trails.values(phi).sum())
+
+    def energy_and_gradient(self, phi: np.ndarray, terms: ConeTerms) -> tuple[float, np.ndarray]:
+        """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep over every cone."""
+        bundle = terms.bundle
+        energy, slope = np.zeros(len(bundle.copies)), np.zeros(len(bundle.members.x))
+        bundle.each(lambda a, b: kernels.slopes(bundle.members, 0.5 * phi, a, b, energy, slope))
+        value, along_paths = terms.trails.values_and_slope(phi)
+        rotation, member = bundle.places
+        along_states = np.bincount(rotation, slope[member], minlength=len(phi))
+        return float(energy @ bundle.copies + value.sum()), along_states + along_paths
+
+    def block_metric(
+        self, phi: np.ndarray, jacobian: sparse.csr_array, terms: ConeTerms | None = None, diagonal: bool = False
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """The metric over parameters from the blocks of the layers (or from the diagonal over units), and energy and
+        gradient over rotations if `terms` are given."""
+        over_rotations, mean = self.covariances(phi, "diag" if diagonal else "block-diag")
+        split = self.circuit.split_gates
+        if len(split):
+            over_rotations = over_rotations + split.covariances(phi, mean)
+        found = 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
+        if diagonal:
+            found = np.diag(np.diag(found))
+        if terms is None:
+            return found, np.nan, np.zeros(0)
+        return found, *self.energy_and_gradient(phi, terms)
+
+    def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
+        """The whole metric over parameters, (P, P)."""
+        over_rotations, _ = self.covariances(phi, "full")
+        return 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
+
+    def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
+        """g·v (P,) with the full metric over parameters, for v (P,)."""
+        over_rotations, _ = self.covariances(phi, "full")
+        return 0.25 * (jacobian.T @ (over_rotations @ (jacobian @ vector)))
+
+    def plan(self, kind: str) -> MetricPlan:
+        """The entries over rotations that a metric "diag", "block-diag" or "full" has.
+
+        Raises:
+            MemoryLimitError: an entry's cone is too wide; the text names the gate.
+        """
+        if kind not in self._plans:
+            try:
+                self._plans[kind] = self._new_plan(kind)
+            except MemoryLimitError:
+                if self.derivatives.by_memory:
+                    raise
+                self._plans.clear()
+                self.derivatives = Derivatives(self.circuit, self._cones, self._classes, by_memory=True)
+                self._plans[kind] = self._new_plan(kind)
+        return self._plans[kind]
+
+    def _new_plan(self, kind: str) -> MetricPlan:
+        found = self.derivatives
+        if kind == "full" and len(found.wide):
+            raise found.too_wide(int(found.wide[0]), "approx='block-diag' may take less; or use fewer layers")
+        return found.plan(self._block(kind))
+
+    def _block(self, kind: str) -> np.ndarray:
+        """(K,) numbers: only pairs with the same one belong to a metric of this kind."""
+        circuit = self.circuit
+        if kind == "full":
+            return np.zeros_like(circuit.level)
+        numbers = circuit.block_of(kind == "diag")
+        return circuit.level * (numbers.max(initial=0) + 1) + numbers
+
+    def covariances(self, phi: np.ndarray, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
+        """⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩ in the frame of each, (K, K), of the pairs of this kind, and ⟨P_i⟩ (K,)."""
+        found, plan = self.derivatives, self.plan(kind)
+        states, offset = self._derivative_states(phi)
+        pairs, wide = plan.pairs, plan.wide
+        value, at = np.zeros(len(pairs.first)), offset[found.bundle.which]
+        share(lambda a, b: kernels.covariances(states, at, pairs, a, b, value), np.exp2(np.diff(pairs.start)))
+        mean = np.zeros(len(phi))
+        mean[found.narrow] = states[0, at]
+        mean[found.wide] = found.means.values(phi)
+        products = np.zeros(len(wide.first))
+        products[wide.place] = wide.products.values(phi)
+        i = np.concatenate([found.narrow[pairs.first], wide.first])
+        j = np.concatenate([found.narrow[pairs.second], wide.second])
+        entry = np.concatenate([value, products - mean[wide.first] * mean[wide.second]])
+        upper = sparse.coo_array((np.where(i == j, 0.5, 1.0) * entry, (i, j)), shape=(len(phi), len(phi)))
+        return (upper + upper.T).tocsr(), mean
+
+    def _derivative_states(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All different a_i side by side, (2, ·), and where each begins."""
+        bundle = self.derivatives.bundle
+        ends = np.cumsum([0, *(1 << bundle.members.num_qubits).tolist()])
+        require_states(bundle)
+        require_bytes(self.derivatives.num_bytes, "the derivative states of the light cones")
+        states = np.empty((2, int(ends[-1])))
+        share(lambda a, b: kernels.derivatives(bundle.members, 0.5 * phi, a, b, ends, states), bundle.work)
+        return states, ends[:-1]

@@ -1,0 +1,155 @@
+"""Compiled algebra of bits: Pauli strings on the basis states that they reach from |0…0⟩.
+
+A string takes |b⟩ to ±|b ⊕ x⟩ or ±i|b ⊕ x⟩, so a product of strings takes |0…0⟩ to a basis state in the span of their
+x masks. With a basis b_1…b_r of the span, |Σ v_m b_m⟩ is basis state v of r qubits, where a string of the set has x'
+with x = Σ x'_m b_m, and z'_m = z·b_m.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qngd._system.compilation import kernel
+from qngd.exact.kernels.bits import parity
+
+_ONE = np.uint64(1)
+MOST = 62  # qubits of a span whose coordinates are found; of wider ones only how many there are
+
+
+@kernel
+def _dot(a, b):
+    odd = np.uint64(0)
+    for w in range(a.shape[0]):
+        odd ^= a[w] & b[w]
+    return parity(odd)
+
+
+@kernel
+def common_bits(a, b):
+    """|a ∧ b| over all words."""
+    count = 0
+    for w in range(a.shape[0]):
+        word = a[w] & b[w]
+        while word:
+            word &= word - _ONE
+            count += 1
+    return count
+
+
+@kernel
+def lowest_bit(row):
+    """The place of the lowest bit, or −1."""
+    for w in range(row.shape[0]):
+        if row[w]:
+            bit = 0
+            while not row[w] >> np.uint64(bit) & _ONE:
+                bit += 1
+            return 64 * w + bit
+    return -1
+
+
+@kernel
+def _reduce(rest, combination, pivots, rows, sources, size):
+    """Take the rows of an echelon form out of `rest`, in place; what was taken out is added to the combination."""
+    for m in range(size):
+        if rest[pivots[m] >> 6] >> np.uint64(pivots[m] & 63) & _ONE:
+            for w in range(rest.shape[0]):
+                rest[w] ^= rows[m, w]
+            combination ^= sources[m]
+    return combination
+
+
+@kernel
+def coordinates(strings, basis, out):
+    """Strings (x, z, sign) as strings of r qubits into `out`, and into `basis` the numbers of the strings whose x masks
+    are its vectors: those that are no sums of earlier ones. Returns r; more than MOST, and `out` is left as it is."""
+    count, words = strings.x.shape
+    rows = np.empty((count, words), dtype=np.uint64)
+    sources = np.zeros(count, dtype=np.uint64)
+    pivots = np.empty(count, dtype=np.int64)
+    rank = 0
+    for k in range(count):
+        rows[rank] = strings.x[k]
+        made = _reduce(rows[rank], np.uint64(0), pivots, rows, sources, rank)
+        pivot = lowest_bit(rows[rank])
+        if pivot >= 0:
+            own = _ONE << np.uint64(rank & 63)
+            basis[rank], pivots[rank], sources[rank] = k, pivot, made ^ own
+            made = own
+            rank += 1
+        out.x[k] = made
+    if rank > MOST:
+        return rank
+    for k in range(count):
+        out.z[k] = np.uint64(0)
+        for m in range(rank):
+            out.z[k] |= _dot(strings.z[k], strings.x[basis[m]]) << np.uint64(m)
+        # i^|x∧z| (−1)^(z·v) is the string's factor on both sides
+        there = out.x[k] & out.z[k]
+        count_there = 0
+        while there:
+            there &= there - _ONE
+            count_there += 1
+        out.sign[k] = strings.sign[k] * (1 - ((common_bits(strings.x[k], strings.z[k]) - count_there) & 3))
+    return rank
+
+
+@kernel
+def intersection(one, other, mine, theirs):
+    """A basis of the intersection of the spans of two sets of independent masks (r, W), (s, W): each vector as a mask
+    of vectors of the one into `mine`, of the other into `theirs`. Returns how many there are."""
+    size, total = one.shape[0], one.shape[0] + other.shape[0]
+    rows = np.empty((total, one.shape[1]), dtype=np.uint64)
+    first, second = np.zeros(total, dtype=np.uint64), np.zeros(total, dtype=np.uint64)
+    pivots = np.empty(total, dtype=np.int64)
+    rank, found = 0, 0
+    for k in range(total):
+        rows[rank] = one[k] if k < size else other[k - size]
+        a = _ONE << np.uint64(k) if k < size else np.uint64(0)
+        b = _ONE << np.uint64(k - size) if k >= size else np.uint64(0)
+        for m in range(rank):
+            if rows[rank, pivots[m] >> 6] >> np.uint64(pivots[m] & 63) & _ONE:
+                for w in range(rows.shape[1]):
+                    rows[rank, w] ^= rows[m, w]
+                a ^= first[m]
+                b ^= second[m]
+        pivot = lowest_bit(rows[rank])
+        if pivot >= 0:
+            pivots[rank], first[rank], second[rank] = pivot, a, b
+            rank += 1
+        else:  # Σ of the one = Σ of the other
+            mine[found], theirs[found] = a, b
+            found += 1
+    return found
+
+
+@kernel
+def overlapping(vectors, start, union, chosen):
+    """The overlapping pairs among the chosen states: both, and the size and vectors of every intersection."""
+    room, filled, count = 64, 0, 0
+    mine, theirs = np.empty(room, dtype=np.uint64), np.empty(room, dtype=np.uint64)
+    first, second, size = (
+        np.empty(room, dtype=np.int64),
+        np.empty(room, dtype=np.int64),
+        np.empty(room, dtype=np.int64),
+    )
+    for place in range(chosen.shape[0]):
+        i = chosen[place]
+        for other in range(place + 1):
+            j = chosen[other]
+            meets = False
+            for w in range(union.shape[1]):
+                meets = meets or union[i, w] & union[j, w] != 0
+            if not meets:
+                continue
+            while filled + 64 > mine.shape[0]:
+                mine, theirs = np.append(mine, mine), np.append(theirs, theirs)
+            if count == first.shape[0]:
+                first, second, size = np.append(first, first), np.append(second, second), np.append(size, size)
+            here, there = vectors[start[i] : start[i + 1]], vectors[start[j] : start[j + 1]]
+            shared = intersection(here, there, mine[filled:], theirs[filled:])
+            if shared:
+                first[count], second[count], size[count] = i, j, shared
+                filled += shared
+                count += 1
+    return first[:count], second[:count], size[:count], mine[:filled], theirs[:filled]
