@@ -596,3 +596,33 @@ def test_functions_that_hand_on_to_a_qnode_are_taken_for_it(function):
 def test_others_show_the_line_to_write(function, theta, text):
     with pytest.raises((CircuitError, ObservableError), match=text):
         qngd.minimize(function, theta)
+
+
+@pytest.mark.parametrize("form", ["tuples", "mappings", "columns"])
+def test_samples_one_by_one_and_by_column_mean_the_same(form):
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(w, x, scale):
+        qml.AngleEmbedding(x * scale, wires=[0, 1])
+        qml.RY(w[0], 0)
+        qml.CNOT([0, 1])
+        qml.RX(w[1], 1)
+        return qml.expval(qml.Z(1) @ qml.X(0))
+
+    scales = [0.5, 1.0, -2.0, 0.3]
+    data = {
+        "tuples": list(zip(X, scales, strict=True)),
+        "mappings": [{"scale": s, "x": x} for x, s in zip(X, scales, strict=True)],
+        "columns": (X, scales),
+    }[form]
+    fit = qngd.Objective(node, None, lambda out: np.mean((out - Y) ** 2), data=data)
+    w = pnp.array([0.4, -0.9], requires_grad=True)
+    expected = np.mean([(node(w, x, s) - y) ** 2 for x, s, y in zip(X, scales, Y, strict=True)])
+    assert float(qngd.expectation(fit, theta=w)) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_samples_with_different_arguments_are_refused():
+    with pytest.raises(SettingError, match="every sample needs the same arguments"):
+        qngd.minimize(
+            qngd.Objective(qiskit_circuit(), OBSERVABLES, lambda out: out.sum(), data=[(1.0,), (1.0, 2.0)], inputs="x"),
+            theta0=THETA,
+        )

@@ -49,6 +49,7 @@ def read_data(data: Any, inputs: Any) -> Data | None:
     if data is None:
         return None
     names: tuple[Any, ...] | None
+    data = _by_column(data)
     if isinstance(data, Mapping):
         if inputs is not None:
             raise SettingError("inputs: the keys of data name them already; leave inputs out")
@@ -62,6 +63,24 @@ def read_data(data: Any, inputs: Any) -> Data | None:
             f"data: every part needs a row for each sample; got {', '.join(map(str, sorted(lengths)))} rows"
         )
     return Data(names, parts, lengths.pop())
+
+
+def _by_column(data: Any) -> Any:
+    """A list of samples, each a tuple of arguments or a mapping from their names, as a column for each argument.
+
+    Raises:
+        SettingError: the samples have different arguments.
+    """
+    if not isinstance(data, list) or not data:
+        return data
+    for kind, parts in ((tuple, len), (Mapping, set)):
+        if all(isinstance(sample, kind) for sample in data):
+            if any(parts(sample) != parts(data[0]) for sample in data):
+                raise SettingError("data: every sample needs the same arguments")
+            if kind is tuple:
+                return tuple(list(column) for column in zip(*data, strict=True))
+            return {name: [sample[name] for sample in data] for name in data[0]}
+    return data
 
 
 def _is_one_name(inputs: Any) -> bool:

@@ -26,7 +26,8 @@ class Objective:
             the shape (B, K) for B samples, or (K,) without data; with one that stands alone, or a QNode that returns
             one, (B,) or (). Those of several circuits stand after each other: (B, K) or (K,) again.
         data: B samples. Of a QNode or quantum function a mapping from the names of arguments to arrays (B, …), of which
-            every call gets one row each; an array, or a tuple of them, is for the arguments behind those of theta0.
+            every call gets one row each; an array, or a tuple of them, is for the arguments behind those of theta0. A
+            list of samples, each a tuple of arguments or a mapping from their names, means the same.
             Of other circuits an array (B, D) of the parameters named in `inputs`, or a mapping from names; where a
             sample makes other gates, the circuit may be a function of it that returns one.
         targets: what the loss is given of the samples of a batch, (B, …): labels, say.
