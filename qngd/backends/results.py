@@ -100,7 +100,8 @@ def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int, overhead:
         raise Unreadable(f"no counts where {shots} shots were asked for")
     texts = _texts(list(found), len(qubits))
     weights = _weights(found, shots)
-    overhead = _number(getattr(found, "mitigation_overhead", None)) or overhead
+    told = getattr(found, "mitigation_overhead", None)
+    overhead = overhead if told is None else _number(told) or overhead
     total = _checked(weights, list(found), shots)
     letters = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
     ones = letters.reshape(len(texts), len(qubits))[:, ::-1] == ord("1")

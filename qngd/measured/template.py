@@ -138,7 +138,7 @@ class Template:
     def _squares(self) -> dict[bytes, float]:
         return {}
 
-    @property
+    @cached_property
     def measured(self) -> np.ndarray:
         """The qubits that the Z strings read."""
         masks = np.bitwise_or.reduce(self.basis.z, axis=0, keepdims=True, initial=0)
