@@ -43,6 +43,7 @@ def tasks(parts: Sequence[str], patterns: Sequence[str], seeds: int) -> Iterator
         for problem, case in CASES.items():
             for name, method in METHODS.items():
                 wanted = any(fnmatch(f"{name}/{problem}", pattern) for pattern in patterns)
+                wanted = wanted and fnmatch(problem, method.only)
                 if wanted and (part == "exact" or (case.with_shots and method.with_shots)):
                     yield part, problem, name, seeds
 
@@ -128,6 +129,7 @@ class Planned:
 
         problem = problem_of(name, 0)
         observable = as_observable(problem.observable, problem.circuit)
+        self.circuit = problem.circuit
         self._evaluator = evaluator_for(problem.circuit, observable, "statevector", 1)
         self._theta = problem.circuit.flatten(problem.theta0)
         self._counted: dict[tuple[bool, Any], Any] = {}
@@ -136,6 +138,12 @@ class Planned:
         from qngd.metrics import as_metric
 
         return as_metric("block-diag")
+
+    def first_metric(self) -> Any:
+        return self.default_metric()
+
+    def preview_energies(self, theta: Any, count: int) -> Any:
+        return self._evaluator.preview_energies(self._theta, count)
 
     def preview(self, theta: Any, *, gradient: bool, metric: Any, spread: Any) -> Any:
         key = (gradient, metric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,16 @@ from circuits import (
     sherrington_kirkpatrick,
     tfim,
 )
-from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
+from qngd.baselines import CMAES, SPSA, Adam, ExcitationSolve, GradientDescent, Rotosolve, SciPy
 from qngd.damping import Relative, UnitDiagonal
 from qngd.interop.given import read_given
 from qngd.step import (
     Armijo,
     ConjugateDirections,
+    CurvatureRate,
     DecayingRate,
-    LevenbergMarquardt,
     Momentum,
+    QuasiNewton,
     TrustRegion,
 )
 
@@ -57,6 +59,7 @@ class Method:
     group: str = "candidate"
     steps: int = 1
     with_shots: bool = False
+    only: str = "*"  # problems, by a pattern: those that it can do
 
 
 def case(module: Any, **settings: Any) -> Callable[[int], qngd.Problem]:
@@ -107,8 +110,9 @@ CASES = {
 DEFAULT = "default"
 METHODS = {
     DEFAULT: Method(qngd.QNG(), with_shots=True),
+    "curvature-rate": Method(qngd.QNG(step=CurvatureRate(), approx="full")),  # the default before 0.2
+    "quasi-newton": Method(qngd.QNG(step=QuasiNewton())),
     "trust-region": Method(qngd.QNG(step=TrustRegion()), with_shots=True),
-    "levenberg-marquardt": Method(qngd.QNG(step=LevenbergMarquardt()), with_shots=True),
     "armijo": Method(qngd.QNG(step=Armijo())),
     "conjugate-directions": Method(qngd.QNG(step=ConjugateDirections())),
     "momentum": Method(qngd.QNG(step=Momentum(0.1))),
@@ -129,10 +133,19 @@ METHODS = {
         f"spsa-{change}": Method(SPSA(first_change=change), "spsa", 3, with_shots=change == 0.63)
         for change in (0.1, 0.63)  # the second is Kandala's 2π/10
     },
+    **{
+        f"momentum-qng-{rate}": Method(qngd.QNG(step=Momentum(rate, 0.9)), "momentum-qng") for rate in (0.02, 0.05, 0.1)
+    },
+    "rotosolve": Method(Rotosolve(), "rotosolve", with_shots=True),
+    # single and double excitations alone; on others it is Rotosolve, or refuses
+    "excitation-solve": Method(ExcitationSolve(), "excitation-solve", only="lih-*"),
+    **({"cma-es": Method(CMAES(), "cma-es", 3)} if find_spec("cma") else {}),
     "l-bfgs-b": Method(SciPy("L-BFGS-B", {"ftol": 1e-12, "gtol": 1e-7}), "l-bfgs-b", with_shots=True),
     "cobyla": Method(SciPy("COBYLA", {"rhobeg": 0.3, "tol": 1e-6}), "cobyla", 3, with_shots=True),
 }
-BASELINES = ("gd", "adam", "spsa", "l-bfgs-b", "cobyla")
+BASELINES = (
+    "gd", "adam", "spsa", "momentum-qng", "rotosolve", "excitation-solve", "cma-es", "l-bfgs-b", "cobyla"
+)  # fmt: skip
 
 
 @cache

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from qngd import qiskit as qiskit
     from qngd import refresh as refresh
     from qngd import scipy as scipy
+    from qngd import start as start
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Budget, Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
@@ -59,6 +62,7 @@ _HOME = {
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
+    "outputs": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -78,10 +82,13 @@ _HOME = {
     "CVaR": "cvar",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "ExcitedState": "run.excited",
+    "excited_states": "run.excited",
     "Budget": "run.loop",
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
+    "Objective": "evaluators.objectives.objective",
     "evaluator": "run.own_loop",
     "QNG": "qng",
     "Price": "run.price",
@@ -90,7 +97,7 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "step",
+    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -104,9 +111,11 @@ __all__ = [
     "CircuitError",
     "Cost",
     "Estimate",
+    "ExcitedState",
     "MemoryLimitError",
     "MetricTensor",
     "MissingPackageError",
+    "Objective",
     "ObservableError",
     "ParameterError",
     "Price",
@@ -121,10 +130,12 @@ __all__ = [
     "TargetError",
     "cost",
     "evaluator",
+    "excited_states",
     "expectation",
     "gradient",
     "metric_tensor",
     "minimize",
+    "outputs",
     "sample",
     "statevector",
     "wrap",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from qngd._system.memory import available_bytes, format_bytes
 from qngd._system.progress import telling
 from qngd.circuit.active import active_qubits
-from qngd.errors import MemoryLimitError, checked_seed
+from qngd.errors import MemoryLimitError, SettingError, checked_seed, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.objectives.given import AnyGiven, read_objective
+from qngd.evaluators.objectives.objective import Objective
 from qngd.exact.point import simulator_of
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
@@ -25,7 +30,7 @@ from qngd.metrics.names import Approx, as_metric
 
 
 def expectation(
-    circuit: CircuitLike,
+    circuit: CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,
     theta: Theta | None = None,
     *,
@@ -37,7 +42,8 @@ def expectation(
     """⟨ψ(θ)|H|ψ(θ)⟩ with its standard error.
 
     Args:
-        circuit: anything `wrap` takes.
+        circuit: anything `wrap` takes; or an `Objective`, whose loss it then is, over all samples, without an
+            observable.
         observable: a mapping of Pauli labels to real coefficients, or a list of such pairs; Qiskit's `SparsePauliOp`,
             `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli sentence or Fermi sentence (taken
             by Jordan–Wigner, mode i on wire i); OpenFermion's `QubitOperator`; or None for what a QNode itself
@@ -55,13 +61,12 @@ def expectation(
     >>> print(qngd.expectation(circuit, {"Z": 1.0}, [0.0]))
     1
     """
-    at = read_given(circuit, observable, theta, role="point")
-    evaluator = evaluator_for(at.circuit, at.target, backend, shots, grouping)
+    at, evaluator = _asked(circuit, observable, theta, backend, shots, grouping)
     return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
 def gradient(
-    circuit: CircuitLike,
+    circuit: CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,
     theta: Theta | None = None,
     *,
@@ -80,15 +85,14 @@ def gradient(
     >>> qngd.gradient(circuit, {"X": 1.0}, [0.0]).value
     array([1.])
     """
-    at = read_given(circuit, observable, theta, role="point")
-    evaluator = evaluator_for(at.circuit, at.target, backend, shots, grouping)
+    at, evaluator = _asked(circuit, observable, theta, backend, shots, grouping)
     slope = evaluator.evaluate(at.theta, gradient=True, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
 
 
 def metric_tensor(
-    circuit: CircuitLike,
+    circuit: CircuitLike | Objective,
     theta: Theta | None = None,
     *,
     approx: Approx | Metric = "block-diag",
@@ -104,7 +108,8 @@ def metric_tensor(
     Fisher information.
 
     Args:
-        circuit, theta, backend, shots, seed: as for `expectation`.
+        circuit, theta, backend, shots, seed: as for `expectation`; of an `Objective` it is the metric that its steps
+            take: averaged over the samples, or of its outputs.
         approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
             rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
             several gates of a layer share gets the exact variance of its summed generator; "diag" has only the
@@ -140,11 +145,62 @@ def metric_tensor(
     array([[0.25]])
     """
     metric = as_metric(approx)
+    objective = read_objective(circuit, observable, theta, role="point")
+    if objective is not None:
+        wanted = objective.evaluator(backend, shots, grouping, cross).of_all()
+        return wanted.metric(objective.theta, wanted.own_metric(metric), checked_seed(seed))
     at = read_given(circuit, observable, theta, role="point")
     needed = metric.needs_observable and at.has_observable
     evaluator = evaluator_for(at.circuit, at.observable if needed else None, backend, shots, grouping, cross)
     with telling(None if progress is None else lambda _, part: progress(part)):
         return evaluator.metric(at.theta, metric, checked_seed(seed))
+
+
+def outputs(
+    objective: Objective,
+    theta: Theta,
+    *,
+    data: Any = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    seed: Whole | None = None,
+    grouping: Grouping = "qubit-wise",
+) -> Estimate:
+    """The outputs of an `Objective`, before its loss, with their standard errors: predictions, with θ of a result.
+
+    Args:
+        objective: its outputs have the shape that its loss takes.
+        theta, backend, shots, seed, grouping: as for `expectation`.
+        data: other samples than the objective's own, given as those are.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> x, a = circuit.parameters("x", "a")
+    >>> line = qngd.Objective(circuit.ry(x + a, 0), [{"Z": 1.0}], np.mean, data=[[0.0], [np.pi]], inputs=["x"])
+    >>> qngd.outputs(line, [0.0]).value
+    array([[ 1.],
+           [-1.]])
+    """
+    if not isinstance(objective, Objective):
+        raise SettingError(f"objective must be a qngd.Objective; got {shown(objective)}")
+    if data is not None:
+        objective = replace(objective, data=data, targets=None, batch_size=None)
+    given = read_objective(objective, None, theta, role="point")
+    assert given is not None
+    return given.evaluator(backend, shots, grouping).estimated_outputs(given.theta, checked_seed(seed))
+
+
+def _asked(
+    circuit: Any, observable: Any, theta: Any, backend: Any, shots: Any, grouping: Grouping
+) -> tuple[AnyGiven, Evaluator]:
+    """A circuit with its observable, or an objective, at θ, and what answers questions about it."""
+    objective = read_objective(circuit, observable, theta, role="point")
+    if objective is not None:
+        return objective, objective.evaluator(backend, shots, grouping).of_all()
+    at = read_given(circuit, observable, theta, role="point")
+    return at, evaluator_for(at.circuit, at.target, backend, shots, grouping)
 
 
 def sample(

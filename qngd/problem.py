@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qngd.errors import SettingError, require_range, shown, unboxed
 
 if TYPE_CHECKING:
+    from qngd.evaluators.objectives.objective import Objective
     from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 
 
@@ -17,7 +18,7 @@ class Problem:
     """A circuit, an observable and a start.
 
     Args:
-        circuit: anything `qngd.wrap` takes.
+        circuit: anything `qngd.wrap` takes, or a `qngd.Objective`, which has its own observables.
         observable: anything `qngd.expectation` takes; None for a QNode that brings its own.
         theta0: parameter values to start from, in the user's own structure.
         name: for progress, tables and plots.
@@ -28,7 +29,7 @@ class Problem:
     'one qubit'
     """
 
-    circuit: CircuitLike
+    circuit: CircuitLike | Objective
     observable: ObservableLike | Theta | None = None
     theta0: Theta | None = None
     name: str = "problem"

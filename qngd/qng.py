@@ -19,11 +19,13 @@ from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
-from qngd.step import CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
+from qngd.step import Adaptive, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
+_ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()  # the default rules: made once, as they are asked for often
+_STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
 class _AsItIs:
@@ -43,17 +45,20 @@ class QNG:
 
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
-            and bounds the step's length in state space (`qngd.step.CurvatureRate`).
+            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, elsewhere
+            `qngd.step.CurvatureRate`).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
             the unit of the observable, and so have η⁻¹ and λ with it.
-            None takes "full" where the backend is exact and that is affordable, else "block-diag".
+            None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
+            with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
             signal-to-noise filter where the gradient was sampled.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
-            measures it at every step, and with "qn-spsa" averages all measurements (arXiv:2103.09232).
+            measures it at every step (but see `approx`), and with "qn-spsa" averages all measurements
+            (arXiv:2103.09232).
 
     Raises:
         SettingError: a setting is out of range, or settings exclude each other.
@@ -137,7 +142,13 @@ class QNG:
         """How far a step goes: the rule given, or that of the learning rate, or the default."""
         if self.learning_rate is not None:
             return FixedRate(self.learning_rate)
-        return CurvatureRate() if self._step is None else self._step
+        return _ELSEWHERE if self._step is None else self._step
+
+    def rule_for(self, evaluator: Evaluator) -> StepRule:
+        """`step_rule`, but for the default on an exact backend: there energies cost no submissions and curvatures have
+        no errors, so that it may be `Adaptive`. The one's memory has all that the other's has."""
+        is_default = self.learning_rate is None and self._step is None
+        return _ON_EXACT if is_default and evaluator.is_exact else self.step_rule
 
     @property
     def damping_rule(self) -> Damping:
@@ -172,8 +183,8 @@ class QNG:
         if self.is_matrix_free:
             evaluator.metric_product(theta)
         asked = Submissions(evaluator, seed, 0)
-        first = asked.evaluate(theta, gradient=True, metric=self._metric(evaluator))
-        memory = {**self.step_rule.start(), **_measured(0)}
+        memory = {**self.rule_for(evaluator).start(), **_measured(0)}
+        first = asked.evaluate(theta, gradient=True, metric=self._metric(evaluator, memory))
         return State(0, first, memory, asked.count, asked.cost, seed)
 
     def preview(
@@ -181,27 +192,30 @@ class QNG:
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
         full = evaluator.preview(theta, gradient=True, metric=self._metric(evaluator), spread=spread)
-        rule = self.step_rule
-        energies = (0 if first else rule.num_probes) + (not first and self._energy_first(evaluator))
-        if not energies:
+        if first:
             return full
-        alone = evaluator.preview(theta, gradient=False, metric=None, spread=None)
-        return sum((alone for _ in range(energies)), full)
+        rule = self.rule_for(evaluator)
+        if rule.num_probes:
+            full += evaluator.preview_energies(theta, rule.num_probes)
+        if self._energy_first(evaluator):
+            full += evaluator.preview(theta, gradient=False, metric=None, spread=None)
+        return full
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""
-        here, rule, memory = state.evaluation, self.step_rule, state.memory
+        here, rule = state.evaluation, self.rule_for(evaluator)
+        memory = {**rule.start(), **state.memory}
         asked = Submissions.after(evaluator, state)
         direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
-            return [asked.evaluate(here.theta + s, gradient=False, metric=None).energy for s in shifts]
+            return asked.energies([here.theta + s for s in shifts])
 
         proposal = rule.propose(direction, here, memory, probe)
         with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
             theta = here.theta + proposal.delta
         age, path = int(memory["metric_age"]) + 1, float(memory["metric_path"]) + proposal.length
-        due, metric = self.refresh_rule.is_due(age, path), self._metric(evaluator)
+        due, metric = self._is_due(evaluator, memory, age, path), self._metric(evaluator, memory)
         asks = metric if due else None
         first = self._energy_first(evaluator)
         if first:
@@ -222,16 +236,29 @@ class QNG:
         new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
         return new, _describe(new, trial, accepted, asked)
 
-    def _metric(self, evaluator: Evaluator) -> Metric | None:
-        """The metric that evaluations measure, None if there is none to measure."""
+    def _metric(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
+        """The metric that an evaluation measures, None if there is none to measure: with the `memory` of a step the one
+        that is its turn, without it the dearest of a run."""
         if self.is_matrix_free:
             return None
+        if memory is not None and self._chooses(evaluator) and not self.rule_for(evaluator).has_failed(memory):
+            return evaluator.first_metric()
         chosen = self._chosen
         return evaluator.default_metric() if chosen is None else chosen
 
     def _energy_first(self, evaluator: Evaluator) -> bool:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
-        return self.step_rule.may_reject and evaluator.is_exact
+        return self.rule_for(evaluator).may_reject and evaluator.is_exact
+
+    def _chooses(self, evaluator: Evaluator) -> bool:
+        """Whether the metric is chosen step by step, by what it costs and gains."""
+        return self.approx is None and self.refresh is None and evaluator.is_exact
+
+    def _is_due(self, evaluator: Evaluator, memory: Memory, age: int, path: float) -> bool:
+        """Whether to measure the metric at the end of a step, or to go on with the last one."""
+        if self._chooses(evaluator):
+            return path > _STILL_GOOD or not self.rule_for(evaluator).is_settled(memory)
+        return self.refresh_rule.is_due(age, path)
 
     def _averaged(self, metric: Metric, here: Evaluation, there: Evaluation, memory: Memory) -> Evaluation:
         """`there`, its metric averaged with what was known before."""

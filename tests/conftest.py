@@ -85,7 +85,8 @@ def pytest_report_header():
 
 @pytest.fixture
 def spoil(monkeypatch):
-    """spoil(n, fault): the n-th evaluation from now on raises `fault`, or has NaN in the part it names."""
+    """spoil(n, fault): the n-th submission from now on, of an evaluation or of several energies, raises `fault`, or has
+    NaN in the part it names."""
     from qngd.evaluators.exact import ExactEvaluator
     from qngd.evaluators.sampled import SampledEvaluator
 
@@ -105,6 +106,20 @@ def spoil(monkeypatch):
 
         return evaluate
 
+    def spoiled_energies(answer):
+        def energies(self, points, seed=None):
+            calls.append(points)
+            fault = faults.get(len(calls))
+            if isinstance(fault, BaseException):
+                raise fault
+            found, cost = answer(self, points, seed)
+            for each in found if fault == "energy" else ():
+                object.__setattr__(each, "value", each.value * np.nan)
+            return found, cost
+
+        return energies
+
     for kind in (ExactEvaluator, SampledEvaluator):
         monkeypatch.setattr(kind, "evaluate", spoiled(kind.evaluate))
+        monkeypatch.setattr(kind, "energies", spoiled_energies(kind.energies))
     return lambda count, fault: faults.__setitem__(len(calls) + count, fault)

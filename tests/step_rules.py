@@ -1,13 +1,14 @@
 """Every step rule, by name."""
 
 from qngd.step import (
+    Adaptive,
     Armijo,
     ConjugateDirections,
     CurvatureRate,
     DecayingRate,
     FixedRate,
-    LevenbergMarquardt,
     Momentum,
+    QuasiNewton,
     TrustRegion,
 )
 
@@ -16,8 +17,9 @@ RULES = {
     "decaying": DecayingRate(0.1),
     "momentum": Momentum(0.1),
     "curvature": CurvatureRate(),
+    "quasi-newton": QuasiNewton(),
+    "adaptive": Adaptive(),
     "trust region": TrustRegion(),
-    "levenberg-marquardt": LevenbergMarquardt(),
     "armijo": Armijo(),
     "conjugate": ConjugateDirections(),
 }

@@ -488,3 +488,15 @@ def test_a_setting_without_default_is_asked_for():
 def test_a_function_without_settings():
     with pytest.raises(UsageError, match="takes no settings"):
         parse_settings(lambda: None, ["a=1"])
+
+
+def test_restarts_go_from_several_starts_and_keep_the_best(tmp_path):
+    folder, out = tmp_path / "run", tmp_path / "out"
+    given = ("run", TOY, "--restarts", "3", "--seed", "1", "--max-steps", "4", "--run-dir", str(folder))
+    first = qngd(*given, "--out", str(out))
+    assert first.exit_code == 0, first.output
+    assert "the best of 3 starts" in first.output
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["start-0", "start-1", "start-2"]
+    assert json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert "the best of 3 starts" in qngd(*given).output
+    assert qngd("run", TOY, "--restarts", "0").exit_code == 2

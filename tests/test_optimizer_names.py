@@ -9,10 +9,11 @@ from typing import get_args
 import pytest
 
 import qngd
-from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy
+from qngd.baselines import METHODS, SPSA, Adam, ExcitationSolve, GradientDescent, Rotosolve, SciPy
 from qngd.errors import SettingError
 from qngd.run.names import SETTINGS, OptimizerName
 from qngd.run.optimizers import as_optimizer, kind_of, named
+from qngd.step import Momentum
 
 NAMES = get_args(OptimizerName)
 CIRCUIT = qngd.CircuitBuilder(1)
@@ -21,15 +22,22 @@ CIRCUIT.ry(A, 0).rz(B, 0).rx(A, 0)
 
 
 def test_the_table_has_every_method_of_scipys():
-    assert set(NAMES) == {"qng", "gd", "adam", "spsa", *(method.lower() for method in METHODS)}
+    ours = {"qng", "momentum-qng", "gd", "adam", "spsa", "rotosolve", "excitation-solve", "cma-es"}
+    assert set(NAMES) == {*ours, *(method.lower() for method in METHODS)}
     assert set(SETTINGS) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "gd"])
 def test_every_name_runs(name):
+    if name == "cma-es":
+        pytest.importorskip("cma")
     result = qngd.minimize(CIRCUIT, {"X": 1.0}, [0.3, 0.2], optimizer=name.upper(), max_steps=3, tol=0, seed=1)
     assert result.steps == 3
-    assert kind_of(as_optimizer(name)).split()[0] == {"qng": "QNG", "adam": "Adam", "spsa": "SPSA"}.get(name, "SciPy")
+    kinds = {
+        "qng": "QNG", "momentum-qng": "QNG", "adam": "Adam", "spsa": "SPSA", "rotosolve": "Rotosolve",
+        "excitation-solve": "ExcitationSolve", "cma-es": "CMAES",
+    }  # fmt: skip
+    assert kind_of(as_optimizer(name)).split()[0] == kinds.get(name, "SciPy")
 
 
 def test_names_with_settings_are_the_objects():
@@ -37,6 +45,9 @@ def test_names_with_settings_are_the_objects():
     assert named("adam", learning_rate=0.2) == Adam(0.2)
     assert named("qng", approx="diag", damping=0.0) == qngd.QNG(approx="diag", damping=0.0)
     assert named("spsa") == SPSA()
+    assert named("rotosolve") == Rotosolve()
+    assert named("excitation-solve") == ExcitationSolve()
+    assert named("momentum-qng") == qngd.QNG(step=Momentum(0.1))
     assert named("Nelder-Mead") == SciPy("Nelder-Mead")
 
 
@@ -44,7 +55,7 @@ def test_names_with_settings_are_the_objects():
     ("name", "settings", "text"),
     [
         ("gd", {}, r"write optimizer=qngd.baselines.GradientDescent\(0.1\)"),
-        ("adams", {}, r"'adams' is none of qng, adam, spsa, gd, l-bfgs-b, .*Did you mean 'adam'\?"),
+        ("adams", {}, r"'adams' is none of qng, adam, spsa, gd, .*l-bfgs-b, .*Did you mean 'adam'\?"),
         ("cobyla", {"learning_rate": 0.1}, "learning_rate does not go with optimizer='cobyla'"),
         ("adam", {"damping": 0.1}, "damping does not go with optimizer='adam'"),
     ],

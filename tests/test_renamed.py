@@ -11,16 +11,13 @@ import pytest
 import qngd
 from qngd.errors import QngdDeprecationWarning
 from qngd.run.loop import minimize
-from qngd.step import Armijo, ConjugateDirections, CurvatureRate, FixedRate, LevenbergMarquardt, TrustRegion
+from qngd.step import Armijo, ConjugateDirections, CurvatureRate, FixedRate, TrustRegion
 
 RULE = TrustRegion(radius=0.3)
 OPTIMIZER = qngd.QNG(approx="diag", damping=0.1, step=RULE)
 
 RENAMED = [
     (qngd.QNG, "length", "step", RULE),
-    (LevenbergMarquardt, "initial", "initial_damping", 0.5),
-    (LevenbergMarquardt, "smallest", "min_damping", 0.5),
-    (LevenbergMarquardt, "largest", "max_damping", 5.0),
     (Armijo, "decrease", "sufficient_decrease", 0.3),
     (Armijo, "largest", "max_rate", 2.0),
     (ConjugateDirections, "probe", "probe_ratio", 0.2),

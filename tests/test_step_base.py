@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qngd.damping import Absolute, PseudoInverse
+from qngd.damping import Absolute, PseudoInverse, Relative
+from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.qng import QNG
 from qngd.step import (
+    Adaptive,
     CurvatureRate,
     FixedRate,
-    LevenbergMarquardt,
 )
 from tests.parabola import Curved, Parabola, Sampled, at, no_probe, toward, tried, walk
 from tests.step_rules import RULES
@@ -50,7 +51,7 @@ def test_exact_energies_are_known_up_to_rounding(energy):
     assert 1e-15 * max(abs(energy), 1) < slack < 1e-13 * max(abs(energy), 1)
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name not in ("conjugate", "levenberg-marquardt")])
+@pytest.mark.parametrize("name", [name for name in RULES if name != "conjugate"])
 def test_what_a_proposal_says(name):
     """δ = −η·g⁻¹∇E; the slope promises η·∇Eᵀg⁻¹∇E, which is also the square of the length over the rate."""
     rule = RULES[name]
@@ -61,7 +62,8 @@ def test_what_a_proposal_says(name):
     assert proposal.length == pytest.approx(np.sqrt(0.1 * promised))
     # a trust region's parabola is lowest at the rate itself, and half the promise is what comes
     assert proposal.predicted == pytest.approx(promised / 2 if name == "trust region" else promised)
-    assert proposal.radius == {"curvature": 0.5, "armijo": 0.5, "trust region": 0.2}.get(name, np.inf)
+    bounded = dict.fromkeys(("curvature", "quasi-newton", "adaptive", "armijo"), 0.5)
+    assert proposal.radius == {**bounded, "trust region": 0.2}.get(name, np.inf)
 
 
 @pytest.mark.parametrize("name", ["fixed", "decaying", "momentum", "curvature", "trust region", "armijo"])
@@ -172,7 +174,7 @@ def test_every_rule_goes_down(rule, kind):
     first = 0.5 * np.array([1.0, -2.0, 0.5]) @ evaluator.hessian @ [1.0, -2.0, 0.5]
     assert infos[-1].energy < 1e-2 * first
     accepted = [info.energy for info in infos if info.accepted]
-    if rule.may_reject and not isinstance(rule, CurvatureRate):  # which looks back ten energies
+    if rule.may_reject and not isinstance(rule, (CurvatureRate, Adaptive)):  # which look back ten energies
         assert np.all(np.diff([first, *accepted]) <= 1e-12)
 
 
@@ -210,7 +212,33 @@ def test_memory_is_plain_arrays_and_never_written_to(rule):
 
 
 @EVERY_RULE
-def test_a_rule_leaves_the_damping_alone_unless_it_adapts_it(rule):
+def test_rules_leave_the_damping_alone(rule):
     chosen = Absolute(0.3)
-    used = rule.damping(chosen, rule.start())
-    assert (used is chosen) == (not isinstance(rule, LevenbergMarquardt))
+    assert rule.damping(chosen, rule.start()) is chosen
+
+
+class Easing(FixedRate):
+    """A rule that adapts the damping: half of it at every step."""
+
+    def start(self):
+        return {"share": np.array(1.0)}
+
+    def damping(self, chosen, memory):
+        return Absolute(chosen.value * float(memory["share"]))
+
+    def learn(self, trial, accepted, memory):
+        return {"share": memory["share"] / 2}
+
+
+def test_a_rule_may_adapt_the_damping():
+    _, infos = walk(QNG(step=Easing(0.1), damping=0.4), Parabola(), [1.0, -2.0, 0.5], 3)
+    assert [info.spectrum.damping for info in infos] == pytest.approx([0.4, 0.2, 0.1])
+
+
+def test_a_damping_that_a_matrix_free_solve_cannot_take_is_refused():
+    class Wrong(FixedRate):
+        def damping(self, chosen, memory):
+            return Relative(0.1)
+
+    with pytest.raises(SettingError, match="damping"):
+        QNG(step=Wrong(0.1), approx="matrix-free")

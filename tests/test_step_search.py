@@ -11,7 +11,7 @@ from qngd.estimates.estimate import Estimate
 from qngd.qng import QNG
 from qngd.step import Armijo, ConjugateDirections
 from qngd.step.search import lowest_within
-from tests.parabola import ALONE, HESSIAN, METRIC, START, Parabola, at, toward, tried, walk
+from tests.parabola import ALONE, FULL, HESSIAN, METRIC, START, Parabola, at, toward, tried, walk
 from tests.strategies import examples
 
 ONE = np.eye(1)
@@ -171,7 +171,7 @@ def test_where_the_direction_is_zero_the_last_step_remains():
 
 
 def test_what_conjugate_steps_cost_is_announced():
-    """Three energies, the trial's and the rest."""
+    """Three energies in one submission, the trial's and the rest."""
     evaluator = Parabola()
     optimizer = QNG(step=ConjugateDirections())
     state = optimizer.init(evaluator, START)
@@ -179,7 +179,8 @@ def test_what_conjugate_steps_cost_is_announced():
     state, _ = optimizer.step(evaluator, state)
     _, info = optimizer.step(evaluator, state)
     assert info.step_cost == optimizer.preview(evaluator, START, None)
-    assert info.step_cost.jobs == 4 * ALONE.jobs + 1
+    assert info.step_cost.jobs == 3 * ALONE.jobs
+    assert info.step_cost.circuits == 4 * ALONE.circuits + FULL.circuits
 
 
 # --- the minimum within a radius ---

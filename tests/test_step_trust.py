@@ -5,8 +5,8 @@ import pytest
 
 from qngd.errors import SettingError
 from qngd.qng import QNG
-from qngd.step import LevenbergMarquardt, TrustRegion
-from tests.parabola import HESSIAN, METRIC, START, Parabola, at, tried, walk
+from qngd.step import TrustRegion
+from tests.parabola import Parabola, at, tried
 
 ONE = np.eye(1)
 
@@ -102,59 +102,6 @@ def test_a_radius_never_closes():
     assert tried(rule, at(), at(), memory).proposal.delta.any()
 
 
-# --- Levenberg and Marquardt ---
-
-
-def test_levenberg_marquardt_by_hand():
-    """g/η is the Hessian: the model is right, λ falls to a third each time, and θ ← θ·λ/(1 + λ)."""
-    rule = LevenbergMarquardt(learning_rate=0.5)
-    seen = list(steps_of(rule, 4, 2.0, hessian=0.5, metric=0.25))
-    levels = [1, 1 / 3, 1 / 9, 1 / 27]
-    path = 2 * np.cumprod([level / (1 + level) for level in levels])
-    assert [theta for theta, _, _ in seen] == pytest.approx(path)
-    assert [info.spectrum.damping for _, _, info in seen] == pytest.approx(levels)
-    for _, memory, info in seen:
-        assert info.predicted_decrease == pytest.approx(info.decrease)
-        assert info.rate == 0.5
-        assert float(memory["damping"]) == pytest.approx(info.spectrum.damping / 3)
-
-
-def test_levenberg_marquardt_backs_off_by_hand():
-    """h = 8 against g/η = ½: δ = −16θ/(1 + λ) leads up at λ = 1 and 4; at 16, to θ/17, 55 % of what was
-    predicted, which changes nothing."""
-    seen = list(steps_of(LevenbergMarquardt(learning_rate=0.5), 3, 1.0, hessian=8.0, metric=0.25))
-    assert [info.accepted for _, _, info in seen] == [False, False, True]
-    assert [theta for theta, _, _ in seen] == pytest.approx([1, 1, 1 / 17])
-    assert [float(memory["damping"]) for _, memory, _ in seen] == pytest.approx([4, 16, 16])
-    info = seen[-1][2]
-    delta = 16 / 17
-    assert info.predicted_decrease == pytest.approx(8 * delta - 0.5 * delta**2 * 0.25 / 0.5)
-    assert info.decrease == pytest.approx(4 - 4 / 17**2)
-
-
-def test_levenberg_marquardt_damps_by_the_diagonal():
-    state, _ = walk(QNG(step=LevenbergMarquardt(0.1, initial_damping=2.0), damping=0.7), Parabola(), START, 1)
-    damped = METRIC + 2.0 * np.diag(np.diag(METRIC))
-    assert np.allclose(state.theta, START - 0.1 * np.linalg.solve(damped, HESSIAN @ START), rtol=1e-12)
-
-
-def test_a_rise_within_its_error_leaves_the_damping_alone():
-    rule = LevenbergMarquardt()
-    for energy, stderr, level in ((0.01, 0.2, 1), (0.01, 0.0, 4), (-10.0, 0.2, 1 / 3)):
-        trial = tried(rule, at(), at(energy, stderr=stderr))
-        memory = rule.learn(trial, rule.judge(trial, rule.start()), rule.start())
-        assert float(memory["damping"]) == pytest.approx(level)
-
-
-@pytest.mark.parametrize(("energy", "level"), [(-10.0, 0.5), (10.0, 2.0)])
-def test_the_damping_has_bounds(energy, level):
-    rule = LevenbergMarquardt(min_damping=0.5, max_damping=2.0)
-    memory = rule.start()
-    for _ in range(3):
-        memory = rule.learn(tried(rule, at(), at(energy), memory), True, memory)
-    assert memory["damping"] == level
-
-
 # --- settings ---
 
 
@@ -166,13 +113,6 @@ def test_the_damping_has_bounds(energy, level):
         (TrustRegion, {"max_radius": np.nan}, "max_radius"),
         (TrustRegion, {"significance": -1}, "significance"),
         (TrustRegion, {"significance": np.inf}, "significance"),
-        *((LevenbergMarquardt, {"learning_rate": value}, "learning_rate") for value in (0, -1, np.nan, np.inf)),
-        (LevenbergMarquardt, {"initial_damping": 0}, "initial_damping"),
-        (LevenbergMarquardt, {"initial_damping": 1e-7}, "min_damping"),
-        (LevenbergMarquardt, {"initial_damping": 1e7}, "max_damping"),
-        (LevenbergMarquardt, {"min_damping": 0}, "min_damping"),
-        (LevenbergMarquardt, {"max_damping": np.inf}, "max_damping"),
-        (LevenbergMarquardt, {"initial_damping": np.nan}, "initial_damping"),
     ],
 )
 def test_bad_settings_are_named(rule, settings, word):

@@ -84,6 +84,7 @@ def test_a_setting_that_nobody_could_recognize_is_fine_where_nothing_is_stored(t
 OF_OTHERS = ("interop/", "backends/")  # where it is an SDK's object that must be changed
 MEANT = {
     ("run/loop.py", "error.result"),  # an exception carries what a run had reached
+    ("run/restarts.py", "error.result"),  # … and other runs before it
     ("_system/compilation.py", "self.state.flags.noalias"),  # of Numba
     ("_system/renamed.py", "kind.__init__"),  # of a class that is being made
 }

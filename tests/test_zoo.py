@@ -55,4 +55,5 @@ def test_relative_steps_by_hand():
 
 def test_problems_and_methods_are_named_as_files_can_be():
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-") for name in (*CASES, *METHODS))
-    assert {method.group for method in METHODS.values()} >= {"candidate", "fixed", *zoo_report.BASELINES}
+    groups = {method.group for method in METHODS.values()}
+    assert groups | {"cma-es"} == {"candidate", "fixed", *zoo_report.BASELINES}  # whose package may be missing

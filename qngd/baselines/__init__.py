@@ -5,6 +5,9 @@ A state comes in, the next goes out. Imports `estimates` and `solve`.
 GradientDescent  θ ← θ − η∇E
 Adam             gradient descent with a rate for each parameter (arXiv:1412.6980)
 SPSA             a random direction's slope from two energies (Spall)
+Rotosolve        every parameter in turn to its minimum
+ExcitationSolve  the same for excitations (arXiv:2409.05939)
+CMAES            covariance matrix adaptation, of the package `cma`
 SciPy            scipy.optimize.minimize: L-BFGS-B, COBYLA and others
 
 >>> from qngd.baselines import Adam
@@ -14,8 +17,10 @@ SciPy            scipy.optimize.minimize: L-BFGS-B, COBYLA and others
 True
 """
 
+from qngd.baselines.coordinates import ExcitationSolve, Rotosolve
 from qngd.baselines.descent import Adam, GradientDescent
+from qngd.baselines.evolution import CMAES
 from qngd.baselines.scipy_methods import METHODS, SciPy
 from qngd.baselines.spall import SPSA
 
-__all__ = ["METHODS", "SPSA", "Adam", "GradientDescent", "SciPy"]
+__all__ = ["CMAES", "METHODS", "SPSA", "Adam", "ExcitationSolve", "GradientDescent", "Rotosolve", "SciPy"]

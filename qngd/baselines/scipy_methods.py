@@ -83,7 +83,16 @@ class SciPy:
         return self.method in WITH_GRADIENT
 
     def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
-        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there."""
+        """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there.
+
+        Raises:
+            SettingError: the function changes from step to step, as a loss over mini-batches does.
+        """
+        if getattr(evaluator, "has_batches", False):
+            raise SettingError(
+                f"batch_size: {self.method} needs the same function at every step; leave batch_size out, or take "
+                "qngd.QNG or qngd.baselines.Adam"
+            )
         theta = start_at(evaluator, theta)
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)

@@ -85,3 +85,11 @@ def _frame_on(frame: Frame, qubits: np.ndarray) -> Frame:
     rows = np.concatenate([qubits, frame.num_qubits + qubits])
     x, z = (pack_bits(unpack_bits(masks[rows], frame.num_qubits)[:, qubits]) for masks in (frame.x, frame.z))
     return Frame(len(qubits), x, z, frame.phase[rows])
+
+
+def flips_zeros(pulled: Observable, qubits: np.ndarray) -> bool:
+    """Whether a string of an observable has X or Y where all but these qubits are |0⟩: `beside_zeros` then has its
+    expectation values, and not what it makes of a state."""
+    others = np.setdiff1d(np.arange(pulled.num_qubits), qubits)
+    x = unpack_bits(pulled.strings.x[pulled.acting], pulled.num_qubits)
+    return bool(x[:, others].any())

@@ -9,7 +9,8 @@ rightmost letter of a label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from qngd.circuit.frame import Frame, push
 from qngd.circuit.layering import assign_layers, running_order
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Ops
+from qngd.circuit.outputs import Outputs
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.circuit.split import SplitGates, find_split_gates
 from qngd.circuit.units import assign_units
@@ -52,7 +54,7 @@ class FlatTheta:
 
     def flatten(self, theta: Any) -> np.ndarray:
         if isinstance(theta, Mapping):
-            given = {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
+            given = values_by_name(theta)
             missing = [name for name in self.names if name not in given]
             unknown = [name for name in given if name not in self.names]
             if missing or unknown:
@@ -88,6 +90,15 @@ def _name_of(key: Any) -> str:
 
 def _names_of(key: Any) -> list[str]:
     return [_name_of(parameter) for parameter in key.params] if _is_vector(key) else [_name_of(key)]
+
+
+def values_by_name(theta: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters.
+
+    Raises:
+        ParameterError: a vector has another number of values.
+    """
+    return {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
 
 
 def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
@@ -192,6 +203,7 @@ class Circuit:
         no_observable: why the user's own circuit brings no observable, and what to write, or nothing.
         native: the user's own circuit where a device can run it as it is, or None.
         numbers: the qubits' numbers in the user's circuit, or None where they are 0…n−1: see `active`.
+        read_outputs: reads all that the user's own circuit returns, see `outputs`; None where it returns nothing.
     """
 
     num_qubits: int
@@ -215,10 +227,17 @@ class Circuit:
     no_observable: str = ""
     native: Any = field(default=None, repr=False)
     numbers: tuple[int, ...] | None = None
+    read_outputs: Callable[[], Outputs | None] | None = field(default=None, repr=False)
 
     @property
     def num_parameters(self) -> int:
         return len(self.parameters)
+
+    @cached_property
+    def outputs(self) -> Outputs | None:
+        """All that the user's own circuit returns, where that is made of expectation values, else None. Read when it is
+        asked for: probabilities are many observables."""
+        return None if self.read_outputs is None else self.read_outputs()
 
     @property
     def num_layers(self) -> int:
@@ -238,6 +257,15 @@ class Circuit:
             f"rotations={self.num_rotations}, layers={self.num_layers}"
             f"{', fixed=(' + ', '.join(fixed) + ')' if fixed else ''})"
         )
+
+    def with_angles(self, angle_map: AngleMap) -> Circuit:
+        """The same circuit at other angles that the same parameters move: what is known of its structure stays
+        known."""
+        found = copy.copy(self)
+        for name in ("rotations", "layers", "_affine_constant"):
+            vars(found).pop(name, None)
+        vars(found).update(angle_map=angle_map)
+        return found
 
     def flatten(self, theta: Any) -> np.ndarray:
         """Parameter values in the user's structure as a flat array (P,).

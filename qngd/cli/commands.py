@@ -164,6 +164,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    restarts: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Runs from that many starts, the problem's and random ones, of which the best is kept; in the "
+            "--run-dir each has a folder.",
+        ),
+    ] = 1,
     backend: _Backend = None,
     shots: _Shots = None,
     grouping: _GroupingOption = "qubit-wise",
@@ -202,7 +210,7 @@ def run(
             "max_steps": max_steps, "optimizer": optimizer,
             "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
             "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
-            "run_dir": run_dir,
+            "run_dir": run_dir, "restarts": restarts,
         }  # fmt: skip
         status = minimize_and_tell(opened(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))

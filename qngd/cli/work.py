@@ -14,7 +14,7 @@ from qngd.cli import live
 from qngd.cli.errors import UsageError
 from qngd.cli.problem_file import ProblemFile, open_problem
 from qngd.errors import QngdError
-from qngd.interop.given import Given, read_given
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.problem import Problem
 from qngd.report import files
 from qngd.report.circuits import describe_circuit
@@ -24,7 +24,7 @@ from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
 
-_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir")
+_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Opened:
     file: ProblemFile
     settings: tuple[str, ...]
     problem: Problem
-    given: Given
+    given: AnyGiven
 
 
 def opened(target: str, settings: list[str]) -> Opened:
@@ -42,8 +42,10 @@ def opened(target: str, settings: list[str]) -> Opened:
     file = open_problem(target)
     problem = file.build(settings)
     with file.blamed():
-        given = read_given(problem, role="example")
-    return Opened(file, tuple(settings), replace(problem, circuit=given.circuit), given)
+        given = read_any(problem, role="example")
+    if not isinstance(given, GivenObjective):
+        problem = replace(problem, circuit=given.circuit)
+    return Opened(file, tuple(settings), problem, given)
 
 
 def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | None) -> str:

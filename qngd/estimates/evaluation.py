@@ -64,7 +64,8 @@ class Spread:
 class Evaluation:
     """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is the mean of
     an observable's lowest values alone, `mean` is that of all. `bit_strings` are what a diagonal observable's energy
-    was taken from, where it was measured."""
+    was taken from, where it was measured. Of a loss over mini-batches `batch` is the number of the batch that they are
+    of, and `before` the energy of the batch that the step began with."""
 
     theta: np.ndarray
     energy: Estimate
@@ -74,11 +75,18 @@ class Evaluation:
     spread: Spread | None = None
     mean: Estimate | None = None
     bit_strings: BitStrings | None = None
+    batch: int | None = None
+    before: Estimate | None = None
+
+    @property
+    def arrived(self) -> Estimate:
+        """The energy to be compared with that at the step's beginning."""
+        return self.energy if self.before is None else self.before
 
     @property
     def is_finite(self) -> bool:
         """Whether no number in it is NaN or infinite."""
-        parts = [self.energy.value]
+        parts = [self.energy.value, self.arrived.value]
         parts += [part.value for part in (self.gradient, self.metric) if part is not None]
         return all(bool(np.all(np.isfinite(part))) for part in parts)
 

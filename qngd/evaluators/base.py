@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from qngd.circuit.circuit import Circuit
-from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.metrics.base import Metric
 
@@ -30,8 +30,16 @@ class Evaluator(Protocol):
     def is_exact(self) -> bool:
         """Whether its answers carry no statistical error."""
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether its energies are expectation values: trigonometric polynomials along every parameter."""
+
     def default_metric(self) -> Metric:
         """The metric to use where the user has not chosen."""
+
+    def first_metric(self) -> Metric:
+        """The metric to begin with where the user has not chosen: a cheaper one, which does as long as steps meet
+        what is expected of them."""
 
     def evaluate(
         self,
@@ -44,6 +52,12 @@ class Evaluator(Protocol):
     ) -> Evaluation:
         """Energy, and gradient and metric if asked for, in one submission. `spread` is that of an evaluation of
         the same kind nearby, for rules that share out shots."""
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None) -> tuple[list[Estimate], Cost]:
+        """The energies at several parameter vectors (P,), in one submission, and what that cost."""
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost at most, wherever they are."""
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
         """The metric alone."""

@@ -26,6 +26,7 @@ class FunctionEvaluator:
     one circuit: at the first point of an exact function, where `look` was taken, this is checked.
     """
 
+    is_mean = True  # as far as it is known
     note = ""
     name = "the function given"
 
@@ -43,6 +44,18 @@ class FunctionEvaluator:
 
     def default_metric(self) -> Metric:
         return self._metrics[0].default_metric()
+
+    def first_metric(self) -> Metric:
+        return self._metrics[0].first_metric()
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        """The function's values at several parameter vectors (P,), and what they cost: a call each."""
+        found = [self._estimate(self.function.value(theta)) for theta in points]
+        return found, Cost(jobs=len(points), circuits=len(points))
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost."""
+        return Cost(jobs=count, circuits=count)
 
     def evaluate(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +14,14 @@ from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
-from qngd.estimates.estimate import MetricTensor
+from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.submission import run_plan, submission_cost
+from qngd.evaluators.submission import noise_note, run_plan, submission_cost
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots, ShotRule
@@ -44,12 +45,14 @@ class SampledEvaluator:
         job_log: JobLog | None = None,  # of a run that is kept on disk
         share: float | None = None,  # of a CVaR
     ) -> None:
+        self.made_with = (circuit, observable, backend, shots, grouping, cross, job_log)
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
         self.job_log = job_log
-        self.note = _noise_note(self.backend)  # before anything is paid for: it asks the backend
+        self.is_mean = share is None
+        self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
     @property
@@ -58,6 +61,9 @@ class SampledEvaluator:
 
     def default_metric(self) -> Metric:
         return as_metric("block-diag")
+
+    def first_metric(self) -> Metric:
+        return self.default_metric()
 
     def evaluate(
         self,
@@ -72,7 +78,11 @@ class SampledEvaluator:
             plan = self._full_plan(theta, metric, seed)
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
-        return self._run(plan, theta, seed, spread)
+        return self._run(self._completed(plan, theta, gradient), theta, seed, spread)
+
+    def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
+        """The plan with what an evaluation asks for besides energy, gradient and metric."""
+        return plan
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
@@ -98,7 +108,7 @@ class SampledEvaluator:
             plan = kept[0]
         else:
             plan = self._full_plan(theta, metric, None)
-        return submission_cost(self.backend, self._with_shots(plan, spread))
+        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, gradient), spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
@@ -112,8 +122,38 @@ class SampledEvaluator:
         )
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
-        plan = self._with_shots(plan, spread)
-        outcomes, cost = run_plan(self.backend, plan, seed, self.job_log)
+        (evaluation,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
+        return evaluation
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        """The energies at several parameter vectors (P,), in one submission, and what that cost."""
+        plans = [self._energy_plan(theta) for theta in points]
+        found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
+        return [evaluation.energy for evaluation in found], cost
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost at most."""
+        return submission_cost(self.backend, _as_one([self._energy_plan(theta)] * count))
+
+    def _energy_plan(self, theta: np.ndarray) -> Plan:
+        plan = self.planner.plan(theta, gradient=False)
+        return self._with_shots(self._completed(plan, theta, False), None)
+
+    def _run_together(
+        self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None
+    ) -> tuple[list[Evaluation], Cost]:
+        """Evaluations by plans of the same templates, each at its θ (P,), in one submission, and what it cost."""
+        whole = _as_one([plan for plan, _ in asked])
+        outcomes, cost = run_plan(self.backend, whole, seed, self.job_log)
+        found, done = [], 0
+        for plan, theta in asked:
+            own = outcomes[done : done + plan.num_circuits]
+            done += plan.num_circuits
+            found.append(self._answer(plan, own, theta, cost))
+        return found, cost
+
+    def _answer(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
+        """The evaluation that the outcomes of this plan alone give."""
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
         if (found := evaluation.bit_strings) is not None:
@@ -125,11 +165,8 @@ class SampledEvaluator:
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
 
 
-def _noise_note(backend: BackendBase) -> str:
-    """What is to be said of a noisy backend's answers."""
-    if not backend.is_noisy:
-        return ""
+def _as_one(plans: Sequence[Plan]) -> Plan:
+    """The requests of several plans with the same templates, to be sent together; what they mean stays with each."""
     return (
-        f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
-        "states, is then not the quantum Fisher information"
+        plans[0] if len(plans) == 1 else replace(plans[0], requests=tuple(r for plan in plans for r in plan.requests))
     )

@@ -12,17 +12,19 @@ from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import JobLog
 from qngd.measured.outcomes import Outcome
-from qngd.measured.plan import Plan
+from qngd.measured.plan import Submission
 
 
-def submission_cost(backend: BackendBase, plan: Plan) -> Cost:
+def submission_cost(backend: BackendBase, plan: Submission) -> Cost:
     """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
     times."""
     with calling(backend.name):
         return backend.preview(plan.requests, plan.templates)
 
 
-def run_plan(backend: BackendBase, plan: Plan, seed: int | None, log: JobLog | None) -> tuple[list[Outcome], Cost]:
+def run_plan(
+    backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None
+) -> tuple[list[Outcome], Cost]:
     """One outcome per request, and what they took. With a `log` the ids of jobs are written down, and those that it
     holds are collected.
 
@@ -43,7 +45,7 @@ def run_plan(backend: BackendBase, plan: Plan, seed: int | None, log: JobLog | N
     return outcomes, cost
 
 
-def _submitted(backend: BackendBase, plan: Plan, seed: int | None, log: JobLog | None) -> Any:
+def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None) -> Any:
     """The handle of a new submission, or of what is left of one that was sent before a run was interrupted."""
     if log is None or not isinstance(backend, ResumableBackend):
         return backend.submit(plan.templates, plan.requests, seed)
@@ -58,3 +60,13 @@ def _submitted(backend: BackendBase, plan: Plan, seed: int | None, log: JobLog |
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
     backend.send(handle)
     return handle
+
+
+def noise_note(backend: BackendBase) -> str:
+    """What is to be said of a noisy backend's answers."""
+    if not backend.is_noisy:
+        return ""
+    return (
+        f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
+        "states, is then not the quantum Fisher information"
+    )

@@ -7,8 +7,8 @@ over rotations or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -30,6 +30,7 @@ from qngd.exact.statevector import (
     Terms,
     add_strings,
     apply_rotations,
+    complex_inner,
     inner,
     overlaps_back,
     run_schedule,
@@ -38,6 +39,16 @@ from qngd.exact.statevector import (
     zero_state,
 )
 from qngd.exact.tangents import TangentPlan, gram_metric
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """An energy, the states ψ and Hψ (2, N) at the end of the circuit that it comes from, and its rotations."""
+
+    energy: float
+    state: np.ndarray
+    other: np.ndarray
+    rotations: Rotations
 
 
 class Simulator:
@@ -59,7 +70,8 @@ class Simulator:
         )
 
     @cached_property
-    def _schedule(self) -> Schedule:
+    def schedule(self) -> Schedule:
+        """How the rotations are run."""
         generators = self.circuit.generators.on(self.qubits)
         return Schedule.of(replace(self.circuit, num_qubits=self.num_qubits, generators=generators))
 
@@ -92,12 +104,12 @@ class Simulator:
     def state(self, phi: np.ndarray) -> np.ndarray:
         """The state after all rotations, before the Clifford C: (2, N)."""
         self._require_states(2, "a statevector")
-        return self._final(self._schedule.rotations(phi))
+        return self._final(self.schedule.rotations(phi))
 
     def _final(self, rotations: Rotations) -> np.ndarray:
         """The state after all rotations."""
         state = zero_state(self.num_qubits)
-        run_schedule(state, self._schedule, rotations)
+        run_schedule(state, self.schedule, rotations)
         return state
 
     def statevector(self, phi: np.ndarray) -> np.ndarray:
@@ -116,15 +128,36 @@ class Simulator:
 
     def expectation(self, phi: np.ndarray, terms: Terms) -> float:
         """⟨H⟩ of the pulled observable."""
+        return self.ends(phi, terms).energy
+
+    def ends(self, phi: np.ndarray, terms: Terms) -> Ends:
+        """What an energy has taken, and a gradient goes on from."""
         self._require_states(3, "an expectation value")
+        rotations = self.schedule.rotations(phi)
+        return self._ends(self._final(rotations), rotations, terms)
+
+    def _ends(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> Ends:
+        """Those of a final state."""
+        other = times_observable(state, terms)
+        return Ends(inner(state, other), state, other, rotations)
+
+    def energy_spread(self, phi: np.ndarray, terms: Terms) -> float:
+        """‖Hψ − ⟨H⟩ψ‖ = √(⟨H²⟩ − ⟨H⟩²) of the pulled observable: no further from ⟨H⟩ than that lies an eigenvalue."""
+        self._require_states(3, "the spread of an energy")
         state = self.state(phi)
-        return inner(state, times_observable(state, terms))
+        other = times_observable(state, terms)
+        other -= inner(state, other) * state
+        return float(np.sqrt(inner(other, other)))
 
     def energy_and_gradient(self, phi: np.ndarray, terms: Terms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep, whatever K is."""
         self._require_states(3, "a gradient")
-        rotations = self._schedule.rotations(phi)
-        return self._reverse(self._final(rotations), rotations, terms)
+        ends = self.ends(phi, terms)
+        return ends.energy, self.slopes(ends)
+
+    def slopes(self, ends: Ends) -> np.ndarray:
+        """∂⟨H⟩/∂φ (K,) by one reverse sweep, in which the two states are used up."""
+        return self._over_rotations(overlaps_back(ends.state, ends.other, self.schedule, ends.rotations))
 
     def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
         """The probability (N,) of every state of the eigenbasis."""
@@ -137,23 +170,37 @@ class Simulator:
         """⟨f(H)⟩ and its gradient over rotations (K,); `values` gives f (N,) at the basis's energies, from the
         probabilities of its states."""
         self._require_states(4, "a gradient")
-        rotations = self._schedule.rotations(phi)
+        rotations = self.schedule.rotations(phi)
         state = self._final(rotations)
-        return self._back(state, basis.applied(state, values), rotations)
+        other = basis.applied(state, values)
+        ends = Ends(inner(state, other), state, other, rotations)
+        return ends.energy, self.slopes(ends)
 
-    def _reverse(self, state: np.ndarray, rotations: Rotations, terms: Terms) -> tuple[float, np.ndarray]:
-        """Energy and gradient from the final state, which is run back to the start."""
-        return self._back(state, times_observable(state, terms), rotations)
+    def overlaps_and_slope(
+        self, phi: np.ndarray, states: Sequence[np.ndarray], weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave, and the gradient over rotations (K,) of
+        Σ_i weights_i·|⟨ψ_i|ψ⟩|²: that of the observable Σ_i weights_i·|ψ_i⟩⟨ψ_i|, by one reverse sweep."""
+        self._require_states(3, "a gradient of overlaps")
+        rotations = self.schedule.rotations(phi)
+        state = self._final(rotations)
+        other = np.zeros_like(state)
+        found = np.empty(len(states))
+        for i, (each, weight) in enumerate(zip(states, weights, strict=True)):
+            re, im = complex_inner(each, state)
+            found[i] = re**2 + im**2
+            other += weight * np.stack([re * each[0] - im * each[1], re * each[1] + im * each[0]])
+        return found, self._over_rotations(overlaps_back(state, other, self.schedule, rotations))
 
-    def _back(self, state: np.ndarray, other: np.ndarray, rotations: Rotations) -> tuple[float, np.ndarray]:
-        """The same, with `other` for the observable times the state."""
-        energy = inner(state, other)
-        return energy, self._over_rotations(overlaps_back(state, other, self._schedule, rotations))
+    def overlaps(self, phi: np.ndarray, states: Sequence[np.ndarray]) -> np.ndarray:
+        """|⟨ψ_i|ψ⟩|² (D,) with each of the `states`, which `state` gave."""
+        state = self.state(phi)
+        return np.array([re**2 + im**2 for re, im in (complex_inner(each, state) for each in states)])
 
     def _over_rotations(self, overlaps: np.ndarray) -> np.ndarray:
         """Overlaps with P_k in running order, as overlaps with s_kP_k in the circuit's."""
         found = np.empty(len(overlaps))
-        found[self._schedule.order] = overlaps * self._schedule.sign
+        found[self.schedule.order] = overlaps * self.schedule.sign
         return found
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
@@ -163,7 +210,7 @@ class Simulator:
         |T_k⟩ = U_{>k}P_kU_{≤k}|0⟩ and |W⟩ = Σ_k (Jv)_k|T_k⟩, (g·v)_i = ¼Σ_k J_ki(Re⟨T_k|W⟩ − ⟨ψ|T_k⟩⟨ψ|W⟩).
         """
         self._require_states(3, "a product with the metric")
-        s = self._schedule
+        s = self.schedule
         rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         tangent = np.zeros_like(state)
@@ -192,28 +239,29 @@ class Simulator:
         Memory: a few states, whatever K is.
         """
         self._require_states(3, "a block-diagonal metric")
-        s = self._schedule
+        s = self.schedule
         rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         found = Moments(metric=np.zeros((jacobian.shape[1],) * 2), mean=np.zeros(len(phi)))
         sparse_rows = SparseRows(start=jacobian.indptr, column=jacobian.indices, value=jacobian.data)
         block = self._block_numbers[diagonal]
         _add_blocks(state, s, rotations, sparse_rows, block, diagonal, found)
-        self._add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)
+        self.add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)
         if terms is None:
             return found.metric, np.nan, np.zeros(0)
         run_schedule(state, s, rotations, int(s.layers.stage[-1]))
-        return found.metric, *self._reverse(state, rotations, terms)
+        ends = self._ends(state, rotations, terms)
+        return found.metric, ends.energy, self.slopes(ends)
 
     @cached_property
     def _block_numbers(self) -> tuple[np.ndarray, np.ndarray]:
         """`Circuit.block_of` for the block-diagonal metric, and for its diagonal."""
         return self.circuit.block_of(False), self.circuit.block_of(True)
 
-    def _add_split_gates(
+    def add_split_gates(
         self, phi: np.ndarray, jacobian: sparse.csr_array, mean: np.ndarray, diagonal: bool, metric: np.ndarray
     ) -> None:
-        """What correlates the layers of one gate."""
+        """Add what correlates the layers of one gate to a metric (P, P)."""
         split = self.circuit.split_gates
         if not len(split):
             return
@@ -225,8 +273,8 @@ class Simulator:
         bounds it)."""
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
-            self._plan = TangentPlan.of(self._schedule, jacobian)
-        return gram_metric(self.num_qubits, self._plan, self._schedule.rotations(phi))
+            self._plan = TangentPlan.of(self.schedule, jacobian)
+        return gram_metric(self.num_qubits, self._plan, self.schedule.rotations(phi))
 
 
 def _add_blocks(

@@ -55,6 +55,11 @@ def inner(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.vdot(a, b))
 
 
+def complex_inner(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Real and imaginary part of ⟨a|b⟩."""
+    return inner(a, b), float(np.vdot(a[0], b[1]) - np.vdot(a[1], b[0]))
+
+
 def chunks_of(state: np.ndarray) -> int:
     """Work items of the kernels that go through a state (…, N) once."""
     size = state.shape[-1]

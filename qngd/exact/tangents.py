@@ -243,7 +243,7 @@ def gram_metric(num_qubits: int, plan: TangentPlan, rotations: Rotations) -> np.
             gram[other, block] = gram[block, other].T
         del lanes
     gram -= np.outer(means, means)
-    return _over_parameters(0.25 * gram, plan)
+    return over_parameters(0.25 * gram, plan)
 
 
 def _blocks(count: int, num_qubits: int) -> list[slice]:
@@ -277,7 +277,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return parts[0] + parts[1]
 
 
-def _over_parameters(matrix: np.ndarray, plan: TangentPlan) -> np.ndarray:
+def over_parameters(matrix: np.ndarray, plan: TangentPlan) -> np.ndarray:
     """A matrix over lanes as one over parameters, some of which have two lanes and some none."""
     if plan.order is not None:
         return matrix.take(plan.order, axis=0).take(plan.order, axis=1)

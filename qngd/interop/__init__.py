@@ -12,6 +12,8 @@ from dataclasses import replace
 from numbers import Number
 from typing import Any
 
+import numpy as np
+
 from qngd._system.packages import load, packages_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -66,6 +68,26 @@ def wrap_for(native: Any, theta: Any) -> Circuit:
     return wrap(native, *(theta if type(theta) is tuple else (theta,)))
 
 
+def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
+    """θ of a quantum function that takes arrays of any length, in the user's structure: one entry longer along the axis
+    along which the parameters' `rounds` (P,) count from 0.
+
+    Raises:
+        ParameterError: there is no such axis.
+    """
+    return _load("pennylane.longer").longer(circuit, theta, rounds)
+
+
+def is_function(native: Any) -> bool:
+    """Whether it is a QNode or a quantum function, which is called with θ and data."""
+    return callable(native) and not isinstance(native, (Circuit, CircuitBuilder))
+
+
+def load_pennylane(part: str) -> Any:
+    """A module of what reads PennyLane."""
+    return load(f"qngd.interop.pennylane.{part}", "pennylane", "reading this")
+
+
 def in_order(observable: Any, theta: Any) -> tuple[Any, Any]:
     """The observable and θ, also where θ stands in the observable's place, as in `minimize(node, theta0)`.
 
@@ -100,6 +122,8 @@ def instead_of(native: Any) -> str:
         return ""
     if is_parameters(native):
         return "parameter values stand in its place: write (circuit, observable, theta), or (node, theta) for a QNode"
+    if hasattr(native, "circuit") and hasattr(native, "loss"):  # an Objective
+        return "give its circuit, at one sample"
     if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
         return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
     return ""
@@ -189,4 +213,5 @@ _ADVICE = {
 
 def _load(name: str) -> Any:
     instead = "; qngd.CircuitBuilder needs no other package" if name == "openqasm" else ""
-    return load(f"qngd.interop.{name}", "pennylane" if name == "pennylane" else "qiskit", "reading this", instead)
+    extra = "pennylane" if name.startswith("pennylane") else "qiskit"
+    return load(f"qngd.interop.{name}", extra, "reading this", instead)

@@ -57,6 +57,19 @@ class SymbolicExpressions:
         values, slopes = results[: len(self.slots)], results[len(self.slots) :]
         return np.concatenate([theta, values]), self._jacobian(slopes)
 
+    def linearize_many(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values (B, S) at several θ, (B, P), and the derivatives (B, ·) on the pattern.
+
+        Raises:
+            ParameterError: one of them is not a finite real number.
+        """
+        results = self.program(points.T)
+        for row in np.flatnonzero(np.isnan(results).any(axis=0))[:1]:
+            raise self._refusal(results[:, row], points[row])
+        values, slopes = results[: len(self.slots)], results[len(self.slots) :]
+        ones = np.ones((len(points), len(self.names)))
+        return np.concatenate([points, values.T], axis=1), np.concatenate([ones, slopes.T], axis=1)
+
     def _refusal(self, results: np.ndarray, theta: np.ndarray) -> ParameterError:
         first = int(np.flatnonzero(np.isnan(results))[0])
         kind, number = "value", first

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from qngd.circuit.circuit import Circuit
@@ -62,4 +63,7 @@ CircuitLike = (
     | Sequence["CircuitLike"]
 )
 Theta = ArrayLike | Mapping[Any, Any] | Sequence[Any]  # in the structure of the circuit's own arguments
+# parameters by name, a list of such, or a mask; and a pair (low, high), or pairs by name
+Frozen = str | Sequence[Any] | np.ndarray
+Bounds = tuple[Any, Any] | Mapping[Any, tuple[Any, Any]]
 ObservableLike = Observable | Mapping[Any, Any] | Sequence[tuple[str, Any]] | _Operator | _Terms

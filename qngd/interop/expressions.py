@@ -478,8 +478,9 @@ class NodeProgram:
                 self._calls.append((operation, part, tuple(rows.T)))
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
-        """The values of the roots, in their order; nan where one is not a finite real number."""
-        values = np.full(len(self._roots), np.nan)
+        """The values of the roots, in their order; nan where one is not a finite real number. At one θ (P,), or at
+        several at a time, (P, B)."""
+        values = np.full((len(self._roots), *np.shape(theta)[1:]), np.nan)
         if not self._start.imag.any():
             values = self._run(theta, self._start.real)
         if not np.isfinite(values).all():  # a real value may have been reached through complex ones
@@ -490,7 +491,8 @@ class NodeProgram:
         return values
 
     def _run(self, theta: np.ndarray, start: np.ndarray) -> np.ndarray:
-        values = start.copy()
+        values = np.empty((len(start), *np.shape(theta)[1:]), dtype=start.dtype)
+        values.T[...] = start
         places, columns = self._parameters
         values[places] = theta[columns]
         with np.errstate(all="ignore"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -28,7 +28,50 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Submission:
+    """What goes to a backend together: `requests` of `templates`, which have `coefficients` (m,) of their strings where
+    they are an observable's, and None where they are of a metric alone."""
+
+    templates: tuple[Template, ...]
+    coefficients: tuple[np.ndarray | None, ...]
+    requests: tuple[Request, ...]
+
+    @property
+    def num_circuits(self) -> int:
+        return len(self.requests)
+
+    @cached_property
+    def of_metric(self) -> np.ndarray:
+        """Which requests (mask over R) are of the metric alone."""
+        return np.array([self.coefficients[request.template] is None for request in self.requests], dtype=bool)
+
+    @property
+    def num_shots(self) -> int:
+        return sum(request.shots or 0 for request in self.requests)
+
+    def with_shots(self, shots: np.ndarray | None) -> Self:
+        """The same with these shots (R,) per request, or exact values for None."""
+        counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]
+        requests = zip(self.requests, counts, strict=True)
+        return replace(self, requests=tuple(replace(r, shots=s) for r, s in requests))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that will be run."""
+        digest = hashlib.sha256()
+        for template in self.templates:
+            ops, z = template.all_ops, template.basis.z
+            for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
+                digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(repr((template.wires, template.whole)).encode())
+        for request in self.requests:
+            digest.update(repr((request.template, request.shots)).encode())
+            digest.update(np.ascontiguousarray(request.angles).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(Submission):
     """The requests of one step, and how energy, gradient and metric follow from what comes back.
 
     A request of an observable's template has an energy e_r = Σ_t coefficients[t]·⟨string t⟩, and the energies
@@ -53,9 +96,6 @@ class Plan:
         share: of a CVaR its α; all energies come from one template then. None for the mean.
     """
 
-    templates: tuple[Template, ...]
-    coefficients: tuple[np.ndarray | None, ...]
-    requests: tuple[Request, ...]
     constant: float
     energy_weights: np.ndarray
     slopes: sparse.csr_array
@@ -82,47 +122,14 @@ class Plan:
     def num_parameters(self) -> int:
         return self.jacobian.shape[1]
 
-    @property
-    def num_circuits(self) -> int:
-        return len(self.requests)
-
-    @property
-    def num_shots(self) -> int:
-        return sum(request.shots or 0 for request in self.requests)
-
     @cached_property
     def linear(self) -> sparse.csr_array:
         """(P, R), of requests with a gradient: takes the energies of the requests to it."""
         assert self.mixing is not None
         return (self.mixing @ self.slopes).tocsr()
 
-    @cached_property
-    def of_metric(self) -> np.ndarray:
-        """Which requests (mask over R) are of the metric alone."""
-        return np.array([self.coefficients[request.template] is None for request in self.requests], dtype=bool)
-
     def reading(self, request: int) -> Template:
         """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""
         asked = self.requests[request]
         template = self.templates[asked.template]
         return template.with_noise if self.is_noisy else template.at(asked.angles)
-
-    def with_shots(self, shots: np.ndarray | None) -> Plan:
-        """The plan with these shots (R,) per request, or exact values for None."""
-        counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]
-        requests = zip(self.requests, counts, strict=True)
-        return replace(self, requests=tuple(replace(r, shots=s) for r, s in requests))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of all that will be run."""
-        digest = hashlib.sha256()
-        for template in self.templates:
-            ops, z = template.all_ops, template.basis.z
-            for array in (ops.kind, ops.start, ops.qubits, ops.letters, ops.turns, z):
-                digest.update(np.ascontiguousarray(array).tobytes())
-            digest.update(repr((template.wires, template.whole)).encode())
-        for request in self.requests:
-            digest.update(repr((request.template, request.shots)).encode())
-            digest.update(np.ascontiguousarray(request.angles).tobytes())
-        return digest.hexdigest()

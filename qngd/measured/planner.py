@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
@@ -67,6 +69,14 @@ class Planner:
         if share is not None:
             self._require_one_basis(observable)
 
+    def at_angles(self, angle_map: AngleMap) -> Planner:
+        """The same planner for other angles that the same parameters move, as those of another sample of data: it has
+        the same templates."""
+        _ = self._groups, self._rules
+        found = copy.copy(self)
+        vars(found).update(circuit=self.circuit.with_angles(angle_map))
+        return found
+
     @cached_property
     def _groups(self) -> list[_Group]:
         if self.observable is None:
@@ -111,7 +121,8 @@ class Planner:
         """The same at every θ, so that every step takes the same circuits."""
         return shift_rules(self.circuit, self.circuit.angle_map.linear)
 
-    def _draft(self, theta: np.ndarray, seed: int | None) -> Draft:
+    def draft(self, theta: np.ndarray, seed: int | None = None) -> Draft:
+        """An empty plan at `theta` (P,), to be filled."""
         angle_map = self.circuit.angle_map
         phi, inner = angle_map.chain(theta)
         jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
@@ -137,7 +148,7 @@ class Planner:
         if metric is not None:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
-        draft = self._draft(theta, seed)
+        draft = self.draft(theta, seed)
         book, phi = draft.book, draft.phi
         groups = self._groups if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]

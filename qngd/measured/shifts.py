@@ -19,6 +19,7 @@ from qngd.circuit.pauli import PauliStrings, product
 
 _MAX_RANK = 12  # of a group whose eigenvalues are enumerated
 _TOLERANCE = 1e-9  # below it two frequencies are one
+_MAX_HARMONICS = 256  # along one parameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,3 +170,42 @@ def _relative_sign(generators: PauliStrings, places: list[int], k: int) -> float
         result, phase = product(result, generators[[place]])
         sign *= 1 - int(phase[0])
     return sign * float(result.sign[0]) * float(generators.sign[k])
+
+
+def harmonics(circuit: Circuit, jacobian: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Of every parameter ω (P,) and R (P,): along it alone E is a trigonometric polynomial Σ_r c_r·exp(irωx) with
+    |r| ≤ R, where `jacobian` (K, P) is constant. R = 0 where E does not depend on it, and −1 where the frequencies have
+    no common measure (or one so small that R would be more than `_MAX_HARMONICS`).
+
+    Rotations of one layer commute, so their frequencies are gaps of one spectrum; those of several layers add up.
+    """
+    columns = sparse.csc_array(jacobian)
+    steps, counts = np.zeros(jacobian.shape[1]), np.zeros(jacobian.shape[1], dtype=int)
+    for i in range(jacobian.shape[1]):
+        span = slice(columns.indptr[i], columns.indptr[i + 1])
+        rows, weights = columns.indices[span], columns.data[span]
+        parts = []
+        for layer in np.unique(circuit.level[rows]):
+            inside = circuit.level[rows] == layer
+            found = _frequencies(circuit.generators[rows[inside]], weights[inside])
+            parts += [np.abs(weights[inside])[:, None]] if found is None else [found[None]]
+        each = [row for part in parts for row in part if len(row)]
+        if not each:
+            continue
+        steps[i] = _common_measure(np.concatenate(each))
+        most = sum(float(row.max()) for row in each)
+        counts[i] = round(most / steps[i]) if most < (_MAX_HARMONICS + 0.5) * steps[i] else -1
+    return steps, counts
+
+
+def _common_measure(values: np.ndarray) -> float:
+    """The largest number of which all of these positive ones are multiples, by Euclid's algorithm."""
+    measure = 0.0
+    for value in values:
+        larger, smaller = max(measure, float(value)), min(measure, float(value))
+        while smaller > 1e-7 * larger and smaller > _TOLERANCE:
+            rest = larger % smaller
+            # a rest that is all but a whole turn is rounding
+            larger, smaller = smaller, 0.0 if smaller - rest < 1e-7 * smaller else rest
+        measure = larger
+    return measure

@@ -34,12 +34,17 @@ class StepModel:
 
     @classmethod
     def of(cls, read: Readout, metric: np.ndarray, gradient: np.ndarray) -> StepModel:
-        values, vectors = np.linalg.eigh(metric)
-        damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * max(float(values[-1]), 1e-12)
-        root = (vectors / np.sqrt(damped)) @ vectors.T
+        root = damped_root(metric)
         linear = root @ read.plan.linear.toarray()
         of_gradient = (linear**2).sum(axis=0) * (read.energies.variances * read.shots)
         return cls(root, root @ (root @ gradient), of_gradient)
+
+
+def damped_root(metric: np.ndarray) -> np.ndarray:
+    """(g + λ)^−½, (P, P), of the metric g."""
+    values, vectors = np.linalg.eigh(metric)
+    damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * max(float(values[-1]), 1e-12)
+    return (vectors / np.sqrt(damped)) @ vectors.T
 
 
 def observed_spread(read: Readout, evaluation: Evaluation, parts: Any) -> Spread | None:

@@ -30,7 +30,7 @@ import numpy as np
 
 from qngd._system.version import __version__
 from qngd.errors import MissingPackageError, SettingError
-from qngd.interop.given import read_given
+from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
 from qngd.report.run_data import HISTORY_COLUMNS, RunData
 from qngd.solve.state import StepInfo
@@ -164,7 +164,7 @@ def _eigenvalues(info: StepInfo, count: int) -> np.ndarray:
 
 
 def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
-    circuit = read_given(problem, role="example").circuit
+    circuit = read_any(problem, role="example").circuit
     return {
         "qngd": __version__,
         "problem": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qngd.estimates.estimate import format_seconds, format_with_error
-from qngd.interop.given import read_given
+from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
 from qngd.report.circuits import describe_circuit
 from qngd.report.run_data import CHEMICAL_ACCURACY
@@ -23,7 +23,7 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
     rejected = sum(not info.accepted for info in result.infos)
     rows = {
         "problem": problem.name,
-        "circuit": describe_circuit(read_given(problem, role="example").circuit),
+        "circuit": describe_circuit(read_any(problem, role="example").circuit),
         "status": str(result.status).replace("_", " "),
         "message": result.message,
         "steps": f"{result.steps}" + (f", {rejected} of them rejected" if rejected else ""),

@@ -60,6 +60,8 @@ def arrays_of(state: State) -> dict[str, Any]:
         "theta": evaluation.theta,
         "evaluation_cost": dataclasses.astuple(evaluation.cost),
     }
+    if evaluation.batch is not None:
+        arrays["batch"] = evaluation.batch
     if state.seed is not None:
         arrays["seed"] = str(state.seed)  # of any size
     if state.best is not None:
@@ -127,6 +129,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         spread=None
         if "spread_energy" not in arrays
         else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
+        batch=int(arrays["batch"]) if "batch" in arrays else None,
         mean=estimate("mean"),
         bit_strings=None
         if "bits_ones" not in arrays

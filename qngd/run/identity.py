@@ -14,7 +14,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
-from qngd.interop.given import Given
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.solve.state import Optimizer
 
 
@@ -22,15 +22,14 @@ from qngd.solve.state import Optimizer
 class Identity:
     """The identity of a run of `optimizer` on what was given, with the other `settings` that its steps depend on."""
 
-    given: Given
+    given: AnyGiven
     optimizer: Optimizer
     settings: tuple[object, ...]
 
     @cached_property
     def key(self) -> str:
         """The run's hash; raises SettingError where a setting could not be recognized in a later run."""
-        given = self.given
-        return fingerprint(given.circuit, given.observable, given.theta, self.optimizer, *self.settings)
+        return fingerprint_of(self.given, self.given.theta, self.optimizer, *self.settings)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -42,6 +41,18 @@ class Identity:
             "num_qubits": circuit.num_qubits,
             "parameters": list(circuit.parameters),
         }
+
+
+def fingerprint_of(given: AnyGiven, theta0: np.ndarray, *settings: object) -> str:
+    """A hash of what determines a run from θ0 of what was given; raises as `fingerprint` does."""
+    if not isinstance(given, GivenObjective):
+        return fingerprint(given.circuit, given.observable, theta0, *settings)
+    for setting in settings:
+        _check_recognizable(setting)
+    digest = hashlib.sha256(given.model.likeness)
+    digest.update(np.ascontiguousarray(theta0).tobytes())
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()
 
 
 def fingerprint(circuit: Circuit, observable: Observable, theta0: np.ndarray, *settings: object) -> str:

@@ -43,7 +43,7 @@ class Journal:
             SettingError: the directory holds another run.
             StorageError: it cannot be written to, or a file in it is none of ours.
         """
-        with _writable(self.directory):
+        with writable(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             self._check_same_run(identity)
         return self._load()
@@ -51,9 +51,9 @@ class Journal:
     def _check_same_run(self, identity: Identity) -> None:
         path = self.directory / "run.json"
         if not path.exists():
-            _replace(path, json.dumps({"fingerprint": identity.key, **identity.about}, indent=1).encode())
+            replace_file(path, json.dumps({"fingerprint": identity.key, **identity.about}, indent=1).encode())
             return
-        with _readable(path):
+        with readable(path):
             known = dict(json.loads(path.read_text(encoding="utf-8")))
         if known.get("fingerprint") != identity.key:
             raise SettingError(
@@ -66,11 +66,11 @@ class Journal:
         if not path.exists():
             self.jobs.resume(-1)
             return None
-        with _readable(path), np.load(path) as arrays:
+        with readable(path), np.load(path) as arrays:
             state = state_from(dict(arrays))
-        with _readable(self.jobs.path):
+        with readable(self.jobs.path):
             self.jobs.resume(state.step)
-        with _readable(self.directory / "steps.jsonl"):
+        with readable(self.directory / "steps.jsonl"):
             start, *steps = self._rows()
             steps = [row for row in steps if row["step"] <= state.step]
             found = Stored(state, (start["energy"], start["stderr"]), [info_from(row) for row in steps])
@@ -93,7 +93,7 @@ class Journal:
     def add(self, state: State, info: StepInfo) -> None:
         """Append a step and store the state it led to."""
         path = self.directory / "steps.jsonl"
-        with _writable(self.directory), path.open("a", encoding="utf-8") as file:
+        with writable(self.directory), path.open("a", encoding="utf-8") as file:
             file.write(as_line(row_of(info, state)))
             file.flush()
             os.fsync(file.fileno())
@@ -101,21 +101,21 @@ class Journal:
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Put `rows` in place of all rows of the file: those after the stored state are what a crash left behind."""
-        with _writable(self.directory):
-            _replace(self.directory / "steps.jsonl", "".join(map(as_line, rows)).encode())
+        with writable(self.directory):
+            replace_file(self.directory / "steps.jsonl", "".join(map(as_line, rows)).encode())
 
     def keep(self, state: State) -> None:
         """Store the state; alone where a step has only made it costlier."""
         path = self.directory / "state.npz"
         partial = path.with_suffix(".partial.npz")
-        with _writable(self.directory):
+        with writable(self.directory):
             np.savez(partial, **arrays_of(state))
             os.replace(partial, path)
         self.jobs.begin_step(state.step)
 
 
 @contextmanager
-def _writable(directory: Path) -> Iterator[None]:
+def writable(directory: Path) -> Iterator[None]:
     """While writing: a full disk, or a folder that is none, becomes a StorageError that says so."""
     try:
         yield
@@ -126,7 +126,7 @@ def _writable(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """While reading: what is no file of ours becomes a StorageError that says so."""
     try:
         yield
@@ -137,7 +137,8 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Put this content into the file, as a whole or not at all."""
     partial = path.with_suffix(path.suffix + ".partial")
     partial.write_bytes(content)
     os.replace(partial, path)

@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import BackendError, SettingError, StorageError
+from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
 from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
-from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.evaluators.objectives.given import wrapped_angles
+from qngd.evaluators.objectives.objective import Objective
+from qngd.interop import in_order
+from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.record import Record
+from qngd.run.restarts import best_of
 from qngd.run.result import Budget, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
 from qngd.run.task import Task, read_task
@@ -30,7 +34,7 @@ __all__ = ["Budget", "Result", "Status", "minimize"]
 
 
 def minimize(
-    problem_or_circuit: Problem | CircuitLike,
+    problem_or_circuit: Problem | CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,
     theta0: Theta | None = None,
     *,
@@ -48,11 +52,15 @@ def minimize(
     run_dir: str | os.PathLike[str] | None = None,
     budget: Budget | None = None,
     state: State | None = None,
+    restarts: Whole = 1,
+    frozen: Frozen | None = None,
+    bounds: Bounds | None = None,
+    wrap_angles: bool = False,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
     Args:
-        problem_or_circuit: a `Problem`, or anything `wrap` takes.
+        problem_or_circuit: a `Problem`, anything `wrap` takes, or an `Objective`.
         observable, theta0: as in `Problem`; given here they override the problem's. A QNode brings its observable:
             `minimize(node, theta0)`.
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
@@ -76,6 +84,16 @@ def minimize(
         budget: limits on jobs, circuits and shots, of this run and of what it goes on from together.
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
+        restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
+            parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
+            together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
+            In `run_dir` each has a folder, from start-0 on.
+        frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
+            circuits.
+        bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
+            point of the box, and a parameter that the descent pushes against its bound is held there.
+        wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
+            that turn all their rotations by whole multiples of them.
 
     Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
     (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
@@ -94,12 +112,22 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    task = read_task(
-        problem_or_circuit, observable, theta0, optimizer=optimizer, backend=backend, shots=shots, grouping=grouping,
-        cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed, callback=callback, run_dir=run_dir,
-        state=state,
-    )  # fmt: skip
-    return carry_out(task)
+    parts = in_order(observable, theta0)
+
+    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
+        return read_task(
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
+            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
+            callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
+            spent=spent,
+        )  # fmt: skip
+
+    count = whole_number(restarts, "restarts", 1)
+    if count == 1:
+        return carry_out(read(None, seed, run_dir, Cost()))
+    if state is not None:
+        raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
+    return best_of(count, read, checked_seed(seed), run_dir, carry_out)
 
 
 def carry_out(task: Task) -> Result:
@@ -120,6 +148,9 @@ def carry_out(task: Task) -> Result:
 def _result(record: Record, status: Status, task: Task) -> Result:
     evaluator = task.evaluator_at(record.state)
     found = record.result(status, task.limits, evaluator.note)
+    if task.wraps:
+        theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
+        found = replace(found, theta=task.given.shaped(theta))
     found = replace(found, bit_strings=_bit_strings(task, found.state))
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
@@ -128,9 +159,10 @@ def _bit_strings(task: Task, state: State) -> BitStrings | None:
     """What a diagonal observable's measurement gives where a run ended."""
     if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
         return state.evaluation.bit_strings
-    if not isinstance(task.evaluators[0], ExactEvaluator):
+    observable = task.given.observable
+    if observable is None or not isinstance(task.evaluators[0], ExactEvaluator):
         return None
-    return exact_bit_strings(task.given.circuit, task.given.observable, state.lowest[0])
+    return exact_bit_strings(task.given.circuit, observable, state.lowest[0])
 
 
 def _start(record: Record, task: Task) -> None:
@@ -146,7 +178,7 @@ def _first_state(task: Task) -> State:
     """The optimizer's state after the evaluation at theta0, if the budget allows it."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     first = optimizer.preview(evaluator, theta, None, first=True)
-    if not task.limits.budget.allows(Cost(), first):
+    if not task.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
     return optimizer.init(evaluator, theta, task.seed)
 
@@ -208,7 +240,7 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
         return Status.MAX_STEPS
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
-        if not limits.budget.allows(state.cost, ahead):
+        if not task.allows(state.cost, ahead):
             return Status.BUDGET
     return task.optimizer.step(task.evaluator_at(state), state)
 
@@ -221,7 +253,7 @@ def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     evaluator = task.evaluator_at(state)
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(evaluator, state.theta, None, first=True)
-        if not limits.budget.allows(state.cost, ahead):
+        if not task.allows(state.cost, ahead):
             return Status.BUDGET
     asked = Submissions.after(evaluator, state)
     fresh = task.optimizer.init(evaluator, state.theta, asked.next_seed())
@@ -239,7 +271,7 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
         return rest
     if not limits.budget.is_open:
         ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
-        if not limits.budget.allows(state.cost, ahead):
+        if not task.allows(state.cost, ahead):
             record.remark("the budget does not allow to look whether this is a minimum")
             return rest
     asked = Submissions.after(evaluator, state)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Literal
 
 OptimizerName = Literal[
-    "qng", "adam", "spsa", "gd",
+    "qng", "adam", "spsa", "gd", "momentum-qng", "rotosolve", "excitation-solve", "cma-es",
     "l-bfgs-b", "bfgs", "cg", "slsqp", "tnc", "cobyla", "cobyqa", "nelder-mead", "powell",
 ]  # fmt: skip
 

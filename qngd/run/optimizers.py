@@ -8,6 +8,7 @@ from qngd.errors import SettingError, did_you_mean, shown
 from qngd.qng import QNG
 from qngd.run.names import SETTINGS, OptimizerName
 from qngd.solve.state import Optimizer
+from qngd.step import Momentum
 
 _PARTS = ("init", "preview", "step")
 
@@ -51,6 +52,8 @@ def named(name: str, **settings: Any) -> Optimizer:
             raise SettingError(f"{setting} does not go with optimizer={name!r}")
     if word == "qng":
         return QNG(**settings)
+    if word == "momentum-qng":  # arXiv:2409.01978
+        return QNG(step=Momentum(0.1))
     if word == "gd" and not settings:
         raise SettingError(
             "optimizer: gradient descent needs a rate; write optimizer=qngd.baselines.GradientDescent(0.1)"
@@ -59,12 +62,19 @@ def named(name: str, **settings: Any) -> Optimizer:
 
 
 def _baseline(word: str, settings: dict[str, Any]) -> Optimizer:
-    from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy  # with all of scipy.optimize
+    from qngd import baselines  # with all of scipy.optimize
 
-    methods = {method.lower(): method for method in METHODS}
+    methods = {method.lower(): method for method in baselines.METHODS}
     if word in methods:
-        return SciPy(methods[word])
-    kinds: dict[str, Any] = {"gd": GradientDescent, "adam": Adam, "spsa": SPSA}
+        return baselines.SciPy(methods[word])
+    kinds: dict[str, Any] = {
+        "gd": baselines.GradientDescent,
+        "adam": baselines.Adam,
+        "spsa": baselines.SPSA,
+        "rotosolve": baselines.Rotosolve,
+        "excitation-solve": baselines.ExcitationSolve,
+        "cma-es": baselines.CMAES,
+    }
     chosen: Optimizer = kinds[word](**settings)
     return chosen
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.choice import evaluator_for
-from qngd.interop.given import read_given
+from qngd.evaluators.objectives.given import GivenObjective, evaluator_of, read_any
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 
@@ -43,6 +42,8 @@ def evaluator(
     >>> round(info.energy, 6)
     -1.0
     """
-    given = read_given(problem_or_circuit, observable, theta0)
-    circuit = replace(given.circuit, example=given.like)  # by which infos have θ in the user's structure
-    return evaluator_for(circuit, given.target, backend, shots, grouping, cross)
+    given = read_any(problem_or_circuit, observable, theta0)
+    if not isinstance(given, GivenObjective):  # whose circuit has it already
+        # by which infos have θ in the user's structure
+        given = replace(given, circuit=replace(given.circuit, example=given.like))
+    return evaluator_of(given, backend, shots, grouping, cross)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,14 +14,16 @@ from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
-from qngd.errors import whole_number
+from qngd.errors import BackendError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators import light_cone
 from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
+from qngd.evaluators.objectives.joint import JointPlan
+from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.submission import submission_cost
 from qngd.exact.cones.outlook import Crowd
-from qngd.interop.given import Given, read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
@@ -170,8 +172,8 @@ def cost(
     With backend="light-cone" it is the light cones, memory and time of this machine.
 
     Args:
-        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`; where neither the user nor the
-            circuit nor the backend has shots, 1000 per circuit.
+        problem_or_circuit, observable, theta0, backend, shots: as for `minimize`, an `Objective` included; where
+            neither the user nor the circuit nor the backend has shots, 1000 per circuit.
         approx: which metric a step measures, as for `metric_tensor`.
         grouping, cross: as for `minimize`.
         steps: of the run.
@@ -187,8 +189,10 @@ def cost(
     1 jobs, 4 circuits, 400 shots
     """
     steps = whole_number(steps, "steps", 0)
-    given = read_given(problem_or_circuit, observable, theta0)
+    given = read_any(problem_or_circuit, observable, theta0)
     if isinstance(backend, str) and backend == light_cone.NAME:
+        if isinstance(given, GivenObjective):
+            raise BackendError(f"backend: {light_cone.NAME!r} takes one circuit and observable, no Objective")
         metric = as_metric(approx)
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
@@ -196,7 +200,7 @@ def cost(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
     )
     device, plan = step.device, step.plan
-    per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(plan, None)
+    per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(cast(Plan, plan), None)
     assert per_request is not None
     with calling(device.name):
         footprints = device.describe(plan.templates)
@@ -226,7 +230,7 @@ class PlannedStep:
 
     device: BackendBase
     shots: Any
-    plan: Plan
+    plan: Plan | JointPlan
     grouping: Grouping
 
     @property
@@ -255,7 +259,7 @@ class PlannedStep:
 
 
 def planned_step(
-    given: Given,
+    given: AnyGiven,
     observable: Observable | None,
     *,
     backend: Any = None,
@@ -267,11 +271,25 @@ def planned_step(
     """The circuits that a step from what was given takes: those of the metric alone where there is no observable.
     Arguments and errors as for `cost`."""
     metric = as_metric(approx)
+    if isinstance(given, GivenObjective):
+        return _planned_objective(given, backend, shots, metric, grouping, cross)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     planner = Planner(given.circuit, observable, grouping, cross, device.runs_whole(given.circuit))
     plan = planner.plan(given.theta, gradient=observable is not None, metric=metric)
     return PlannedStep(device, shots, plan, grouping)
+
+
+def _planned_objective(
+    given: GivenObjective, backend: Any, shots: Any, metric: Metric, grouping: Grouping, cross: CrossMethod
+) -> PlannedStep:
+    """The circuits of a step of an objective, those of all its samples."""
+    chosen, shots = backend_and_shots(given.circuit, backend, shots)
+    device = resolve(None) if chosen is None else chosen
+    rule = as_rule(_SHOTS if shots is None else shots)
+    evaluator = SampledObjective(given.model, device, rule, grouping, cross)
+    plan = evaluator.planned(given.theta, metric=evaluator.own_metric(metric))
+    return PlannedStep(evaluator.backend, shots, plan, grouping)
 
 
 def _largest(footprints: Sequence[Footprint] | None, number: Callable[[Footprint], int]) -> int | None:

@@ -99,6 +99,8 @@ class Result:
         note: what else the user should know, such as that the backend is noisy.
         bit_strings: of a diagonal observable what its last measurement gave, or what that of the exact state would give
             (up to 20 qubits): `.best()` the lowest in energy, `.most_probable()`, `.counts`; None for others.
+        restarts: with `minimize(…, restarts=k)` the results of all starts in their order, of which this is the best,
+            `cost` that of all together.
     """
 
     theta: Any
@@ -114,6 +116,7 @@ class Result:
     state: State
     note: str = ""
     bit_strings: BitStrings | None = None
+    restarts: tuple[Result, ...] = ()
 
     @property
     def mean(self) -> float:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qngd.cvar import CVaR
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.choice import evaluator_for
-from qngd.interop.given import Given, read_given
-from qngd.run.identity import Identity, fingerprint
+from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.run.identity import Identity, fingerprint_of
 from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
@@ -25,9 +26,10 @@ from qngd.solve.state import Optimizer, State, StepInfo
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
-    it, `before` is the state that it goes on from, and `identity` is what a stored run of it is recognized by."""
+    it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
+    other runs have taken of its budget, and `also` what decides the energy besides circuit and observable."""
 
-    given: Given
+    given: AnyGiven
     optimizer: Optimizer
     evaluators: tuple[Evaluator, ...]
     limits: StopRule
@@ -36,6 +38,13 @@ class Task:
     store: Store
     before: State | None
     identity: Identity
+    wraps: bool = False  # whether angles come back in (−π, π]
+    spent: Cost = field(default_factory=Cost)
+    also: tuple[object, ...] = ()
+
+    def allows(self, spent: Cost, ahead: Cost) -> bool:
+        """Whether the budget allows what is `ahead`, after what this run has `spent`."""
+        return self.limits.budget.allows(self.spent + spent, ahead)
 
     def evaluator_at(self, state: State) -> Evaluator:
         """The evaluator of the stage that a state is in."""
@@ -53,7 +62,8 @@ class Task:
 
     def problem_of(self, state: State) -> str:
         """What was minimized, recognizable in a later run that goes on from this state."""
-        return fingerprint(self.given.circuit, self.given.observable, state.theta, *filter(None, [self.given.words]))
+        also = [*filter(None, [self.given.words]), *self.also]
+        return fingerprint_of(self.given, state.theta, *also)
 
 
 def read_task(
@@ -71,23 +81,28 @@ def read_task(
     callback: Any,
     run_dir: Any,
     state: Any,
+    spent: Cost,
+    frozen: Any = None,
+    bounds: Any = None,
+    wrap_angles: bool = False,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
     reached = None if before is None else before.theta
-    given = read_given(problem_or_circuit, observable, theta0, reached=reached)
+    given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
     stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
     evaluators = tuple(
-        evaluator_for(given.circuit, given.target, backend, shots, grouping, cross, store.jobs, stage)
-        for stage in stages
+        evaluator_of(given, backend, shots, grouping, cross, store.jobs, bounds, stage) for stage in stages
     )
     seed = _checked_seed(seed, before)
     settings: tuple[object, ...] = (seed, evaluators[0].name, shots)
     if given.words:
         settings = (*settings, given.words)
+    if isinstance(evaluators[0], Bounded):
+        settings = (*settings, evaluators[0].text)
     if before is not None:
         settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
     task = Task(
@@ -100,6 +115,8 @@ def read_task(
         store=store,
         before=before,
         identity=Identity(given, chosen, settings),
+        spent=spent,
+        wraps=bool(wrap_angles),
     )
     _check_parameters(given)
     if before is not None:
@@ -158,7 +175,7 @@ def _takes_one(function: Callable[..., Any]) -> bool:
     return True
 
 
-def _check_parameters(given: Given) -> None:
+def _check_parameters(given: AnyGiven) -> None:
     if given.circuit.num_parameters == 0:
         fixed = given.circuit.fixed
         text = f": {', '.join(fixed)} is fixed (see docs/pennylane.md)" if fixed else ""

@@ -52,8 +52,8 @@ class Direction:
 
     `noise` is the part of d·∇E that the gradient's errors alone would make; `significance` says by how many standard
     deviations χ² = Σ ρ²/σ² exceeds what it would be for ∇E = 0 (infinite for an exact gradient). `times` multiplies
-    by g, and `added` (P,) is the diagonal D that the damping's level amounts to: λ, or λ·g_ii in the coordinates of
-    `UnitDiagonal`.
+    by g, `solve` by the damped inverse that takes ∇E to d, and `added` (P,) is the diagonal D that the damping's level
+    amounts to: λ, or λ·g_ii in the coordinates of `UnitDiagonal`.
     """
 
     vector: np.ndarray
@@ -63,6 +63,7 @@ class Direction:
     spectrum: Spectrum
     times: Product
     added: np.ndarray
+    solve: Product
 
     def length_of(self, delta: np.ndarray) -> float:
         """The length √(δᵀgδ) of a step δ (P,) in state space, radians."""
@@ -93,7 +94,7 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     slope = np.asarray(gradient.value, dtype=float)
     matrix = metric.value
     if not len(slope):
-        return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__, slope)
+        return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__, slope, np.copy)
     weights = 1.0 / damping.scale(metric)
     outer = np.outer(weights, weights)
     scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
@@ -115,6 +116,7 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
         spectrum=Spectrum.of(values, level),
         times=matrix.__matmul__,
         added=added,
+        solve=lambda v: turned @ (inverse * (turned.T @ v)),
     )
 
 
@@ -139,23 +141,7 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
     """
     level = absolute_level(damping)
     slope = np.asarray(gradient.value, dtype=float)
-    vector, residual = np.zeros_like(slope), slope.copy()
-    ahead, square = residual.copy(), float(residual @ residual)
-    goal = square * tolerance**2
-    alphas: list[float] = []
-    betas: list[float] = []
-    # rounding may cost more than the P iterations of exact arithmetic
-    for _ in range(10 * len(slope)):
-        if not square > goal:
-            break
-        image = times(ahead) + level * ahead
-        alpha = square / float(ahead @ image)
-        vector += alpha * ahead
-        residual -= alpha * image
-        square, before = float(residual @ residual), square
-        alphas.append(alpha)
-        betas.append(square / before)
-        ahead = residual + betas[-1] * ahead
+    vector, alphas, betas = _conjugate_gradients(times, slope, level, tolerance)
     seen = Spectrum.of(_ritz_values(alphas, betas) - level, level)
     image = times(vector)
     # not the residual of the recursion, which goes on falling where rounding has stopped the true one
@@ -170,7 +156,32 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
         spectrum=replace(seen, rank=min(seen.rank, len(slope))),
         times=times,
         added=np.full(len(slope), level),
+        solve=lambda v: _conjugate_gradients(times, v, level, tolerance)[0],
     )
+
+
+def _conjugate_gradients(
+    times: Product, right: np.ndarray, level: float, tolerance: float
+) -> tuple[np.ndarray, list[float], list[float]]:
+    """(g + λI)⁻¹·right (P,), and the coefficients of the iterations."""
+    vector, residual = np.zeros_like(right), right.copy()
+    ahead, square = residual.copy(), float(residual @ residual)
+    goal = square * tolerance**2
+    alphas: list[float] = []
+    betas: list[float] = []
+    # rounding may cost more than the P iterations of exact arithmetic
+    for _ in range(10 * len(right)):
+        if not square > goal:
+            break
+        image = times(ahead) + level * ahead
+        alpha = square / float(ahead @ image)
+        vector += alpha * ahead
+        residual -= alpha * image
+        square, before = float(residual @ residual), square
+        alphas.append(alpha)
+        betas.append(square / before)
+        ahead = residual + betas[-1] * ahead
+    return vector, alphas, betas
 
 
 def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -144,7 +144,7 @@ def described(
             "step": new.step,
             "energy": new.energy,
             "stderr": float(new.evaluation.energy.stderr),
-            "decrease": float(here.energy.value) - float(there.energy.value),
+            "decrease": float(here.energy.value) - float(there.arrived.value),
             "accepted": accepted,
             "mean": np.nan if new.evaluation.mean is None else float(new.evaluation.mean.value),
             "cost": new.cost,
@@ -193,8 +193,16 @@ def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
 class Submissions:
     """Asks an evaluator on behalf of one step: counts submissions and their cost, and gives each a seed of its own."""
 
-    def __init__(self, evaluator: Evaluator, seed: int | None, done: int, spread: Spread | None = None) -> None:
-        self.evaluator = evaluator
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        seed: int | None,
+        done: int,
+        spread: Spread | None = None,
+        batch: int | None = None,
+    ) -> None:
+        choose = getattr(evaluator, "on_batch", None)  # of a loss over mini-batches
+        self.evaluator: Evaluator = evaluator if choose is None else choose(batch, seed)
         self.count = 0
         self.cost = Cost()
         self._seed = seed
@@ -204,7 +212,10 @@ class Submissions:
     @classmethod
     def after(cls, evaluator: Evaluator, state: State) -> Submissions:
         """The submissions of the step from this state."""
-        return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread)
+        here = state.evaluation
+        # a step without a gradient is tied to no batch: the next begins with the next
+        batch = here.batch if here.batch is None or here.gradient is not None else here.batch + 1
+        return cls(evaluator, state.seed, state.evaluations, here.spread, batch)
 
     def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None) -> Evaluation:
         """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""
@@ -215,6 +226,15 @@ class Submissions:
         )
         self.count += 1
         self.cost += found.cost
+        return found
+
+    def energies(self, points: Sequence[np.ndarray]) -> list[Estimate]:
+        """The energies at several points, in one submission; NaN, without asking, where one is not finite."""
+        if not np.all(np.isfinite(points)):
+            return [Estimate.exact(np.float64(np.nan)) for _ in points]
+        found, cost = self.evaluator.energies(points, self.next_seed())
+        self.count += 1
+        self.cost += cost
         return found
 
     def shaped(self, theta: np.ndarray) -> Any:

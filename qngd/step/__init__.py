@@ -5,29 +5,33 @@ A direction and evaluations come in, a proposal goes out. Imports `estimates` an
 FixedRate            δ = −η·d
 DecayingRate         η falls with the number of steps
 Momentum             a heavy ball
-CurvatureRate        the rate follows the curvature met; the default
+CurvatureRate        the rate follows the curvature met; the default with shots
+QuasiNewton          curvature pairs (L-BFGS) on top of the metric
+Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
 TrustRegion          the length in state space is bounded by an adapted radius
-LevenbergMarquardt   the damping λ·diag(g) is adapted
 Armijo               backtracking
 ConjugateDirections  the plane of the direction and the last step
 """
 
+from qngd.step.adaptive import Adaptive
 from qngd.step.base import Memory, Proposal, StepRule, Trial
 from qngd.step.curvature import CurvatureRate
+from qngd.step.quasi_newton import QuasiNewton
 from qngd.step.rates import DecayingRate, FixedRate, Momentum
 from qngd.step.search import Armijo, ConjugateDirections
-from qngd.step.trust import LevenbergMarquardt, TrustRegion
+from qngd.step.trust import TrustRegion
 
 __all__ = [
+    "Adaptive",
     "Armijo",
     "ConjugateDirections",
     "CurvatureRate",
     "DecayingRate",
     "FixedRate",
-    "LevenbergMarquardt",
     "Memory",
     "Momentum",
     "Proposal",
+    "QuasiNewton",
     "StepRule",
     "Trial",
     "TrustRegion",

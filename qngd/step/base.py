@@ -46,12 +46,12 @@ class Trial:
     @property
     def decrease(self) -> float:
         """The energy before minus the energy after."""
-        return float(self.here.energy.value) - float(self.there.energy.value)
+        return float(self.here.energy.value) - float(self.there.arrived.value)
 
     @property
     def slack(self) -> float:
         """What errors alone may make of `decrease`."""
-        return slack_between(self.here.energy, self.there.energy)
+        return slack_between(self.here.energy, self.there.arrived)
 
     @property
     def slope(self) -> float:
@@ -88,13 +88,21 @@ class StepRule(ABC):
         """The rule's memory at the start of a run."""
         return {}
 
+    def is_settled(self, memory: Memory) -> bool:
+        """Whether steps follow a model that has held so far and corrects the metric: one may be kept for a while."""
+        return False
+
+    def has_failed(self, memory: Memory) -> bool:
+        """Whether steps fall short, for which a coarse metric may be to blame: until then one does as well."""
+        return True
+
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
         """The damping of the next direction: the chosen one, unless the rule adapts it."""
         return chosen
 
     @abstractmethod
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, a submission each."""
+        """The step to try from `here`; `probe` gives the energies at shifts (P,) from there, in one submission."""
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         """Whether to go on from where the trial led; only the energy there is needed."""

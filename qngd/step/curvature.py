@@ -1,4 +1,4 @@
-"""A rate from the curvature that the last step met: the default."""
+"""A rate from the curvature that the last step met: the default with shots."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from qngd.step.base import (
     slack_between,
 )
 
+_OF_A_BATCH = 0.25  # the power with which what one mini-batch says of the rate counts
+
 
 @dataclass(frozen=True)
 class CurvatureRate(StepRule):
@@ -38,6 +40,10 @@ class CurvatureRate(StepRule):
     Steps along d are no minimizations, so the energy may rise now and then: a trial is accepted if it lies below the
     highest of the last `window` energies (Raydan, doi:10.1137/S1052623494266365), within twice their errors. No
     step is longer than `max_length` in state space.
+
+    Over mini-batches the two slopes are of different functions. The loss of the step's own batch at both ends then says
+    where the parabola along δ is lowest, for this batch; the rate is drawn to half of that, by little every time, as
+    the minimum of one batch is not that of all.
 
     Args:
         initial: the first rate.
@@ -72,12 +78,14 @@ class CurvatureRate(StepRule):
     def judge(self, trial: Trial, memory: Memory) -> bool:
         recent = self._with(trial.here, memory)
         top = Estimate(*recent[np.argmax(recent[:, 0])])
-        there = trial.there.energy
+        there = trial.there.arrived
         rise = float(there.value) - float(top.value)
         return bool(rise <= slack_between(top, there) - 1e-4 * max(trial.slope, 0.0))
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
-        if accepted:
+        if accepted and trial.there.before is not None:
+            factor = np.clip(0.5 * parabola_factor(trial), self.shrink, self.grow) ** _OF_A_BATCH
+        elif accepted:
             factor = float(np.clip(curvature_factor(trial, self.significance), self.shrink, self.grow))
         else:
             factor = float(np.clip(parabola_factor(trial), self.shrink / 2, 0.5))

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd._system.renamed import renamed
-from qngd.damping import Absolute, Damping, UnitDiagonal
-from qngd.errors import SettingError, require_positive
+from qngd.errors import require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 from qngd.step.base import (
@@ -83,58 +81,3 @@ class TrustRegion(StepRule):
         if trial.met_the_model and step.length >= 0.99 * step.radius:
             return min(2 * step.radius, self.max_radius)
         return step.radius
-
-
-@renamed(initial="initial_damping", smallest="min_damping", largest="max_damping")
-@dataclass(frozen=True)
-class LevenbergMarquardt(StepRule):
-    """δ = −η·(g + λ·diag g)⁻¹∇E, with λ adapted to how the energy follows the model (Marquardt,
-    doi:10.1137/0111030; Stokes et al. name it for the natural gradient, arXiv:1909.02108).
-
-    The model takes g/η for the Hessian, so −δ·∇E − δᵀgδ/2η is predicted. λ falls to a third where the energy fell by
-    at least ¾ of that, and is multiplied by four where it fell by less than ¼; a trial that raises the energy by
-    more than its errors is refused. The optimizer's own damping is not used.
-
-    Args:
-        learning_rate: η, the rate of an undamped step; λ makes it shorter.
-        initial_damping: the first λ, relative to the diagonal of g.
-        min_damping, max_damping: bounds on λ.
-    """
-
-    learning_rate: float = 0.5
-    initial_damping: float = 1.0
-    min_damping: float = 1e-6
-    max_damping: float = 1e6
-    may_reject = True
-
-    def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
-        for name in ("min_damping", "initial_damping", "max_damping"):
-            require_positive(getattr(self, name), name)
-        if not self.min_damping <= self.initial_damping <= self.max_damping:
-            raise SettingError(
-                "min_damping ≤ initial_damping ≤ max_damping must hold and all be positive; got "
-                f"{self.min_damping}, {self.initial_damping}, {self.max_damping}"
-            )
-
-    def start(self) -> Memory:
-        return {"damping": np.array(self.initial_damping)}
-
-    def damping(self, chosen: Damping, memory: Memory) -> Damping:
-        return UnitDiagonal(Absolute(float(memory["damping"])))
-
-    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        step = along(direction, here, self.learning_rate)
-        predicted = step.predicted - 0.5 * step.length**2 / self.learning_rate
-        return Proposal(step.delta, step.rate, step.length, predicted)
-
-    def judge(self, trial: Trial, memory: Memory) -> bool:
-        return trial.fell
-
-    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
-        level = float(memory["damping"])
-        if trial.failed_the_model:
-            level *= 4
-        elif trial.met_the_model:
-            level /= 3
-        return {"damping": np.array(np.clip(level, self.min_damping, self.max_damping))}

@@ -87,6 +87,7 @@ class Arguments:
     names: tuple[str, ...]
     leaf_names: tuple[str, ...] | None = None  # where better ones than paths are known
     fixed_groups: frozenset[str] = frozenset()  # whose whole numbers are no parameters
+    data: frozenset[str] = frozenset()  # arguments that hold a sample's data, which vary whatever their marks say
 
     @cached_property
     def _found(self) -> tuple[_Found, ...]:
@@ -94,15 +95,24 @@ class Arguments:
         return tuple(leaf for name, argument in pairs for leaf in walk(argument, name, name))
 
     @cached_property
+    def _holds_data(self) -> tuple[bool, ...]:
+        """Of every leaf whether it belongs to a sample's data."""
+        pairs = zip(self.names, self.example, strict=True)
+        return tuple(name in self.data for name, argument in pairs for _ in walk(argument, name, name))
+
+    @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
-        kinds = [_kind(leaf.value, leaf.path) for leaf in self._found]
+        kinds = [
+            "data" if is_data else _kind(leaf.value, leaf.path)
+            for leaf, is_data in zip(self._found, self._holds_data, strict=True)
+        ]
         any_marked = "marked" in kinds
         made: list[Leaf] = []
         start = 0
         for i, (leaf, kind) in enumerate(zip(self._found, kinds, strict=True)):
             name = self.leaf_names[i] if self.leaf_names else leaf.path
             free = kind == "real" or (kind == "whole" and leaf.group not in self.fixed_groups)
-            trainable = kind == "marked" or (free and not any_marked)
+            trainable = kind in ("marked", "data") or (free and not any_marked)
             made.append(Leaf(name, leaf.group, leaf.value, trainable, kind == "marked", start))
             start += made[-1].size
         return tuple(made)
@@ -124,8 +134,8 @@ class Arguments:
     def whole_numbers(self) -> dict[str, tuple[Leaf, ...]]:
         """The trainable leaves of whole numbers without a mark, by group."""
         groups: dict[str, tuple[Leaf, ...]] = {}
-        for leaf in self.trainable:
-            if not leaf.marked and is_whole(leaf.value):
+        for leaf, is_data in zip(self.leaves, self._holds_data, strict=True):
+            if leaf.trainable and not leaf.marked and not is_data and is_whole(leaf.value):
                 groups[leaf.group] = (*groups.get(leaf.group, ()), leaf)
         return groups
 
@@ -194,6 +204,12 @@ class Arguments:
                 chosen.append(rebuild(argument, iter(parts)))
         return chosen[0] if len(chosen) == 1 else tuple(chosen)
 
+    def as_tuple(self, theta: Any) -> tuple[Any, ...] | None:
+        """θ in the structure of the arguments as one entry an argument, or None where it has another one."""
+        if self._leaves_of(theta) is None:
+            return None
+        return tuple(theta) if len(self.example) != 1 or self._is_wrapped(theta) else (theta,)
+
     def one_of_a_batch(self, size: int) -> str:
         """What to write where an argument holds a batch of this size."""
         batches = [
@@ -202,12 +218,15 @@ class Arguments:
         if not batches:
             return (
                 "wrap the circuit for one set of parameters; where the batch is data, give one row of it, as "
-                "node(theta, data[0]), and average over the batch outside"
+                "node(theta, data[0]), and let an objective go through it: "
+                'qngd.Objective(node, None, lambda outputs: …, data={"x": X})'
             )
+        data = ", ".join(f'"{name}": {name}' for name in batches)
         shown = ", ".join(f"{name}[0]" if name in batches else name for name in self.names)
         return (
             f"wrap the circuit for one set of parameters; where the argument {' or '.join(batches)} holds a batch of "
-            f"{size}, wrap(node, {shown}), and average over the batch outside"
+            f"{size}, wrap(node, {shown}), and for a loss over all of it write "
+            f"qngd.Objective(node, None, lambda outputs: …, data={{{data}}})"
         )
 
     def _is_wrapped(self, theta: Any) -> bool:
@@ -261,7 +280,7 @@ def walk(value: Any, path: str, group: str) -> Iterator[_Found]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from walk(item, f"{path}[{key!r}]", f"{path}[{key!r}]")
-    elif _is_named(value):
+    elif is_named(value):
         for name, item in zip(value._fields, value, strict=True):
             yield from walk(item, f"{path}.{name}", f"{path}.{name}")
     elif type(value) in (list, tuple):
@@ -271,7 +290,7 @@ def walk(value: Any, path: str, group: str) -> Iterator[_Found]:
         yield _Found(path, group, value)
 
 
-def _is_named(value: Any) -> bool:
+def is_named(value: Any) -> bool:
     """Whether it is a named tuple."""
     return isinstance(value, tuple) and hasattr(value, "_fields") and hasattr(value, "_make")
 
@@ -279,7 +298,7 @@ def _is_named(value: Any) -> bool:
 def rebuild(example: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(example, dict):
         return {key: rebuild(item, leaves) for key, item in example.items()}
-    if _is_named(example):
+    if is_named(example):
         return example._make(rebuild(item, leaves) for item in example)
     if type(example) in (list, tuple):
         return type(example)(rebuild(item, leaves) for item in example)
@@ -292,7 +311,7 @@ def _match(example: Any, given: Any) -> list[Any] | None:
         if not isinstance(given, Mapping) or set(given) != set(example):
             return None
         pairs = [(item, given[key]) for key, item in example.items()]
-    elif type(example) in (list, tuple) or _is_named(example):
+    elif type(example) in (list, tuple) or is_named(example):
         if type(given) is not type(example) or len(given) != len(example):
             return None
         pairs = list(zip(example, given, strict=True))

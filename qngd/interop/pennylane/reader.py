@@ -13,13 +13,14 @@ autograd, or where it calls torch's or JAX's functions, by those.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import autoray
 import numpy as np
 import pennylane as qml
 from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFunctionError, WireError
-from pennylane.measurements import ExpectationMP
+from pennylane.measurements import ExpectationMP, MeasurementProcess, ProbabilityMP
 from scipy import sparse
 
 from qngd._system.memory import without_collection
@@ -27,11 +28,13 @@ from qngd.circuit.angles import AffineExpressions, Expressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.circuit.observable import Observable
+from qngd.circuit.outputs import Outputs
 from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.interop.pennylane.arguments import Arguments, Leaf, is_whole
 from qngd.interop.pennylane.gates import GateReader
 from qngd.interop.pennylane.observable import observable_of
+from qngd.interop.pennylane.outputs import outputs_of
 from qngd.interop.pennylane.site import Batched
 from qngd.interop.pennylane.slots import Slots, TracedExpressions, TracedRun, check_same_circuit
 from qngd.interop.pennylane.tape import NO_OPERATIONS, Source, Tape, source_of
@@ -44,6 +47,7 @@ for _answer in (Estimate, MetricTensor):
 _SHIFTS = (0.4, 1e-3)  # how far from the example the circuit is looked at a second time; radians
 _SAME_VALUE = 1e-9
 _SAME_COEFFICIENT = 1e-12
+_LOSS = "minimize(qngd.Objective(node, None, lambda outputs: …), theta0=…)"
 _STEPS = (1e-6, 1e-8)  # of the check of the derivatives, whose forward differences are this accurate:
 _SLOPE_TOLERANCE = 1e-4
 _SINGLE_STEPS, _SINGLE_SLOPE_TOLERANCE = (1e-2, 1e-3), 3e-2  # the same where arrays are in single precision
@@ -74,7 +78,15 @@ def read_circuit(native: Any, *example_args: Any) -> Circuit:
         ParameterError: an argument is not made of finite numbers, or is marked but cannot be a parameter.
         ObservableError: the QNode returns an expectation value whose observable cannot be read.
     """
-    source = source_of(native, example_args)
+    return read_source(source_of(native, example_args))
+
+
+def read_source(source: Source) -> Circuit:
+    """The neutral form of a source; whole numbers among its arguments are parameters where they can be.
+
+    Raises:
+        CircuitError, ParameterError, ObservableError: as for `read_circuit`.
+    """
     groups = source.arguments.whole_numbers
     if not groups:
         return _read_some_way(source, frozenset())
@@ -134,6 +146,8 @@ def _read(source: Source) -> Circuit:
     check_same_circuit(first, second)
     observable = None if source.changes_results else _own_observable(tape, reader.wires)
     _check_same_observable(observable, tape, elsewhere, reader.wires)
+    measurements = tape.measurements, elsewhere.measurements
+    outputs = None if source.changes_results else partial(_outputs, observable, *measurements, reader.wires)
     return finish(
         first.builder,
         first.angle_map(_expressions(reader, theta, first, other, second)),
@@ -146,6 +160,7 @@ def _read(source: Source) -> Circuit:
         example=source.arguments.as_given,
         wires=tuple(reader.wires),
         fixed=source.arguments.fixed,
+        read_outputs=outputs,
     )
 
 
@@ -275,11 +290,34 @@ def _own_observable(tape: Tape, wires: dict[Any, int]) -> Observable | None:
     return None if operator is None else observable_of(operator, wires)
 
 
+def _outputs(
+    observable: Observable | None,
+    here: Sequence[MeasurementProcess],
+    elsewhere: Sequence[MeasurementProcess],
+    wires: dict[Any, int],
+) -> Outputs | None:
+    """All that a circuit returns, where that can be read and is the same at other parameters."""
+    if observable is not None:
+        return Outputs((observable,), is_list=False)
+    try:
+        ours, theirs = (outputs_of(measurements, wires) for measurements in (here, elsewhere))
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            return None
+        for one, other in zip(ours.observables, theirs.observables, strict=True):
+            _check_equal(one, other)
+    except QngdError:
+        return None
+    return ours
+
+
 def _check_same_observable(observable: Observable | None, here: Tape, elsewhere: Tape, wires: dict[Any, int]) -> None:
     """Raises ObservableError where the coefficients follow the parameters, or random numbers, unseen by the trace."""
     if observable is None or here.measurements[0].obs is elsewhere.measurements[0].obs:
         return
-    other = _own_observable(elsewhere, wires)
+    _check_equal(observable, _own_observable(elsewhere, wires))
+
+
+def _check_equal(observable: Observable, other: Observable | None) -> None:
     terms, others = (
         {} if o is None else dict(zip(o.strings.labels(), o.coefficients, strict=True)) for o in (observable, other)
     )
@@ -308,8 +346,12 @@ def _measured(tape: Tape) -> str:
     shown = ", ".join(map(str, tape.measurements[:3])) + (", …" if len(kinds) > 3 else "")
     if all(kinds):
         sum_of = " + ".join(str(m.obs) for m in tape.measurements[:2]) + (" + …" if len(kinds) > 2 else "")
-        return f"it returns {len(kinds)} expectation values ({shown}); give one operator: observable={sum_of}, say"
+        return (
+            f"it returns {len(kinds)} expectation values ({shown}); give one operator: observable={sum_of}, say; or a "
+            f"loss of all of them: {_LOSS}"
+        )
+    is_readable = all(isinstance(m, (ExpectationMP, ProbabilityMP)) for m in tape.measurements)
     return (
         f"it returns {shown}, which is no single expectation value; give the operator whose expectation value is "
-        "meant, as in observable=qml.Z(0) + 0.5 * qml.X(1)"
+        "meant, as in observable=qml.Z(0) + 0.5 * qml.X(1)" + (f"; or a loss of them: {_LOSS}" if is_readable else "")
     )

@@ -13,7 +13,7 @@ from qngd.circuit.angles import AffineExpressions, Angle, AngleMap, Expressions
 from qngd.circuit.builder import Gate, OpsBuilder
 from qngd.circuit.ops import Ops
 from qngd.errors import CircuitError, ParameterError
-from qngd.interop.pennylane.trace import Node, Trace, gradient, reach
+from qngd.interop.pennylane.trace import Node, Trace, gradient, is_affine_in, reach
 
 _FIXED_TOLERANCE = 1e-12  # radians; fixed angles of two runs that differ by more are not fixed
 # Derivatives beside the largest by the same parameter: below the first they are rounding errors, above the
@@ -57,6 +57,10 @@ class Slots:
     @property
     def are_linear(self) -> bool:
         return all(isinstance(source, Node) and source.linear for source in self._sources)
+
+    def are_affine_in(self, free: np.ndarray) -> bool:
+        """Whether all are affine functions of the parameters in `free` (mask), whatever the others are."""
+        return all(isinstance(source, Node) and is_affine_in(source, free) for source in self._sources)
 
     @property
     def are_smooth(self) -> np.ndarray:
@@ -191,6 +195,15 @@ class TracedExpressions:
     @property
     def shape(self) -> tuple[int, int]:
         return self.pattern.shape
+
+    @property
+    def branches(self) -> bool:
+        """Whether a value decided something, so that the circuit may be another one elsewhere."""
+        return self._first.trace.branched
+
+    def is_affine_in(self, free: np.ndarray) -> bool:
+        """Whether all slots are affine functions of the parameters in `free` (mask), whatever the others are."""
+        return not self._first.trace.branched and self._first.slots.are_affine_in(free)
 
     def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         """The values e(θ) and the exact Jacobian; those of the last θ are kept.

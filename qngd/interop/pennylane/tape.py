@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pennylane as qml
 from autograd import numpy as anp
+from autograd.tracer import isbox
 from pennylane.measurements import ExpectationMP, MeasurementProcess
 from pennylane.operation import Operator, StatePrepBase
 from pennylane.ops.op_math import Adjoint, Controlled, Exp, Pow, SProd, Sum
@@ -251,7 +252,8 @@ class FunctionSource:
             f"{_name_of(self._native)} is no quantum function: it computes with the result of the QNode {inner}, and "
             f"only the circuit's own expectation value can be followed; give the QNode, as in minimize({inner}, "
             f"theta0=…), and put factors and sums into its observable (a function that returns {inner}(…) as it is may "
-            "be given as well)"
+            f"be given as well). For a loss of what it returns{_over(call)} write "
+            f"minimize({objective_line(inner, call)}, theta0=…)"
         )
 
     def _of_node(self, node: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]) -> QuantumScript:
@@ -262,6 +264,34 @@ class FunctionSource:
             )
         self.changes_results = not _hands_on(postprocess, batch[0])
         return batch[0]
+
+
+def _over(call: Call) -> str:
+    return ", over data," if _data_of(call) else ","
+
+
+def objective_line(node: str, call: Call | None = None) -> str:
+    """What to write for a loss of a QNode's results: with the arguments of a call that no parameter moves as data."""
+    data = ", ".join(f'"{name}": …' for name in _data_of(call))
+    return f"qngd.Objective({node}, None, lambda outputs: …{f', data={{{data}}}' if data else ''})"
+
+
+def _data_of(call: Call | None) -> list[str]:
+    """The arguments of a call that hold arrays of numbers that no parameter moves."""
+    if call is None:
+        return []
+    try:
+        bound = inspect.signature(call.node.func).bind(*call.args, **call.kwargs)
+    except TypeError:
+        return []
+    fixed = {name: value for name, value in bound.arguments.items() if not _is_traced(value)}
+    return [name for name, value in fixed.items() if not isinstance(value, (bool, int, str, type(None), dict, tuple))]
+
+
+def _is_traced(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_traced, value))
+    return isbox(value) or _holds_objects(value)
 
 
 def _hands_on(postprocess: Callable[[Any], Any], script: QuantumScript) -> bool:
@@ -426,7 +456,8 @@ def argument_names(native: Callable[..., Any], example: tuple[Any, ...]) -> tupl
         raise CircuitError(
             f"the arguments do not fit {name}{signature} ({error}); call wrap(node, *example_args) with "
             f"arguments that it can be called with, and fix keyword arguments first: functools.partial({name}, "
-            "name=value)"
+            f"name=value). Arguments that hold data go with a loss: qngd.Objective({name}, None, lambda outputs: …, "
+            'data={"x": X})'
         ) from None
     names: list[str] = []
     for name, value in bound.arguments.items():

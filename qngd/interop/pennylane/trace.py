@@ -266,6 +266,33 @@ def _collect(collected: dict[int, float], single: Single, grad: np.ndarray) -> N
             collected[i] = collected.get(i, 0.0) + value
 
 
+def is_affine_in(node: Node, free: np.ndarray) -> bool:
+    """Whether the value is an affine function of the parameters in `free` (mask over all) at any values of the others.
+
+    With these constant, an operation is linear if it is so in those of its arguments that free parameters move.
+    """
+    seen: set[Node] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current not in seen:
+            seen.add(current)
+            stack.extend(current.parents)
+    moves: dict[Node, bool] = {}
+    affine: dict[Node, bool] = {}
+    for each in sorted(seen, key=lambda one: one.serial):  # parents first
+        if not each.parents:
+            single = each.single
+            moves[each] = single is not None and bool(free[single.which[single.which != _CONSTANT]].any())
+            affine[each] = True
+            continue
+        moved = [(at, parent) for at, parent in zip(each.argnums, each.parents, strict=True) if moves[parent]]
+        moves[each] = bool(moved) and not each.stopped
+        linear = not moved or _is_linear(each.function, [at for at, _ in moved])
+        affine[each] = not moves[each] or (linear and all(affine[parent] for _, parent in moved))
+    return affine[node]
+
+
 def reach(nodes: Sequence[Node]) -> set[int]:
     """All parameters that could possibly move one of these values."""
     found: set[int] = set()

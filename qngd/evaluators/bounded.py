@@ -1,0 +1,129 @@
+"""Bounds on parameters: steps are projected onto the box low ≤ θ ≤ high.
+
+At a bound that the descent pushes against, a parameter is held: its slope counts as 0 and its row of the metric as that
+of a parameter apart, so that a step moves the others alone (the active set of Bertsekas, doi:10.1137/0320018, where the
+metric takes the part of the Hessian). A trial outside of the box is moved to its nearest point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
+from qngd.metrics.base import Metric
+
+
+class Bounded:
+    """An `Evaluator` of another one's answers in a box: `low` and `high` (P,)."""
+
+    def __init__(self, inner: Evaluator, low: np.ndarray, high: np.ndarray) -> None:
+        self._inner = inner
+        self.circuit: Circuit = inner.circuit
+        self._low, self._high = low, high
+
+    def __getattr__(self, name: str) -> Any:
+        """What only some evaluators have, such as a log of jobs."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def note(self) -> str:
+        return self._inner.note
+
+    @property
+    def is_exact(self) -> bool:
+        return self._inner.is_exact
+
+    @property
+    def unbounded(self) -> np.ndarray:
+        """Which parameters (mask over P) have no bound at all."""
+        return np.isinf(self._low) & np.isinf(self._high)
+
+    @property
+    def text(self) -> str:
+        """The box, as what a stored run is recognized by."""
+        return f"bounds {self._low.tolist()} {self._high.tolist()}"
+
+    @property
+    def is_mean(self) -> bool:
+        return False  # the box cuts the waves along a parameter
+
+    def default_metric(self) -> Metric:
+        return self._inner.default_metric()
+
+    def first_metric(self) -> Metric:
+        return self._inner.first_metric()
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        return self._inner.energies([self._inside(theta) for theta in points], seed)
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        return self._inner.preview_energies(self._inside(theta), count)
+
+    def on_batch(self, index: int | None, seed: int | None) -> Self:
+        """The same with the inner evaluator on this mini-batch."""
+        choose = getattr(self._inner, "on_batch", None)
+        return self if choose is None else type(self)(choose(index, seed), self._low, self._high)
+
+    def _inside(self, theta: np.ndarray) -> np.ndarray:
+        return np.clip(theta, self._low, self._high)
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Metric | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        inside = self._inside(theta)
+        found = self._inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        if found.gradient is None:
+            return found
+        slope = np.asarray(found.gradient.value)
+        held = ((inside <= self._low) & (slope > 0)) | ((inside >= self._high) & (slope < 0))
+        if not held.any():
+            return found
+        tensor = None if found.metric is None else _apart(found.metric, held)
+        return replace(found, gradient=_without(found.gradient, held), metric=tensor)
+
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        return self._inner.metric(self._inside(theta), metric, seed)
+
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+    ) -> Cost:
+        return self._inner.preview(self._inside(theta), gradient=gradient, metric=metric, spread=spread)
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        raise SettingError('approx="matrix-free" does not go with bounds; take another approx')
+
+
+def _without(gradient: Estimate, held: np.ndarray) -> Estimate:
+    value, stderr = (np.where(held, 0.0, part) for part in (gradient.value, gradient.stderr))
+    covariance = gradient.covariance
+    if covariance is not None:
+        covariance = np.where(np.logical_or.outer(held, held), 0.0, covariance)
+    return Estimate(value, stderr, gradient.shots, covariance)
+
+
+def _apart(metric: MetricTensor, held: np.ndarray) -> MetricTensor:
+    """The metric without what correlates held parameters with others."""
+    mixed = np.logical_or.outer(held, held) & ~np.eye(len(held), dtype=bool)
+    raw = None if metric.unprojected is None else np.where(mixed, 0.0, metric.unprojected)
+    value, stderr = (np.where(mixed, 0.0, part) for part in (metric.value, metric.stderr))
+    return replace(metric, value=value, stderr=stderr, unprojected=raw)

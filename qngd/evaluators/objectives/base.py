@@ -1,0 +1,172 @@
+"""What the evaluators of an objective have in common: which samples a call takes, which metric, the loss of outputs."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.objectives.batches import Batches
+from qngd.evaluators.objectives.gauss_newton import GaussNewton
+from qngd.evaluators.objectives.model import DataCircuit, Model
+from qngd.metrics.base import Metric
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What a part has of a batch: its own rows, and their places in the batch."""
+
+    part: DataCircuit
+    rows: np.ndarray
+    places: np.ndarray
+
+
+class ObjectiveEvaluator(ABC):
+    """An `Evaluator` whose energy is the loss.
+
+    With mini-batches, a call that gives derivatives gives those of the next batch, and as `before` the loss of the one
+    that the step began with; a call for the energy alone gives that of this one.
+    """
+
+    is_mean = False  # a loss is no expectation value
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.circuit: Circuit = model.circuit  # one that stands for all
+        size = model.objective.batch_size
+        count = model.num_samples
+        self._batches = None if size is None or count is None or size >= count else Batches(count, size)
+        self._index = -1
+        self._order: int | None = None
+
+    def of_all(self) -> Self:
+        """The same without mini-batches."""
+        return self._with(_batches=None)
+
+    def _with(self, **changes: Any) -> Self:
+        """A copy that differs in this; what the original has made, such as simulators and planners, it shares."""
+        found = copy.copy(self)
+        vars(found).update(changes)
+        return found
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether not all samples are taken at a time."""
+        return self._batches is not None
+
+    def on_batch(self, index: int | None, seed: int | None) -> Self:
+        """The same for a step that begins with this mini-batch (None: the first of a run); the seed is the run's."""
+        if self._batches is None:
+            return self
+        return self._with(_index=-1 if index is None else index, _order=seed)
+
+    @property
+    def _batch_note(self) -> str:
+        """What is to be said of mini-batches."""
+        if self._batches is None:
+            return ""
+        return (
+            f"energies are losses of mini-batches of {self._batches.size} of {self._batches.count} samples; "
+            "qngd.expectation(objective, theta=result.theta) gives that of all"
+        )
+
+    def _asked(self, gradient: bool) -> tuple[np.ndarray | None, np.ndarray, int | None]:
+        """The samples to be judged by, where they are others; the samples of the answer; and the number of their
+        batch."""
+        if self._batches is None:
+            return None, self.model.samples, None
+        if not gradient:
+            index = max(self._index, 0)
+            return None, self._batches.rows(index, self._order), index
+        before = None if self._index < 0 else self._batches.rows(self._index, self._order)
+        return before, self._batches.rows(self._index + 1, self._order), self._index + 1
+
+    @abstractmethod
+    def default_metric(self) -> Metric:
+        """The metric to use where the user has not chosen."""
+
+    def first_metric(self) -> Metric:
+        """The metric to begin with: the same."""
+        return self.default_metric()
+
+    @abstractmethod
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Metric | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        """The loss, and gradient and metric if asked for."""
+
+    @abstractmethod
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+    ) -> Cost:
+        """What `evaluate` would cost."""
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        """The losses of this batch at several parameter vectors (P,), a submission each."""
+        found = [self.evaluate(theta, gradient=False, seed=seed) for theta in points]
+        return [each.energy for each in found], sum((each.cost for each in found), Cost())
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        """What `energies` at so many points would cost at most."""
+        return self.preview(theta, gradient=False) * count
+
+    def _shares(self, samples: np.ndarray) -> list[Share]:
+        """What every part has of these samples, ascending."""
+        found = []
+        for part in self.model.parts:
+            rows = np.flatnonzero(np.isin(part.samples, samples))
+            if len(rows):
+                found.append(Share(part, rows, np.searchsorted(samples, part.samples[rows])))
+        return found
+
+    def own_metric(self, otherwise: Metric) -> Metric:
+        """The metric that the objective has, or this one where it leaves the choice."""
+        return GaussNewton() if self.model.objective.metric == GaussNewton.name else otherwise
+
+    def _checked(self, metric: Metric | None) -> Metric | None:
+        """The metric asked for; SettingError where the objective has another, or it is of one observable."""
+        if metric is None or isinstance(metric, GaussNewton):
+            return metric
+        self._check_free(metric.name)
+        if metric.needs_observable:
+            raise SettingError(
+                f'approx="{metric.name}" is the metric of one observable; the one of an objective\'s outputs is '
+                'Objective(…, metric="gauss-newton")'
+            )
+        return metric
+
+    def _check_free(self, approx: str) -> None:
+        """Raise SettingError where the objective has a metric of its own."""
+        if self.model.objective.metric == GaussNewton.name:
+            raise SettingError(f'approx: the objective has metric="gauss-newton"; leave approx="{approx}" out')
+
+    def _loss(self, outputs: np.ndarray, samples: np.ndarray) -> tuple[float, np.ndarray]:
+        """The loss of the outputs (b, K) of these samples, and its derivatives (b, K)."""
+        model = self.model
+        value, slopes = model.loss.slopes(model.shaped(outputs), model.targets_of(samples))
+        return value, model.flat(slopes)
+
+    def _bends(self, outputs: np.ndarray, samples: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+        """The second derivatives of the loss times ∂outputs/∂θ (b, K, P), again (b, K, P)."""
+        model = self.model
+        used = np.flatnonzero(np.abs(jacobian).max(axis=(0, 1), initial=0.0) > 0)
+        found = np.zeros_like(jacobian)
+        if len(used):
+            directions = np.stack([model.shaped(jacobian[:, :, p]) for p in used])
+            bends = model.loss.bends(model.shaped(outputs), model.targets_of(samples), directions)
+            found[:, :, used] = np.moveaxis(np.asarray(bends).reshape(len(used), *jacobian.shape[:2]), 0, 2)
+        return found

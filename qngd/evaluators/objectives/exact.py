@@ -1,0 +1,211 @@
+"""An objective's answers from the embedded statevector simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qngd.circuit.active import as_measured, without_idle
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.objectives.base import ObjectiveEvaluator, Share
+from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix, without_negative
+from qngd.evaluators.objectives.model import DataCircuit, Model
+from qngd.exact.batch import BatchAngles, BatchSimulator, Kind
+from qngd.metrics.base import Metric
+from qngd.metrics.full import Full
+from qngd.metrics.identity import Identity
+from qngd.metrics.layers import BlockDiagonal, Diagonal
+from qngd.metrics.names import as_metric
+
+_FULL_UP_TO = 1 << 24  # amplitudes of all derivative states of a circuit, as of one energy
+# the metrics that a batch is run with
+_BATCHED: dict[type, Kind] = {Diagonal: "diag", BlockDiagonal: "block-diag", Full: "full"}
+
+
+class ExactObjective(ObjectiveEvaluator):
+    """Answers from the embedded statevector simulator, all samples at a time."""
+
+    name = "exact statevector"
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self._simulators = {id(part): _simulator(part) for part in model.parts}
+
+    @property
+    def is_exact(self) -> bool:
+        """False of mini-batches, whose losses differ."""
+        return not self.has_batches
+
+    @property
+    def note(self) -> str:
+        return self._batch_note
+
+    def default_metric(self) -> Metric:
+        qubits = max(each.simulator.num_qubits for each in self._simulators.values())
+        fits = self.model.num_parameters << qubits <= _FULL_UP_TO
+        return self.own_metric(as_metric("full" if fits else "block-diag"))
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Metric | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        metric = self._checked(metric)
+        judged, samples, batch = self._asked(gradient)
+        before = None
+        if judged is not None:
+            before = Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
+        run = _Run(self, theta, samples, _BATCHED.get(type(metric)))
+        value, slopes = self._loss(run.outputs, samples)
+        tensor = None if metric is None else self._metric(run, metric, seed)
+        circuits = sum(len(share.rows) for share in run.shares)
+        return Evaluation(
+            theta=theta,
+            energy=Estimate.exact(np.float64(value)),
+            gradient=Estimate.exact(run.gradient(slopes)) if gradient else None,
+            metric=tensor,
+            cost=Cost(jobs=1, circuits=circuits),
+            batch=batch,
+            before=before,
+        )
+
+    def outputs(self, theta: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """The outputs (b, K) of these samples, ascending."""
+        return _Run(self, theta, samples, None).outputs
+
+    def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
+        """The outputs of all samples, in the shape that the loss takes."""
+        return Estimate.exact(self.model.shaped(self.outputs(theta, self.model.samples)))
+
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        self._checked(metric)
+        run = _Run(self, theta, self._asked(False)[1], _BATCHED.get(type(metric)))
+        return self._metric(run, metric, seed)
+
+    def _metric(self, run: _Run, metric: Metric, seed: int | None) -> MetricTensor:
+        name = metric.name
+        if isinstance(metric, Identity):
+            return MetricTensor.exact(np.eye(len(run.theta)), name)
+        if isinstance(metric, GaussNewton):
+            jacobian = run.jacobian()
+            bends = self._bends(run.outputs, run.samples, jacobian)
+            return MetricTensor.exact(
+                without_negative(gauss_newton_matrix(jacobian, bends)), name, _flat_note(jacobian, bends)
+            )
+        if run.metric is not None:
+            notes = "" if isinstance(metric, Full) else "; ".join(dict.fromkeys(_notes(run.shares)))
+            return MetricTensor.exact(run.metric / len(run.samples), name, notes)
+        return self._metric_by_sample(run, metric, seed)
+
+    def _metric_by_sample(self, run: _Run, metric: Metric, seed: int | None) -> MetricTensor:
+        """The mean of random estimates, each with a seed of its own."""
+        size, count = self.model.num_parameters, len(run.samples)
+        value, variance = np.zeros((size, size)), np.zeros((size, size))
+        note, number = "", 0
+        for share in run.shares:
+            place = np.ix_(share.part.parameters, share.part.parameters)
+            for row in share.rows:
+                own = share.part.circuit.with_angles(share.part.bound.angles.of(int(row)))
+                at = run.theta[share.part.parameters]
+                found = ExactEvaluator(own, None).metric(at, metric, seed_of(seed, number))
+                value[place] += found.value / count
+                variance[place] += (found.stderr / count) ** 2
+                note, number = found.note, number + 1
+        return MetricTensor(value, np.sqrt(variance), metric.name, note=note)
+
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+    ) -> Cost:
+        return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(gradient)[1])))
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ, averaged over the samples."""
+        self._check_free("matrix-free")
+        run = _Run(self, theta, self._asked(False)[1], None, start=False)
+
+        def product(vector: np.ndarray) -> np.ndarray:
+            total = np.zeros(len(theta))
+            for share, angles in zip(run.shares, run.angles, strict=True):
+                simulator, own = self._simulators[id(share.part)].simulator, share.part.parameters
+                for row, phi in enumerate(angles.phi):
+                    total[own] += simulator.metric_product(phi, angles.jacobian(row), vector[own])
+            return total / len(run.samples)
+
+        return product
+
+
+class _Run:
+    """The states of some samples at θ, and what is asked of them."""
+
+    def __init__(
+        self, owner: ExactObjective, theta: np.ndarray, samples: np.ndarray, kind: Kind | None, start: bool = True
+    ) -> None:
+        model = owner.model
+        self.theta, self.samples = theta, samples
+        self.shares = owner._shares(samples)
+        self.angles = [_angles(share, theta) for share in self.shares]
+        self.outputs = np.zeros((len(samples), model.num_outputs))
+        self.metric: np.ndarray | None = None if kind is None else np.zeros((len(theta), len(theta)))
+        self._gradients: list[Callable[[np.ndarray], np.ndarray]] = []
+        for share, angles in zip(self.shares if start else [], self.angles, strict=False):
+            values, metric, gradients = owner._simulators[id(share.part)].forward(angles, kind)
+            self.outputs[share.places, share.part.columns] = values
+            if self.metric is not None and metric is not None:
+                self.metric[np.ix_(share.part.parameters, share.part.parameters)] += metric
+            self._gradients.append(gradients)
+
+    def gradient(self, weights: np.ndarray) -> np.ndarray:
+        """Σ_bk w_bk·∇⟨H_k⟩_b, (P,)."""
+        total = np.zeros(len(self.theta))
+        for share, gradients in zip(self.shares, self._gradients, strict=True):
+            own = weights[share.places, share.part.columns]
+            total[share.part.parameters] += gradients(own).sum(axis=0)
+        return total
+
+    def jacobian(self) -> np.ndarray:
+        """The derivatives of all outputs, (b, K, P)."""
+        found = np.zeros((*self.outputs.shape, len(self.theta)))
+        for share, gradients in zip(self.shares, self._gradients, strict=True):
+            count = share.part.columns.stop - share.part.columns.start
+            for k in range(count):
+                weights = np.zeros((len(share.places), count))
+                weights[:, k] = 1.0
+                place = np.ix_(share.places, [share.part.columns.start + k], share.part.parameters)
+                found[place] = gradients(weights)[:, None]
+        return found
+
+
+def _simulator(part: DataCircuit) -> BatchSimulator:
+    active = without_idle(part.circuit)
+    pulled = [active.pull(as_measured(each, part.circuit)) for each in part.observables]
+    return BatchSimulator(active, pulled)
+
+
+def _angles(share: Share, theta: np.ndarray) -> BatchAngles:
+    angles = share.part.bound.angles
+    phi, slopes = angles.linearize(theta[share.part.parameters], share.rows)
+    return BatchAngles(phi, angles.pattern, np.ascontiguousarray(slopes))
+
+
+def _notes(shares: list[Share]) -> list[str]:
+    return [share.part.circuit.split_note for share in shares if share.part.circuit.split_note]
+
+
+def _flat_note(jacobian: np.ndarray, bends: np.ndarray) -> str:
+    if bends.any() or not jacobian.any():
+        return ""
+    return 'the loss is linear in the outputs here, and metric="gauss-newton" is 0; take metric="fubini-study"'
+
+
+def seed_of(seed: int | None, number: int) -> int | None:
+    """A seed for one of several random estimates of a call."""
+    if seed is None:
+        return None
+    return int(np.random.SeedSequence(seed, spawn_key=(number, 4)).generate_state(1, np.uint32)[0])

@@ -1,0 +1,298 @@
+"""The plans of all samples and circuits as one submission, and the outputs that come out of it.
+
+The samples of a circuit share its templates, so that a device compiles each once. A request of an observables'
+template has the values v_rk = Σ_t C_kt·⟨string t⟩, one for each of K outputs, with a covariance, as they come from the
+same shots; those of different requests are independent:
+
+    o_k = constant_k + Σ_r weights_r·v_rk,   ∇o_k = mixing·slopes·v_k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.bound import AffineAngles
+from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
+from qngd.evaluators.objectives.model import DataCircuit
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.measured.metric import MeasuredMetric
+from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
+from qngd.measured.plan import Plan, Request, Submission
+from qngd.measured.planner import Planner
+from qngd.measured.template import Template
+from qngd.metrics.full import Full
+from qngd.metrics.layers import BlockDiagonal, Diagonal
+
+_OF_ANGLES = (Diagonal, BlockDiagonal, Full)  # metrics whose circuits take the angles as they are
+
+
+class DataPlanner:
+    """Plans the samples of a part; all its outputs are measured by the same circuits."""
+
+    def __init__(self, part: DataCircuit, grouping: Grouping, cross: CrossMethod, whole: bool) -> None:
+        self.part = part
+        active = without_idle(part.circuit)
+        self._cross = cross
+        self._own = [as_measured(each, part.circuit) for each in part.observables]
+        self._mixing, union = _union(self._own)
+        self._place = {key: row for row, key in enumerate(_keys(union.strings))}
+        self._first = Planner(active, union, grouping, cross, whole)
+        self._at: dict[int, Planner] = {}
+        self._read: dict[int, np.ndarray] = {}
+
+    @property
+    def constants(self) -> np.ndarray:
+        """What every output (K,) is without measuring."""
+        return np.array([each.identity_coefficient for each in self._own])
+
+    def plans(
+        self, theta: np.ndarray, rows: np.ndarray, gradient: bool, metric: Any, seeds: Sequence[int | None]
+    ) -> list[Plan]:
+        """The plans of these samples at θ (p,), each with a seed of its own.
+
+        Where all have one Jacobian, so that only their angles differ, and the metric takes these as they are, the plan
+        of the first sample is that of all, its angles shifted by φ_b − φ_0.
+        """
+        if not self._differs_in_angles(metric):
+            pairs = zip(rows, seeds, strict=True)
+            return [self.planner(int(b)).plan(theta, gradient=gradient, metric=metric, seed=s) for b, s in pairs]
+        first = self.planner(int(rows[0])).plan(theta, gradient=gradient, metric=metric, seed=seeds[0])
+        phi, _ = self.part.bound.angles.linearize(theta, rows)
+        return [_shifted(first, shift) for shift in phi - phi[0]]
+
+    def _differs_in_angles(self, metric: Any) -> bool:
+        known = metric is None or (self._cross != "overlap" and isinstance(metric, _OF_ANGLES))
+        own = self.part
+        return known and isinstance(own.bound.angles, AffineAngles) and not len(own.circuit.split_gates)
+
+    def planner(self, row: int) -> Planner:
+        """That of one sample."""
+        if row not in self._at:
+            self._at[row] = self._first.at_angles(self.part.bound.angles.of(row))
+        return self._at[row]
+
+    def coefficients(self, template: Template) -> np.ndarray:
+        """C (K, m) for the strings of a template."""
+        found = self._read.get(id(template))
+        if found is None:
+            rows = [self._place[key] for key in _keys(template.strings)]
+            found = self._read[id(template)] = self._mixing[:, rows]
+        return found
+
+
+def _shifted(plan: Plan, shift: np.ndarray) -> Plan:
+    """The plan at angles that are larger by `shift` (K,)."""
+    own = [shift[template.rotations] for template in plan.templates]
+    requests = tuple([Request(r.template, r.angles + own[r.template], r.shots) for r in plan.requests])
+    return replace(plan, requests=requests)
+
+
+def _union(observables: Sequence[Observable]) -> tuple[np.ndarray, Observable]:
+    """The coefficients (K, T) over all strings, and an observable of these, with their largest weights."""
+    strings = [each.strings for each in observables]
+    joined = PauliStrings(
+        strings[0].num_qubits,
+        np.concatenate([each.x for each in strings]),
+        np.concatenate([each.z for each in strings]),
+        np.concatenate([each.sign for each in strings]),
+    )
+    place: dict[bytes, int] = {}
+    columns = np.array([place.setdefault(key, len(place)) for key in _keys(joined)], dtype=np.int64)
+    mixing = np.zeros((len(observables), len(place)))
+    owner = np.repeat(np.arange(len(observables)), [len(each) for each in observables])
+    np.add.at(mixing, (owner, columns), np.concatenate([each.coefficients for each in observables]))
+    first = np.unique(columns, return_index=True)[1]
+    return mixing, Observable(joined[first], np.abs(mixing).max(axis=0))
+
+
+def _keys(strings: PauliStrings) -> list[bytes]:
+    return [x.tobytes() + z.tobytes() for x, z in zip(strings.x, strings.z, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The plan of one sample of a part: its place in the batch, and where its requests begin in the submission."""
+
+    planner: DataPlanner
+    sample: int
+    place: int
+    plan: Plan
+    start: int
+
+    @property
+    def columns(self) -> slice:
+        return self.planner.part.columns
+
+    @property
+    def parameters(self) -> np.ndarray:
+        return self.planner.part.parameters
+
+
+@dataclass(frozen=True, eq=False)
+class JointPlan(Submission):
+    """All pieces as one; `energy_weights` (R,) are nonzero for the requests of outputs."""
+
+    pieces: tuple[Piece, ...]
+    energy_weights: np.ndarray
+
+    @property
+    def metric(self) -> MeasuredMetric | None:
+        """The metric that is measured, or None."""
+        return self.pieces[-1].plan.metric
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[DataPlanner, int, int, Plan]]) -> JointPlan:
+        """From planner, sample, place and plan of every piece."""
+        number: dict[int, int] = {}
+        templates: list[Template] = []
+        coefficients: list[np.ndarray | None] = []
+        requests: list[Request] = []
+        made = []
+        for planner, sample, place, plan in pieces:
+            own = []
+            for template, weights in zip(plan.templates, plan.coefficients, strict=True):
+                if id(template) not in number:
+                    number[id(template)] = len(templates)
+                    templates.append(template)
+                    coefficients.append(weights)
+                own.append(number[id(template)])
+            made.append(Piece(planner, sample, place, plan, len(requests)))
+            requests += [Request(own[r.template], r.angles, r.shots) for r in plan.requests]
+        of_energy = np.concatenate([np.zeros(0), *(plan.energy_weights for *_, plan in pieces)])
+        return cls(tuple(templates), tuple(coefficients), tuple(requests), tuple(made), of_energy)
+
+
+class Measured:
+    """The outcomes of one piece, and the outputs in them."""
+
+    def __init__(self, piece: Piece, outcomes: Sequence[Outcome], is_noisy: bool) -> None:
+        plan = piece.plan
+        self.piece = piece
+        self.outcomes = outcomes[piece.start : piece.start + plan.num_circuits]
+        self.plan = replace(plan, is_noisy=is_noisy)
+
+    @cached_property
+    def _values(self) -> tuple[np.ndarray, np.ndarray]:
+        """v (R, K) and its covariances (R, K, K); 0 for requests of the metric."""
+        count = self.piece.columns.stop - self.piece.columns.start
+        values, spreads = np.zeros((len(self.outcomes), count)), np.zeros((len(self.outcomes), count, count))
+        for r, request in enumerate(self.plan.requests):
+            if self.plan.coefficients[request.template] is not None:
+                weights = self.piece.planner.coefficients(self.plan.templates[request.template])
+                values[r], spreads[r] = _read(self.outcomes[r], self.plan.reading(r), weights)
+        return values, spreads
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """(K,)."""
+        return self.piece.planner.constants + self.plan.energy_weights @ self._values[0]
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Of the outputs, (K, K)."""
+        return np.einsum("r,rkl->kl", self.plan.energy_weights**2, self._values[1])
+
+    @cached_property
+    def _linear(self) -> np.ndarray:
+        """(p, R): takes values to derivatives."""
+        assert self.plan.mixing is not None
+        return (self.plan.mixing @ self.plan.slopes).toarray()
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        """The derivatives of the outputs, (K, p)."""
+        return (self._linear @ self._values[0]).T
+
+    def gradient_covariance(self, weights: np.ndarray, bends: np.ndarray) -> np.ndarray:
+        """Of Σ_k w_k·∇o_k, (p, P'), where errors of the outputs also change the weights, by which the gradient of the
+        whole moves by `bends` (K, P): the covariance (P, P) of both together."""
+        total = np.zeros((bends.shape[1],) * 2)
+        for _, moves, spread in self._moves(weights, bends):
+            total += moves @ spread @ moves.T
+        return total
+
+    def _moves(self, weights: np.ndarray, bends: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """The requests that errors come from: how the gradient moves with their values (P, K), and the covariance of
+        these."""
+        linear = np.zeros((bends.shape[1], len(self.outcomes)))
+        linear[self.piece.parameters] = self._linear
+        for r, spread in enumerate(self._values[1]):
+            if spread.any():
+                yield r, np.outer(linear[:, r], weights) + self.plan.energy_weights[r] * bends.T, spread
+
+    def worth(self, weights: np.ndarray, bends: np.ndarray | None, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What one shot of each request (R,) adds to the variances of the loss, and of `root` (P, P) times its
+        gradient. Requests of a metric alone count as those of the gradient do on average."""
+        shots = np.array([outcome.shots for outcome in self.outcomes])
+        of_loss = np.einsum("k,rkl,l->r", weights, self._values[1], weights) * self.plan.energy_weights**2 * shots
+        of_step = np.zeros(len(shots))
+        for r, moves, spread in () if bends is None else self._moves(weights, bends):
+            along = root @ moves
+            of_step[r] = np.sum((along @ spread) * along) * shots[r]
+        known = of_step[~self.plan.of_metric]
+        of_step[self.plan.of_metric] = known.sum() / max(np.count_nonzero(known), 1)
+        return of_loss, of_step
+
+    def gauss_newton_errors(self, bends: np.ndarray, hessian: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """What the errors of this sample's Jacobian J make in JᵀLJ: the variance (P, P) to first order, with
+        `bends` = L·J (K, P), and the bias, with its own block `hessian` (K, K) of L (None: not known, counted as 0)."""
+        size = bends.shape[1]
+        variance, bias = np.zeros((size, size)), np.zeros((size, size))
+        linear = np.zeros((size, len(self.outcomes)))
+        linear[self.piece.parameters] = self._linear
+        for r, spread in enumerate(self._values[1]):
+            own = linear[:, r]
+            if not spread.any() or not own.any():
+                continue
+            inner = bends.T @ spread @ bends
+            squares = np.outer(own**2, np.diag(inner))
+            variance += squares + squares.T + 2 * np.outer(own, own) * inner
+            if hessian is not None:
+                bias += float(np.sum(hessian * spread)) * np.outer(own, own)
+        return variance, bias
+
+
+def _read(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values (K,) of Σ_t weights[k, t]·⟨string t⟩ and their covariance (K, K). Where the shots say too little of an
+    output, it is widened by what was not seen, as one energy's is."""
+    least = unseen(outcome.shots) * _square(template.reduced(weights.T))
+    if not isinstance(outcome, Counts):
+        count = weights.shape[1]
+        values, spread = weights @ outcome.values[:count], (weights * outcome.stderr[:count] ** 2) @ weights.T
+        return values, _widened(spread, least)
+    per_shot = weighted_values(outcome, template, weights.T)
+    values = outcome.counts @ per_shot / outcome.shots
+    if outcome.shots < 2:  # nothing is known of the spread but its bound
+        bound = np.abs(weights).sum(axis=1)
+        return values, np.outer(bound, bound)
+    centred = per_shot - values
+    spread = (outcome.counts[:, None] * centred).T @ centred / (outcome.shots - 1) / outcome.shots
+    return values, _widened(spread, least)
+
+
+def _square(rows: np.ndarray) -> np.ndarray:
+    return rows.T @ rows
+
+
+def _widened(spread: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """A covariance with as much of `least` as the output that needs most of it."""
+    own, floor = np.diag(spread), np.diag(least)
+    missing = np.asarray(widened(own, floor)) - own
+    part = np.max(missing / np.where(floor > 0, floor, 1.0), initial=0.0)
+    return spread + part * least
+
+
+def outputs_of(pieces: Sequence[Measured], count: int, num_outputs: int) -> np.ndarray:
+    """The outputs (b, K) of `count` samples."""
+    found = np.zeros((count, num_outputs))
+    for each in pieces:
+        found[each.piece.place, each.piece.columns] = each.outputs
+    return found

@@ -1,0 +1,323 @@
+"""What an objective comes to at a start: circuits bound to samples, and where their outputs and parameters stand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from qngd.circuit.angles import AffineExpressions, AngleMap
+from qngd.circuit.bound import BoundCircuit
+from qngd.circuit.chosen import PartOfTheta, chosen
+from qngd.circuit.circuit import Circuit, FlatTheta, ThetaStructure
+from qngd.circuit.observable import Observable
+from qngd.circuit.outputs import Outputs
+from qngd.cvar import CVaR
+from qngd.errors import CircuitError, ObservableError, SettingError
+from qngd.evaluators.objectives.objective import Objective
+from qngd.interop import as_observable, is_function
+from qngd.interop.losses import Loss
+from qngd.interop.samples import Read, read_data, read_samples
+
+
+@dataclass(frozen=True, eq=False)
+class DataCircuit:
+    """A circuit with those samples that share its structure.
+
+    Attributes:
+        bound: the circuit, whose parameters are the free ones among `parameters` (places in θ, (p,)).
+        samples: (b,) the number of every sample.
+        columns: where its outputs stand among all.
+        observables: these outputs.
+    """
+
+    bound: BoundCircuit
+    samples: np.ndarray
+    columns: slice
+    observables: tuple[Observable, ...]
+    parameters: np.ndarray
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.bound.circuit
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An objective at a start.
+
+    Attributes:
+        parts: circuits with samples; together they give every sample all its outputs.
+        num_samples: B, or None without data.
+        num_outputs: K.
+        is_list: False where a sample has one output that stands alone.
+        names: of the free parameters.
+        structure: how the user writes θ.
+        start: the free parameters (P,) of the start.
+        loss, targets: of the outputs.
+        like: the start as the user writes it.
+    """
+
+    objective: Objective
+    parts: tuple[DataCircuit, ...]
+    num_samples: int | None
+    num_outputs: int
+    is_list: bool
+    names: tuple[str, ...]
+    structure: ThetaStructure
+    start: np.ndarray
+    loss: Loss
+    targets: Any
+    like: Any
+
+    @property
+    def num_parameters(self) -> int:
+        return len(self.names)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The numbers of all samples; one where there are no data."""
+        return np.arange(1 if self.num_samples is None else self.num_samples)
+
+    def shaped(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs (b, K) in the shape that the loss takes."""
+        rows = outputs if self.is_list else outputs[:, 0]
+        return rows[0] if self.num_samples is None else rows
+
+    def flat(self, shaped: np.ndarray) -> np.ndarray:
+        """The way back, (b, K)."""
+        return np.asarray(shaped, dtype=float).reshape(-1, self.num_outputs)
+
+    def targets_of(self, samples: np.ndarray) -> Any:
+        """The targets of these samples, None where there are none."""
+        if self.targets is None or self.num_samples is None:
+            return self.targets
+        return self.targets[samples]
+
+    @cached_property
+    def circuit(self) -> Circuit:
+        """One that stands for all in messages and records: of the first sample, with the angles of every circuit."""
+        first = self.parts[0]
+        whole = replace(first.circuit, parameters=self.names, structure=self.structure, example=self.like)
+        every = [part for part in self.parts if part.samples[0] == 0]
+        if len(every) == 1 and len(first.parameters) == self.num_parameters:
+            return whole
+        return replace(whole, angle_map=_Stacked(*_NO_ANGLES, tuple(every), self.num_parameters))
+
+    @cached_property
+    def likeness(self) -> bytes:
+        """What recognizes the problem in a later run: circuits, samples, observables and targets."""
+        digest = hashlib.sha256(repr((self.names, self.num_samples, self.objective.metric)).encode())
+        digest.update(repr((self.objective.batch_size, self.objective.bounds)).encode())
+        for part in self.parts:
+            circuit = part.circuit
+            phi, slopes = part.bound.angles.linearize(np.full(len(part.parameters), 0.3), np.arange(len(part.samples)))
+            arrays = [circuit.generators.x, circuit.generators.z, circuit.generators.sign, phi, slopes, part.samples]
+            arrays += [circuit.frame.x, circuit.frame.z, circuit.frame.phase, part.parameters]
+            for each in part.observables:
+                arrays += [each.strings.x, each.strings.z, each.coefficients]
+            for array in arrays:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        if self.targets is not None:
+            digest.update(np.ascontiguousarray(_as_array(self.targets)).tobytes())
+        digest.update(_text_of(self.objective.loss))
+        return digest.digest()
+
+
+_NO_ANGLES = (sparse.csr_array((0, 0)), np.zeros(0), AffineExpressions(sparse.csr_array((0, 0)), np.zeros(0)))
+
+
+@dataclass(frozen=True)
+class _Stacked(AngleMap):
+    """The angles of several circuits under each other."""
+
+    parts: tuple[DataCircuit, ...]
+    count: int
+
+    @property
+    def num_parameters(self) -> int:
+        return self.count
+
+    @property
+    def is_affine(self) -> bool:
+        return False
+
+    @cached_property
+    def pattern(self) -> sparse.csr_array:
+        return self._under([part.bound.angles.pattern for part in self.parts])
+
+    def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
+        found = [part.circuit.angle_map.linearize(theta[part.parameters]) for part in self.parts]
+        return np.concatenate([angles for angles, _ in found]), self._under([slopes for _, slopes in found])
+
+    def _under(self, jacobians: Sequence[Any]) -> sparse.csr_array:
+        rows = []
+        for part, jacobian in zip(self.parts, jacobians, strict=True):
+            place = sparse.csr_array(
+                (np.ones(len(part.parameters)), (np.arange(len(part.parameters)), part.parameters)),
+                shape=(len(part.parameters), self.count),
+            )
+            rows.append(jacobian @ place)
+        return sparse.csr_array(sparse.vstack(rows))
+
+
+def _text_of(function: Any) -> bytes:
+    """What there is to recognize a function by: its name, and its code where it is Python's."""
+    name = repr(getattr(function, "__qualname__", type(function).__name__))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return name.encode()
+    plain = [value for value in code.co_consts if isinstance(value, (int, float, complex, str, type(None)))]
+    return repr((name, code.co_code, code.co_names, plain)).encode()
+
+
+def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
+    """An objective at a start.
+
+    Raises:
+        CircuitError, ObservableError, SettingError: a part does not fit.
+    """
+    several = isinstance(objective.circuit, (list, tuple)) and len(objective.circuit) != 1
+    natives = list(objective.circuit) if isinstance(objective.circuit, (list, tuple)) else [objective.circuit]
+    if not natives:
+        raise CircuitError("circuit: the list is empty; give at least one")
+    data = read_data(objective.data, objective.inputs)
+    are_own = objective.observables is None
+    reads = [read_samples(native, theta0, data, are_own) for native in natives]
+    names = tuple(dict.fromkeys(name for read in reads for name in read.circuit.parameters))
+    structure = reads[0].circuit.structure if reads[0].circuit.parameters == names else FlatTheta(names)
+    if theta0 is None:  # as an example
+        theta0 = np.zeros(len(names))
+    start = structure.flatten(theta0)
+    free = ~chosen(objective.frozen if frozen is None else frozen, names, "frozen")
+    outputs = _outputs([read.circuit for read in reads], objective.observables, several)
+    parts = _parts(reads, names, free, start, outputs, are_own)
+    count = None if data is None else data.count
+    targets = _targets(objective.targets, count)
+    return Model(
+        objective=objective,
+        parts=tuple(parts),
+        num_samples=count,
+        num_outputs=sum(map(len, outputs)),
+        is_list=several or outputs[0].is_list,
+        names=tuple(name for name, is_free in zip(names, free, strict=True) if is_free),
+        structure=structure if free.all() else PartOfTheta(structure, free, start),
+        start=start[free],
+        loss=Loss(objective.loss, objective.grad),  # type: ignore[arg-type]  # it was checked
+        targets=targets,
+        like=theta0,
+    )
+
+
+def can_start_anywhere(objective: Objective) -> bool:
+    """Whether its circuits can be read without a start: they are no functions of it."""
+    natives = objective.circuit if isinstance(objective.circuit, (list, tuple)) else [objective.circuit]
+    return not any(map(is_function, natives))
+
+
+def _parts(
+    reads: Sequence[Read],
+    names: Sequence[str],
+    free: np.ndarray,
+    start: np.ndarray,
+    outputs: Sequence[Outputs],
+    are_own: bool,
+) -> list[DataCircuit]:
+    """Every circuit with its samples; where observables `are_own`, a circuit may measure what its sample says."""
+    place = {name: i for i, name in enumerate(names)}
+    number = np.cumsum(free) - 1  # of the free parameters
+    parts, column = [], 0
+    for read, own in zip(reads, outputs, strict=True):
+        columns = slice(column, column + len(own))
+        column = columns.stop
+        where = np.array([place[name] for name in read.circuit.parameters], dtype=np.int64)
+        kept = where[free[where]]
+        for bound, samples in read.at(free[where], start[where]):
+            found = bound.circuit.outputs if are_own else own
+            if found is None or len(found) != len(own):
+                raise ObservableError(
+                    f"observables: sample {samples[0]} has another number of outputs than sample 0; give them in the "
+                    "Objective, or return as many for every sample"
+                )
+            parts.append(DataCircuit(bound, samples, columns, found.observables, number[kept]))
+    return parts
+
+
+def _targets(targets: Any, count: int | None) -> Any:
+    if targets is None or count is None:
+        return targets
+    if isinstance(targets, (list, tuple)):
+        targets = np.asarray(targets)
+    shape = np.shape(targets)
+    if not shape or shape[0] != count:
+        raise SettingError(f"targets: there are {count} samples; give a target for each, not an array of shape {shape}")
+    return targets
+
+
+def _as_array(targets: Any) -> np.ndarray:
+    detach = getattr(targets, "detach", None)
+    return np.asarray(targets if detach is None else detach().cpu())
+
+
+def _outputs(circuits: Sequence[Circuit], given: Any, several: bool) -> list[Outputs]:
+    """What every circuit gives out."""
+    if given is None:
+        return [_own_outputs(circuit) for circuit in circuits]
+    if not several:
+        return [_read_outputs(given, circuits[0])]
+    if not _is_list(given):
+        return [_read_outputs(given, circuit) for circuit in circuits]
+    if len(given) != len(circuits):
+        raise ObservableError(
+            f"observables: {len(given)} entries for {len(circuits)} circuits; give one observable for all circuits, or "
+            "a list with an entry (one, or a list of them) for each"
+        )
+    return [_read_outputs(each, circuit) for each, circuit in zip(given, circuits, strict=True)]
+
+
+def _expected(given: Any, circuit: Circuit) -> Observable:
+    """The observable of one output."""
+    if isinstance(given, CVaR):
+        raise ObservableError(
+            "observables: a CVaR is no expectation value, of which outputs are made; it stands alone: "
+            "minimize(circuit, CVaR(…), theta0)"
+        )
+    return as_observable(given, circuit)
+
+
+def _is_list(given: Any) -> bool:
+    """Whether it is a list of observables, and no observable itself: pairs of a label and a number are one."""
+    if not isinstance(given, (list, tuple)):
+        return False
+    return not (given and all(_is_pair(each) for each in given))
+
+
+def _is_pair(each: Any) -> bool:
+    return isinstance(each, (list, tuple)) and len(each) == 2 and isinstance(each[0], str)
+
+
+def _read_outputs(given: Any, circuit: Circuit) -> Outputs:
+    if not _is_list(given):
+        return Outputs((_expected(given, circuit),), is_list=False)
+    if not len(given):
+        raise ObservableError("observables: the list is empty; give at least one")
+    return Outputs(tuple(_expected(each, circuit) for each in given))
+
+
+def _own_outputs(circuit: Circuit) -> Outputs:
+    if circuit.outputs is None:
+        hint = (
+            "a QNode brings its own if it returns expectation values, or probabilities"
+            if circuit.device is None
+            else "it must return expectation values, or probabilities, as they are"
+        )
+        raise ObservableError(
+            f"observables: the circuit brings none of its own; give them, as in Objective(circuit, "
+            f'[{{"ZI": 1.0}}, {{"IZ": 1.0}}], loss); {hint}'
+        )
+    return circuit.outputs

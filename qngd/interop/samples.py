@@ -1,0 +1,213 @@
+"""Circuits with data: which of a circuit's parameters, or of a function's arguments, hold it, and the circuit of every
+sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qngd._system.packages import packages_of
+from qngd.circuit.bound import BoundCircuit, bind, joined
+from qngd.circuit.chosen import columns_of
+from qngd.circuit.circuit import Circuit
+from qngd.errors import CircuitError, ParameterError, QngdError, SettingError, shown
+from qngd.interop import is_function, load_pennylane, wrap, wrap_for
+from qngd.interop.circuit_builder import CircuitBuilder
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The samples: columns by the names of what they are for, (B, …) each; None for what goes to whatever follows θ."""
+
+    names: tuple[Any, ...] | None
+    columns: tuple[np.ndarray, ...]
+    count: int
+
+    def row(self, number: int) -> list[Any]:
+        """The data of one sample."""
+        return [column[number] for column in self.columns]
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """One circuit of an objective, before anything is frozen: `circuit` says how θ is written and what it returns; `at`
+    makes the circuits of all samples, with the numbers of these, from the mask of the free parameters and a start."""
+
+    circuit: Circuit
+    at: Any
+
+
+def read_data(data: Any, inputs: Any) -> Data | None:
+    """What the user gave as data, as arrays of one length.
+
+    Raises:
+        SettingError: it is ragged, empty, or its parts have different lengths.
+    """
+    if data is None:
+        return None
+    names: tuple[Any, ...] | None
+    if isinstance(data, Mapping):
+        if inputs is not None:
+            raise SettingError("inputs: the keys of data name them already; leave inputs out")
+        names, parts = tuple(data), tuple(map(_array, data.values()))
+    else:
+        parts = tuple(map(_array, data)) if isinstance(data, tuple) else (_array(data),)
+        names = None if inputs is None else (inputs,) if _is_one_name(inputs) else tuple(inputs)
+    lengths = {len(part) for part in parts}
+    if len(lengths) != 1 or not min(lengths):
+        raise SettingError(
+            f"data: every part needs a row for each sample; got {', '.join(map(str, sorted(lengths)))} rows"
+        )
+    return Data(names, parts, lengths.pop())
+
+
+def _is_one_name(inputs: Any) -> bool:
+    return isinstance(inputs, str) or hasattr(inputs, "name") or hasattr(inputs, "params")
+
+
+def _array(part: Any) -> np.ndarray:
+    detach = getattr(part, "detach", None)
+    try:
+        array = np.asarray(part if detach is None else detach().cpu())
+    except (TypeError, ValueError):
+        array = np.asarray(None)
+    if array.ndim == 0 or array.dtype.kind not in "biufc":
+        raise SettingError(
+            f"data: give arrays of numbers with a row for each sample, (B, …), or a mapping from names to such; got "
+            f"{shown(part)}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise SettingError(f"data: sample {row} holds a number that is NaN or infinite")
+    return array
+
+
+def read_samples(native: Any, theta: Any, data: Data | None, own_outputs: bool = False) -> Read:
+    """A circuit with its data, to be read at θ in the user's structure; `own_outputs` says that what it returns counts.
+
+    Raises:
+        CircuitError, ParameterError, SettingError: it cannot be read, or has no such parameters or arguments.
+    """
+    if data is None:
+        circuit = wrap_for(native, theta)
+        return Read(circuit, lambda free, start: [(_alone(circuit, free, start), np.zeros(1, dtype=np.int64))])
+    if _makes_circuits(native, data):
+        return _one_by_one([wrap(_called(native, data, number)) for number in range(data.count)])
+    if is_function(native):
+        return _read_function(native, theta if type(theta) is tuple else (theta,), data, own_outputs)
+    circuit = wrap(native)
+    mask = np.zeros(circuit.num_parameters, dtype=bool)
+    values = np.zeros((data.count, circuit.num_parameters))
+    for columns, part in zip(_columns(circuit, data), data.columns, strict=True):
+        values[:, columns] = part.reshape(data.count, -1)
+        mask[columns] = True
+
+    def at(free: np.ndarray, start: np.ndarray) -> list[tuple[BoundCircuit, np.ndarray]]:
+        own, points = np.zeros(len(mask), dtype=bool), values.copy()
+        own[~mask] = free
+        points[:, ~mask] = start
+        return [(bind(circuit, own, points), np.arange(data.count))]
+
+    return Read(bind(circuit, ~mask, values[:1]).circuit, at)
+
+
+def _alone(circuit: Circuit, free: np.ndarray, start: np.ndarray) -> BoundCircuit:
+    return bind(circuit, free, start[None])
+
+
+def _columns(circuit: Circuit, data: Data) -> list[list[int]]:
+    """The parameters that every part of the data is for."""
+    if data.names is None:
+        raise SettingError(
+            f"inputs: name the parameters that hold data, in the order of its columns, as in "
+            f'inputs=["{next(iter(circuit.parameters), "x")}"]; the circuit\'s are {", ".join(circuit.parameters[:8])}'
+        )
+    found = [columns_of(name, circuit.parameters, "inputs") for name in data.names]
+    every = [column for columns in found for column in columns]
+    if len(set(every)) != len(every):
+        raise SettingError("inputs: a parameter is named twice")
+    if len(data.columns) == 1 and len(found) != 1:
+        found = [every]
+    for columns, part in zip(found, data.columns, strict=True):
+        width = int(np.prod(part.shape[1:], dtype=int))
+        if width != len(columns):
+            names = ", ".join(circuit.parameters[column] for column in columns[:4])
+            raise SettingError(
+                f"data: it has {width} numbers a sample, and {len(columns)} parameters hold them ({names}"
+                f"{', …' if len(columns) > 4 else ''}); give an array of shape (samples, {len(columns)})"
+            )
+    return found
+
+
+def _read_function(native: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:
+    """A QNode or quantum function: read once with the data as parameters, where these turn gates; where they make up a
+    gate or a state, or choose gates, once a sample."""
+    reader = load_pennylane("samples")
+    names = None if data.names is None else [str(name) for name in data.names]
+    arguments = reader.data_arguments(native, names, len(theta), len(data.columns))
+    parts = data.columns
+    if len(parts) != len(arguments.names):
+        raise SettingError(
+            f"data: {len(parts)} arrays for the {len(arguments.names)} arguments {', '.join(arguments.names)}"
+        )
+    if not any(part.dtype.kind == "c" for part in parts):
+        try:
+            return _joint(reader, arguments, theta, data, own_outputs)
+        except (QngdError, *reader.FAILED):
+            pass  # the error that counts is that of one sample alone
+    return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
+
+
+def _makes_circuits(native: Any, data: Data) -> bool:
+    """Whether it is a function of a sample alone that returns a circuit, whose parameters are θ."""
+    if not is_function(native) or "pennylane" in packages_of(native):
+        return False
+    try:
+        made = _called(native, data, 0)
+    except Exception:  # of the user's own function, which takes θ as well
+        return False
+    return isinstance(made, (Circuit, CircuitBuilder, str)) or "qiskit" in packages_of(made)
+
+
+def _called(native: Any, data: Data, number: int) -> Any:
+    row = data.row(number)
+    return native(*row) if data.names is None else native(**dict(zip(map(str, data.names), row, strict=True)))
+
+
+def _one_by_one(circuits: list[Circuit]) -> Read:
+    """Circuits of one sample each."""
+    first = circuits[0]
+    for number, each in enumerate(circuits):
+        if each.parameters != first.parameters:
+            raise ParameterError(f"data: sample {number} makes a circuit of other parameters than sample 0")
+
+    def at(free: np.ndarray, start: np.ndarray) -> list[tuple[BoundCircuit, np.ndarray]]:
+        return joined([_alone(each, free, start) for each in circuits])
+
+    return Read(first, at)
+
+
+def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:
+    joint, structure = reader.read_joint(arguments, theta, data.row(0))
+    if getattr(joint.angle_map.expressions, "branches", False):
+        raise CircuitError("circuit: a value decides which gates there are")  # so a sample may have others
+    if own_outputs and joint.outputs is None:
+        raise CircuitError("circuit: what it returns follows the data")  # or cannot be read at all
+    values = np.concatenate([part.reshape(data.count, -1) for part in data.columns], axis=1).astype(float)
+    count = joint.num_parameters - values.shape[1]
+    moved = np.zeros(joint.num_parameters, dtype=bool)
+    moved[:count] = True
+    start = np.zeros((data.count, joint.num_parameters))
+    start[:, count:] = values
+
+    def at(free: np.ndarray, theta0: np.ndarray) -> list[tuple[BoundCircuit, np.ndarray]]:
+        own, points = moved.copy(), start.copy()
+        own[:count] = free
+        points[:, :count] = theta0
+        return [(bind(joint, own, points), np.arange(data.count))]
+
+    own = bind(joint, moved, start[:1], structure).circuit
+    return Read(own, at)

@@ -1,0 +1,272 @@
+"""Excited states by deflation: each state is the lowest that is orthogonal to those found before (arXiv:1805.08138)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
+from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, shown, whole_number
+from qngd.estimates.estimate import Estimate
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.arguments import BackendLike, Shots, Whole
+from qngd.evaluators.deflated import Deflated, deflated, energy_spread
+from qngd.interop import in_order
+from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.interop.given import Given
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.problem import Problem
+from qngd.run.identity import Identity
+from qngd.run.kept import measured_once
+from qngd.run.loop import carry_out
+from qngd.run.restarts import ENDING, Reader, affordable, best_of
+from qngd.run.result import Budget, Result
+from qngd.run.task import Task, read_task
+from qngd.solve.state import Optimizer, StepInfo
+
+_LAST = 2**20  # the number of a submission that no run comes to
+_NO_EIGENSTATE = 0.2  # a spread of the energy, in standard deviations of all eigenvalues
+_SAME = 0.1  # an overlap from which on two states are not told apart
+
+
+@dataclass(frozen=True, eq=False)
+class ExcitedState(Result):
+    """One of several states; what a `Result` has, and its overlaps with the others.
+
+    `energy` and `stderr` are those of the observable; `history` and `infos` tell of what was minimized, which has the
+    penalties added.
+
+    Attributes:
+        overlaps: |⟨ψ_j|ψ⟩|² (count,) with every state of the list in its order, itself included.
+        overlaps_stderr: their standard errors.
+        spread: √(⟨H²⟩ − ⟨H⟩²): no further from `energy` lies an eigenvalue. NaN where it is not known: with shots, or
+            where the observable flips qubits that the circuit leaves in |0⟩.
+        weight: what the later states were lifted off this one by.
+    """
+
+    overlaps: np.ndarray = field(default_factory=lambda: np.ones(1))
+    overlaps_stderr: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    spread: float = float("nan")
+    weight: float = 0.0
+
+
+def excited_states(
+    problem_or_circuit: Problem | CircuitLike,
+    count: Whole,
+    observable: ObservableLike | Theta | None = None,
+    theta0: Theta | None = None,
+    *,
+    weights: float | Sequence[float] | None = None,
+    restarts: Whole = 3,
+    optimizer: Optimizer | str | None = None,
+    backend: BackendLike | None = None,
+    shots: Shots | None = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+    max_steps: Whole = 200,
+    tol: float = 1e-8,
+    gtol: float = 0.0,
+    seed: Whole | None = None,
+    callback: Callable[[StepInfo], Any] | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+    budget: Budget | None = None,
+) -> list[ExcitedState]:
+    """The lowest `count` states of an observable, by variational deflation (arXiv:1805.08138).
+
+    The first is what `minimize` finds. Each further one minimizes ⟨H⟩ + Σ_i w_i·|⟨ψ_i|ψ(θ)⟩|² over the states ψ_i found
+    before: the lowest state orthogonal to them, where each w_i exceeds the gap from ψ_i to it. What the circuit cannot
+    reach it does not find, and a state that was found only roughly spoils those above it.
+
+    Exact backends have overlaps by statevectors. Others measure them by the circuit of one state, then the inverse of
+    another's, twice as deep, whose frequency of all zeros is the overlap: as many circuits as a gradient takes for each
+    state found before, in the same submission.
+
+    Args:
+        problem_or_circuit, observable, theta0: as for `minimize`.
+        count: the number of states.
+        weights: w_i, one number or one for each state but the last, in the order in which they are found. None takes
+            1.5 times what lies between ψ_i's energy and a bound of the highest one, the mean eigenvalue plus Σ|c| of
+            all strings but the identity, which is always enough. Smaller ones make the landscape less steep.
+        restarts: starts for every state: theta0 and random parameters, of which the best is kept.
+        optimizer, backend, shots, grouping, cross, max_steps, tol, gtol, seed, callback, budget: as for `minimize`, of
+            every run; the budget is for all together.
+        run_dir: a folder in which state number k is kept in state-k, to be resumed.
+
+    Returns:
+        The states in the order of their energies, each a `Result` with overlaps. Fewer where the budget ends, a backend
+        fails, or the run is interrupted or stopped: the `status` of the last one found says so.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+
+    >>> circuit = qngd.CircuitBuilder(1)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0)
+    >>> states = qngd.excited_states(circuit, 2, {"Z": 1.0}, [0.3])
+    >>> [round(state.energy, 6) for state in states]
+    [-1.0, 1.0]
+    """
+    parts = in_order(observable, theta0)
+
+    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
+        return read_task(
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
+            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
+            callback=callback, run_dir=run_dir, state=None, spent=spent,
+        )  # fmt: skip
+
+    number = whole_number(count, "count", 1)
+    chosen = _weights(weights, number)
+    found: list[_Found] = []
+    for k in range(number):
+        search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k))
+        if k > 0 and not affordable(search.task):
+            found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
+            break
+        try:
+            found.append(search.done(whole_number(restarts, "restarts", 1), None if chosen is None else chosen[k]))
+        except (KeyboardInterrupt, BackendError, StorageError) as error:
+            if not found:
+                raise
+            found[-1] = replace(found[-1], note=f"state {k} was lost: {str(error) or type(error).__name__}")
+            break
+        if found[-1].result.status in ENDING:
+            break
+    return _listed(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A state as it was found: what its run said, its flat θ, its energy without penalties, and its overlaps with those
+    before it."""
+
+    result: Result
+    theta: np.ndarray
+    energy: Estimate
+    overlaps: Estimate
+    spread: float
+    weight: float
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The search for the next state, off those that were `found`. `read` makes tasks of runs without penalties."""
+
+    read: Reader
+    found: tuple[_Found, ...]
+    seed: int | None
+    folder: Any
+
+    @cached_property
+    def task(self) -> Task:
+        """The run from the given start."""
+        return self.lifted(None, self.seed, self.folder, Cost())
+
+    def lifted(self, start: Any, seed: int | None, run_dir: Any, spent: Cost) -> Task:
+        """The task of a run with penalties on the states found before."""
+        task = self.read(start, seed, run_dir, sum((each.result.cost for each in self.found), spent))
+        if not isinstance(task.given, Given):
+            raise SettingError("circuit: an Objective has no excited states; give a circuit and an observable")
+        if isinstance(task.given.target, CVaR):
+            raise SettingError("observable: a CVaR has no excited states; give the observable itself")
+        if not self.found:
+            return task
+        thetas, weights = [each.theta for each in self.found], [each.weight for each in self.found]
+        also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
+        identity = Identity(task.given, task.optimizer, (*task.identity.settings, *also))
+        evaluator = deflated(task.evaluators[0], thetas, weights)
+        spent = task.spent + evaluator.undeflated_cost(task.given.theta)  # of the budget that is kept for the end
+        return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=spent)
+
+    def done(self, tries: int, weight: float | None) -> _Found:
+        """The best of so many starts."""
+        if tries == 1:
+            result = carry_out(self.task)
+        else:
+            result = best_of(tries, self.lifted, self.seed, self.folder, carry_out)
+        return _measured(self.task, result, self.seed, weight, self.folder)
+
+
+def _weights(weights: Any, count: int) -> list[float] | None:
+    if weights is None:
+        return None
+    values = [weights] * (count - 1) if is_number(weights) else weights
+    fits = isinstance(values, (list, tuple, np.ndarray)) and len(values) == count - 1
+    if not fits or not all(is_number(w) and 0 < w < np.inf for w in values):
+        raise SettingError(
+            f"weights must be a positive number, or one for each of the first {count - 1} states; got {shown(weights)}"
+        )
+    return [*map(float, values), 0.0]
+
+
+def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
+    """The state that a run has found, with its own energy, which is kept in the `folder` too."""
+    theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
+    assert observable is not None
+    energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
+    if isinstance(asked := task.evaluators[0], Deflated):
+        path = None if folder is None else folder / "energy.json"
+        key = f"{task.identity.key} {theta.tobytes().hex()}"
+        energy, overlaps, cost = measured_once(path, key, lambda: asked.undeflated(theta, _seed_of(seed, _LAST)))
+        result = replace(result, cost=result.cost + cost)
+    if weight is None:
+        weight = _to_the_top(observable, float(energy.value))
+    spread, note = energy_spread(task.evaluators[0], observable, theta), ""
+    if spread > _NO_EIGENSTATE * float(np.linalg.norm(observable.coefficients[observable.acting])):
+        note = (
+            f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"
+        )
+    return _Found(result, theta, energy, overlaps, spread, weight, note)
+
+
+def _to_the_top(observable: Observable, energy: float) -> float:
+    """More than from this energy to any other: no eigenvalue is above the mean one plus Σ|c|. At that very distance
+    F would not fall between the two states."""
+    bound = observable.norm_bound
+    return 1.5 * max(observable.identity_coefficient + bound - energy, 0.1 * bound) or 1.0
+
+
+def _listed(found: Sequence[_Found]) -> list[ExcitedState]:
+    """The states by energy, with all overlaps."""
+    count = len(found)
+    overlaps, errors = np.eye(count), np.zeros((count, count))
+    for k, each in enumerate(found):
+        overlaps[k, :k] = overlaps[:k, k] = each.overlaps.value
+        errors[k, :k] = errors[:k, k] = each.overlaps.stderr
+    order = sorted(range(count), key=lambda k: float(found[k].energy.value))
+    return [_state(found[k], overlaps[k, order], errors[k, order], place) for place, k in enumerate(order)]
+
+
+def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) -> ExcitedState:
+    same = [j for j in np.flatnonzero(overlaps - 3 * errors > _SAME) if j != place]
+    notes = [found.result.note, found.note]
+    if same:
+        notes.append(
+            f"it overlaps with state {', '.join(map(str, same))} of the list by {overlaps[same].max():.2g}, so one of "
+            "them is no state of the observable: give more steps or restarts, larger weights, or a circuit that "
+            "reaches more states"
+        )
+    known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
+    known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
+    known["note"] = "; ".join(filter(None, notes))
+    return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
+
+
+def _seed_of(seed: int | None, k: int) -> int | None:
+    """The first state has the seed itself, as `minimize` would."""
+    if seed is None or k == 0:
+        return seed
+    return int(np.random.SeedSequence(seed, spawn_key=(k, 0)).generate_state(1)[0])
+
+
+def _folder(run_dir: Any, k: int) -> Any:
+    is_path = isinstance(run_dir, (str, os.PathLike)) and run_dir != ""
+    return Path(run_dir) / f"state-{k}" if is_path else run_dir

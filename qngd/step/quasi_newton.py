@@ -1,0 +1,144 @@
+"""Curvature pairs on top of the metric: natural gradients far from a minimum, quasi-Newton steps near it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.errors import settle_whole
+from qngd.estimates.evaluation import Evaluation
+from qngd.solve.direction import Direction, Product
+from qngd.step.base import Memory, Probe, Proposal, Trial, gradient_of, require_length
+from qngd.step.curvature import CurvatureRate
+
+_CURVED = 1e-8  # of |δ||y|: a curvature δᵀy below it is rounding
+
+
+@dataclass(frozen=True)
+class QuasiNewton(CurvatureRate):
+    """L-BFGS whose first guess of the inverse Hessian is the damped inverse metric (Nocedal and Wright,
+    doi:10.1007/978-0-387-40065-5, algorithm 7.4, with H₀ = γ(g + D)⁻¹ and γ = sᵀy/yᵀ(g + D)⁻¹y of the last pair).
+
+    Steps s and the changes y of the gradient along them are kept as long as the path since then is no longer than
+    `reach` in state space: what was seen farther away says little. With fewer than `needed` pairs the step is that of
+    `CurvatureRate`. A quasi-Newton step that is refused, and any step that meets a negative curvature, forgets all
+    pairs. Until a step is refused or meets one for the first time, a single pair is enough.
+
+    It is for exact gradients: errors in y are not looked at.
+
+    Args:
+        pairs: kept at most.
+        reach: radians.
+        needed: pairs that a quasi-Newton step needs after that.
+    """
+
+    pairs: int = 20
+    reach: float = 0.3
+    needed: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settle_whole(self, {"pairs": 1, "needed": 1})
+        require_length(self.reach, "reach")
+
+    def start(self) -> Memory:
+        return {**super().start(), **_no_pairs(), "failed": np.array(False)}
+
+    def has_failed(self, memory: Memory) -> bool:
+        return bool(memory["failed"])
+
+    def is_settled(self, memory: Memory) -> bool:
+        return len(memory["steps"]) >= (self.needed if self.has_failed(memory) else 1)
+
+    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        if not self.is_settled(memory):
+            return super().propose(direction, here, memory, probe)
+        slope = gradient_of(here)
+        delta = -inverse_hessian(memory["steps"], memory["changes"], direction.solve, slope)
+        length, promised = direction.length_of(delta), -float(delta @ slope)
+        if not promised > 0:  # rounding
+            return super().propose(direction, here, memory, probe)
+        share = min(1.0, self.max_length / length) if length > 0 else 1.0
+        # −δ·∇E − ½δᵀBδ with Bδ = −share·∇E
+        predicted = share * (1 - 0.5 * share) * promised
+        return Proposal(share * delta, float(memory["rate"]), share * length, predicted, self.max_length)
+
+    def judge(self, trial: Trial, memory: Memory) -> bool:
+        return trial.fell if self.is_settled(memory) else super().judge(trial, memory)
+
+    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        settled = self.is_settled(memory)
+        rest: Memory = {"rate": memory["rate"], "recent": self._with(trial.here, memory)}
+        if not settled:
+            rest = super().learn(trial, accepted, memory)
+        elif accepted:
+            rest = self.followed(trial, memory)
+        if (settled and not accepted) or (accepted and not _is_curved(trial)):
+            return {**rest, **self.forgotten()}
+        if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
+            return {**rest, **{name: memory[name] for name in _no_pairs()}, "failed": np.array(True)}
+        return {**rest, "failed": memory["failed"], **self._with_pair(trial, memory)}
+
+    def forgotten(self) -> Memory:
+        """No pairs, after a failure."""
+        return {**_no_pairs(), "failed": np.array(True)}
+
+    def followed(self, trial: Trial, memory: Memory) -> Memory:
+        """`rate` and `recent` after an accepted step that was not −η·d: the rate is δᵀ(g + D)δ/δᵀy."""
+        delta, rate = trial.proposal.delta, float(memory["rate"])
+        curvature = float(delta @ _change(trial))
+        met = trial.direction.damped_square(delta) / curvature if curvature > 0 else np.inf
+        factor = float(np.clip(met / rate, self.shrink, self.grow))
+        return {"rate": np.array(rate * factor), "recent": self._with(trial.here, memory)}
+
+    def _with_pair(self, trial: Trial, known: Memory) -> Memory:
+        """The pairs that are near enough, with that of this trial."""
+        delta = trial.proposal.delta
+        paths = np.append(known["paths"], 0.0) + trial.proposal.length
+        near = np.flatnonzero(paths <= self.reach)[-self.pairs :]
+        steps, changes = (
+            np.vstack([known[name].reshape(-1, len(delta)), new])[near]
+            for name, new in (("steps", delta), ("changes", _change(trial)))
+        )
+        return {"steps": steps, "changes": changes, "paths": paths[near]}
+
+
+def inverse_hessian(steps: np.ndarray, changes: np.ndarray, solve: Product, vector: np.ndarray) -> np.ndarray:
+    """The two loops of L-BFGS: H·v (P,) with H·y = s for the last pair, sᵀy > 0 for all, and H = γ·`solve` at first.
+
+    Args:
+        steps, changes: s and y, (m, P), the oldest first.
+        solve: v ↦ (g + D)⁻¹v.
+        vector: v (P,).
+
+    >>> inverse_hessian(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0]]), lambda v: v, np.array([2.0, 1.0]))
+    array([1. , 0.5])
+    """
+    rest, shares = vector.copy(), np.zeros(len(steps))
+    curvatures = np.einsum("ij,ij->i", steps, changes)
+    for i in reversed(range(len(steps))):
+        shares[i] = steps[i] @ rest / curvatures[i]
+        rest -= shares[i] * changes[i]
+    last = float(changes[-1] @ solve(changes[-1]))
+    # 0 where the filter of a damping leaves nothing of y
+    found = solve(rest) * (curvatures[-1] / last) if last > 0 else np.zeros_like(rest)
+    for i in range(len(steps)):
+        found += steps[i] * (shares[i] - changes[i] @ found / curvatures[i])
+    return found
+
+
+def _change(trial: Trial) -> np.ndarray:
+    """y (P,), of an accepted trial."""
+    return gradient_of(trial.there) - gradient_of(trial.here)
+
+
+def _is_curved(trial: Trial) -> bool:
+    """Whether the slope rose along the step."""
+    delta, change = trial.proposal.delta, _change(trial)
+    return bool(delta @ change > _CURVED * np.linalg.norm(delta) * np.linalg.norm(change))
+
+
+def _no_pairs() -> dict[str, np.ndarray]:
+    """s and y (m, P), and the path since each step began (m,), radians."""
+    return {"steps": np.zeros((0, 0)), "changes": np.zeros((0, 0)), "paths": np.zeros(0)}

@@ -1,0 +1,147 @@
+"""Frozen parameters, bounds and wrapped angles, of circuits with one observable and of objectives."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+from scipy.optimize import minimize as scipy_minimize
+
+import qngd
+from qngd.errors import ParameterError, SettingError
+
+THETA = np.array([0.3, -0.5, 0.8, 0.2])
+ENERGY = {"ZZ": 1.0, "XI": 0.5, "IY": -0.25}
+
+
+def circuit():
+    made = qngd.CircuitBuilder(2)
+    a, b, c, d = made.parameters("a", "b", "c", "d")
+    return made.ry(a, 0).rx(b, 1).cx(0, 1).rz(0.5 * c, 1).ry(d, 1).rx(2 * a, 0)
+
+
+def energy(theta):
+    return float(qngd.expectation(circuit(), ENERGY, theta))
+
+
+def test_frozen_parameters_keep_their_start_and_cost_nothing():
+    result = qngd.minimize(circuit(), ENERGY, THETA, frozen=["b", "d"])
+    assert result.theta[1] == THETA[1]
+    assert result.theta[3] == THETA[3]
+    assert result.status == "converged"
+
+    def of_free(free):
+        return energy([free[0], THETA[1], free[1], THETA[3]])
+
+    reached = scipy_minimize(of_free, result.theta[[0, 2]], tol=1e-10)  # the lowest there is around
+    assert result.energy == pytest.approx(reached.fun, abs=1e-6)
+    assert len(result.state.theta) == 2
+    whole = qngd.minimize(circuit(), ENERGY, THETA, shots=10, seed=1, max_steps=1, tol=0)
+    part = qngd.minimize(
+        circuit(), ENERGY, THETA, shots=10, seed=1, max_steps=1, tol=0, frozen=[False, True, False, True]
+    )
+    assert part.cost.circuits < whole.cost.circuits
+
+
+def test_frozen_arguments_of_a_qnode():
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(weights, scale):
+        qml.RY(weights[0] * scale, 0)
+        qml.CNOT([0, 1])
+        qml.RX(weights[1], 1)
+        return qml.expval(qml.Z(0) + 0.5 * qml.Y(1))
+
+    start = (np.array([0.3, 0.4]), 1.5)
+    result = qngd.minimize(node, theta0=start, frozen="scale", max_steps=5)
+    assert result.theta[1] == 1.5
+    assert not np.allclose(result.theta[0], start[0])
+    element = qngd.minimize(node, theta0=start, frozen=["weights[0]"], max_steps=5)
+    assert element.theta[0][0] == 0.3
+    assert element.theta[1] != 1.5
+
+
+def test_a_frozen_run_is_gone_on_with():
+    def run(steps, **more):
+        return qngd.minimize(circuit(), ENERGY, THETA, frozen=["b"], max_steps=steps, tol=0, **more)
+
+    whole, first = run(5), run(2)
+    np.testing.assert_array_equal(run(3, state=first.state).history, whole.history[2:])
+    with pytest.raises(ParameterError, match="state: it has 3 parameters"):
+        qngd.minimize(circuit(), ENERGY, THETA, state=first.state)
+
+
+@pytest.mark.parametrize("optimizer", ["qng", "adam"])
+def test_bounds_hold_and_their_minimum_is_found(optimizer):
+    bounds = {"a": (0.0, 0.6), "d": (None, 0.5), "c": (-1.0, 1.0)}
+    seen = []
+    result = qngd.minimize(
+        circuit(), ENERGY, THETA, bounds=bounds, optimizer=optimizer, max_steps=400, tol=1e-10,
+        callback=lambda info: seen.append(info.theta),
+    )  # fmt: skip
+    every = np.array(seen)
+    assert every[:, 0].min() >= 0.0
+    assert every[:, 0].max() <= 0.6
+    assert every[:, 3].max() <= 0.5
+    box = [(0.0, 0.6), (None, None), (-1.0, 1.0), (None, 0.5)]
+    best = scipy_minimize(energy, THETA, bounds=box, method="L-BFGS-B").fun
+    assert result.energy <= best + 1e-4
+    assert any(abs(result.theta[i] - edge) < 1e-9 for i, edge in ((0, 0.0), (0, 0.6), (2, -1.0), (2, 1.0), (3, 0.5)))
+
+
+def test_bounds_and_frozen_of_an_objective():
+    made = qngd.CircuitBuilder(1)
+    x, a, b = made.parameters("x", "a", "b")
+    made = made.ry(x + a, 0).rx(b, 0)
+    more = {"data": [[0.1], [0.7]], "inputs": ["x"], "bounds": {"a": (0.2, 0.5)}, "frozen": "b"}
+    objective = qngd.Objective(made, {"Z": 1.0}, np.mean, **more)
+    result = qngd.minimize(objective, theta0={"a": 0.3, "b": 0.1})
+    assert result.theta == {"a": pytest.approx(0.5), "b": 0.1}
+    wider = qngd.minimize(objective, theta0={"a": 0.3, "b": 0.1}, bounds={"a": (0.2, 0.9)})
+    assert wider.theta["a"] == pytest.approx(0.9)
+    with_shots = qngd.minimize(objective, theta0={"a": 0.3, "b": 0.1}, shots=200, seed=1, max_steps=4)
+    assert 0.2 <= with_shots.theta["a"] <= 0.5
+
+
+def test_angles_come_back_wrapped_where_that_changes_nothing():
+    start = THETA + 2 * np.pi * np.array([3, -2, 1, 5])
+    plain = qngd.minimize(circuit(), ENERGY, start, max_steps=0)
+    np.testing.assert_array_equal(plain.theta, start)
+    result = qngd.minimize(circuit(), ENERGY, start, max_steps=0, wrap_angles=True)
+    np.testing.assert_allclose(result.theta[[0, 1, 3]], THETA[[0, 1, 3]], atol=1e-12)
+    assert result.theta[2] == start[2]  # a full turn of c is half a turn of its gate
+    assert energy(result.theta) == pytest.approx(energy(start), abs=1e-12)
+    np.testing.assert_array_equal(result.state.theta, start)
+    held = qngd.minimize(circuit(), ENERGY, start, max_steps=0, wrap_angles=True, bounds={"a": (0, 30)})
+    assert held.theta[0] == start[0]
+    edge = qngd.minimize(circuit(), ENERGY, [np.pi, -np.pi, 0, 0], max_steps=0, wrap_angles=True)
+    np.testing.assert_allclose(edge.theta[:2], [np.pi, np.pi])
+
+
+def test_wrapped_angles_of_an_objective_keep_to_angles_that_are_affine():
+    made = qngd.CircuitBuilder(1)
+    x, a, b = made.parameters("x", "a", "b")
+    affine = qngd.Objective(made.ry(x + a, 0).rx(b, 0), {"Z": 1.0}, np.mean, data=[[0.1], [0.7]], inputs=["x"])
+    result = qngd.minimize(affine, theta0=[7.0, 8.0], max_steps=0, wrap_angles=True)
+    np.testing.assert_allclose(result.theta, [7 - 2 * np.pi, 8 - 2 * np.pi])
+    mixed = qngd.CircuitBuilder(1)
+    x, a = mixed.parameters("x", "a")
+    product = qngd.Objective(mixed.ry(x * a, 0), {"Z": 1.0}, np.mean, data=[[0.1], [0.7]], inputs=["x"])
+    np.testing.assert_array_equal(qngd.minimize(product, theta0=[7.0], max_steps=0, wrap_angles=True).theta, [7.0])
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"frozen": "z"}, "frozen: there is no parameter 'z'"),
+        ({"frozen": [True]}, "frozen: a mask has one truth value"),
+        ({"frozen": [3]}, "frozen: 3 is no name"),
+        ({"frozen": ["a", "b", "c", "d"]}, "nothing to minimize"),
+        ({"bounds": {"z": (0, 1)}}, "bounds: there is no parameter 'z'"),
+        ({"bounds": {"a": (1, 0)}}, "low must be less than high"),
+        ({"bounds": {"a": 3}}, r"bounds: give \(low, high\)"),
+        ({"bounds": (0, "x")}, r"bounds: give \(low, high\)"),
+        ({"bounds": ([0, 0], [1, 1])}, "arrays of 4"),
+        ({"bounds": (-1, 1), "optimizer": qngd.QNG(approx="matrix-free", damping=1e-3)}, "matrix-free"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(more, text):
+    with pytest.raises((SettingError, ParameterError), match=text):
+        qngd.minimize(circuit(), ENERGY, THETA, **more)

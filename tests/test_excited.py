@@ -1,0 +1,338 @@
+"""Excited states against exact diagonalization, and the penalties against dense states and finite differences."""
+
+import numpy as np
+import pennylane as qml
+import pytest
+from pennylane import numpy as pnp
+from qiskit.circuit.library import efficient_su2, n_local
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+import qngd
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.deflated import deflated
+from qngd.interop import as_observable
+from qngd.metrics.names import as_metric
+
+# the tutorial's, with the exact energies that it prints
+H2 = {
+    "II": -1.052373245772859,
+    "IZ": 0.39793742484318045,
+    "ZI": -0.39793742484318045,
+    "ZZ": -0.01128010425623538,
+    "XX": 0.18093119978423156,
+}
+PRINTED = (-1.85727503, -1.24458455, -0.88272215)
+ODD = {"ZIX": 0.7, "IYI": -0.4, "XXI": 0.9, "IZZ": 0.5, "ZII": 0.3, "III": -0.2, "YIY": 0.25}
+
+
+def spectrum(terms):
+    return np.linalg.eigvalsh(SparsePauliOp.from_list(list(terms.items())).to_matrix())
+
+
+def h2_circuit():
+    return n_local(2, ["ry", "rz"], "cz", reps=1)
+
+
+def start(circuit, seed=1):
+    return np.random.default_rng(seed).uniform(-2, 2, circuit.num_parameters)
+
+
+def test_hydrogen_as_the_tutorial_prints_it():
+    states = qngd.excited_states(h2_circuit(), 3, H2, start(h2_circuit()), seed=1)
+    assert [state.energy for state in states] == pytest.approx(PRINTED, abs=1e-7)
+    for place, state in enumerate(states):
+        assert isinstance(state, qngd.Result)
+        vector = Statevector(h2_circuit().assign_parameters(state.theta))
+        assert vector.expectation_value(SparsePauliOp.from_list(list(H2.items()))).real == pytest.approx(state.energy)
+        others = [abs(vector.inner(Statevector(h2_circuit().assign_parameters(s.theta)))) ** 2 for s in states]
+        assert state.overlaps == pytest.approx(others, abs=1e-9)
+        assert state.overlaps[place] == 1
+        assert np.delete(state.overlaps, place).max() < 1e-6
+        assert not np.any(state.overlaps_stderr)
+
+
+@pytest.mark.parametrize("weights", [None, 4.0, [3.0, 3.5, 4.0]])
+def test_an_asymmetric_observable_on_three_qubits(weights):
+    circuit = efficient_su2(3, reps=2)
+    states = qngd.excited_states(circuit, 4, ODD, start(circuit, 3), seed=2, weights=weights)
+    assert [state.energy for state in states] == pytest.approx(spectrum(ODD)[:4], abs=1e-5)
+    if weights is not None:
+        assert [state.weight for state in states[:3]] == [3.0, 3.5, 4.0] if isinstance(weights, list) else [4.0] * 3
+
+
+def test_the_weights_reach_from_each_state_to_the_highest():
+    circuit = efficient_su2(3, reps=2)
+    states = qngd.excited_states(circuit, 3, ODD, start(circuit, 3), seed=2)
+    levels = spectrum(ODD)
+    for state in states:
+        assert 1.2 * (levels[-1] - state.energy) < state.weight <= 3 * sum(map(abs, ODD.values()))
+
+
+def test_states_of_one_energy_are_told_apart():
+    """A singlet below three states of a triplet."""
+    terms = {"XX": 1.0, "YY": 1.0, "ZZ": 1.0}
+    circuit = n_local(2, ["ry", "rz"], "cx", reps=2)
+    states = qngd.excited_states(circuit, 4, terms, start(circuit, 5), seed=3)
+    assert [state.energy for state in states] == pytest.approx([-3, 1, 1, 1], abs=1e-6)
+    assert np.allclose([state.overlaps for state in states], np.eye(4), atol=1e-5)
+
+
+@pytest.mark.parametrize("metric", [None, "full", "block-diag", "diag"])
+def test_penalties_against_dense_states_and_finite_differences(metric):
+    """Also with an idle qubit, and one that never leaves |0⟩."""
+    native = efficient_su2(3, reps=1).copy_empty_like()
+    body = efficient_su2(3, reps=1)
+    wide = type(native)(5)
+    wide.compose(body, [0, 2, 3], inplace=True)
+    wide.rz(0.3, 1)
+    circuit = qngd.wrap(wide)
+    terms = {"IIZIX": 0.5, "ZXIIY": 0.7, "IIIZI": 0.2}
+    thetas, weights = np.random.default_rng(4).normal(size=(2, circuit.num_parameters)), np.array([1.7, 0.4])
+    inner = evaluator_for(circuit, as_observable(terms, circuit))
+    asked = deflated(inner, thetas, weights)
+
+    def state(theta):
+        return Statevector(wide.assign_parameters(theta))
+
+    def value(theta):
+        energy = state(theta).expectation_value(SparsePauliOp.from_list(list(terms.items()))).real
+        overlaps = [abs(state(each).inner(state(theta))) ** 2 for each in thetas]
+        return energy, np.array(overlaps)
+
+    theta = np.random.default_rng(5).normal(size=circuit.num_parameters)
+    metric = None if metric is None else as_metric(metric)
+    found = asked.evaluate(theta, gradient=True, metric=metric, seed=None)
+    energy, overlaps = value(theta)
+    assert found.energy.value == pytest.approx(energy + weights @ overlaps, abs=1e-10)
+    assert asked.evaluate(theta, gradient=False, seed=None).energy.value == pytest.approx(found.energy.value, abs=1e-12)
+    plain, seen, _ = asked.undeflated(theta, None)
+    assert plain.value == pytest.approx(energy, abs=1e-10)
+    assert seen.value == pytest.approx(overlaps, abs=1e-10)
+    step = 1e-5
+    slopes = []
+    for shift in step * np.eye(circuit.num_parameters):
+        ahead, behind = value(theta + shift), value(theta - shift)
+        slopes.append((ahead[0] - behind[0] + weights @ (ahead[1] - behind[1])) / (2 * step))
+    assert found.gradient.value == pytest.approx(slopes, abs=1e-8)
+    if metric is not None:
+        assert np.array_equal(found.metric, inner.metric(theta, metric, None))
+
+
+def test_a_cvar_has_no_excited_states():
+    with pytest.raises(qngd.SettingError, match="CVaR has no excited states"):
+        qngd.excited_states(h2_circuit(), 2, qngd.CVaR({"ZZ": 1.0}, 0.5), start(h2_circuit()))
+
+
+def test_weights_that_are_too_small_show_in_the_overlaps():
+    states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), seed=1, weights=0.1)
+    assert states[1].overlaps[0] > 0.9
+    assert "overlaps with state 0" in states[1].note
+    assert "larger weights" in states[1].note
+
+
+def test_a_circuit_that_reaches_no_eigenstate_is_told_by_the_spread_of_its_energy():
+    """One angle for two qubits, of four that are not in order; and an observable of what never turns."""
+    circuit = qngd.CircuitBuilder(4)
+    a = circuit.parameter("a")
+    circuit.ry(a, 3).ry(2 * a, 0).cx(3, 0).h(2)
+    terms = {"ZIIZ": 1.0, "IIIX": 0.5, "XXII": 0.0, "ZXIX": 0.7, "YIIY": 0.9, "IIZI": 0.4}
+    matrix = SparsePauliOp.from_list(list(terms.items())).to_matrix()
+    states = qngd.excited_states(circuit, 2, terms, [0.3])
+    for state in states:
+        vector = qngd.statevector(circuit, state.theta)
+        assert state.spread == pytest.approx(np.linalg.norm(matrix @ vector - state.energy * vector), abs=1e-9)
+        assert ("no eigenstate" in state.note) == (state.spread > 0.4)
+    assert states[1].spread > 0.4
+    (unknown,) = qngd.excited_states(circuit, 1, {**terms, "IZII": 0.3}, [0.3])
+    assert np.isnan(unknown.spread)
+    for state in qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), seed=1):
+        assert state.spread < 1e-3
+        assert "eigenstate" not in state.note
+
+
+def test_the_structure_of_a_qnode_is_kept():
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(angles, scale):
+        for layer in angles:
+            qml.RY(scale * layer[0], 0)
+            qml.RY(layer[1], 1)
+            qml.CNOT([0, 1])
+        return qml.expval(qml.Z(0) @ qml.X(1) + 0.4 * qml.Z(1) - 0.2 * qml.X(0))
+
+    given = (pnp.array(np.random.default_rng(1).normal(size=(3, 2)), requires_grad=True), 0.5)
+    states = qngd.excited_states(qngd.Problem(node, theta0=given), 2, seed=1)
+    levels = np.linalg.eigvalsh(qml.matrix(qml.Z(0) @ qml.X(1) + 0.4 * qml.Z(1) - 0.2 * qml.X(0), wire_order=[0, 1]))
+    assert [state.energy for state in states] == pytest.approx(levels[:2], abs=1e-6)
+    for state in states:
+        assert node(*state.theta) == pytest.approx(state.energy, abs=1e-9)
+
+
+def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
+    given = (h2_circuit(), 3, H2, start(h2_circuit()))
+    expected = qngd.excited_states(*given, restarts=2, seed=1)
+    calls = []
+
+    def interrupt(info):
+        calls.append(info)
+        if len(calls) == 50:
+            raise KeyboardInterrupt
+
+    broken = qngd.excited_states(*given, restarts=2, seed=1, run_dir=tmp_path, callback=interrupt)
+    assert 1 <= len(broken) < 3
+    assert broken[-1].status == "interrupted"
+    result = qngd.excited_states(*given, restarts=2, seed=1, run_dir=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-0", "state-1", "state-2"]
+    for state, other in zip(result, expected, strict=True):
+        assert state.energy == other.energy
+        assert np.array_equal(state.history, other.history)
+    with pytest.raises(qngd.SettingError, match="another circuit"):
+        qngd.excited_states(*given, restarts=2, seed=1, run_dir=tmp_path, weights=5.0)
+
+
+def test_a_state_goes_on_with_its_penalties_only():
+    states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), restarts=1, max_steps=3)
+    with pytest.raises(qngd.SettingError, match="state"):
+        qngd.minimize(h2_circuit(), H2, state=states[1].state)
+
+
+def test_a_budget_is_for_all_states_together():
+    given = (h2_circuit(), 3, H2, start(h2_circuit()))
+    whole = qngd.excited_states(*given, restarts=1)
+    spent = [state.cost.circuits for state in whole]
+    for limit in (spent[0], spent[0] + 1, spent[0] + 4, spent[0] + spent[1] + 5):
+        states = qngd.excited_states(*given, restarts=1, budget=qngd.Budget(circuits=limit))
+        assert sum(state.cost.circuits for state in states) <= limit
+        assert len(states) < 3 or states[-1].status == "budget"
+    assert len(qngd.excited_states(*given, restarts=1, budget=qngd.Budget(circuits=sum(spent)))) == 3
+    (only,) = qngd.excited_states(*given, restarts=1, budget=qngd.Budget(circuits=spent[0] // 2))
+    assert only.status == "budget"
+    (only,) = qngd.excited_states(*given, restarts=1, max_steps=0, budget=qngd.Budget(circuits=1))
+    assert "the budget allowed 1 of 3 states" in only.note
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "text"),
+    [
+        (0, {}, "count"),
+        (2.5, {}, "count"),
+        (3, {"weights": -1.0}, "weights"),
+        (3, {"weights": [1.0]}, "each of the first 2"),
+        (3, {"weights": "large"}, "weights"),
+        (3, {"restarts": 0}, "restarts"),
+        (3, {"run_dir": 3}, "run_dir"),
+        (3, {"seed": -1}, "seed"),
+    ],
+)
+def test_wrong_settings(count, settings, text):
+    with pytest.raises(qngd.SettingError, match=text):
+        qngd.excited_states(h2_circuit(), count, H2, start(h2_circuit()), **settings)
+
+
+# --- measured ---
+
+
+def sampled(circuit, terms, thetas, weights, shots=300, **how):
+    wrapped = qngd.wrap(circuit)
+    return deflated(evaluator_for(wrapped, as_observable(terms, wrapped), shots=shots, **how), thetas, weights)
+
+
+def shared():
+    """A parameter that turns several gates, one of a gate with four frequencies, scaled and nonlinear angles."""
+    circuit = qngd.CircuitBuilder(3)
+    a, b, c = circuit.parameters("a", "b", "c")
+    circuit.ry(a, 0).rx(0.7, 1).cx(0, 1).rz(2 * a, 1).rxx(b, 0, 2).ryy(-b, 0, 2).h(1).ry(a * c, 1).rzz(c, 1, 2).s(0)
+    return circuit
+
+
+def test_measured_penalties_are_those_of_statevectors():
+    """Values within their errors, and errors as large as repetition says."""
+    thetas, weights = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]]), np.array([1.5, 0.8])
+    terms = {"ZIX": 0.4, "XYI": 0.3, "IIZ": -0.2}
+    theta = np.array([0.3, 0.9, -0.4])
+    wrapped = qngd.wrap(shared())
+    exact = deflated(evaluator_for(wrapped, as_observable(terms, wrapped)), thetas, weights)
+    truth = exact.evaluate(theta, gradient=True, seed=None)
+    asked = sampled(shared(), terms, thetas, weights)
+    found = [asked.evaluate(theta, gradient=True, seed=seed) for seed in range(60)]
+    assert np.array_equal(found[0].gradient.value, asked.evaluate(theta, gradient=True, seed=0).gradient.value)
+    for name in ("energy", "gradient"):
+        values = np.array([getattr(each, name).value for each in found])
+        errors = np.array([getattr(each, name).stderr for each in found])
+        mean = np.sqrt((errors**2).mean(axis=0))
+        assert np.all(abs(values.mean(axis=0) - getattr(truth, name).value) < 4 * mean / np.sqrt(60))
+        assert np.all(abs(values.std(axis=0) / mean - 1) < 0.35)
+    energy, overlaps, cost = asked.undeflated(theta, 5)
+    bare, seen, _ = exact.undeflated(theta, None)
+    assert abs(energy.value - bare.value) < 4.5 * energy.stderr
+    assert np.all(abs(overlaps.value - seen.value) < 4.5 * overlaps.stderr)
+    assert cost == asked.undeflated_cost(theta)
+
+
+@pytest.mark.parametrize("metric", [None, "block-diag", "full", "qn-spsa"])
+def test_a_step_with_penalties_is_one_submission(metric):
+    theta = np.array([0.3, 0.9, -0.4])
+    chosen = None if metric is None else as_metric(metric)
+    plain = evaluator_for(qngd.wrap(shared()), as_observable({"ZII": 1.0}, qngd.wrap(shared())), shots=20)
+    others = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]])
+    asked = sampled(shared(), {"ZII": 1.0}, others, [1.0, 1.0], shots=20)
+    found = asked.evaluate(theta, gradient=True, metric=chosen, seed=1)
+    assert found.cost == asked.preview(theta, gradient=True, metric=chosen, spread=None)
+    assert found.cost.jobs == 1
+    more = found.cost.circuits - plain.evaluate(theta, gradient=True, metric=chosen, seed=1).cost.circuits
+    slope = plain.evaluate(theta, gradient=True, seed=1).cost.circuits
+    energies = plain.evaluate(theta, gradient=False, seed=1).cost.circuits
+    assert 2 * (1 + slope - energies) <= more <= 40
+    twice = sampled(shared(), {"ZII": 1.0}, others[[0, 0]], [1.0, 1.0], shots=20)
+    assert twice.evaluate(theta, gradient=True, metric=chosen, seed=1).cost.circuits == found.cost.circuits - more / 2
+    if chosen is not None:
+        assert np.allclose(asked.metric(theta, chosen, 1), plain.metric(theta, chosen, 1))
+
+
+def test_hydrogen_from_shots():
+    settings = {"shots": 2000, "seed": 4, "restarts": 2, "max_steps": 12, "weights": 2.0}
+    states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit(), 3), **settings)
+    exact = [Statevector(h2_circuit().assign_parameters(state.theta)) for state in states]
+    operator = SparsePauliOp.from_list(list(H2.items()))
+    for state, vector, level in zip(states, exact, PRINTED, strict=False):
+        value = vector.expectation_value(operator).real
+        assert 0 < state.stderr < 0.02
+        assert abs(state.energy - value) < 4.5 * state.stderr
+        assert value == pytest.approx(level, abs=0.05)
+    overlap = abs(exact[0].inner(exact[1])) ** 2
+    assert abs(states[1].overlaps[0] - overlap) < 4.5 * states[1].overlaps_stderr[0]
+    assert states[0].overlaps_stderr[0] == 0 < states[0].overlaps_stderr[1]
+
+
+def test_a_sampled_budget_keeps_what_the_overlaps_cost_at_the_end():
+    settings = {"shots": 20, "seed": 4, "restarts": 1, "max_steps": 4}
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    spent = [state.cost.circuits for state in qngd.excited_states(*given, **settings)]
+    for limit in range(sum(spent) - 60, sum(spent) + 1, 20):
+        states = qngd.excited_states(*given, **settings, budget=qngd.Budget(circuits=limit))
+        assert sum(state.cost.circuits for state in states) <= limit
+
+
+def test_a_search_with_shots_that_is_over_is_not_paid_for_again(tmp_path, monkeypatch):
+    settings = {"shots": 20, "seed": 4, "restarts": 2, "max_steps": 2, "run_dir": tmp_path}
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    states = qngd.excited_states(*given, **settings)
+    monkeypatch.setattr("qngd.evaluators.sampled.run_plan", None)
+    monkeypatch.setattr("qngd.evaluators.deflated.run_plan", None)
+    again = qngd.excited_states(*given, **settings)
+    for state, other in zip(states, again, strict=True):
+        assert (state.energy, state.stderr, state.cost) == (other.energy, other.stderr, other.cost)
+        assert np.array_equal(state.overlaps, other.overlaps)
+        assert np.array_equal(state.overlaps_stderr, other.overlaps_stderr)
+    (tmp_path / "state-1" / "energy.json").write_text("{", encoding="utf-8")
+    states = qngd.excited_states(*given, **settings)
+    assert "energy.json cannot be read" in states[-1].note
+
+
+def test_what_overlaps_cannot_be_measured_with():
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    with pytest.raises(qngd.SettingError, match="shots=1000"):
+        qngd.excited_states(*given, shots="auto", max_steps=0, restarts=1)
+    states = qngd.excited_states(*given, backend=StatevectorEstimator(seed=1), max_steps=0, restarts=1)
+    assert len(states) == 1
+    assert "needs counts" in states[0].note

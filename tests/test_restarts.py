@@ -1,0 +1,169 @@
+"""Several starts: the best is kept, all are in the result, and together they spend what one may."""
+
+import numpy as np
+import pytest
+
+import qngd
+from tests import known_runs
+from tests.known_runs import CIRCUIT, TERMS, THETA
+
+
+def trap():
+    """A function with several minima: ⟨Z⟩ of products of turns, E = cos(3a)·… of one angle used thrice."""
+    circuit = qngd.CircuitBuilder(2)
+    a, b = circuit.parameters("a", "b")
+    return circuit.ry(a, 0).ry(3 * b, 0).ryy(2 * a + b, 0, 1).ry(a, 1)
+
+
+ENERGY = {"ZI": 0.7, "IZ": -0.4, "XZ": 0.6, "XX": -0.9}
+
+
+def energies(result):
+    return [one.energy for one in result.restarts]
+
+
+def test_the_best_of_all_starts_is_the_result():
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=14, seed=2)
+    assert len(result.restarts) == 14
+    assert result.energy == min(energies(result)) < max(energies(result)) - 0.1
+    best = result.restarts[int(np.argmin(energies(result)))]
+    assert np.array_equal(result.theta, best.theta)
+    assert np.array_equal(result.history, best.history)
+    assert result.cost.circuits == sum(one.cost.circuits for one in result.restarts)
+    assert "best of 14 starts" in result.note
+    on_a_grid = min(
+        qngd.expectation(trap(), ENERGY, [a, b]).value
+        for a in np.linspace(-np.pi, np.pi, 25)
+        for b in np.linspace(-np.pi, np.pi, 25)
+    )
+    assert result.energy < on_a_grid + 1e-9
+    gone_on = qngd.minimize(trap(), ENERGY, [0.1, 0.2], state=result.state, max_steps=1)
+    assert gone_on.energy <= result.energy + 1e-12
+
+
+def test_the_first_start_is_the_given_one_and_the_others_follow_the_seed():
+    single = known_runs.run("sampled, adaptive", max_steps=3)
+    result, again, other = (
+        known_runs.run("sampled, adaptive", max_steps=3, restarts=3, seed=seed) for seed in (5, 5, 6)
+    )
+    assert np.array_equal(result.restarts[0].history, single.history)
+    for one, same in zip(result.restarts, again.restarts, strict=True):
+        assert np.array_equal(one.history, same.history)
+    assert len({*np.round([one.history[0] for one in (*result.restarts, *other.restarts)], 9)}) == 6
+    without = [qngd.minimize(CIRCUIT, TERMS, THETA, restarts=3, max_steps=1) for _ in range(2)]
+    assert energies(without[0]) == energies(without[1])
+
+
+def test_restarts_keep_the_structure_of_a_qnode():
+    import pennylane as qml
+    from pennylane import numpy as pnp
+
+    @qml.qnode(qml.device("default.qubit", wires=1))
+    def node(angles, scale):
+        qml.RX(angles[0] * scale, 0)
+        qml.RY(angles[1], 0)
+        return qml.expval(qml.Z(0))
+
+    start = (pnp.array([0.1, 0.2], requires_grad=True), pnp.array(2.0, requires_grad=False))
+    result = qngd.minimize(node, start, restarts=2, max_steps=3)
+    for one in result.restarts:
+        assert one.theta[0].requires_grad
+        assert one.theta[1] == 2.0
+        assert node(*one.theta) == pytest.approx(one.energy)
+
+
+@pytest.mark.parametrize("shots", [150, 400, 1000])
+def test_a_budget_is_for_all_starts_together(shots):
+    settings = {"max_steps": 4, "restarts": 3, "shots": 5, "seed": 1}
+    whole = qngd.minimize(trap(), ENERGY, [0.1, 0.2], **settings)
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], budget=qngd.Budget(shots=shots), **settings)
+    assert result.cost.shots <= shots < whole.cost.shots
+    assert result.cost.shots == sum(one.cost.shots for one in result.restarts)
+    assert result.status == "budget"
+    assert "more" in result.note or len(result.restarts) == 3
+    assert [len(one.history) for one in result.restarts[:-1]] == [5] * (len(result.restarts) - 1)
+
+
+def test_a_target_and_a_callback_end_all():
+    low = qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=5, seed=2).energy
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=5, seed=2, target=low + 0.01)
+    assert result.status == "target"
+    assert len(result.restarts) < 5
+    assert result.energy == energies(result)[-1]
+    seen = []
+    result = qngd.minimize(
+        trap(), ENERGY, [0.1, 0.2], restarts=5, max_steps=3, callback=lambda i: seen.append(i) or len(seen) == 5
+    )
+    assert (result.status, len(seen), len(result.restarts)) == ("stopped", 5, 2)
+
+
+def test_an_interrupted_run_resumes_at_the_start_where_it_was(tmp_path):
+    given = (trap(), ENERGY, [0.1, 0.2])
+    settings = {"restarts": 3, "max_steps": 4, "shots": 30, "seed": 3, "tol": 0}
+    expected = qngd.minimize(*given, **settings)
+    calls = []
+
+    def interrupt(info):
+        calls.append(info)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+
+    broken = qngd.minimize(*given, **settings, run_dir=tmp_path, callback=interrupt)
+    assert broken.status == "interrupted"
+    assert [one.steps for one in broken.restarts] == [4, 2]
+    steps = []
+    result = qngd.minimize(*given, **settings, run_dir=tmp_path, callback=lambda info: steps.append(info.step) and None)
+    assert steps == [3, 4, 1, 2, 3, 4]  # nothing is paid for twice
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["start-0", "start-1", "start-2"]
+    for one, other in zip(result.restarts, expected.restarts, strict=True):
+        assert np.array_equal(one.history, other.history)
+    assert result.cost == expected.cost
+
+
+def test_restarts_with_a_schedule_of_a_cvar(tmp_path):
+    target = qngd.CVaR({"ZI": 0.7, "IZ": -0.4, "ZZ": 0.3}, [0.3, 0.8])
+    settings = {"restarts": 2, "seed": 1, "max_steps": 6, "tol": 0}
+    result = qngd.minimize(trap(), target, [0.1, 0.2], **settings, run_dir=tmp_path)
+    again = qngd.minimize(trap(), target, [0.1, 0.2], **settings, run_dir=tmp_path)
+    assert energies(result) == energies(again)
+    assert result.energy == pytest.approx(float(qngd.expectation(trap(), target, result.theta)), abs=1e-9)
+    assert result.energy == min(energies(result))
+
+
+def test_an_exception_carries_what_was_reached():
+    def fail(info, calls=[]):  # noqa: B006
+        calls.append(info)
+        if len(calls) == 4:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough") as caught:
+        qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=3, max_steps=2, callback=fail)
+    assert [one.steps for one in caught.value.result.restarts] == [2, 2]
+
+
+def test_what_restarts_refuse(tmp_path):
+    for restarts in (0, 1.5, "two"):
+        with pytest.raises(qngd.SettingError, match="restarts"):
+            qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=restarts)
+    single = qngd.minimize(trap(), ENERGY, [0.1, 0.2], max_steps=1, run_dir=tmp_path)
+    assert single.restarts == ()
+    with pytest.raises(qngd.SettingError, match="holds a single run"):
+        qngd.minimize(trap(), ENERGY, [0.1, 0.2], max_steps=1, run_dir=tmp_path, restarts=2)
+    with pytest.raises(qngd.SettingError, match="restarts"):
+        qngd.minimize(trap(), ENERGY, state=single.state, restarts=2)
+    with pytest.raises(qngd.SettingError, match="run_dir must be"):
+        qngd.minimize(trap(), ENERGY, [0.1, 0.2], run_dir=3, restarts=2)
+    with pytest.raises(qngd.SettingError, match="budget"):
+        qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=2, budget=qngd.Budget(circuits=0))
+
+
+def test_frozen_parameters_and_objectives_restart_too():
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], restarts=3, seed=1, frozen=["b"], max_steps=3)
+    assert all(one.theta[1] == 0.2 for one in result.restarts)
+    assert len({one.theta[0] for one in result.restarts}) == 3
+    loss = qngd.Objective(trap(), [{"ZI": 1.0}, {"XX": 1.0}], lambda outputs: (outputs**2).sum())
+    result = qngd.minimize(loss, theta0=[0.1, 0.2], restarts=3, seed=1, max_steps=3)
+    assert len(set(energies(result))) == 3
+    assert result.energy == min(energies(result))
+    with pytest.raises(qngd.SettingError, match="Objective has no excited states"):
+        qngd.excited_states(loss, 2, theta0=[0.1, 0.2])

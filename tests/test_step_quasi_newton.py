@@ -1,0 +1,125 @@
+"""Curvature pairs: against the textbook's matrices, and what is kept and forgotten."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qngd.qng import QNG
+from qngd.step import CurvatureRate, QuasiNewton
+from qngd.step.quasi_newton import inverse_hessian
+from tests.parabola import Parabola, at, tried, walk
+from tests.strategies import examples
+
+
+def textbook(steps, changes, first):
+    """Nocedal and Wright's (6.17), pair by pair, from the matrix `first`."""
+    inverse, one = first, np.eye(steps.shape[1])
+    for s, y in zip(steps, changes, strict=True):
+        left = one - np.outer(s, y) / (s @ y)
+        inverse = left @ inverse @ left.T + np.outer(s, s) / (s @ y)
+    return inverse
+
+
+@examples(20)
+@given(st.integers(0, 10**6), st.integers(1, 5))
+def test_two_loops_are_the_textbooks_updates(seed, count):
+    rng = np.random.default_rng(seed)
+    hessian, start = (f @ f.T + 0.1 * np.eye(4) for f in rng.normal(size=(2, 4, 4)))
+    steps = rng.normal(size=(count, 4))
+    changes = steps @ hessian
+    scale = steps[-1] @ changes[-1] / (changes[-1] @ start @ changes[-1])
+    expected = textbook(steps, changes, scale * start)
+    vector = rng.normal(size=4)
+    found = inverse_hessian(steps, changes, start.__matmul__, vector)
+    assert np.allclose(found, expected @ vector, rtol=1e-6, atol=1e-8 * np.abs(expected).max())
+    assert np.allclose(inverse_hessian(steps, changes, start.__matmul__, changes[-1]), steps[-1], rtol=1e-7, atol=1e-8)
+
+
+def stiff(count=8, seed=3):
+    """Curvatures from 1 to 1000 in directions that the metric does not know."""
+    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(count, count)))[0]
+    hessian = turn @ np.diag(np.geomspace(1, 1000, count)) @ turn.T
+    return Parabola(hessian, np.diag(np.linspace(0.1, 0.3, count)))
+
+
+def steps_to(rule, evaluator, goal):
+    start = np.full(len(evaluator.hessian), 0.05)
+    _, infos = walk(QNG(step=rule, damping=1e-3), evaluator, start, 200)
+    return next((info.step for info in infos if info.energy < goal), 200)
+
+
+def test_a_tail_takes_few_steps():
+    """Where the metric says nothing of the curvatures the rate alone zigzags."""
+    assert steps_to(QuasiNewton(), stiff(), 1e-12) < 0.5 * steps_to(CurvatureRate(), stiff(), 1e-12)
+
+
+def test_a_right_model_is_kept_and_a_step_of_it_ends_at_the_minimum():
+    """In one dimension the second step knows the curvature."""
+    state, infos = walk(QNG(step=QuasiNewton(initial=0.2)), Parabola(3 * np.eye(1), np.eye(1)), [0.2], 2)
+    assert abs(state.theta[0]) < 1e-14
+    assert infos[1].predicted_decrease == pytest.approx(infos[1].decrease)
+    assert not state.memory["failed"]
+    assert len(state.memory["steps"]) == 2
+
+
+HERE = at(0.0, [1.0, 0.0], np.eye(2))
+
+
+def pairs_after(rule, there, accepted=True, memory=None):
+    trial = tried(rule, HERE, there, memory)
+    return rule.learn(trial, accepted, memory or rule.start())
+
+
+def test_what_is_kept():
+    rule = QuasiNewton(initial=0.1)
+    memory = pairs_after(rule, at(-0.05, [0.4, 0.1]))
+    assert np.allclose(memory["steps"], [[-0.1, 0.0]])
+    assert np.allclose(memory["changes"], [[-0.6, 0.1]])
+    assert memory["paths"] == pytest.approx([0.1])
+    assert rule.is_settled(memory)
+    assert not rule.has_failed(memory)
+
+
+@pytest.mark.parametrize(
+    ("there", "accepted"),
+    [(at(0.3, None, None), False), (at(-0.05, [1.5, 0.0]), True), (at(-0.05, [1.0, 3.0]), True)],
+    ids=["refused", "concave", "flat"],
+)
+def test_what_makes_it_forget(there, accepted):
+    rule = QuasiNewton(initial=0.1)
+    before = pairs_after(rule, at(-0.05, [0.4, 0.1]))
+    memory = pairs_after(rule, there, accepted, before)
+    assert not len(memory["steps"])
+    assert rule.has_failed(memory)
+    assert not rule.is_settled(memory)
+    for count in range(1, 9):  # eight pairs are needed from now on
+        memory = pairs_after(rule, at(-0.001, [0.999, 0.0]), True, {**memory, "rate": np.array(1e-3)})
+        assert rule.is_settled(memory) == (count == 8)
+
+
+def test_what_was_seen_far_away_is_forgotten_without_a_failure():
+    rule = QuasiNewton(initial=0.1, reach=0.25, needed=2)
+    memory = rule.start()
+    for k in range(5):
+        memory = pairs_after(rule, at(-0.05, [0.4, 0.0]), True, {**memory, "failed": np.array(True)})
+        assert len(memory["steps"]) <= 2, k
+        assert max(memory["paths"], default=0.0) <= 0.25
+    short = {**memory, "rate": np.array(0.01)}
+    assert len(pairs_after(QuasiNewton(pairs=1), at(-0.005, [0.9, 0.0]), True, short)["steps"]) == 1
+
+
+def test_no_step_is_longer_than_its_bound():
+    rule = QuasiNewton(max_length=0.05)
+    _, infos = walk(QNG(step=rule, damping=1e-3), stiff(), np.full(8, 0.5), 60)
+    assert max(info.length for info in infos) <= 0.05 * (1 + 1e-9)
+    assert infos[-1].energy < infos[0].energy
+
+
+def test_a_refused_step_of_the_rate_leaves_the_pairs_alone():
+    rule = QuasiNewton(initial=0.1)
+    before = {**pairs_after(rule, at(-0.05, [0.4, 0.1])), "failed": np.array(True)}
+    assert not rule.is_settled(before)
+    memory = pairs_after(rule, at(0.3, None, None), False, before)
+    assert np.array_equal(memory["steps"], before["steps"])
+    assert float(memory["rate"]) < float(before["rate"])
