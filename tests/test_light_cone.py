@@ -406,3 +406,18 @@ def test_the_page_finds_a_cut_of_a_hundred_nodes(capsys):
     assert page.result.energy == pytest.approx(
         float(qngd.expectation(page.circuit, page.cut, page.result.theta, backend="light-cone")), abs=1e-10
     )
+
+
+def test_a_chain_of_sixty_against_aers_matrix_product_states():
+    primitives = pytest.importorskip("qiskit_aer.primitives")
+    library = pytest.importorskip("qiskit.circuit.library")
+    operator = pytest.importorskip("qiskit.quantum_info").SparsePauliOp
+    n = 60
+    circuit = library.efficient_su2(n, reps=1, entanglement="linear")
+    theta = np.random.default_rng(3).normal(size=circuit.num_parameters)
+    terms = {placed("ZZ", np.array([q, q + 1]), n): 1.0 for q in range(n - 1)}
+    terms |= {placed("XY", np.array([q, q + 2]), n): 0.7 for q in range(n - 2)}
+    options = {"backend_options": {"method": "matrix_product_state"}, "default_precision": 0.0}
+    job = primitives.EstimatorV2(options=options).run([(circuit, operator.from_list(list(terms.items())), theta)])
+    found = qngd.expectation(circuit, terms, theta, backend="light-cone")
+    assert float(found) == pytest.approx(float(job.result()[0].data.evs), abs=1e-10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
-from qngd.exact.engine import Engine
 from qngd.exact.point import Point, simulator_of
-from qngd.exact.simulator import Ends, Simulator
+from qngd.exact.simulator import Ends
+from qngd.exact.statevector import Terms
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 
@@ -27,23 +26,23 @@ _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states, 256 MiB: full metr
 
 
 class ExactEvaluator:
-    """Answers from the embedded statevector simulator, or from another exact engine."""
+    """Answers from the embedded statevector simulator."""
 
     is_exact = True
     is_mean = True
     name = "exact statevector"
     note = ""
 
-    def __init__(self, circuit: Circuit, observable: Observable | None, engine: Engine | None = None) -> None:
+    def __init__(self, circuit: Circuit, observable: Observable | None) -> None:
         self.circuit = circuit
-        self._engine = simulator_of(circuit) if engine is None else engine
+        self._simulator = simulator_of(circuit)
         self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
-        self._terms: Any = None if self._pulled is None else self._engine.terms(self._pulled)
+        self._terms = None if self._pulled is None else self._simulator.terms(self._pulled)
         # of the last energy that was asked for alone: a gradient there, which often comes next, goes on from its states
         self._last: tuple[np.ndarray, Ends] | None = None
 
     def default_metric(self) -> Metric:
-        amplitudes = self.circuit.num_parameters << simulator_of(self.circuit).num_qubits
+        amplitudes = self.circuit.num_parameters << self._simulator.num_qubits
         return as_metric("full" if amplitudes <= _FULL_UP_TO else "block-diag")
 
     def first_metric(self) -> Metric:
@@ -52,7 +51,7 @@ class ExactEvaluator:
     def _full_metric_is_cheap(self) -> bool:
         # in turns of an amplitude: three sweeps of a gradient, and half a sweep for each derivative state; this is what
         # was measured for 4 to 16 qubits and 2 to 140 parameters
-        gradient = 3 * len(self.circuit.generators) << simulator_of(self.circuit).num_qubits
+        gradient = 3 * len(self.circuit.generators) << self._simulator.num_qubits
         metric = gradient * (1 + self.circuit.num_parameters / 6)
         return metric <= _CHEAP * (gradient + _STEP)
 
@@ -65,7 +64,7 @@ class ExactEvaluator:
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        self._require_terms()
+        terms = self._terms_there_are()
         point = self._point(theta, metric, seed)
         slope: np.ndarray | None = None
         tensor: MetricTensor | None = None
@@ -75,9 +74,10 @@ class ExactEvaluator:
             energy, slope = point.energy_and_slope()
         else:
             tensor = None if metric is None else metric.exact(point)
-            energy = self._energy_alone(point.phi)
-        if gradient:
-            self._last = None
+            ends = self._ends(point.phi, terms)
+            energy = ends.energy
+        is_small = self._simulator.num_qubits <= _KEPT_UP_TO
+        self._last = (point.phi, ends) if not gradient and is_small else None
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
@@ -86,31 +86,24 @@ class ExactEvaluator:
             cost=Cost(jobs=1, circuits=1),
         )
 
-    def _require_terms(self) -> None:
-        """Raise ObservableError if no observable was given."""
+    def _terms_there_are(self) -> Terms:
+        """The observable's; raises ObservableError if none was given."""
         if self._terms is None:
             raise ObservableError("observable: an energy needs one, and none was given")
+        return self._terms
 
-    def _energy_alone(self, phi: np.ndarray) -> float:
-        """The energy at the angles φ; the states of a small simulator are kept."""
-        if not isinstance(self._engine, Simulator):
-            return self._engine.expectation(phi, self._terms)
-        ends = self._ends(self._engine, phi)
-        self._last = (phi, ends) if self._engine.num_qubits <= _KEPT_UP_TO else None
-        return ends.energy
-
-    def _ends(self, simulator: Simulator, phi: np.ndarray) -> Ends:
+    def _ends(self, phi: np.ndarray, terms: Terms) -> Ends:
         """The ends at the angles φ; none are kept then, since a gradient uses them up."""
         last, self._last = self._last, None
         if last is not None and np.array_equal(last[0], phi):
             return last[1]
         del last  # two states that may be needed
-        return simulator.ends(phi, self._terms)
+        return self._simulator.ends(phi, terms)
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
-        self._require_terms()
+        terms = self._terms_there_are()
         phis = (self.circuit.angle_map(theta) for theta in points)
-        found = [Estimate.exact(np.float64(self._engine.expectation(phi, self._terms))) for phi in phis]
+        found = [Estimate.exact(np.float64(self._simulator.expectation(phi, terms))) for phi in phis]
         return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
 
     def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
@@ -123,17 +116,13 @@ class ExactEvaluator:
         if metric is not None:
             metric.require(self._pulled)
         phi, jacobian = self.circuit.angle_map.linearize(theta)
-        ends = None
-        if self._terms is not None and isinstance(self._engine, Simulator):
-            ends = partial(self._ends, self._engine, phi)
-        return Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed, self._engine, ends)
+        ends = None if self._terms is None else partial(self._ends, phi, self._terms)
+        return Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed, ends)
 
     def energy_spread(self, theta: np.ndarray) -> float:
-        """√(⟨H²⟩ − ⟨H⟩²) at θ, 0 in an eigenstate; NaN of an engine that makes no states."""
+        """√(⟨H²⟩ − ⟨H⟩²) at θ, 0 in an eigenstate."""
         assert self._terms is not None
-        if not isinstance(self._engine, Simulator):
-            return float("nan")
-        return self._engine.energy_spread(self.circuit.angle_map(theta), self._terms)
+        return self._simulator.energy_spread(self.circuit.angle_map(theta), self._terms)
 
     def preview(
         self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
@@ -143,4 +132,4 @@ class ExactEvaluator:
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ: two sweeps over the circuit a product."""
         phi, jacobian = self.circuit.angle_map.linearize(theta)
-        return lambda vector: self._engine.metric_product(phi, jacobian, vector)
+        return lambda vector: self._simulator.metric_product(phi, jacobian, vector)

@@ -38,8 +38,8 @@ class Point:
         observable: pulled through the circuit's Clifford gates; None where only a metric is wanted.
         terms: the same for the engine.
         seed: of random metrics.
-        engine: what answers for energies, gradients and metrics.
-        ends: gives the states at the end, for one use, of an engine that makes states; None where it makes them itself.
+        ends: gives the states at the end, for one use; None lets the engine make them.
+        other_engine: what answers in the simulator's place, if something does.
     """
 
     circuit: Circuit
@@ -49,38 +49,42 @@ class Point:
     observable: Observable | None
     terms: Any
     seed: int | None
-    engine: Engine
     ends: Callable[[], Ends] | None = None
+    other_engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """What answers for energies, gradients and the covariances of generators."""
+        return simulator_of(self.circuit) if self.other_engine is None else self.other_engine
 
     @property
     def simulator(self) -> Simulator:
-        """Whole states, on the qubits that leave |0⟩.
-
-        Raises:
-            SettingError: the engine makes none.
-        """
-        require_states(self.engine)
+        """Whole states, on the qubits that leave |0⟩; raises SettingError if another engine answers."""
+        self._require_states()
         return simulator_of(self.circuit)
 
     @property
     def whole(self) -> Simulator:
-        """Whole states, on all active qubits. Raises as `simulator`."""
-        require_states(self.engine)
+        """Whole states, on all active qubits; raises as `simulator`."""
+        self._require_states()
         return simulator_of(self.circuit, whole=True)
+
+    def _require_states(self) -> None:
+        if self.other_engine is not None:
+            raise no_states()
 
     def energy_and_slope(self) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,)."""
         assert self.terms is not None
-        if self.ends is None or not isinstance(self.engine, Simulator):
+        if self.ends is None:
             return self.engine.energy_and_gradient(self.phi, self.terms)
         ends = self.ends()
-        return ends.energy, self.engine.slopes(ends)
+        return ends.energy, self.simulator.slopes(ends)
 
 
-def require_states(engine: Engine) -> None:
-    """Raise SettingError unless the engine makes whole states."""
-    if not isinstance(engine, Simulator):
-        raise SettingError(
-            "approx: this metric is computed from whole states, which light cones never make; "
-            "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
-        )
+def no_states() -> SettingError:
+    """What to raise where whole states are asked of light cones."""
+    return SettingError(
+        "approx: this metric is computed from whole states, which light cones never make; "
+        "use approx='block-diag', 'diag', 'full' or 'hamiltonian'"
+    )

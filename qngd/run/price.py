@@ -14,7 +14,7 @@ from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError, whole_number
+from qngd.errors import BackendError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators import light_cone
@@ -192,7 +192,7 @@ def cost(
     given = read_any(problem_or_circuit, observable, theta0)
     if isinstance(backend, str) and backend == light_cone.NAME:
         if isinstance(given, GivenObjective):
-            raise SettingError(f"backend: {light_cone.NAME!r} takes a circuit and an observable, not yet an Objective")
+            raise BackendError(f"backend: {light_cone.NAME!r} takes one circuit and observable, no Objective")
         metric = as_metric(approx)
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)

@@ -73,11 +73,16 @@ def angle_classes(angles: AngleMap) -> np.ndarray:
     return found
 
 
+def has_room(num_qubits: int) -> bool:
+    """Whether the states of a cone of so many qubits fit in memory."""
+    return (_STATES * 16) << num_qubits <= available_bytes()
+
+
 def require_room(num_qubits: int, rotations: int, name: Callable[[], str]) -> None:
     """Raise MemoryLimitError, which names the cone, if states of so many qubits do not fit in memory."""
-    needed = (_STATES * 16) << num_qubits
-    if needed <= available_bytes():
+    if has_room(num_qubits):
         return
+    needed = (_STATES * 16) << num_qubits
     raise MemoryLimitError(
         f"light-cone: {name()} depends on {rotations} rotations that take {num_qubits} qubits together, which needs "
         f"{format_bytes(needed)}, and {format_bytes(available_bytes())} are available; use fewer layers, or an "

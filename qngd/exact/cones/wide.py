@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.circuit.pauli import PauliStrings
-from qngd.exact.cones.bundle import share
+from qngd.exact.cones.bundle import has_room, share
 from qngd.exact.kernels import paths as kernels
 from qngd.exact.kernels.layout import Signed
 from qngd.exact.kernels.paths import Paths
 
 _MOST_STRINGS = 1 << 19  # on the paths of one watched string
+_SOME_STRINGS = 1 << 14
 _WIDE = 16  # qubits from which on paths are looked for
 _STRING = 4  # work on a string, in amplitudes of a rotation
 
@@ -53,7 +54,9 @@ def trail_where_it_pays(
     """The paths of a string whose cone takes a state of so many qubits, where they are less work; None elsewhere."""
     if num_qubits < _WIDE:
         return None
-    limit = min(_MOST_STRINGS, (len(rotations) << min(num_qubits, 40)) // _STRING)
+    # where a state is possible, few strings must do: to look for many takes longer than many runs of the state
+    most = _SOME_STRINGS if has_room(num_qubits) else _MOST_STRINGS
+    limit = min(most, int((len(rotations) << min(num_qubits, 40)) / _STRING))
     return trail_of(generators, rotations, watched, limit)
 
 
