@@ -115,3 +115,13 @@ def test_hooks_call_the_projects_own_tools():
         ".venv/bin/ruff check --force-exclude", ".venv/bin/ruff format --force-exclude", ".venv/bin/python -m mypy",
     ]  # fmt: skip
     assert set(re.findall(r"^ +language: (.*)$", config, re.MULTILINE)) == {"system"}
+
+
+def test_no_two_public_classes_have_one_name():
+    """A reader who meets a name knows which class is meant."""
+    homes = {}
+    for path in sorted((ROOT / "qngd").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}

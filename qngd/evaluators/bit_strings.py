@@ -8,7 +8,7 @@ from qngd.circuit.active import active_qubits, as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.estimates.bit_strings import BitStrings
-from qngd.exact.eigenbasis import Eigenbasis
+from qngd.exact.common_basis import CommonBasis
 from qngd.exact.point import simulator_of
 
 _MOST_QUBITS = 20  # whose distribution is looked through
@@ -23,7 +23,7 @@ def exact_bit_strings(circuit: Circuit, observable: Observable, theta: np.ndarra
     if observable.strings.x.any() or len(active) > _MOST_QUBITS:
         return None
     inside = as_measured(observable, circuit)
-    energies = Eigenbasis.of(inside, np.arange(len(active))).energies
+    energies = CommonBasis.of(inside, np.arange(len(active))).energies
     simulator = simulator_of(without_idle(circuit), whole=True)
     weights = simulator.probabilities(circuit.angle_map(theta))
     probable = np.argsort(-weights, kind="stable")[:_KEPT]

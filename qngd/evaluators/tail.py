@@ -14,7 +14,7 @@ from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.estimates.tail import quantile, tail_function
 from qngd.evaluators.exact import ExactEvaluator
-from qngd.exact.eigenbasis import Eigenbasis
+from qngd.exact.common_basis import CommonBasis
 from qngd.exact.simulator import Simulator
 from qngd.metrics.base import Metric
 
@@ -36,7 +36,7 @@ class ExactTail(ExactEvaluator):
         # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
         qubits = moved_qubits(circuit.generators, pulled.strings)
         self._alpha = alpha
-        self._basis = Eigenbasis.of(pulled, qubits)
+        self._basis = CommonBasis.of(pulled, qubits)
         self._distributed = Simulator(circuit, qubits)
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:

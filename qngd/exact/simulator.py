@@ -21,7 +21,7 @@ from qngd.circuit.active import beside_zeros
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.quarter_turns import as_arrays, quarter_turns
-from qngd.exact.eigenbasis import Eigenbasis
+from qngd.exact.common_basis import CommonBasis
 from qngd.exact.kernels import diagonal as diagonal_kernels
 from qngd.exact.kernels import sweeps
 from qngd.exact.kernels.layout import Moments, Rotations, SparseRows
@@ -159,13 +159,13 @@ class Simulator:
         """∂⟨H⟩/∂φ (K,) by one reverse sweep, in which the two states are used up."""
         return self._over_rotations(overlaps_back(ends.state, ends.other, self.schedule, ends.rotations))
 
-    def distribution(self, phi: np.ndarray, basis: Eigenbasis) -> np.ndarray:
-        """The probability (N,) of every state of the eigenbasis."""
+    def distribution(self, phi: np.ndarray, basis: CommonBasis) -> np.ndarray:
+        """The probability (N,) of every state of the common basis."""
         self._require_states(4, "a distribution of energies")
         return basis.weights(self.state(phi))
 
     def function_and_gradient(
-        self, phi: np.ndarray, basis: Eigenbasis, values: Callable[[np.ndarray], np.ndarray]
+        self, phi: np.ndarray, basis: CommonBasis, values: Callable[[np.ndarray], np.ndarray]
     ) -> tuple[float, np.ndarray]:
         """⟨f(H)⟩ and its gradient over rotations (K,); `values` gives f (N,) at the basis's energies, from the
         probabilities of its states."""

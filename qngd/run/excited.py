@@ -24,7 +24,7 @@ from qngd.interop.given import Given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
-from qngd.run.identity import Identity
+from qngd.run.identity import RunIdentity
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import ENDING, Reader, affordable, best_of
@@ -181,7 +181,7 @@ class _Search:
             return task
         thetas, weights = [each.theta for each in self.found], [each.weight for each in self.found]
         also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
-        identity = Identity(task.given, task.optimizer, (*task.identity.settings, *also))
+        identity = RunIdentity(task.given, task.optimizer, (*task.identity.settings, *also))
         evaluator = deflated(task.evaluators[0], thetas, weights)
         spent = task.spent + evaluator.undeflated_cost(task.given.theta)  # of the budget that is kept for the end
         return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=spent)

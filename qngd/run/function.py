@@ -19,7 +19,7 @@ from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import look_at
 from qngd.interop import wrap, wrap_for
 from qngd.interop.given import Given
-from qngd.run.identity import Identity
+from qngd.run.identity import RunIdentity
 from qngd.run.loop import carry_out
 from qngd.run.optimizers import as_optimizer
 from qngd.run.result import Result, Status
@@ -119,7 +119,7 @@ def minimize_function(
         callback=_told(settings.callback, callback, function.within),
         store=Nowhere(),
         before=None,
-        identity=Identity(given, optimizer, (seed,)),
+        identity=RunIdentity(given, optimizer, (seed,)),
     )
     return _as_scipys(carry_out(task), function)
 

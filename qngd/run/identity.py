@@ -19,7 +19,7 @@ from qngd.solve.state import Optimizer
 
 
 @dataclass(frozen=True, eq=False)
-class Identity:
+class RunIdentity:
     """The identity of a run of `optimizer` on what was given, with the other `settings` that its steps depend on."""
 
     given: AnyGiven

@@ -24,7 +24,7 @@ import numpy as np
 from qngd.errors import SettingError, StorageError
 from qngd.evaluators.job_log import JobLog
 from qngd.run.encoding import arrays_of, as_line, from_line, info_from, row_of, state_from
-from qngd.run.identity import Identity
+from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored
 from qngd.solve.state import State, StepInfo
 
@@ -36,7 +36,7 @@ class Journal:
         self.directory = Path(directory)
         self.jobs = JobLog(self.directory / "jobs.jsonl")
 
-    def resume(self, identity: Identity) -> Stored | None:
+    def resume(self, identity: RunIdentity) -> Stored | None:
         """What is stored of this run; None for a new one.
 
         Raises:
@@ -48,7 +48,7 @@ class Journal:
             self._check_same_run(identity)
         return self._load()
 
-    def _check_same_run(self, identity: Identity) -> None:
+    def _check_same_run(self, identity: RunIdentity) -> None:
         path = self.directory / "run.json"
         if not path.exists():
             replace_file(path, json.dumps({"fingerprint": identity.key, **identity.about}, indent=1).encode())

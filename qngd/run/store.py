@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from qngd.evaluators.job_log import JobLog
-from qngd.run.identity import Identity
+from qngd.run.identity import RunIdentity
 from qngd.solve.state import State, StepInfo
 
 
@@ -29,7 +29,7 @@ class Store(Protocol):
     def jobs(self) -> JobLog | None:
         """The log of the run's jobs."""
 
-    def resume(self, identity: Identity) -> Stored | None:
+    def resume(self, identity: RunIdentity) -> Stored | None:
         """What is stored of this run; None for a new one. Called once, before the others.
 
         Raises:
@@ -52,7 +52,7 @@ class Nowhere:
 
     jobs = None
 
-    def resume(self, identity: Identity) -> Stored | None:
+    def resume(self, identity: RunIdentity) -> Stored | None:
         return None
 
     def begin(self, state: State) -> None:

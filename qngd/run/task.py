@@ -14,7 +14,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
-from qngd.run.identity import Identity, fingerprint_of
+from qngd.run.identity import RunIdentity, fingerprint_of
 from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
@@ -37,7 +37,7 @@ class Task:
     callback: Callable[[StepInfo], Any] | None
     store: Store
     before: State | None
-    identity: Identity
+    identity: RunIdentity
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
@@ -114,7 +114,7 @@ def read_task(
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=Identity(given, chosen, settings),
+        identity=RunIdentity(given, chosen, settings),
         spent=spent,
         wraps=bool(wrap_angles),
     )

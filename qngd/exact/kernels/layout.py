@@ -41,7 +41,7 @@ class Rows(NamedTuple):
     width: int
 
 
-class Rotation(NamedTuple):
+class OneRotation(NamedTuple):
     """exp(−i φ/2 P): masks of P, cos φ/2 and sin φ/2. The sign of a string lives in its angle."""
 
     x: np.uint64
@@ -137,8 +137,8 @@ def new_amplitudes(size):
 
 @kernel
 def rotation_at(rotations, k):
-    """Rotation k of many."""
-    return Rotation(rotations.x[k], rotations.z[k], rotations.cos[k], rotations.sin[k])
+    """OneRotation k of many."""
+    return OneRotation(rotations.x[k], rotations.z[k], rotations.cos[k], rotations.sin[k])
 
 
 @kernel

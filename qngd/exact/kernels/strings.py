@@ -1,6 +1,6 @@
 """Compiled sums over Pauli strings: P applied and added up, overlaps ⟨a|P|b⟩, observables.
 
-How a string acts is told in `rotations`. A string is given by anything with masks x and z, a `Rotation` for one.
+How a string acts is told in `rotations`. A string is given by anything with masks x and z, a `OneRotation` for one.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 
 from qngd._system.compilation import kernel
 from qngd.exact.kernels.bits import count_mod_4, parity, parity_sign, top_bit
-from qngd.exact.kernels.layout import CHUNK, ROW_BITS, Rotation, Rotations, Rows, amplitudes, new_amplitudes
+from qngd.exact.kernels.layout import CHUNK, ROW_BITS, OneRotation, Rotations, Rows, amplitudes, new_amplitudes
 from qngd.exact.kernels.pairs import rotate_each
 from qngd.exact.kernels.rotations import rotate_rows
 from qngd.exact.kernels.strings import imaginary_overlap
@@ -157,7 +157,7 @@ def back_tiles(state, other, rotations, moving, begin, end, basis, first, last, 
         for i in range(count):
             k = begin - i
             s = near_sign[i] * parity_sign(rotations.z[k] >> ROW_BITS & row)
-            undo = Rotation(near_x[i], near_z[i], rotations.cos[k], -s * rotations.sin[k])
+            undo = OneRotation(near_x[i], near_z[i], rotations.cos[k], -s * rotations.sin[k])
             if moving[k]:
                 out[i] += s * imaginary_overlap(dual_tile, tile, undo, 0, members)
             items = members // 2 if near_x[i] >> ROW_BITS else members

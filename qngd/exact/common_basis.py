@@ -22,7 +22,7 @@ _HALF_QUARTER = np.pi / 4
 
 
 @dataclass(frozen=True, eq=False)
-class Eigenbasis:
+class CommonBasis:
     """The quarter turns V, masks x and z in order of application, and the `energies` (N,) of the basis states behind
     them."""
 
@@ -31,7 +31,7 @@ class Eigenbasis:
     energies: np.ndarray
 
     @classmethod
-    def of(cls, pulled: Observable, qubits: np.ndarray) -> Eigenbasis:
+    def of(cls, pulled: Observable, qubits: np.ndarray) -> CommonBasis:
         """That of a pulled observable of commuting strings, on these qubits, where all others stay |0⟩ and no string
         has X or Y."""
         within = beside_zeros(pulled, qubits)
