@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -40,6 +43,23 @@ def kernel(function: Callable[..., Any], **more: Any) -> Any:
         **more,
     }
     try:
-        return numba.njit(cache=True, **options)(function)
+        made = numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return numba.njit(**options)(function)
+    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    # numba keeps what it compiled by the file of each function, though functions of others become part of it, and fails
+    # where it kept types that are gone; what it kept under another name of its version it leaves alone
+    if file is not None and isinstance(getattr(file, "_version", None), str):
+        file._version += f", kernels {_sources()}"
+    return made
+
+
+@cache
+def _sources() -> str:
+    """A hash of all files with kernels."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        text = path.read_bytes()
+        if b"qngd._system.compilation" in text or path.name == "layout.py" or path == Path(__file__):
+            digest.update(text)
+    return digest.hexdigest()[:16]
