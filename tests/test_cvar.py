@@ -221,3 +221,12 @@ def test_the_page_finds_the_largest_cut(capsys):
     best = page.result.bit_strings.best(1)[0]
     assert best.energy == -5
     assert f"{best.bits} -5.0 {best.probability}" in capsys.readouterr().out
+
+
+def test_the_mean_is_that_of_the_lowest_point():
+    """Where the last point of an exact run is not its lowest."""
+    circuit = ladder()
+    wild = qngd.QNG(learning_rate=0.5, damping=1e-2)
+    found = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.3), np.linspace(-1, 2, 7), max_steps=3, tol=0, optimizer=wild)
+    assert found.energy < found.history[-1]
+    assert found.mean == pytest.approx(float(qngd.expectation(circuit, SPREAD, found.theta)), abs=1e-12)

@@ -43,7 +43,7 @@ def _means(result: Result, problem: Problem) -> dict[str, str]:
     """The rows of the closing table about a CVaR, and about bit strings where the observable is diagonal."""
     rows = {}
     if (mean := result.state.evaluation.mean) is not None:
-        rows["mean energy"] = _with_unit(format_with_error(float(mean.value), float(mean.stderr)), problem)
+        rows["mean energy"] = _with_unit(format_with_error(result.mean, float(mean.stderr)), problem)
     if (found := result.bit_strings) is not None and len(found):
         listed = (f"{each.bits} ({each.energy:.6g}; {each.probability:.1%})" for each in found.best(_LISTED))
         rows["best bit strings"] = ", ".join(listed)

@@ -151,8 +151,19 @@ def _result(record: Record, status: Status, task: Task) -> Result:
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
-    found = replace(found, bit_strings=_bit_strings(task, found.state))
+    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
+
+
+def _mean(task: Task, found: Result) -> float:
+    """The mean energy where a run ended."""
+    evaluator, known = task.evaluator_at(found.state), found.state.evaluation.mean
+    if known is None:
+        return found.energy
+    theta = found.state.lowest[0]
+    if evaluator.is_exact and not np.array_equal(theta, found.state.theta):  # the lowest point is an earlier one
+        known = evaluator.evaluate(theta, gradient=False, metric=None, seed=None).mean
+    return np.nan if known is None else float(known.value)
 
 
 def _bit_strings(task: Task, state: State) -> BitStrings | None:

@@ -97,6 +97,7 @@ class Result:
         cost: jobs, circuits and shots spent, those before `state` included.
         state: what `minimize(…, state=…)` goes on from, as if the run had not stopped.
         note: what else the user should know, such as that the backend is noisy.
+        mean: the mean of all energies there: `energy` itself, unless that is a CVaR.
         bit_strings: of a diagonal observable what its last measurement gave, or what that of the exact state would give
             (up to 20 qubits): `.best()` the lowest in energy, `.most_probable()`, `.counts`; None for others.
         restarts: with `minimize(…, restarts=k)` the results of all starts in their order, of which this is the best,
@@ -116,12 +117,8 @@ class Result:
     state: State
     note: str = ""
     bit_strings: BitStrings | None = None
+    mean: float = np.nan
     restarts: tuple[Result, ...] = ()
-
-    @property
-    def mean(self) -> float:
-        """The mean of all energies where the run ended: `energy` itself, unless that is a CVaR."""
-        return self.energy if self.state.evaluation.mean is None else float(self.state.evaluation.mean.value)
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr)
