@@ -11,7 +11,7 @@ import qngd
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.exact.kernels import rotations, strings
-from qngd.exact.kernels.layout import CHUNK, Amplitudes, Rotation
+from qngd.exact.kernels.layout import CHUNK, Amplitudes, OneRotation
 from qngd.exact.simulator import Simulator
 from qngd.exact.statevector import Terms
 from tests import dense
@@ -93,7 +93,7 @@ def test_rotate(n):
         state = random_state(1, n)
         expected = dense.rotation_matrix(label, angle) @ amplitudes(state)
         x, z = masks(label)
-        rotation = Rotation(x, z, np.cos(angle / 2), np.sin(angle / 2))
+        rotation = OneRotation(x, z, np.cos(angle / 2), np.sin(angle / 2))
         for begin, end in spans(rotations.num_items(x, 2**n)):
             rotations.rotate(Amplitudes(*state), rotation, begin, end)
         assert np.allclose(amplitudes(state), expected, rtol=0, atol=1e-14), label
@@ -109,7 +109,7 @@ def test_add_pauli_and_imaginary_overlap(n):
         a, b = amplitudes(state), amplitudes(other)
         expected = amplitudes(out) + weight * (matrix @ a)
         x, z = masks(label)
-        string = Rotation(x, z, 1.0, 0.0)  # of which only the masks count
+        string = OneRotation(x, z, 1.0, 0.0)  # of which only the masks count
         imaginary = 0.0
         for begin, end in spans(chunks_of(state)):
             strings.add_pauli(state, x, z, weight, out, begin, end)

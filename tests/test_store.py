@@ -86,6 +86,7 @@ MEANT = {
     ("run/loop.py", "error.result"),  # an exception carries what a run had reached
     ("run/restarts.py", "error.result"),  # … and other runs before it
     ("_system/compilation.py", "self.state.flags.noalias"),  # of Numba
+    ("_system/compilation.py", "file._version"),  # of Numba, too
     ("_system/renamed.py", "kind.__init__"),  # of a class that is being made
 }
 
