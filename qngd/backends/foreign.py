@@ -3,10 +3,10 @@ and nowhere else; for what it does not have the defaults of `BackendBase` hold."
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
+from qngd._system.signatures import takes
 from qngd.backends.base import Backend, BackendBase, Footprint, Prepared, ResumableBackend
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
@@ -72,7 +72,7 @@ class Foreign(BackendBase):
         if not _has(self.own, "preview"):
             return super().preview(requests, templates)
         # one whose jobs no time limits needs no templates, and may take the requests alone
-        asked = (requests, templates) if _takes(self.own.preview, 2) else (requests,)
+        asked = (requests, templates) if takes(self.own.preview, 2) else (requests,)
         cost: Cost = self.own.preview(*asked)
         return cost
 
@@ -115,19 +115,6 @@ class ForeignResumable(Foreign, ResumableBackend):
 
 def _has(own: Any, name: str) -> bool:
     return callable(getattr(own, name, None))
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Whether it can be called with so many arguments; one that does not say what it takes can."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
 
 
 def _require(own: Any, names: Sequence[str]) -> None:

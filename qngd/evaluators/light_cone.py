@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.active import without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.errors import BackendError, MemoryLimitError, ObservableError, SettingError
-from qngd.estimates.estimate import Estimate, MetricTensor
-from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.errors import BackendError, MemoryLimitError, SettingError
+from qngd.evaluators.engine import EngineEvaluator
 from qngd.exact.cones import outlook
 from qngd.exact.cones.outlook import Crowd
 from qngd.exact.cones.simulator import ConeSimulator
-from qngd.exact.cones.terms import ConeTerms
 from qngd.exact.point import Point, no_states
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
@@ -33,22 +32,18 @@ def cone_simulator_of(circuit: Circuit) -> ConeSimulator:
     return ConeSimulator(without_idle(circuit))
 
 
-class LightConeEvaluator:
+class LightConeEvaluator(EngineEvaluator):
     """Answers by light cones. `was_chosen`: for want of memory for a statevector, where the user named no backend.
 
     Raises:
         MemoryLimitError: a term of the observable depends on too much of the circuit; the text names it.
     """
 
-    is_exact = True
-    is_mean = True
     name = "exact light cones"
 
     def __init__(self, circuit: Circuit, observable: Observable | None, was_chosen: bool = False) -> None:
-        self.circuit = circuit
         self._cones = cone_simulator_of(circuit)
-        self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
-        self._terms = None if self._pulled is None else self._cones.terms(self._pulled)
+        super().__init__(circuit, observable, self._cones)
         n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.largest
         self.note = f"{n} qubits, computed exactly by light cones of up to {widest} qubits" if was_chosen else ""
 
@@ -56,65 +51,8 @@ class LightConeEvaluator:
         few = self.circuit.num_parameters <= _FULL_UP_TO
         return as_metric("full" if few and self._cones.derivatives.have_states else "block-diag")
 
-    def first_metric(self) -> Metric:
-        return self.default_metric()
-
-    def evaluate(
-        self,
-        theta: np.ndarray,
-        *,
-        gradient: bool = True,
-        metric: Metric | None = None,
-        seed: int | None = None,
-        spread: Spread | None = None,
-    ) -> Evaluation:
-        terms = self._terms_there_are()
-        point = self._point(theta, metric, seed)
-        slope: np.ndarray | None = None
-        tensor: MetricTensor | None = None
-        if gradient and metric is not None:
-            tensor, energy, slope = metric.exact_with_slope(point)
-        elif gradient:
-            energy, slope = point.energy_and_slope()
-        else:
-            tensor = None if metric is None else metric.exact(point)
-            energy = self._cones.expectation(point.phi, terms)
-        return Evaluation(
-            theta=theta,
-            energy=Estimate.exact(np.float64(energy)),
-            gradient=None if slope is None else Estimate.exact(point.jacobian.T @ slope),
-            metric=tensor,
-            cost=Cost(jobs=1, circuits=1),
-        )
-
-    def _terms_there_are(self) -> ConeTerms:
-        """The observable's; raises ObservableError if none was given."""
-        if self._terms is None:
-            raise ObservableError("observable: an energy needs one, and none was given")
-        return self._terms
-
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
-        terms = self._terms_there_are()
-        phis = (self.circuit.angle_map(theta) for theta in points)
-        found = [Estimate.exact(np.float64(self._cones.expectation(phi, terms))) for phi in phis]
-        return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
-
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
-        return Cost(jobs=1, circuits=count)
-
-    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
-        return metric.exact(self._point(theta, metric, seed))
-
-    def _point(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Point:
-        if metric is not None:
-            metric.require(self._pulled)
-        phi, jacobian = self.circuit.angle_map.linearize(theta)
-        return Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed, other_engine=self._cones)
-
-    def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
-    ) -> Cost:
-        return Cost(jobs=1, circuits=1)
+    def _point(self, point: Point) -> Point:
+        return replace(point, other_engine=self._cones)
 
     def outlook(self, metric: Metric) -> tuple[Crowd, Crowd | None]:
         """What energy with gradient, and a metric, take in a step; None for a metric that has no entries of its own.
@@ -126,7 +64,8 @@ class LightConeEvaluator:
         if metric.of_whole_states:
             raise no_states()
         of_metric = None if metric.entries is None else outlook.of_metric(self._cones, metric.entries)
-        return outlook.of_energy(self._terms_there_are()), of_metric
+        self._require_terms()
+        return outlook.of_energy(self._terms), of_metric
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ, whose entries over rotations are found once."""

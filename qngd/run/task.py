@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from qngd._system.signatures import takes
 from qngd.cvar import CVaR
 from qngd.errors import ParameterError, SettingError, checked_seed, shown
 from qngd.estimates.evaluation import Cost
@@ -154,25 +154,13 @@ def _checked_callback(callback: Any) -> Callable[[StepInfo], Any] | None:
         return None
     if not callable(callback):
         raise SettingError(f"callback must be a function of a step's StepInfo; got {shown(callback)}")
-    if not _takes_one(callback):
+    if not takes(callback, 1):
         raise SettingError(
             "callback is called with one argument, a step's StepInfo (its .step, .theta, .energy, .stderr and .cost), "
             f"and {shown(callback)} takes others; write callback=lambda info: …"
         )
     taken: Callable[[StepInfo], Any] = callback
     return taken
-
-
-def _takes_one(function: Callable[..., Any]) -> bool:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of a function that is not Python's
-        return True
-    try:
-        signature.bind(None)
-    except TypeError:
-        return False
-    return True
 
 
 def _check_parameters(given: AnyGiven) -> None:

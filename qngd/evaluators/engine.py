@@ -1,0 +1,112 @@
+"""Answers from an exact engine: what the evaluators of statevectors and of light cones have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
+from qngd.errors import ObservableError
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.exact.engine import Engine
+from qngd.exact.point import Point
+from qngd.metrics.base import Metric
+
+
+class EngineEvaluator(ABC):
+    """An `Evaluator` of the energies, gradients and metrics that an exact engine gives."""
+
+    is_exact = True
+    is_mean = True
+    name = "exact"
+    note = ""
+
+    def __init__(self, circuit: Circuit, observable: Observable | None, engine: Engine) -> None:
+        self.circuit = circuit
+        self._engine = engine
+        self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
+        self._terms: Any = None if self._pulled is None else engine.terms(self._pulled)
+
+    @abstractmethod
+    def default_metric(self) -> Metric:
+        """The metric to use where the user has not chosen."""
+
+    def first_metric(self) -> Metric:
+        """The metric to begin with."""
+        return self.default_metric()
+
+    def evaluate(
+        self,
+        theta: np.ndarray,
+        *,
+        gradient: bool = True,
+        metric: Metric | None = None,
+        seed: int | None = None,
+        spread: Spread | None = None,
+    ) -> Evaluation:
+        self._require_terms()
+        point = self._point_of(theta, metric, seed)
+        slope: np.ndarray | None = None
+        tensor: MetricTensor | None = None
+        if gradient and metric is not None:
+            tensor, energy, slope = metric.exact_with_slope(point)
+        elif gradient:
+            energy, slope = point.energy_and_slope()
+        else:
+            tensor = None if metric is None else metric.exact(point)
+            energy = self._energy_alone(point.phi)
+        return Evaluation(
+            theta=theta,
+            energy=Estimate.exact(np.float64(energy)),
+            gradient=None if slope is None else Estimate.exact(point.jacobian.T @ slope),
+            metric=tensor,
+            cost=Cost(jobs=1, circuits=1),
+        )
+
+    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+        self._require_terms()
+        phis = (self.circuit.angle_map(theta) for theta in points)
+        found = [Estimate.exact(np.float64(self._engine.expectation(phi, self._terms))) for phi in phis]
+        return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
+
+    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+        return Cost(jobs=1, circuits=count)
+
+    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
+        return metric.exact(self._point_of(theta, metric, seed))
+
+    def preview(
+        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+    ) -> Cost:
+        return Cost(jobs=1, circuits=1)
+
+    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v ↦ g·v with the full metric at θ."""
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        return lambda vector: self._engine.metric_product(phi, jacobian, vector)
+
+    def _require_terms(self) -> None:
+        """Raise ObservableError if no observable was given."""
+        if self._terms is None:
+            raise ObservableError("observable: an energy needs one, and none was given")
+
+    def _point_of(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Point:
+        """What this metric is computed from at θ."""
+        if metric is not None:
+            metric.require(self._pulled)
+        phi, jacobian = self.circuit.angle_map.linearize(theta)
+        return self._point(Point(self.circuit, theta, phi, jacobian, self._pulled, self._terms, seed))
+
+    def _point(self, point: Point) -> Point:
+        """The point with what the engine knows besides."""
+        return point
+
+    def _energy_alone(self, phi: np.ndarray) -> float:
+        """The energy at the angles φ, where no gradient is asked for."""
+        return self._engine.expectation(phi, self._terms)
