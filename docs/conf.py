@@ -46,8 +46,8 @@ autodoc_typehints = "signature"
 autodoc_type_aliases = {  # what stands behind them is said in words
     name: name
     for name in (
-        "CircuitLike", "ObservableLike", "Theta", "Frozen", "Bounds", "BackendLike", "Whole", "Real", "Shots", "Grouping",
-        "CrossMethod", "Approx", "ArrayLike", "Angle",
+        "CircuitLike", "ObservableLike", "Theta", "Frozen", "Bounds", "BackendLike", "Whole", "Real", "Shots",
+        "Grouping", "CrossMethod", "Approx", "ArrayLike", "Angle",
     )
 }  # fmt: skip
 python_maximum_signature_line_length = 100
