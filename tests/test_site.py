@@ -25,6 +25,14 @@ def test_front_page_runs():
     assert shown("index.md").result.status == "converged"
 
 
+def test_other_packages_do_the_same():
+    pytest.importorskip("qiskit")
+    pytest.importorskip("pennylane")
+    page = shown("reference/migration.md")
+    assert page.ours.theta == pytest.approx(page.theirs, abs=1e-6)
+    assert page.evolved.energy == pytest.approx(-2.0099750987, abs=1e-6)  # exact imaginary time τ = 5
+
+
 def test_reference_has_every_public_name():
     shown_there = re.findall(r"^\.\. auto(?:function|class):: (\w+)$", (DOCS / "reference/api.md").read_text(), re.M)
     assert sorted(shown_there) == sorted(qngd.__all__)
