@@ -31,8 +31,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "# Evidence",
         "",
         "What is claimed, the command that measures it, and what it found. This page is made from the records in",
-        "`experiments/evidence/` by `python -m experiments.index`; no number on it was typed. `--smoke` after a command",
-        "shows in seconds that it runs, `--check` judges the record anew and fails where the claim does.",
+        "`experiments/evidence/` by `python -m experiments.index`; no number on it was typed. With `--smoke` a command",
+        "shows in seconds that it runs; with `--check` it judges the record anew and fails where the claim does.",
         "",
     ]
     return "\n".join([*head, *_overview(found, "#"), *(line for item in found.items() for line in _section(*item))])
