@@ -16,6 +16,7 @@ from experiments.record import EVIDENCE, ROOT
 
 PAGE = ROOT / "docs" / "evidence.md"
 README = ROOT / "README.md"
+_WORDS = {True: "holds", False: "**fails**", None: "beside it"}
 _BEGIN, _END = "<!-- evidence: made by python -m experiments.index -->", "<!-- end -->"
 
 
@@ -41,9 +42,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 def _overview(found: dict[str, dict[str, Any]], target: str) -> list[str]:
     rows = ["| claim | command | verdict |", "|---|---|---|"]
     for name, record in found.items():
-        failed = [verdict for verdict in record["verdicts"] if not verdict["holds"]]
-        count = len(record["verdicts"])
-        verdict = f"{count - len(failed)} of {count} hold" if failed else "holds" if count == 1 else f"all {count} hold"
+        judged = [verdict["holds"] for verdict in record["verdicts"] if verdict["holds"] is not None]
+        verdict = "holds" if judged == [True] else f"{sum(judged)} of {len(judged)} hold"
         link = f"[{record['title']}]({target}{name.replace('_', '-')})"
         rows.append(f"| {link} | `{record['command']}` | {verdict} |")
     return rows
@@ -54,8 +54,7 @@ def _section(name: str, record: dict[str, Any]) -> list[str]:
     lines = ["", f"## {name.replace('_', '-')}", "", f"{record['title']}.", ""]
     lines += ["| | claim | found |", "|---|---|---|"]
     lines += [
-        f"| {'holds' if verdict['holds'] else '**fails**'} | {verdict['claim']} | {verdict['found']} |"
-        for verdict in record["verdicts"]
+        f"| {_WORDS[verdict['holds']]} | {verdict['claim']} | {verdict['found']} |" for verdict in record["verdicts"]
     ]
     if (EVIDENCE / f"{name}.svg").exists():
         lines += ["", f"![{record['title']}](../experiments/evidence/{name}.svg)"]

@@ -1,11 +1,12 @@
 """What an experiment found, kept in the repository: experiments/evidence/NAME.json, with when, where and of what.
 
 An experiment hands over three functions: `measure(smoke)` returns plain data, `judge(data)` says which claims hold in
-it, `draw(data)` makes a figure of it. Its command then has three modes:
+it, `draw(data)` makes a figure of it. Its command then has four modes:
 
     python -m experiments.NAME            measures, judges, and puts record and figure into experiments/evidence/
     python -m experiments.NAME --smoke    a small measurement that shows that it runs; results/NAME/
     python -m experiments.NAME --check    judges what was recorded, and exits with 1 if a claim fails
+    python -m experiments.NAME --judge    judges it and writes the verdicts down: for when claims were worded anew
 
 `python -m experiments.index` makes the page of evidence and README's summary of all records.
 """
@@ -32,15 +33,16 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 EVIDENCE = ROOT / "experiments" / "evidence"
+_WORDS = {True: "holds", False: "FAILS", None: "beside"}
 _PACKAGES = ("qngd", "numpy", "scipy", "numba", "qiskit", "qiskit-aer", "pennylane", "pennylane-lightning")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, whether it holds, and the numbers that say so."""
+    """A claim, whether it holds, and the numbers that say so; None for what only stands beside it."""
 
     claim: str
-    holds: bool
+    holds: bool | None
     found: str
 
 
@@ -71,12 +73,16 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--smoke", action="store_true", help="a small measurement, to show that it runs")
     mode.add_argument("--check", action="store_true", help="judge what was recorded; exits with 1 if a claim fails")
+    mode.add_argument("--judge", action="store_true", help="judge what was recorded, and write the verdicts down")
     chosen = parser.parse_args(arguments)
-    if chosen.check:
-        record = json.loads((EVIDENCE / f"{experiment.name}.json").read_text(encoding="utf-8"))
+    if chosen.check or chosen.judge:
+        path = EVIDENCE / f"{experiment.name}.json"
+        record = json.loads(path.read_text(encoding="utf-8"))
         verdicts = list(experiment.judge(record["data"]))
         _say(verdicts)
-        sys.exit(not all(verdict.holds for verdict in verdicts))
+        if chosen.judge:
+            _write(path, record | {"title": experiment.title, "verdicts": [asdict(verdict) for verdict in verdicts]})
+        sys.exit(any(verdict.holds is False for verdict in verdicts))
     folder = Path("results") / experiment.name if chosen.smoke else EVIDENCE
     _say(run(experiment, folder, chosen.smoke))
 
@@ -96,8 +102,7 @@ def run(experiment: Experiment, folder: Path, smoke: bool) -> list[Verdict]:
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{experiment.name}.json"
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"record: {path}")
+    _write(path, record)
     if experiment.draw is not None:
         figure = experiment.draw(data)
         # No date and no random ids: the same data give the same file.
@@ -106,6 +111,11 @@ def run(experiment: Experiment, folder: Path, smoke: bool) -> list[Verdict]:
         plt.close(figure)
         print(f"figure: {path.with_suffix('.svg')}")
     return verdicts
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"record: {path}")
 
 
 def stamp(name: str) -> dict[str, Any]:
@@ -149,4 +159,4 @@ def _plain(value: object) -> object:
 
 def _say(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
-        print(f"{'holds' if verdict.holds else 'FAILS'}  {verdict.claim}: {verdict.found}")
+        print(f"{_WORDS[verdict.holds]}  {verdict.claim}: {verdict.found}")
