@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import gradients as gradients
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -97,7 +98,7 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
 )  # fmt: skip
 
 __all__ = [

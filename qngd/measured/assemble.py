@@ -63,10 +63,13 @@ def _bit_strings(read: Readout) -> BitStrings | None:
 def _gradient(read: Readout, shots: int) -> Estimate | None:
     if read.plan.mixing is None:
         return None
-    linear = read.plan.linear.toarray()
-    covariance_matrix = (linear * read.energies.variances) @ linear.T
-    if (common := read.energies.common) is not None:
+    linear, energies = read.plan.linear.toarray(), read.energies
+    if (chance := read.plan.chance) is not None:
+        covariance_matrix = chance.covariance(read.plan, energies.values, energies.variances)
+    else:
+        covariance_matrix = (linear * energies.variances) @ linear.T
+    if (common := energies.common) is not None:
         moved = linear @ common
         covariance_matrix += np.outer(moved, moved)
     stderr = np.sqrt(np.diag(covariance_matrix))
-    return Estimate(linear @ read.energies.values, stderr, shots, covariance_matrix)
+    return Estimate(linear @ energies.values, stderr, shots, covariance_matrix)

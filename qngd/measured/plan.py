@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from qngd.measured.gradient import Chance
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
 
@@ -94,6 +95,7 @@ class Plan(Submission):
         terms: how the metric follows from the outcomes, in its own words (see `MeasuredMetric.asked`).
         is_noisy: whether it is for a device with noise, on which nothing is certain.
         share: of a CVaR its α; all energies come from one template then. None for the mean.
+        chance: how chance chose the gradient's circuits, or None where it did not.
     """
 
     constant: float
@@ -105,6 +107,7 @@ class Plan(Submission):
     terms: Any = None
     is_noisy: bool = False
     share: float | None = None
+    chance: Chance | None = None
 
     @cached_property
     def bit_template(self) -> int | None:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
-from qngd.errors import ObservableError
+from qngd.errors import ObservableError, SettingError
 from qngd.measured.book import Book
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.cutting import observable_cone, observable_template
-from qngd.measured.draft import Draft, Entry
+from qngd.measured.draft import Draft
+from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts
 from qngd.measured.grouping import Grouping, check_grouping, group
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.plan import Plan
-from qngd.measured.shifts import ShiftRule, shift_rules
+from qngd.measured.shifts import ShiftKind, shift_rules
+from qngd.measured.spectra import Spectra
 from qngd.measured.template import Template
 
 
@@ -112,14 +114,40 @@ class Planner:
 
     def _circuits_of(self, strings: PauliStrings) -> int:
         """What the energy of these strings and its gradient take."""
-        inside = observable_cone(self.circuit, strings)
-        shifts = (2 * len(d.shifts) for d in self._rules[0] if inside[d.rotations].any())
-        return 1 + sum(shifts)
+        rules, _ = self._rules_of(strings, observable_cone(self.circuit, strings), "auto")
+        return 1 + sum(2 * len(each.shifts) for each in rules)
 
     @cached_property
-    def _rules(self) -> tuple[list[ShiftRule], sparse.csr_array]:
-        """The same at every θ, so that every step takes the same circuits."""
+    def _rules(self) -> Rules:
+        """Those for whatever may be measured. The same at every θ, so that every step takes the same circuits."""
         return shift_rules(self.circuit, self.circuit.angle_map.linear)
+
+    @cached_property
+    def _spectra(self) -> Spectra:
+        return Spectra(self.circuit)
+
+    def _rules_of(self, strings: PauliStrings, inside: np.ndarray, kind: ShiftKind) -> Rules:
+        """Those for the energy of these strings, which depends on the rotations `inside`."""
+
+        def spectrum(members: np.ndarray, coefficients: np.ndarray) -> np.ndarray | None:
+            return self._spectra.of(strings, members, coefficients)
+
+        # of a CVaR it is the distribution that must follow, not the mean of each string
+        known = spectrum if self._share is None else None
+        return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
+
+    def _rules_for(self, place: int) -> Callable[[ShiftKind], Rules]:
+        """The rules of a kind for the group at this place, found once."""
+        each = self._groups[place]
+
+        def rules(kind: ShiftKind) -> Rules:
+            key = ("rules", place, kind)
+            if key not in self._kept:
+                self._kept[key] = self._rules_of(each.template.strings, each.inside, kind)
+            found: Rules = self._kept[key]
+            return found
+
+        return rules
 
     def draft(self, theta: np.ndarray, seed: int | None = None) -> Draft:
         """An empty plan at `theta` (P,), to be filled."""
@@ -135,27 +163,30 @@ class Planner:
         theta: np.ndarray,
         *,
         energy: bool = True,
-        gradient: bool = True,
+        gradient: bool | MeasuredGradient = True,
         metric: MeasuredMetric | None = None,
         seed: int | None = None,
     ) -> Plan:
         """The requests of one step at the flat parameter vector `theta` (P,), without shots; `seed` is for the random
-        circuits of some metrics.
+        circuits of some metrics and gradients.
 
         Raises:
-            SettingError: the metric needs an observable.
+            SettingError: the metric needs an observable, or circuits that this gradient does not run.
         """
         if metric is not None:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
+            self._check_together(gradient, metric)
+        if self._share is not None and not isinstance(gradient, bool) and gradient.is_random:
+            raise SettingError(
+                f'gradient="{gradient.name}" is that of a mean, and this is a CVaR; take gradient="shift"'
+            )
         draft = self.draft(theta, seed)
         book, phi = draft.book, draft.phi
         groups = self._groups if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
         energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
-        slopes: list[Entry] = []
-        for t, each in numbered if gradient else []:
-            slopes += draft.slopes(t, each.template, each.inside)
+        asked = self._gradient(draft, numbered, gradient)
         terms = None if metric is None else metric.asked(draft)
         return Plan(
             templates=tuple(book.templates),
@@ -163,10 +194,29 @@ class Planner:
             requests=tuple(book.requests),
             constant=self.observable.identity_coefficient if self.observable else 0.0,
             energy_weights=np.bincount(energies, minlength=len(book.requests)).astype(float),
-            slopes=draft.slope_matrix(slopes),
-            mixing=draft.mixing if gradient else None,
+            slopes=draft.slope_matrix(asked.entries, asked.mixing.shape[1]),
+            mixing=asked.mixing if gradient else None,
+            chance=asked.chance,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
             share=self._share,
         )
+
+    def _gradient(
+        self, draft: Draft, numbered: Sequence[tuple[int, _Group]], gradient: bool | MeasuredGradient
+    ) -> AskedGradient:
+        if not gradient:
+            return AskedGradient([], draft.mixed([]))
+        groups = [
+            MeasuredGroup(t, each.template, each.coefficients, each.inside, self._rules_for(place))
+            for place, (t, each) in enumerate(numbered)
+        ]
+        return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)
+
+    def _check_together(self, gradient: bool | MeasuredGradient, metric: MeasuredMetric) -> None:
+        if metric.needs_gradient and not isinstance(gradient, bool) and gradient.is_random:
+            raise SettingError(
+                f'approx="{metric.name}" is estimated from all circuits of the shift rules, and '
+                f'gradient="{gradient.name}" runs a random part; take gradient="shift", or another approx'
+            )

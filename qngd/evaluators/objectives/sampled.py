@@ -32,6 +32,7 @@ from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.shots import FixedShots, ShotRule, TargetError
 from qngd.measured.spread import damped_root
+from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
@@ -82,12 +83,13 @@ class SampledObjective(ObjectiveEvaluator):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         metric = self._checked(metric)
+        gradient = require_shifts(gradient, "an Objective")
         judged, samples, batch = self._asked(gradient)
         joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
         pieces, cost = self._run(joint, seed, spread)
@@ -132,15 +134,16 @@ class SampledObjective(ObjectiveEvaluator):
         return self._metric(_Found(self, pieces, samples), metric)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         planned = self.planned(theta, gradient=gradient, metric=metric)
         return submission_cost(self.backend, self._with_shots(planned, spread))
 
-    def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None) -> JointPlan:
+    def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> JointPlan:
         """What an evaluation would send, without shots."""
         metric = self._checked(metric)
+        gradient = require_shifts(gradient, "an Objective")
         judged, samples, _ = self._asked(gradient)
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
         return joint
@@ -157,7 +160,7 @@ class SampledObjective(ObjectiveEvaluator):
         theta: np.ndarray,
         judged: np.ndarray | None,
         samples: np.ndarray,
-        gradient: bool,
+        gradient: Asked,
         metric: Metric | None,
         seed: int | None,
     ) -> tuple[JointPlan, int]:
@@ -178,7 +181,7 @@ class SampledObjective(ObjectiveEvaluator):
         return self._kept[1:]
 
     def _pieces(
-        self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Metric | None, seed: int | None
+        self, theta: np.ndarray, samples: np.ndarray, gradient: Asked, metric: Metric | None, seed: int | None
     ) -> list[Any]:
         found: list[Any] = []
         for share in self._shares(samples):
