@@ -98,7 +98,8 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
+    "start", "step",
 )  # fmt: skip
 
 __all__ = [

@@ -80,8 +80,8 @@ def gradient(
 ) -> Estimate:
     """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
 
-    Exact: one forward and one reverse sweep, whatever P is. In the structure of a QNode's arguments, as `qml.grad` gives
-    it: `wrap(node, *args).split(gradient(node, None, args).value)`.
+    Exact: one forward and one reverse sweep, whatever P is. In the structure of a QNode's arguments, as `qml.grad`
+    gives it: `wrap(node, *args).split(gradient(node, None, args).value)`.
 
     Args:
         circuit, observable, theta, backend, shots, seed, grouping: as for `expectation`.

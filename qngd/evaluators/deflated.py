@@ -23,11 +23,11 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
 from qngd.exact.point import simulator_of
+from qngd.gradients.base import Asked
 from qngd.measured.deflation import DeflatedPlan, OverlapPlanner
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.shots import FixedShots
-from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 
 

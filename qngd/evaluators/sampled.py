@@ -18,6 +18,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.gradients.base import Asked, is_random
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -25,7 +26,6 @@ from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots, ShotRule
-from qngd.gradients.base import Asked, is_random
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 

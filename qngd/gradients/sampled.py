@@ -32,7 +32,7 @@ _STREAM = 3  # of the seed, whose other streams are those of shots and metrics
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class ShiftPair:
     """Two circuits of a shift rule: the number of their group, the direction, its column in the mixing matrix, the
     shift and its weight, and the `size` that the probability to be drawn is in proportion to."""
 
@@ -128,7 +128,7 @@ class SampledShift(GradientMethod):
         mixing = (inner.T @ rules[1]).tocsr()
         chosen, pairs = self.chosen(strata_of([rules], [1.0]), point.seed)
 
-        def energy(pair: Pair, side: float) -> float:
+        def energy(pair: ShiftPair, side: float) -> float:
             angles = point.phi.copy()
             angles[pair.direction.rotations] += side * pair.shift * pair.direction.coefficients
             return point.engine.expectation(angles, point.terms)
@@ -141,8 +141,8 @@ class SampledShift(GradientMethod):
         return Estimate(value, np.sqrt(np.maximum(np.diag(covariance), 0.0)), 0, covariance)
 
     def chosen(
-        self, strata: Sequence[Sequence[Pair]], seed: int | None
-    ) -> tuple[tuple[Draw, ...], list[tuple[float, Pair]]]:
+        self, strata: Sequence[Sequence[ShiftPair]], seed: int | None
+    ) -> tuple[tuple[Draw, ...], list[tuple[float, ShiftPair]]]:
         """The draws from every sum, and in their order the pairs, with what they count by."""
         rng = np.random.default_rng(None if seed is None else [seed, _STREAM])
         counts = [min(len(each), _PAIRS) for each in strata]
@@ -161,14 +161,14 @@ class SampledShift(GradientMethod):
         return tuple(draws), pairs
 
 
-def _chance(draws: tuple[Draw, ...], pairs: Sequence[tuple[float, Pair]], requests: np.ndarray) -> SampledChance:
+def _chance(draws: tuple[Draw, ...], pairs: Sequence[tuple[float, ShiftPair]], requests: np.ndarray) -> SampledChance:
     columns = np.array([pair.column for _, pair in pairs], dtype=int)
     return SampledChance(draws, columns, np.array([pair.weight for _, pair in pairs]), requests)
 
 
-def strata_of(rules: Sequence[Rules], norms: Sequence[float]) -> list[list[Pair]]:
+def strata_of(rules: Sequence[Rules], norms: Sequence[float]) -> list[list[ShiftPair]]:
     """The pairs of all groups by the variables that they move, in the order of these."""
-    found: dict[tuple[int, ...], list[Pair]] = {}
+    found: dict[tuple[int, ...], list[ShiftPair]] = {}
     done = 0
     for group, ((directions, mixing), norm) in enumerate(zip(rules, norms, strict=True)):
         columns = mixing.tocsc()
@@ -178,7 +178,7 @@ def strata_of(rules: Sequence[Rules], norms: Sequence[float]) -> list[list[Pair]
             own = found.setdefault(tuple(sorted(columns.indices[span].tolist())), [])
             for shift, weight in zip(direction.shifts.tolist(), direction.weights.tolist(), strict=True):
                 if (size := abs(weight) * strength) > 0:
-                    own.append(Pair(group, direction, done + d, shift, weight, size))
+                    own.append(ShiftPair(group, direction, done + d, shift, weight, size))
         done += len(directions)
     return [found[key] for key in sorted(found) if found[key]]
 

@@ -29,7 +29,7 @@ class Draw:
     factor: float
 
     def covariance(self, terms: np.ndarray, variances: np.ndarray, along: np.ndarray) -> np.ndarray:
-        """The covariance (P, P) of the sum of x_i·u_i, from the drawn x (n,), their own variances (n,), and u (n, P)."""
+        """The covariance (P, P) of the sum of x_i·u_i: from the drawn x (n,), their own variances (n,), u (n, P)."""
         scaled = (self.ratios / self.shares * terms)[:, None] * along
         apart = scaled - self.shares @ scaled
         own = (self.ratios * variances * along.T) @ along

@@ -80,11 +80,13 @@ def shift_rules(
     order = np.lexsort((moves.row, circuit.level[moves.row], moves.col))
     groups = np.split(order, np.flatnonzero(_changes(moves.col[order], circuit.level[moves.row[order]])))
     for entries in groups if kind != "two-term" else []:
-        entries = entries[~done[moves.row[entries]]]
         members = moves.row[entries]
-        if len(members) < 2 or np.any(owners[members] > 1):
+        used = ~done[members]
+        if len(members) < 2 or not used.any() or np.any(owners[members] > 1):
             continue
-        direction = _grouped(circuit.generators[members], members, moves.data[entries], spectrum, kind)
+        frequencies = _of_group(circuit.generators, members, moves.data[entries], used, spectrum)
+        members, coefficients = members[used], moves.data[entries][used]
+        direction = _grouped(members, coefficients, frequencies, kind)
         if direction is not None:
             rows.append(moves.col[entries[0]])
             columns.append(len(found))
@@ -106,18 +108,9 @@ def _changes(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _grouped(
-    generators: PauliStrings,
-    members: np.ndarray,
-    coefficients: np.ndarray,
-    spectrum: Callable[[np.ndarray, np.ndarray], np.ndarray | None] | None,
-    kind: ShiftKind,
+    members: np.ndarray, coefficients: np.ndarray, frequencies: np.ndarray | None, kind: ShiftKind
 ) -> ShiftRule | None:
     """The general rule for a commuting group if it needs fewer evaluations than one rule per rotation."""
-    frequencies = _frequencies(generators, coefficients)
-    if spectrum is not None and (frequencies is None or len(frequencies) > _FEW):
-        measured = spectrum(members, coefficients)
-        if measured is not None and (frequencies is None or len(measured) < len(frequencies)):
-            frequencies = measured
     if frequencies is None or len(frequencies) >= len(members):
         return None
     if not len(frequencies):  # the sum is a constant
@@ -132,6 +125,31 @@ def _grouped(
     if kind == "auto" and error > 2 * np.abs(coefficients).sum():
         return None
     return ShiftRule(members, coefficients, shifts, weights)
+
+
+def _of_group(
+    generators: PauliStrings,
+    members: np.ndarray,
+    coefficients: np.ndarray,
+    used: np.ndarray,
+    spectrum: Callable[[np.ndarray, np.ndarray], np.ndarray | None] | None,
+) -> np.ndarray | None:
+    """The frequencies along a commuting group, of whose members (a mask over them) only those `used` matter: those that
+    its spectrum has, with and without the others, and what is measured too."""
+    known = _frequencies(generators[members], coefficients)
+    if not used.all():
+        known = _common(known, _frequencies(generators[members[used]], coefficients[used]))
+    if spectrum is not None and (known is None or len(known) > _FEW):
+        known = _common(known, spectrum(members[used], coefficients[used]))
+    return known
+
+
+def _common(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """The frequencies that are in both, where both are known."""
+    if one is None or other is None:
+        return other if one is None else one
+    found: np.ndarray = one[(np.abs(one[:, None] - other) < 2 * _TOLERANCE).any(axis=1)]
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -107,11 +107,12 @@ class StepInfo:
     """What a step saw and did; only for looking.
 
     `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard deviations,
-    infinite where exact), `natural_norm` √(dᵀgd) and `spectrum` those it was taken from; `rate` is the learning rate
-    it took, `length` is √(δᵀgδ) and `radius` what bounded it; `predicted_decrease` what the rule's model promised and
-    `decrease` what came; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric
-    does not know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0;
-    `note` says what was unusual about it. Where `energy` is a CVaR, `mean` is that of all energies.
+    infinite where exact, NaN where the gradient is of circuits chosen by chance), `natural_norm` √(dᵀgd) and `spectrum`
+    those it was taken from; `rate` is the learning rate it took, `length` is √(δᵀgδ) and `radius` what bounded it;
+    `predicted_decrease` what the rule's model promised and `decrease` what came; `cost` is that of the run so far and
+    `step_cost` its own. What an optimizer without a metric does not know is NaN, its spectrum None. `theta` are the
+    parameters after the step, in the structure of theta0; `note` says what was unusual about it. Where `energy` is a
+    CVaR, `mean` is that of all energies.
     """
 
     step: int

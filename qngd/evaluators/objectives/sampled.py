@@ -27,12 +27,12 @@ from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_ma
 from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, outputs_of
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.shots import FixedShots, ShotRule, TargetError
 from qngd.measured.spread import damped_root
-from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
