@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
+    from qngd.measured.random_bases import RandomPaulis
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoShots": "measured.shots",
     "TargetError": "measured.shots",
+    "RandomPaulis": "measured.random_bases",
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
@@ -124,6 +126,7 @@ __all__ = [
     "Problem",
     "QngdError",
     "QngdWarning",
+    "RandomPaulis",
     "Result",
     "SettingError",
     "Status",

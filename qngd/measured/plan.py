@@ -96,6 +96,8 @@ class Plan(Submission):
         is_noisy: whether it is for a device with noise, on which nothing is certain.
         share: of a CVaR its α; all energies come from one template then. None for the mean.
         chance: how chance chose the gradient's circuits, or None where it did not.
+        bases: how many templates of the observable, the first ones, are random bases, each an estimate of its own; None
+            where they were not drawn.
     """
 
     constant: float
@@ -108,6 +110,7 @@ class Plan(Submission):
     is_noisy: bool = False
     share: float | None = None
     chance: Chance | None = None
+    bases: int | None = None
 
     @cached_property
     def bit_template(self) -> int | None:

@@ -21,9 +21,10 @@ from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.cutting import observable_cone, observable_template
 from qngd.measured.draft import Draft
 from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts
-from qngd.measured.grouping import Grouping, check_grouping, group
+from qngd.measured.grouping import Grouping, check_grouping, group, random_paulis, spread_over
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.plan import Plan
+from qngd.measured.random_bases import biases, random_bases
 from qngd.measured.shifts import ShiftKind, shift_rules
 from qngd.measured.spectra import Spectra
 from qngd.measured.template import Template
@@ -44,7 +45,8 @@ class Planner:
     only adds angles.
 
     `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
-    for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α.
+    for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α. Without
+    `overlap` no string is measured by two circuits.
 
     Raises:
         ObservableError: a CVaR of strings that no one circuit measures.
@@ -58,6 +60,7 @@ class Planner:
         cross: CrossMethod = "hadamard",
         whole: bool = False,
         share: float | None = None,
+        overlap: bool = True,
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
@@ -68,6 +71,9 @@ class Planner:
         self._whole = whole
         self._kept: dict[Any, Any] = {}
         self._share = share
+        self._overlap = overlap
+        if share is not None and random_paulis(grouping) is not None:
+            raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
         if share is not None:
             self._require_one_basis(observable)
 
@@ -89,8 +95,32 @@ class Planner:
         def circuits(rows: np.ndarray) -> int:
             return self._circuits_of(strings[acts[rows]])
 
-        members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
-        return [self._group(strings[rows], weights[rows]) for rows in members]
+        # a basis may add as many gates as the circuit has, or as there are qubits
+        gates = max(self.circuit.num_qubits, int((np.diff(self.circuit.ops.start) > 1).sum()))
+        sets = group(strings[acts], weights[acts], self._grouping, circuits, gates)
+        if self._grouping != "auto" or not self._overlap or len(sets) < 2:
+            return [self._group(strings[acts[rows]], weights[acts[rows]]) for rows in sets]
+
+        def same(few: np.ndarray, more: np.ndarray) -> bool:
+            return circuits(few) == circuits(more)
+
+        shared = [(acts[rows], parts) for rows, parts in spread_over(strings[acts], sets, same)]
+        return [self._group(strings[rows], weights[rows] * parts) for rows, parts in shared]
+
+    def _groups_at(self, seed: int | None) -> list[_Group]:
+        """The groups of a plan with this seed, which decides where bases are drawn."""
+        drawn = random_paulis(self._grouping)
+        if drawn is None or self.observable is None or not len(acts := self.observable.acting):
+            return self._groups
+        strings, weights = self.observable.strings[acts], self.observable.coefficients[acts]
+        if "bias" not in self._kept:
+            self._kept["bias"] = biases(strings, weights)
+        # every basis as if it measured all strings: at every seed there must be as many circuits
+        inside = observable_cone(self.circuit, strings)
+        found = []
+        for rows, parts in random_bases(strings, weights, self._kept["bias"], drawn.bases, seed):
+            found.append(_Group(observable_template(self.circuit, strings[rows], self._whole, inside), parts, inside))
+        return found
 
     def _require_one_basis(self, given: Observable | None) -> None:
         if given is None or self.observable is None:
@@ -136,14 +166,16 @@ class Planner:
         known = spectrum if self._share is None else None
         return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
 
-    def _rules_for(self, place: int) -> Callable[[ShiftKind], Rules]:
-        """The rules of a kind for the group at this place, found once."""
-        each = self._groups[place]
+    def _rules_for(self, place: int, each: _Group) -> Callable[[ShiftKind], Rules]:
+        """The rules of a kind for the group at this place, found once; where bases are drawn, those of all strings."""
+        drawn = random_paulis(self._grouping) is not None
 
         def rules(kind: ShiftKind) -> Rules:
-            key = ("rules", place, kind)
+            key = ("rules", -1 if drawn else place, kind)
             if key not in self._kept:
-                self._kept[key] = self._rules_of(each.template.strings, each.inside, kind)
+                assert self.observable is not None
+                strings = self.observable.strings[self.observable.acting] if drawn else each.template.strings
+                self._kept[key] = self._rules_of(strings, each.inside, kind)
             found: Rules = self._kept[key]
             return found
 
@@ -177,13 +209,18 @@ class Planner:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
             self._check_together(gradient, metric)
+        if random_paulis(self._grouping) is not None and not isinstance(gradient, bool) and gradient.is_random:
+            raise SettingError(
+                f'grouping: the error of random measurements and of gradient="{gradient.name}" together is not known; '
+                'take gradient="shift", or grouping="auto"'
+            )
         if self._share is not None and not isinstance(gradient, bool) and gradient.is_random:
             raise SettingError(
                 f'gradient="{gradient.name}" is that of a mean, and this is a CVaR; take gradient="shift"'
             )
         draft = self.draft(theta, seed)
         book, phi = draft.book, draft.phi
-        groups = self._groups if energy or gradient else []
+        groups = self._groups_at(seed) if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
         energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
         asked = self._gradient(draft, numbered, gradient)
@@ -197,6 +234,7 @@ class Planner:
             slopes=draft.slope_matrix(asked.entries, asked.mixing.shape[1]),
             mixing=asked.mixing if gradient else None,
             chance=asked.chance,
+            bases=len(groups) if random_paulis(self._grouping) is not None else None,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
@@ -209,12 +247,17 @@ class Planner:
         if not gradient:
             return AskedGradient([], draft.mixed([]))
         groups = [
-            MeasuredGroup(t, each.template, each.coefficients, each.inside, self._rules_for(place))
+            MeasuredGroup(t, each.template, each.coefficients, each.inside, self._rules_for(place, each))
             for place, (t, each) in enumerate(numbered)
         ]
         return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)
 
     def _check_together(self, gradient: bool | MeasuredGradient, metric: MeasuredMetric) -> None:
+        if metric.needs_gradient and self._grouping not in ("qubit-wise", "commuting"):
+            raise SettingError(
+                f'approx="{metric.name}" measures every string in one circuit; take grouping="qubit-wise" or '
+                '"commuting", or another approx'
+            )
         if metric.needs_gradient and not isinstance(gradient, bool) and gradient.is_random:
             raise SettingError(
                 f'approx="{metric.name}" is estimated from all circuits of the shift rules, and '

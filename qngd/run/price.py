@@ -236,7 +236,9 @@ class PlannedStep:
     @property
     def num_terms(self) -> int:
         """The Pauli terms that must be measured."""
-        return sum(len(weights) for weights in self.plan.coefficients if weights is not None)
+        pairs = zip(self.plan.templates, self.plan.coefficients, strict=True)
+        # one may be in several groups
+        return len({label for t, weights in pairs if weights is not None for label in t.strings.labels()})
 
     @property
     def metric_circuits(self) -> int:
