@@ -95,8 +95,8 @@ class Planner:
         def circuits(rows: np.ndarray) -> int:
             return self._circuits_of(strings[acts[rows]])
 
-        # a basis may add as many gates as the circuit has, or as there are qubits
-        gates = max(self.circuit.num_qubits, int((np.diff(self.circuit.ops.start) > 1).sum()))
+        # a basis may add as many gates as the circuit has, or two a qubit
+        gates = max(2 * self.circuit.num_qubits, int((np.diff(self.circuit.ops.start) > 1).sum()))
         sets = group(strings[acts], weights[acts], self._grouping, circuits, gates)
         if self._grouping != "auto" or not self._overlap or len(sets) < 2:
             return [self._group(strings[acts[rows]], weights[acts[rows]]) for rows in sets]

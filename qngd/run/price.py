@@ -24,6 +24,8 @@ from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.submission import submission_cost
 from qngd.exact.cones.outlook import Crowd
+from qngd.gradients.base import GradientLike, require_shifts
+from qngd.gradients.names import as_gradient
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
@@ -167,6 +169,7 @@ def cost(
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
+    gradient: GradientLike = "shift",
 ) -> Price | ConePrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
     With backend="light-cone" it is the light cones, memory and time of this machine.
@@ -177,6 +180,7 @@ def cost(
         approx: which metric a step measures, as for `metric_tensor`.
         grouping, cross: as for `minimize`.
         steps: of the run.
+        gradient: how a step takes it, as for `QNG`.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -197,8 +201,9 @@ def cost(
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
     step = planned_step(
-        given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
-    )
+        given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross,
+        gradient=gradient,
+    )  # fmt: skip
     device, plan = step.device, step.plan
     per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(cast(Plan, plan), None)
     assert per_request is not None
@@ -269,16 +274,18 @@ def planned_step(
     approx: Approx | Metric = "block-diag",
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
+    gradient: GradientLike = "shift",
 ) -> PlannedStep:
     """The circuits that a step from what was given takes: those of the metric alone where there is no observable.
     Arguments and errors as for `cost`."""
-    metric = as_metric(approx)
+    metric, way = as_metric(approx), as_gradient(gradient)
     if isinstance(given, GivenObjective):
+        require_shifts(way, "an Objective")
         return _planned_objective(given, backend, shots, metric, grouping, cross)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     planner = Planner(given.circuit, observable, grouping, cross, device.runs_whole(given.circuit))
-    plan = planner.plan(given.theta, gradient=observable is not None, metric=metric)
+    plan = planner.plan(given.theta, gradient=way if observable is not None else False, metric=metric)
     return PlannedStep(device, shots, plan, grouping)
 
 
