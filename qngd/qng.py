@@ -306,6 +306,7 @@ class QNG:
         trial = Trial(proposal, direction, here, there)
         learnt = rule.learn(trial, accepted, memory)
         end = there if accepted else here
+        upkeep: Memory
         if not accepted and self.gradient_method.is_random:  # or the next step would be the same again
             end = asked.evaluate(here.theta, gradient=self._way, metric=asks)
         if end is here:

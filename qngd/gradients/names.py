@@ -33,7 +33,7 @@ def as_gradient(given: Any, name: str = "gradient") -> GradientMethod:
     """
     if isinstance(given, str):
         check_word(given, GRADIENTS, name)
-        return _named(given)  # type: ignore[arg-type]
+        return _named(given)
     from qngd.gradients.base import GradientMethod
 
     if not isinstance(given, GradientMethod):

@@ -13,6 +13,7 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 from qngd.solve.direction import Spectrum
 
@@ -218,7 +219,7 @@ class Submissions:
         batch = here.batch if here.batch is None or here.gradient is not None else here.batch + 1
         return cls(evaluator, state.seed, state.evaluations, here.spread, batch)
 
-    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None) -> Evaluation:
+    def evaluate(self, theta: np.ndarray, *, gradient: Asked, metric: Metric | None) -> Evaluation:
         """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""
         if not np.all(np.isfinite(theta)):
             return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())

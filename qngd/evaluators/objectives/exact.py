@@ -124,7 +124,7 @@ class ExactObjective(ObjectiveEvaluator):
     def preview(
         self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
-        return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(gradient)[1])))
+        return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(bool(gradient))[1])))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ, averaged over the samples."""

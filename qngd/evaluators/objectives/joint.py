@@ -22,6 +22,7 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import SettingError
 from qngd.evaluators.objectives.model import DataCircuit
+from qngd.gradients.base import Asked
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping, random_paulis
 from qngd.measured.metric import MeasuredMetric
@@ -57,7 +58,7 @@ class DataPlanner:
         return np.array([each.identity_coefficient for each in self._own])
 
     def plans(
-        self, theta: np.ndarray, rows: np.ndarray, gradient: bool, metric: Any, seeds: Sequence[int | None]
+        self, theta: np.ndarray, rows: np.ndarray, gradient: Asked, metric: Any, seeds: Sequence[int | None]
     ) -> list[Plan]:
         """The plans of these samples at θ (p,), each with a seed of its own.
 

@@ -89,8 +89,8 @@ class SampledObjective(ObjectiveEvaluator):
         spread: Spread | None = None,
     ) -> Evaluation:
         metric = self._checked(metric)
-        gradient = require_shifts(gradient, "an Objective")
-        judged, samples, batch = self._asked(gradient)
+        require_shifts(gradient, "an Objective")
+        judged, samples, batch = self._asked(bool(gradient))
         joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
         pieces, cost = self._run(joint, seed, spread)
         now = _Found(self, pieces[first:], samples)
@@ -143,8 +143,8 @@ class SampledObjective(ObjectiveEvaluator):
     def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> JointPlan:
         """What an evaluation would send, without shots."""
         metric = self._checked(metric)
-        gradient = require_shifts(gradient, "an Objective")
-        judged, samples, _ = self._asked(gradient)
+        require_shifts(gradient, "an Objective")
+        judged, samples, _ = self._asked(bool(gradient))
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
         return joint
 
