@@ -26,19 +26,19 @@ def truth():
     return dense.Truth(lambda thetas: np.array([dense.statevector(circuit(), t) for t in thetas]), THETA, TERMS)
 
 
-@pytest.mark.parametrize("grouping", ["auto", "shadows", qngd.RandomPaulis(12)], ids=str)
+@pytest.mark.parametrize("grouping", ["auto", qngd.RandomPaulis(8)], ids=str)
 def test_energies_and_gradients_are_unbiased_and_know_their_errors(grouping):
-    count = 400 if grouping == "shadows" else 1000
+    count = 1000
     evaluator = qngd.evaluator(circuit(), TERMS, THETA, shots=20, grouping=grouping)
-    found = [evaluator.evaluate(THETA, gradient=k % 4 == 0, metric=None, seed=k) for k in range(count)]
+    found = [evaluator.evaluate(THETA, gradient=k % 5 == 0, metric=None, seed=k) for k in range(count)]
     energies = np.array([float(each.energy.value) for each in found])
     said = np.sqrt(np.mean([float(each.energy.stderr) ** 2 for each in found]))
     assert abs(energies.mean() - truth().energy) < 4 * energies.std() / np.sqrt(count)
     assert said / energies.std() == pytest.approx(1, abs=0.1)
-    slopes = np.array([each.gradient.value for each in found[::4]])
-    errors = np.sqrt(np.mean([each.gradient.stderr**2 for each in found[::4]], axis=0))
+    slopes = np.array([each.gradient.value for each in found[::5]])
+    errors = np.sqrt(np.mean([each.gradient.stderr**2 for each in found[::5]], axis=0))
     assert np.all(np.abs(slopes.mean(axis=0) - truth().gradient) < 4 * slopes.std(axis=0) / np.sqrt(len(slopes)))
-    assert np.allclose(errors / slopes.std(axis=0), 1, rtol=0, atol=0.25)  # of a tenth of the repetitions
+    assert np.allclose(errors / slopes.std(axis=0), 1, rtol=0, atol=0.25)  # of a fifth of the repetitions
     assert np.mean(errors / slopes.std(axis=0)) == pytest.approx(1, abs=0.12)
 
 
@@ -103,9 +103,6 @@ def test_auto_weighs_circuits_and_gates():
     assert max(num_two_qubit_gates(diagonalize(strings[rows])) for rows in free) > 0
     without = group(strings, weights, "auto", gates=0)
     assert [rows.tolist() for rows in without] == [rows.tolist() for rows in group(strings, weights, "qubit-wise")]
-    # where joining makes more circuits, as light cones may, it is not done
-    dear = group(strings, weights, "auto", circuits=lambda rows: 1 if len(rows) == 1 else 100)
-    assert all(len(rows) == 1 for rows in dear)
 
 
 @pytest.mark.parametrize(

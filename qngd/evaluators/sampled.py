@@ -87,7 +87,7 @@ class SampledEvaluator:
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
-        by_seed = (metric is not None and metric.is_random) or is_random(gradient)
+        by_seed = (metric is not None and metric.is_random) or is_random(gradient) or self.planner.is_random
         key = gradient, theta.tobytes(), seed if by_seed else None
         if self._kept is None or self._kept[0].metric is not metric or self._kept[1] != key:
             self._kept = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed), key

@@ -77,6 +77,11 @@ class Planner:
         if share is not None:
             self._require_one_basis(observable)
 
+    @property
+    def is_random(self) -> bool:
+        """Whether the seed decides what is measured of the observable."""
+        return random_paulis(self._grouping) is not None
+
     def at_angles(self, angle_map: AngleMap) -> Planner:
         """The same planner for other angles that the same parameters move, as those of another sample of data: it has
         the same templates."""
@@ -168,7 +173,7 @@ class Planner:
 
     def _rules_for(self, place: int, each: _Group) -> Callable[[ShiftKind], Rules]:
         """The rules of a kind for the group at this place, found once; where bases are drawn, those of all strings."""
-        drawn = random_paulis(self._grouping) is not None
+        drawn = self.is_random
 
         def rules(kind: ShiftKind) -> Rules:
             key = ("rules", -1 if drawn else place, kind)
@@ -209,7 +214,7 @@ class Planner:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
             self._check_together(gradient, metric)
-        if random_paulis(self._grouping) is not None and not isinstance(gradient, bool) and gradient.is_random:
+        if self.is_random and not isinstance(gradient, bool) and gradient.is_random:
             raise SettingError(
                 f'grouping: the error of random measurements and of gradient="{gradient.name}" together is not known; '
                 'take gradient="shift", or grouping="auto"'
@@ -234,7 +239,7 @@ class Planner:
             slopes=draft.slope_matrix(asked.entries, asked.mixing.shape[1]),
             mixing=asked.mixing if gradient else None,
             chance=asked.chance,
-            bases=len(groups) if random_paulis(self._grouping) is not None else None,
+            bases=len(groups) if self.is_random else None,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
