@@ -94,8 +94,7 @@ def minimize(
             together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
             In `run_dir` each has a folder, from start-0 on.
         final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
-            result's `energy`, unbiased, and θ is the mean of the last five points, which is lower than the last one
-            (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
+            result's `energy`, unbiased (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
@@ -150,7 +149,7 @@ def carry_out(task: Task) -> Result:
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return measured_again(_result(record, status, task), task, record.end)
+    return measured_again(_result(record, status, task), task)
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
@@ -321,7 +320,8 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
     if state.looked or rest is Status.MAX_STEPS:
         return rest
     if not limits.budget.is_open:
-        ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
+        looks = look_cost(evaluator, state.theta, state.evaluation.spread)
+        ahead = looks + task.optimizer.preview(evaluator, state.theta, None, first=True)
         if not task.allows(state.cost, ahead):
             record.remark("the budget does not allow to look whether this is a minimum")
             return rest
