@@ -107,7 +107,7 @@ class Price:
 
     def table(self) -> list[list[str]]:
         """The offers for people, a row each under a row of headings; a column that no offer fills is left out."""
-        heads = ["a step of", "jobs", "circuits", "shots", "device time", "money", f"{self.steps} steps", "money"]
+        heads = ["a step of", "jobs", "circuits", "shots", "device time", "money", f"{self.steps} steps", "in money"]
         rows = [offer.row(self.prices) for offer in self.offers]
         if any(offer.affordable is not None for offer in self.offers):
             heads.append("the budget buys")
