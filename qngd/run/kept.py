@@ -73,7 +73,7 @@ def evaluation_at(path: Path, key: str | None = None) -> Evaluation | None:
     """
     if not path.exists():
         return None
-    with readable(path), np.load(path) as file:
+    with readable(path), np.load(io.BytesIO(path.read_bytes())) as file:
         arrays = {name: file[name] for name in file.files}
         return state_from(arrays).evaluation if key in (None, str(arrays["key"])) else None
 

@@ -188,6 +188,7 @@ def _bit_strings(task: Task, state: State) -> BitStrings | None:
 def _start(record: Record, task: Task) -> None:
     """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
     stored = task.store.resume(task.identity)
+    _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
         record.begin(_first_state(task) if task.before is None else task.before, task.limits)
     else:
