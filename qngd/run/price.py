@@ -403,6 +403,10 @@ def planned_step(
     return PlannedStep(device, shots, plan, grouping, evaluator)
 
 
+def _rule(shots: Any) -> ShotRule:
+    return as_rule(_SHOTS if shots is None else shots)
+
+
 def _planned_objective(
     given: GivenObjective, backend: Any, shots: Any, metric: Metric, grouping: Grouping, cross: CrossMethod
 ) -> PlannedStep:
