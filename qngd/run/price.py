@@ -173,13 +173,14 @@ class Choice:
     shots: Any = None
 
 
-def choices(approx: Approx | Metric) -> tuple[Choice, ...]:
+def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[Choice, ...]:
     """The settings that are priced side by side: as they are asked for, and others."""
-    asked = QNG(approx=None if approx == _DEFAULT else approx)  # an objective may have a metric of its own
+    # an objective may have a metric of its own
+    asked = QNG(approx=None if approx == _DEFAULT else approx, gradient=gradient)
     return (
         Choice("as asked", asked),
         Choice('shots="auto"', asked, "auto"),
-        Choice("QN-SPSA", QNG(approx="qn-spsa")),
+        Choice("QN-SPSA", QNG.qn_spsa()),
     )
 
 
@@ -298,7 +299,9 @@ def cost(
         footprints = device.describe(plan.templates)
     with metering(Meter(budget.table)):
         taken = submission_cost(device, plan.with_shots(per_request))
-        offers = tuple(_offer(each, step, given.theta, steps, budget, final_shots) for each in choices(approx))
+        offers = tuple(
+            _offer(each, step, given.theta, steps, budget, final_shots) for each in choices(approx, gradient)
+        )
     return Price(
         backend=device.name,
         step=taken,
