@@ -180,7 +180,7 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
     return (
         Choice("as asked", asked),
         Choice('shots="auto"', asked, "auto"),
-        Choice("QN-SPSA", QNG.qn_spsa()),
+        Choice("QN-SPSA", QNG(approx="qn-spsa")),
     )
 
 
