@@ -74,7 +74,9 @@ def minimize(
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
-            "commuting" ones, with a Clifford circuit that diagonalizes them.
+            "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
+            shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
+            `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included.
         tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
