@@ -155,6 +155,13 @@ class QNG:
         """The damping of the solve: the one given, or the default."""
         return SignalToNoise() if self.damping is None else as_damping(self.damping)
 
+    def _damping_at(self, here: Evaluation) -> Damping:
+        """`damping_rule`; but what a few shots below the quantile of a CVaR say of its slope is no more than an error
+        or two, and all there is of a better state: by default nothing of that is filtered out."""
+        rule = self.damping_rule
+        is_default = self.damping is None and isinstance(rule, SignalToNoise)
+        return rule.on if is_default and here.mean is not None else rule
+
     @property
     def refresh_rule(self) -> Refresh:
         """When the metric is measured anew: the rule given, or that of the metric."""
@@ -206,7 +213,7 @@ class QNG:
         here, rule = state.evaluation, self.rule_for(evaluator)
         memory = {**rule.start(), **state.memory}
         asked = Submissions.after(evaluator, state)
-        direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
+        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
             return asked.energies([here.theta + s for s in shifts])
