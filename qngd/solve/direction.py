@@ -208,7 +208,7 @@ class _Conjugate:
         return vector - (self._images @ vector) @ self._directions
 
     def _normalized(self, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A new direction with pᵀAp = 1, and its image; both are kept, in the place of the oldest where there is none."""
+        """A new direction with pᵀAp = 1, and its image; both are kept, in the oldest's place if there is no other."""
         image = self._times(direction) + self._level * direction
         place, norm = self._found % len(self._directions), np.sqrt(float(direction @ image))
         self._directions[place], self._images[place] = direction / norm, image / norm
