@@ -151,7 +151,7 @@ def carry_out(task: Task) -> Result:
         result = _result(record, status, task)
         if stoppable.came:  # after the last step, where it could stop nothing
             result = _result(record, Status.INTERRUPTED, task)
-        task.store.end(result.status, result.message)
+        task.store.end(result.status, result.message, result.note)
     return result
 
 
