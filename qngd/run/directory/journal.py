@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import numpy as np
 from qngd.errors import QngdWarning, SettingError, StorageError
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing, make_folder
-from qngd.run.directory.encoding import arrays_of, as_json, from_json, info_from, packed, row_of, state_from, unpacked
+from qngd.run.directory.encoding import arrays_of, as_json, from_json, info_from, packed, as_row, state_from, unpacked
 from qngd.run.directory.jobs import StoredJobs
 from qngd.run.directory.lock import Lock
 from qngd.run.directory.machine import host, versions
 from qngd.run.directory.problems import problem_to
 from qngd.run.directory.trouble import damaged, told
+from qngd.run.directory.older import FIRST, Older, read_older
+from qngd.run.directory.schema import NAME
 from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored
 from qngd.solve.state import State, StepInfo
@@ -40,20 +43,24 @@ class Journal:
         self._seed: int | None = None
 
     def resume(self, identity: RunIdentity) -> Stored | None:
-        parts = identity.parts  # before anything is made
+        traits = identity.traits  # before anything is made
         with told(self.directory, "write to"):
             make_folder(self.directory)
             self._lock.take()
         try:
+            is_older = not (self.directory / NAME).exists() and (self.directory / FIRST).exists()
+            older = read_older(self.directory, identity) if is_older else None
             self._database = Database.to_write(self.directory)
             known = {row["field"]: (row["value"], row["shown"]) for row in self._file.rows("identity")}
             if known:
                 self._check_same_run(identity, known)
             with self._writing(jobs=False) as change:
                 if not known:
-                    for part in parts:
-                        change.add("identity", field=part.field, value=part.value, shown=part.shown)
+                    for trait in traits:
+                        change.add("identity", field=trait.field, value=trait.value, shown=trait.shown)
                     self._begin_file(change, identity)
+                    if older is not None:
+                        self._take_over(change, identity, older)
                 self._begin_session(change, identity)
             stored = self._load()
             self.jobs.resume(self._file, -1 if stored is None else stored.state.step)
@@ -61,6 +68,22 @@ class Journal:
             self.close()
             raise
         return stored
+
+    def _take_over(self, change: Writing, identity: RunIdentity, older: Older) -> None:
+        """Take a run of qngd 0.1 over."""
+        change.add("about", name="converted from", value=as_json("the files of qngd 0.1 beside this one"))
+        if older.state is not None and older.start is not None:
+            start = older.state.step - len(older.infos)
+            self._add_step(change, start, identity.given.theta, older.start)
+            for info in older.infos:
+                self._add_step(change, info.step, info.theta, as_row(info))
+            self._add_state(change, older.state)
+        of: dict[tuple[int, str], int] = {}
+        for job in older.jobs:
+            key = job["step"], job["submission"]
+            if key not in of:
+                of[key] = change.add("submissions", step=key[0], submission=key[1], backend=job["backend"], tag="")
+            change.add("jobs", of=of[key], place=job["place"], job=job["job"], sent=job.get("sent"))
 
     def _check_same_run(self, identity: RunIdentity, known: dict[str, tuple[str, str]]) -> None:
         if found := identity.differences(known):
@@ -118,12 +141,12 @@ class Journal:
         energy = state.evaluation.energy
         start = {"energy": float(energy.value), "stderr": float(energy.stderr)}
         with self._writing() as change:
-            self._add_step(change, state, start)
+            self._add_step(change, state.step, state.theta, start)
             self._add_state(change, state)
 
     def add(self, state: State, info: StepInfo) -> None:
         with self._writing() as change:
-            self._add_step(change, state, row_of(info, state))
+            self._add_step(change, state.step, state.theta, as_row(replace(info, theta=state.theta)))
             if self._last is not None and self._last[1] > _WHOLE:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
@@ -134,13 +157,13 @@ class Journal:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
 
-    def _add_step(self, change: Writing, state: State, info: dict[str, Any]) -> None:
+    def _add_step(self, change: Writing, step: int, theta: np.ndarray, info: dict[str, Any]) -> None:
         change.add(
             "steps",
-            step=state.step,
+            step=step,
             energy=_number(info["energy"]),
             stderr=_number(info["stderr"]),
-            theta=np.asarray(state.theta, dtype="<f8").tobytes(),
+            theta=np.asarray(theta, dtype="<f8").tobytes(),
             info=as_json(info),
         )
 
