@@ -149,9 +149,9 @@ def carry_out(task: Task) -> Result:
                 raise
             status = _ended_by(error, record)
         result = _result(record, status, task)
-        if stoppable.came:  # after the last step, where it could stop nothing
-            result = _result(record, Status.INTERRUPTED, task)
         task.store.end(result.status, result.message, result.note)
+        if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
+            result = _result(record, Status.INTERRUPTED, task)
     return result
 
 
@@ -210,7 +210,9 @@ def _first_state(task: Task) -> State:
     first = optimizer.preview(evaluator, theta, None, first=True)
     if not task.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-    return optimizer.init(evaluator, theta, task.store.seed(task.seed))
+    # a seed of its own, so that circuits drawn at random are the same after an interruption
+    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
+    return optimizer.init(evaluator, theta, seed)
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:

@@ -1,9 +1,9 @@
 """Runs of qngd 0.1, which kept them in four files: read once, when such a run goes on, and left where they are.
 
-    run.json      a fingerprint, the optimizer's text, names
-    steps.jsonl   the energy at the start, then one row a step
-    state.npz     the state after the last step
-    jobs.jsonl    the ids of jobs at a provider
+run.json      a fingerprint, the optimizer's text, names
+steps.jsonl   the energy at the start, then one row a step
+state.npz     the state after the last step
+jobs.jsonl    the ids of jobs at a provider
 """
 
 from __future__ import annotations
