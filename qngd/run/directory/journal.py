@@ -15,14 +15,14 @@ import numpy as np
 from qngd.errors import QngdWarning, SettingError, StorageError
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing, make_folder
-from qngd.run.directory.encoding import arrays_of, as_json, from_json, info_from, packed, as_row, state_from, unpacked
+from qngd.run.directory.encoding import arrays_of, as_json, as_row, from_json, info_from, packed, state_from, unpacked
 from qngd.run.directory.jobs import StoredJobs
 from qngd.run.directory.lock import Lock
 from qngd.run.directory.machine import host, versions
-from qngd.run.directory.problems import problem_to
-from qngd.run.directory.trouble import damaged, told
 from qngd.run.directory.older import FIRST, Older, read_older
+from qngd.run.directory.problems import problem_to
 from qngd.run.directory.schema import NAME
+from qngd.run.directory.trouble import damaged, told
 from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored
 from qngd.solve.state import State, StepInfo
@@ -103,9 +103,11 @@ class Journal:
 
     def _begin_file(self, change: Writing, identity: RunIdentity) -> None:
         self._seed = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
-        for name, value in {**identity.about, "made": now(), "seed drawn": str(self._seed)}.items():
+        problem = problem_to(identity.given)
+        counts = {"identity": len(identity.traits), "problem": len(problem)}
+        for name, value in {**identity.about, "made": now(), "seed drawn": str(self._seed), "rows": counts}.items():
             change.add("about", name=name, value=as_json(value))
-        for name, data in problem_to(identity.given).items():
+        for name, data in problem.items():
             change.add("problem", name=name, data=data)
 
     def _begin_session(self, change: Writing, identity: RunIdentity) -> None:

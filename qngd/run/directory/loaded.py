@@ -108,7 +108,8 @@ class StoredRun:
         self.running = holder_of(directory)
         with readable(database.path):
             self.about = {row["name"]: from_json(row["value"]) for row in database.rows("about")}
-            self.about.pop("seed drawn", None)
+            for inner in ("seed drawn", "rows"):
+                self.about.pop(inner, None)
             self._identity = {row["field"]: row for row in database.rows("identity")}
             self._problem = {row["name"]: row["data"] for row in database.rows("problem")}
             self.sessions = [_session(row) for row in database.rows("sessions")]
