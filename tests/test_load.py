@@ -1,4 +1,4 @@
-"""A run given back from its directory, without the code that made it: what it holds, going on, damage, one at a time."""
+"""A run given back from its directory, without the code that made it; going on, damage, one process at a time."""
 
 import dataclasses
 import os
@@ -218,9 +218,9 @@ def test_damage_is_named_and_never_other_results(how, tmp_path):
         (folder / "run.sqlite").write_bytes(content := spoilt(raw, how, rng))
         try:
             result = run(kind, run_dir=folder)
-        except StorageError as error:
-            assert "run.sqlite" in str(error)
-            assert "give another directory" in str(error) or "repair=True" in str(error)
+        except StorageError:
+            with pytest.raises(StorageError, match=r"run\.sqlite.*(give another directory|repair=True)"):
+                run(kind, run_dir=folder)
             with suppress(StorageError):
                 qngd.load(folder, repair=True)
                 mended += 1
@@ -384,3 +384,20 @@ def test_no_token_is_ever_written_or_said(tmp_path, capsys):
     again = stored.minimize(backend=Secretive(), max_steps=3)
     expected = qngd.minimize(CIRCUIT, TERMS, THETA, **{**arguments, "max_steps": 3, "run_dir": None})
     assert np.array_equal(again.history, expected.history)
+
+
+def test_a_noisy_backend_in_the_place_of_an_ideal_one_of_its_name_is_refused(tmp_path):
+    aer = pytest.importorskip("qiskit_aer")
+    noise = pytest.importorskip("qiskit_aer.noise")
+
+    def simulator(strength):
+        model = noise.NoiseModel()
+        model.add_all_qubit_quantum_error(noise.depolarizing_error(strength, 1), ["rz", "sx", "x"])
+        return aer.AerSimulator(noise_model=model if strength else None)
+
+    how = {"shots": 20, "seed": 1, "max_steps": 1, "tol": 0, "run_dir": tmp_path}
+    qngd.minimize(CIRCUIT, TERMS, THETA, backend=simulator(0.01), **how)
+    for other in (0, 0.02):
+        with pytest.raises(qngd.SettingError, match="noise of the backend: was 'noisy .*, is '"):
+            qngd.minimize(CIRCUIT, TERMS, THETA, backend=simulator(other), **how)
+    assert qngd.minimize(CIRCUIT, TERMS, THETA, backend=simulator(0.01), **how).steps == 1

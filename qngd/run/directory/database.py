@@ -133,7 +133,7 @@ class Database:
         _check_ours(self._connection, self.path)
         (said,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
-            raise damaged(self.path, said)
+            raise damaged(self.path, said.splitlines()[-1])
         self.verify()
 
     def close(self) -> None:

@@ -92,7 +92,9 @@ class Journal:
                 "was begun with; or delete it to start anew"
             )
         before, after = from_json(self._file.rows("sessions")[-1]["versions"]), versions()
-        changed = [f"{name} {before[name]} → {after[name]}" for name in before if after.get(name) != before[name]]
+        changed = [
+            f"{name} {before[name]} → {after[name]}" for name in before if after.get(name, before[name]) != before[name]
+        ]
         if changed:
             warnings.warn(
                 f"run_dir: {self.directory} goes on with other versions than before ({', '.join(changed)}); its last "

@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import numpy as np
-
 from qngd.errors import SettingError, StorageError
-from qngd.run.directory.encoding import from_json, info_from, state_from
+from qngd.run.directory.encoding import from_json, info_from, state_from, unpacked
 from qngd.run.identity import RunIdentity, has_default
 from qngd.solve.state import State, StepInfo
 
@@ -92,8 +90,8 @@ def says(text: str, rule: Any) -> bool:
 def _state(directory: Path) -> State | None:
     if not (directory / "state.npz").exists():
         return None
-    with _reading(directory / "state.npz") as path, np.load(path, allow_pickle=False) as arrays:
-        return state_from(dict(arrays))
+    with _reading(directory / "state.npz") as path:
+        return state_from(unpacked(path.read_bytes()))
 
 
 def _steps(directory: Path, state: State) -> tuple[dict[str, float], list[StepInfo]]:
