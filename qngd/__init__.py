@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qngd import scipy as scipy
     from qngd import start as start
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, probabilities, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -63,6 +63,7 @@ _HOME = {
     "gradient": "api",
     "metric_tensor": "api",
     "outputs": "api",
+    "probabilities": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -136,6 +137,7 @@ __all__ = [
     "metric_tensor",
     "minimize",
     "outputs",
+    "probabilities",
     "sample",
     "statevector",
     "wrap",

@@ -89,7 +89,7 @@ def _by_name(name: str, limits: Limits | None) -> BackendBase:
     if name == "light-cone":
         raise BackendError(
             "backend: 'light-cone' gives exact numbers and runs no circuits; it goes into minimize, expectation, "
-            "gradient, metric_tensor and cost"
+            "gradient, metric_tensor, sample and cost"
         )
     if name == "aer" or name.lower().startswith("fake"):
         return _load("qiskit").from_name(name, limits=limits)

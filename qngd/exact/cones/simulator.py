@@ -14,6 +14,7 @@ No cone of two generators is needed, and where both reach |0…0⟩ alone the en
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -23,9 +24,11 @@ from qngd._system.memory import require_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError
 from qngd.exact.cones.bundle import angle_classes, require_states, share
 from qngd.exact.cones.derivatives import Derivatives, MetricPlan
+from qngd.exact.cones.readout import Group, groups_of
 from qngd.exact.cones.terms import ConeTerms, terms_of
 from qngd.exact.kernels import cones as kernels
 
@@ -58,6 +61,10 @@ class ConeSimulator:
     def terms(self, pulled: Observable) -> ConeTerms:
         """A pulled observable's cones."""
         return terms_of(self.circuit, self._cones, self._classes, pulled)
+
+    def groups(self, read: PauliStrings, name: Callable[[np.ndarray], str]) -> list[Group]:
+        """Pulled, commuting strings that are read, by groups that depend on each other; see `groups_of`."""
+        return groups_of(self.circuit.generators, self._cones, read, name)
 
     def expectation(self, phi: np.ndarray, terms: ConeTerms) -> float:
         """⟨H⟩."""
