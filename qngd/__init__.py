@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
     from qngd.evaluators.objectives.objective import Objective
+    from qngd.exact.propagation import PauliPropagation
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.shots import AutoShots, TargetError
@@ -81,6 +82,7 @@ _HOME = {
     "MetricTensor": "estimates.estimate",
     "Cost": "estimates.evaluation",
     "CVaR": "cvar",
+    "PauliPropagation": "exact.propagation",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
     "ExcitedState": "run.excited",
@@ -119,6 +121,7 @@ __all__ = [
     "Objective",
     "ObservableError",
     "ParameterError",
+    "PauliPropagation",
     "Price",
     "Problem",
     "QngdError",

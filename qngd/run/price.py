@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +18,12 @@ from qngd.circuit.observable import Observable
 from qngd.errors import BackendError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
-from qngd.evaluators import light_cone
+from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.pauli_propagation import PropagationEvaluator
 from qngd.evaluators.submission import submission_cost
 from qngd.exact.cones.outlook import Crowd
 from qngd.measured.cross import CrossMethod
@@ -31,6 +33,7 @@ from qngd.measured.planner import Planner
 from qngd.measured.shots import as_rule
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
+from qngd.run.price_propagation import PropagationPrice
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -167,9 +170,10 @@ def cost(
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
-) -> Price | ConePrice:
+) -> Price | ConePrice | PropagationPrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
-    With backend="light-cone" it is the light cones, memory and time of this machine.
+    With backend="light-cone" it is the light cones, memory and time of this machine; with "pauli-propagation" the
+    strings, memory, time and error of one energy, which is computed.
 
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`, an `Objective` included; where
@@ -196,6 +200,12 @@ def cost(
         metric = as_metric(approx)
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
+    if (truncation := pauli_propagation.truncation_of(backend)) is not None:
+        if isinstance(given, GivenObjective):
+            raise BackendError(f"backend: {pauli_propagation.NAME!r} takes one circuit and observable, no Objective")
+        return _price_of_propagation(
+            pauli_propagation.evaluator(given.circuit, given.target, shots, truncation), given.theta, approx, steps
+        )
     step = planned_step(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
     )
@@ -221,6 +231,20 @@ def cost(
         is_noisy=device.is_noisy,
         limits=str(device.limits),
     )
+
+
+def _price_of_propagation(
+    evaluator: PropagationEvaluator, theta: np.ndarray, approx: Approx | Metric, steps: int
+) -> PropagationPrice:
+    """One energy with its gradient is computed twice, the first time compiled."""
+    left_out, of_metric = evaluator.outlook(theta), evaluator.metric_outlook(as_metric(approx))
+    start = time.perf_counter()
+    evaluator.outlook(theta)
+    seconds = time.perf_counter() - start
+    num_bytes = left_out.num_bytes(evaluator.circuit.num_qubits)
+    if of_metric is not None:
+        seconds, num_bytes = seconds + of_metric.seconds, max(num_bytes, of_metric.num_bytes)
+    return PropagationPrice(evaluator.name, left_out, of_metric, num_bytes, seconds, steps)
 
 
 @dataclass(frozen=True, eq=False)

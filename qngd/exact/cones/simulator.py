@@ -32,6 +32,8 @@ from qngd.exact.cones.readout import Group, groups_of
 from qngd.exact.cones.terms import ConeTerms, terms_of
 from qngd.exact.kernels import cones as kernels
 
+_MOST_TERMS = 1 << 14  # observables whose cones are kept
+
 
 class ConeSimulator:
     """Exact energies, gradients and metrics of one circuit. All methods take angles φ and return results over rotations
@@ -44,6 +46,7 @@ class ConeSimulator:
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
         self._plans: dict[str, MetricPlan] = {}
+        self._terms: dict[bytes, ConeTerms] = {}
 
     @cached_property
     def _cones(self) -> Cones:
@@ -59,8 +62,14 @@ class ConeSimulator:
         return Derivatives(self.circuit, self._cones, self._classes)
 
     def terms(self, pulled: Observable) -> ConeTerms:
-        """A pulled observable's cones."""
-        return terms_of(self.circuit, self._cones, self._classes, pulled)
+        """A pulled observable's cones, which are kept: metrics ask for those of single strings at every step."""
+        strings = pulled.strings
+        key = b"|".join(part.tobytes() for part in (strings.x, strings.z, strings.sign, pulled.coefficients))
+        if key not in self._terms:
+            if len(self._terms) >= _MOST_TERMS:
+                self._terms.clear()
+            self._terms[key] = terms_of(self.circuit, self._cones, self._classes, pulled)
+        return self._terms[key]
 
     def groups(self, read: PauliStrings, name: Callable[[np.ndarray], str]) -> list[Group]:
         """Pulled, commuting strings that are read, by groups that depend on each other; see `groups_of`."""
