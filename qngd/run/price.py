@@ -196,7 +196,9 @@ def cost(
     given = read_any(problem_or_circuit, observable, theta0)
     if isinstance(backend, str) and backend == light_cone.NAME:
         if isinstance(given, GivenObjective):
-            raise BackendError(f"backend: {light_cone.NAME!r} takes one circuit and observable, no Objective")
+            raise BackendError(
+                f"backend: {light_cone.NAME!r} takes one circuit and observable, no Objective; minimize does"
+            )
         metric = as_metric(approx)
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)

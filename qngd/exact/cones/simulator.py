@@ -37,14 +37,16 @@ _MOST_TERMS = 1 << 14  # observables whose cones are kept
 
 class ConeSimulator:
     """Exact energies, gradients and metrics of one circuit. All methods take angles φ and return results over rotations
-    or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
+    or, where a Jacobian J = ∂φ/∂θ is given, over parameters. Rotations with the same number in `classes` (K,) have the
+    same angle at all calls; by default as the circuit's own angle map says.
 
     Raises:
         MemoryLimitError: at the call that needs a cone that is too wide.
     """
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: Circuit, classes: np.ndarray | None = None) -> None:
         self.circuit = circuit
+        self._given_classes = classes
         self._plans: dict[str, MetricPlan] = {}
         self._terms: dict[bytes, ConeTerms] = {}
 
@@ -54,7 +56,7 @@ class ConeSimulator:
 
     @cached_property
     def _classes(self) -> np.ndarray:
-        return angle_classes(self.circuit.angle_map)
+        return angle_classes(self.circuit.angle_map) if self._given_classes is None else self._given_classes
 
     @cached_property
     def derivatives(self) -> Derivatives:

@@ -28,11 +28,11 @@ _OFTEN = 4096  # strings up to which none are looked for that have become small
 
 class Limits(NamedTuple):
     """What is left out: strings of less importance than `importance`, on more than `weight` qubits, and of more than
-    `count` the least important; and the most `entries` of a tape."""
+    `kept` the least important; and the most `entries` of a tape."""
 
     importance: float
     weight: int
-    count: int
+    kept: int
     entries: int
 
 
@@ -254,11 +254,11 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
         start[step + 1] = entries
         most = max(most, count)
 
-        if narrows or count > limits.count or count > next_look:
+        if narrows or count > limits.kept or count > next_look:
             least, ties = limits.importance, count
-            if count > limits.count:  # a part more than there must be, so that it is not done at every step
+            if count > limits.kept:  # a part more than there must be, so that it is not done at every step
                 by_size = np.sort(importance[live[:count]])
-                wanted = (3 * limits.count + 3) // 4
+                wanted = (3 * limits.kept + 3) // 4
                 if by_size[count - wanted] >= least:
                     least = by_size[count - wanted]
                     ties = wanted - (count - np.searchsorted(by_size, least, side="right"))
