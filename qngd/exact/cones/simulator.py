@@ -103,7 +103,7 @@ class ConeSimulator:
         split = self.circuit.split_gates
         if len(split):
             over_rotations = over_rotations + split.covariances(phi, mean)
-        found = 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
+        found = (0.25 * (jacobian.T @ over_rotations @ jacobian)).toarray()
         if diagonal:
             found = np.diag(np.diag(found))
         if terms is None:
@@ -113,7 +113,7 @@ class ConeSimulator:
     def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
         """The whole metric over parameters, (P, P)."""
         over_rotations, _ = self.covariances(phi, "full")
-        return 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
+        return (0.25 * (jacobian.T @ over_rotations @ jacobian)).toarray()
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
         """g·v (P,) with the full metric over parameters, for v (P,)."""
