@@ -2,15 +2,15 @@
 
 Claim, on two cores, a step being energy, gradient and block-diagonal metric after planning:
 
-- MaxCut on the heavy-hex graph with 115 vertices: depth 2 planned in at most 10 s and 1 GiB, at most 1 s a step; depth 3
-  at most 20 s a step.
+- MaxCut on the heavy-hex graph with 115 vertices: depth 2 planned in at most 10 s and 1 GiB, at most 1 s a step; depth
+  3 at most 20 s a step.
 - MaxCut on the random 3-regular graph with 100 vertices of seed 0, which has one triangle, depth 2: at most 2 s a step,
   and from `qngd.start.ramp` a cut of at least .754 of the edges within 10 steps (seeds 1 to 7: .750 to .757, less the
   more triangles there are).
-- `efficient_su2(100, reps=1, entanglement="linear")`, whose light cones by wires hold the whole circuit: three steps lower
-  the energy of a chain at each.
-- Brickwork with two layers of CX on a ring of 1000 qubits: a step takes at most 20 times as long as on 100; what is more
-  than ten times is the metric as a matrix, of 6000 by 6000 numbers.
+- `efficient_su2(100, reps=1, entanglement="linear")`, whose light cones by wires hold the whole circuit: each of three
+  steps lowers the energy of a chain.
+- Brickwork with two layers of CX on a ring of 1000 qubits: a step takes at most 20 times as long as on 100; what is
+  more than ten times is the metric as a matrix, of 6000 by 6000 numbers.
 
     python -m experiments.light_cones            results/light_cones/measured.json
     python -m experiments.light_cones --check    ends with an error where a number of the claim is missed
