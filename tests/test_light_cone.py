@@ -416,6 +416,15 @@ def test_light_cones_give_no_distribution():
         qngd.expectation(ansatz(3), qngd.CVaR({"ZZZ": 1.0}, 0.2), np.zeros(12), backend="light-cone")
 
 
+def test_what_takes_whole_states_is_refused_where_none_fits():
+    circuit, terms = linear(60), {placed("ZZ", np.array([3, 7]), 60): 1.0}
+    with pytest.raises(MemoryLimitError, match="a CVaR's distribution of energies over 60 qubits needs"):
+        qngd.expectation(circuit, qngd.CVaR(terms, 0.2), np.zeros(240))
+    for backend in (None, "light-cone", "pauli-propagation"):
+        with pytest.raises(MemoryLimitError, match="overlaps of whole states"):
+            qngd.excited_states(qngd.Problem(circuit, terms, np.full(240, 0.1)), 2, backend=backend, max_steps=1)
+
+
 def test_the_page_finds_a_cut_of_a_hundred_nodes(capsys):
     page = shown("light-cones.md")
     printed = capsys.readouterr().out

@@ -9,6 +9,8 @@ from qngd.circuit.observable import Observable
 from qngd.errors import BackendError, MemoryLimitError, QngdWarning, SettingError
 from qngd.evaluators.choice import evaluator_for
 from qngd.exact import propagation
+from tests.command_line import TOY
+from tests.command_line import qngd as command
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
 from tests.strategies import ansatz, examples, programs
 
@@ -152,7 +154,14 @@ def test_the_price_of_a_step():
     assert price.run_seconds == pytest.approx(4 * price.seconds)
     rows = price.rows()
     assert "Pauli strings" in rows["energy, gradient"]
-    assert rows["backend"] == "Pauli propagation (coefficient=0.001, count=262144)"
+    assert rows["backend"] == "Pauli propagation (coefficient=0.0001, count=262144)"
+
+
+def test_the_command_line_takes_it_by_name(tmp_path):
+    output = command("cost", TOY, "--backend", "pauli-propagation").output
+    assert "Pauli strings" in output
+    assert "if the signs of what is left out are random" in output
+    assert "Pauli propagation" in command("run", TOY, "--backend", "pauli-propagation", "--out", str(tmp_path)).output
 
 
 @pytest.mark.parametrize(
@@ -177,5 +186,5 @@ def test_what_it_does_not_give():
 
 def test_no_room_is_said_with_what_to_keep(monkeypatch):
     monkeypatch.setattr(propagation, "_ENTRY", 1 << 40)
-    with pytest.raises(MemoryLimitError, match=r"qngd.PauliPropagation\(coefficient=0.01"):
+    with pytest.raises(MemoryLimitError, match=r"qngd.PauliPropagation\(coefficient=0.001"):
         qngd.expectation(ansatz(3), {"ZXZ": 1.0}, np.full(12, 0.3), backend="pauli-propagation")

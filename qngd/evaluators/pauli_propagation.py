@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,10 @@ class PropagationEvaluator(EngineEvaluator):
     @property
     def note(self) -> str:  # type: ignore[override]
         """How far energies may be off."""
-        return f"approximate, by Pauli propagation: {self.left_out_text(self._most)}" if self._most.strings else ""
+        if not self._most.strings:
+            return ""
+        plain = "" if self._has_metric else "; light cones of a metric are too wide, so that the default is none"
+        return f"approximate, by Pauli propagation: {self.left_out_text(self._most)}{plain}"
 
     def left_out_text(self, left_out: LeftOut) -> str:
         """What was left out, in words."""
@@ -75,8 +79,12 @@ class PropagationEvaluator(EngineEvaluator):
 
     def default_metric(self) -> Metric:
         """Block-diagonal where its light cones are narrow, else none: plain gradients."""
+        return as_metric("block-diag" if self._has_metric else "identity")
+
+    @cached_property
+    def _has_metric(self) -> bool:
         found = self._engine.cones.derivatives
-        return as_metric("block-diag" if found.have_states and found.bundle.work.sum() <= _METRIC_WORK else "identity")
+        return bool(found.have_states and found.bundle.work.sum() <= _METRIC_WORK)
 
     def outlook(self, theta: np.ndarray) -> LeftOut:
         """What an energy with its gradient leaves out and takes at θ."""

@@ -44,11 +44,11 @@ class PauliPropagation:
     Raises:
         SettingError: a number is out of range.
 
-    >>> PauliPropagation(coefficient=1e-4)
-    PauliPropagation(coefficient=0.0001, count=262144, weight=None)
+    >>> PauliPropagation(coefficient=1e-3)
+    PauliPropagation(coefficient=0.001, count=262144, weight=None)
     """
 
-    coefficient: float = 1e-3
+    coefficient: float = 1e-4
     count: int = 1 << 18
     weight: int | None = None
 
@@ -154,7 +154,7 @@ class Propagator:
             raise MemoryLimitError(
                 f"pauli-propagation: the strings that the observable turns into do not fit in memory, of which "
                 f"{format_bytes(available_bytes())} are available; keep fewer of them, as with "
-                f"backend=qngd.PauliPropagation(coefficient={max(10 * self.truncation.coefficient, 1e-4):g}, "
+                f"backend=qngd.PauliPropagation(coefficient={max(10 * self.truncation.coefficient, 1e-3):g}, "
                 f"count={max(1, min(self.truncation.count, strings.most) // 4)})"
             )
         self.left_out = LeftOut(

@@ -161,6 +161,36 @@ def _more_rows(rows, filled):
 
 
 @kernel
+def _turn(c, importance, t, u, cosine, sine):
+    """The pair of string t and its partner u by an angle; −1, and the partner is left out."""
+    large_cos, large_sin = max(abs(cosine), _LEAST), max(abs(sine), _LEAST)
+    old, own, other = c[t], importance[t], 0.0
+    c[t] = cosine * old
+    if u >= 0:
+        other = importance[u]
+        c[t] -= sine * c[u]
+        c[u] = cosine * c[u] + sine * old
+        importance[u] = max(abs(c[u]), max(large_cos * other, large_sin * own))
+    importance[t] = max(abs(c[t]), max(large_cos * own, large_sin * other))
+
+
+@kernel
+def _least(importance, limits):
+    """The least importance of a string that is kept, and how many of those that have just that much are.
+
+    Where there are too many, a quarter more than must be is left out, so that this is not done at every step.
+    """
+    count = len(importance)
+    if count > limits.kept:
+        wanted = (3 * limits.kept + 3) // 4
+        by_size = np.sort(importance)
+        least = by_size[count - wanted]
+        if least >= limits.importance:
+            return least, wanted - (count - np.searchsorted(by_size, least, side="right"))
+    return limits.importance, count
+
+
+@kernel
 def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     """Strings with masks x, z (T, W), signs +1, all different, and coefficients (T,), behind all rotations about the
     generators (K, W) with cosines and sines (K,) of their angles; and the tape, which is empty where none is asked for.
@@ -201,7 +231,6 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     for step in range(steps):
         k = steps - 1 - step
         cosine, sine = cos[k], sin[k]
-        large_cos, large_sin = max(abs(cosine), _LEAST), max(abs(sine), _LEAST)
         narrows = needed[k] < needed[k + 1]
         before = count
         for m in range(before):
@@ -212,11 +241,13 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
             u, place = _find(new_x, new_z, xs, zs, table)
             if 0 <= u < t:  # its turn has been
                 continue
-            old, weight = c[t], importance[t]
+            old = c[t]
             if u < 0:
                 if narrows and _is_odd(ends[needed[k]], new_x):
                     u = -2
-                elif large_sin * weight < limits.importance or _weight(new_x, new_z) > limits.weight:
+                elif (
+                    max(abs(sine), _LEAST) * importance[t] < limits.importance or _weight(new_x, new_z) > limits.weight
+                ):
                     u = -1
                     bound += abs(sine * old)
                     squares += (sine * old) ** 2
@@ -241,27 +272,12 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
                     alone = _longer(alone, halves)
                     alone[halves] = old
                     halves += 1
-            if u >= 0:
-                c[t] = cosine * old - s * sine * c[u]
-                c[u] = cosine * c[u] + s * sine * old
-                other = importance[u]
-                importance[u] = max(abs(c[u]), max(large_cos * other, large_sin * weight))
-                weight = max(large_cos * weight, large_sin * other)
-            else:
-                c[t] = cosine * old
-                weight *= large_cos
-            importance[t] = max(abs(c[t]), weight)
+            _turn(c, importance, t, u, cosine, s * sine)
         start[step + 1] = entries
         most = max(most, count)
 
         if narrows or count > limits.kept or count > next_look:
-            least, ties = limits.importance, count
-            if count > limits.kept:  # a part more than there must be, so that it is not done at every step
-                by_size = np.sort(importance[live[:count]])
-                wanted = (3 * limits.kept + 3) // 4
-                if by_size[count - wanted] >= least:
-                    least = by_size[count - wanted]
-                    ties = wanted - (count - np.searchsorted(by_size, least, side="right"))
+            least, ties = _least(importance[live[:count]], limits)
             kept = 0
             for m in range(count):
                 t = live[m]
@@ -290,11 +306,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
 
     is_kept = np.zeros(made, dtype=np.bool_)
     for m in range(count):
-        t = live[m]
-        flips = False
-        for w in range(words):
-            flips = flips or xs[t, w] != 0
-        is_kept[t] = not flips
+        is_kept[live[m]] = not xs[live[m]].any()
     tape = Tape(
         start, first[:entries], second[:entries], sign[:entries], alone[:halves], drop, lost[:losses], value[:losses]
     )
