@@ -1,8 +1,8 @@
 """Energies and gradients of a hundred qubits beside what one would take instead, all measured in turn in the same run.
 
 Claim: on brickwork of two layers (RY, RZ on every qubit, CX on even, then odd bonds) and an Ising chain, where every
-parameter stands in one gate, light cones are at least 20 times as fast in a gradient as the fastest peer that gets
-through within the limit, and our Pauli propagation as pauli-prop with the shift rule. None of the peers gives a metric.
+parameter stands in one gate, light cones give a gradient at least ten times as fast as any peer that gets through
+within the limit; no peer gives one of 100 qubits and 400 parameters within it. None of the peers gives a metric.
 
     python -m experiments.bench_cones            builds the peers' environments in .bench/ first; some twenty minutes
     python -m experiments.bench_cones --smoke    seconds; qngd alone, both ways
@@ -12,6 +12,11 @@ Peers: TensorCircuit-ng with its light cones, jitted, reverse mode; pauli-prop w
 the estimator of Aer's matrix product states with the shift rule, all shifts in one call. Every measurement runs in a
 process of its own and is stopped after a limit; no peer is timed before its numbers agree. Writes measurements.json and
 table.md to results/bench_cones/.
+
+Expected, on two busy cores, a gradient in units of ours by light cones: TensorCircuit-ng 15 on 10 qubits, after 35 s of
+compilation, and over the limit from 30 on; Aer's estimator 760 on 10 and 20 000 on 30; pauli-prop 25 000 on 10, and
+over the limit from 30 on. An energy: TensorCircuit-ng 3, Aer 170 to 680, pauli-prop 900 to 7000; in units of our Pauli
+propagation pauli-prop takes 12 to 50, Aer 2 to 10, and TensorCircuit-ng, once compiled, is the faster: .04 to .2.
 """
 
 from __future__ import annotations
