@@ -25,7 +25,7 @@ from qngd.errors import MemoryLimitError, SettingError, require_range, settle_wh
 from qngd.exact.cones.simulator import ConeSimulator
 from qngd.exact.kernels import propagation as kernels
 from qngd.exact.kernels.layout import Signed
-from qngd.exact.kernels.propagation import Limits, Strings, Tape
+from qngd.exact.kernels.propagation import Cutoffs, Strings, PairTape
 
 _ENTRY = 30  # bytes of a pair on the tape, or of a string's numbers, while they grow
 
@@ -58,11 +58,11 @@ class PauliPropagation:
         if self.count > 1 << 30:
             raise SettingError(f"count must be at most 2^30; got {self.count}")
 
-    def limits(self, coefficients: np.ndarray) -> Limits:
+    def limits(self, coefficients: np.ndarray) -> Cutoffs:
         """For strings with these coefficients (T,)."""
         largest = float(np.abs(coefficients).max(initial=0.0))
         weight = np.iinfo(np.int64).max if self.weight is None else self.weight
-        return Limits(self.coefficient * largest, weight, self.count, available_bytes() // _ENTRY)
+        return Cutoffs(self.coefficient * largest, weight, self.count, available_bytes() // _ENTRY)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Propagator:
         """g·v (P,) with the full metric over parameters, for v (P,)."""
         return self.cones.metric_product(phi, jacobian, vector)
 
-    def _propagated(self, cos: np.ndarray, sin: np.ndarray, terms: Sum, with_tape: bool) -> tuple[Strings, Tape]:
+    def _propagated(self, cos: np.ndarray, sin: np.ndarray, terms: Sum, with_tape: bool) -> tuple[Strings, PairTape]:
         limits = self.truncation.limits(terms.coefficients)
         run = partial(kernels.propagate, terms.strings.x, terms.strings.z, terms.coefficients, self._generators)
         strings, tape = run(cos, sin, limits, with_tape)

@@ -26,7 +26,7 @@ _LEAST = 0.1
 _OFTEN = 4096  # strings up to which none are looked for that have become small
 
 
-class Limits(NamedTuple):
+class Cutoffs(NamedTuple):
     """What is left out: strings of less importance than `importance`, on more than `weight` qubits, and of more than
     `kept` the least important; and the most `entries` of a tape."""
 
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     entries: int
 
 
-class Tape(NamedTuple):
+class PairTape(NamedTuple):
     """What was done, step by step, the last rotation first.
 
     Attributes:
@@ -307,7 +307,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     is_kept = np.zeros(made, dtype=np.bool_)
     for m in range(count):
         is_kept[live[m]] = not xs[live[m]].any()
-    tape = Tape(
+    tape = PairTape(
         start, first[:entries], second[:entries], sign[:entries], alone[:halves], drop, lost[:losses], value[:losses]
     )
     return Strings(c[:made], is_kept, most, bound, np.sqrt(squares), has_room), tape
