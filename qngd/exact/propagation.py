@@ -25,7 +25,7 @@ from qngd.errors import MemoryLimitError, SettingError, require_range, settle_wh
 from qngd.exact.cones.simulator import ConeSimulator
 from qngd.exact.kernels import propagation as kernels
 from qngd.exact.kernels.layout import Signed
-from qngd.exact.kernels.propagation import Cutoffs, Strings, PairTape
+from qngd.exact.kernels.propagation import Cutoffs, PairTape, Strings
 
 _ENTRY = 30  # bytes of a pair on the tape, or of a string's numbers, while they grow
 
