@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import gradients as gradients
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -42,15 +43,18 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
     from qngd.exact.propagation import PauliPropagation
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
+    from qngd.measured.random_bases import RandomPaulis
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.run.budget import Budget
     from qngd.run.excited import ExcitedState, excited_states
-    from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoShots": "measured.shots",
     "TargetError": "measured.shots",
+    "RandomPaulis": "measured.random_bases",
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
@@ -87,7 +92,8 @@ _HOME = {
     "CircuitBuilder": "interop.circuit_builder",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
-    "Budget": "run.loop",
+    "Budget": "run.budget",
+    "Prices": "estimates.prices",
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
@@ -100,7 +106,8 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
+    "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -123,9 +130,11 @@ __all__ = [
     "ParameterError",
     "PauliPropagation",
     "Price",
+    "Prices",
     "Problem",
     "QngdError",
     "QngdWarning",
+    "RandomPaulis",
     "Result",
     "SettingError",
     "Status",
