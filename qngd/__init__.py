@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qngd import scipy as scipy
     from qngd import start as start
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, probabilities, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from qngd.estimates.evaluation import Cost
     from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
+    from qngd.exact.propagation import PauliPropagation
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.random_bases import RandomPaulis
@@ -69,6 +70,7 @@ _HOME = {
     "gradient": "api",
     "metric_tensor": "api",
     "outputs": "api",
+    "probabilities": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -86,6 +88,7 @@ _HOME = {
     "MetricTensor": "estimates.estimate",
     "Cost": "estimates.evaluation",
     "CVaR": "cvar",
+    "PauliPropagation": "exact.propagation",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
     "StoredRun": "run.directory.loaded",
@@ -128,6 +131,7 @@ __all__ = [
     "Objective",
     "ObservableError",
     "ParameterError",
+    "PauliPropagation",
     "Price",
     "Prices",
     "Problem",
@@ -150,6 +154,7 @@ __all__ = [
     "metric_tensor",
     "minimize",
     "outputs",
+    "probabilities",
     "sample",
     "statevector",
     "wrap",

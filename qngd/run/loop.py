@@ -73,7 +73,8 @@ def minimize(
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
             or a method of SciPy such as "l-bfgs-b", with its defaults.
         backend: None for the embedded simulator (a QNode's own device otherwise); "light-cone" for exact numbers of
-            many qubits and few layers, which also stand in for a statevector that does not fit in memory.
+            many qubits and few layers, which also stand in for a statevector that does not fit in memory;
+            "pauli-propagation", or a `PauliPropagation`, for approximate ones of more layers.
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
