@@ -110,8 +110,8 @@ class StepInfo:
     `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard deviations,
     infinite where exact, NaN where the gradient is of circuits chosen by chance), `natural_norm` √(dᵀgd) and `spectrum`
     those it was taken from; `rate` is the learning rate it took, `length` is √(δᵀgδ) and `radius` what bounded it;
-    `predicted_decrease` what the rule's model promised and `decrease` what came; `cost` is that of the run so far and
-    `step_cost` its own. What an optimizer without a metric does not know is NaN, its spectrum None. `theta` are the
+    `predicted_decrease` what the rule's model promised and `decrease` what came; `lost` says that the trial had no
+    finite energy; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric does not know is NaN, its spectrum None. `theta` are the
     parameters after the step, in the structure of theta0; `note` says what was unusual about it. Where `energy` is a
     CVaR, `mean` is that of all energies.
     """
@@ -134,6 +134,7 @@ class StepInfo:
     theta: Any = None
     note: str = ""
     mean: float = np.nan
+    lost: bool = False
 
 
 def described(
@@ -148,6 +149,7 @@ def described(
             "stderr": float(new.evaluation.energy.stderr),
             "decrease": float(here.energy.value) - float(there.arrived.value),
             "accepted": accepted,
+            "lost": not np.isfinite(there.arrived.value),
             "mean": np.nan if new.evaluation.mean is None else float(new.evaluation.mean.value),
             "cost": new.cost,
             "step_cost": asked.cost,
