@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
@@ -60,6 +63,24 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
     backend.send(handle)
     return handle
+
+
+class _OfEnergies(Protocol):
+    """A plan that knows which of its requests are of the energy."""
+
+    @property
+    def energy_weights(self) -> np.ndarray: ...
+
+    @property
+    def of_metric(self) -> np.ndarray: ...
+
+
+def shots_for(plan: _OfEnergies, outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """What the shots of a plan's outcomes were for; those of the energy may also serve the others."""
+    shots = np.array([outcome.shots for outcome in outcomes], dtype=int)
+    of_energy = (plan.energy_weights != 0) & ~plan.of_metric
+    parts = {"energy": of_energy, "gradient": ~of_energy & ~plan.of_metric, "metric": plan.of_metric}
+    return {name: int(shots[mask].sum()) for name, mask in parts.items()}
 
 
 def noise_note(backend: BackendBase) -> str:

@@ -151,7 +151,7 @@ def _result(record: Record, status: Status, task: Task) -> Result:
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
-    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
+    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found), about=task.about)
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
 

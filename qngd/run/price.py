@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from qngd._system.html import rows_table
 from qngd._system.memory import format_bytes
 from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
@@ -99,6 +100,10 @@ class Price:
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the price as a table."""
+        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
+
 
 @dataclass(frozen=True)
 class ConePrice:
@@ -154,6 +159,10 @@ class ConePrice:
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the price as a table."""
+        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
 
 
 def cost(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.run.about import described_run
 from qngd.run.identity import RunIdentity, fingerprint_of
 from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of
@@ -27,7 +28,8 @@ from qngd.solve.state import Optimizer, State, StepInfo
 class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
     it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
-    other runs have taken of its budget, and `also` what decides the energy besides circuit and observable."""
+    other runs have taken of its budget, `also` what decides the energy besides circuit and observable, and `about`
+    what a person wants to know of it (see `described_run`)."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -41,6 +43,7 @@ class Task:
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, spent: Cost, ahead: Cost) -> bool:
         """Whether the budget allows what is `ahead`, after what this run has `spent`."""
@@ -105,6 +108,11 @@ def read_task(
         settings = (*settings, evaluators[0].text)
     if before is not None:
         settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
+    asked = {
+        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": shots, "grouping": grouping,
+        "cross": cross, "seed": seed, "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
+        "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
+    }  # fmt: skip
     task = Task(
         given=given,
         optimizer=chosen,
@@ -117,6 +125,7 @@ def read_task(
         identity=RunIdentity(given, chosen, settings),
         spent=spent,
         wraps=bool(wrap_angles),
+        about=described_run(given, problem_or_circuit, asked),
     )
     _check_parameters(given)
     if before is not None:
