@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import loggers as loggers
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -48,10 +49,12 @@ if TYPE_CHECKING:
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.report.comparison import Comparison
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Budget, Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
+    from qngd.run.side_by_side import compare
     from qngd.solve.state import StepInfo
 
 
@@ -94,10 +97,13 @@ _HOME = {
     "Price": "run.price",
     "cost": "run.price",
     "Problem": "problem",
+    "Comparison": "report.comparison",
+    "compare": "run.side_by_side",
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+    "backends", "baselines", "damping", "errors", "loggers", "metrics", "pennylane", "qiskit", "refresh", "scipy",
+    "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -109,6 +115,7 @@ __all__ = [
     "Circuit",
     "CircuitBuilder",
     "CircuitError",
+    "Comparison",
     "Cost",
     "Estimate",
     "ExcitedState",
@@ -128,6 +135,7 @@ __all__ = [
     "StepInfo",
     "StorageError",
     "TargetError",
+    "compare",
     "cost",
     "evaluator",
     "excited_states",

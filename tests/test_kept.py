@@ -261,8 +261,8 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
     from typer.testing import CliRunner
 
     from qngd.cli import commands as cli
-    from qngd.cli import live as _progress
     from qngd.report import files
+    from qngd.report import live as _progress
 
     def show(info):
         if info.step == 3:

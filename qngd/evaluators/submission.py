@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
 from qngd.errors import BackendError
@@ -37,6 +38,7 @@ def run_plan(
     with calling(backend.name):
         footprints = backend.describe(plan.templates) or []  # before anything is sent
         handle = _submitted(backend, plan, seed, log)
+        logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
         outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
         spent = backend.spent(handle, plan.requests)
     cost = replace(
@@ -56,6 +58,7 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     submission = f"{plan.fingerprint}: {handle.division}"
     sent = log.take(submission)
     if sent:
+        logger.info("collecting %d jobs that were sent to %s before: %s", len(sent), backend.name, ", ".join(sent))
         try:
             backend.attach(handle, sent)
         except BackendError as error:

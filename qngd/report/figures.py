@@ -13,7 +13,6 @@ from qngd.report.run_data import CHEMICAL_ACCURACY, RunData
 from qngd.report.style import (
     BLUE,
     FEW_STEPS,
-    GREEN,
     GREY,
     INK,
     MANY,
@@ -73,7 +72,7 @@ def _title(figure: Figure, data: RunData, what: str) -> None:
 def _draw_energy(axes: Axes, data: RunData) -> None:
     step, energy = data.history["step"], data.history["energy"]
     if data.reference is not None:
-        axes.axhline(data.reference, color=GREEN, linestyle="--", linewidth=1.2, label="reference")
+        axes.axhline(data.reference, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="reference")
     points(axes, step, energy, data.history["stderr"], "energy")
     rejected = data.history["accepted"] == 0
     if rejected.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.logs import logger
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -56,6 +58,7 @@ def minimize(
     frozen: Frozen | None = None,
     bounds: Bounds | None = None,
     wrap_angles: bool = False,
+    progress: bool = False,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
@@ -94,6 +97,8 @@ def minimize(
             point of the box, and a parameter that the descent pushes against its bound is held there.
         wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
             that turn all their rotations by whole multiples of them.
+        progress: whether to show how far the run is: a bar and the last step, redrawn in place on a terminal (on its
+            standard error) and in a notebook; elsewhere a line every tenth of the run.
 
     Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
     (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
@@ -119,7 +124,7 @@ def minimize(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
             shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
-            spent=spent,
+            spent=spent, progress=progress,
         )  # fmt: skip
 
     count = whole_number(restarts, "restarts", 1)
@@ -132,6 +137,36 @@ def minimize(
 
 def carry_out(task: Task) -> Result:
     """The run of a task; see `minimize`."""
+    name, count = task.given.name, task.given.circuit.num_parameters
+    logger.info("run of %s begins: %d parameters, %s", name, count, task.evaluators[0].name)
+    with _shown(task) as shown:
+        result = _carried_out(shown)
+    logger.info("run of %s ended: %s", name, result)
+    return result
+
+
+@contextmanager
+def _shown(task: Task) -> Iterator[Task]:
+    """While it runs, a task shows how far it is where that was asked for."""
+    if not task.progress:
+        yield task
+        return
+    from qngd.report.live import progress  # a terminal's tools, wanted here alone
+
+    reference = task.about.get("problem", {}).get("reference_energy")
+    with progress(task.limits.max_steps, reference, sys.stderr) as show:
+        yield replace(task, callback=_both(show, task.callback))
+
+
+def _both(show: Callable[[StepInfo], Any], callback: Callable[[StepInfo], Any] | None) -> Callable[[StepInfo], Any]:
+    def both(info: StepInfo) -> Any:
+        show(info)
+        return None if callback is None else callback(info)
+
+    return both
+
+
+def _carried_out(task: Task) -> Result:
     record = Record(task.given.shaped, task.kind, task.store)
     with _kept_on_error(record, task):
         try:

@@ -44,6 +44,7 @@ class Task:
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    progress: bool = False  # whether it shows how far it is
 
     def allows(self, spent: Cost, ahead: Cost) -> bool:
         """Whether the budget allows what is `ahead`, after what this run has `spent`."""
@@ -88,6 +89,7 @@ def read_task(
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
+    progress: bool = False,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -126,6 +128,7 @@ def read_task(
         spent=spent,
         wraps=bool(wrap_angles),
         about=described_run(given, problem_or_circuit, asked),
+        progress=bool(progress),
     )
     _check_parameters(given)
     if before is not None:
