@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.report.comparison import Comparison
+    from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Budget, Result, Status, minimize
     from qngd.run.own_loop import evaluator
@@ -85,6 +86,8 @@ _HOME = {
     "CVaR": "cvar",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "StoredRun": "run.directory.loaded",
+    "load": "run.directory.loaded",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
     "Budget": "run.loop",
@@ -134,6 +137,7 @@ __all__ = [
     "Status",
     "StepInfo",
     "StorageError",
+    "StoredRun",
     "TargetError",
     "compare",
     "cost",
@@ -141,6 +145,7 @@ __all__ = [
     "excited_states",
     "expectation",
     "gradient",
+    "load",
     "metric_tensor",
     "minimize",
     "outputs",

@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qngd.estimates.estimate import format_with_error
 from qngd.solve.state import StepInfo
-
-if TYPE_CHECKING:
-    from qngd.run.result import Result
 
 CHEMICAL_ACCURACY = 1.6e-3  # hartree, about 1 kcal/mol
 HISTORY_COLUMNS = (
@@ -150,10 +147,13 @@ def _count_of(errors: float) -> str:
 
 
 def of_result(
-    result: Result, problem: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None
+    result: Any,
+    problem: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    metrics: Mapping[int, np.ndarray] | None = None,
 ) -> RunData:
-    """What a result says, and what it is about: `problem` and `run` as result.json holds them, those of the result
-    where they are left out."""
+    """What a result says, or what looks like one, and what it is about: `problem` and `run` as result.json holds them,
+    those of the result where they are left out. `metrics` are those that were kept; of a result the last one."""
     about = result.about
     known = about.get("problem") or _nameless(result)
     document = _document(result, dict(known if problem is None else problem), about, run)
@@ -163,17 +163,18 @@ def of_result(
     count = len(result.state.theta)
     spectra = np.array([_eigenvalues(info, count) for info in result.infos]).reshape(-1, count)
     last = result.state.evaluation.metric
-    metrics = {} if last is None else {result.steps: np.asarray(last)}
+    if metrics is None:
+        metrics = {} if last is None else {int(history["step"][-1]): np.asarray(last)}
     return RunData(document, history, spectra, metrics)
 
 
-def _nameless(result: Result) -> dict[str, Any]:
+def _nameless(result: Any) -> dict[str, Any]:
     names = [f"θ[{place}]" for place in range(len(result.state.theta))]
     return {"name": "problem", "unit": "", "reference_energy": None, "parameters": names}
 
 
 def _document(
-    result: Result, problem: dict[str, Any], about: Mapping[str, Any], run: Mapping[str, Any] | None
+    result: Any, problem: dict[str, Any], about: Mapping[str, Any], run: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     cost, seen = result.cost, result.bit_strings
     versions = dict(about.get("versions", {}))
@@ -207,7 +208,7 @@ def finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _history_rows(result: Result, reference: float) -> Iterable[tuple[Any, ...]]:
+def _history_rows(result: Any, reference: float) -> Iterable[tuple[Any, ...]]:
     energy, stderr = float(result.history[0]), float(result.history_stderr[0])
     begun = result.infos[0].cost - result.infos[0].step_cost if result.infos else result.cost
     first = result.infos[0].step - 1 if result.infos else result.state.step

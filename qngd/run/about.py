@@ -1,62 +1,31 @@
-"""What a person wants to know of a run afterwards: of what, how, with which versions. Plain data, as JSON takes it."""
+"""What a person wants to know of a run afterwards: of what, and how it was asked for. Plain data, as JSON takes it."""
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from qngd._system.brief import brief
-from qngd._system.version import __version__
 from qngd.evaluators.objectives.given import AnyGiven
 from qngd.problem import Problem
 
-# those that numbers may depend on, by the modules that they are imported as
-_PACKAGES = {
-    "numpy": "numpy", "scipy": "scipy", "numba": "numba", "stim": "stim", "qiskit": "qiskit",
-    "qiskit_aer": "qiskit-aer", "qiskit_ibm_runtime": "qiskit-ibm-runtime", "pennylane": "pennylane", "cma": "cma",
-}  # fmt: skip
 
-
-def described_run(given: AnyGiven, native: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, the arguments of `minimize` that were, versions, and when it began.
-
-    Args:
-        given: as it was read.
-        native: what the user gave in the circuit's place.
-        settings: arguments by name; what is left out as None is left out here, too.
-    """
+def problem_in_words(given: AnyGiven, native: Any) -> dict[str, Any]:
+    """The problem that was read, of what the user gave in the circuit's place, and the size of its circuit."""
     circuit = given.circuit
-    problem = native if isinstance(native, Problem) else Problem(native, name=given.name)
+    named = isinstance(native, Problem)
     return {
-        "problem": {
-            "name": given.name,
-            "unit": problem.unit,
-            "reference_energy": problem.reference_energy,
-            "num_qubits": circuit.num_qubits,
-            "num_layers": circuit.num_layers,
-            "parameters": list(circuit.parameters),
-        },
-        "settings": {name: _plain(value) for name, value in settings.items() if value is not None},
-        "versions": versions(),
-        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "name": given.name,
+        "unit": native.unit if named else "",
+        "reference_energy": native.reference_energy if named else None,
+        "num_qubits": circuit.num_qubits,
+        "num_layers": circuit.num_layers,
+        "parameters": list(circuit.parameters),
     }
 
 
-def versions() -> dict[str, str]:
-    """Of this package, Python, and the packages in use that numbers may depend on."""
-    found = {"qngd": __version__, "python": platform.python_version()}
-    for module, name in _PACKAGES.items():
-        if module in sys.modules:
-            try:
-                found[name] = version(name)
-            except PackageNotFoundError:  # of a checkout that was not installed
-                continue
-    return found
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (bool, int, float, str)) else brief(value)
+def settings_in_words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `minimize` by name: numbers and texts as they are, others in brief; without what was left out."""
+    plain = (bool, int, float, str)
+    known = {name: value for name, value in settings.items() if value is not None}
+    return {name: value if isinstance(value, plain) else brief(value) for name, value in known.items()}

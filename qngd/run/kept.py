@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qngd.errors import StorageError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
-from qngd.run.encoding import as_line, from_line
-from qngd.run.journal import readable, replace_file, writable
+from qngd.run.directory.database import make_folder, replace_file
+from qngd.run.directory.encoding import as_json, from_json
+from qngd.run.directory.trouble import told
 
 Measured = tuple[Estimate, Estimate, Cost]  # two estimates and what they cost
 
@@ -27,16 +30,33 @@ def measured_once(path: Path | None, key: str, measure: Callable[[], Measured]) 
     if path is None:
         return measure()
     if path.exists():
-        with readable(path):
-            row = from_line(path.read_text(encoding="utf-8"))
-            if row["key"] == key:
-                return _estimate(row["first"]), _estimate(row["second"]), Cost(**row["cost"])
+        row = _read(path)
+        if row["key"] == key:
+            return _estimate(row["first"]), _estimate(row["second"]), Cost(**row["cost"])
     first, second, cost = measure()
     row = {"key": key, "first": _row(first), "second": _row(second), "cost": dataclasses.asdict(cost)}
-    with writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, as_line(row).encode())
+    with told(path, "write"):
+        make_folder(path.parent)
+        replace_file(path, as_json({**row, "sum": _sum(row)}).encode())
     return first, second, cost
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What stands in the file, as it was written."""
+    with told(path, "read"):
+        content = path.read_bytes()
+    try:
+        row = dict(from_json(content.decode()))
+        whole = row.pop("sum") == _sum(row) and {"key", "first", "second", "cost"} <= set(row)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise StorageError(f"run_dir: {path} is damaged; delete it, and what stood in it is measured again")
+    return row
+
+
+def _sum(row: dict[str, Any]) -> str:
+    return hashlib.sha256(as_json(row).encode()).hexdigest()
 
 
 def _row(estimate: Estimate) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.interrupts import Stoppable
 from qngd._system.logs import logger
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
@@ -29,6 +30,7 @@ from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import Budget, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
+from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
 
@@ -168,16 +170,33 @@ def _both(show: Callable[[StepInfo], Any], callback: Callable[[StepInfo], Any] |
 
 def _carried_out(task: Task) -> Result:
     record = Record(task.given.shaped, task.kind, task.store)
-    with _kept_on_error(record, task):
+
+    def body() -> Status:
+        _start(record, task)
+        return _loop(record, task)
+
+    with _closing(task.store), _kept_on_error(record, task), Stoppable() as stoppable:
         try:
-            _start(record, task)
-            status = _loop(record, task)
+            status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             # Ctrl-C in a step, in the store or in the callback; where nothing was reached, there is nothing to return
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return _result(record, status, task)
+        result = _result(record, status, task)
+        if stoppable.came:  # after the last step, where it could stop nothing
+            result = _result(record, Status.INTERRUPTED, task)
+        task.store.end(result.status, result.message, result.note)
+    return result
+
+
+@contextmanager
+def _closing(store: Store) -> Iterator[None]:
+    """Let others have the store at the end, whatever that is."""
+    try:
+        yield
+    finally:
+        store.close()
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
@@ -186,7 +205,8 @@ def _result(record: Record, status: Status, task: Task) -> Result:
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
-    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found), about=task.about)
+    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
+    found = replace(found, about=task.about, origin=task.identity)
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
 
@@ -226,7 +246,7 @@ def _first_state(task: Task) -> State:
     first = optimizer.preview(evaluator, theta, None, first=True)
     if not task.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-    return optimizer.init(evaluator, theta, task.seed)
+    return optimizer.init(evaluator, theta, task.store.seed(task.seed))
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:

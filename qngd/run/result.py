@@ -20,6 +20,8 @@ from qngd.solve.state import State, StepInfo
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from qngd.run.identity import RunIdentity
+
 
 class Status(StrEnum):
     """Why a run stopped."""
@@ -109,6 +111,7 @@ class Result:
         restarts: with `minimize(…, restarts=k)` the results of all starts in their order, of which this is the best,
             `cost` that of all together.
         about: what was run: "problem", "settings", "versions", and when it "began".
+        origin: what the run is recognized by, for `save`; None of a result that `minimize` did not make.
     """
 
     theta: Any
@@ -127,6 +130,7 @@ class Result:
     mean: float = np.nan
     restarts: tuple[Result, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    origin: RunIdentity | None = None
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr)
@@ -157,6 +161,17 @@ class Result:
         from qngd.report.run_data import of_result
 
         return drawn(of_result(self), what)
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Keep it in a directory, which is made, as `minimize(…, run_dir=…)` would have: `qngd.load` gives it back.
+
+        Raises:
+            SettingError: a run is there already, or this result was not made by `minimize`.
+            StorageError: it cannot be written.
+        """
+        from qngd.run.directory.saved import save
+
+        save(self, directory)
 
     def report(self, path: str | os.PathLike[str]) -> None:
         """Write a page about the run: one file of HTML that needs no network. For several runs see `qngd.compare`.

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qngd.errors import SettingError, shown
+import numpy as np
+
+from qngd.circuit.observable import Observable
+from qngd.errors import SettingError, StorageError, shown
+from qngd.estimates.bit_strings import BitStrings
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.report import files
 from qngd.report.comparison import Comparison, told_apart
 from qngd.report.run_data import RunData, of_result
+from qngd.run.directory.loaded import StoredRun, load
+from qngd.run.directory.schema import NAME
 from qngd.run.result import Result
-
-Run = Result | RunData | str | os.PathLike[str]
+from qngd.solve.state import State, StepInfo
 
 
 def compare(runs: Mapping[str, Any] | Iterable[Any]) -> Comparison:
     """Several runs side by side, as a table, figures and a page.
 
     Args:
-        runs: results or folders of runs. A list: they are told apart by the settings in which they differ; those that
-            differ in their seeds alone belong together. Or a mapping from labels to a run, or to a list of runs that
-            belong together.
+        runs: results, stored runs as `load` gives them, or their directories. A list: they are told apart by the
+            settings in which they differ; those that differ in their seeds alone belong together. Or a mapping from
+            labels to a run, or to a list of runs that belong together.
 
     Raises:
-        SettingError: something is no run, or a folder holds none.
+        SettingError: something is no run.
+        StorageError: a directory holds none.
 
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
@@ -33,7 +43,7 @@ def compare(runs: Mapping[str, Any] | Iterable[Any]) -> Comparison:
     >>> qngd.compare({"QNG": few})
     Comparison(3 runs: QNG: 3)
     """
-    if isinstance(runs, (str, bytes, os.PathLike, Result, RunData)):
+    if isinstance(runs, (str, os.PathLike, Result, StoredRun, RunData)):
         runs = [runs]
     if isinstance(runs, Mapping):
         pairs = [(str(label), each) for label, given in runs.items() for each in _listed(given)]
@@ -54,15 +64,80 @@ def _listed(given: Any) -> list[Any]:
 
 
 def run_data(run: Any, argument: str = "runs") -> RunData:
-    """A run as plain data: a result, a folder that `minimize` keeps a run in, or one that `qngd run --out` has written.
+    """A run as plain data: a result, a stored run, a directory that `minimize` keeps one in, or a folder that
+    `qngd run --out` has written.
 
     Raises:
         SettingError: it is none of these.
+        StorageError: there is no run in the directory, or none that can be read.
     """
     if isinstance(run, RunData):
         return run
     if isinstance(run, Result):
         return of_result(run)
+    if isinstance(run, StoredRun):
+        return _of_stored(run)
     if not isinstance(run, (str, os.PathLike)):
         raise SettingError(f"{argument}: a run is a Result or the path of a folder; got {shown(run)}")
-    return files.read(Path(run), argument)
+    if (Path(run) / "result.json").exists() and not (Path(run) / NAME).exists():
+        return files.read(Path(run), argument)
+    return _of_stored(load(run))
+
+
+def _of_stored(run: StoredRun) -> RunData:
+    state = run.state
+    if state is None:
+        raise StorageError(f"run_dir: {run.directory} holds no energy yet; wait for the first one")
+    metrics = {step: m for step, m in enumerate(run.metrics) if m is not None}
+    seen = _Seen(
+        energy=run.energy, stderr=run.stderr, steps=run.steps, status=run.status, message=run.message, note=run.note,
+        history=run.history, history_stderr=run.history_stderr, infos=run.infos, cost=run.cost, state=state,
+        bit_strings=_bit_strings(run, state), mean=_mean(state), about=_about(run),
+    )  # fmt: skip
+    first = run.infos[0].step - 1 if run.infos else state.step
+    return of_result(seen, metrics={first + place: np.asarray(metric) for place, metric in metrics.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A stored run as what `of_result` looks at."""
+
+    energy: float
+    stderr: float
+    steps: int
+    status: str
+    message: str
+    note: str
+    history: np.ndarray
+    history_stderr: np.ndarray
+    infos: tuple[StepInfo, ...]
+    cost: Cost
+    state: State
+    bit_strings: BitStrings | None
+    mean: float
+    about: dict[str, Any]
+
+
+def _mean(state: State) -> float:
+    mean = state.evaluation.mean
+    return math.nan if mean is None else float(mean.value)
+
+
+def _bit_strings(run: StoredRun, state: State) -> BitStrings | None:
+    """Those that were measured; of an exact run those of its state, where the circuit is kept."""
+    found = state.evaluation.bit_strings
+    if found is not None or run.cost.shots or run.circuit is None or not isinstance(run.observable, Observable):
+        return found
+    return exact_bit_strings(run.circuit, run.observable, run.theta)
+
+
+def _about(run: StoredRun) -> dict[str, Any]:
+    about = run.about
+    problem = {
+        "name": about.get("problem", "problem"),
+        "unit": about.get("unit", ""),
+        "reference_energy": about.get("reference_energy"),
+        "parameters": about.get("parameters", []),
+    }
+    problem |= {name: about[name] for name in ("num_qubits", "num_layers") if name in about}
+    return {"problem": problem, "settings": run.settings, "versions": run.versions, "began": about.get("made", "")}

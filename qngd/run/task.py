@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -14,9 +13,13 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
-from qngd.run.about import described_run
+from qngd.evaluators.submission import noise_of
+from qngd.run.about import problem_in_words, settings_in_words
+from qngd.run.directory.clock import now
+from qngd.run.directory.journal import Journal
+from qngd.run.directory.machine import versions
+from qngd.run.directory.paths import as_folder
 from qngd.run.identity import RunIdentity, fingerprint_of
-from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
@@ -29,7 +32,7 @@ class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
     it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
     other runs have taken of its budget, `also` what decides the energy besides circuit and observable, and `about`
-    what a person wants to know of it (see `described_run`)."""
+    what a person wants to know of it as `Result.about`."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -103,31 +106,34 @@ def read_task(
         evaluator_of(given, backend, shots, grouping, cross, store.jobs, bounds, stage) for stage in stages
     )
     seed = _checked_seed(seed, before)
-    settings: tuple[object, ...] = (seed, evaluators[0].name, shots)
+    settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
     if given.words:
-        settings = (*settings, given.words)
-    if isinstance(evaluators[0], Bounded):
-        settings = (*settings, evaluators[0].text)
+        settings["objective"] = given.words
     if before is not None:
-        settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
-    asked = {
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
+    stop = StopRule.read(*limits)
+    asked = {**_written(stop), "backend": _backend(given, backend), "wrap_angles": bool(wrap_angles)}
+    if isinstance(evaluators[0], Bounded):
+        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
+    told = {
         "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": shots, "grouping": grouping,
         "cross": cross, "seed": seed, "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
         "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
     }  # fmt: skip
+    problem = problem_in_words(given, problem_or_circuit)
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=StopRule.read(*limits),
+        limits=stop,
         seed=seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=RunIdentity(given, chosen, settings),
+        identity=RunIdentity(given, chosen, settings, asked, problem),
         spent=spent,
         wraps=bool(wrap_angles),
-        about=described_run(given, problem_or_circuit, asked),
+        about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
         progress=bool(progress),
     )
     _check_parameters(given)
@@ -136,12 +142,32 @@ def read_task(
     return task
 
 
+def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: str, cross: str) -> dict[str, object]:
+    """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": shots}
+    if isinstance(evaluator, Bounded):
+        settings["bounds"] = evaluator.text
+    if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
+        settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
+    return settings
+
+
+def _written(stop: StopRule) -> dict[str, object]:
+    """What a run stops at, as JSON takes it."""
+    limits = {name: value for name, value in asdict(stop.budget).items() if value is not None}
+    found = {field.name: getattr(stop, field.name) for field in fields(stop) if field.name != "budget"}
+    return {**found, "budget": limits or None}
+
+
+def _backend(given: AnyGiven, backend: Any) -> object:
+    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
+    nothing else is ever written: it may hold a token."""
+    own = getattr(given.circuit, "device", None) if backend is None else backend
+    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
+
+
 def _store_of(run_dir: Any) -> Store:
-    if run_dir is None:
-        return Nowhere()
-    if not isinstance(run_dir, (str, os.PathLike)) or run_dir == "":  # Path("") is the current folder
-        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
-    return Journal(run_dir)
+    return Nowhere() if run_dir is None else Journal(as_folder(run_dir))
 
 
 def _checked_state(state: Any) -> State:
