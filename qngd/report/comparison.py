@@ -93,20 +93,27 @@ class Comparison:
 
 
 def told_apart(runs: Sequence[RunData]) -> tuple[RunData, ...]:
-    """Runs with labels that say in what they differ: the problem, and the settings other than the seed."""
+    """Runs with labels that say in what they differ: the problem, and the settings other than the seed that are known
+    of all."""
     if any(run.label for run in runs):
         return tuple(runs)
     about = [{"problem": run.name, **run.result.get("run", {})} for run in runs]
-    names = [name for name in dict.fromkeys(key for each in about for key in each) if name not in _OF_ONE]
+    names = [name for name in about[0] if name not in _OF_ONE and all(name in each for each in about)]
     different = [name for name in names if len({repr(each.get(name)) for each in about}) > 1]
     labels = [_label(each, different) for each in about]
     short = [_label(each, different, brief=True) for each in about]
     if len(set(short)) == len(set(labels)):
         labels = short
+    if max(map(len, labels)) > _LONGEST:
+        distinct = list(dict.fromkeys(labels))
+        labels = [f"run {distinct.index(label) + 1}" for label in labels]  # the settings say in what they differ
     return tuple(run.labelled(label) for run, label in zip(runs, labels, strict=True))
 
 
 _OF_ONE = ("seed", "run_dir", "out", "seconds", "file")  # what differs between runs that belong together
+
+
+_LONGEST = 40  # characters of a label
 
 
 def _label(about: Mapping[str, Any], names: Sequence[str], brief: bool = False) -> str:

@@ -39,7 +39,11 @@ def curves(
         colour, line = SERIES[place % len(SERIES)]
         if not any(is_known(run, of) for run in group.runs):
             continue
-        name = None if single and not any(axes.get_legend_handles_labels()) else ("energy" if single else group.label)
+        name = (
+            None
+            if single and not any(axes.get_legend_handles_labels())
+            else ("energy" if single else shortened(group.label))
+        )
         if group.has_band:
             x, (low, middle, high) = group.quartiles(of, over)
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -66,6 +70,11 @@ def step_axis(axes: Axes, runs: Sequence[RunData], over: str, label: str) -> Non
     axes.set_xlabel({"seconds": "device time (s)"}.get(over, label))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5), useMathText=True)
+
+
+def shortened(label: str) -> str:
+    """A label of at most so many letters as a legend has room for."""
+    return label if len(label) <= 26 else f"{label[:25]}…"
 
 
 def runs_of(groups: Groups) -> list[RunData]:

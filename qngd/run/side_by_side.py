@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -131,6 +132,15 @@ def _bit_strings(run: StoredRun, state: State) -> BitStrings | None:
     return exact_bit_strings(run.circuit, run.observable, run.theta)
 
 
+def _read(text: str) -> Any:
+    """A setting that was written as Python writes it: numbers and texts as such, other things as that text."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, (str, int, float)) else text
+
+
 def _about(run: StoredRun) -> dict[str, Any]:
     about = run.about
     problem = {
@@ -140,4 +150,9 @@ def _about(run: StoredRun) -> dict[str, Any]:
         "parameters": about.get("parameters", []),
     }
     problem |= {name: about[name] for name in ("num_qubits", "num_layers") if name in about}
-    return {"problem": problem, "settings": run.settings, "versions": run.versions, "began": about.get("made", "")}
+    return {
+        "problem": problem,
+        "settings": {k: _read(v) for k, v in run.settings.items()},
+        "versions": run.versions,
+        "began": about.get("made", ""),
+    }
