@@ -95,7 +95,7 @@ class Comparison:
 def told_apart(runs: Sequence[RunData]) -> tuple[RunData, ...]:
     """Runs with labels that say in what they differ: the problem, and the settings other than the seed that are known
     of all."""
-    if any(run.label for run in runs):
+    if not runs or any(run.label for run in runs):
         return tuple(runs)
     about = [{"problem": run.name, **run.result.get("run", {})} for run in runs]
     names = [name for name in about[0] if name not in _OF_ONE and all(name in each for each in about)]

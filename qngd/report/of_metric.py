@@ -82,9 +82,9 @@ def heat_map(groups: Groups) -> Drawn | str:
         return "The metric tensor was not kept: the run measured none, or its files hold no matrices."
     steps = _chosen(sorted(kept))
     width = min(len(steps), 3)
-    figure = Figure(figsize=(4.7, 3.6 if width == 1 else 2.3), layout="constrained")
+    figure = Figure(figsize=(4.7, 4.6 if width == 1 else 2.7), layout="constrained")
     norm = CenteredNorm(halfrange=max(float(np.abs(kept[step]).max()) for step in steps) or 1.0)
-    places = figure.subplots(1, width, squeeze=False)[0]
+    places = figure.subplots(1, width, squeeze=False, sharey=True)[0]
     for axes, step in zip(places, steps, strict=True):
         matrix = coarsened(kept[step], _MATRIX)
         count = len(kept[step])
@@ -97,7 +97,7 @@ def heat_map(groups: Groups) -> Drawn | str:
         for ticks in (axes.xaxis, axes.yaxis):
             ticks.set_major_locator(MaxNLocator(integer=True, nbins=4))
     places[0].set_ylabel("parameter", color=INK, fontsize=9)
-    bar = figure.colorbar(image, ax=list(places), shrink=0.85)
+    bar = figure.colorbar(image, ax=list(places), orientation="horizontal", shrink=0.8, aspect=30)
     bar.set_label("entry of g", color=INK, fontsize=9)
     bar.ax.tick_params(colors=INK, labelsize=8)
     which = ", ".join(map(str, steps))

@@ -52,7 +52,7 @@ def page(runs: Sequence[RunData], *, title: str | None = None, refresh: int | No
         palette=Markup(palette()),
         refresh=refresh,
         lead=_lead(runs),
-        sections=[section for section in _sections(groups) if section["tables"] or section["figures"]],
+        sections=list(_sections(groups)),
         footer=_FOOTER,
     )
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 # Okabe and Ito's palette, told apart with any kind of colour vision, and lighter ones for a dark page. Each colour of a
 # figure is one of these, so that a page may put the other in its place.
@@ -27,6 +27,8 @@ SERIES = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, (0, (
 """Colours and line styles of what is compared: told apart without colours, too."""
 
 FEW_STEPS = 60  # up to here every step gets a marker
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SHORT = 30  # times that a logarithmic axis spans, up to where powers of ten are too few
 MANY = 3000  # points from which on lines are drawn as pixels
 
 
@@ -52,12 +54,40 @@ def dress(axes: Axes) -> None:
     axes.yaxis.label.set_color(INK)
 
 
+def tidy(axes: Axes) -> None:
+    """Give a logarithmic y axis ticks that can be told apart: powers of ten, or a few numbers where it spans less."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "symlog":
+        powers = 10.0 ** np.arange(1, 16)
+        places = np.concatenate([-powers[::-1], [0.0], powers])
+        axes.yaxis.set_major_locator(FixedLocator(places[(places >= low) & (places <= high)].tolist()))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    if axes.get_yscale() != "log":
+        return
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if high < _SHORT * low:
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        return
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+
+
+def _power(value: float) -> str:
+    """A power of ten as text: to Matplotlib's own way of writing it, letter by letter, a page's fonts would not fit."""
+    exponent = round(np.log10(value)) if value > 0 else 0
+    return f"10{str(exponent).translate(_RAISED)}" if np.isclose(value, 10.0**exponent) else ""
+
+
 def over_steps(axes: Axes, first: float, last: float, label: str = "step") -> None:
     """Let the x axis be that of steps: whole numbers."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if last <= first:
         axes.set_xlim(first - 0.5, first + 0.5)
     axes.set_xlabel(label)
+    for each in axes.get_figure(root=True).axes:
+        tidy(each)
 
 
 def points(
