@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 # Okabe and Ito's palette, told apart with any kind of colour vision, and lighter ones for a dark page. Each colour of a
 # figure is one of these, so that a page may put the other in its place.
@@ -28,7 +28,7 @@ SERIES = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, (0, (
 
 FEW_STEPS = 60  # up to here every step gets a marker
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SHORT = 30  # times that a logarithmic axis spans, up to where powers of ten are too few
+_SHORT, _DECADES = 8, 300  # times that a logarithmic axis spans, up to where powers of ten are too few
 MANY = 3000  # points from which on lines are drawn as pixels
 
 
@@ -66,9 +66,10 @@ def tidy(axes: Axes) -> None:
     if axes.get_yscale() != "log":
         return
     axes.yaxis.set_minor_formatter(NullFormatter())
-    if high < _SHORT * low:
+    if high < _DECADES * low:
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        few = high < _SHORT * low
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4) if few else LogLocator(subs=(1.0, 2.0, 5.0), numticks=30))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         return
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
