@@ -21,6 +21,11 @@ def run(callback, **how):
     return qngd.minimize(problem(), **{"shots": 50, "seed": 1, "max_steps": 3, "tol": 0, **how, "callback": callback})
 
 
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_line_a_step(caplog):
     with caplog.at_level(logging.INFO, logger="qngd.run"):
         result = run(Logging())
@@ -39,13 +44,13 @@ def test_a_row_a_step(tmp_path: Path):
         result = run(table)
     with pytest.raises(SettingError, match="is closed"):
         run(table, max_steps=1)
-    rows = list(csv.DictReader((tmp_path / "steps.csv").open()))
+    rows = rows_of(tmp_path / "steps.csv")
     assert [float(row["energy"]) for row in rows] == result.history[1:].tolist()
     assert [int(row["cost.shots"]) for row in rows] == [info.cost.shots for info in result.infos]
     assert [float(row["metric.condition"]) for row in rows] == [info.spectrum.condition for info in result.infos]
     with CSV(tmp_path / "steps.csv") as table:  # as by a run that is resumed
         run(table, optimizer="nelder-mead", shots=None)
-    rows = list(csv.DictReader((tmp_path / "steps.csv").open()))
+    rows = rows_of(tmp_path / "steps.csv")
     assert len(rows) == 6
     assert rows[-1]["metric.condition"] == rows[-1]["rate"] == ""
     (tmp_path / "other.csv").write_text("a,b\n")

@@ -24,7 +24,8 @@ class _Brief(Repr):
         """An array: its entries if they are few, else its shape."""
         if array.size > _ENTRIES or array.dtype == object:
             return f"<array {array.shape}>"
-        return np.array2string(array, precision=6, separator=", ").replace("\n", "")
+        numbers: Any = {"float_kind": "{:.6g}".format}
+        return np.array2string(array, formatter=numbers, separator=", ").replace("\n", "")
 
     def repr_instance(self, value: Any, level: int) -> str:
         """An object that the standard library does not know: numbers as Python writes them."""

@@ -23,6 +23,7 @@ from qngd.report.run_data import RunData
 from qngd.run.directory.loaded import StoredRun, load
 from qngd.run.side_by_side import compare
 
+_PATIENCE = 10.0  # seconds in which a directory that holds nothing yet must become a run
 _RELOAD = 5  # seconds after which a browser loads the page of a run that goes on anew, at least
 
 
@@ -82,10 +83,10 @@ def follow(wanted: Wanted, every: float) -> None:
     if len(wanted.directories) != 1:
         raise UsageError("--watch follows one run; give one directory")
     (directory,) = wanted.directories
-    shown = -1
+    shown, until = -1, time.monotonic() + _PATIENCE
     with _screen() as draw:
         while True:
-            run = _looked_at(directory)
+            run = _looked_at(directory, until)
             if run is not None and (run.steps != shown or not _goes_on(run)):
                 shown = run.steps
                 draw(view(run))
@@ -97,12 +98,12 @@ def follow(wanted: Wanted, every: float) -> None:
             time.sleep(every)
 
 
-def _looked_at(directory: Path) -> StoredRun | None:
-    """The run as it stands; None where it is just being made."""
+def _looked_at(directory: Path, until: float) -> StoredRun | None:
+    """The run as it stands; None up to some time where it is just being made."""
     try:
         return load(directory)
     except StorageError:
-        if directory.is_dir() and not any(directory.iterdir()):
+        if directory.is_dir() and time.monotonic() < until:
             return None
         raise
 
