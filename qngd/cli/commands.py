@@ -290,6 +290,12 @@ def plot(
             typer.echo(path)
 
 
+_Watch = Annotated[
+    bool, typer.Option("--watch", help="Follow a run that goes on in another process, until it has ended.")
+]
+_Every = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")]
+
+
 @app.command()
 def report(
     directories: Annotated[
@@ -318,10 +324,8 @@ def report(
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Follow a run that goes on: write the page anew until the run has ended.")
-    ] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")] = 2.0,
+    watch: _Watch = False,
+    every: _Every = 2.0,
     traceback: _Traceback = False,
 ) -> None:
     """Make a page about runs, with all figures in it: one run, or several side by side.
@@ -338,3 +342,65 @@ def report(
             follow(wanted, every)
         else:
             report_once(wanted)
+
+
+_Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(
+    directory: _Stored,
+    as_json: _Json = False,
+    watch: _Watch = False,
+    every: _Every = 2.0,
+    traceback: _Traceback = False,
+) -> None:
+    """Show the run that a --run-dir holds, also while it goes on in another process.
+
+    Example: qngd show results/my-run --json
+    """
+    with one_line_errors(traceback):
+        if watch:
+            from qngd.cli.looking import Wanted, follow
+
+            follow(Wanted((directory,)), every)
+            return
+        from qngd.cli.stored import show as show_stored
+
+        show_stored(directory, as_json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)],
+    as_json: _Json = False,
+    traceback: _Traceback = False,
+) -> None:
+    """List all runs in a folder and below it, a line each."""
+    with one_line_errors(traceback):
+        from qngd.cli.stored import listed
+
+        listed(folder, as_json)
+
+
+@app.command()
+def resume(
+    directory: _Stored,
+    max_steps: Annotated[
+        int | None,
+        typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
+    ] = None,
+    backend: _Backend = None,
+    traceback: _Traceback = False,
+) -> None:
+    """Go on with the run that a --run-dir holds, without the file of its problem.
+
+    The embedded simulators and backends with a name are known again; a run that was begun in Python on a backend's
+    object goes on in Python: qngd.load(DIR).minimize(backend=...).
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.stored import resume as go_on
+
+        status = go_on(directory, max_steps, backend)
+    raise typer.Exit(_EXIT_CODES.get(status, 0))

@@ -184,9 +184,9 @@ def _carried_out(task: Task) -> Result:
                 raise
             status = _ended_by(error, record)
         result = _result(record, status, task)
-        if stoppable.came:  # after the last step, where it could stop nothing
-            result = _result(record, Status.INTERRUPTED, task)
         task.store.end(result.status, result.message, result.note)
+        if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
+            result = _result(record, Status.INTERRUPTED, task)
     return result
 
 
@@ -235,18 +235,27 @@ def _start(record: Record, task: Task) -> None:
     """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
     stored = task.store.resume(task.identity)
     if stored is None:
-        record.begin(_first_state(task) if task.before is None else task.before, task.limits)
+        record.begin(_first_state(task, record) if task.before is None else task.before, task.limits)
     else:
         record.restore(stored)
 
 
-def _first_state(task: Task) -> State:
-    """The optimizer's state after the evaluation at theta0, if the budget allows it."""
+def _first_state(task: Task, record: Record) -> State:
+    """The optimizer's state after the evaluation at theta0, if the budget allows it; of a run that is kept it must be a
+    number, or the run could never be gone on with."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     first = optimizer.preview(evaluator, theta, None, first=True)
     if not task.allows(Cost(), first):
         raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-    return optimizer.init(evaluator, theta, task.store.seed(task.seed))
+    # a seed of its own, so that circuits drawn at random are the same after an interruption
+    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
+    first_state = optimizer.init(evaluator, theta, seed)
+    if record.is_kept and not first_state.evaluation.is_finite:
+        raise BackendError(
+            f"the energy at theta0 is {first_state.energy}, and it or its derivatives are no numbers to go on from; "
+            f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
+        )
+    return first_state
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:
@@ -278,6 +287,8 @@ def _loop(record: Record, task: Task) -> Status:
     """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
         if not record.state.evaluation.is_finite:
+            return Status.NOT_FINITE
+        if record.is_lost:
             return Status.NOT_FINITE
         if record.reached(task.limits.target):
             return Status.TARGET
