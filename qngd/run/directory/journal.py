@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -161,11 +161,12 @@ class Journal:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
 
-    def copy(self, steps: Sequence[tuple[int, np.ndarray, dict[str, Any]]], last: State) -> None:
-        """Store a whole run: the number, θ and row of every step, and the state that they led to."""
+    def copy(self, first: int, theta0: np.ndarray, start: dict[str, float], infos: list[StepInfo], last: State) -> None:
+        """Store a whole run: where it began, its steps, their θ flat, and the state that they led to."""
         with self._writing() as change:
-            for step, theta, info in steps:
-                self._add_step(change, step, theta, info)
+            self._add_step(change, first, theta0, start)
+            for info in infos:
+                self._add_step(change, info.step, info.theta, as_row(info))
             self._add_state(change, last)
 
     def _add_step(self, change: Writing, step: int, theta: np.ndarray, info: dict[str, Any]) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from qngd.errors import SettingError, StorageError
-from qngd.evaluators.objectives.given import GivenObjective
-from qngd.run.directory.encoding import row_of
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.run.directory.journal import Journal
 from qngd.run.directory.paths import as_folder
 from qngd.run.directory.schema import NAME
-from qngd.solve.state import State
+from qngd.solve.state import StepInfo
 
 if TYPE_CHECKING:
     from qngd.run.result import Result
@@ -48,23 +45,15 @@ def _write(result: Result, folder: Path) -> None:
     try:
         if journal.resume(identity) is not None:
             raise StorageError(f"save: {folder} holds a run already")
-        journal.copy(_steps(result, identity.given), result.state)
+        first = result.infos[0].step - 1 if result.infos else result.state.step
+        start = {"energy": float(result.history[0]), "stderr": float(result.history_stderr[0])}
+        journal.copy(first, identity.given.theta, start, _flat(result, identity.given), result.state)
         journal.end(str(result.status), result.message, result.note)
     finally:
         journal.close()
 
 
-def _steps(result: Result, given: Any) -> list[tuple[State, dict[str, Any]]]:
-    """Every row of the steps with a state at its θ; of the state no more is asked."""
+def _flat(result: Result, given: AnyGiven) -> list[StepInfo]:
+    """The steps with their θ flat."""
     structure = given.model.structure if isinstance(given, GivenObjective) else given.circuit
-    first = result.infos[0].step - 1 if result.infos else result.state.step
-    start = {"energy": float(result.history[0]), "stderr": float(result.history_stderr[0])}
-    rows = [(_at(result.state, first, given.theta), start)]
-    for info in result.infos:
-        state = _at(result.state, info.step, structure.flatten(info.theta))
-        rows.append((state, row_of(info, state)))
-    return rows
-
-
-def _at(state: State, step: int, theta: np.ndarray) -> State:
-    return replace(state, step=step, evaluation=replace(state.evaluation, theta=theta))
+    return [replace(info, theta=structure.flatten(info.theta)) for info in result.infos]
