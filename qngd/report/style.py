@@ -87,7 +87,8 @@ def over_steps(axes: Axes, first: float, last: float, label: str = "step") -> No
     if last <= first:
         axes.set_xlim(first - 0.5, first + 0.5)
     axes.set_xlabel(label)
-    for each in axes.get_figure(root=True).axes:
+    figure = axes.get_figure(root=True)
+    for each in [] if figure is None else figure.axes:
         tidy(each)
 
 
