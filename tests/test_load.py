@@ -398,6 +398,6 @@ def test_a_noisy_backend_in_the_place_of_an_ideal_one_of_its_name_is_refused(tmp
     how = {"shots": 20, "seed": 1, "max_steps": 1, "tol": 0, "run_dir": tmp_path}
     qngd.minimize(CIRCUIT, TERMS, THETA, backend=simulator(0.01), **how)
     for other in (0, 0.02):
-        with pytest.raises(qngd.SettingError, match="noise of the backend: was 'noisy .*, is '"):
+        with pytest.raises(qngd.SettingError, match=r"noise of the backend: was 'noisy .*, is '"):
             qngd.minimize(CIRCUIT, TERMS, THETA, backend=simulator(other), **how)
     assert qngd.minimize(CIRCUIT, TERMS, THETA, backend=simulator(0.01), **how).steps == 1

@@ -175,7 +175,7 @@ def _carried_out(task: Task) -> Result:
         _start(record, task)
         return _loop(record, task)
 
-    with _closing(task.store), _kept_on_error(record, task), Stoppable() as stoppable:
+    with Stoppable() as stoppable, _closing(task.store), _kept_on_error(record, task):
         try:
             status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
@@ -278,7 +278,8 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                error.result = _result(record, status, task)  # type: ignore[attr-defined]
+                found = error.result = _result(record, status, task)  # type: ignore[attr-defined]
+                task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
 

@@ -112,7 +112,7 @@ class Device:
         to_dict = getattr(self._noise_model, "to_dict", None)
         if to_dict is None:
             return ""
-        text = json.dumps(to_dict(serializable=True), sort_keys=True, default=repr)
+        text = json.dumps(_without_ids(to_dict(serializable=True)), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -212,6 +212,15 @@ def _bounded(target: Target) -> frozenset[str]:
     if has_bounds is None:
         return frozenset()
     return frozenset(name for name in target.operation_names if has_bounds(name))
+
+
+def _without_ids(value: Any) -> Any:
+    """A noise model as Aer writes it, without the names that it draws at random for its errors."""
+    if isinstance(value, dict):
+        return {name: _without_ids(part) for name, part in value.items() if name != "id"}
+    if isinstance(value, (list, tuple)):
+        return [_without_ids(part) for part in value]
+    return value if isinstance(value, (str, int, float, type(None))) else type(value).__name__
 
 
 def _without(target: Target, left_out: frozenset[str]) -> Target:
