@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
@@ -50,9 +51,10 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.report.comparison import Comparison
+    from qngd.run.budget import Budget
     from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
-    from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.run.side_by_side import compare
@@ -90,7 +92,8 @@ _HOME = {
     "load": "run.directory.loaded",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
-    "Budget": "run.loop",
+    "Budget": "run.budget",
+    "Prices": "estimates.prices",
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
@@ -129,6 +132,7 @@ __all__ = [
     "ObservableError",
     "ParameterError",
     "Price",
+    "Prices",
     "Problem",
     "QngdError",
     "QngdWarning",

@@ -17,6 +17,7 @@ from qngd.errors import SettingError, StorageError
 from qngd.estimates.estimate import MetricTensor, format_with_error
 from qngd.estimates.evaluation import Cost
 from qngd.problem import Problem
+from qngd.run.budget import Budget
 from qngd.run.directory.database import Database
 from qngd.run.directory.encoding import from_json, info_from, state_from, unpacked
 from qngd.run.directory.jobs import forget_jobs
@@ -29,7 +30,7 @@ from qngd.run.directory.rules import Unknown, rebuilt
 from qngd.run.directory.schema import NAME
 from qngd.run.directory.trouble import told
 from qngd.run.loop import minimize
-from qngd.run.result import Budget, Result
+from qngd.run.result import Result
 from qngd.solve.state import State, StepInfo
 
 _UNSET: Any = object()
@@ -281,13 +282,12 @@ class StoredRun:
                 the circuit and this run_dir.
             StorageError: as for `minimize`.
         """
-        how = {name: self._asked[name] for name in ("max_steps", "tol", "gtol", "target")}
+        how = {name: self._asked[name] for name in ("max_steps", "tol", "gtol", "target", "final_shots")}
         given = {"max_steps": max_steps, "tol": tol, "gtol": gtol}
         how |= {name: value for name, value in given.items() if value is not None}
         if target is not _UNSET:
             how["target"] = target
-        last = self._asked["budget"]
-        how["budget"] = (last and Budget(**last)) if budget is _UNSET else budget
+        how["budget"] = rebuilt(self._asked["budget"]) if budget is _UNSET else budget
         return minimize(
             Problem(self._data(), self.observable, self.theta0, name=self.about["problem"]),
             backend=self._backend(backend),
