@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
 from qngd._system.html import rows_table
 from qngd._system.memory import format_bytes
 from qngd.backends import BackendBase, resolve
@@ -86,6 +87,8 @@ class Price:
     def run_seconds(self) -> float | None:
         """Device time of the whole run, or None."""
         return None if self.seconds is None else self.seconds * (self.steps + 1)
+
+    __repr__ = brief_fields
 
     def rows(self) -> dict[str, str]:
         """The price for people, from row names to text."""
@@ -226,6 +229,8 @@ class ConePrice:
     def run_seconds(self) -> float:
         """Time of the whole run, if every step takes one evaluation."""
         return self.seconds * (self.steps + 1)
+
+    __repr__ = brief_fields
 
     def rows(self) -> dict[str, str]:
         """The price for people, from row names to text."""
