@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 _ENTRIES = 6  # of an array that is written out
-_LONGEST = 400  # characters of what is not ours
+_LONGEST = 160  # characters of what is not ours
 
 
 class _Brief(Repr):
