@@ -66,9 +66,7 @@ def _escape(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
         if line.lstrip().startswith((">>>", "...")):
             continue
         pieces = re.split(r"(`[^`]*`)", line)
-        line = "".join(
-            piece if piece.startswith("`") else re.sub(r"(?<!^)([|*])", r"\\\1", piece) for piece in pieces
-        )
+        line = "".join(piece if piece.startswith("`") else re.sub(r"(?<!^)([|*])", r"\\\1", piece) for piece in pieces)
         lines[place] = re.sub(r"(`[^`]*`)(?=\w)", r"\1\\ ", line)  # `Parameter`s
 
 

@@ -1,4 +1,4 @@
-"""Answers from an exact engine: what the evaluators of statevectors and of light cones have in common."""
+"""Answers from an engine: what the evaluators of statevectors, light cones and Pauli propagation have in common."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.exact.engine import Engine
 from qngd.exact.point import Point
+from qngd.gradients.base import Asked, GradientMethod
 from qngd.metrics.base import Metric
 
 
 class EngineEvaluator(ABC):
-    """An `Evaluator` of the energies, gradients and metrics that an exact engine gives."""
+    """An `Evaluator` of the energies, gradients and metrics that an engine gives, without statistical errors."""
 
     is_exact = True
     is_mean = True
@@ -45,7 +46,7 @@ class EngineEvaluator(ABC):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -54,25 +55,32 @@ class EngineEvaluator(ABC):
         point = self._point_of(theta, metric, seed)
         slope: np.ndarray | None = None
         tensor: MetricTensor | None = None
-        if gradient and metric is not None:
+        by_chance = gradient if isinstance(gradient, GradientMethod) and gradient.is_random else None
+        if gradient and by_chance is None and metric is not None:
             tensor, energy, slope = metric.exact_with_slope(point)
-        elif gradient:
+        elif gradient and by_chance is None:
             energy, slope = point.energy_and_slope()
         else:
             tensor = None if metric is None else metric.exact(point)
             energy = self._energy_alone(point.phi)
         return Evaluation(
             theta=theta,
-            energy=Estimate.exact(np.float64(energy)),
-            gradient=None if slope is None else Estimate.exact(point.jacobian.T @ slope),
+            energy=self._as_estimate(energy),
+            gradient=self._gradient(point, slope, by_chance),
             metric=tensor,
             cost=Cost(jobs=1, circuits=1),
         )
 
+    def _gradient(self, point: Point, slope: np.ndarray | None, by_chance: GradientMethod | None) -> Estimate | None:
+        """The gradient from ∂⟨H⟩/∂φ (K,), or of a way that does not take that."""
+        if by_chance is not None:
+            return by_chance.exact(point)
+        return None if slope is None else Estimate.exact(point.jacobian.T @ slope)
+
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         self._require_terms()
         phis = (self.circuit.angle_map(theta) for theta in points)
-        found = [Estimate.exact(np.float64(self._engine.expectation(phi, self._terms))) for phi in phis]
+        found = [self._as_estimate(self._engine.expectation(phi, self._terms)) for phi in phis]
         return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
 
     def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
@@ -82,7 +90,7 @@ class EngineEvaluator(ABC):
         return metric.exact(self._point_of(theta, metric, seed))
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         return Cost(jobs=1, circuits=1)
 
@@ -90,6 +98,10 @@ class EngineEvaluator(ABC):
         """v ↦ g·v with the full metric at θ."""
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         return lambda vector: self._engine.metric_product(phi, jacobian, vector)
+
+    def _as_estimate(self, energy: float) -> Estimate:
+        """The energy that the engine gave last, with its error."""
+        return Estimate.exact(np.float64(energy))
 
     def _require_terms(self) -> None:
         """Raise ObservableError if no observable was given."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qngd._system.memory import require_bytes
 from qngd.circuit.active import moved_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -16,6 +17,7 @@ from qngd.estimates.tail import quantile, tail_function
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.common_basis import CommonBasis
 from qngd.exact.simulator import Simulator
+from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 
 
@@ -31,10 +33,11 @@ class ExactTail(ExactEvaluator):
 
     def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
         check_commuting(observable)
-        super().__init__(circuit, observable)
         pulled = circuit.pull(observable)
         # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
         qubits = moved_qubits(circuit.generators, pulled.strings)
+        require_bytes(40 << len(qubits), f"a CVaR's distribution of energies over {len(qubits)} qubits")
+        super().__init__(circuit, observable)
         self._alpha = alpha
         self._basis = CommonBasis.of(pulled, qubits)
         self._distributed = Simulator(circuit, qubits)
@@ -47,7 +50,7 @@ class ExactTail(ExactEvaluator):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -61,7 +64,7 @@ class ExactTail(ExactEvaluator):
             return tail_function(energies, quantile(energies, weights, self._alpha), self._alpha)
 
         slope = None
-        if gradient:
+        if require_shifts(gradient, "a CVaR"):
             value, slope = self._distributed.function_and_gradient(phi, self._basis, tail)
         else:
             weights = self._distributed.distribution(phi, self._basis)

@@ -14,6 +14,8 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from qngd._system.brief import brief_fields
+from qngd.measured.gradient import Chance
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
 
@@ -26,6 +28,8 @@ class Request:
     angles: np.ndarray
     shots: int | None
 
+    __repr__ = brief_fields
+
 
 @dataclass(frozen=True, eq=False)
 class Submission:
@@ -35,6 +39,8 @@ class Submission:
     templates: tuple[Template, ...]
     coefficients: tuple[np.ndarray | None, ...]
     requests: tuple[Request, ...]
+
+    __repr__ = brief_fields
 
     @property
     def num_circuits(self) -> int:
@@ -94,6 +100,9 @@ class Plan(Submission):
         terms: how the metric follows from the outcomes, in its own words (see `MeasuredMetric.asked`).
         is_noisy: whether it is for a device with noise, on which nothing is certain.
         share: of a CVaR its α; all energies come from one template then. None for the mean.
+        chance: how chance chose the gradient's circuits, or None where it did not.
+        bases: how many templates of the observable, the first ones, are random bases, each an estimate of its own; None
+            where they were not drawn.
     """
 
     constant: float
@@ -105,6 +114,10 @@ class Plan(Submission):
     terms: Any = None
     is_noisy: bool = False
     share: float | None = None
+    chance: Chance | None = None
+    bases: int | None = None
+
+    __repr__ = brief_fields
 
     @cached_property
     def bit_template(self) -> int | None:

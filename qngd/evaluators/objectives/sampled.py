@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from qngd.evaluators.objectives.exact import seed_of
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix
 from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, outputs_of
 from qngd.evaluators.objectives.model import Model
-from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
+from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -67,6 +68,10 @@ class SampledObjective(ObjectiveEvaluator):
             id(part): DataPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
         }
 
+    def with_shots(self, rule: ShotRule) -> Self:
+        """The same with other shots; planners and backend are shared."""
+        return self._with(shots=rule)
+
     @property
     def name(self) -> str:
         return self.backend.name
@@ -82,15 +87,16 @@ class SampledObjective(ObjectiveEvaluator):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         metric = self._checked(metric)
-        judged, samples, batch = self._asked(gradient)
+        require_shifts(gradient, "an Objective")
+        judged, samples, batch = self._asked(bool(gradient))
         joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
-        pieces, cost = self._run(joint, seed, spread)
+        pieces, cost, parts = self._run(joint, seed, spread)
         now = _Found(self, pieces[first:], samples)
         value, weights = self._loss(now.outputs, samples)
         bends = now.bends() if gradient else None
@@ -111,13 +117,14 @@ class SampledObjective(ObjectiveEvaluator):
             spread=None if fixed else _spread([*worth, *now.worth(weights, bends, tensor)]),
             batch=batch,
             before=before,
+            shots_for=parts,
         )
 
     def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
         """The outputs of all samples, in the shape that the loss takes."""
         samples = self.model.samples
         joint, _ = self._joint(theta, None, samples, False, None, seed)
-        pieces, cost = self._run(joint, seed)
+        pieces, cost, _ = self._run(joint, seed)
         values = outputs_of(pieces, len(samples), self.model.num_outputs)
         errors = np.zeros_like(values)
         for each in pieces:
@@ -128,20 +135,21 @@ class SampledObjective(ObjectiveEvaluator):
         self._checked(metric)
         samples = self._asked(False)[1]
         joint, _ = self._joint(theta, None, samples, isinstance(metric, GaussNewton), metric, seed)
-        pieces, _ = self._run(joint, seed)
+        pieces, *_ = self._run(joint, seed)
         return self._metric(_Found(self, pieces, samples), metric)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         planned = self.planned(theta, gradient=gradient, metric=metric)
         return submission_cost(self.backend, self._with_shots(planned, spread))
 
-    def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None) -> JointPlan:
+    def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> JointPlan:
         """What an evaluation would send, without shots."""
         metric = self._checked(metric)
-        judged, samples, _ = self._asked(gradient)
+        require_shifts(gradient, "an Objective")
+        judged, samples, _ = self._asked(bool(gradient))
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
         return joint
 
@@ -157,7 +165,7 @@ class SampledObjective(ObjectiveEvaluator):
         theta: np.ndarray,
         judged: np.ndarray | None,
         samples: np.ndarray,
-        gradient: bool,
+        gradient: Asked,
         metric: Metric | None,
         seed: int | None,
     ) -> tuple[JointPlan, int]:
@@ -178,7 +186,7 @@ class SampledObjective(ObjectiveEvaluator):
         return self._kept[1:]
 
     def _pieces(
-        self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Metric | None, seed: int | None
+        self, theta: np.ndarray, samples: np.ndarray, gradient: Asked, metric: Metric | None, seed: int | None
     ) -> list[Any]:
         found: list[Any] = []
         for share in self._shares(samples):
@@ -195,10 +203,13 @@ class SampledObjective(ObjectiveEvaluator):
         plan: Any = joint  # a rule asks a plan for its circuits and energies, which a joint one has
         return joint.with_shots(self.shots.shots(plan, spread if fits else None))
 
-    def _run(self, joint: JointPlan, seed: int | None, spread: Spread | None = None) -> tuple[list[Measured], Cost]:
+    def _run(
+        self, joint: JointPlan, seed: int | None, spread: Spread | None = None
+    ) -> tuple[list[Measured], Cost, dict[str, int]]:
         wanted = self._with_shots(joint, spread)
         outcomes, cost = run_plan(self.backend, wanted, seed, self.job_log)
-        return [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces], cost
+        pieces = [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces]
+        return pieces, cost, shots_for(wanted, outcomes)
 
     # ----- the metric -----
 
