@@ -1,6 +1,7 @@
 """Who gets the shots: sums and limits, targets that are reached, and a smaller error of the step for the same total."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.planner import Planner
 from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots
+from qngd.measured.spread import damped_root
 from qngd.metrics import QNSPSA, BlockDiagonal, as_metric
 from tests.expected_metrics import expected_metrics
 from tests.layered_circuits import CHAIN, crossed, real_amplitudes
@@ -124,9 +126,74 @@ def test_nearly_null_directions_of_the_metric_do_not_take_the_shots():
 def test_the_first_step_divides_equally():
     found = AutoShots(PLAN.num_circuits * 500).shots(PLAN, None)
     assert np.all(found == 500)
-    assert np.all(AutoShots().shots(PLAN, None) == 1000)
     other = Spread(*(np.ones(PLAN.num_circuits + 1),) * 3)  # of a plan of another kind
-    assert np.all(AutoShots().shots(PLAN, other) == 1000)
+    assert np.all(AutoShots(PLAN.num_circuits * 500).shots(PLAN, other) == 500)
+    assert np.all(AutoShots().shots(PLAN, None) == 20)
+    assert np.all(AutoShots(first=50).shots(PLAN, None) == 50)
+
+
+# --- how many ---
+
+
+def seen(step, signal, taken):
+    """A spread of `PLAN` with this part of the step in every circuit."""
+    nothing = np.zeros(PLAN.num_circuits)
+    return Spread(nothing, nothing, np.full(PLAN.num_circuits, float(step)), signal, taken)
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1e-2, 1e2), st.integers(0, 200))
+@examples(50)
+def test_no_other_total_gains_more_for_what_it_costs(step, signal, start):
+    """Against a search over totals of the gain of a step of 0.4 of the best rate, over its shots and starts."""
+    count, rate = PLAN.num_circuits, 0.4
+    rule = AutoShots(first=2, limit=10**9, start=start, minimum=2)
+    found = rule.shots(PLAN, seen(step, signal, 10**9)).sum()
+    totals = np.geomspace(2 * count, 1e9, 20001)
+    gain = (1 - rate / 2) * signal - rate / 2 * step * count**2 / totals
+    best = totals[np.argmax(gain / (totals + start * count))]
+    assert found == pytest.approx(best, rel=2e-3, abs=2 * count)
+
+
+def test_totals_follow_the_gradient():
+    count = PLAN.num_circuits
+    totals = [AutoShots().shots(PLAN, seen(1.0, signal, 10**7)).sum() / count for signal in (1.0, 0.1, 0.01)]
+    assert totals == pytest.approx([0.5 * count, 5 * count, 50 * count], abs=2)
+    # it grows step by step, also where noise is all that there is to see, and to a limit
+    assert AutoShots().shots(PLAN, seen(1.0, 1e-6, 100 * count)).sum() == 200 * count
+    assert AutoShots().shots(PLAN, seen(1.0, -1.0, 100 * count)).sum() == 200 * count
+    assert AutoShots(limit=150).shots(PLAN, seen(1.0, -1.0, 100 * count)).sum() == 150 * count
+    assert AutoShots().shots(PLAN, seen(0.0, 1.0, 100 * count)).min() == 2
+    with pytest.raises(SettingError, match=r"limit.*20 shots"):
+        AutoShots(limit=10)
+
+
+def test_the_signal_is_that_of_the_gradient_alone():
+    """The mean over steps of few shots is that of an exact gradient, in the same metric, though the noise is larger."""
+    circuit, theta, terms = even()
+    plan = plan_of(circuit, theta, terms)
+    exact, spread = exactly(plan, theta)
+    assert spread is not None
+    root = damped_root(exact.metric.value)
+    shots = np.where(of_metric(plan), 10**6, 15)
+    runs = [found for found, _ in repeated(plan, theta, shots, 400, seed=3)]
+    signals = np.array([found.spread.signal for found in runs])
+    squares = np.array([np.square(root @ found.gradient.value).sum() for found in runs])
+    truth = np.square(root @ exact.gradient.value).sum()
+    error = signals.std() / np.sqrt(len(signals))
+    assert signals.mean() == pytest.approx(truth, abs=4 * error)
+    assert squares.mean() > truth + 8 * error
+    assert all(found.spread.taken == shots.sum() for found in runs)
+
+
+def test_signals_are_averaged_by_their_shots():
+    nothing = np.zeros(1)
+    first, last = Spread(nothing, nothing, nothing, 4.0, 300), Spread(nothing, nothing, nothing, 1.0, 100)
+    assert last.after(first, 0.5).signal == pytest.approx((0.5 * 300 * 4 + 100 * 1) / 250)
+    assert last.after(None, 0.5).signal == 1.0
+    assert last.after(replace(first, taken=0), 0.5).signal == 1.0
+
+
+# --- how they are divided ---
 
 
 def test_shots_go_with_the_root_of_the_spread():

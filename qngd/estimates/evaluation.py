@@ -53,11 +53,25 @@ class Cost:
 @dataclass(frozen=True, eq=False)
 class Spread:
     """Per request of a plan (R,): what one shot adds to the variance of its energy and of the natural gradient step,
-    and `metric`, the shots that a standard error of 1 takes in every entry of the metric that it enters."""
+    and `metric`, the shots that a standard error of 1 takes in every entry of the metric that it enters.
+
+    `signal` is the square of the natural gradient ∇Eᵀ(g + λ)⁻¹∇E, freed of what errors add to it, in the unit of Σ
+    step/shots, and `taken` the shots of all requests together; 0 where they are not known.
+    """
 
     energy: np.ndarray
     metric: np.ndarray
     step: np.ndarray
+    signal: float = 0.0
+    taken: int = 0
+
+    def after(self, earlier: Spread | None, memory: float) -> Spread:
+        """The same with its signal averaged with that of an earlier step, by their shots; those of the earlier one
+        count for the part `memory`."""
+        if earlier is None or not (earlier.taken and self.taken):
+            return self
+        weight = memory * earlier.taken / (memory * earlier.taken + self.taken)
+        return replace(self, signal=weight * earlier.signal + (1 - weight) * self.signal)
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,9 +112,7 @@ class SampledEvaluator:
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
-        # what was seen of an evaluation of another kind, say without a metric, says nothing about this one
-        fits = spread is not None and len(spread.energy) == plan.num_circuits
-        return plan.with_shots(self.shots.shots(plan, spread if fits else None))
+        return plan.with_shots(self.shots.shots(plan, spread))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError(
@@ -122,8 +120,10 @@ class SampledEvaluator:
         )
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
-        (evaluation,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
-        return evaluation
+        (found,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
+        if found.spread is None:
+            return found
+        return replace(found, spread=found.spread.after(spread, getattr(self.shots, "memory", 0.0)))
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
