@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qngd._system.renamed import renamed
-from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
+from qngd.damping import Damping, NoiseBound, SpectralCutoff, as_damping
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -53,8 +53,8 @@ class QNG:
             the unit of the observable, and so have η⁻¹ and λ with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
-            signal-to-noise filter where the gradient was sampled.
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
+            errors of a sampled gradient ask for it (`qngd.damping.NoiseBound`).
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step (but see `approx`), and with "qn-spsa" averages all measurements
@@ -153,7 +153,7 @@ class QNG:
     @property
     def damping_rule(self) -> Damping:
         """The damping of the solve: the one given, or the default."""
-        return SignalToNoise() if self.damping is None else as_damping(self.damping)
+        return NoiseBound() if self.damping is None else as_damping(self.damping)
 
     @property
     def refresh_rule(self) -> Refresh:

@@ -26,7 +26,8 @@ _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by 
 
 
 class ShotRule(Protocol):
-    """Decides the shots of every request."""
+    """Decides the shots of every request. It may have `memory`, the weight of an earlier step's signal in
+    `Spread.after`."""
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray | None:
         """Shots (R,), given the spread of the step before if there was one; None asks for exact values."""
@@ -75,14 +76,14 @@ class AutoShots:
         start: what it costs to run a circuit at all, in shots.
 
     >>> AutoShots(total=100_000)
-    AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=20000, start=0)
+    AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=0)
     """
 
     total: int | None = None
     energy_share: float | None = None
     minimum: int | None = None
     first: int = 20
-    limit: int = 20_000
+    limit: int = 10_000
     start: int = 0
 
     memory: ClassVar[float] = 0.7  # weight of what earlier steps saw of A
@@ -109,6 +110,10 @@ class AutoShots:
             least = max(least, total // (2 * max(count, 1)))
         free = total - least * count
         return least + np.floor(free * self._shares(plan, spread)).astype(int)
+
+    def may_grow(self, spread: Spread) -> bool:
+        """Whether steps will take more shots than the one with this spread."""
+        return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
 
     def _shares(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         """The part (R,) of every circuit in what is not divided equally."""

@@ -11,7 +11,7 @@ import numpy as np
 from qngd.estimates.evaluation import Evaluation, Spread
 from qngd.measured.readout import Readout
 
-_RELATIVE_DAMPING = 1e-2  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
+_RELATIVE_DAMPING = 0.1  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
 
 
 @dataclass(frozen=True, eq=False)

@@ -227,6 +227,8 @@ def _loop(record: Record, task: Task) -> Status:
         if record.reached(task.limits.target):
             return Status.TARGET
         rest = record.at_rest(task.limits)
+        if rest is Status.NOISE and task.may_see_more(record.state):
+            rest = None
         if task.stage_ends(record.state, len(record.infos)):
             moved = _next_stage(record, task)
         else:

@@ -128,9 +128,12 @@ class Record:
         return ""
 
     def _is_noise(self) -> bool:
-        """Whether the last gradients cannot be told from zero."""
-        recent = self._trail[-_NOISE_STEPS:]
-        return len(recent) == _NOISE_STEPS and all(significance < 2 for _, significance, _ in recent)
+        """Whether the last gradients cannot be told from zero, neither alone nor together: they are independent, so that
+        n significances of s each are one of s·√n."""
+        recent = [significance for _, significance, _ in self._trail[-_NOISE_STEPS:]]
+        if len(recent) < _NOISE_STEPS or not all(significance < 2 for significance in recent):
+            return False
+        return bool(sum(recent) < 2 * np.sqrt(_NOISE_STEPS))
 
     def reached(self, target: float | None) -> bool:
         """Whether the energy is at the target, errors considered."""

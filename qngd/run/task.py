@@ -14,6 +14,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.measured.shots import AutoShots
 from qngd.run.identity import RunIdentity, fingerprint_of
 from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of
@@ -41,6 +42,13 @@ class Task:
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
+    shots: object = None  # as the user gave them
+
+    def may_see_more(self, state: State) -> bool:
+        """Whether steps from this state will take more shots than the last, where that one saw noise alone."""
+        rule = AutoShots() if isinstance(self.shots, str) else self.shots  # of words there is only "auto"
+        spread = state.evaluation.spread
+        return isinstance(rule, AutoShots) and spread is not None and rule.may_grow(spread)
 
     def allows(self, spent: Cost, ahead: Cost) -> bool:
         """Whether the budget allows what is `ahead`, after what this run has `spent`."""
@@ -117,6 +125,7 @@ def read_task(
         identity=RunIdentity(given, chosen, settings),
         spent=spent,
         wraps=bool(wrap_angles),
+        shots=shots,
     )
     _check_parameters(given)
     if before is not None:
