@@ -164,7 +164,8 @@ class NoiseBound(Damping):
         return 1.0 / (basis.values + self.level(basis))
 
     def level(self, basis: Eigenbasis) -> float:
-        error = float(np.sqrt(np.mean(basis.errors**2))) if len(basis.errors) else 0.0
+        noisy = basis.errors[basis.errors > 0]  # not of parameters that nothing depends on
+        error = float(np.sqrt(np.mean(noisy**2))) if len(noisy) else 0.0
         return max(self.floor, self.rate * error / self.reach)
 
 

@@ -8,7 +8,7 @@ variance of what is estimated. With N_r shots a request with spread a_r adds a_r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class AutoShots:
     limit: int = 10_000
     start: int = 0
 
-    memory: ClassVar[float] = 0.7  # weight of what earlier steps saw of A
+    memory = 0.7  # weight of what earlier steps saw of A
 
     def __post_init__(self) -> None:
         settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS, "first": _LEAST_SHOTS, "limit": 1, "start": 0})

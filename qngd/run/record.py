@@ -128,8 +128,8 @@ class Record:
         return ""
 
     def _is_noise(self) -> bool:
-        """Whether the last gradients cannot be told from zero, neither alone nor together: they are independent, so that
-        n significances of s each are one of s·√n."""
+        """Whether the last gradients cannot be told from zero, neither alone nor together: they are independent, so
+        that n significances of s each are one of s·√n."""
         recent = [significance for _, significance, _ in self._trail[-_NOISE_STEPS:]]
         if len(recent) < _NOISE_STEPS or not all(significance < 2 for significance in recent):
             return False
