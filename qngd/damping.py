@@ -164,7 +164,8 @@ class NoiseBound(Damping):
         return 1.0 / (basis.values + self.level(basis))
 
     def level(self, basis: Eigenbasis) -> float:
-        noisy = basis.errors[basis.errors > 0]  # not of parameters that nothing depends on
+        # not of parameters that nothing depends on, where rounding leaves traces
+        noisy = basis.errors[basis.errors > 1e-7 * basis.errors.max(initial=0.0)]
         error = float(np.sqrt(np.mean(noisy**2))) if len(noisy) else 0.0
         return max(self.floor, self.rate * error / self.reach)
 
