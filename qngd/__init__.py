@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import gradients as gradients
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -42,14 +43,18 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
+    from qngd.measured.random_bases import RandomPaulis
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.run.budget import Budget
+    from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
-    from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
@@ -59,6 +64,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoShots": "measured.shots",
     "TargetError": "measured.shots",
+    "RandomPaulis": "measured.random_bases",
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
@@ -82,9 +88,12 @@ _HOME = {
     "CVaR": "cvar",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "StoredRun": "run.directory.loaded",
+    "load": "run.directory.loaded",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
-    "Budget": "run.loop",
+    "Budget": "run.budget",
+    "Prices": "estimates.prices",
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
@@ -97,7 +106,8 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
+    "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -119,20 +129,24 @@ __all__ = [
     "ObservableError",
     "ParameterError",
     "Price",
+    "Prices",
     "Problem",
     "QngdError",
     "QngdWarning",
+    "RandomPaulis",
     "Result",
     "SettingError",
     "Status",
     "StepInfo",
     "StorageError",
+    "StoredRun",
     "TargetError",
     "cost",
     "evaluator",
     "excited_states",
     "expectation",
     "gradient",
+    "load",
     "metric_tensor",
     "minimize",
     "outputs",

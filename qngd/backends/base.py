@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.estimates.evaluation import Cost
@@ -59,6 +61,21 @@ class Footprint:
     seconds: float | None
 
 
+@dataclass(frozen=True, eq=False)
+class Load:
+    """What one job runs: the request (C,) of every circuit and its `shots` (C,). Each shot is executed `runs` times,
+    more than once where errors are mitigated."""
+
+    requests: np.ndarray
+    shots: np.ndarray
+    runs: int = 1
+
+    @property
+    def executions(self) -> np.ndarray:
+        """How often each circuit (C,) is executed."""
+        return self.shots * self.runs
+
+
 class BackendBase(ABC):
     """A `Backend` with all that qngd may ask of one. A default is what holds for a backend with `submit` and `collect`
     alone. Its properties are overridden by properties, or by attributes of the class."""
@@ -99,6 +116,15 @@ class BackendBase(ABC):
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
         """What submitting these requests would cost, if nothing fails: one job, and a circuit for each."""
         return Cost(1, len(requests), sum(request.shots or 0 for request in requests))
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
+        """What each job of a submission of these requests runs: by default one runs all."""
+        return [Load(np.arange(len(requests)), np.array([request.shots or 0 for request in requests], dtype=float))]
+
+    def usage(self, handle: Any) -> float | None:
+        """The device seconds that the provider reports for a submission which came back; None where it reports none,
+        and by default."""
+        return None
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
         """The jobs and circuits that a submission took; its outcomes say the shots."""

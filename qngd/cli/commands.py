@@ -11,12 +11,15 @@ import typer
 
 from qngd._system.version import __version__
 from qngd.cli.errors import one_line_errors
+from qngd.gradients.names import HOMES as WAYS
+from qngd.gradients.names import GradientName as _Gradient
 from qngd.metrics.names import HOMES
 from qngd.metrics.names import Approx as _Approx
 from qngd.run.names import OptimizerName
 
-_Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measured.grouping.Grouping
+_Grouping = Literal["qubit-wise", "commuting", "auto", "shadows"]  # of qngd.measured.grouping.GroupingName
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
+_WAYS = "; ".join(f"{name}, {words}" for name, (_, _, words) in WAYS.items())
 _METRICS = "; ".join(f"{name}, {words}" for name, (_, _, words) in HOMES.items())
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
@@ -72,15 +75,40 @@ _Shots = Annotated[
     ),
 ]
 _MeasuredApprox = Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")]
+_MeasuredGradient = Annotated[
+    _Gradient, typer.Option(case_sensitive=False, help=f"How a step takes its gradient: {_WAYS}.")
+]
 _GroupingOption = Annotated[
     _Grouping,
     typer.Option(
-        help="Which terms one circuit measures: with single-qubit gates, or all that commute, with two-qubit gates "
-        "where they need them and never in more circuits."
+        help="Which terms one circuit measures: with single-qubit gates; all that commute, with two-qubit gates "
+        "where they need them and never in more circuits; the cheaper of both, circuits and shots weighed; or random "
+        "ones."
     ),
 ]
 _CrossOption = Annotated[
     _Cross, typer.Option(help="How shots measure the full metric between layers: with an ancilla, midway, or overlaps.")
+]
+_Limit = Annotated[int | None, typer.Option(min=0, show_default=False, rich_help_panel="Budget")]
+_Amount = Annotated[float | None, typer.Option(min=0.0, show_default=False, rich_help_panel="Budget")]
+_PriceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="NAME=VALUE",
+        help="What the device charges: per_shot, per_circuit, per_task (a job), per_second or minimum (of a job); "
+        "currency=USD; seconds_per_shot of a device that gives no times. Repeat for more.",
+        show_default=False,
+        rich_help_panel="Budget",
+    ),
+]
+_FinalShots = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Shots per circuit with which the energy is measured once more where the run ends. Left out: not.",
+        show_default=False,
+    ),
 ]
 _Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")]
 
@@ -149,6 +177,12 @@ def run(
             show_default=False,
         ),
     ] = None,
+    gradient: Annotated[
+        _Gradient | None,
+        typer.Option(
+            case_sensitive=False, help=f"How qng takes gradients: {_WAYS}. Left out: shift.", show_default=False
+        ),
+    ] = None,
     tol: Annotated[
         float,
         typer.Option(
@@ -186,6 +220,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    final_shots: _FinalShots = None,
+    budget_jobs: _Limit = None,
+    budget_circuits: _Limit = None,
+    budget_shots: _Limit = None,
+    budget_seconds: _Amount = None,
+    budget_money: _Amount = None,
+    budget_wall: _Amount = None,
+    price: _PriceOption = None,
     run_dir: Annotated[
         Path | None,
         typer.Option(
@@ -204,13 +246,18 @@ def run(
     Example: qngd run circuits/h2.py --set layers=2 --out results/h2
     """
     with one_line_errors(traceback):
+        from qngd.cli.spending import read_budget
         from qngd.cli.work import minimize_and_tell, opened, read_shots
 
+        budget = read_budget(
+            price, jobs=budget_jobs, circuits=budget_circuits, shots=budget_shots, seconds=budget_seconds,
+            money=budget_money, wall=budget_wall,
+        )  # fmt: skip
         options = {
             "max_steps": max_steps, "optimizer": optimizer,
-            "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
+            "learning_rate": learning_rate, "damping": damping, "approx": approx, "gradient": gradient, "tol": tol,
             "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
-            "run_dir": run_dir, "restarts": restarts,
+            "run_dir": run_dir, "restarts": restarts, "budget": budget, "final_shots": final_shots,
         }  # fmt: skip
         status = minimize_and_tell(opened(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
@@ -224,6 +271,7 @@ def layers(
     approx: _MeasuredApprox = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
+    gradient: _MeasuredGradient = "shift",
     traceback: _Traceback = False,
 ) -> None:
     """Show a problem's circuit layer by layer, and the circuits of a step on a device, those that cost counts.
@@ -239,7 +287,9 @@ def layers(
         given = found.given
         with found.file.blamed():
             observable = given.observable if given.has_observable else None
-            step = planned_step(given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross)
+            step = planned_step(
+                given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross, gradient=gradient
+            )
         typer.echo(f"{found.problem.name}: {describe_circuit(given.circuit)}\n")
         for layer in given.circuit.layers:
             typer.echo(f"{layer}\n")
@@ -257,24 +307,42 @@ def cost(
     approx: _MeasuredApprox = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
+    gradient: _MeasuredGradient = "shift",
+    final_shots: _FinalShots = None,
+    budget_jobs: _Limit = None,
+    budget_circuits: _Limit = None,
+    budget_shots: _Limit = None,
+    budget_seconds: _Amount = None,
+    budget_money: _Amount = None,
+    price: _PriceOption = None,
     traceback: _Traceback = False,
 ) -> None:
-    """Show what a run would cost on a backend: jobs, circuits, shots, depths and device time. Nothing is run.
+    """Show what a run would cost on a backend: jobs, circuits, shots, depths, device time and money, beside what it
+    costs with other settings, and what a budget buys. Nothing is run.
 
-    Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000
+    Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000 --budget-seconds 600
     """
     with one_line_errors(traceback):
+        from qngd.cli.spending import echo_columns, read_budget
         from qngd.cli.work import echo_table, opened, read_shots
+        from qngd.run.price import Price
         from qngd.run.price import cost as price_of
 
         found = opened(problem, settings or [])
+        budget = read_budget(
+            price, jobs=budget_jobs, circuits=budget_circuits, shots=budget_shots, seconds=budget_seconds,
+            money=budget_money,
+        )  # fmt: skip
         with found.file.blamed():
-            price = price_of(
+            priced = price_of(
                 found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
-                cross=cross, steps=steps,
+                cross=cross, steps=steps, budget=budget, final_shots=final_shots, gradient=gradient,
             )  # fmt: skip
         typer.echo(f"{found.problem.name}")
-        echo_table(price.rows())
+        echo_table(priced.rows())
+        if isinstance(priced, Price):
+            typer.echo()
+            echo_columns(priced.table())
 
 
 @app.command()
@@ -288,3 +356,54 @@ def plot(
 
         for path in files.plot(directory, "DIR"):
             typer.echo(path)
+
+
+_Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(directory: _Stored, as_json: _Json = False, traceback: _Traceback = False) -> None:
+    """Show the run that a --run-dir holds, also while it goes on in another process.
+
+    Example: qngd show results/my-run --json
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.stored import show as show_stored
+
+        show_stored(directory, as_json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)],
+    as_json: _Json = False,
+    traceback: _Traceback = False,
+) -> None:
+    """List all runs in a folder and below it, a line each."""
+    with one_line_errors(traceback):
+        from qngd.cli.stored import listed
+
+        listed(folder, as_json)
+
+
+@app.command()
+def resume(
+    directory: _Stored,
+    max_steps: Annotated[
+        int | None,
+        typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
+    ] = None,
+    backend: _Backend = None,
+    traceback: _Traceback = False,
+) -> None:
+    """Go on with the run that a --run-dir holds, without the file of its problem.
+
+    The embedded simulators and backends with a name are known again; a run that was begun in Python on a backend's
+    object goes on in Python: qngd.load(DIR).minimize(backend=...).
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.stored import resume as go_on
+
+        status = go_on(directory, max_steps, backend)
+    raise typer.Exit(_EXIT_CODES.get(status, 0))

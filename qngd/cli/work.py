@@ -24,7 +24,10 @@ from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
 
-_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts")
+_OF_MINIMIZE = (
+    "max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts", "budget",
+    "final_shots",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
 def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     """The optimizer by its name, with those of its settings that were given."""
     name = options["optimizer"]
-    given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
+    given = {
+        key: options[key] for key in ("learning_rate", "approx", "damping", "gradient") if options[key] is not None
+    }
     for key in given:
         if key not in SETTINGS.get(name, ()):
             raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")

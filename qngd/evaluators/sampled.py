@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.gradients.base import Asked, is_random
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -55,6 +57,12 @@ class SampledEvaluator:
         self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
+    def with_shots(self, rule: ShotRule) -> Self:
+        """The same with other shots; planner and backend are shared."""
+        found = copy.copy(self)
+        vars(found).update(shots=rule, made_with=(*self.made_with[:3], rule, *self.made_with[4:]))
+        return found
+
     @property
     def name(self) -> str:
         return self.backend.name
@@ -69,26 +77,27 @@ class SampledEvaluator:
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         if gradient:
-            plan = self._full_plan(theta, metric, seed)
+            plan = self._full_plan(theta, metric, seed, gradient)
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
-        return self._run(self._completed(plan, theta, gradient), theta, seed, spread)
+        return self._run(self._completed(plan, theta, bool(gradient)), theta, seed, spread)
 
     def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
         """The plan with what an evaluation asks for besides energy, gradient and metric."""
         return plan
 
-    def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Plan:
+    def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
-        key = seed if metric is not None and metric.is_random else None, theta.tobytes()
+        by_seed = (metric is not None and metric.is_random) or is_random(gradient) or self.planner.is_random
+        key = gradient, theta.tobytes(), seed if by_seed else None
         if self._kept is None or self._kept[0].metric is not metric or self._kept[1] != key:
-            self._kept = self.planner.plan(theta, metric=metric, seed=seed), key
+            self._kept = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed), key
         return self._kept[0]
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
@@ -98,21 +107,21 @@ class SampledEvaluator:
         return tensor
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         kept = self._kept
         if not gradient:
             plan = self.planner.plan(theta, gradient=False, metric=metric)
-        elif kept is not None and kept[0].metric is metric:
+        elif kept is not None and kept[0].metric is metric and kept[1][0] == gradient:
             plan = kept[0]
         else:
-            plan = self._full_plan(theta, metric, None)
-        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, gradient), spread))
+            plan = self._full_plan(theta, metric, None, gradient)
+        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, bool(gradient)), spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
-        return plan.with_shots(self.shots.shots(plan, spread))
+        return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError(
@@ -121,9 +130,14 @@ class SampledEvaluator:
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         (found,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
-        if found.spread is None:
+        fitting, seen = _fitting(plan, spread), found.spread
+        if seen is None:
             return found
-        return replace(found, spread=found.spread.after(spread, getattr(self.shots, "memory", 0.0)))
+        if spread is None or fitting is None or fitting is spread:
+            seen = seen.after(fitting, getattr(self.shots, "memory", 0.0))
+        else:
+            seen = spread.renewed(seen)  # for the next that measures all of it
+        return replace(found, spread=seen)
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
@@ -163,6 +177,15 @@ class SampledEvaluator:
             return evaluation
         notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
+
+
+def _fitting(plan: Plan, spread: Spread | None) -> Spread | None:
+    """What a spread says of this plan's requests: all of one of the same kind, or the first part of one with more. What
+    was seen of any other kind says nothing."""
+    if spread is None or len(spread) == plan.num_circuits:
+        return spread
+    is_part = plan.metric is None and plan.energy_weights.any() and len(spread) > plan.num_circuits
+    return spread.first(plan.num_circuits) if is_part else None
 
 
 def _as_one(plans: Sequence[Plan]) -> Plan:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import count, takewhile
 from typing import Any
+from uuid import uuid4
 
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.meter import current_meter, job_sizes
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Submission
 
 
 def submission_cost(backend: BackendBase, plan: Submission) -> Cost:
-    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
-    times."""
+    """Jobs, circuits, shots, device time and money of a plan on this backend, which may split it over several jobs or
+    run a circuit several times."""
     with calling(backend.name):
-        return backend.preview(plan.requests, plan.templates)
+        footprints = backend.describe(plan.templates)
+        sizes = job_sizes(backend, plan, footprints)
+        return current_meter().ahead(backend.preview(plan.requests, plan.templates), sizes)
 
 
 def run_plan(
@@ -30,18 +35,25 @@ def run_plan(
 
     Raises:
         BackendError: the backend failed, or returned something other than what was asked for.
+        OverBudget: the budget of the run that goes on does not allow it; nothing was sent.
     """
+    meter = current_meter()
     with calling(backend.name):
         footprints = backend.describe(plan.templates) or []  # before anything is sent
+        sizes = job_sizes(backend, plan, footprints or None)
+        meter.check(meter.ahead(backend.preview(plan.requests, plan.templates), sizes))
         handle = _submitted(backend, plan, seed, log)
         outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
         spent = backend.spent(handle, plan.requests)
+        used = backend.usage(handle)
     cost = replace(
         spent,
         shots=sum(outcome.shots for outcome in outcomes),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
+    cost = meter.paid(cost, sizes, used)
+    meter.count(cost)
     return outcomes, cost
 
 
@@ -52,11 +64,13 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     handle = backend.prepare(plan.templates, plan.requests, seed)
     submission = f"{plan.fingerprint}: {handle.division}"
     sent = log.take(submission)
-    if sent:
+    if sent.tag is None:
+        log.intend(submission, backend.name, f"qngd-{uuid4().hex}")
+    if first := [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]:
         try:
-            backend.attach(handle, sent)
+            backend.attach(handle, first)
         except BackendError as error:
-            raise BackendError(f"{error}; try again later, or delete {log.path} to send the circuits anew") from error
+            raise BackendError(f"{error}; try again later, or {log.anew} to send the circuits anew") from error
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
     backend.send(handle)
     return handle
@@ -70,3 +84,9 @@ def noise_note(backend: BackendBase) -> str:
         f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
         "states, is then not the quantum Fisher information"
     )
+
+
+def noise_of(backend: BackendBase) -> str:
+    """What tells a backend's noise from that of another with its name, as a stored run is recognized by it."""
+    digest = getattr(backend, "noise_digest", "")
+    return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", digest]))

@@ -132,11 +132,10 @@ class AutoShots:
         count = plan.num_circuits
         if plan.mixing is None:  # no step to gain by
             return _SHOTS_PER_CIRCUIT * count
-        if spread is None or not spread.taken:
+        if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
-        before = spread.taken * count / len(spread.step)  # of another kind of step: as many a circuit
-        most = min(_GROWTH * before, self.limit * count)
-        error = float(np.sqrt(spread.step).sum()) ** 2 * count / len(spread.step)
+        most = min(_GROWTH * spread.taken, self.limit * count)
+        error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
         ratio = _RATE / (2 - _RATE) * error / spread.signal

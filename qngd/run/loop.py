@@ -6,16 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from qngd._system.interrupts import Stoppable
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
 from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.meter import OverBudget
 from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.evaluators.objectives.objective import Objective
 from qngd.interop import in_order
@@ -23,10 +26,13 @@ from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, 
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
+from qngd.run.budget import Budget, Clock
+from qngd.run.ending import measured_again
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
-from qngd.run.result import Budget, Result, Status
+from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
+from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
 
@@ -53,6 +59,7 @@ def minimize(
     budget: Budget | None = None,
     state: State | None = None,
     restarts: Whole = 1,
+    final_shots: Whole | None = None,
     frozen: Frozen | None = None,
     bounds: Bounds | None = None,
     wrap_angles: bool = False,
@@ -70,24 +77,29 @@ def minimize(
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
-            "commuting" ones, with a Clifford circuit that diagonalizes them.
+            "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
+            shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
+            `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included.
         tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
-            within its error five steps in a row; 0 never stops so.
+            within its error five steps in a row (that of a CVaR ten); 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
         target: stop when the energy plus its standard error is at most this.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
             continues as if it had not stopped.
-        budget: limits on jobs, circuits and shots, of this run and of what it goes on from together.
+        budget: limits on jobs, circuits, shots, device seconds and money, of this run and of what it goes on from
+            together, and on the time of this call. What would exceed one is not sent (docs/budgets.md).
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
         restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
             parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
             together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
             In `run_dir` each has a folder, from start-0 on.
+        final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
+            result's `energy`, unbiased (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
@@ -112,14 +124,14 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    parts = in_order(observable, theta0)
+    parts, clock = in_order(observable, theta0), Clock()
 
     def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
             shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
-            spent=spent,
+            spent=spent, final_shots=final_shots, clock=clock,
         )  # fmt: skip
 
     count = whole_number(restarts, "restarts", 1)
@@ -133,16 +145,41 @@ def minimize(
 def carry_out(task: Task) -> Result:
     """The run of a task; see `minimize`."""
     record = Record(task.given.shaped, task.kind, task.store)
-    with _kept_on_error(record, task):
+
+    def body() -> Status:
+        _start(record, task)
+        return _loop(record, task)
+
+    with Stoppable() as stoppable, _closing(task.store), _kept_on_error(record, task):
         try:
-            _start(record, task)
-            status = _loop(record, task)
+            status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             # Ctrl-C in a step, in the store or in the callback; where nothing was reached, there is nothing to return
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return _result(record, status, task)
+        result = _at_end(_result(record, status, task), task, stoppable)
+        task.store.end(result.status, result.message, result.note)
+        if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
+            result = replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+    return result
+
+
+def _at_end(result: Result, task: Task, stoppable: Stoppable) -> Result:
+    """The result with what is measured at the end."""
+    try:
+        return stoppable.run(partial(measured_again, result, task))
+    except KeyboardInterrupt:
+        return replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+
+
+@contextmanager
+def _closing(store: Store) -> Iterator[None]:
+    """Let others have the store at the end, whatever that is."""
+    try:
+        yield
+    finally:
+        store.close()
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
@@ -179,19 +216,39 @@ def _bit_strings(task: Task, state: State) -> BitStrings | None:
 def _start(record: Record, task: Task) -> None:
     """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
     stored = task.store.resume(task.identity)
+    _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
-        record.begin(_first_state(task) if task.before is None else task.before, task.limits)
+        record.begin(_first_state(task, record) if task.before is None else task.before, task.limits)
     else:
         record.restore(stored)
 
 
-def _first_state(task: Task) -> State:
-    """The optimizer's state after the evaluation at theta0, if the budget allows it."""
+def _first_state(task: Task, record: Record) -> State:
+    """The optimizer's state after the evaluation at theta0, if the budget allows it; of a run that is kept it must be a
+    number, or the run could never be gone on with."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
-    first = optimizer.preview(evaluator, theta, None, first=True)
-    if not task.allows(Cost(), first):
-        raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-    return optimizer.init(evaluator, theta, task.seed)
+    began = task.clock.elapsed
+    # a seed of its own, so that circuits drawn at random are the same after an interruption
+    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
+    with task.metered(Cost()):
+        first = optimizer.preview(evaluator, theta, None, first=True)
+        if not task.allows(Cost(), first):
+            raise SettingError(f"budget: {_too_little(task, first)}")
+        try:
+            found = optimizer.init(evaluator, theta, seed)
+        except OverBudget as error:
+            raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
+    task.clock.timed(began)
+    if record.is_kept and not found.evaluation.is_finite:
+        raise BackendError(
+            f"the energy at theta0 is {found.energy}, and it or its derivatives are no numbers to go on from; "
+            f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
+        )
+    return found
+
+
+def _too_little(task: Task, first: Cost) -> str:
+    return f"the evaluation at theta0 alone needs {first}{task.lacking(Cost(), first)}; grant at least that"
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:
@@ -214,7 +271,8 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                error.result = _result(record, status, task)  # type: ignore[attr-defined]
+                found = error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
+                task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
 
@@ -224,17 +282,11 @@ def _loop(record: Record, task: Task) -> Status:
     while True:
         if not record.state.evaluation.is_finite:
             return Status.NOT_FINITE
+        if record.is_lost:
+            return Status.NOT_FINITE
         if record.reached(task.limits.target):
             return Status.TARGET
-        rest = record.at_rest(task.limits)
-        if rest is Status.NOISE and task.may_see_more(record.state):
-            rest = None
-        if task.stage_ends(record.state, len(record.infos)):
-            moved = _next_stage(record, task)
-        else:
-            moved = _stepped(record, task) if rest is None else _left(record, task, rest)
-        if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
-            moved = _next_stage(record, task)
+        moved = _within_budget(record, task)
         if isinstance(moved, Status):
             return moved
         state, info = moved
@@ -246,6 +298,33 @@ def _loop(record: Record, task: Task) -> Status:
             return Status.STOPPED
 
 
+def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
+    """The next step of any kind, none of whose submissions exceeds the budget; or why there is none."""
+    spent, began = record.state.cost, task.clock.elapsed
+    with task.metered(spent) as meter:
+        try:
+            moved = _next(record, task)
+        except OverBudget as error:
+            # only now is it known what this takes; what of the step was paid before is spent, and the step not made
+            record.spend(meter.spent - task.before_this - record.state.cost)
+            return record.ended(Status.BUDGET, task.lacking(record.state.cost, error.ahead))
+    task.clock.timed(began)
+    return moved
+
+
+def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
+    """The next step: of the optimizer, into the next stage of a schedule, or away from where the run is at rest."""
+    rest = record.at_rest(task.limits)
+    if rest is Status.NOISE and task.may_see_more(record.state):
+        rest = None
+    if task.stage_ends(record.state, len(record.infos)):
+        return _next_stage(record, task)
+    moved = _stepped(record, task) if rest is None else _left(record, task, rest)
+    if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
+        return _next_stage(record, task)
+    return moved
+
+
 def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The optimizer's next step, or the limit that forbids it."""
     state, limits = record.state, task.limits
@@ -254,7 +333,7 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
         if not task.allows(state.cost, ahead):
-            return Status.BUDGET
+            return record.ended(Status.BUDGET, task.lacking(state.cost, ahead))
     return task.optimizer.step(task.evaluator_at(state), state)
 
 
@@ -267,7 +346,7 @@ def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(evaluator, state.theta, None, first=True)
         if not task.allows(state.cost, ahead):
-            return Status.BUDGET
+            return record.ended(Status.BUDGET, task.lacking(state.cost, ahead))
     asked = Submissions.after(evaluator, state)
     fresh = task.optimizer.init(evaluator, state.theta, asked.next_seed())
     new = replace(state.continued(asked, replace(fresh, seed=state.seed)), best=None)
@@ -283,7 +362,8 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
     if state.looked or rest is Status.MAX_STEPS:
         return rest
     if not limits.budget.is_open:
-        ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
+        looks = look_cost(evaluator, state.theta, state.evaluation.spread)
+        ahead = looks + task.optimizer.preview(evaluator, state.theta, None, first=True)
         if not task.allows(state.cost, ahead):
             record.remark("the budget does not allow to look whether this is a minimum")
             return rest

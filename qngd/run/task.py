@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -13,10 +14,15 @@ from qngd.errors import ParameterError, SettingError, checked_seed, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.evaluators.submission import noise_of
 from qngd.measured.shots import AutoShots
-from qngd.run.identity import RunIdentity, fingerprint_of
-from qngd.run.journal import Journal
+from qngd.run.budget import Clock
+from qngd.run.directory.journal import Journal
+from qngd.run.directory.paths import as_folder
+from qngd.run.final import Final, read_final
+from qngd.run.identity import RunIdentity, fingerprint_of, written
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
@@ -28,7 +34,8 @@ from qngd.solve.state import Optimizer, State, StepInfo
 class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
     it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
-    other runs have taken of its budget, and `also` what decides the energy besides circuit and observable."""
+    other runs have taken of its budget, `also` what decides the energy besides circuit and observable, `clock` is that
+    of the call, and `final` measures the end again."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -42,6 +49,8 @@ class Task:
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
+    clock: Clock = field(default_factory=Clock)
+    final: Final | None = None
     shots: object = None  # as the user gave them
 
     def may_see_more(self, state: State) -> bool:
@@ -50,9 +59,55 @@ class Task:
         spread = state.evaluation.spread
         return isinstance(rule, AutoShots) and spread is not None and rule.may_grow(spread)
 
+    @contextmanager
+    def metered(self, spent: Cost) -> Iterator[Meter]:
+        """While this run asks and steps, after it has `spent` so much: no submission exceeds its budget."""
+        before, budget = self.before_this, self.limits.budget
+
+        def allows(total: Cost, ahead: Cost) -> bool:
+            return budget.is_open or budget.allows(total, ahead + self.reserve(total - before))
+
+        with metering(Meter(budget.table, before + spent, allows)) as meter:
+            yield meter
+
+    @contextmanager
+    def ending(self, spent: Cost) -> Iterator[Meter]:
+        """As `metered`, while its end is measured."""
+        with metering(Meter(self.limits.budget.table, self.before_this + spent, self.limits.budget.allows)) as meter:
+            yield meter
+
+    def reserve(self, spent: Cost) -> Cost:
+        """What its end takes, for which the budget keeps room, after this run has `spent` so much."""
+        if self.final is None:
+            return Cost()
+        with metering(Meter(self.limits.budget.table, self.before_this + spent)):
+            return self.final.cost(self.given.theta)
+
+    @property
+    def before_this(self) -> Cost:
+        """What was taken of its budget that is in no state of its own: by other runs, and by ends of this one."""
+        return self.spent if self.final is None else self.spent + self.final.paid
+
     def allows(self, spent: Cost, ahead: Cost) -> bool:
-        """Whether the budget allows what is `ahead`, after what this run has `spent`."""
-        return self.limits.budget.allows(self.spent + spent, ahead)
+        """Whether the budget allows what is `ahead`, after what this run has `spent`, and then its end."""
+        budget = self.limits.budget
+        if not self.clock.allows(budget.wall, self._steps_ahead):
+            return False
+        return budget.is_open or budget.allows(self.before_this + spent, ahead + self.reserve(spent))
+
+    def lacking(self, spent: Cost, ahead: Cost) -> str:
+        """What is ahead beside what is left of the budget."""
+        budget, kept = self.limits.budget, self.reserve(spent)
+        parts = [budget.lacking(self.before_this + spent + kept, ahead)]
+        if budget.wall is not None:
+            parts.append(self.clock.lacking(budget.wall, self._steps_ahead))
+        note = "" if self.final is None else f", with {kept} kept for the end"
+        return f": it takes {', '.join(filter(None, parts))}{note}"
+
+    @property
+    def _steps_ahead(self) -> int:
+        """By the clock, the end counts as a step."""
+        return 1 if self.final is None else 2
 
     def evaluator_at(self, state: State) -> Evaluator:
         """The evaluator of the stage that a state is in."""
@@ -93,6 +148,8 @@ def read_task(
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
+    final_shots: Any = None,
+    clock: Clock | None = None,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -106,26 +163,35 @@ def read_task(
         evaluator_of(given, backend, shots, grouping, cross, store.jobs, bounds, stage) for stage in stages
     )
     seed = _checked_seed(seed, before)
-    settings: tuple[object, ...] = (seed, evaluators[0].name, shots)
+    settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
     if given.words:
-        settings = (*settings, given.words)
-    if isinstance(evaluators[0], Bounded):
-        settings = (*settings, evaluators[0].text)
+        settings["objective"] = given.words
     if before is not None:
-        settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
+    stop = StopRule.read(*limits)
+    asked = {
+        **_written(stop),
+        "backend": _backend(given, backend),
+        "wrap_angles": bool(wrap_angles),
+        "final_shots": final_shots,
+    }
+    if isinstance(evaluators[0], Bounded):
+        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=StopRule.read(*limits),
+        limits=stop,
         seed=seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=RunIdentity(given, chosen, settings),
+        identity=RunIdentity(given, chosen, settings, asked),
         spent=spent,
         wraps=bool(wrap_angles),
         shots=shots,
+        clock=clock or Clock(),
+        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
     )
     _check_parameters(given)
     if before is not None:
@@ -133,12 +199,31 @@ def read_task(
     return task
 
 
+def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: str, cross: str) -> dict[str, object]:
+    """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": shots}
+    if isinstance(evaluator, Bounded):
+        settings["bounds"] = evaluator.text
+    if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
+        settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
+    return settings
+
+
+def _written(stop: StopRule) -> dict[str, object]:
+    """What a run stops at, as JSON takes it."""
+    found = {each.name: getattr(stop, each.name) for each in fields(stop) if each.name != "budget"}
+    return {**found, "budget": None if stop.budget.is_open else json.loads(written(stop.budget))}
+
+
+def _backend(given: AnyGiven, backend: Any) -> object:
+    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
+    nothing else is ever written: it may hold a token."""
+    own = getattr(given.circuit, "device", None) if backend is None else backend
+    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
+
+
 def _store_of(run_dir: Any) -> Store:
-    if run_dir is None:
-        return Nowhere()
-    if not isinstance(run_dir, (str, os.PathLike)) or run_dir == "":  # Path("") is the current folder
-        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
-    return Journal(run_dir)
+    return Nowhere() if run_dir is None else Journal(as_folder(run_dir))
 
 
 def _checked_state(state: Any) -> State:
