@@ -18,6 +18,7 @@ from qngd.measured.outcomes import widened
 from qngd.measured.plan import Plan
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
+_DOUBTFUL = 15  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
 _GROWTH = 2.0  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
@@ -52,9 +53,10 @@ class AutoShots:
 
     The division is after van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the
     first step divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade. What was
-    seen is uncertain and changes from step to step: with the defaults half of the shots are divided equally and the
-    energy gets what it would get of an equal division. By convexity the variance of the step is then no larger than the
-    mean of those by both divisions, and no error is more than √2 times that of the same total divided equally.
+    seen is uncertain and changes from step to step: with the defaults half of the shots, and more where few had been
+    seen, are divided equally, and the energy gets what it would get of an equal division. By convexity the variance of
+    the step is then no larger than the mean of those by both divisions, and no error is more than √2 times that of the
+    same total divided equally.
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
@@ -70,7 +72,7 @@ class AutoShots:
         total: shots of one step; None chooses them.
         energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
             energy's part of the circuits.
-        minimum: shots that every circuit gets; None is half of an equal division.
+        minimum: shots that every circuit gets; None is half of an equal division, and more where few had been seen.
         first: shots of a circuit in the first step, where nothing is known, without a total.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
@@ -107,9 +109,16 @@ class AutoShots:
                 )
             total = least * count
         if self.minimum is None:
-            least = max(least, total // (2 * max(count, 1)))
+            least = max(least, int(self._equal_part(spread) * total) // max(count, 1))
         free = total - least * count
-        return least + np.floor(free * self._shares(plan, spread)).astype(int)
+        return least + _whole(free * self._shares(plan, spread))
+
+    def _equal_part(self, spread: Spread | None) -> float:
+        """The part of the shots that is divided equally: half, and more where few shots a circuit were seen."""
+        if spread is None or not spread.taken:
+            return 0.5
+        seen = spread.taken / len(spread.step)
+        return 1 - 0.5 * seen / (seen + _DOUBTFUL)
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -219,6 +228,15 @@ def _sharing(variances: np.ndarray) -> np.ndarray:
     """Shots (R,) for unit error of every row of Σ_r variances[i, r]/N_r, each row with its fewest shots in all."""
     roots = np.sqrt(variances)
     return (roots * roots.sum(axis=1, keepdims=True)).max(axis=0, initial=0.0)
+
+
+def _whole(wanted: np.ndarray) -> np.ndarray:
+    """Whole numbers (R,) beside these with the same sum, but for what is less than 1: the largest rests are rounded
+    up."""
+    found = np.floor(wanted).astype(int)
+    left = int(wanted.sum() * (1 + 1e-12)) - int(found.sum())
+    found[np.argsort(found - wanted, kind="stable")[:left]] += 1
+    return found
 
 
 def _normalized(weights: np.ndarray) -> np.ndarray:
