@@ -18,7 +18,7 @@ from qngd.measured.outcomes import widened
 from qngd.measured.plan import Plan
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
-_DOUBTFUL = 5  # shots a circuit that make a variance half as credible as many do
+_DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
 _GROWTH = 1.3  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
