@@ -53,10 +53,10 @@ class AutoShots:
 
     The division is after van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the
     first step divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade. What was
-    seen is uncertain and changes from step to step: with the defaults half of the shots, and more where few had been
-    seen, are divided equally, and the energy gets what it would get of an equal division. By convexity the variance of
-    the step is then no larger than the mean of those by both divisions, and no error is more than √2 times that of the
-    same total divided equally.
+    seen is uncertain and changes from step to step: with the defaults half of the shots, and more of a `total` where
+    few had been seen, are divided equally, and the energy gets what it would get of an equal division. By convexity the
+    variance of the step is then no larger than the mean of those by both divisions, and no error is more than √2 times
+    that of the same total divided equally.
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
@@ -72,7 +72,8 @@ class AutoShots:
         total: shots of one step; None chooses them.
         energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
             energy's part of the circuits.
-        minimum: shots that every circuit gets; None is half of an equal division, and more where few had been seen.
+        minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
+            been seen.
         first: shots of a circuit in the first step, where nothing is known, without a total.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
@@ -114,8 +115,9 @@ class AutoShots:
         return least + _whole(free * self._shares(plan, spread))
 
     def _equal_part(self, spread: Spread | None) -> float:
-        """The part of the shots that is divided equally: half, and more where few shots a circuit were seen."""
-        if spread is None or not spread.taken:
+        """The part of the shots that is divided equally: half, and more of a given total where few shots a circuit were
+        seen."""
+        if self.total is None or spread is None or not spread.taken:
             return 0.5
         seen = spread.taken / len(spread.step)
         return 1 - 0.5 * seen / (seen + _DOUBTFUL)
