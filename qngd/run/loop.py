@@ -352,6 +352,8 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
 def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The next step: of the optimizer, into the next stage of a schedule, or away from where the run is at rest."""
     rest = record.at_rest(task.limits)
+    if rest is Status.NOISE and task.may_see_more(record.state):
+        rest = None
     if task.stage_ends(record.state, len(record.infos)):
         return _next_stage(record, task)
     moved = _stepped(record, task) if rest is None else _left(record, task, rest)
