@@ -78,8 +78,8 @@ def minimize(
         backend: None for the embedded simulator (a QNode's own device otherwise); "light-cone" for exact numbers of
             many qubits and few layers, which also stand in for a statevector that does not fit in memory;
             "pauli-propagation", or a `PauliPropagation`, for approximate ones of more layers.
-        shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
-            a `TargetError` takes what a standard error needs; None means exact.
+        shots: shots per circuit; "auto" or an `AutoShots` chooses how many a step gets and divides them so that its
+            error is smallest; a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
             "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
             shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
