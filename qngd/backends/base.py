@@ -7,12 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from qngd.backends.boundary import guard
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
+
+# What is asked of a backend, in which a provider's code may be called.
+_ASKED = (
+    "name", "is_noisy", "default_shots", "limits", "rep_delay", "seed", "submit", "collect", "preview", "spent",
+    "describe", "runs_whole", "prepare", "attach", "send",
+)  # fmt: skip
 
 
 class Backend(Protocol):
@@ -61,7 +68,14 @@ class Footprint:
 
 class BackendBase(ABC):
     """A `Backend` with all that qngd may ask of one. A default is what holds for a backend with `submit` and `collect`
-    alone. Its properties are overridden by properties, or by attributes of the class."""
+    alone. Its properties are overridden by properties, or by attributes of the class.
+
+    Whatever a class derived from it raises in what is asked here, a provider's errors included, is a `BackendError`.
+    """
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        guard(cls, _ASKED)
 
     @property
     @abstractmethod
@@ -87,6 +101,12 @@ class BackendBase(ABC):
     def rep_delay(self) -> float | None:
         """Seconds between two shots; None where that is unknown."""
         return 0.0
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that the user has fixed in it, which is that of a run where none is given; None where there is
+        none."""
+        return None
 
     @abstractmethod
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:

@@ -183,7 +183,11 @@ class PennyLaneBackend(BackendBase):
         Raises:
             BackendError: it failed, or returned something for other than all of them.
         """
-        found = self._retry.call(job.execute, f"{self.name} failed")
+        found = self._retry.wait(
+            partial(self._retry.call, job.execute, f"{self.name} failed"),
+            self.name,
+            "PennyLane gives no id of what it has sent; ask the provider",
+        )
         if not isinstance(found, (Sequence, np.ndarray)):
             raise BackendError(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
         if len(found) != len(job.batch):
@@ -269,9 +273,9 @@ def _outcome(found: Sequence[Tally | Means], template: Template) -> Outcome:
     return exact
 
 
-def from_object(native: Any, limits: Limits | None = None) -> PennyLaneBackend:
+def from_object(native: Any, limits: Limits | None = None, timeout: float | None = None) -> PennyLaneBackend:
     """The backend for a PennyLane device or the name of one, such as "lightning.qubit". `limits` are those of one
-    `device.execute`.
+    `device.execute`, and `timeout` the seconds to wait for it.
 
     Raises:
         BackendError: it is neither.
@@ -282,7 +286,7 @@ def from_object(native: Any, limits: Limits | None = None) -> PennyLaneBackend:
         raise BackendError(
             f"backend: {type(native).__name__} is not a PennyLane device; give one made by qml.device(...)"
         )
-    return PennyLaneBackend(native, limits=limits)
+    return PennyLaneBackend(native, Retry(timeout=timeout), limits)
 
 
 def default_for(device: Any, shots: Any = ...) -> tuple[PennyLaneBackend | None, int | None]:

@@ -31,7 +31,7 @@ class OnDevice(ResumableBackend):
         self.native = native
         self.device = device
         self.settings = device.settings
-        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
+        self.retry = retry or self.settings.retry()
         self._compiler = Compiler(device, measure)
         self._seeds = Seeds(seed)
 
@@ -67,6 +67,11 @@ class OnDevice(ResumableBackend):
     @property
     def is_noisy(self) -> bool:
         return self.device.is_noisy
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that the user has fixed in it."""
+        return self._seeds.own
 
     @property
     def rep_delay(self) -> float:

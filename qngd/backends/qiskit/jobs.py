@@ -31,8 +31,11 @@ _IBM_TRANSIENT = frozenset(
     }
 )  # fmt: skip
 _IBM_CODE = re.compile(r"[Ee]rror code:? *(\d{4})\b")
-# A job in one of these states gives no result any more; it must be sent again.
-_DEAD = frozenset({"ERROR", "CANCELLED"})
+# How providers' words begin for a job that gives no result any more and must be sent again, as "Cancelled - Ran too
+# long" does.
+_DEAD = ("ERROR", "FAIL", "CANCEL", "ABORT", "REJECT", "EXPIRE", "TERMINATED", "TIMED", "TIMEOUT", "DELETED")
+
+_SIMULATORS = ("qiskit_ibm_runtime.fake_provider", "qiskit.providers.basic_provider", "qiskit.providers.fake_provider")
 
 
 @dataclass(eq=False)
@@ -69,15 +72,25 @@ class Job:
     def job_id(self) -> str:
         """The provider's id; "without an id" where it gives none."""
         try:
-            return str(self.native.job_id())
+            return str(_asked(self.native, "job_id"))
         except Exception:  # whatever a provider's code raises, its job may have been paid for and is gone on with
             return "without an id"
 
     @property
     def is_dead(self) -> bool:
-        """Whether it failed or was cancelled."""
-        status = self.native.status()  # an enum in Qiskit, a text in IBM's runtime
-        return getattr(status, "name", status) in _DEAD
+        """Whether it failed or was cancelled; False where its provider has no word for that."""
+        if not hasattr(self.native, "status"):
+            return False
+        status = _asked(self.native, "status")  # an enum in Qiskit, a text in IBM's runtime
+        words = (getattr(status, "name", None), getattr(status, "value", None), status)
+        word = next((word for word in words if isinstance(word, str)), "")
+        return word.strip().rpartition(".")[2].upper().startswith(_DEAD)
+
+
+def _asked(native: Any, name: str) -> Any:
+    """What a job says of itself, by a method in most SDKs, by an attribute in others."""
+    found = getattr(native, name)
+    return found() if callable(found) else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +144,15 @@ def finder(native: Any) -> Callable[[str], Any] | None:
     return found if callable(found) else None
 
 
+def is_local(native: Any) -> bool:
+    """Whether a device, or None, is a simulator of this process, whose jobs cost nothing and end with it."""
+    if native is None:
+        return True
+    modules = {kind.__module__ for kind in type(native).__mro__}
+    simulated = any(module.split(".")[0] == "qiskit_aer" or module.startswith(_SIMULATORS) for module in modules)
+    return simulated and finder(native) is None
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the provider says that trying again may help."""
     codes = {int(code) for link in chain(error) for code in _IBM_CODE.findall(str(link))}
@@ -173,8 +195,12 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
             job.submit(name, retry)
         return job.native.result()
 
-    what = f"{name}: job {job.job_id} failed"
-    found = retry.call(result, what, is_transient=is_transient)
+    what = f"{name}: job {job.job_id}"
+    found = retry.wait(
+        partial(retry.call, result, f"{what} failed", is_transient=is_transient),
+        what,
+        "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
+    )
     if found is None:  # IBM's runtime, where the server has nothing
         raise BackendError(f"{name}: job {job.job_id} returned no result")
     return found

@@ -33,15 +33,23 @@ class QiskitBackend(OnDevice):
     A step is one job unless the `limits` force more.
     """
 
-    def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
+    def __init__(
+        self,
+        native: BackendV2,
+        settings: QiskitSettings | None = None,
+        retry: Retry | None = None,
+        options: Mapping[str, Any] | None = None,  # of each `run`, in place of the device's own
+        seed: int | None = None,
+    ) -> None:
         own = getattr(native.options, "seed_simulator", None)
-        seed = int(own) if own is not None else None
+        seed = int(own) if seed is None and own is not None else seed
+        self._options = dict(options or {})
         super().__init__(native, Device(native, native.name, settings or QiskitSettings()), retry, seed, measure=True)
 
     @property
     def default_shots(self) -> int | None:
         """The device's own shots, for a user who gives none."""
-        return device_shots(self.native)
+        return self._options.get("shots") or device_shots(self.native)
 
     def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
         """The jobs of a submission, not sent yet.
@@ -90,7 +98,7 @@ class QiskitBackend(OnDevice):
     def _run_options(self, shots: int, seed: int | None, count: int) -> list[dict[str, Any]]:
         """What `run` is given with each of `count` jobs. Simulators take a seed, and say so in their
         options."""
-        options: list[dict[str, Any]] = [{"shots": shots} for _ in range(count)]
+        options: list[dict[str, Any]] = [{**self._options, "shots": shots} for _ in range(count)]
         fresh = self._seeds.next(seed)
         if fresh is not None and hasattr(self.native.options, "seed_simulator"):
             for option, number in zip(options, integers(fresh, count), strict=True):

@@ -149,7 +149,7 @@ class _Aside(io.TextIOBase):
 
 def _aside() -> Callable[[], object]:
     before = sys.stderr
-    sys.stderr = _Aside(before)  # type: ignore[assignment]
+    sys.stderr = _Aside(before)
     return partial(setattr, sys, "stderr", before)
 
 
