@@ -42,14 +42,16 @@ if TYPE_CHECKING:
     )
     from qngd.estimates.estimate import Estimate, MetricTensor
     from qngd.estimates.evaluation import Cost
+    from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.run.budget import Budget
     from qngd.run.excited import ExcitedState, excited_states
-    from qngd.run.loop import Budget, Result, Status, minimize
+    from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
@@ -84,7 +86,8 @@ _HOME = {
     "CircuitBuilder": "interop.circuit_builder",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
-    "Budget": "run.loop",
+    "Budget": "run.budget",
+    "Prices": "estimates.prices",
     "Result": "run.loop",
     "Status": "run.loop",
     "minimize": "run.loop",
@@ -119,6 +122,7 @@ __all__ = [
     "ObservableError",
     "ParameterError",
     "Price",
+    "Prices",
     "Problem",
     "QngdError",
     "QngdWarning",

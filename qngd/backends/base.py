@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from qngd.backends.boundary import guard
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
@@ -17,8 +19,8 @@ from qngd.measured.template import Template
 
 # What is asked of a backend, in which a provider's code may be called.
 _ASKED = (
-    "name", "is_noisy", "default_shots", "limits", "rep_delay", "seed", "submit", "collect", "preview", "spent",
-    "describe", "runs_whole", "prepare", "attach", "send",
+    "name", "is_noisy", "default_shots", "limits", "rep_delay", "seed", "submit", "collect", "preview", "loads",
+    "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach", "send", "find",
 )  # fmt: skip
 
 
@@ -64,6 +66,21 @@ class Footprint:
     two_qubit_gates: int
     two_qubit_depth: int
     seconds: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    """What one job runs: the request (C,) of every circuit and its `shots` (C,). Each shot is executed `runs` times,
+    more than once where errors are mitigated."""
+
+    requests: np.ndarray
+    shots: np.ndarray
+    runs: int = 1
+
+    @property
+    def executions(self) -> np.ndarray:
+        """How often each circuit (C,) is executed."""
+        return self.shots * self.runs
 
 
 class BackendBase(ABC):
@@ -119,6 +136,15 @@ class BackendBase(ABC):
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
         """What submitting these requests would cost, if nothing fails: one job, and a circuit for each."""
         return Cost(1, len(requests), sum(request.shots or 0 for request in requests))
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
+        """What each job of a submission of these requests runs: by default one runs all."""
+        return [Load(np.arange(len(requests)), np.array([request.shots or 0 for request in requests], dtype=np.int64))]
+
+    def usage(self, handle: Any) -> float | None:
+        """The device seconds that the provider reports for a submission which came back; None where it reports none,
+        and by default."""
+        return None
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
         """The jobs and circuits that a submission took; its outcomes say the shots."""

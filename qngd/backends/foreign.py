@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
+import numpy as np
+
 from qngd._system.signatures import takes
-from qngd.backends.base import Backend, BackendBase, Footprint, Prepared, ResumableBackend
+from qngd.backends.base import Backend, BackendBase, Footprint, Load, Prepared, ResumableBackend
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError
@@ -75,6 +77,19 @@ class Foreign(BackendBase):
         asked = (requests, templates) if takes(self.own.preview, 2) else (requests,)
         cost: Cost = self.own.preview(*asked)
         return cost
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
+        if _has(self.own, "loads"):
+            found: list[Load] = list(self.own.loads(requests, templates))
+            return found
+        (whole,) = super().loads(requests, templates)
+        count = self.preview(requests, templates).jobs
+        nothing = np.zeros(0, dtype=np.int64)  # of how it divides them nothing is known: none can cost more than so
+        return [whole, *[Load(nothing, nothing)] * (count - 1)]
+
+    def usage(self, handle: Any) -> float | None:
+        found: float | None = self.own.usage(handle) if _has(self.own, "usage") else None
+        return found
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
         if _has(self.own, "spent"):

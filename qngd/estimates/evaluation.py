@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 
@@ -12,14 +13,24 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent: jobs, circuits run and shots taken; and, where the backend compiles circuits, the depth
-    and the two-qubit gates of the largest of them after compilation."""
+    """What was spent: jobs, circuits run and shots taken; where the backend compiles circuits, the depth and the
+    two-qubit gates of the largest of them after compilation; and what follows from these, on which equality does not
+    depend.
+
+    `seconds` are those of the device, as the provider reported them, elsewhere by the times of gates, readout and the
+    delay between shots; `money` is by the prices that a budget gives. Each is None where it is not known. `timed` and
+    `reported` are the seconds of the submissions whose provider reports them, by the device's times and by the report.
+    """
 
     jobs: int = 0
     circuits: int = 0
     shots: int = 0
     depth: int = 0
     two_qubit_gates: int = 0
+    seconds: float | None = field(default=0.0, compare=False)
+    money: float | None = field(default=0.0, compare=False)
+    timed: float = field(default=0.0, compare=False)
+    reported: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -28,26 +39,55 @@ class Cost:
             self.shots + other.shots,
             max(self.depth, other.depth),
             max(self.two_qubit_gates, other.two_qubit_gates),
+            _sum(self.seconds, other.seconds),
+            _sum(self.money, other.money),
+            self.timed + other.timed,
+            self.reported + other.reported,
         )
 
     def __mul__(self, count: int) -> Cost:
         """What is spent by so many times the same."""
-        return replace(self, jobs=self.jobs * count, circuits=self.circuits * count, shots=self.shots * count)
+        return replace(
+            self,
+            jobs=self.jobs * count,
+            circuits=self.circuits * count,
+            shots=self.shots * count,
+            seconds=None if self.seconds is None else self.seconds * count,
+            money=None if self.money is None else self.money * count,
+            timed=self.timed * count,
+            reported=self.reported * count,
+        )
 
     def __sub__(self, other: Cost) -> Cost:
         """What was spent since `other`."""
-        return replace(
-            self,
-            jobs=self.jobs - other.jobs,
-            circuits=self.circuits - other.circuits,
-            shots=self.shots - other.shots,
-        )
+        return replace(self + other * -1, depth=self.depth, two_qubit_gates=self.two_qubit_gates)
+
+    @property
+    def usage_ratio(self) -> float:
+        """Device seconds that were reported for one by the device's times; 1 where nothing was reported."""
+        return self.reported / self.timed if self.timed > 0 and self.reported > 0 else 1.0
+
+    def as_numbers(self) -> tuple[float, ...]:
+        """All of it as numbers, in the order of the fields; NaN for what is not known."""
+        return tuple(np.nan if value is None else float(value) for value in astuple(self))
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[float]) -> Cost:
+        """The cost that `as_numbers` took apart; of earlier versions, which had only whole numbers, too."""
+        whole, rest = numbers[:5], numbers[5:]
+        known = [None if np.isnan(value) else float(value) for value in rest]
+        return cls(*map(int, whole), *known)
 
     def __str__(self) -> str:
         spent = f"{self.jobs} jobs, {self.circuits} circuits, {self.shots} shots"
         if not self.depth:
             return spent
         return f"{spent}; circuits up to depth {self.depth} with {self.two_qubit_gates} two-qubit gates"
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    """The sum of two numbers, unknown if one of them is."""
+    return None if one is None or other is None else one + other
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,15 +11,18 @@ from qngd.backends.boundary import calling, checked
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.meter import current_meter, job_sizes
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Submission
 
 
 def submission_cost(backend: BackendBase, plan: Submission) -> Cost:
-    """Jobs, circuits and shots of a plan on this backend, which may split it over several jobs or run a circuit several
-    times."""
+    """Jobs, circuits, shots, device time and money of a plan on this backend, which may split it over several jobs or
+    run a circuit several times."""
     with calling(backend.name):
-        return backend.preview(plan.requests, plan.templates)
+        footprints = backend.describe(plan.templates)
+        sizes = job_sizes(backend, plan, footprints)
+        return current_meter().ahead(backend.preview(plan.requests, plan.templates), sizes)
 
 
 def run_plan(
@@ -30,18 +33,25 @@ def run_plan(
 
     Raises:
         BackendError: the backend failed, or returned something other than what was asked for.
+        OverBudget: the budget of the run that goes on does not allow it; nothing was sent.
     """
+    meter = current_meter()
     with calling(backend.name):
         footprints = backend.describe(plan.templates) or []  # before anything is sent
+        sizes = job_sizes(backend, plan, footprints or None)
+        meter.check(meter.ahead(backend.preview(plan.requests, plan.templates), sizes))
         handle = _submitted(backend, plan, seed, log)
         outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
         spent = backend.spent(handle, plan.requests)
+        used = backend.usage(handle)
     cost = replace(
         spent,
         shots=sum(outcome.shots for outcome in outcomes),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
+    cost = meter.paid(cost, sizes, used)
+    meter.count(cost)
     return outcomes, cost
 
 

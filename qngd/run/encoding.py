@@ -56,9 +56,9 @@ def arrays_of(state: State) -> dict[str, Any]:
     arrays: dict[str, Any] = {
         "step": state.step,
         "evaluations": state.evaluations,
-        "cost": dataclasses.astuple(state.cost),
+        "cost": state.cost.as_numbers(),
         "theta": evaluation.theta,
-        "evaluation_cost": dataclasses.astuple(evaluation.cost),
+        "evaluation_cost": evaluation.cost.as_numbers(),
     }
     if evaluation.batch is not None:
         arrays["batch"] = evaluation.batch
@@ -125,7 +125,7 @@ def state_from(arrays: dict[str, Any]) -> State:
             str(arrays["metric_note"]),
             arrays.get("metric_unprojected"),
         ),
-        cost=Cost(*map(int, arrays["evaluation_cost"])),
+        cost=Cost.from_numbers(arrays["evaluation_cost"]),
         spread=None
         if "spread_energy" not in arrays
         else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
@@ -146,7 +146,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         evaluation=evaluation,
         memory={name.removeprefix("memory_"): array for name, array in arrays.items() if name.startswith("memory_")},
         evaluations=int(arrays["evaluations"]),
-        cost=Cost(*map(int, arrays["cost"])),
+        cost=Cost.from_numbers(arrays["cost"]),
         seed=int(str(arrays["seed"])) if "seed" in arrays else None,
         best=(arrays["best_theta"], float(arrays["best_energy"])) if "best_theta" in arrays else None,
         finished=str(arrays.get("finished", "")),

@@ -24,11 +24,12 @@ from qngd.interop.given import Given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
+from qngd.run.budget import Budget, Clock
 from qngd.run.identity import RunIdentity
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import ENDING, Reader, affordable, best_of
-from qngd.run.result import Budget, Result
+from qngd.run.result import Result
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
@@ -78,6 +79,7 @@ def excited_states(
     callback: Callable[[StepInfo], Any] | None = None,
     run_dir: str | os.PathLike[str] | None = None,
     budget: Budget | None = None,
+    final_shots: Whole | None = None,
 ) -> list[ExcitedState]:
     """The lowest `count` states of an observable, by variational deflation (arXiv:1805.08138).
 
@@ -98,6 +100,8 @@ def excited_states(
         restarts: starts for every state: theta0 and random parameters, of which the best is kept.
         optimizer, backend, shots, grouping, cross, max_steps, tol, gtol, seed, callback, budget: as for `minimize`, of
             every run; the budget is for all together.
+        final_shots: shots per circuit of the measurement that gives every state its energy and overlaps when its run
+            has ended; None takes `shots`.
         run_dir: a folder in which state number k is kept in state-k, to be resumed.
 
     Returns:
@@ -113,20 +117,21 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
-    parts = in_order(observable, theta0)
+    parts, clock = in_order(observable, theta0), Clock()
 
     def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
             shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
-            callback=callback, run_dir=run_dir, state=None, spent=spent,
+            callback=callback, run_dir=run_dir, state=None, spent=spent, final_shots=final_shots,
+            clock=clock,
         )  # fmt: skip
 
     number = whole_number(count, "count", 1)
     chosen = _weights(weights, number)
     found: list[_Found] = []
     for k in range(number):
-        search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k))
+        search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
         if k > 0 and not affordable(search.task):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
             break
@@ -164,6 +169,7 @@ class _Search:
     found: tuple[_Found, ...]
     seed: int | None
     folder: Any
+    final_shots: Any = None
 
     @cached_property
     def task(self) -> Task:
@@ -179,12 +185,27 @@ class _Search:
             raise SettingError("observable: a CVaR has no excited states; give the observable itself")
         if not self.found:
             return task
-        thetas, weights = [each.theta for each in self.found], [each.weight for each in self.found]
+        thetas, weights = self._lifts
         also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
         identity = RunIdentity(task.given, task.optimizer, (*task.identity.settings, *also))
         evaluator = deflated(task.evaluators[0], thetas, weights)
-        spent = task.spent + evaluator.undeflated_cost(task.given.theta)  # of the budget that is kept for the end
-        return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=spent)
+        with task.ending(Cost()):
+            kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
+        # its end is measured without the penalties
+        return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=task.spent + kept, final=None)
+
+    @property
+    def _lifts(self) -> tuple[list[np.ndarray], list[float]]:
+        return [each.theta for each in self.found], [each.weight for each in self.found]
+
+    def _at_end(self, task: Task) -> Deflated:
+        """What measures the end of a task without penalties."""
+        return deflated(task.evaluators[0] if task.final is None else task.final.evaluators[0], *self._lifts)
+
+    @cached_property
+    def at_end(self) -> Deflated | None:
+        """What measures the end of its runs without the penalties; None where there are none."""
+        return self._at_end(self.read(None, self.seed, None, Cost())) if self.found else None
 
     def done(self, tries: int, weight: float | None) -> _Found:
         """The best of so many starts."""
@@ -192,7 +213,7 @@ class _Search:
             result = carry_out(self.task)
         else:
             result = best_of(tries, self.lifted, self.seed, self.folder, carry_out)
-        return _measured(self.task, result, self.seed, weight, self.folder)
+        return _measured(self.task, result, self.seed, weight, self.folder, self.at_end, self.final_shots)
 
 
 def _weights(weights: Any, count: int) -> list[float] | None:
@@ -207,15 +228,26 @@ def _weights(weights: Any, count: int) -> list[float] | None:
     return [*map(float, values), 0.0]
 
 
-def _measured(task: Task, result: Result, seed: int | None, weight: float | None, folder: Path | None) -> _Found:
+def _measured(
+    task: Task,
+    result: Result,
+    seed: int | None,
+    weight: float | None,
+    folder: Path | None,
+    at_end: Deflated | None,
+    final_shots: int | None,
+) -> _Found:
     """The state that a run has found, with its own energy, which is kept in the `folder` too."""
     theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
     assert observable is not None
     energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
-    if isinstance(asked := task.evaluators[0], Deflated):
+    if at_end is not None:
         path = None if folder is None else folder / "energy.json"
         key = f"{task.identity.key} {theta.tobytes().hex()}"
-        energy, overlaps, cost = measured_once(path, key, lambda: asked.undeflated(theta, _seed_of(seed, _LAST)))
+        if final_shots is not None:
+            key += f" {final_shots}"
+        with task.ending(result.cost):
+            energy, overlaps, cost = measured_once(path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST)))
         result = replace(result, cost=result.cost + cost)
     if weight is None:
         weight = _to_the_top(observable, float(energy.value))

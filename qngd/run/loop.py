@@ -16,6 +16,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
 from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.meter import OverBudget
 from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.evaluators.objectives.objective import Objective
 from qngd.interop import in_order
@@ -23,9 +24,11 @@ from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, 
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
+from qngd.run.budget import Budget, Clock
+from qngd.run.ending import measured_again
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
-from qngd.run.result import Budget, Result, Status
+from qngd.run.result import Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
@@ -53,6 +56,7 @@ def minimize(
     budget: Budget | None = None,
     state: State | None = None,
     restarts: Whole = 1,
+    final_shots: Whole | None = None,
     frozen: Frozen | None = None,
     bounds: Bounds | None = None,
     wrap_angles: bool = False,
@@ -81,13 +85,17 @@ def minimize(
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
             continues as if it had not stopped.
-        budget: limits on jobs, circuits and shots, of this run and of what it goes on from together.
+        budget: limits on jobs, circuits, shots, device seconds and money, of this run and of what it goes on from
+            together, and on the time of this call. What would exceed one is not sent (docs/budgets.md).
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
         restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
             parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
             together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
             In `run_dir` each has a folder, from start-0 on.
+        final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
+            result's `energy`, unbiased, and θ is the mean of the last five points, which is lower than the last one
+            (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
@@ -112,14 +120,14 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    parts = in_order(observable, theta0)
+    parts, clock = in_order(observable, theta0), Clock()
 
     def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
             shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
-            spent=spent,
+            spent=spent, final_shots=final_shots, clock=clock,
         )  # fmt: skip
 
     count = whole_number(restarts, "restarts", 1)
@@ -142,12 +150,14 @@ def carry_out(task: Task) -> Result:
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return _result(record, status, task)
+    return measured_again(_result(record, status, task), task, record.end)
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
     evaluator = task.evaluator_at(record.state)
     found = record.result(status, task.limits, evaluator.note)
+    if task.final is not None:
+        found = replace(found, cost=found.cost + task.final.paid)
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
@@ -188,10 +198,21 @@ def _start(record: Record, task: Task) -> None:
 def _first_state(task: Task) -> State:
     """The optimizer's state after the evaluation at theta0, if the budget allows it."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
-    first = optimizer.preview(evaluator, theta, None, first=True)
-    if not task.allows(Cost(), first):
-        raise SettingError(f"budget: the evaluation at theta0 alone needs {first}; grant at least that")
-    return optimizer.init(evaluator, theta, task.seed)
+    began = task.clock.elapsed
+    with task.metered(Cost()):
+        first = optimizer.preview(evaluator, theta, None, first=True)
+        if not task.allows(Cost(), first):
+            raise SettingError(f"budget: {_too_little(task, first)}")
+        try:
+            found = optimizer.init(evaluator, theta, task.seed)
+        except OverBudget as error:
+            raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
+    task.clock.timed(began)
+    return found
+
+
+def _too_little(task: Task, first: Cost) -> str:
+    return f"the evaluation at theta0 alone needs {first}{task.lacking(Cost(), first)}; grant at least that"
 
 
 def _ended_by(error: BaseException, record: Record) -> Status:
@@ -226,13 +247,7 @@ def _loop(record: Record, task: Task) -> Status:
             return Status.NOT_FINITE
         if record.reached(task.limits.target):
             return Status.TARGET
-        rest = record.at_rest(task.limits)
-        if task.stage_ends(record.state, len(record.infos)):
-            moved = _next_stage(record, task)
-        else:
-            moved = _stepped(record, task) if rest is None else _left(record, task, rest)
-        if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
-            moved = _next_stage(record, task)
+        moved = _within_budget(record, task)
         if isinstance(moved, Status):
             return moved
         state, info = moved
@@ -244,6 +259,31 @@ def _loop(record: Record, task: Task) -> Status:
             return Status.STOPPED
 
 
+def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
+    """The next step of any kind, none of whose submissions exceeds the budget; or why there is none."""
+    spent, began = record.state.cost, task.clock.elapsed
+    with task.metered(spent) as meter:
+        try:
+            moved = _next(record, task)
+        except OverBudget as error:
+            # only now is it known what this takes; what of the step was paid before is spent, and the step not made
+            record.spend(meter.spent - task.before_this - record.state.cost)
+            return record.ended(Status.BUDGET, task.lacking(record.state.cost, error.ahead))
+    task.clock.timed(began)
+    return moved
+
+
+def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
+    """The next step: of the optimizer, into the next stage of a schedule, or away from where the run is at rest."""
+    rest = record.at_rest(task.limits)
+    if task.stage_ends(record.state, len(record.infos)):
+        return _next_stage(record, task)
+    moved = _stepped(record, task) if rest is None else _left(record, task, rest)
+    if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
+        return _next_stage(record, task)
+    return moved
+
+
 def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The optimizer's next step, or the limit that forbids it."""
     state, limits = record.state, task.limits
@@ -252,7 +292,7 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
         if not task.allows(state.cost, ahead):
-            return Status.BUDGET
+            return record.ended(Status.BUDGET, task.lacking(state.cost, ahead))
     return task.optimizer.step(task.evaluator_at(state), state)
 
 
@@ -265,7 +305,7 @@ def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(evaluator, state.theta, None, first=True)
         if not task.allows(state.cost, ahead):
-            return Status.BUDGET
+            return record.ended(Status.BUDGET, task.lacking(state.cost, ahead))
     asked = Submissions.after(evaluator, state)
     fresh = task.optimizer.init(evaluator, state.theta, asked.next_seed())
     new = replace(state.continued(asked, replace(fresh, seed=state.seed)), best=None)

@@ -1,4 +1,4 @@
-"""Why a run stopped, what it may spend, and what it returns."""
+"""Why a run stopped, and what it returns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import settle_whole
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import format_with_error
 from qngd.estimates.evaluation import Cost
@@ -40,7 +39,7 @@ REMEDY = {
     Status.NOISE: "the gradient was within its statistical error for {noise} steps in a row; "
     "take more shots to go lower",
     Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or " + _GO_ON,
-    Status.BUDGET: "the next step would exceed the budget ({cost} spent); raise it and " + _GO_ON,
+    Status.BUDGET: "the next step would exceed the budget ({cost} spent){failure}; raise it and " + _GO_ON,
     Status.STOPPED: "the callback asked to stop; " + _GO_ON,
     Status.INTERRUPTED: "interrupted from the keyboard; " + _GO_ON,
     Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
@@ -48,36 +47,6 @@ REMEDY = {
     Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
 }
 """What to do about each, with blanks to fill in."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Limits on what a run may spend; None means no limit. A step that would exceed one is not started.
-
-    Raises:
-        SettingError: a limit is not a whole number of at least 0.
-
-    >>> Budget(shots=100_000)
-    Budget(jobs=None, circuits=None, shots=100000)
-    """
-
-    jobs: int | None = None
-    circuits: int | None = None
-    shots: int | None = None
-
-    def __post_init__(self) -> None:
-        settle_whole(self, {"jobs": 0, "circuits": 0, "shots": 0})
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the budget sets no limit."""
-        return self.jobs is None and self.circuits is None and self.shots is None
-
-    def allows(self, spent: Cost, next_step: Cost) -> bool:
-        """Whether `next_step` can still be paid after what was `spent`."""
-        total = spent + next_step
-        pairs = ((self.jobs, total.jobs), (self.circuits, total.circuits), (self.shots, total.shots))
-        return all(limit is None or used <= limit for limit, used in pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +63,8 @@ class Result:
             there: `steps` and `history` are its own.
         history_stderr: their standard errors.
         infos: what each step saw and did.
-        cost: jobs, circuits and shots spent, those before `state` included.
+        cost: jobs, circuits, shots, device seconds and money spent, those before `state` included; of the last two what
+            is not known is None.
         state: what `minimize(…, state=…)` goes on from, as if the run had not stopped.
         note: what else the user should know, such as that the backend is noisy.
         mean: the mean of all energies there: `energy` itself, unless that is a CVaR.

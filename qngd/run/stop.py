@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import SettingError, require_range, shown, unboxed, whole_number
-from qngd.run.result import Budget
+from qngd.run.budget import Budget
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,10 @@ from qngd.errors import ParameterError, SettingError, checked_seed, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.run.budget import Clock
+from qngd.run.final import Final, read_final
 from qngd.run.identity import RunIdentity, fingerprint_of
 from qngd.run.journal import Journal
 from qngd.run.optimizers import as_optimizer, kind_of
@@ -27,7 +31,8 @@ from qngd.solve.state import Optimizer, State, StepInfo
 class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
     it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
-    other runs have taken of its budget, and `also` what decides the energy besides circuit and observable."""
+    other runs have taken of its budget, `also` what decides the energy besides circuit and observable, `clock` is that
+    of the call, and `final` measures the end again."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -41,10 +46,58 @@ class Task:
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
+    clock: Clock = field(default_factory=Clock)
+    final: Final | None = None
+
+    @contextmanager
+    def metered(self, spent: Cost) -> Iterator[Meter]:
+        """While this run asks and steps, after it has `spent` so much: no submission exceeds its budget."""
+        before, budget = self.before_this, self.limits.budget
+
+        def allows(total: Cost, ahead: Cost) -> bool:
+            return budget.is_open or budget.allows(total, ahead + self.reserve(total - before))
+
+        with metering(Meter(budget.table, before + spent, allows)) as meter:
+            yield meter
+
+    @contextmanager
+    def ending(self, spent: Cost) -> Iterator[Meter]:
+        """As `metered`, while its end is measured."""
+        with metering(Meter(self.limits.budget.table, self.before_this + spent, self.limits.budget.allows)) as meter:
+            yield meter
+
+    def reserve(self, spent: Cost) -> Cost:
+        """What its end takes, for which the budget keeps room, after this run has `spent` so much."""
+        if self.final is None:
+            return Cost()
+        with metering(Meter(self.limits.budget.table, self.before_this + spent)):
+            return self.final.cost(self.given.theta)
+
+    @property
+    def before_this(self) -> Cost:
+        """What was taken of its budget that is in no state of its own: by other runs, and by ends of this one."""
+        return self.spent if self.final is None else self.spent + self.final.paid
 
     def allows(self, spent: Cost, ahead: Cost) -> bool:
-        """Whether the budget allows what is `ahead`, after what this run has `spent`."""
-        return self.limits.budget.allows(self.spent + spent, ahead)
+        """Whether the budget allows what is `ahead`, after what this run has `spent`, and then its end."""
+        budget = self.limits.budget
+        if not self.clock.allows(budget.wall, self._steps_ahead):
+            return False
+        return budget.is_open or budget.allows(self.before_this + spent, ahead + self.reserve(spent))
+
+    def lacking(self, spent: Cost, ahead: Cost) -> str:
+        """What is ahead beside what is left of the budget."""
+        budget, kept = self.limits.budget, self.reserve(spent)
+        parts = [budget.lacking(self.before_this + spent + kept, ahead)]
+        if budget.wall is not None:
+            parts.append(self.clock.lacking(budget.wall, self._steps_ahead))
+        note = "" if self.final is None else f", with {kept} kept for the end"
+        return f": it takes {', '.join(filter(None, parts))}{note}"
+
+    @property
+    def _steps_ahead(self) -> int:
+        """By the clock, the end counts as a step."""
+        return 1 if self.final is None else 2
 
     def evaluator_at(self, state: State) -> Evaluator:
         """The evaluator of the stage that a state is in."""
@@ -85,6 +138,8 @@ def read_task(
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
+    final_shots: Any = None,
+    clock: Clock | None = None,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -118,6 +173,8 @@ def read_task(
         identity=RunIdentity(given, chosen, settings),
         spent=spent,
         wraps=bool(wrap_angles),
+        clock=clock or Clock(),
+        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
     )
     _check_parameters(given)
     if before is not None:

@@ -32,7 +32,7 @@ from pennylane.devices import (
 )
 from pennylane.tape import QuantumScript
 
-from qngd.backends.base import BackendBase
+from qngd.backends.base import BackendBase, Load
 from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
@@ -108,6 +108,13 @@ class PennyLaneBackend(BackendBase):
         """What submitting these requests would cost."""
         runs = self._runs(requests)
         return Cost(len(self._parts(runs)), len(runs), sum(shots or 0 for _, shots in runs))
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template] | None = None) -> list[Load]:
+        """What each `device.execute` of a submission of these requests runs."""
+        runs = self._runs(requests)
+        rows = np.array([row for row, _ in runs], dtype=np.int64)
+        shots = np.array([shots or 0 for _, shots in runs], dtype=np.int64)
+        return [Load(rows[part], shots[part]) for part in self._parts(runs)]
 
     def spent(self, handle: _Batch | None, requests: Sequence[Request]) -> Cost:
         """The jobs and circuits that a submission took."""

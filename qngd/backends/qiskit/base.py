@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends.base import Footprint, ResumableBackend
+from qngd.backends.base import Footprint, Load, ResumableBackend
 from qngd.backends.limits import Limits, divided
 from qngd.backends.qiskit import jobs
 from qngd.backends.qiskit.compile import Compiler
@@ -129,6 +129,17 @@ class OnDevice(ResumableBackend):
         repetitions, parts = self.division(requests, templates)
         circuits = int(repetitions.copies.sum())
         return Cost(len(parts), circuits, circuits * repetitions.shots)
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template] | None = None) -> list[Load]:
+        """What each job of a submission of these requests runs."""
+        repetitions, parts = self.division(requests, templates)
+        rows, _ = self.rows(requests, repetitions)
+        return [Load(rows[part], np.full(len(rows[part]), repetitions.shots), self.runs) for part in parts]
+
+    def usage(self, handle: jobs.Handle) -> float | None:
+        """The device seconds of all its jobs, where the provider reports them for each (IBM does)."""
+        found = [job.usage for job in handle.jobs]
+        return sum(filter(None, found)) if found and all(found) else None
 
     def runs_whole(self, circuit: Circuit) -> bool:
         """Whether templates of the whole circuit run as the user wrote it, because it is written for the device."""

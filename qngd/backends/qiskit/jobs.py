@@ -77,6 +77,16 @@ class Job:
             return "without an id"
 
     @property
+    def usage(self) -> float | None:
+        """The device seconds that the provider reports for it; None where it reports none, or none yet: IBM's says 0
+        until the count is complete, and always of a local job."""
+        try:
+            seconds = self.native.usage()
+            return float(seconds) if float(seconds) > 0 and np.isfinite(seconds) else None
+        except Exception:  # no method, no answer, no number: the result is there, and paid for
+            return None
+
+    @property
     def is_dead(self) -> bool:
         """Whether it failed or was cancelled; False where its provider has no word for that."""
         if not hasattr(self.native, "status"):

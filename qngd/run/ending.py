@@ -1,0 +1,56 @@
+"""How a run with `final_shots` ends: its result with the energy of one more measurement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from qngd.errors import BackendError, StorageError
+from qngd.evaluators.meter import OverBudget
+from qngd.evaluators.objectives.given import wrapped_angles
+from qngd.run.result import REMEDY, Result, Status
+from qngd.run.task import Task
+
+_UNFINISHED = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
+
+
+def measured_again(found: Result, task: Task, theta: np.ndarray) -> Result:
+    """The result of a run with θ (P,) as its end and the energy that `final_shots` show there; as it was found where
+    none were asked for, or nothing more can be sent."""
+    if task.final is None:
+        return found
+    if found.status in _UNFINISHED:
+        return _with_note(found, "its end was not measured with final_shots")
+    state = found.state
+    with task.ending(state.cost):
+        try:
+            seen = task.final.measured(state, theta, task.problem_of(state), task.seed)
+        except KeyboardInterrupt:
+            return _not_measured(found, Status.INTERRUPTED, "")
+        except (BackendError, StorageError, OverBudget) as error:
+            return _not_measured(found, Status.FAILED, f"{error}")
+    cost = state.cost + seen.cost
+    found = replace(found, cost=cost, state=replace(state, cost=cost))
+    if not seen.is_finite:
+        return _with_note(found, "the energy that final_shots measured is NaN or infinite")
+    if task.wraps:
+        theta = wrapped_angles(task.given, task.evaluator_at(state), theta)
+    mean = seen.energy if seen.mean is None else seen.mean
+    return replace(
+        found,
+        theta=task.given.shaped(theta),
+        energy=float(seen.energy.value),
+        stderr=float(seen.energy.stderr),
+        mean=float(mean.value),
+        bit_strings=seen.bit_strings,
+    )
+
+
+def _with_note(found: Result, note: str) -> Result:
+    return replace(found, note="; ".join(filter(None, (found.note, note))))
+
+
+def _not_measured(found: Result, status: Status, failure: str) -> Result:
+    message = REMEDY[status].format(failure=f"final_shots: {failure}", cost=found.cost)
+    return _with_note(replace(found, status=status, message=message), "its end was not measured with final_shots")

@@ -1,0 +1,103 @@
+"""The end of a run, measured again with shots of its own, after nothing depends on what they show.
+
+Energies that a run has met are no fair guess of where it ended: the lowest is low by luck too, and the last one was
+compared with others before it was kept. One more measurement of the point that is given back is unbiased.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qngd.cvar import CVaR
+from qngd.errors import SettingError, whole_number
+from qngd.estimates.evaluation import Cost, Evaluation
+from qngd.evaluators.base import Evaluator
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.run.kept import evaluated_once, evaluation_at
+from qngd.solve.state import State
+
+_OF_ENDS = 2**21  # the number of a submission that no run comes to
+
+
+@dataclass(frozen=True, eq=False)
+class Final:
+    """What measures ends with `shots` a circuit: the `evaluators` of a run's stages, and the file that keeps the last
+    measurement, if any does."""
+
+    shots: int
+    evaluators: tuple[Evaluator, ...]
+    path: Path | None = None
+
+    def cost(self, theta: np.ndarray) -> Cost:
+        """What a measurement takes."""
+        return self.evaluators[-1].preview(theta, gradient=False, metric=None, spread=None)
+
+    @cached_property
+    def paid(self) -> Cost:
+        """What the ends of a stored run have taken before this call."""
+        kept = None if self.path is None else evaluation_at(self.path)
+        return Cost() if kept is None else kept.cost
+
+    def measured(self, state: State, theta: np.ndarray, problem: str, seed: int | None) -> Evaluation:
+        """The energy at θ (P,), where the run in this state is said to have ended. Its cost is that of all ends of the
+        run; one that the file holds is not measured again.
+
+        Raises:
+            BackendError, StorageError: it failed, or cannot be kept.
+        """
+        evaluator = self.evaluators[min(state.stage, len(self.evaluators) - 1)]
+
+        def measure() -> Evaluation:
+            own = None if seed is None else np.random.SeedSequence(seed, spawn_key=(_OF_ENDS + state.evaluations,))
+            found = evaluator.evaluate(
+                theta,
+                gradient=False,
+                metric=None,
+                seed=None if own is None else int(own.generate_state(1, np.uint32)[0]),
+            )
+            return replace(found, cost=self.paid + found.cost)
+
+        key = f"{problem} {self.shots} {state.stage} {state.evaluations} {theta.tobytes().hex()}"
+        return evaluated_once(self.path, key, state, measure)
+
+
+def read_final(
+    given: AnyGiven,
+    first: Evaluator,
+    backend: Any,
+    final_shots: Any,
+    grouping: Grouping,
+    cross: CrossMethod,
+    job_log: JobLog | None,
+    run_dir: Any,
+) -> Final | None:
+    """What `final_shots` of `minimize` asks for; `first` answers the run's steps.
+
+    Raises:
+        SettingError: it is no whole number, or energies are exact.
+    """
+    if final_shots is None:
+        return None
+    shots = whole_number(final_shots, "final_shots", 1)
+    if first.is_exact:
+        raise SettingError(
+            f"final_shots: the energies of {first.name} are exact, so there is nothing to measure again; give shots=… "
+            "too, or leave final_shots out"
+        )
+    evaluators: tuple[Evaluator, ...]
+    if isinstance(given, GivenObjective):
+        evaluators = (given.evaluator(backend, shots, grouping, cross, job_log).of_all(),)
+    else:
+        stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
+        how = (given.circuit, given.target, backend, shots, grouping, cross, job_log)
+        evaluators = tuple(evaluator_for(*how, stage) for stage in stages)
+    return Final(shots, evaluators, None if run_dir is None else Path(run_dir) / "final.npz")
