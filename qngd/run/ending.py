@@ -25,7 +25,7 @@ def measured_again(found: Result, task: Task, theta: np.ndarray) -> Result:
     state = found.state
     with task.ending(state.cost):
         try:
-            seen = task.final.measured(state, theta, task.problem_of(state), task.seed)
+            seen = task.final.measured(state, theta, task.problem_of(state), state.seed)
         except KeyboardInterrupt:
             return _not_measured(found, Status.INTERRUPTED, "")
         except (BackendError, StorageError, OverBudget) as error:

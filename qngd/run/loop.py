@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from qngd._system.interrupts import Stoppable
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -30,6 +32,7 @@ from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
+from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
 
@@ -141,16 +144,32 @@ def minimize(
 def carry_out(task: Task) -> Result:
     """The run of a task; see `minimize`."""
     record = Record(task.given.shaped, task.kind, task.store)
-    with _kept_on_error(record, task):
+
+    def body() -> Status:
+        _start(record, task)
+        return _loop(record, task)
+
+    with _closing(task.store), _kept_on_error(record, task), Stoppable() as stoppable:
         try:
-            _start(record, task)
-            status = _loop(record, task)
+            status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             # Ctrl-C in a step, in the store or in the callback; where nothing was reached, there is nothing to return
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return measured_again(_result(record, status, task), task, record.end)
+        found = _result(record, Status.INTERRUPTED if stoppable.came else status, task)
+        result = stoppable.run(partial(measured_again, found, task, record.end))
+        task.store.end(result.status, result.message)
+    return result
+
+
+@contextmanager
+def _closing(store: Store) -> Iterator[None]:
+    """Let others have the store at the end, whatever that is."""
+    try:
+        yield
+    finally:
+        store.close()
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
@@ -204,7 +223,7 @@ def _first_state(task: Task) -> State:
         if not task.allows(Cost(), first):
             raise SettingError(f"budget: {_too_little(task, first)}")
         try:
-            found = optimizer.init(evaluator, theta, task.seed)
+            found = optimizer.init(evaluator, theta, task.store.seed(task.seed))
         except OverBudget as error:
             raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
     task.clock.timed(began)

@@ -1,13 +1,16 @@
-"""States and steps as what files hold: named arrays, and rows of JSON. All digits are kept.
+"""States, steps and outcomes as what the file of a run holds: named arrays, and JSON. All digits are kept.
 
-JSON has no word for numbers that are not finite: these are the texts of `_NOT_FINITE`.
+Arrays stand together in one archive as `numpy.savez` makes it. JSON has no word for numbers that are not finite: these
+are the texts of `_NOT_FINITE`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,20 +18,55 @@ import numpy as np
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.measured.outcomes import Counts, Means, Outcome
 from qngd.solve.direction import Spectrum
 from qngd.solve.state import State, StepInfo
 
 _NOT_FINITE = ("inf", "-inf", "nan")
 
 
-def as_line(row: dict[str, Any]) -> str:
-    """A row as one line of JSON."""
-    return json.dumps(_plain(row), allow_nan=False) + "\n"
+def as_json(row: Any) -> str:
+    """A value as JSON."""
+    return json.dumps(_plain(row), allow_nan=False)
 
 
-def from_line(line: str) -> Any:
-    """The row that `as_line` wrote."""
-    return _numbers(json.loads(line))
+def from_json(text: str) -> Any:
+    """The value that `as_json` wrote."""
+    return _numbers(json.loads(text))
+
+
+def packed(arrays: Mapping[str, Any]) -> bytes:
+    """Named arrays, and texts among them, as one archive."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def unpacked(archive: bytes) -> dict[str, Any]:
+    """The arrays that `packed` put together."""
+    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def outcomes_to(outcomes: Sequence[Outcome]) -> bytes:
+    """The outcomes of a job as one archive: of outcome number k `k_bits` and `k_counts`, or `k_values`, `k_stderr` and
+    `k_shots`."""
+    arrays: dict[str, Any] = {"count": len(outcomes)}
+    for k, outcome in enumerate(outcomes):
+        arrays |= {f"{k}_{field.name}": getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+    return packed(arrays)
+
+
+def outcomes_from(archive: bytes) -> list[Outcome]:
+    """The outcomes that `outcomes_to` put together."""
+    arrays = unpacked(archive)
+    return [_outcome(arrays, k) for k in range(int(arrays["count"]))]
+
+
+def _outcome(arrays: Mapping[str, Any], k: int) -> Outcome:
+    if f"{k}_bits" in arrays:
+        return Counts(arrays[f"{k}_bits"], arrays[f"{k}_counts"])
+    return Means(arrays[f"{k}_values"], arrays[f"{k}_stderr"], int(arrays[f"{k}_shots"]))
 
 
 def row_of(info: StepInfo, state: State) -> dict[str, Any]:
@@ -56,9 +94,9 @@ def arrays_of(state: State) -> dict[str, Any]:
     arrays: dict[str, Any] = {
         "step": state.step,
         "evaluations": state.evaluations,
-        "cost": state.cost.as_numbers(),
+        "cost": json.dumps(dataclasses.asdict(state.cost)),
         "theta": evaluation.theta,
-        "evaluation_cost": evaluation.cost.as_numbers(),
+        "evaluation_cost": json.dumps(dataclasses.asdict(evaluation.cost)),
     }
     if evaluation.batch is not None:
         arrays["batch"] = evaluation.batch
@@ -125,7 +163,7 @@ def state_from(arrays: dict[str, Any]) -> State:
             str(arrays["metric_note"]),
             arrays.get("metric_unprojected"),
         ),
-        cost=Cost.from_numbers(arrays["evaluation_cost"]),
+        cost=_cost(arrays["evaluation_cost"]),
         spread=None
         if "spread_energy" not in arrays
         else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
@@ -146,7 +184,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         evaluation=evaluation,
         memory={name.removeprefix("memory_"): array for name, array in arrays.items() if name.startswith("memory_")},
         evaluations=int(arrays["evaluations"]),
-        cost=Cost.from_numbers(arrays["cost"]),
+        cost=_cost(arrays["cost"]),
         seed=int(str(arrays["seed"])) if "seed" in arrays else None,
         best=(arrays["best_theta"], float(arrays["best_energy"])) if "best_theta" in arrays else None,
         finished=str(arrays.get("finished", "")),
@@ -156,6 +194,13 @@ def state_from(arrays: dict[str, Any]) -> State:
         made_by=str(arrays.get("made_by", "")),
         stage=int(arrays.get("stage", 0)),
     )
+
+
+def _cost(array: Any) -> Cost:
+    """What `arrays_of` wrote of a cost; of numbers, as qngd 0.1 did."""
+    if array.dtype.kind == "U":
+        return Cost(**json.loads(str(array)))
+    return Cost(*map(int, array))
 
 
 def _plain(value: Any) -> Any:
