@@ -19,8 +19,8 @@ from qngd.measured.template import Template
 
 # What is asked of a backend, in which a provider's code may be called.
 _ASKED = (
-    "name", "is_noisy", "default_shots", "limits", "rep_delay", "seed", "submit", "collect", "preview", "loads",
-    "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach", "send", "find",
+    "name", "is_noisy", "is_local", "default_shots", "limits", "rep_delay", "seed", "submit", "collect", "preview",
+    "loads", "usage", "spent", "describe", "runs_whole", "by_job", "prepare", "prepare_one", "attach", "send", "tagged",
 )  # fmt: skip
 
 
@@ -105,6 +105,11 @@ class BackendBase(ABC):
         """As in `Backend`."""
 
     @property
+    def is_local(self) -> bool:
+        """Whether it computes in this process: its jobs cost nothing, and are gone with it."""
+        return False
+
+    @property
     def default_shots(self) -> int | None:
         """The shots of a circuit for a user who gives none; None asks for exact values."""
         return None
@@ -172,7 +177,9 @@ class Prepared(Protocol):
         others."""
 
     def watch(self, tell: Callable[[int, str], None]) -> None:
-        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is."""
+        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is. A handle that
+        also has `announce`, which is given a function, calls that right before it sends a job, and tags the job with
+        the text that comes back."""
 
 
 class ResumableBackend(BackendBase):
@@ -185,6 +192,21 @@ class ResumableBackend(BackendBase):
         Raises:
             BackendError: the requests do not fit the device.
         """
+
+    @property
+    def by_job(self) -> bool:
+        """Whether it is sent the jobs of a submission one by one, as `loads` divides it: by `prepare_one`, whose
+        handles have `announce`. Else it divides what it is given by itself."""
+        return False
+
+    def prepare_one(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Prepared:
+        """As `prepare`, in one job, whatever the limits are; asked only for requests that fit one, or did when they
+        were sent."""
+        return self.prepare(templates, requests, seed)
+
+    def tagged(self, tag: str) -> list[str] | None:
+        """The ids of the jobs that were sent with this tag, the last one first; None where jobs have no tags."""
+        return None
 
     @abstractmethod
     def attach(self, handle: Any, job_ids: Sequence[str]) -> None:

@@ -15,6 +15,10 @@ from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
 
+class DeficientResult(BackendError):
+    """A job ended and gave something other than what was asked for, as it will whenever it is collected."""
+
+
 class calling:
     """Turn whatever a backend's code raises, providers' own included, into a BackendError: a run that has paid for
     something ends with what it has, and not with a traceback. What qngd raises on purpose goes on as it is.
@@ -79,19 +83,19 @@ def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Req
     An outcome says itself how many shots it holds, and its errors follow from these.
 
     Raises:
-        BackendError: one is missing, or is not what was asked for.
+        DeficientResult: one is missing, or is not what was asked for.
     """
     try:
         found = list(outcomes)
     except TypeError as error:
-        raise BackendError(f"{name} returned {outcomes!r} where a list of outcomes was expected") from error
+        raise DeficientResult(f"{name} returned {outcomes!r} where a list of outcomes was expected") from error
     if len(found) != len(requests):
-        raise BackendError(f"{name} returned {len(found)} outcomes for {len(requests)} requests")
+        raise DeficientResult(f"{name} returned {len(found)} outcomes for {len(requests)} requests")
     for r, (outcome, request) in enumerate(zip(found, requests, strict=True)):
         template = templates[request.template]
         wrong = _wrong(outcome, template)
         if wrong:
-            raise BackendError(f"{name} returned {wrong} (request {r})")
+            raise DeficientResult(f"{name} returned {wrong} (request {r})")
     return found
 
 

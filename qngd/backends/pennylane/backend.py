@@ -33,12 +33,14 @@ from pennylane.devices import (
 from pennylane.tape import QuantumScript
 
 from qngd.backends.base import BackendBase, Load
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
     STATEVECTOR,
     check_mode,
     drawing_from,
+    innermost,
     is_noisy,
     make,
     plain_name,
@@ -93,6 +95,11 @@ class PennyLaneBackend(BackendBase):
         if isinstance(self._given, str):
             return self._given not in IDEAL
         return is_noisy(self._given)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is one of PennyLane's own simulators, with noise or without."""
+        return (self._given if isinstance(self._given, str) else plain_name(innermost(self._given))) in IDEAL
 
     @property
     def default_shots(self) -> int | None:
@@ -176,7 +183,7 @@ class PennyLaneBackend(BackendBase):
             try:
                 found, missing = reading.read(result)
             except Unreadable as error:
-                raise BackendError(f"{self.name} returned {error} (request {r})") from error.__cause__
+                raise DeficientResult(f"{self.name} returned {error} (request {r})") from error.__cause__
             parts[r].append(found)
             lost += missing
         if lost:
