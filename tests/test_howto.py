@@ -1,5 +1,6 @@
 """The pages of docs/howto do what they say: their code is run as it stands there."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
