@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.budget import Budget
+    from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
@@ -84,6 +85,8 @@ _HOME = {
     "CVaR": "cvar",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "StoredRun": "run.directory.loaded",
+    "load": "run.directory.loaded",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
     "Budget": "run.budget",
@@ -131,12 +134,14 @@ __all__ = [
     "Status",
     "StepInfo",
     "StorageError",
+    "StoredRun",
     "TargetError",
     "cost",
     "evaluator",
     "excited_states",
     "expectation",
     "gradient",
+    "load",
     "metric_tensor",
     "minimize",
     "outputs",

@@ -1,8 +1,8 @@
 """The parts of a submission: what each of its jobs holds, and what is known of each from a run that broke off.
 
 A part holds some of the submission's circuits: a request and a number of shots each, as text "0-9x4000,3x1000" for the
-requests 0 to 9 with 4000 shots each and request 3 with 1000. So jobs that were sent stay of use where the submission would now be
-divided otherwise: what they hold is taken from what is asked for, and the rest divided anew.
+requests 0 to 9 with 4000 shots each and request 3 with 1000. So jobs that were sent stay of use where the submission
+would now be divided otherwise: what they hold is taken from what is asked for, and the rest divided anew.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Part:
     """What is sent as one job: the requests (C,) `rows` of the submission, as `requests` with the shots that it takes
     of each. `ids` and `notes` are what is written down of it, `outcomes` what it gave, and `handle` the backend's own.
 
-    `is_sent` says whether a job was sent for it, `is_open` whether that is all that is known, and `is_found` whether the
-    job is one of an interrupted run.
+    `is_sent` says whether a job was sent for it, `is_open` whether that is all that is known, and `is_found` whether
+    the job is one of an interrupted run.
     """
 
     place: int

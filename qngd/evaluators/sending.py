@@ -1,8 +1,8 @@
 """Sending the parts of a submission and collecting what they give; all of it is written down in a run's log.
 
-A part is "sending" on disk before it is sent, and its id is there as soon as its sending returns. Where a process dies in
-between, the tag that it was sent with tells whether it arrived; where jobs have no tags nobody knows, and it counts as
-paid.
+A part is "sending" on disk before it is sent, and its id is there as soon as its sending returns. Where a process dies
+in between, the tag that it was sent with tells whether it arrived; where jobs have no tags nobody knows, and it counts
+as paid.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,12 @@ from qngd.errors import SettingError, shown
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.solve.state import Optimizer
 
-_KIND = "="  # the key of a rule's class beside its fields
+_LONGEST = 200  # characters of a setting in a message
+KIND = "="  # the key of a rule's class beside its fields
 
 
 @dataclass(frozen=True)
-class Part:
+class Trait:
     """One of the things that determine a run: `value` decides whether another run has the same, `shown` says it to
     people."""
 
@@ -34,18 +35,20 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class RunIdentity:
-    """The identity of a run of `optimizer` on what was given, with the other `settings` that its steps depend on."""
+    """The identity of a run of `optimizer` on what was given, with the other `settings` that its steps depend on.
+    `asked` is what else was asked for, as JSON takes it: by it nothing is recognized."""
 
     given: AnyGiven
     optimizer: Optimizer
     settings: Mapping[str, object]
+    asked: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[Trait, ...]:
         """All that determines the run; raises SettingError where a setting could not be recognized in a later run."""
         return (
             *_parts_of(self.given),
-            *(Part(name, written(setting), shown(setting)) for name, setting in self._settings.items()),
+            *(Trait(name, written(setting), _shown(setting)) for name, setting in self._settings.items()),
         )
 
     @property
@@ -70,7 +73,7 @@ class RunIdentity:
     def _fields(self) -> list[str]:
         return [part.field for part in self.parts]
 
-    def _agrees(self, part: Part, value: str) -> bool:
+    def _agrees(self, part: Trait, value: str) -> bool:
         if part.value == value:
             return True
         return part.field in self._settings and agrees(json.loads(value), self._settings[part.field])
@@ -95,13 +98,13 @@ class RunIdentity:
         }
 
 
-def _parts_of(given: AnyGiven) -> list[Part]:
+def _parts_of(given: AnyGiven) -> list[Trait]:
     """The parts of what was given."""
-    start = Part("theta0", _hash(given.theta), _numbers(given.theta))
-    names = Part("parameters", json.dumps(given.circuit.parameters), shown(given.circuit.parameters))
+    start = Trait("theta0", _hash(given.theta), _numbers(given.theta))
+    names = Trait("parameters", json.dumps(given.circuit.parameters), shown(given.circuit.parameters))
     if isinstance(given, GivenObjective):
         value = hashlib.sha256(given.model.likeness).hexdigest()
-        return [Part("objective", value, _text("its circuits, observables, data and loss", value)), names, start]
+        return [Trait("objective", value, _text("its circuits, observables, data and loss", value)), names, start]
     circuit, observable = given.circuit, given.observable
     one = _hash(
         circuit.generators.x, circuit.generators.z, circuit.generators.sign, circuit.level,
@@ -110,9 +113,9 @@ def _parts_of(given: AnyGiven) -> list[Part]:
     )  # fmt: skip
     other = _hash(observable.strings.x, observable.strings.z, observable.coefficients)
     return [
-        Part("circuit", one, _text(repr(circuit), one)),
+        Trait("circuit", one, _text(repr(circuit), one)),
         names,
-        Part("observable", other, _text(shown(observable)[:200], other)),
+        Trait("observable", other, _text(shown(observable)[:200], other)),
         start,
     ]
 
@@ -133,6 +136,12 @@ def _hash(*arrays: np.ndarray, text: str = "") -> str:
 def _text(words: str, value: str) -> str:
     """Words for people, with a few digits of the hash, in which two differ whose words do not."""
     return f"{words} (#{value[:8]})"
+
+
+def _shown(setting: object) -> str:
+    """A setting for people; where it is cut short, with a few digits of its hash."""
+    text = " ".join(repr(setting).split())
+    return text if len(text) <= _LONGEST else _text(f"{text[:_LONGEST]}…", _hash(text=text))
 
 
 def _numbers(values: np.ndarray) -> str:
@@ -184,9 +193,9 @@ def written(setting: object) -> str:
 def _plain(setting: Any) -> Any:
     """A setting as JSON takes it; of rules the class and its fields."""
     if _is_rule(setting):
-        return {_KIND: type(setting).__name__, **{name: _plain(value) for name, value in _fields(setting).items()}}
+        return {KIND: type(setting).__name__, **{name: _plain(value) for name, value in _fields(setting).items()}}
     if isinstance(setting, Mapping):
-        return {_KIND: "mapping", "items": [[_plain(key), _plain(value)] for key, value in setting.items()]}
+        return {KIND: "mapping", "items": [[_plain(key), _plain(value)] for key, value in setting.items()]}
     if isinstance(setting, (tuple, list)):
         return [_plain(part) for part in setting]
     return setting.item() if isinstance(setting, np.generic) else setting
@@ -197,7 +206,7 @@ def agrees(was: Any, setting: Any) -> bool:
     if not _is_rule(setting):
         return bool(json.dumps(was) == json.dumps(_plain(setting)))
     fields = _fields(setting)
-    if not isinstance(was, dict) or was.get(_KIND) != type(setting).__name__ or set(was) - {_KIND} - set(fields):
+    if not isinstance(was, dict) or was.get(KIND) != type(setting).__name__ or set(was) - {KIND} - set(fields):
         return False
     return all(
         agrees(was[name], value) if name in was else has_default(setting, name) for name, value in fields.items()

@@ -159,7 +159,7 @@ def carry_out(task: Task) -> Result:
             status = _ended_by(error, record)
         found = _result(record, Status.INTERRUPTED if stoppable.came else status, task)
         result = stoppable.run(partial(measured_again, found, task, record.end))
-        task.store.end(result.status, result.message)
+        task.store.end(result.status, result.message, result.note)
     return result
 
 

@@ -50,7 +50,7 @@ class Store(Protocol):
     def keep(self, state: State) -> None:
         """Store the state alone, where a step has only made it costlier."""
 
-    def end(self, status: str, message: str) -> None:
+    def end(self, status: str, message: str, note: str) -> None:
         """Store why the run has stopped. That it cannot be stored is no error: nothing is lost by it."""
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class Nowhere:
     def keep(self, state: State) -> None:
         pass
 
-    def end(self, status: str, message: str) -> None:
+    def end(self, status: str, message: str, note: str) -> None:
         pass
 
     def close(self) -> None:

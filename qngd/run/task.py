@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -159,17 +159,21 @@ def read_task(
         settings["objective"] = given.words
     if before is not None:
         settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
+    stop = StopRule.read(*limits)
+    asked = {**_written(stop), "backend": _backend(given, backend), "wrap_angles": bool(wrap_angles)}
+    if isinstance(evaluators[0], Bounded):
+        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=StopRule.read(*limits),
+        limits=stop,
         # a simulator that repeats its numbers at each submission would make the same error in every step
         seed=getattr(evaluators[0], "own_seed", None) if seed is None else seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=RunIdentity(given, chosen, settings),
+        identity=RunIdentity(given, chosen, settings, asked),
         spent=spent,
         wraps=bool(wrap_angles),
         clock=clock or Clock(),
@@ -189,6 +193,20 @@ def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: s
     if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
         settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
     return settings
+
+
+def _written(stop: StopRule) -> dict[str, object]:
+    """What a run stops at, as JSON takes it."""
+    limits = {name: value for name, value in asdict(stop.budget).items() if value is not None}
+    found = {field.name: getattr(stop, field.name) for field in fields(stop) if field.name != "budget"}
+    return {**found, "budget": limits or None}
+
+
+def _backend(given: AnyGiven, backend: Any) -> object:
+    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
+    nothing else is ever written: it may hold a token."""
+    own = getattr(given.circuit, "device", None) if backend is None else backend
+    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
 
 
 def _store_of(run_dir: Any) -> Store:

@@ -72,14 +72,22 @@ class Database:
         path = directory / NAME
         with told(path, "write"):
             if not os.path.lexists(path):
-                _make(path)
-            connection = _connected(f"{path.resolve().as_uri()}?mode=rw")
-            found = cls(path, connection)
-            try:
-                found._prepare()
-            except BaseException:
-                connection.close()
-                raise
+                new = path.with_name(f"{path.name}.new")
+                make_file(new)
+                os.replace(new, path)  # so that it is there as a whole or not at all: an empty one is a damaged one
+                sync_folder(directory)
+            return cls.of(path)
+
+    @classmethod
+    def of(cls, path: Path) -> Database:
+        """The file, to be written; it must be there."""
+        connection = connected(f"{path.resolve().as_uri()}?mode=rw")
+        found = cls(path, connection)
+        try:
+            found._prepare()
+        except BaseException:
+            connection.close()
+            raise
         return found
 
     @classmethod
@@ -107,7 +115,7 @@ class Database:
     def _read(cls, path: Path, named: Path | None = None) -> Database:
         """A copy in memory, so that no writer ever has to wait for who looks at it."""
         mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
-        connection = _connected(f"{path.resolve().as_uri()}?mode={mode}")
+        connection = connected(f"{path.resolve().as_uri()}?mode={mode}")
         try:
             _check_ours(connection, named or path)
             copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -222,6 +230,11 @@ class Writing:
         """Add a row; returns its number."""
         return self._of._insert(table, [values.get(name) for name in columns(table)])
 
+    def put(self, table: str, row: int, values: Sequence[Any]) -> None:
+        """Add a row with this number, which is free."""
+        self._of._put(table, row, values)
+        self._of._rows += 1
+
     def change(self, table: str, row: int, **values: Any) -> None:
         """Change values of a row."""
         (known,) = self._of.rows(table, "row = ?", row)
@@ -235,16 +248,16 @@ class Writing:
         self._of._rows -= 1
 
 
-def _connected(uri: str) -> sqlite3.Connection:
+def connected(uri: str) -> sqlite3.Connection:
+    """SQLite's connection, which begins and ends no transaction by itself."""
     return sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
 
 
-def _make(path: Path) -> None:
-    """An empty file, which is there as a whole or not at all."""
-    partial = path.with_name(f"{path.name}.new")
-    for old in (partial, partial.with_name(f"{partial.name}-journal")):
+def make_file(path: Path) -> None:
+    """A file without rows, in the place of what a crash may have left there."""
+    for old in (path, path.with_name(f"{path.name}-journal")):
         old.unlink(missing_ok=True)
-    connection = _connected(f"{partial.resolve().as_uri()}?mode=rwc")
+    connection = connected(f"{path.resolve().as_uri()}?mode=rwc")
     try:
         connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("BEGIN")
@@ -253,8 +266,6 @@ def _make(path: Path) -> None:
         connection.execute("COMMIT")
     finally:
         connection.close()
-    os.replace(partial, path)
-    sync_folder(path.parent)
 
 
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:

@@ -113,3 +113,12 @@ class StoredJobs:
     def _file(self) -> Database:
         assert self._database is not None, "the store opens its file before anything is sent"
         return self._database
+
+
+def forget_jobs(database: Database, step: int) -> int:
+    """Let the open submissions of the state after this step go; returns how many there were."""
+    rows = database.rows("submissions", "step = ? AND dropped IS NULL", step)
+    with database.writing() as change:
+        for row in rows:
+            change.change("submissions", row["row"], dropped=now())
+    return len(rows)

@@ -18,6 +18,7 @@ from qngd.run.directory.encoding import arrays_of, as_json, from_json, info_from
 from qngd.run.directory.jobs import StoredJobs
 from qngd.run.directory.lock import Lock
 from qngd.run.directory.machine import host, versions
+from qngd.run.directory.problems import problem_to
 from qngd.run.directory.trouble import damaged, told
 from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored
@@ -53,7 +54,7 @@ class Journal:
                     for part in parts:
                         change.add("identity", field=part.field, value=part.value, shown=part.shown)
                     self._begin_file(change, identity)
-                self._begin_session(change)
+                self._begin_session(change, identity)
             stored = self._load()
             self.jobs.resume(self._file, -1 if stored is None else stored.state.step)
         except BaseException:
@@ -81,10 +82,18 @@ class Journal:
         self._seed = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
         for name, value in {**identity.about, "made": now(), "seed drawn": str(self._seed)}.items():
             change.add("about", name=name, value=as_json(value))
+        for name, data in problem_to(identity.given).items():
+            change.add("problem", name=name, data=data)
 
-    def _begin_session(self, change: Writing) -> None:
+    def _begin_session(self, change: Writing, identity: RunIdentity) -> None:
         self._session = change.add(
-            "sessions", began=now(), host=host(), pid=os.getpid(), versions=as_json(versions()), status="running"
+            "sessions",
+            began=now(),
+            host=host(),
+            pid=os.getpid(),
+            versions=as_json(versions()),
+            asked=as_json(dict(identity.asked)),
+            status="running",
         )
 
     def _load(self) -> Stored | None:
@@ -155,11 +164,12 @@ class Journal:
         except StorageError as error:
             raise StorageError(f"{error}{self.jobs.missing}") from error
 
-    def end(self, status: str, message: str) -> None:
+    def end(self, status: str, message: str, note: str) -> None:
         if self._database is None:
             return
+        said = {"status": status, "message": _text(message), "note": _text(note)}
         with suppress(StorageError), self._writing() as change:
-            change.change("sessions", self._session, status=status, message=_text(message), ended=now())
+            change.change("sessions", self._session, **said, ended=now())
 
     def close(self) -> None:
         if self._database is not None:

@@ -1,20 +1,20 @@
-"""One process at a time: a lock on a file, which the system takes from a process that dies."""
+"""One process at a time: a lock that the system takes from a process that dies.
+
+It is SQLite's own, on a file that holds who has it: an open transaction that has written nothing yet keeps other
+writers out and lets everybody read, on every system, also between two runs of one process.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import threading
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from qngd.errors import StorageError
+from qngd.run.directory.machine import host
 
 NAME = "run.lock"
-_PLACE = 1 << 30  # the byte that is locked, behind the text: Windows lets nobody read a locked one
-_MINE: dict[tuple[int, int], str] = {}  # files that this process has locked: the system's lock knows processes alone
-_GUARD = threading.Lock()
 
 
 class Lock:
@@ -22,82 +22,86 @@ class Lock:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / NAME
-        self._file: int | None = None
-        self._key = (0, 0)
+        self._held: sqlite3.Connection | None = None
 
     def take(self) -> None:
         """Take it.
 
         Raises:
             StorageError: another process has it, or another run in this one.
-            OSError: there can be no such file.
+            OSError, sqlite3.Error: there can be no such file.
         """
-        with _GUARD:
-            known = self._path.stat() if self._path.exists() else None
-            if known is not None and (known.st_dev, known.st_ino) in _MINE:
-                # not even opened: to close it would end this process's own lock
-                raise StorageError(_held(self._path, {"pid": os.getpid(), "host": socket.gethostname()}))
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
-            try:
-                _lock(file)
-            except OSError:
-                holder = _read(file)
-                os.close(file)
-                raise StorageError(_held(self._path, holder)) from None
-            found = os.fstat(file)
-            self._file, self._key = file, (found.st_dev, found.st_ino)
-            _MINE[self._key] = str(self._path)
-        self._write({"pid": os.getpid(), "host": socket.gethostname()})
+        try:
+            self._held = _taken(self._path)
+        except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name == "SQLITE_BUSY":
+                raise StorageError(_said(self._path)) from None
+            if not name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+                raise
+            self._path.unlink()  # nothing in it is needed
+            self._held = _taken(self._path)
 
     def release(self) -> None:
         """Give it back; nothing where it is not held."""
-        if self._file is None:
-            return
-        self._write({})
-        with _GUARD:
-            os.close(self._file)
-            _MINE.pop(self._key, None)
-            self._file = None
-
-    def _write(self, about: dict[str, Any]) -> None:
-        """Say who holds it; only for people, so that a full disk does not matter."""
-        assert self._file is not None
-        try:
-            os.ftruncate(self._file, 0)
-            os.lseek(self._file, 0, os.SEEK_SET)
-            os.write(self._file, json.dumps(about).encode() if about else b"")
-        except OSError:
-            pass
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
 
-def _read(file: int) -> dict[str, Any]:
+def _taken(path: Path) -> sqlite3.Connection:
+    connection = _connected(path)
     try:
-        return dict(json.loads(os.read(file, 1000)))
-    except (OSError, ValueError, TypeError):
-        return {}
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE IF NOT EXISTS holder (pid INTEGER, host TEXT)")
+        mine = (os.getpid(), host())
+        if connection.execute("SELECT pid, host FROM holder").fetchall() != [mine]:
+            connection.execute("DELETE FROM holder")
+            connection.execute("INSERT INTO holder VALUES (?, ?)", mine)
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _held(path: Path, holder: dict[str, Any]) -> str:
-    if holder.get("pid") == os.getpid() and holder.get("host") == socket.gethostname():
-        who = f"another run of this process (pid {os.getpid()} on {holder['host']})"
-    elif holder:
-        who = f"process {holder.get('pid')} on {holder.get('host')}"
-    else:
-        who = "another process"
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+
+def holder_of(directory: Path) -> str | None:
+    """Who runs in this directory now, in words; None where nobody does, or where that cannot be known."""
+    path = directory / NAME
+    if not path.is_file() or not os.access(path, os.W_OK):
+        return None
+    with suppress(sqlite3.Error):
+        connection = _connected(path)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY":
+                return _holder(connection)
+        finally:
+            connection.close()
+    return None
+
+
+def _holder(connection: sqlite3.Connection) -> str:
+    with suppress(sqlite3.Error):
+        for pid, name in connection.execute("SELECT pid, host FROM holder"):
+            mine = (pid, name) == (os.getpid(), host())
+            return f"another run of this process (pid {pid} on {name})" if mine else f"process {pid} on {name}"
+    return "another process"
+
+
+def _said(path: Path) -> str:
+    connection = _connected(path)
+    try:
+        who = _holder(connection)
+    finally:
+        connection.close()
     return (
         f"run_dir: {path.parent} is in use by {who}; wait until it has ended, or give another directory. "
         "qngd.load and qngd show read it meanwhile"
     )
-
-
-if os.name == "nt":  # pragma: no cover
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        os.lseek(file, _PLACE, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _PLACE)
