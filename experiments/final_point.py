@@ -1,18 +1,20 @@
 """Which point of a sampled run is the one to give back.
 
-Claim: of the points that a run with shots may be said to have ended at, the mean of its last five points has the lowest
-true energy: lower than the last point, and than the point whose measured energy was the lowest.
+Claim: of the points that a run with shots may be said to have ended at, none is lower in true energy than the last one
+by more than a twentieth of the error of one energy, whether the run came to rest or was stopped on its way. The
+point whose measured energy was the lowest is higher: it was chosen for its luck. Means of the last points gain that
+twentieth at rest, and lose more than they gain on the way; a test of significance changes nothing.
 
-Each run is `qngd.minimize` with its defaults on the embedded sampler; its θ after every step are known, with the measured
-energies and their errors. A rule makes one θ of them, whose exact energy is then compared with that of the last point of
-the same run: the difference in units of the error of one energy, so that problems can be put together, and the mean over
-all runs with its standard error.
+Each run is `qngd.minimize` with its defaults on the embedded sampler; its θ after every step are known, with the
+measured energies and their errors. A rule makes one θ of them, whose exact energy is then compared with that of the
+last point of the same run: the difference in units of the error of one energy, so that problems can be put together,
+and the mean over all runs with its standard error.
 
     python -m experiments.final_point               all; some minutes on one core
     python -m experiments.final_point h2-1          one problem
     python -m experiments.final_point --smoke       seconds
 
-Expected: see docs/budgets.md.
+Expected: the table of docs/budgets.md.
 
 Results: results/final_point/PROBLEM-SHOTS-STEPS.json, printed as a table.
 """

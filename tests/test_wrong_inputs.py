@@ -28,6 +28,7 @@ ARGUMENTS = {
     "gtol": [*NO_NUMBER, -1e-9, INF],
     "target": ["low", [1.0], True, NAN, -INF, 1j],
     "seed": ["1", 1.5, -1, True, NAN, [1], np.random.default_rng(0)],
+    "final_shots": [0, -1, 2.5, "many", True, [100], 1000],
     "callback": ["print", 3, [print], {}],
     "run_dir": [3, True, ["a"], b"\xff", object()],
     "budget": [100, {"shots": 100}, "100", True, [1], qngd.Budget],
@@ -47,6 +48,7 @@ def test_arguments_of_minimize(name, value, monkeypatch):
 
 SETTINGS = {
     qngd.Budget: {},
+    qngd.Prices: {},
     qngd.QNG: {},
     step.FixedRate: {"learning_rate": 0.1},
     step.DecayingRate: {"initial": 0.1},
@@ -73,7 +75,7 @@ SETTINGS = {
 }
 OPTIONAL = {  # None is the default
     "jobs", "circuits", "shots", "approx", "damping", "step", "refresh", "a", "total", "gradient",
-    "energy_share", "minimum",
+    "energy_share", "minimum", "seconds", "money", "wall", "prices", "seconds_per_shot",
 }  # fmt: skip
 
 
@@ -82,7 +84,11 @@ def settings():
         for name in (field.lstrip("_") for field in kind.__dataclass_fields__):
             for value in ["x", True, [0.1], np.array([0.1, 0.2]), 1j, {"a": 1}, object, NAN, -1, None]:
                 optional = name in OPTIONAL or (kind is qngd.QNG and name == "learning_rate")
-                is_fine = (value is None and optional) or (name == "options" and isinstance(value, dict))
+                is_fine = (
+                    (value is None and optional)
+                    or (name == "currency" and value == "x")
+                    or (name == "options" and isinstance(value, dict))
+                )
                 if not is_fine:
                     yield pytest.param(kind, {**needed, name: value}, name, id=f"{kind.__name__}-{name}-{value!r:.20}")
 

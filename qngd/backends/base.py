@@ -144,7 +144,7 @@ class BackendBase(ABC):
 
     def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
         """What each job of a submission of these requests runs: by default one runs all."""
-        return [Load(np.arange(len(requests)), np.array([request.shots or 0 for request in requests], dtype=np.int64))]
+        return [Load(np.arange(len(requests)), np.array([request.shots or 0 for request in requests], dtype=float))]
 
     def usage(self, handle: Any) -> float | None:
         """The device seconds that the provider reports for a submission which came back; None where it reports none,

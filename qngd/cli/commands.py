@@ -82,6 +82,27 @@ _GroupingOption = Annotated[
 _CrossOption = Annotated[
     _Cross, typer.Option(help="How shots measure the full metric between layers: with an ancilla, midway, or overlaps.")
 ]
+_Limit = Annotated[int | None, typer.Option(min=0, show_default=False, rich_help_panel="Budget")]
+_Amount = Annotated[float | None, typer.Option(min=0.0, show_default=False, rich_help_panel="Budget")]
+_PriceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="NAME=VALUE",
+        help="What the device charges: per_shot, per_circuit, per_task (a job), per_second or minimum (of a job); "
+        "currency=USD; seconds_per_shot of a device that gives no times. Repeat for more.",
+        show_default=False,
+        rich_help_panel="Budget",
+    ),
+]
+_FinalShots = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Shots per circuit with which the energy is measured once more where the run ends. Left out: not.",
+        show_default=False,
+    ),
+]
 _Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")]
 
 
@@ -186,6 +207,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    final_shots: _FinalShots = None,
+    budget_jobs: _Limit = None,
+    budget_circuits: _Limit = None,
+    budget_shots: _Limit = None,
+    budget_seconds: _Amount = None,
+    budget_money: _Amount = None,
+    budget_wall: _Amount = None,
+    price: _PriceOption = None,
     run_dir: Annotated[
         Path | None,
         typer.Option(
@@ -204,13 +233,18 @@ def run(
     Example: qngd run circuits/h2.py --set layers=2 --out results/h2
     """
     with one_line_errors(traceback):
+        from qngd.cli.spending import read_budget
         from qngd.cli.work import minimize_and_tell, opened, read_shots
 
+        budget = read_budget(
+            price, jobs=budget_jobs, circuits=budget_circuits, shots=budget_shots, seconds=budget_seconds,
+            money=budget_money, wall=budget_wall,
+        )  # fmt: skip
         options = {
             "max_steps": max_steps, "optimizer": optimizer,
             "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
             "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
-            "run_dir": run_dir, "restarts": restarts,
+            "run_dir": run_dir, "restarts": restarts, "budget": budget, "final_shots": final_shots,
         }  # fmt: skip
         status = minimize_and_tell(opened(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
@@ -257,24 +291,41 @@ def cost(
     approx: _MeasuredApprox = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
+    final_shots: _FinalShots = None,
+    budget_jobs: _Limit = None,
+    budget_circuits: _Limit = None,
+    budget_shots: _Limit = None,
+    budget_seconds: _Amount = None,
+    budget_money: _Amount = None,
+    price: _PriceOption = None,
     traceback: _Traceback = False,
 ) -> None:
-    """Show what a run would cost on a backend: jobs, circuits, shots, depths and device time. Nothing is run.
+    """Show what a run would cost on a backend: jobs, circuits, shots, depths, device time and money, beside what it
+    costs with other settings, and what a budget buys. Nothing is run.
 
-    Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000
+    Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000 --budget-seconds 600
     """
     with one_line_errors(traceback):
+        from qngd.cli.spending import echo_columns, read_budget
         from qngd.cli.work import echo_table, opened, read_shots
+        from qngd.run.price import Price
         from qngd.run.price import cost as price_of
 
         found = opened(problem, settings or [])
+        budget = read_budget(
+            price, jobs=budget_jobs, circuits=budget_circuits, shots=budget_shots, seconds=budget_seconds,
+            money=budget_money,
+        )  # fmt: skip
         with found.file.blamed():
-            price = price_of(
+            priced = price_of(
                 found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
-                cross=cross, steps=steps,
+                cross=cross, steps=steps, budget=budget, final_shots=final_shots,
             )  # fmt: skip
         typer.echo(f"{found.problem.name}")
-        echo_table(price.rows())
+        echo_table(priced.rows())
+        if isinstance(priced, Price):
+            typer.echo()
+            echo_columns(priced.table())
 
 
 @app.command()

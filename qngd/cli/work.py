@@ -24,7 +24,10 @@ from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
 
-_OF_MINIMIZE = ("max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts")
+_OF_MINIMIZE = (
+    "max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts", "budget",
+    "final_shots",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

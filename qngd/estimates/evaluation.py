@@ -99,6 +99,20 @@ class Spread:
     metric: np.ndarray
     step: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    def first(self, count: int) -> Spread:
+        """That of the first requests alone: those of the energy stand before those of the gradient, and these before
+        those of the metric."""
+        return Spread(self.energy[:count], self.metric[:count], self.step[:count])
+
+    def renewed(self, seen: Spread) -> Spread:
+        """With what was seen since of the first requests; of the others it is as it was."""
+        count = len(seen)
+        pairs = ((seen.energy, self.energy), (seen.metric, self.metric), (seen.step, self.step))
+        return Spread(*(np.concatenate([new, old[count:]]) for new, old in pairs))
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -54,6 +55,12 @@ class SampledEvaluator:
         self.is_mean = share is None
         self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
+
+    def with_shots(self, rule: ShotRule) -> Self:
+        """The same with other shots; planner and backend are shared."""
+        found = copy.copy(self)
+        vars(found).update(shots=rule, made_with=(*self.made_with[:3], rule, *self.made_with[4:]))
+        return found
 
     @property
     def name(self) -> str:
@@ -117,9 +124,7 @@ class SampledEvaluator:
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
-        # what was seen of an evaluation of another kind, say without a metric, says nothing about this one
-        fits = spread is not None and len(spread.energy) == plan.num_circuits
-        return plan.with_shots(self.shots.shots(plan, spread if fits else None))
+        return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError(
@@ -128,7 +133,10 @@ class SampledEvaluator:
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         (evaluation,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
-        return evaluation
+        fitting, seen = _fitting(plan, spread), evaluation.spread
+        if spread is None or seen is None or fitting is None or fitting is spread:
+            return evaluation
+        return replace(evaluation, spread=spread.renewed(seen))  # for the next that measures all of it
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
@@ -168,6 +176,15 @@ class SampledEvaluator:
             return evaluation
         notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
+
+
+def _fitting(plan: Plan, spread: Spread | None) -> Spread | None:
+    """What a spread says of this plan's requests: all of one of the same kind, or the first part of one with more. What
+    was seen of any other kind says nothing."""
+    if spread is None or len(spread) == plan.num_circuits:
+        return spread
+    is_part = plan.metric is None and plan.energy_weights.any() and len(spread) > plan.num_circuits
+    return spread.first(plan.num_circuits) if is_part else None
 
 
 def _as_one(plans: Sequence[Plan]) -> Plan:

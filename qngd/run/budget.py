@@ -92,7 +92,7 @@ class Budget:
         parts = []
         for name, limit in self._limits.items():
             left = max(0, limit - used[name])
-            parts.append(f"{self._text(name, asked[name])} of {self._text(name, left)} that are left")
+            parts.append(f"{self._text(name, asked[name])} where {self._text(name, left)} are left")
         return ", ".join(parts)
 
     def steps(self, start: Cost, step: Cost, end: Cost | None = None) -> int | None:
@@ -156,4 +156,4 @@ class Clock:
     def lacking(self, wall: float, steps: int = 1) -> str:
         """What a step may take beside what is left."""
         left = max(0.0, wall - self.elapsed)
-        return f"about {format_seconds(steps * self._longest)} by the clock of {format_seconds(left)} that are left"
+        return f"about {format_seconds(steps * self._longest)} by the clock where {format_seconds(left)} are left"

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from qngd.errors import BackendError, StorageError
 from qngd.evaluators.meter import OverBudget
-from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task
 
 _UNFINISHED = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
 
 
-def measured_again(found: Result, task: Task, theta: np.ndarray) -> Result:
-    """The result of a run with θ (P,) as its end and the energy that `final_shots` show there; as it was found where
-    none were asked for, or nothing more can be sent."""
+def measured_again(found: Result, task: Task) -> Result:
+    """The result of a run with the energy that `final_shots` show where it ended; as it was found where none were asked
+    for, or nothing more can be sent."""
     if task.final is None:
         return found
     if found.status in _UNFINISHED:
@@ -25,7 +22,7 @@ def measured_again(found: Result, task: Task, theta: np.ndarray) -> Result:
     state = found.state
     with task.ending(state.cost):
         try:
-            seen = task.final.measured(state, theta, task.problem_of(state), state.seed)
+            seen = task.final.measured(state, state.lowest[0], task.problem_of(state), state.seed)
         except KeyboardInterrupt:
             return _not_measured(found, Status.INTERRUPTED, "")
         except (BackendError, StorageError, OverBudget) as error:
@@ -34,12 +31,9 @@ def measured_again(found: Result, task: Task, theta: np.ndarray) -> Result:
     found = replace(found, cost=cost, state=replace(state, cost=cost))
     if not seen.is_finite:
         return _with_note(found, "the energy that final_shots measured is NaN or infinite")
-    if task.wraps:
-        theta = wrapped_angles(task.given, task.evaluator_at(state), theta)
     mean = seen.energy if seen.mean is None else seen.mean
     return replace(
         found,
-        theta=task.given.shaped(theta),
         energy=float(seen.energy.value),
         stderr=float(seen.energy.stderr),
         mean=float(mean.value),

@@ -18,6 +18,7 @@ from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread
+from qngd.evaluators.meter import Meter, metering
 from qngd.interop import in_order
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import Given
@@ -190,7 +191,7 @@ class _Search:
         also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
         identity = RunIdentity(task.given, task.optimizer, {**task.identity.settings, "lifted off": also})
         evaluator = deflated(task.evaluators[0], thetas, weights)
-        with task.ending(Cost()):
+        with metering(Meter(task.limits.budget.table, task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
         return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=task.spent + kept, final=None)
@@ -247,7 +248,7 @@ def _measured(
         key = f"{task.identity.key} {theta.tobytes().hex()}"
         if final_shots is not None:
             key += f" {final_shots}"
-        with task.ending(result.cost):
+        with metering(Meter(task.limits.budget.table, result.cost)):  # whose budget has kept room for it
             energy, overlaps, cost = measured_once(path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST)))
         result = replace(result, cost=result.cost + cost)
     if weight is None:

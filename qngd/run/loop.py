@@ -97,8 +97,7 @@ def minimize(
             together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
             In `run_dir` each has a folder, from start-0 on.
         final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
-            result's `energy`, unbiased, and θ is the mean of the last five points, which is lower than the last one
-            (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
+            result's `energy`, unbiased (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
@@ -158,7 +157,7 @@ def carry_out(task: Task) -> Result:
                 raise
             status = _ended_by(error, record)
         found = _result(record, Status.INTERRUPTED if stoppable.came else status, task)
-        result = stoppable.run(partial(measured_again, found, task, record.end))
+        result = stoppable.run(partial(measured_again, found, task))
         task.store.end(result.status, result.message, result.note)
     return result
 
@@ -208,6 +207,7 @@ def _bit_strings(task: Task, state: State) -> BitStrings | None:
 def _start(record: Record, task: Task) -> None:
     """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
     stored = task.store.resume(task.identity)
+    _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
         record.begin(_first_state(task) if task.before is None else task.before, task.limits)
     else:
@@ -340,7 +340,8 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
     if state.looked or rest is Status.MAX_STEPS:
         return rest
     if not limits.budget.is_open:
-        ahead = look_cost(evaluator, state.theta) + task.optimizer.preview(evaluator, state.theta, None, first=True)
+        looks = look_cost(evaluator, state.theta, state.evaluation.spread)
+        ahead = looks + task.optimizer.preview(evaluator, state.theta, None, first=True)
         if not task.allows(state.cost, ahead):
             record.remark("the budget does not allow to look whether this is a minimum")
             return rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
@@ -14,23 +14,29 @@ from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
-from qngd.errors import BackendError, whole_number
+from qngd.errors import BackendError, SettingError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
+from qngd.estimates.prices import Prices
 from qngd.evaluators import light_cone
 from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import submission_cost
 from qngd.exact.cones.outlook import Crowd
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
-from qngd.measured.planner import Planner
-from qngd.measured.shots import as_rule
+from qngd.measured.shots import FixedShots, ShotRule, as_rule
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
+from qngd.qng import QNG
+from qngd.run.budget import Budget
+from qngd.run.stop import StopRule
+from qngd.solve.state import Optimizer
 
 _SHOTS = 1000  # per circuit where the user gives none
 
@@ -49,6 +55,7 @@ class Price:
             compiles, of the circuits as written elsewhere (then the depths are None).
         seconds: device time of one step from its gate and readout times and the delay between shots; None where the
             backend gives no times. Queueing and compilation are not in it.
+        offers: what a run takes with these settings and with others, side by side.
         is_noisy: whether the backend is known to be noisy.
         limits: what one job may hold, in words; empty where nothing is known.
     """
@@ -65,6 +72,8 @@ class Price:
     seconds: float | None
     is_noisy: bool
     limits: str = ""
+    offers: tuple[Offer, ...] = ()
+    prices: Prices = field(default_factory=Prices)
 
     @property
     def run(self) -> Cost:
@@ -96,8 +105,78 @@ class Price:
         rows[f"{self.steps} steps"] = f"{self.run}"
         return rows
 
+    def table(self) -> list[list[str]]:
+        """The offers for people, a row each under a row of headings; a column that no offer fills is left out."""
+        heads = ["a step of", "jobs", "circuits", "shots", "device time", "money", f"{self.steps} steps", "in money"]
+        rows = [offer.row(self.prices) for offer in self.offers]
+        if any(offer.affordable is not None for offer in self.offers):
+            heads.append("the budget buys")
+        filled = [k for k in range(len(heads)) if any(len(row) > k and row[k] for row in rows)]
+        padded = [[*row, *[""] * (len(heads) - len(row))] for row in (heads, *rows)]
+        return [[row[k] for k in filled] for row in padded]
+
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a run with certain settings takes.
+
+    Attributes:
+        name: of the settings.
+        start, step, end: of one run: the evaluation at theta0, a step at most, and the measurement by `final_shots`.
+        steps: how many steps the run is priced for.
+        affordable: the steps that the budget buys; None where it does not limit them.
+        refused: why there is no such run, or nothing.
+    """
+
+    name: str
+    start: Cost
+    step: Cost
+    end: Cost
+    steps: int
+    affordable: int | None = None
+    refused: str = ""
+
+    @property
+    def run(self) -> Cost:
+        """The whole run, with its start and end."""
+        return self.start + self.step * self.steps + self.end
+
+    def row(self, prices: Prices) -> list[str]:
+        """The name, what a step takes and what the run does, for people."""
+        if self.refused:
+            return [self.name, self.refused]
+
+        def time_of(cost: Cost) -> str:
+            return "" if cost.seconds is None else format_seconds(cost.seconds)
+
+        def money_of(cost: Cost) -> str:
+            return "" if cost.money is None else prices.text(cost.money)
+
+        counts = [f"{count:,}" for count in (self.step.jobs, self.step.circuits, self.step.shots)]
+        run = time_of(self.run) or f"{self.run.shots:,} shots"
+        bought = "" if self.affordable is None else f"{self.affordable:,} steps"
+        return [self.name, *counts, time_of(self.step), money_of(self.step), run, money_of(self.run), bought]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings that offers are made of: a name, the `optimizer`, and `shots` that take the place of the user's."""
+
+    name: str
+    optimizer: Optimizer
+    shots: Any = None
+
+
+def choices(approx: Approx | Metric) -> tuple[Choice, ...]:
+    """The settings that are priced side by side: as they are asked for, and others."""
+    return (
+        Choice("as asked", QNG(approx=approx)),
+        Choice('shots="auto"', QNG(approx=approx), "auto"),
+        Choice("QN-SPSA", QNG(approx="qn-spsa")),
+    )
 
 
 @dataclass(frozen=True)
@@ -167,6 +246,8 @@ def cost(
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
+    budget: Budget | None = None,
+    final_shots: Any = None,
 ) -> Price | ConePrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
     With backend="light-cone" it is the light cones, memory and time of this machine.
@@ -177,6 +258,9 @@ def cost(
         approx: which metric a step measures, as for `metric_tensor`.
         grouping, cross: as for `minimize`.
         steps: of the run.
+        budget: says what a shot, a circuit, a job and a second cost, by its `prices`, and how many steps are wanted of
+            it, in the offers.
+        final_shots: as for `minimize`, in the offers.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -200,14 +284,17 @@ def cost(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
     )
     device, plan = step.device, step.plan
-    per_request = as_rule(_SHOTS if step.shots is None else step.shots).shots(cast(Plan, plan), None)
+    budget = StopRule.read(0, 0, 0, None, budget).budget
+    per_request = step.rule.shots(cast(Plan, plan), None)
     assert per_request is not None
     with calling(device.name):
         footprints = device.describe(plan.templates)
-    used = np.array([request.template for request in plan.requests])
+    with metering(Meter(budget.table)):
+        taken = submission_cost(device, plan.with_shots(per_request))
+        offers = tuple(_offer(each, step, given.theta, steps, budget, final_shots) for each in choices(approx))
     return Price(
         backend=device.name,
-        step=submission_cost(device, plan.with_shots(per_request)),
+        step=taken,
         steps=steps,
         energy_circuits=step.energy_circuits,
         gradient_circuits=step.gradient_circuits,
@@ -217,21 +304,46 @@ def cost(
         two_qubit_gates=max((t.num_two_qubit_gates for t in plan.templates), default=0)
         if footprints is None
         else max((f.two_qubit_gates for f in footprints), default=0),
-        seconds=_seconds(footprints, used, per_request, device.rep_delay),
+        seconds=taken.seconds,
         is_noisy=device.is_noisy,
         limits=str(device.limits),
+        offers=offers,
+        prices=budget.table,
     )
+
+
+def _offer(
+    choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, budget: Budget, final_shots: Any
+) -> Offer:
+    """What a run of this choice takes; what does not fit together is said and not raised: others may be taken."""
+    evaluator = asked.evaluator if choice.shots is None else asked.evaluator.with_shots(as_rule(choice.shots))
+    end = Cost()
+    if final_shots is not None:
+        last = evaluator.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
+        end = last.preview(theta, gradient=False, metric=None)
+    try:
+        start = choice.optimizer.preview(evaluator, theta, None, first=True)
+        step = choice.optimizer.preview(evaluator, theta, None)
+    except (SettingError, BackendError) as error:
+        return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
+    return Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
 
 
 @dataclass(frozen=True, eq=False)
 class PlannedStep:
     """The circuits of one step: the `plan` of its energy, gradient and metric for a `device`, with the `shots` that
-    hold there, and how the observable's terms are grouped."""
+    hold there, how the observable's terms are grouped, and the `evaluator` that would send it."""
 
     device: BackendBase
     shots: Any
     plan: Plan | JointPlan
     grouping: Grouping
+    evaluator: SampledEvaluator | SampledObjective
+
+    @property
+    def rule(self) -> ShotRule:
+        """What gives every circuit its shots."""
+        return self.evaluator.shots
 
     @property
     def num_terms(self) -> int:
@@ -275,9 +387,13 @@ def planned_step(
         return _planned_objective(given, backend, shots, metric, grouping, cross)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    planner = Planner(given.circuit, observable, grouping, cross, device.runs_whole(given.circuit))
-    plan = planner.plan(given.theta, gradient=observable is not None, metric=metric)
-    return PlannedStep(device, shots, plan, grouping)
+    evaluator = SampledEvaluator(given.circuit, observable, device, _rule(shots), grouping, cross)
+    plan = evaluator.planner.plan(given.theta, gradient=observable is not None, metric=metric)
+    return PlannedStep(device, shots, plan, grouping, evaluator)
+
+
+def _rule(shots: Any) -> ShotRule:
+    return as_rule(_SHOTS if shots is None else shots)
 
 
 def _planned_objective(
@@ -286,21 +402,10 @@ def _planned_objective(
     """The circuits of a step of an objective, those of all its samples."""
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    rule = as_rule(_SHOTS if shots is None else shots)
-    evaluator = SampledObjective(given.model, device, rule, grouping, cross)
+    evaluator = SampledObjective(given.model, device, _rule(shots), grouping, cross)
     plan = evaluator.planned(given.theta, metric=evaluator.own_metric(metric))
-    return PlannedStep(evaluator.backend, shots, plan, grouping)
+    return PlannedStep(evaluator.backend, shots, plan, grouping, evaluator)
 
 
 def _largest(footprints: Sequence[Footprint] | None, number: Callable[[Footprint], int]) -> int | None:
     return None if footprints is None else max(map(number, footprints), default=0)
-
-
-def _seconds(
-    footprints: Sequence[Footprint] | None, used: np.ndarray, shots: np.ndarray, delay: float | None
-) -> float | None:
-    """Σ shots·(time of the circuit + delay between shots), or None where a time is unknown."""
-    if footprints is None or delay is None or any(f.seconds is None for f in footprints):
-        return None
-    times = np.array([f.seconds for f in footprints])[used]
-    return float(shots @ (times + delay))

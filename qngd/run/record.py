@@ -132,11 +132,6 @@ class Record:
         recent = self._trail[-_NOISE_STEPS:]
         return len(recent) == _NOISE_STEPS and all(significance < 2 for _, significance, _ in recent)
 
-    @property
-    def end(self) -> np.ndarray:
-        """The point θ (P,) where the run is said to have ended, if its energy is measured once more."""
-        return self.state.lowest[0]
-
     def reached(self, target: float | None) -> bool:
         """Whether the energy is at the target, errors considered."""
         return target is not None and self.energies[-1] + self.stderrs[-1] <= target

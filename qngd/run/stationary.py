@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.estimates.estimate import rounding
-from qngd.estimates.evaluation import Cost, Evaluation
+from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.solve.state import Submissions
 
@@ -57,9 +57,9 @@ class WayDown:
     why: str
 
 
-def look_cost(evaluator: Evaluator, theta: np.ndarray) -> Cost:
-    """What `way_down` spends at most."""
-    energy = evaluator.preview(theta, gradient=False, metric=None, spread=None)
+def look_cost(evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None) -> Cost:
+    """What `way_down` spends at most, from an evaluation with this spread."""
+    energy = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
     if not evaluator.is_exact:
         return energy * (2 * _NUDGES)
     slope = evaluator.preview(theta, gradient=True, metric=None, spread=None)

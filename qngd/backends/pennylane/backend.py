@@ -120,7 +120,7 @@ class PennyLaneBackend(BackendBase):
         """What each `device.execute` of a submission of these requests runs."""
         runs = self._runs(requests)
         rows = np.array([row for row, _ in runs], dtype=np.int64)
-        shots = np.array([shots or 0 for _, shots in runs], dtype=np.int64)
+        shots = np.array([shots or 0 for _, shots in runs], dtype=float)
         return [Load(rows[part], shots[part]) for part in self._parts(runs)]
 
     def spent(self, handle: _Batch | None, requests: Sequence[Request]) -> Cost:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -66,6 +66,10 @@ class SampledObjective(ObjectiveEvaluator):
         self._planners = {
             id(part): DataPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
         }
+
+    def with_shots(self, rule: ShotRule) -> Self:
+        """The same with other shots; planners and backend are shared."""
+        return self._with(shots=rule)
 
     @property
     def name(self) -> str:

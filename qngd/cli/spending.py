@@ -1,0 +1,66 @@
+"""Budgets and prices as the command line writes them, and tables of what things cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from qngd.cli.errors import UsageError
+from qngd.errors import did_you_mean
+from qngd.estimates.prices import Prices
+from qngd.run.budget import Budget
+
+
+def read_budget(prices: Sequence[str] | None, **limits: float | None) -> Budget | None:
+    """The budget of these limits, with prices written as "name=value"; None where neither is given.
+
+    Raises:
+        UsageError: a price is not written so, or none of that name is known.
+        SettingError: one cannot be meant.
+    """
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if not given and not prices:
+        return None
+    return Budget(**given, prices=read_prices(prices) if prices else None)  # type: ignore[arg-type]
+
+
+def read_prices(texts: Sequence[str]) -> Prices:
+    """Prices written as "name=value"; raises as `read_budget`.
+
+    >>> read_prices(["per_second=1.6", "currency=USD"]).per_second
+    1.6
+    """
+    known = tuple(Prices.__dataclass_fields__)
+    found: dict[str, str | float] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or name not in known:
+            raise UsageError(
+                f"--price {text}: write NAME=VALUE with one of {', '.join(known)}.{did_you_mean(name, known)}"
+            )
+        try:
+            found[name] = value if name == "currency" else float(value)
+        except ValueError:
+            raise UsageError(f"--price {text}: {value!r} is no number") from None
+    return Prices(**found)  # type: ignore[arg-type]
+
+
+def echo_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of as many texts each below each other, the first as headings: the first column to the left, the
+    others to the right. A row that only has a name and one more text is a remark."""
+    full = [row for row in rows if not _is_remark(row)]
+    widths = [max(len(row[k]) for row in full) for k in range(len(rows[0]))]
+    widths[0] = max(len(row[0]) for row in rows)
+    for number, row in enumerate(rows):
+        if _is_remark(row):
+            line = f"{row[0]:<{widths[0]}}  {row[1]}"
+        else:
+            line = "  ".join(
+                [f"{row[0]:<{widths[0]}}", *(f"{text:>{w}}" for text, w in zip(row[1:], widths[1:], strict=True))]
+            )
+        typer.echo(typer.style(line.rstrip(), bold=number == 0))
+
+
+def _is_remark(row: Sequence[str]) -> bool:
+    return len(row) > 2 and not any(row[2:])
