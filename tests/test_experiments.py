@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SMOKES = [
     "noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline", "auto_shots",
-    "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "final_point",
+    "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "final_point", "crash_test",
 ]  # fmt: skip
 
 

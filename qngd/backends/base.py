@@ -19,8 +19,9 @@ from qngd.measured.template import Template
 
 # What is asked of a backend, in which a provider's code may be called.
 _ASKED = (
-    "name", "is_noisy", "is_local", "default_shots", "limits", "rep_delay", "seed", "submit", "collect", "preview",
-    "loads", "usage", "spent", "describe", "runs_whole", "by_job", "prepare", "prepare_one", "attach", "send", "tagged",
+    "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
+    "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
+    "send", "tagged",
 )  # fmt: skip
 
 
@@ -107,6 +108,11 @@ class BackendBase(ABC):
     @property
     def is_local(self) -> bool:
         """Whether it computes in this process: its jobs cost nothing, and are gone with it."""
+        return False
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether what is submitted runs only when it is collected."""
         return False
 
     @property

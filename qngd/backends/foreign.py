@@ -53,6 +53,10 @@ class Foreign(BackendBase):
         return bool(getattr(self.own, "is_local", False))
 
     @property
+    def is_lazy(self) -> bool:
+        return bool(getattr(self.own, "is_lazy", False))
+
+    @property
     def limits(self) -> Limits:
         found = getattr(self.own, "limits", None)
         return found if isinstance(found, Limits) else Limits()

@@ -41,7 +41,7 @@ class Errand:
 
     def tag_of(self, part: Part) -> str:
         """The tag of the last job that was sent for a part."""
-        return f"{self.tag}-{part.place}-{self.attempts.get(part.place, 0)}" if self.log is not None else ""
+        return f"{self.tag}-{part.place}-{self.attempts.get(part.place, 0)}"
 
     def announced(self, part: Part, _number: int = 0) -> str:
         """A part is going to be sent; returns its tag."""
@@ -130,7 +130,8 @@ def send(errand: Errand, part: Part) -> None:
     backend, asked = errand.backend, (errand.plan.templates, part.requests, part.seed)
     try:
         if not isinstance(backend, ResumableBackend) or (errand.log is None and not backend.by_job):
-            errand.announced(part)
+            if not backend.is_lazy:
+                errand.announced(part)
             part.handle = backend.submit(*asked)
         elif backend.by_job:
             part.handle = part.handle or backend.prepare_one(*asked)
@@ -166,6 +167,8 @@ def collect(errand: Errand, part: Part) -> None:
     if part.outcomes is not None:
         return
     try:
+        if errand.backend.is_lazy:
+            errand.announced(part)
         found = errand.backend.collect(part.handle)
         part.outcomes = checked(found, errand.plan.templates, part.requests, errand.backend.name)
     except DeficientResult as error:

@@ -87,10 +87,10 @@ def _taken_up(
 def _written(errand: Errand, sent: Sent, parts: list[Part]) -> Errand:
     """The errand, whose tag is on disk before anything is sent. Of what this process itself computes nothing is worth
     that, unless a run that broke off would have to do half of it again."""
+    errand.tag = errand.tag or f"qngd-{uuid4().hex}"
     if errand.log is None or (errand.backend.is_local and len(parts) < 2):
         return replace(errand, log=None)
     if sent.tag is None:
-        errand.tag = f"qngd-{uuid4().hex}"
         errand.log.intend(errand.plan.fingerprint, errand.backend.name, errand.tag)
     return errand
 

@@ -96,6 +96,8 @@ class PennyLaneBackend(BackendBase):
             return self._given not in IDEAL
         return is_noisy(self._given)
 
+    is_lazy = True  # devices return with their results
+
     @property
     def is_local(self) -> bool:
         """Whether it is one of PennyLane's own simulators, with noise or without."""
