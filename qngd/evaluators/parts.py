@@ -23,7 +23,7 @@ from qngd.measured.plan import Request, Submission
 
 
 @dataclass(eq=False)
-class Part:
+class JobPart:
     """What is sent as one job: the requests (C,) `rows` of the submission, as `requests` with the shots that it takes
     of each. `ids` and `notes` are what is written down of it, `outcomes` what it gave, and `handle` the backend's own.
 
@@ -95,13 +95,13 @@ def rows_and_shots(text: str) -> tuple[np.ndarray, np.ndarray]:
 
 def divided(
     backend: BackendBase, plan: Submission, seed: int | None, wanted: Submission | None = None, first: int = 0
-) -> list[Part]:
+) -> list[JobPart]:
     """The parts into which the backend divides a submission, or what is still `wanted` of it, in places from `first`
     on, each with a seed of its own."""
     asked = plan if wanted is None else wanted
     loads = [load for load in backend.loads(asked.requests, asked.templates) if len(load.requests)]
     return [
-        Part(first + k, load.requests, taken(asked.requests, load), seed_of(seed, first + k))
+        JobPart(first + k, load.requests, taken(asked.requests, load), seed_of(seed, first + k))
         for k, load in enumerate(loads)
     ]
 
@@ -122,40 +122,42 @@ def seed_of(seed: int | None, place: int) -> int | None:
     return int(np.random.SeedSequence(seed, spawn_key=(place,)).generate_state(1, np.uint32)[0])
 
 
-def known_parts(plan: Submission, seed: int | None, sent: Sent) -> list[Part]:
+def known_parts(plan: Submission, seed: int | None, sent: Sent) -> list[JobPart]:
     """The parts of a submission that an interrupted run has sent, or was about to send."""
     parts = []
     for place, notes in sorted(sent.notes.items()):
         load = Load(*rows_and_shots(notes[-1].holds))
-        part = Part(place, load.requests, taken(plan.requests, load), seed_of(seed, place), notes=notes)
+        part = JobPart(place, load.requests, taken(plan.requests, load), seed_of(seed, place), notes=notes)
         part.ids, part.outcomes = list(sent.ids.get(place, [])), sent.outcomes.get(place)
         part.is_open = _is_open(part)
         parts.append(part)
     return parts
 
 
-def _is_open(part: Part) -> bool:
+def _is_open(part: JobPart) -> bool:
     events = [note.event for note in part.notes]
     ended = len(part.ids) + events.count("refused") + events.count("doubtful")
     return part.outcomes is None and events.count("sending") > ended
 
 
-def attempts(parts: Sequence[Part]) -> dict[int, int]:
+def attempts(parts: Sequence[JobPart]) -> dict[int, int]:
     """How often each part was sent, by place."""
     return {part.place: sum(note.event == "sending" for note in part.notes) for part in parts}
 
 
-def whole_part(plan: Submission, seed: int | None, sent: Sent) -> Part:
+def whole_part(plan: Submission, seed: int | None, sent: Sent) -> JobPart:
     """The whole of a submission to a backend that divides it itself, whose jobs have the places 0, 1, … in their order;
     what stands after a gap in them could stand in the wrong place."""
-    part = Part(0, np.arange(len(plan.requests)), plan.requests, seed, is_whole=True)
+    part = JobPart(0, np.arange(len(plan.requests)), plan.requests, seed, is_whole=True)
     part.ids = [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]
     part.notes, part.outcomes = sent.notes.get(0, []), sent.outcomes.get(0)
     part.is_found, part.is_open = bool(part.ids), not part.ids and _is_open(part)
     return part
 
 
-def missing(backend: BackendBase, plan: Submission, seed: int | None, parts: Sequence[Part], first: int) -> list[Part]:
+def missing(
+    backend: BackendBase, plan: Submission, seed: int | None, parts: Sequence[JobPart], first: int
+) -> list[JobPart]:
     """The parts that hold what `parts` do not: those of the plan's own division, where they are of it, or a division of
     the rest, in places from `first` on."""
     own = {(part.place, part.holds): part for part in divided(backend, plan, seed)}
@@ -178,7 +180,7 @@ def missing(backend: BackendBase, plan: Submission, seed: int | None, parts: Seq
     return found
 
 
-def put_together(plan: Submission, parts: Sequence[Part]) -> list[Outcome]:
+def put_together(plan: Submission, parts: Sequence[JobPart]) -> list[Outcome]:
     """The outcome of each of the plan's requests."""
     found: list[list[Outcome]] = [[] for _ in plan.requests]
     for part in sorted(parts, key=lambda part: part.place):

@@ -18,7 +18,7 @@ from qngd.backends.boundary import DeficientResult, checked
 from qngd.backends.retry import speaks_of_the_way
 from qngd.errors import BackendError, QngdWarning
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.parts import Part
+from qngd.evaluators.parts import JobPart
 from qngd.measured.plan import Submission
 
 
@@ -34,16 +34,16 @@ class Errand:
     allow: Callable[[], None] = lambda: None
     attempts: dict[int, int] = field(default_factory=dict)
 
-    def note(self, part: Part, event: str) -> None:
+    def note(self, part: JobPart, event: str) -> None:
         """Write down what happens to a part."""
         if self.log is not None:
             self.log.note(self.plan.fingerprint, part.place, event, part.holds)
 
-    def tag_of(self, part: Part) -> str:
+    def tag_of(self, part: JobPart) -> str:
         """The tag of the last job that was sent for a part."""
         return f"{self.tag}-{part.place}-{self.attempts.get(part.place, 0)}"
 
-    def announced(self, part: Part, _number: int = 0) -> str:
+    def announced(self, part: JobPart, _number: int = 0) -> str:
         """A part is going to be sent; returns its tag."""
         if part.is_sent:
             self.allow()
@@ -52,7 +52,7 @@ class Errand:
         part.is_open = part.is_sent = True
         return self.tag_of(part)
 
-    def told(self, part: Part, number: int, job: str) -> None:
+    def told(self, part: JobPart, number: int, job: str) -> None:
         """A job of a part has this id; it is the one of this number where the backend divides the part itself."""
         part.is_open = False
         if job not in part.ids:
@@ -60,7 +60,7 @@ class Errand:
             if self.log is not None:
                 self.log.add(self.plan.fingerprint, self.backend.name, part.place + number, job)
 
-    def failed(self, part: Part, error: BackendError) -> None:
+    def failed(self, part: JobPart, error: BackendError) -> None:
         """A part was not sent, or its job failed: where the provider has refused it, nothing is left open."""
         if part.is_open and not speaks_of_the_way(error):
             part.is_open = False
@@ -70,7 +70,7 @@ class Errand:
 # --- what was sent before ---
 
 
-def find(errand: Errand, part: Part) -> bool:
+def find(errand: Errand, part: JobPart) -> bool:
     """Whether a part of an interrupted run is of use: its outcomes are there, or its job is found and did not fail."""
     backend = errand.backend
     if part.outcomes is not None:
@@ -87,7 +87,7 @@ def find(errand: Errand, part: Part) -> bool:
     return part.is_found
 
 
-def attach(errand: Errand, part: Part, jobs: Sequence[str]) -> None:
+def attach(errand: Errand, part: JobPart, jobs: Sequence[str]) -> None:
     """Let a part's handle be that of jobs with these ids."""
     assert isinstance(errand.backend, ResumableBackend)
     try:
@@ -96,7 +96,7 @@ def attach(errand: Errand, part: Part, jobs: Sequence[str]) -> None:
         raise BackendError(f"{error}; {_remedy(errand)}") from error
 
 
-def look_for(errand: Errand, part: Part) -> None:
+def look_for(errand: Errand, part: JobPart) -> None:
     """Find out whether a job arrived that was sent in the moment in which the run broke off."""
     backend, part.is_open = errand.backend, False
     found = backend.tagged(errand.tag_of(part)) if isinstance(backend, ResumableBackend) else None
@@ -123,7 +123,7 @@ def _remedy(errand: Errand) -> str:
 # --- what is sent now ---
 
 
-def send(errand: Errand, part: Part) -> None:
+def send(errand: Errand, part: JobPart) -> None:
     """Send a part, unless what it gives is there or on its way."""
     if part.outcomes is not None:
         return
@@ -146,7 +146,7 @@ def send(errand: Errand, part: Part) -> None:
         raise
 
 
-def _send_whole(errand: Errand, part: Part, backend: ResumableBackend) -> None:
+def _send_whole(errand: Errand, part: JobPart, backend: ResumableBackend) -> None:
     """Let a backend of the user's own divide a part into jobs, some of which may have been sent before."""
     before = list(part.ids)
     part.handle = backend.prepare(errand.plan.templates, part.requests, part.seed)
@@ -162,7 +162,7 @@ def _send_whole(errand: Errand, part: Part, backend: ResumableBackend) -> None:
 # --- what comes back ---
 
 
-def collect(errand: Errand, part: Part) -> None:
+def collect(errand: Errand, part: JobPart) -> None:
     """Wait for what a part gives, and keep it."""
     if part.outcomes is not None:
         return

@@ -13,7 +13,7 @@ from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import JobLog, Sent
 from qngd.evaluators.meter import Meter, current_meter, job_sizes
-from qngd.evaluators.parts import Part, attempts, known_parts, missing, put_together, whole_part
+from qngd.evaluators.parts import JobPart, attempts, known_parts, missing, put_together, whole_part
 from qngd.evaluators.sending import Errand, collect, find, look_for, send
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Submission
@@ -66,7 +66,7 @@ def run_plan(
 
 def _taken_up(
     backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None
-) -> tuple[Errand, list[Part], Cost]:
+) -> tuple[Errand, list[JobPart], Cost]:
     """The parts of a submission, those first that an interrupted run has sent, and what was paid for others that gave
     nothing."""
     sent = Sent() if log is None else log.take(plan.fingerprint)
@@ -84,7 +84,7 @@ def _taken_up(
     return _written(errand, sent, parts), parts, lost
 
 
-def _written(errand: Errand, sent: Sent, parts: list[Part]) -> Errand:
+def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:
     """The errand, whose tag is on disk before anything is sent. Of what this process itself computes nothing is worth
     that, unless a run that broke off would have to do half of it again."""
     errand.tag = errand.tag or f"qngd-{uuid4().hex}"
@@ -101,7 +101,7 @@ def _allowing(meter: Meter, ahead: Cost) -> Callable[[], None]:
     return lambda: meter.check(ahead + Cost(jobs=next(more)))
 
 
-def _send_all(errand: Errand, parts: Sequence[Part]) -> None:
+def _send_all(errand: Errand, parts: Sequence[JobPart]) -> None:
     """Send what is not sent yet, in order, and all before anybody waits."""
     for number, part in enumerate(parts):
         try:
@@ -113,7 +113,7 @@ def _send_all(errand: Errand, parts: Sequence[Part]) -> None:
             raise BackendError(f"{error}; sent before: {', '.join(before)}") from error.__cause__
 
 
-def _spent(backend: BackendBase, part: Part) -> Cost:
+def _spent(backend: BackendBase, part: JobPart) -> Cost:
     """The jobs and circuits that a part took in the end."""
     return Cost(1, len(part.rows)) if part.handle is None else backend.spent(part.handle, part.requests)
 
