@@ -1,6 +1,7 @@
 # make demo    run the main job: the natural gradient on the hydrogen molecule
 # make test    run all tests                 (ARGS="-k h2" goes on to pytest)
 # make lint    formatting, rules and types
+# make docs    build the site in docs/_build/html, tutorials run, warnings as errors
 # make bench   time the exact engine beside its peers (installs them in .bench/; ARGS=--smoke: seconds, without)
 # make lock    resolve constraints.txt anew  (ARGS=--upgrade takes the newest releases)
 # make hooks   let git run ruff and mypy before each commit
@@ -26,7 +27,8 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint hooks bench lock check-all clean
+DOCS := $(VENV)/.docs
+.PHONY: help demo test lint docs hooks bench lock check-all clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -57,6 +59,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 
+$(DOCS): $(STAMP)
+	$(PIP) install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html $(ARGS)
+
 hooks: $(STAMP)
 	$(BIN)/pre-commit install
 
@@ -80,5 +89,5 @@ check-all:
 	$(MAKE) $(patsubst %,check-%,$(PROMISES))
 
 clean:
-	rm -rf $(VENV) .bench .check build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench .check build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

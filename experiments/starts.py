@@ -1,50 +1,28 @@
 """A ramp is as good a start for QAOA as the best of several random ones, in one run.
 
-Claim: MaxCut on random 3-regular graphs with 10 vertices, depth 5, the default optimizer to convergence. One run from
-`qngd.start.ramp` reaches the approximation ratio ⟨cut⟩/largest cut of the best of six runs from `qngd.start.uniform`;
-so does a run for each depth from 1 on, each started by `qngd.start.interpolated`.
+MaxCut on random 3-regular graphs with 10 vertices, depth 5, the default optimizer to convergence: the approximation
+ratio ⟨cut⟩/largest cut of one run from `qngd.start.ramp`, of runs for each depth from 1 on, each started by
+`qngd.start.interpolated`, and of six runs from `qngd.start.uniform`.
 
-    python -m experiments.starts            results/starts/ratios.json
+    python -m experiments.starts            half a minute on one core
     python -m experiments.starts --smoke    one graph with 6 vertices, depth 2, two random starts
-
-Expected, mean over the six graphs: ramp .9692 after 28 steps, depth by depth .9692 after 78, best of six random starts
-.9643 and their median .9493 after 405. Less than a minute on one core.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
+from matplotlib.figure import Figure
 from qiskit.circuit.library import qaoa_ansatz
 from qiskit.quantum_info import SparsePauliOp
 
 import qngd
+from experiments.record import Experiment, Verdict, main
 
-OUT = Path("results/starts")
-
-
-@dataclass(frozen=True)
-class Row:
-    """Approximation ratios of one graph, and the steps that the runs took together."""
-
-    graph: int
-    ramp: float
-    ramp_steps: int
-    interpolated: float
-    interpolated_steps: int
-    random: list[float]
-    random_steps: int
-
-    @property
-    def best(self) -> float:
-        """Of the random starts."""
-        return max(self.random)
+_SAME = 0.002  # of a ratio: a difference below it is none
 
 
 def problem(num_vertices: int, seed: int) -> tuple[SparsePauliOp, int]:
@@ -80,48 +58,73 @@ def from_anywhere(cost: SparsePauliOp, depth: int, seeds: range) -> tuple[list[f
     return [-result.energy for result in results], sum(result.steps for result in results)
 
 
-def measure(smoke: bool) -> list[Row]:
+def measure(smoke: bool) -> list[dict[str, Any]]:
+    """Ratios of each graph, and the steps that its runs took together."""
     num_vertices, depth, graphs, starts = (6, 2, 1, 2) if smoke else (10, 5, 6, 6)
     rows = []
-    print("graph   ramp (steps)   by depth (steps)   random: best  median (steps of all)")
     for graph in range(graphs):
         cost, largest = problem(num_vertices, graph)
         ramp, ramp_steps = from_ramp(cost, depth)
         deep, deep_steps = by_depth(cost, depth)
         random, random_steps = from_anywhere(cost, depth, range(starts))
-        row = Row(
-            graph, ramp / largest, ramp_steps, deep / largest, deep_steps, [r / largest for r in random], random_steps
+        rows.append(
+            {
+                "graph": graph,
+                "ramp": ramp / largest,
+                "ramp_steps": ramp_steps,
+                "interpolated": deep / largest,
+                "interpolated_steps": deep_steps,
+                "random": [value / largest for value in random],
+                "random_steps": random_steps,
+            }
         )
-        rows.append(row)
-        print(
-            f"{graph:5d}   {row.ramp:.4f} {ramp_steps:5d}   {row.interpolated:.4f} {deep_steps:9d}   "
-            f"{row.best:14.4f}  {np.median(row.random):.4f} {random_steps:5d}",
-            flush=True,
-        )
+        print({name: np.round(value, 4).tolist() for name, value in rows[-1].items()}, flush=True)
     return rows
 
 
-def summary(rows: list[Row]) -> dict[str, Any]:
-    """Means over the graphs."""
-    return {
-        "ramp": float(np.mean([row.ramp for row in rows])),
-        "interpolated": float(np.mean([row.interpolated for row in rows])),
-        "best random": float(np.mean([row.best for row in rows])),
-        "median random": float(np.mean([np.median(row.random) for row in rows])),
-    }
+def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
+    def mean(name: str, of: Any = float) -> float:
+        return float(np.mean([of(row[name]) for row in rows]))
+
+    ramp, deep, best, median = mean("ramp"), mean("interpolated"), mean("random", max), mean("random", np.median)
+    beside = (
+        f"the best of the random starts {best:.4f} and their median {median:.4f}, in {mean('random_steps'):.0f} steps"
+    )
+    return [
+        Verdict(
+            "one run from a ramp reaches the ratio of the best random start",
+            ramp >= best - _SAME,
+            f"{ramp:.4f} in {mean('ramp_steps'):.0f} steps; {beside}",
+        ),
+        Verdict(
+            "so do runs from depth to depth",
+            deep >= best - _SAME,
+            f"{deep:.4f} in {mean('interpolated_steps'):.0f} steps",
+        ),
+    ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="one small graph, to show that it runs")
-    rows = measure(parser.parse_args().smoke)
-    means = summary(rows)
-    print("mean   " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / "ratios.json"
-    path.write_text(json.dumps({"rows": [asdict(row) for row in rows], "means": means}, indent=1), encoding="utf-8")
-    print(f"data: {path}")
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    for row in rows:
+        axes.plot([row["graph"]] * len(row["random"]), row["random"], ".", color="0.6", label="random starts")
+    axes.plot([row["graph"] for row in rows], [row["ramp"] for row in rows], "o", color="C0", label="ramp")
+    deep = [row["interpolated"] for row in rows]
+    axes.plot([row["graph"] for row in rows], deep, "x", color="C1", label="depth by depth")
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(*zip(*dict(zip(labels, zip(handles, labels, strict=True), strict=True)).values(), strict=True))
+    axes.set(xlabel="graph", ylabel="⟨cut⟩ / largest cut", xticks=[row["graph"] for row in rows])
+    return figure
 
+
+EXPERIMENT = Experiment(
+    "starts",
+    "A ramp is as good a start for QAOA as the best of several random ones, in one run",
+    "half a minute",
+    measure,
+    judge,
+    draw,
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)

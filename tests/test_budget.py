@@ -117,7 +117,8 @@ def test_what_is_not_known_is_not_taken_for_nothing():
     for cost in (known + known * 3 - known, unknown):
         again = Cost.from_numbers(cost.as_numbers())
         assert dataclasses.astuple(again) == dataclasses.astuple(cost)
-    assert dataclasses.astuple(Cost.from_numbers(np.array([1, 2, 3, 4, 5]))) == dataclasses.astuple(Cost(1, 2, 3, 4, 5))
+    old = Cost.from_numbers(np.array([1, 2, 3, 4, 5]))  # as it was stored before there were seconds
+    assert dataclasses.astuple(old) == dataclasses.astuple(Cost(1, 2, 3, 4, 5, None, None))
 
 
 # --- what is spent ---
@@ -368,3 +369,31 @@ def test_a_price_is_in_the_currency():
     result = minimize(budget=budget)
     assert f"USD where {3.5 - result.cost.money:.2f} USD are left" in result.message
     assert repr(qngd.Budget(jobs=3)) == "Budget(jobs=3)"
+
+
+class Plain:
+    """A backend of the user's own that derives from nothing, sends a job for every 7 circuits, and does not say which
+    circuits a job holds."""
+
+    name, is_noisy = "plain", False
+
+    def __init__(self):
+        self.inner, self.money = Timed(7), 0.0
+
+    def preview(self, requests):
+        return self.inner.preview(requests, None)
+
+    def submit(self, templates, requests, seed):
+        return self.inner.submit(templates, requests, seed)
+
+    def collect(self, handle):
+        return self.inner.collect(handle)
+
+
+def test_of_a_division_that_is_not_known_the_dearest_is_counted():
+    prices = dataclasses.replace(PRICES, per_second=0.0)
+    device = Plain()
+    result = minimize(device, max_steps=1, budget=qngd.Budget(prices=prices))
+    assert result.cost.money >= device.inner.money - 7.0 * device.inner.seconds  # which were charged there
+    limit = 0.8 * result.cost.money
+    assert minimize(Plain(), budget=qngd.Budget(money=limit, prices=prices)).cost.money <= limit

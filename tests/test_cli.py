@@ -500,3 +500,35 @@ def test_restarts_go_from_several_starts_and_keep_the_best(tmp_path):
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert "the best of 3 starts" in qngd(*given).output
     assert qngd("run", TOY, "--restarts", "0").exit_code == 2
+
+
+def test_cost_shows_settings_side_by_side_and_what_a_budget_buys():
+    limits = (
+        "--budget-money",
+        "30",
+        "--budget-shots",
+        "100000",
+        "--price",
+        "per_shot=0.001",
+        "--price",
+        "currency=EUR",
+    )
+    output = qngd("cost", TOY, "--shots", "10", *limits, "--final-shots", "500").output
+    heads, *rows = [line for line in output.splitlines() if "EUR" in line or "a step of" in line]
+    assert heads.startswith("a step of")
+    assert heads.endswith("the budget buys")
+    assert [line.split("  ")[0] for line in rows] == ["as asked", 'shots="auto"', "QN-SPSA"]
+    assert all(line.endswith("steps") for line in rows)
+    assert len({len(line) for line in rows}) == 1
+
+
+def test_run_spends_what_it_may_and_measures_the_end(tmp_path: Path):
+    out = tmp_path / "out"
+    limits = ("--budget-shots", "3000", "--budget-wall", "600", "--price", "per_shot=0.5", "--price", "currency=EUR")
+    result = qngd("run", TOY, "--shots", "20", "--seed", "1", *limits, "--final-shots", "300", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    data = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert data["status"] == "budget"
+    assert "kept for the end" in data["message"]
+    assert data["cost"]["shots"] <= 3000
+    assert data["cost"]["money"] == 0.5 * data["cost"]["shots"]

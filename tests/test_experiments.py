@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SMOKES = [
     "noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline", "auto_shots",
-    "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "final_point", "crash_test",
+    "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "peers_agree", "tutorials", "final_point",
+    "crash_test",
 ]  # fmt: skip
 
 
@@ -21,6 +22,8 @@ def test_smoke(name, tmp_path):
     if name != "roofline":
         pytest.importorskip("qiskit_aer")
         pytest.importorskip("pennylane")
+    if name == "peers_agree":
+        pytest.importorskip("qiskit_algorithms")
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
     command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]

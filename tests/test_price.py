@@ -262,3 +262,79 @@ def test_bad_arguments_are_named():
     ):
         with pytest.raises(error, match=named):
             call()
+
+
+# --- settings side by side, and what a budget buys ---
+
+
+def runs_of(name):
+    """How a run with the settings of an offer is asked for."""
+    metric = {"QN-SPSA": "qn-spsa"}.get(name, "block-diag")
+    return {"optimizer": qngd.QNG(approx=metric), "shots": "auto" if name == 'shots="auto"' else 40}
+
+
+def test_offers_cost_what_the_backend_is_asked_for():
+    circuit, terms, theta = problem()
+    price = qngd.cost(circuit, terms, theta, shots=40, steps=2, final_shots=70)
+    assert [offer.name for offer in price.offers] == ["as asked", 'shots="auto"', "QN-SPSA"]
+    for offer in price.offers:
+        device = Counting()
+        how = runs_of(offer.name)
+        result = qngd.minimize(circuit, terms, theta, backend=device, seed=1, max_steps=2, tol=0, final_shots=70, **how)
+        start, *steps, end = (asked(device, k) for k in range(len(device.submissions)))
+        assert start == (offer.start.circuits, offer.start.shots)
+        assert end == (offer.end.circuits, offer.end.shots)
+        for circuits, shots in steps:
+            assert circuits == offer.step.circuits
+            assert shots <= offer.step.shots
+        assert result.cost.shots <= offer.run.shots
+
+
+def test_a_budget_buys_the_steps_that_it_is_said_to():
+    circuit, terms, theta = problem()
+    prices = qngd.Prices(per_shot=0.001, per_task=1.5, currency="EUR")
+    for limits in ({"money": 60}, {"shots": 30_000}, {"jobs": 4}, {"circuits": 700, "money": 100}):
+        budget = qngd.Budget(**limits, prices=prices)
+        price = qngd.cost(circuit, terms, theta, shots=40, budget=budget, final_shots=70)
+        for offer in price.offers:
+            if offer.affordable == 0:  # not even the start may fit
+                continue
+            result = qngd.minimize(
+                circuit, terms, theta, seed=1, max_steps=99, tol=0, budget=budget, final_shots=70, **runs_of(offer.name)
+            )
+            assert (result.steps, result.status) == (offer.affordable, "budget")
+    assert qngd.cost(circuit, terms, theta, shots=40).offers[0].affordable is None
+
+
+def test_offers_for_people():
+    circuit, terms, theta = problem()
+    budget = qngd.Budget(seconds=3, prices=qngd.Prices(per_second=2.0, currency="EUR"))
+    price = qngd.cost(circuit, terms, theta, backend=Compiler(), shots=100, steps=20, budget=budget)
+    heads, *rows = price.table()
+    assert heads == [
+        "a step of",
+        "jobs",
+        "circuits",
+        "shots",
+        "device time",
+        "money",
+        "20 steps",
+        "in money",
+        "the budget buys",
+    ]
+    assert {len(row) for row in rows} == {len(heads)}
+    first = price.offers[0]
+    assert rows[0][3] == f"{first.step.shots:,}"
+    assert rows[0][5] == f"{2 * first.step.seconds:.2f} EUR"
+    assert rows[0][-1] == f"{first.affordable} steps"
+    plain, *_ = qngd.cost(circuit, terms, theta, shots=100).table()
+    assert plain == ["a step of", "jobs", "circuits", "shots", "100 steps"]
+
+
+def test_what_cannot_be_offered_says_why():
+    model = qngd.CircuitBuilder(1)
+    model.ry(model.parameter("a"), 0)
+    objective = qngd.Objective(model, [{"Z": 1.0}], lambda out: (out**2).sum(), metric="gauss-newton")
+    asked_for, *others = qngd.cost(objective, theta0=[0.3], shots=10, approx="block-diag").offers
+    assert "gauss-newton" in others[-1].refused
+    assert asked_for.name == "as asked"

@@ -86,7 +86,7 @@ def settings():
                 optional = name in OPTIONAL or (kind is qngd.QNG and name == "learning_rate")
                 is_fine = (
                     (value is None and optional)
-                    or (name == "currency" and value == "x")
+                    or (name == "currency" and isinstance(value, str))
                     or (name == "options" and isinstance(value, dict))
                 )
                 if not is_fine:

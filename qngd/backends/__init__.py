@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from qngd._system.packages import load, packages_of
-from qngd.backends.base import Backend, BackendBase, Footprint, ResumableBackend
+from qngd.backends.base import Backend, BackendBase, Footprint, Load, ResumableBackend
 from qngd.backends.boundary import calling
 from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
@@ -21,6 +21,7 @@ __all__ = [
     "BackendBase",
     "Footprint",
     "Limits",
+    "Load",
     "ResumableBackend",
     "default",
     "resolve",

@@ -75,6 +75,7 @@ class Cost:
     def from_numbers(cls, numbers: Sequence[float]) -> Cost:
         """The cost that `as_numbers` took apart; of earlier versions, which had only whole numbers, too."""
         whole, rest = numbers[:5], numbers[5:]
+        rest = rest if len(rest) else (np.nan, np.nan)
         known = [None if np.isnan(value) else float(value) for value in rest]
         return cls(*map(int, whole), *known)
 

@@ -188,6 +188,8 @@ def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[
             "jobs": result.cost.jobs,
             "circuits": result.cost.circuits,
             "shots": result.cost.shots,
+            "seconds": _finite(result.cost.seconds),
+            "money": _finite(result.cost.money),
         },
     }
 

@@ -32,6 +32,10 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         **_errors(result, problem),
         "cost": str(result.cost),
     }
+    if result.cost.seconds:
+        rows["device time"] = format_seconds(result.cost.seconds)
+    if result.cost.money:
+        rows["money"] = f"{result.cost.money:,.2f}"
     if result.note:
         rows["note"] = result.note
     if seconds is not None:

@@ -126,7 +126,9 @@ def _amounts(cost: Cost, names: dict[str, float]) -> dict[str, float]:
     found = {name: getattr(cost, name) for name in names}
     for name, amount in found.items():
         if amount is None:
-            raise SettingError(f"budget: it limits {name}, and what a step takes is not known: {_HOW_TO_KNOW[name]}")
+            raise SettingError(
+                f"budget: it limits {name}, and what is spent or comes next is not known: {_HOW_TO_KNOW[name]}"
+            )
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qngd.errors import BackendError, StorageError
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.meter import OverBudget
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task
@@ -17,18 +18,17 @@ def measured_again(found: Result, task: Task) -> Result:
     for, or nothing more can be sent."""
     if task.final is None:
         return found
+    state, paid = found.state, _with_cost(found, task.final.paid)
     if found.status in _UNFINISHED:
-        return _with_note(found, "its end was not measured with final_shots")
-    state = found.state
+        return _with_note(paid, "its end was not measured with final_shots")
     with task.ending(state.cost):
         try:
             seen = task.final.measured(state, state.lowest[0], task.problem_of(state), state.seed)
         except KeyboardInterrupt:
-            return _not_measured(found, Status.INTERRUPTED, "")
+            return _not_measured(paid, Status.INTERRUPTED, "")
         except (BackendError, StorageError, OverBudget) as error:
-            return _not_measured(found, Status.FAILED, f"{error}")
-    cost = state.cost + seen.cost
-    found = replace(found, cost=cost, state=replace(state, cost=cost))
+            return _not_measured(paid, Status.FAILED, f"{error}")
+    found = _with_cost(found, seen.cost)
     if not seen.is_finite:
         return _with_note(found, "the energy that final_shots measured is NaN or infinite")
     mean = seen.energy if seen.mean is None else seen.mean
@@ -39,6 +39,12 @@ def measured_again(found: Result, task: Task) -> Result:
         mean=float(mean.value),
         bit_strings=seen.bit_strings,
     )
+
+
+def _with_cost(found: Result, more: Cost) -> Result:
+    """The result with what the ends of its run have taken, also for a run that goes on from it."""
+    cost = found.cost + more
+    return replace(found, cost=cost, state=replace(found.state, cost=cost))
 
 
 def _with_note(found: Result, note: str) -> Result:

@@ -174,8 +174,6 @@ def _closing(store: Store) -> Iterator[None]:
 def _result(record: Record, status: Status, task: Task) -> Result:
     evaluator = task.evaluator_at(record.state)
     found = record.result(status, task.limits, evaluator.note)
-    if task.final is not None:
-        found = replace(found, cost=found.cost + task.final.paid)
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
@@ -254,7 +252,7 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                error.result = _result(record, status, task)  # type: ignore[attr-defined]
+                error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
 

@@ -38,6 +38,7 @@ from qngd.run.budget import Budget
 from qngd.run.stop import StopRule
 from qngd.solve.state import Optimizer
 
+_DEFAULT = "block-diag"  # what QNG() takes where there are shots
 _SHOTS = 1000  # per circuit where the user gives none
 
 
@@ -172,9 +173,10 @@ class Choice:
 
 def choices(approx: Approx | Metric) -> tuple[Choice, ...]:
     """The settings that are priced side by side: as they are asked for, and others."""
+    asked = QNG(approx=None if approx == _DEFAULT else approx)  # an objective may have a metric of its own
     return (
-        Choice("as asked", QNG(approx=approx)),
-        Choice('shots="auto"', QNG(approx=approx), "auto"),
+        Choice("as asked", asked),
+        Choice('shots="auto"', asked, "auto"),
         Choice("QN-SPSA", QNG(approx="qn-spsa")),
     )
 

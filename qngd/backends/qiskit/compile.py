@@ -69,6 +69,7 @@ class Compiler:
         self.placing = Placing(device)
         self._measure = measure
         self._known: WeakKeyDictionary[Template, Compiled] = WeakKeyDictionary()
+        self._sizes: WeakKeyDictionary[Template, Footprint] = WeakKeyDictionary()
         self._managers: dict[tuple[int, ...] | None, StagedPassManager] = {}
         self._last: tuple[QuantumCircuit, QuantumCircuit] | None = None
 
@@ -85,7 +86,11 @@ class Compiler:
 
     def footprints(self, templates: Sequence[Template]) -> list[Footprint]:
         """What the compiled templates take on the device."""
-        return [_footprint(made.circuit, self.device.target) for made in self.compile(templates)]
+        pairs = list(zip(templates, self.compile(templates), strict=True))
+        for template, made in pairs:
+            if template not in self._sizes:
+                self._sizes[template] = _footprint(made.circuit, self.device.target)
+        return [self._sizes[template] for template in templates]
 
     def _opened(self, template: Template) -> QuantumCircuit:
         """The user's circuit with open angles, which all whole templates of it share."""

@@ -1,0 +1,21 @@
+"""docs/budgets.md does what it says."""
+
+from tests.pages import shown
+
+
+def test_the_page_about_budgets(capsys):
+    page = shown("budgets.md")
+    result = page.result
+    assert result.status == "budget"
+    assert "money" not in result.message
+    assert "USD are left" in result.message
+    assert 0 < result.cost.money <= 40
+    by_hand = 0.0009 * result.cost.shots + 0.30 * result.cost.circuits
+    assert abs(result.cost.money - by_hand) < 1e-9
+    assert page.short.status == "budget"
+    assert page.short.cost.seconds <= 2
+    asked, auto, spsa = page.price.offers
+    assert asked.affordable == result.steps
+    assert auto.run.shots > asked.run.shots
+    assert spsa.step.circuits > 0
+    assert f"{asked.run.money} {asked.affordable}" in capsys.readouterr().out

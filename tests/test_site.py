@@ -1,0 +1,49 @@
+"""The site: its pages' code runs, its reference names everything public, and its tools are declared."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import qngd
+from tests.pages import DOCS, shown
+
+
+def test_first_run_gives_the_same_from_every_package():
+    pytest.importorskip("qiskit")
+    pytest.importorskip("pennylane")
+    page = shown("start/first-run.md")
+    found = [page.from_qiskit, page.from_pennylane, page.from_openqasm, page.from_builder]
+    energies = [result.energy for result in found]
+    assert max(energies) - min(energies) < 1e-7
+    assert page.sampled.cost.shots > 0
+    assert page.g.value.shape == (2, 2)
+
+
+def test_front_page_runs():
+    assert shown("index.md").result.status == "converged"
+
+
+def test_other_packages_do_the_same():
+    pytest.importorskip("qiskit")
+    pytest.importorskip("pennylane")
+    page = shown("reference/migration.md")
+    assert page.ours.theta == pytest.approx(page.theirs, abs=1e-6)
+    assert page.evolved.energy == pytest.approx(-2.0099750987, abs=1e-6)  # exact imaginary time τ = 5
+
+
+def test_reference_has_every_public_name():
+    shown_there = re.findall(r"^\.\. auto(?:function|class):: (\w+)$", (DOCS / "reference/api.md").read_text(), re.M)
+    assert sorted(shown_there) == sorted(qngd.__all__)
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    ]
+    lost = [f"{page.name}: {link}" for page, link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not lost
