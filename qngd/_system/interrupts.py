@@ -35,10 +35,10 @@ def held() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, before[number])
-    for number in dict.fromkeys(came):
-        handler = before[number]
+    for each in dict.fromkeys(came):
+        handler = before[signal.Signals(each)]
         if callable(handler):
-            handler(number, sys._getframe())
+            handler(each, sys._getframe())
 
 
 class Stoppable:

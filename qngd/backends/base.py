@@ -21,7 +21,7 @@ from qngd.measured.template import Template
 _ASKED = (
     "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
     "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
-    "send", "tagged",
+    "send", "tagged", "noise_digest",
 )  # fmt: skip
 
 

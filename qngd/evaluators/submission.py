@@ -130,4 +130,5 @@ def noise_note(backend: BackendBase) -> str:
 
 def noise_of(backend: BackendBase) -> str:
     """What tells a backend's noise from that of another with its name, as a stored run is recognized by it."""
-    return "noisy" if backend.is_noisy else "none"
+    digest = getattr(backend, "noise_digest", "")
+    return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", digest]))

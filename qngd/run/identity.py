@@ -44,7 +44,7 @@ class RunIdentity:
     asked: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
-    def parts(self) -> tuple[Trait, ...]:
+    def traits(self) -> tuple[Trait, ...]:
         """All that determines the run; raises SettingError where a setting could not be recognized in a later run."""
         return (
             *_parts_of(self.given),
@@ -58,32 +58,34 @@ class RunIdentity:
     @cached_property
     def key(self) -> str:
         """The hash of all parts; raises SettingError as they do."""
-        return hashlib.sha256(repr([(part.field, part.value) for part in self.parts]).encode()).hexdigest()
+        return hashlib.sha256(repr([(trait.field, trait.value) for trait in self.traits]).encode()).hexdigest()
 
     def differences(self, known: Mapping[str, tuple[str, str]]) -> list[str]:
         """What is another here than in a stored run, of which value and text are `known` by the names of the parts:
         a line each."""
         return [
-            f"{part.field}: was {known[part.field][1] if part.field in known else 'not set'}, is {part.shown}"
-            for part in self.parts
-            if part.field not in known or not self._agrees(part, known[part.field][0])
+            f"{trait.field}: was {known[trait.field][1] if trait.field in known else 'not set'}, is {trait.shown}"
+            for trait in self.traits
+            if trait.field not in known or not self._agrees(trait, known[trait.field][0])
         ] + [f"{field}: was {text}, is not set" for field, (_, text) in known.items() if field not in self._fields]
 
     @property
     def _fields(self) -> list[str]:
-        return [part.field for part in self.parts]
+        return [trait.field for trait in self.traits]
 
-    def _agrees(self, part: Trait, value: str) -> bool:
-        if part.value == value:
+    def _agrees(self, trait: Trait, value: str) -> bool:
+        if trait.value == value:
             return True
-        return part.field in self._settings and agrees(json.loads(value), self._settings[part.field])
+        return trait.field in self._settings and agrees(json.loads(value), self._settings[trait.field])
 
     def older_key(self, optimizer: object) -> str:
         """The hash that qngd 0.1 recognized the run by, whose `optimizer` had the text that this object has."""
         in_order = ("seed", "backend", "shots", "objective", "bounds")
         old = [self.settings[name] for name in in_order if name in self.settings]
         for name in ("goes on from", "lifted off"):
-            old += [*self.settings.get(name, ())]  # type: ignore[call-overload]
+            several = self.settings.get(name, ())
+            assert isinstance(several, tuple)
+            old += several
         return fingerprint_of(self.given, self.given.theta, optimizer, *old)
 
     @property

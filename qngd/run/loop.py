@@ -148,7 +148,7 @@ def carry_out(task: Task) -> Result:
         _start(record, task)
         return _loop(record, task)
 
-    with _closing(task.store), _kept_on_error(record, task), Stoppable() as stoppable:
+    with Stoppable() as stoppable, _closing(task.store), _kept_on_error(record, task):
         try:
             status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
@@ -159,6 +159,9 @@ def carry_out(task: Task) -> Result:
         found = _result(record, Status.INTERRUPTED if stoppable.came else status, task)
         result = stoppable.run(partial(measured_again, found, task))
         task.store.end(result.status, result.message, result.note)
+        if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
+            told = _result(record, Status.INTERRUPTED, task)
+            result = replace(result, status=told.status, message=told.message)
     return result
 
 
@@ -207,23 +210,31 @@ def _start(record: Record, task: Task) -> None:
     stored = task.store.resume(task.identity)
     _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
-        record.begin(_first_state(task) if task.before is None else task.before, task.limits)
+        record.begin(_first_state(task, record) if task.before is None else task.before, task.limits)
     else:
         record.restore(stored)
 
 
-def _first_state(task: Task) -> State:
-    """The optimizer's state after the evaluation at theta0, if the budget allows it."""
+def _first_state(task: Task, record: Record) -> State:
+    """The optimizer's state after the evaluation at theta0, if the budget allows it; of a run that is kept it must be a
+    number, or the run could never be gone on with."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     began = task.clock.elapsed
+    # a seed of its own, so that circuits drawn at random are the same after an interruption
+    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
     with task.metered(Cost()):
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
             raise SettingError(f"budget: {_too_little(task, first)}")
         try:
-            found = optimizer.init(evaluator, theta, task.store.seed(task.seed))
+            found = optimizer.init(evaluator, theta, seed)
         except OverBudget as error:
             raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
+    if record.is_kept and not found.evaluation.is_finite:
+        raise BackendError(
+            f"the energy at theta0 is {found.energy}, and it or its derivatives are no numbers to go on from; "
+            f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
+        )
     task.clock.timed(began)
     return found
 
@@ -252,7 +263,8 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
+                found = error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
+                task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
 
@@ -261,6 +273,8 @@ def _loop(record: Record, task: Task) -> Status:
     """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
         if not record.state.evaluation.is_finite:
+            return Status.NOT_FINITE
+        if record.is_lost:
             return Status.NOT_FINITE
         if record.reached(task.limits.target):
             return Status.TARGET

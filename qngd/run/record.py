@@ -11,11 +11,12 @@ import numpy as np
 from qngd.estimates.evaluation import Cost
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stop import StopRule
-from qngd.run.store import Store, Stored
+from qngd.run.store import Nowhere, Store, Stored
 from qngd.solve.state import State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
 _NOTED = 3  # steps whose notes a result repeats
+_LOST_STEPS = 5  # trials in a row without a finite energy
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
 
 
@@ -36,11 +37,26 @@ class Record:
         self._trail: list[tuple[float, float, float]] = []
         self._remarks: list[str] = []
         self._unshaped = ""
+        self._resumed_with = 0
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was reached."""
         return bool(self.energies)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the run goes on from a store another time."""
+        return not isinstance(self._store, Nowhere)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last trials of this process had no finite energy, so that more of them are paid for nothing."""
+        recent = self.infos[max(self._resumed_with, len(self.infos) - _LOST_STEPS) :]
+        lost = len(recent) == _LOST_STEPS and not any(info.accepted or np.isfinite(info.decrease) for info in recent)
+        if lost:
+            self.remark(f"{_LOST_STEPS} trials in a row had an energy that is NaN or infinite, and were rejected")
+        return lost
 
     def ended(self, status: Status, failure: str = "") -> Status:
         """The status that a run ends with, and what failed, kept for its message."""
@@ -59,6 +75,7 @@ class Record:
         """Bring the record to where a stored run had stopped."""
         self._take(stored.state)
         self.infos = [replace(info, theta=self._in_structure(info.theta)) for info in stored.infos]
+        self._resumed_with = len(self.infos)
         self._note(*stored.start)
         for info in stored.infos:
             self._note(info.energy, info.stderr)

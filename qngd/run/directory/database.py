@@ -28,6 +28,7 @@ from qngd.errors import StorageError
 from qngd.run.directory.schema import APPLICATION, FORMAT, NAME, TABLES, columns, statements
 from qngd.run.directory.trouble import damaged, told
 
+SYNCHRONOUS = "EXTRA"  # FULL, and the folder's entry too
 _WAIT = 30.0  # seconds that a writer waits for readers to finish
 _SUMS = 1 << 128
 
@@ -128,11 +129,11 @@ class Database:
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = DELETE")
-        self._connection.execute("PRAGMA synchronous = EXTRA")
+        self._connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         _check_ours(self._connection, self.path)
         (said,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
-            raise damaged(self.path, said)
+            raise damaged(self.path, said.splitlines()[-1])
         self.verify()
 
     def close(self) -> None:
@@ -195,9 +196,17 @@ class Database:
 
     def _insert(self, table: str, values: Sequence[Any]) -> int:
         row = self._connection.execute(f"SELECT coalesce(max(row), 0) + 1 FROM {table}").fetchone()[0]
+        self._add(table, row, values)
+        return int(row)
+
+    def _add(self, table: str, row: int, values: Sequence[Any]) -> None:
         self._put(table, row, values)
         self._rows += 1
-        return int(row)
+
+    def _remove(self, table: str, row: int) -> None:
+        self._take_out(table, row)
+        self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
+        self._rows -= 1
 
     def _put(self, table: str, row: int, values: Sequence[Any]) -> None:
         found = row_hash(table, row, values)
@@ -232,8 +241,7 @@ class Writing:
 
     def put(self, table: str, row: int, values: Sequence[Any]) -> None:
         """Add a row with this number, which is free."""
-        self._of._put(table, row, values)
-        self._of._rows += 1
+        self._of._add(table, row, values)
 
     def change(self, table: str, row: int, **values: Any) -> None:
         """Change values of a row."""
@@ -243,9 +251,7 @@ class Writing:
 
     def remove(self, table: str, row: int) -> None:
         """Remove a row."""
-        self._of._take_out(table, row)
-        self._of._connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
-        self._of._rows -= 1
+        self._of._remove(table, row)
 
 
 def connected(uri: str) -> sqlite3.Connection:
@@ -259,7 +265,7 @@ def make_file(path: Path) -> None:
         old.unlink(missing_ok=True)
     connection = connected(f"{path.resolve().as_uri()}?mode=rwc")
     try:
-        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         connection.execute("BEGIN")
         for statement in statements():
             connection.execute(statement)

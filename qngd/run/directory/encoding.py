@@ -11,6 +11,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,13 @@ def _outcome(arrays: Mapping[str, Any], k: int) -> Outcome:
     return Means(arrays[f"{k}_values"], arrays[f"{k}_stderr"], int(arrays[f"{k}_shots"]))
 
 
-def row_of(info: StepInfo, state: State) -> dict[str, Any]:
-    """A step as a row, its θ flat."""
-    return {**dataclasses.asdict(dataclasses.replace(info, theta=None)), "theta": state.theta.tolist()}
+def as_row(info: StepInfo) -> dict[str, Any]:
+    """A step as a row, its θ flat, as it must be here."""
+    return {**dataclasses.asdict(replace(info, theta=None)), "theta": np.asarray(info.theta).tolist()}
 
 
 def info_from(row: dict[str, Any]) -> StepInfo:
-    """The step that `row_of` took apart, its θ flat."""
+    """The step that `as_row` took apart, its θ flat."""
     seen = row["spectrum"]
     return StepInfo(
         **{

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 from qngd.errors import QngdWarning, SettingError, StorageError
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing, make_folder
-from qngd.run.directory.encoding import arrays_of, as_json, from_json, info_from, packed, row_of, state_from, unpacked
+from qngd.run.directory.encoding import arrays_of, as_json, as_row, from_json, info_from, packed, state_from, unpacked
 from qngd.run.directory.jobs import StoredJobs
 from qngd.run.directory.lock import Lock
 from qngd.run.directory.machine import host, versions
+from qngd.run.directory.older import FIRST, Older, read_older
 from qngd.run.directory.problems import problem_to
+from qngd.run.directory.schema import NAME
 from qngd.run.directory.trouble import damaged, told
 from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored
@@ -40,20 +43,24 @@ class Journal:
         self._seed: int | None = None
 
     def resume(self, identity: RunIdentity) -> Stored | None:
-        parts = identity.parts  # before anything is made
+        traits = identity.traits  # before anything is made
         with told(self.directory, "write to"):
             make_folder(self.directory)
             self._lock.take()
         try:
+            is_older = not (self.directory / NAME).exists() and (self.directory / FIRST).exists()
+            older = read_older(self.directory, identity) if is_older else None
             self._database = Database.to_write(self.directory)
             known = {row["field"]: (row["value"], row["shown"]) for row in self._file.rows("identity")}
             if known:
                 self._check_same_run(identity, known)
             with self._writing(jobs=False) as change:
                 if not known:
-                    for part in parts:
-                        change.add("identity", field=part.field, value=part.value, shown=part.shown)
+                    for trait in traits:
+                        change.add("identity", field=trait.field, value=trait.value, shown=trait.shown)
                     self._begin_file(change, identity)
+                    if older is not None:
+                        self._take_over(change, identity, older)
                 self._begin_session(change, identity)
             stored = self._load()
             self.jobs.resume(self._file, -1 if stored is None else stored.state.step)
@@ -62,6 +69,22 @@ class Journal:
             raise
         return stored
 
+    def _take_over(self, change: Writing, identity: RunIdentity, older: Older) -> None:
+        """Take a run of qngd 0.1 over."""
+        change.add("about", name="converted from", value=as_json("the files of qngd 0.1 beside this one"))
+        if older.state is not None and older.start is not None:
+            start = older.state.step - len(older.infos)
+            self._add_step(change, start, identity.given.theta, older.start)
+            for info in older.infos:
+                self._add_step(change, info.step, info.theta, as_row(info))
+            self._add_state(change, older.state)
+        of: dict[tuple[int, str], int] = {}
+        for job in older.jobs:
+            key = job["step"], job["submission"]
+            if key not in of:
+                of[key] = change.add("submissions", step=key[0], submission=key[1], backend=job["backend"], tag="")
+            change.add("jobs", of=of[key], place=job["place"], job=job["job"], sent=job.get("sent"))
+
     def _check_same_run(self, identity: RunIdentity, known: dict[str, tuple[str, str]]) -> None:
         if found := identity.differences(known):
             raise SettingError(
@@ -69,7 +92,9 @@ class Journal:
                 "was begun with; or delete it to start anew"
             )
         before, after = from_json(self._file.rows("sessions")[-1]["versions"]), versions()
-        changed = [f"{name} {before[name]} → {after[name]}" for name in before if after.get(name) != before[name]]
+        changed = [
+            f"{name} {before[name]} → {after[name]}" for name in before if after.get(name, before[name]) != before[name]
+        ]
         if changed:
             warnings.warn(
                 f"run_dir: {self.directory} goes on with other versions than before ({', '.join(changed)}); its last "
@@ -80,9 +105,11 @@ class Journal:
 
     def _begin_file(self, change: Writing, identity: RunIdentity) -> None:
         self._seed = int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
-        for name, value in {**identity.about, "made": now(), "seed drawn": str(self._seed)}.items():
+        problem = problem_to(identity.given)
+        counts = {"identity": len(identity.traits), "problem": len(problem)}
+        for name, value in {**identity.about, "made": now(), "seed drawn": str(self._seed), "rows": counts}.items():
             change.add("about", name=name, value=as_json(value))
-        for name, data in problem_to(identity.given).items():
+        for name, data in problem.items():
             change.add("problem", name=name, data=data)
 
     def _begin_session(self, change: Writing, identity: RunIdentity) -> None:
@@ -118,12 +145,12 @@ class Journal:
         energy = state.evaluation.energy
         start = {"energy": float(energy.value), "stderr": float(energy.stderr)}
         with self._writing() as change:
-            self._add_step(change, state, start)
+            self._add_step(change, state.step, state.theta, start)
             self._add_state(change, state)
 
     def add(self, state: State, info: StepInfo) -> None:
         with self._writing() as change:
-            self._add_step(change, state, row_of(info, state))
+            self._add_step(change, state.step, state.theta, as_row(replace(info, theta=state.theta)))
             if self._last is not None and self._last[1] > _WHOLE:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
@@ -134,13 +161,13 @@ class Journal:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
 
-    def _add_step(self, change: Writing, state: State, info: dict[str, Any]) -> None:
+    def _add_step(self, change: Writing, step: int, theta: np.ndarray, info: dict[str, Any]) -> None:
         change.add(
             "steps",
-            step=state.step,
+            step=step,
             energy=_number(info["energy"]),
             stderr=_number(info["stderr"]),
-            theta=np.asarray(state.theta, dtype="<f8").tobytes(),
+            theta=np.asarray(theta, dtype="<f8").tobytes(),
             info=as_json(info),
         )
 

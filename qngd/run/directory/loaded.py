@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ class StoredRun:
         self.running = holder_of(directory)
         with readable(database.path):
             self.about = {row["name"]: from_json(row["value"]) for row in database.rows("about")}
-            self.about.pop("seed drawn", None)
+            for inner in ("seed drawn", "rows"):
+                self.about.pop(inner, None)
             self._identity = {row["field"]: row for row in database.rows("identity")}
             self._problem = {row["name"]: row["data"] for row in database.rows("problem")}
             self.sessions = [_session(row) for row in database.rows("sessions")]
@@ -234,6 +236,22 @@ class StoredRun:
         energy = format_with_error(self.energy, self.stderr) if len(self.history) else "no energy yet"
         return f"{energy} after {self.steps} steps: {self.status}"
 
+    def as_dict(self) -> dict[str, Any]:
+        """All that is known of the run, but its states, as plain numbers, texts, lists and dicts."""
+        return {
+            "directory": str(self.directory),
+            **{name: getattr(self, name) for name in ("status", "message", "note", "running", "steps", "energy")},
+            "stderr": self.stderr,
+            "cost": asdict(self.cost),
+            "history": self.history.tolist(),
+            "history_stderr": self.history_stderr.tolist(),
+            "thetas": self.thetas.tolist(),
+            "theta": self.theta.tolist(),
+            "infos": [_plain(asdict(info)) for info in self.infos],
+            **{name: getattr(self, name) for name in ("settings", "about", "versions", "sessions")},
+            "jobs": list(self.jobs),
+        }
+
     def minimize(
         self,
         *,
@@ -352,6 +370,13 @@ class StoredRun:
 
 
 _OF_PROBLEM = ("circuit", "parameters", "observable", "theta0", "objective")
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _session(row: dict[str, Any]) -> dict[str, Any]:

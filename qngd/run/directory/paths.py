@@ -29,3 +29,9 @@ def as_folder(run_dir: Any, name: str = "run_dir") -> Path:
 def holds_run(folder: Path) -> bool:
     """Whether a run is kept in this very folder, of this version or of qngd 0.1."""
     return any((folder / name).exists() for name in (NAME, "run.json"))
+
+
+def folders_of_runs(folder: Path) -> list[Path]:
+    """All folders in this one, itself included, that hold a run, in the order of their names."""
+    found = {path.parent for path in folder.rglob(NAME)}
+    return sorted(found)

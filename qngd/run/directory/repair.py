@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sqlite3
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,8 @@ from qngd.errors import StorageError
 from qngd.run.directory.database import Database, connected, make_file, row_hash, sync_folder
 from qngd.run.directory.schema import TABLES, columns
 from qngd.run.directory.trouble import told
+
+_PAGE = 4096  # bytes of a page, SQLite's default since 2016
 
 _Rows = dict[int, tuple[Any, ...]]
 _ALL_NEEDED = ("about", "identity", "problem")
@@ -27,8 +32,9 @@ def repaired(path: Path) -> bool:
     with suppress(StorageError):
         Database.to_write(path.parent).close()
         return False
-    with told(path, "read"):
-        whole = {table: _whole(path, table) for table in TABLES}
+    with told(path, "read"), tempfile.TemporaryDirectory() as folder:
+        copy = _with_header(path, Path(folder))
+        whole = {table: _whole(copy, table) for table in TABLES}
     _cut(whole)
     if not all(whole[table] for table in (*_ALL_NEEDED, "sessions")) or _has_gaps(whole):
         raise StorageError(
@@ -50,6 +56,23 @@ def repaired(path: Path) -> bool:
         os.replace(mended, path)
         sync_folder(path.parent)
     return True
+
+
+def _with_header(path: Path, folder: Path) -> Path:
+    """A copy whose first bytes, which are the same in all our files, are what they were, and as long as whole pages
+    are: SQLite reads nothing of it otherwise. What was cut off is read as damaged."""
+    content = path.read_bytes()
+    there, said = -(-len(content) // _PAGE), int.from_bytes(content[28:32])
+    pages = max(1, there, said if said < 100 * (there + 1) else 0)  # what is told may be damaged, too
+    whole = bytearray(content.ljust(pages * _PAGE, b"\0"))
+    whole[:24] = b"SQLite format 3\0" + _PAGE.to_bytes(2) + bytes([1, 1, 0, 64, 32, 32])
+    whole[28:32] = pages.to_bytes(4)
+    whole[32:40] = bytes(8)  # no free pages: they may have been among what was cut off
+    copy = folder / path.name
+    copy.write_bytes(whole)
+    with suppress(FileNotFoundError):
+        shutil.copyfile(f"{path}-journal", f"{copy}-journal")
+    return copy
 
 
 def _free(path: Path) -> Path:
@@ -80,12 +103,11 @@ def _whole(path: Path, table: str) -> _Rows:
 
 
 def _has_gaps(whole: dict[str, _Rows]) -> bool:
-    """Whether rows are missing where none may; at the end of a table that shows by what belongs together."""
-    gaps = any([*whole[table]] != [*range(1, len(whole[table]) + 1)] for table in _ALL_NEEDED)
-    named = {values[0] for values in whole["problem"].values()}
-    fields = {values[0] for values in whole["identity"].values()}
-    known = {values[0] for values in whole["about"].values()}
-    return gaps or "theta0" not in named or "optimizer" not in fields or "seed drawn" not in known
+    """Whether a row is missing of what says which run it is; "rows" is the last of `about` in every run."""
+    if any([*whole[table]] != [*range(1, len(whole[table]) + 1)] for table in _ALL_NEEDED):
+        return True
+    counts = [json.loads(value) for name, value in whole["about"].values() if name == "rows"]
+    return not counts or any(len(whole[table]) != count for table, count in counts[0].items())
 
 
 def _cut(whole: dict[str, _Rows]) -> None:
