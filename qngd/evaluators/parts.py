@@ -44,6 +44,32 @@ class JobPart:
     is_found: bool = False
     is_whole: bool = False  # the submission, which the backend divides itself
 
+    def announced(self) -> None:
+        """A job is going to be sent for it."""
+        self.is_open = self.is_sent = True
+
+    def named(self, job: str) -> bool:
+        """Its job has this id; whether that is a new one."""
+        self.is_open = False
+        new = job not in self.ids
+        self.ids += [job] if new else []
+        return new
+
+    def settled(self, event: str) -> None:
+        """What became of its job is known, or nobody will ever know."""
+        self.is_open = False
+        self.notes = [*self.notes, Note(event, self.holds)]
+
+    def went(self, handle: Any, found: bool | None = None) -> None:
+        """It is on its way as this handle of the backend's; whether its job was found, if that was asked."""
+        self.handle = handle
+        if found is not None:
+            self.is_found = self.is_sent = found
+
+    def gave(self, outcomes: list[Outcome]) -> None:
+        """Its outcomes are there."""
+        self.outcomes = outcomes
+
     @property
     def holds(self) -> str:
         """Its circuits as text."""
@@ -94,15 +120,19 @@ def rows_and_shots(text: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def divided(
-    backend: BackendBase, plan: Submission, seed: int | None, wanted: Submission | None = None, first: int = 0
+    backend: BackendBase, plan: Submission, seed: int | None, first: int = 0, numbers: np.ndarray | None = None
 ) -> list[JobPart]:
-    """The parts into which the backend divides a submission, or what is still `wanted` of it, in places from `first`
-    on, each with a seed of its own."""
-    asked = plan if wanted is None else wanted
-    loads = [load for load in backend.loads(asked.requests, asked.templates) if len(load.requests)]
+    """The parts into which the backend divides a submission, in places from `first` on, each with a seed of its own.
+    Of what is left of another one, `numbers` (R,) are those of its requests there."""
+    loads = [load for load in backend.loads(plan.requests, plan.templates) if len(load.requests)]
     return [
-        JobPart(first + k, load.requests, taken(asked.requests, load), seed_of(seed, first + k))
-        for k, load in enumerate(loads)
+        JobPart(
+            place,
+            load.requests if numbers is None else numbers[load.requests],
+            taken(plan.requests, load),
+            seed_of(seed, place),
+        )
+        for place, load in enumerate(loads, first)
     ]
 
 
@@ -127,17 +157,17 @@ def known_parts(plan: Submission, seed: int | None, sent: Sent) -> list[JobPart]
     parts = []
     for place, notes in sorted(sent.notes.items()):
         load = Load(*rows_and_shots(notes[-1].holds))
-        part = JobPart(place, load.requests, taken(plan.requests, load), seed_of(seed, place), notes=notes)
-        part.ids, part.outcomes = list(sent.ids.get(place, [])), sent.outcomes.get(place)
-        part.is_open = _is_open(part)
-        parts.append(part)
+        ids, outcomes = list(sent.ids.get(place, [])), sent.outcomes.get(place)
+        is_open = outcomes is None and _unanswered(notes, len(ids))
+        asked = load.requests, taken(plan.requests, load), seed_of(seed, place)
+        parts.append(JobPart(place, *asked, ids, notes, outcomes, is_open=is_open))
     return parts
 
 
-def _is_open(part: JobPart) -> bool:
-    events = [note.event for note in part.notes]
-    ended = len(part.ids) + events.count("refused") + events.count("doubtful")
-    return part.outcomes is None and events.count("sending") > ended
+def _unanswered(notes: Sequence[Note], ids: int) -> bool:
+    """Whether a job was going to be sent, and nothing is known of what became of it."""
+    events = [note.event for note in notes]
+    return events.count("sending") > ids + events.count("refused") + events.count("doubtful")
 
 
 def attempts(parts: Sequence[JobPart]) -> dict[int, int]:
@@ -148,11 +178,12 @@ def attempts(parts: Sequence[JobPart]) -> dict[int, int]:
 def whole_part(plan: Submission, seed: int | None, sent: Sent) -> JobPart:
     """The whole of a submission to a backend that divides it itself, whose jobs have the places 0, 1, … in their order;
     what stands after a gap in them could stand in the wrong place."""
-    part = JobPart(0, np.arange(len(plan.requests)), plan.requests, seed, is_whole=True)
-    part.ids = [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]
-    part.notes, part.outcomes = sent.notes.get(0, []), sent.outcomes.get(0)
-    part.is_found, part.is_open = bool(part.ids), not part.ids and _is_open(part)
-    return part
+    ids = [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]
+    notes, outcomes = sent.notes.get(0, []), sent.outcomes.get(0)
+    return JobPart(
+        0, np.arange(len(plan.requests)), plan.requests, seed, ids, notes, outcomes,
+        is_open=outcomes is None and not ids and _unanswered(notes, 0), is_found=bool(ids), is_whole=True,
+    )  # fmt: skip
 
 
 def missing(
@@ -173,11 +204,7 @@ def missing(
     rest = tuple(
         replace(plan.requests[r], shots=None if plan.requests[r].shots is None else int(left[r])) for r in rows
     )
-    wanted = replace(plan, requests=rest)
-    found = divided(backend, plan, seed, wanted, first)
-    for part in found:
-        part.rows = rows[part.rows]
-    return found
+    return divided(backend, replace(plan, requests=rest), seed, first, rows)
 
 
 def put_together(plan: Submission, parts: Sequence[JobPart]) -> list[Outcome]:

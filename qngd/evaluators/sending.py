@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from qngd._system.interrupts import held
 from qngd.backends.base import BackendBase, ResumableBackend
@@ -39,6 +40,11 @@ class Errand:
         if self.log is not None:
             self.log.note(self.plan.fingerprint, part.place, event, part.holds)
 
+    def settle(self, part: JobPart, event: str) -> None:
+        """Write down what became of a part of which only that it was sent was known."""
+        self.note(part, event)
+        part.settled(event)
+
     def tag_of(self, part: JobPart) -> str:
         """The tag of the last job that was sent for a part."""
         return f"{self.tag}-{part.place}-{self.attempts.get(part.place, 0)}"
@@ -49,22 +55,18 @@ class Errand:
             self.allow()
         self.attempts[part.place] = self.attempts.get(part.place, 0) + 1
         self.note(part, "sending")
-        part.is_open = part.is_sent = True
+        part.announced()
         return self.tag_of(part)
 
     def told(self, part: JobPart, number: int, job: str) -> None:
         """A job of a part has this id; it is the one of this number where the backend divides the part itself."""
-        part.is_open = False
-        if job not in part.ids:
-            part.ids.append(job)
-            if self.log is not None:
-                self.log.add(self.plan.fingerprint, self.backend.name, part.place + number, job)
+        if part.named(job) and self.log is not None:
+            self.log.add(self.plan.fingerprint, self.backend.name, part.place + number, job)
 
     def failed(self, part: JobPart, error: BackendError) -> None:
         """A part was not sent, or its job failed: where the provider has refused it, nothing is left open."""
         if part.is_open and not speaks_of_the_way(error):
-            part.is_open = False
-            self.note(part, "refused")
+            self.settle(part, "refused")
 
 
 # --- what was sent before ---
@@ -81,33 +83,31 @@ def find(errand: Errand, part: JobPart) -> bool:
         look_for(errand, part)
     if not part.ids or part.last_event != "sending" or not isinstance(backend, ResumableBackend):
         return False
-    part.handle = backend.prepare_one(errand.plan.templates, part.requests, part.seed)
-    attach(errand, part, part.ids[-1:])
-    part.is_found = part.is_sent = bool(getattr(part.handle, "is_sent", True))
+    handle = backend.prepare_one(errand.plan.templates, part.requests, part.seed)
+    attach(errand, handle, part.ids[-1:])
+    part.went(handle, bool(getattr(handle, "is_sent", True)))
     return part.is_found
 
 
-def attach(errand: Errand, part: JobPart, jobs: Sequence[str]) -> None:
-    """Let a part's handle be that of jobs with these ids."""
+def attach(errand: Errand, handle: Any, jobs: Sequence[str]) -> None:
+    """Let a handle be that of jobs with these ids."""
     assert isinstance(errand.backend, ResumableBackend)
     try:
-        errand.backend.attach(part.handle, jobs)
+        errand.backend.attach(handle, jobs)
     except BackendError as error:
         raise BackendError(f"{error}; {_remedy(errand)}") from error
 
 
 def look_for(errand: Errand, part: JobPart) -> None:
     """Find out whether a job arrived that was sent in the moment in which the run broke off."""
-    backend, part.is_open = errand.backend, False
+    backend = errand.backend
     found = backend.tagged(errand.tag_of(part)) if isinstance(backend, ResumableBackend) else None
     if found:
         errand.told(part, 0, found[0])
     elif found is not None:
-        errand.note(part, "refused")
-        part.notes.append(part.notes[-1]._replace(event="refused"))
+        errand.settle(part, "refused")
     else:
-        errand.note(part, "doubtful")
-        part.notes.append(part.notes[-1]._replace(event="doubtful"))
+        errand.settle(part, "doubtful")
         warnings.warn(
             f"{backend.name}: a job was sent, or was going to be, when the run broke off, and what became of it cannot "
             "be asked; it counts as paid, and its circuits are sent anew",
@@ -132,9 +132,9 @@ def send(errand: Errand, part: JobPart) -> None:
         if not isinstance(backend, ResumableBackend) or (errand.log is None and not backend.by_job):
             if not backend.is_lazy:
                 errand.announced(part)
-            part.handle = backend.submit(*asked)
+            part.went(backend.submit(*asked))
         elif backend.by_job:
-            part.handle = part.handle or backend.prepare_one(*asked)
+            part.went(part.handle or backend.prepare_one(*asked))
             part.handle.watch(partial(errand.told, part))
             part.handle.announce(partial(errand.announced, part))  # also where it fails, and is sent again
             if not part.is_found:
@@ -149,9 +149,9 @@ def send(errand: Errand, part: JobPart) -> None:
 def _send_whole(errand: Errand, part: JobPart, backend: ResumableBackend) -> None:
     """Let a backend of the user's own divide a part into jobs, some of which may have been sent before."""
     before = list(part.ids)
-    part.handle = backend.prepare(errand.plan.templates, part.requests, part.seed)
+    part.went(backend.prepare(errand.plan.templates, part.requests, part.seed))
     if before:
-        attach(errand, part, before)
+        attach(errand, part.handle, before)
     part.handle.watch(partial(errand.told, part))
     with held():  # every id is on disk before anybody may stop
         if not before:
@@ -170,7 +170,7 @@ def collect(errand: Errand, part: JobPart) -> None:
         if errand.backend.is_lazy:
             errand.announced(part)
         found = errand.backend.collect(part.handle)
-        part.outcomes = checked(found, errand.plan.templates, part.requests, errand.backend.name)
+        outcomes = checked(found, errand.plan.templates, part.requests, errand.backend.name)
     except DeficientResult as error:
         if errand.log is None or not part.ids:
             raise
@@ -181,5 +181,6 @@ def collect(errand: Errand, part: JobPart) -> None:
         if not part.is_found:
             raise
         raise BackendError(f"{error}; {_remedy(errand)}") from error
+    part.gave(outcomes)
     if errand.log is not None:
-        errand.log.keep(errand.plan.fingerprint, part.place, part.outcomes)
+        errand.log.keep(errand.plan.fingerprint, part.place, outcomes)

@@ -45,7 +45,7 @@ def run_plan(
         ahead = meter.ahead(backend.preview(plan.requests, plan.templates), sizes)
         errand, parts, lost = _taken_up(backend, plan, seed, log)
         meter.check(ahead + lost)
-        errand.allow = _allowing(meter, ahead + lost)
+        errand = replace(errand, allow=_allowing(meter, ahead + lost))
         _send_all(errand, parts)
         for part in parts:
             collect(errand, part)
@@ -87,7 +87,7 @@ def _taken_up(
 def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:
     """The errand, whose tag is on disk before anything is sent. Of what this process itself computes nothing is worth
     that, unless a run that broke off would have to do half of it again."""
-    errand.tag = errand.tag or f"qngd-{uuid4().hex}"
+    errand = replace(errand, tag=errand.tag or f"qngd-{uuid4().hex}")
     if errand.log is None or (errand.backend.is_local and len(parts) < 2):
         return replace(errand, log=None)
     if sent.tag is None:
