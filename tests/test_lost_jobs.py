@@ -11,7 +11,10 @@ import qngd
 from qngd.backends import Limits, resolve
 from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, Retry
 from qngd.backends.qiskit.tags import takes_tags, with_tag
-from qngd.evaluators.parts import held, rows_and_shots
+from qngd.circuit.observable import Observable
+from qngd.evaluators.job_log import Sent
+from qngd.evaluators.parts import divided, held, known_parts, rows_and_shots
+from qngd.measured.planner import Planner
 from tests.pennylane_devices import FakeQPU
 from tests.qiskit_devices import Remembering, Unreliable, dead, new_estimator, new_sampler
 from tests.run_files import jobs_of, table
@@ -33,6 +36,21 @@ def test_circuits_of_a_job_as_text():
     for rows, shots in (([0], [7]), ([3, 4, 5, 5, 5, 0], [1, 1, 1, 1, 2, 2]), ([2, 1, 0], [0, 0, 0])):
         found = rows_and_shots(held(rows, shots))
         assert (found[0].tolist(), found[1].tolist()) == (rows, shots)
+
+
+def test_ids_that_are_all_that_is_known_are_of_the_parts_in_their_order():
+    """As qngd 0.1 wrote them down; of a submission that is divided otherwise by now they are of no use."""
+    plan = Planner(CIRCUIT, Observable.from_mapping(TERMS)).plan(THETA)
+    plan = plan.with_shots(np.full(plan.num_circuits, 60))
+    four, all_in_one = resolve(Remembering(), limits=FOUR), resolve(Remembering())
+    own = divided(four, plan, 5)
+    ids = {part.place: [f"job {part.place}"] for part in own}
+    sent = Sent("", {place: each[-1] for place, each in ids.items()}, ids=ids)
+    found = known_parts(four, plan, 5, sent)
+    assert [(part.place, part.holds, part.seed) for part in found] == [(p.place, p.holds, p.seed) for p in own]
+    assert [part.ids for part in found] == list(ids.values())
+    assert not any(part.is_open for part in found)
+    assert known_parts(all_in_one, plan, 5, sent) == []
 
 
 # --- some of several jobs ---

@@ -152,10 +152,15 @@ def seed_of(seed: int | None, place: int) -> int | None:
     return int(np.random.SeedSequence(seed, spawn_key=(place,)).generate_state(1, np.uint32)[0])
 
 
-def known_parts(plan: Submission, seed: int | None, sent: Sent) -> list[JobPart]:
+def known_parts(backend: BackendBase, plan: Submission, seed: int | None, sent: Sent) -> list[JobPart]:
     """The parts of a submission that an interrupted run has sent, or was about to send."""
+    noted = dict(sent.notes)
+    if sent.jobs and not noted:  # by qngd 0.1, which wrote down nothing else
+        own = divided(backend, plan, seed)
+        noted = {part.place: [Note("sending", part.holds)] for part in own if part.place in sent.jobs}
+        noted = noted if set(sent.jobs) <= set(noted) and len(own) == 1 + max(sent.jobs) else {}
     parts = []
-    for place, notes in sorted(sent.notes.items()):
+    for place, notes in sorted(noted.items()):
         load = Load(*rows_and_shots(notes[-1].holds))
         ids, outcomes = list(sent.ids.get(place, [])), sent.outcomes.get(place)
         is_open = outcomes is None and _unanswered(notes, len(ids))

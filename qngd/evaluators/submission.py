@@ -76,7 +76,7 @@ def _taken_up(
         if whole.is_open:
             look_for(errand, whole)
         return _written(errand, sent, [whole]), [whole], whole.lost
-    before = known_parts(plan, seed, sent)
+    before = known_parts(backend, plan, seed, sent)
     errand = Errand(backend, plan, log, sent.tag or "", attempts=attempts(before))
     parts = [part for part in before if find(errand, part)]
     lost = Cost() if backend.is_local else sum((part.lost for part in before), Cost())
