@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qngd import baselines as baselines
     from qngd import damping as damping
     from qngd import errors as errors
+    from qngd import gradients as gradients
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from qngd.evaluators.objectives.objective import Objective
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
+    from qngd.measured.random_bases import RandomPaulis
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AutoShots": "measured.shots",
     "TargetError": "measured.shots",
+    "RandomPaulis": "measured.random_bases",
     "expectation": "api",
     "gradient": "api",
     "metric_tensor": "api",
@@ -103,7 +106,8 @@ _HOME = {
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "metrics", "pennylane", "qiskit", "refresh", "scipy", "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
+    "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -129,6 +133,7 @@ __all__ = [
     "Problem",
     "QngdError",
     "QngdWarning",
+    "RandomPaulis",
     "Result",
     "SettingError",
     "Status",

@@ -21,6 +21,8 @@ from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.objectives.given import AnyGiven, read_objective
 from qngd.evaluators.objectives.objective import Objective
 from qngd.exact.point import simulator_of
+from qngd.gradients.base import GradientLike
+from qngd.gradients.names import as_gradient
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
@@ -74,19 +76,31 @@ def gradient(
     shots: Shots | None = None,
     seed: Whole | None = None,
     grouping: Grouping = "qubit-wise",
+    method: GradientLike = "shift",
 ) -> Estimate:
     """∇_θ⟨H⟩ with its standard errors, both of shape (P,), in flattened parameter order.
 
-    Exact: one forward and one reverse sweep, whatever P is. Arguments and errors as for `expectation`. In the structure
-    of a QNode's arguments, as `qml.grad` gives it: `wrap(node, *args).split(gradient(node, None, args).value)`.
+    Exact: one forward and one reverse sweep, whatever P is. In the structure of a QNode's arguments, as `qml.grad`
+    gives it: `wrap(node, *args).split(gradient(node, None, args).value)`.
+
+    Args:
+        circuit, observable, theta, backend, shots, seed, grouping: as for `expectation`.
+        method: "shift", all circuits of the shift rules; "sampled", an unbiased estimate from a random part of them;
+            "spsa", differences along random directions, biased by terms of the order of their length squared; or an
+            object of `qngd.gradients`, which has their settings. The last two are random on exact backends too.
+
+    Raises:
+        CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
+        MemoryLimitError: the statevector would not fit in memory.
 
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
     >>> qngd.gradient(circuit, {"X": 1.0}, [0.0]).value
     array([1.])
     """
+    way = as_gradient(method, "method")
     at, evaluator = _asked(circuit, observable, theta, backend, shots, grouping)
-    slope = evaluator.evaluate(at.theta, gradient=True, metric=None, seed=checked_seed(seed)).gradient
+    slope = evaluator.evaluate(at.theta, gradient=way, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
 

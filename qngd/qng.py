@@ -9,22 +9,25 @@ from typing import Any, Literal
 import numpy as np
 
 from qngd._system.renamed import renamed
-from qngd.damping import Damping, SignalToNoise, SpectralCutoff, as_damping
+from qngd.damping import Absolute, Damping, SignalToNoise, SpectralCutoff, as_damping
 from qngd.errors import SettingError, is_number, require_positive, shown
-from qngd.estimates.estimate import Estimate
+from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.gradients.base import GradientLike, GradientMethod
+from qngd.gradients.names import as_gradient
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
-from qngd.step import Adaptive, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
+from qngd.step import Adaptive, Blocking, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 _ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()  # the default rules: made once, as they are asked for often
+_DEFAULT_DAMPING = SignalToNoise()
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -54,8 +57,10 @@ class QNG:
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
-            signal-to-noise filter where the gradient was sampled.
+            signal-to-noise filter where the gradient was sampled and is not that of a CVaR.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
+        gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
+            random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step (but see `approx`), and with "qn-spsa" averages all measurements
             (arXiv:2103.09232).
@@ -72,6 +77,7 @@ class QNG:
     damping: float | Damping | None
     _step: StepRule | None  # `step` is what an optimizer does
     refresh: Refresh | None
+    gradient: GradientLike = "shift"
 
     def __init__(
         self,
@@ -81,6 +87,7 @@ class QNG:
         step: StepRule | None = _AS_IT_IS,
         refresh: Refresh | None = None,
         *,
+        gradient: GradientLike = "shift",
         _step: StepRule | None = None,  # the field, by its name, as `dataclasses.replace` hands it on
     ) -> None:
         settings = {
@@ -89,6 +96,7 @@ class QNG:
             "damping": damping,
             "_step": _step if step is _AS_IT_IS else step,
             "refresh": refresh,
+            "gradient": gradient,
         }
         for name, value in settings.items():
             object.__setattr__(self, name, value)
@@ -96,9 +104,12 @@ class QNG:
 
     def __repr__(self) -> str:
         shown_as = {field.name.lstrip("_"): getattr(self, field.name) for field in fields(self)}
+        if self.gradient == "shift":  # as runs were stored before there were others
+            del shown_as["gradient"]
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown_as.items())})"
 
     def _check(self) -> None:
+        as_gradient(self.gradient)
         if self.approx is not None:
             check_approx(self.approx, _MATRIX_FREE)
         if self.damping is not None:
@@ -115,6 +126,8 @@ class QNG:
             raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {shown(self.refresh)}")
         if self.is_matrix_free:
             absolute_level(self.step_rule.damping(self.damping_rule, self.step_rule.start()))
+            if self.gradient_method.is_random:
+                raise SettingError('gradient: approx="matrix-free" is of exact backends; take gradient="shift"')
             if self.refresh not in (None, _EVERY_STEP):
                 raise SettingError('refresh: approx="matrix-free" keeps no metric that could be used again')
 
@@ -137,6 +150,54 @@ class QNG:
         require_positive(time_step, "time_step")
         return cls(0.5 * time_step, approx, SpectralCutoff(1e-6) if damping is None else damping)
 
+    @classmethod
+    def qn_spsa(
+        cls,
+        learning_rate: float = 0.05,
+        *,
+        perturbation: float = 0.1,
+        resamplings: int = 1,
+        regularization: float = 0.01,
+        blocking: bool = True,
+        allowed_increase: float | None = None,
+    ) -> QNG:
+        """Quantum natural SPSA (Gacon et al., arXiv:2103.09232): a few circuits a step, whatever P is.
+
+            θ ← θ − η (√ḡ² + βI)⁻¹ ĝ
+
+        with the gradient ĝ of `qngd.gradients.SimultaneousPerturbation` and the mean ḡ of the identity and all samples
+        of the metric so far (`qngd.metrics.QNSPSA`). The energy, the two of the gradient and the four overlaps go in
+        one submission; after a step that is blocked so do those that are taken anew where the run stands.
+
+        Args:
+            learning_rate: η.
+            perturbation: of gradient and metric, radians. Exact energies take 0.01; shots make errors of order
+                1/perturbation² in the metric.
+            resamplings: directions of the gradient, and pairs of directions of the metric, a step.
+            regularization: β, in the units of g.
+            blocking: whether a step is taken back after which the energy is higher by more than `allowed_increase`.
+            allowed_increase: None is two standard errors of the difference.
+
+        Raises:
+            SettingError: a setting is out of range.
+
+        >>> QNG.qn_spsa(resamplings=2).gradient
+        SimultaneousPerturbation(perturbation=0.1, resamplings=2)
+        """
+        from qngd.gradients.perturbation import SimultaneousPerturbation
+        from qngd.metrics.spsa import QNSPSA
+
+        require_positive(regularization, "regularization")
+        if allowed_increase is not None and not blocking:
+            raise SettingError("allowed_increase: without blocking every step is taken; leave it out")
+        return cls(
+            approx=QNSPSA(resamplings, perturbation),
+            damping=Absolute(regularization),
+            step=Blocking(learning_rate, allowed_increase) if blocking else FixedRate(learning_rate),
+            refresh=Refresh(average="all", from_identity=True),
+            gradient=SimultaneousPerturbation(perturbation, resamplings),
+        )
+
     @property
     def step_rule(self) -> StepRule:
         """How far a step goes: the rule given, or that of the learning rate, or the default."""
@@ -153,7 +214,13 @@ class QNG:
     @property
     def damping_rule(self) -> Damping:
         """The damping of the solve: the one given, or the default."""
-        return SignalToNoise() if self.damping is None else as_damping(self.damping)
+        return _DEFAULT_DAMPING if self.damping is None else as_damping(self.damping)
+
+    def _damping_at(self, here: Evaluation) -> Damping:
+        """`damping_rule`; but what a few shots below the quantile of a CVaR say of its slope is no more than an error
+        or two, and all there is of a better state: by default nothing of that is filtered out."""
+        is_tail = self.damping is None and here.mean is not None
+        return _DEFAULT_DAMPING.on if is_tail else self.damping_rule
 
     @property
     def refresh_rule(self) -> Refresh:
@@ -167,6 +234,16 @@ class QNG:
     def is_matrix_free(self) -> bool:
         """Whether it solves without the metric's matrix."""
         return isinstance(self.approx, str) and self.approx == _MATRIX_FREE
+
+    @property
+    def gradient_method(self) -> GradientMethod:
+        """The way that gradients are taken."""
+        return as_gradient(self.gradient)
+
+    @property
+    def _way(self) -> bool | GradientMethod:
+        """The same as evaluators are asked for it; True, which evaluators of anybody know, for the default."""
+        return self.gradient == "shift" or self.gradient_method
 
     @property
     def _chosen(self) -> Metric | None:
@@ -184,17 +261,25 @@ class QNG:
             evaluator.metric_product(theta)
         asked = Submissions(evaluator, seed, 0)
         memory = {**self.rule_for(evaluator).start(), **_measured(0)}
-        first = asked.evaluate(theta, gradient=True, metric=self._metric(evaluator, memory))
+        metric = self._metric(evaluator, memory)
+        first = asked.evaluate(theta, gradient=self._way, metric=metric)
+        if self.refresh_rule.from_identity and metric is not None and first.metric is not None:
+            known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
+            first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, 1, metric.positive))
+            memory |= _measured(1)
         return State(0, first, memory, asked.count, asked.cost, seed)
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
-        full = evaluator.preview(theta, gradient=True, metric=self._metric(evaluator), spread=spread)
+        way = self.gradient_method
+        full = evaluator.preview(theta, gradient=self._way, metric=self._metric(evaluator), spread=spread)
         if first:
             return full
         rule = self.rule_for(evaluator)
+        if way.is_random and rule.may_reject:  # then it is taken anew
+            full += full
         if rule.num_probes:
             full += evaluator.preview_energies(theta, rule.num_probes)
         if self._energy_first(evaluator):
@@ -206,7 +291,7 @@ class QNG:
         here, rule = state.evaluation, self.rule_for(evaluator)
         memory = {**rule.start(), **state.memory}
         asked = Submissions.after(evaluator, state)
-        direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
+        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
             return asked.energies([here.theta + s for s in shifts])
@@ -221,20 +306,24 @@ class QNG:
         if first:
             there = asked.evaluate(theta, gradient=False, metric=None)
         else:
-            there = asked.evaluate(theta, gradient=True, metric=asks)
+            there = asked.evaluate(theta, gradient=self._way, metric=asks)
         accepted = rule.judge(Trial(proposal, direction, here, there), memory)
         if accepted and first:
-            there = there.completed(asked.evaluate(theta, gradient=True, metric=asks))
+            there = there.completed(asked.evaluate(theta, gradient=self._way, metric=asks))
         trial = Trial(proposal, direction, here, there)
         learnt = rule.learn(trial, accepted, memory)
-        if accepted:
-            if due and metric is not None:
-                there = self._averaged(metric, here, there, memory)
-            there, upkeep = _kept(here, there, memory, due, age, path)
-        else:
+        end = there if accepted else here
+        upkeep: Memory
+        if not accepted and self.gradient_method.is_random:  # or the next step would be the same again
+            end = asked.evaluate(here.theta, gradient=self._way, metric=asks)
+        if end is here:
             upkeep = {name: memory[name] for name in _measured(0)}
-        new = state.moved(asked, there if accepted else here, {**learnt, **upkeep})
-        return new, _describe(new, trial, accepted, asked)
+        else:
+            if due and metric is not None:
+                end = self._averaged(metric, here, end, memory)
+            end, upkeep = _kept(here, end, memory, due, age, path)
+        new = state.moved(asked, end, {**learnt, **upkeep})
+        return new, _describe(new, trial, accepted, asked, self.gradient_method.is_random)
 
     def _metric(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
         """The metric that an evaluation measures, None if there is none to measure: with the `memory` of a step the one
@@ -298,7 +387,7 @@ def _measured(count: int) -> dict[str, np.ndarray]:
     return {"metric_count": np.array(count), "metric_age": np.array(0), "metric_path": np.array(0.0)}
 
 
-def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions) -> StepInfo:
+def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions, by_chance: bool) -> StepInfo:
     gradient, direction = trial.here.gradient, trial.direction
     step: Proposal = trial.proposal
     assert gradient is not None
@@ -309,7 +398,8 @@ def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions) ->
         asked,
         accepted=accepted,
         gradient_norm=float(np.linalg.norm(gradient.value)),
-        significance=direction.significance,
+        # errors of chance average out along a run: they are no reason to stop it
+        significance=np.nan if by_chance else direction.significance,
         natural_norm=direction.length,
         spectrum=direction.spectrum,
         rate=step.rate,

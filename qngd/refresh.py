@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from qngd.errors import require_range, settle_whole
+from qngd.errors import SettingError, require_range, settle_whole, shown
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import project
 
@@ -24,6 +24,7 @@ class Refresh:
         drift: also as soon as the steps since then are together longer than this in state space (Σ√(δᵀgδ), radians).
         average: weight of what was known before in ḡ ← a·ḡ + (1−a)·g, as qBang does (arXiv:2304.13882); "all" is
             the mean of all measurements, as in QN-SPSA (arXiv:2103.09232).
+        from_identity: the average begins with the identity, which counts as a measurement, as QN-SPSA's does.
 
     Raises:
         SettingError: a setting is out of range.
@@ -35,12 +36,15 @@ class Refresh:
     every: int = 1
     drift: float = np.inf
     average: float | Literal["all"] = 0.0
+    from_identity: bool = False
 
     def __post_init__(self) -> None:
         settle_whole(self, {"every": 1})
         require_range(self.drift, "drift", "a positive number", lambda value: value > 0)
         if not (isinstance(self.average, str) and self.average == "all"):
             require_range(self.average, "average", 'at least 0 and below 1, or "all"', lambda value: 0 <= value < 1)
+        if not isinstance(self.from_identity, (bool, np.bool_)):
+            raise SettingError(f"from_identity must be True or False; got {shown(self.from_identity)}")
 
     def is_due(self, age: int, path: float) -> bool:
         """Whether to measure the metric again, `age` accepted steps and a path (radians) after the last time."""

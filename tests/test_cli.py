@@ -21,7 +21,7 @@ from qngd.cli import live as _progress
 from qngd.cli.live import details
 from qngd.cli.problem_file import UsageError, parse_settings
 from qngd.measured.cross import CROSS_METHODS
-from qngd.measured.grouping import Grouping
+from qngd.measured.grouping import GroupingName
 from qngd.metrics.names import METRICS
 from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
@@ -208,7 +208,7 @@ def test_approximations_are_those_of_the_library():
 
 
 def test_groupings_and_cross_methods_are_those_of_the_library():
-    assert typing.get_args(cli._Grouping) == typing.get_args(Grouping)
+    assert typing.get_args(cli._Grouping) == typing.get_args(GroupingName)
     assert typing.get_args(cli._Cross) == CROSS_METHODS
 
 

@@ -64,7 +64,7 @@ def test_an_optimizer_is_its_settings():
     assert hash(same) == hash(OPTIMIZER)
     assert qngd.QNG(approx="diag", damping=0.1) != OPTIMIZER
     settings = [getattr(OPTIMIZER, field.name) for field in dataclasses.fields(OPTIMIZER)]
-    assert settings == [None, "diag", 0.1, RULE, None]
+    assert settings == [None, "diag", 0.1, RULE, None, "shift"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         OPTIMIZER.approx = "full"
 

@@ -26,6 +26,7 @@ ORDER = {
     "estimates": "numbers with errors; metric tensors; costs; evaluations; making a matrix positive",
     "exact": "statevectors; `cones/`: the same numbers by light cones; `kernels/`: the compiled loops",
     "measured": "what a device runs in a step and what its outcomes mean: grouping, templates, plan, assemble, shots",
+    "gradients": "ways to take gradients, each an object: exact, and measured with its requests",
     "metrics": "metrics, each an object: exact, and measured with its requests, estimate and worth of its shots",
     "interop": "reading circuits and observables, and the public builder: `qiskit/`, `pennylane/`, `openqasm/`",
     "backends": "running requests: `qiskit/`, `pennylane/`, the embedded sampler; checks of what comes back",

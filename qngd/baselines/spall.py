@@ -71,34 +71,35 @@ class SPSA:
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend; or, if `first`, `init` with its calibration."""
-        energies = 3 if not first else 1 if self.a is not None else 1 + 2 * self.calibration
-        return evaluator.preview(theta, gradient=False, metric=None, spread=spread) * energies
+        alone = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
+        pairs = 1 if not first else 0 if self.a is not None else self.calibration
+        return alone + evaluator.preview_energies(theta, 2 * pairs) if pairs else alone
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one step along a random direction, and what the step saw."""
         here, count = state.evaluation, int(state.memory["count"]) + 1
         asked = Submissions.after(evaluator, state)
         rate = float(state.memory["scale"]) / (count + self.stability) ** self.alpha
-        slope = self._slope(asked, here.theta, self.c / count**self.gamma)
+        (slope,) = self._slopes(asked, here.theta, self.c / count**self.gamma)
         there = asked.evaluate(here.theta - rate * slope, gradient=False, metric=None)
         new = state.moved(asked, there, {**state.memory, "count": np.array(count)})
         return new, described(new, here, there, asked, rate=rate, gradient_norm=float(np.linalg.norm(slope)))
 
-    def _slope(self, asked: Submissions, theta: np.ndarray, reach: float) -> np.ndarray:
-        """The estimate ĝ (P,) of the gradient at θ, from two energies at distance `reach`."""
+    def _slopes(self, asked: Submissions, theta: np.ndarray, reach: float, count: int = 1) -> np.ndarray:
+        """Estimates ĝ (count, P) of the gradient at θ, each from two energies at distance `reach`: all of them in one
+        submission."""
         seed = asked.next_seed()
-        # not the seed of the energy's own shots: the direction must not depend on their noise
-        signs = np.random.default_rng(None if seed is None else [seed, 1]).choice((-1.0, 1.0), len(theta))
-        ahead, behind = (
-            float(asked.evaluate(theta + way * reach * signs, gradient=False, metric=None).energy.value)
-            for way in (1, -1)
-        )
-        return signs * ((ahead - behind) / (2 * reach))
+        # not the seed of the energies' own shots: the directions must not depend on their noise
+        rng = np.random.default_rng(None if seed is None else [seed, 1])
+        signs = rng.choice((-1.0, 1.0), (count, len(theta)))
+        points = [theta + way * reach * each for each in signs for way in (1, -1)]
+        energies = np.array([float(energy.value) for energy in asked.energies(points)]).reshape(count, 2)
+        slopes: np.ndarray = signs * (energies[:, :1] - energies[:, 1:]) / (2 * reach)
+        return slopes
 
     def _calibrated(self, asked: Submissions, first: Evaluation) -> float:
         """The a with which the first steps move each parameter by `first_change`, where the slopes are as at θ0."""
-        slopes = [np.abs(self._slope(asked, first.theta, self.c)).mean() for _ in range(self.calibration)]
-        mean = float(np.mean(slopes))
+        mean = float(np.abs(self._slopes(asked, first.theta, self.c, self.calibration)).mean())
         # where rounding is all there is of a slope, as at a symmetric maximum, any gain will do
         if not mean * self.c > rounding(first.energy):
             mean = 1.0

@@ -11,12 +11,15 @@ import typer
 
 from qngd._system.version import __version__
 from qngd.cli.errors import one_line_errors
+from qngd.gradients.names import HOMES as WAYS
+from qngd.gradients.names import GradientName as _Gradient
 from qngd.metrics.names import HOMES
 from qngd.metrics.names import Approx as _Approx
 from qngd.run.names import OptimizerName
 
-_Grouping = Literal["qubit-wise", "commuting"]  # of qngd.measured.grouping.Grouping
+_Grouping = Literal["qubit-wise", "commuting", "auto", "shadows"]  # of qngd.measured.grouping.GroupingName
 _Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
+_WAYS = "; ".join(f"{name}, {words}" for name, (_, _, words) in WAYS.items())
 _METRICS = "; ".join(f"{name}, {words}" for name, (_, _, words) in HOMES.items())
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
@@ -72,11 +75,15 @@ _Shots = Annotated[
     ),
 ]
 _MeasuredApprox = Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")]
+_MeasuredGradient = Annotated[
+    _Gradient, typer.Option(case_sensitive=False, help=f"How a step takes its gradient: {_WAYS}.")
+]
 _GroupingOption = Annotated[
     _Grouping,
     typer.Option(
-        help="Which terms one circuit measures: with single-qubit gates, or all that commute, with two-qubit gates "
-        "where they need them and never in more circuits."
+        help="Which terms one circuit measures: with single-qubit gates; all that commute, with two-qubit gates "
+        "where they need them and never in more circuits; the cheaper of both, circuits and shots weighed; or random "
+        "ones."
     ),
 ]
 _CrossOption = Annotated[
@@ -170,6 +177,12 @@ def run(
             show_default=False,
         ),
     ] = None,
+    gradient: Annotated[
+        _Gradient | None,
+        typer.Option(
+            case_sensitive=False, help=f"How qng takes gradients: {_WAYS}. Left out: shift.", show_default=False
+        ),
+    ] = None,
     tol: Annotated[
         float,
         typer.Option(
@@ -242,7 +255,7 @@ def run(
         )  # fmt: skip
         options = {
             "max_steps": max_steps, "optimizer": optimizer,
-            "learning_rate": learning_rate, "damping": damping, "approx": approx, "tol": tol,
+            "learning_rate": learning_rate, "damping": damping, "approx": approx, "gradient": gradient, "tol": tol,
             "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
             "run_dir": run_dir, "restarts": restarts, "budget": budget, "final_shots": final_shots,
         }  # fmt: skip
@@ -258,6 +271,7 @@ def layers(
     approx: _MeasuredApprox = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
+    gradient: _MeasuredGradient = "shift",
     traceback: _Traceback = False,
 ) -> None:
     """Show a problem's circuit layer by layer, and the circuits of a step on a device, those that cost counts.
@@ -273,7 +287,9 @@ def layers(
         given = found.given
         with found.file.blamed():
             observable = given.observable if given.has_observable else None
-            step = planned_step(given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross)
+            step = planned_step(
+                given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross, gradient=gradient
+            )
         typer.echo(f"{found.problem.name}: {describe_circuit(given.circuit)}\n")
         for layer in given.circuit.layers:
             typer.echo(f"{layer}\n")
@@ -291,6 +307,7 @@ def cost(
     approx: _MeasuredApprox = "block-diag",
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
+    gradient: _MeasuredGradient = "shift",
     final_shots: _FinalShots = None,
     budget_jobs: _Limit = None,
     budget_circuits: _Limit = None,
@@ -319,7 +336,7 @@ def cost(
         with found.file.blamed():
             priced = price_of(
                 found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
-                cross=cross, steps=steps, budget=budget, final_shots=final_shots,
+                cross=cross, steps=steps, budget=budget, final_shots=final_shots, gradient=gradient,
             )  # fmt: skip
         typer.echo(f"{found.problem.name}")
         echo_table(priced.rows())

@@ -13,7 +13,7 @@ from qngd.errors import QngdError
 
 # settings of Python's that are options here, where a message begins with one
 _OPTIONS = re.compile(
-    r"^(max_steps|learning_rate|damping|approx|tol|seed|backend|shots|grouping|cross|run_dir|steps)(?=[ :=])"
+    r"^(max_steps|learning_rate|damping|approx|gradient|tol|seed|backend|shots|grouping|cross|run_dir|steps)(?=[ :=])"
 )
 
 

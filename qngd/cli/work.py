@@ -91,7 +91,9 @@ def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
 def _optimizer(options: Mapping[str, Any]) -> Optimizer:
     """The optimizer by its name, with those of its settings that were given."""
     name = options["optimizer"]
-    given = {key: options[key] for key in ("learning_rate", "approx", "damping") if options[key] is not None}
+    given = {
+        key: options[key] for key in ("learning_rate", "approx", "damping", "gradient") if options[key] is not None
+    }
     for key in given:
         if key not in SETTINGS.get(name, ()):
             raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")

@@ -10,6 +10,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 
 
@@ -45,12 +46,13 @@ class Evaluator(Protocol):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool,
+        gradient: Asked,
         metric: Metric | None,
         seed: int | None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        """Energy, and gradient and metric if asked for, in one submission. `spread` is that of an evaluation of
+        """Energy, and gradient and metric if asked for, in one submission; the gradient by shift rules, or as asked.
+        `spread` is that of an evaluation of
         the same kind nearby, for rules that share out shots."""
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None) -> tuple[list[Estimate], Cost]:
@@ -62,7 +64,7 @@ class Evaluator(Protocol):
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
         """The metric alone."""
 
-    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None, spread: Spread | None) -> Cost:
+    def preview(self, theta: np.ndarray, *, gradient: Asked, metric: Metric | None, spread: Spread | None) -> Cost:
         """What `evaluate` would cost at most, without running anything."""
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

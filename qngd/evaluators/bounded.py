@@ -18,6 +18,7 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 
 
@@ -90,7 +91,7 @@ class Bounded:
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -110,7 +111,7 @@ class Bounded:
         return self._inner.metric(self._inside(theta), metric, seed)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         return self._inner.preview(self._inside(theta), gradient=gradient, metric=metric, spread=spread)
 

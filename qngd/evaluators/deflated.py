@@ -23,6 +23,7 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
 from qngd.exact.point import simulator_of
+from qngd.gradients.base import Asked
 from qngd.measured.deflation import DeflatedPlan, OverlapPlanner
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
@@ -83,7 +84,7 @@ class ExactDeflated:
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -112,7 +113,7 @@ class ExactDeflated:
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
         return self.inner.metric(theta, metric, seed)
 
-    def preview(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None, spread: Spread | None) -> Cost:
+    def preview(self, theta: np.ndarray, *, gradient: Asked, metric: Metric | None, spread: Spread | None) -> Cost:
         return self.inner.preview(theta, gradient=gradient, metric=metric, spread=spread)
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -16,6 +16,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.exact.engine import Engine
 from qngd.exact.point import Point
+from qngd.gradients.base import Asked, GradientMethod
 from qngd.metrics.base import Metric
 
 
@@ -45,7 +46,7 @@ class EngineEvaluator(ABC):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -54,9 +55,10 @@ class EngineEvaluator(ABC):
         point = self._point_of(theta, metric, seed)
         slope: np.ndarray | None = None
         tensor: MetricTensor | None = None
-        if gradient and metric is not None:
+        by_chance = gradient if isinstance(gradient, GradientMethod) and gradient.is_random else None
+        if gradient and by_chance is None and metric is not None:
             tensor, energy, slope = metric.exact_with_slope(point)
-        elif gradient:
+        elif gradient and by_chance is None:
             energy, slope = point.energy_and_slope()
         else:
             tensor = None if metric is None else metric.exact(point)
@@ -64,10 +66,16 @@ class EngineEvaluator(ABC):
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(energy)),
-            gradient=None if slope is None else Estimate.exact(point.jacobian.T @ slope),
+            gradient=self._gradient(point, slope, by_chance),
             metric=tensor,
             cost=Cost(jobs=1, circuits=1),
         )
+
+    def _gradient(self, point: Point, slope: np.ndarray | None, by_chance: GradientMethod | None) -> Estimate | None:
+        """The gradient from ∂⟨H⟩/∂φ (K,), or of a way that does not take that."""
+        if by_chance is not None:
+            return by_chance.exact(point)
+        return None if slope is None else Estimate.exact(point.jacobian.T @ slope)
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         self._require_terms()
@@ -82,7 +90,7 @@ class EngineEvaluator(ABC):
         return metric.exact(self._point_of(theta, metric, seed))
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         return Cost(jobs=1, circuits=1)
 

@@ -15,6 +15,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.differences import Rule, rules_at
 from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import Look
+from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 
 
@@ -61,14 +62,14 @@ class FunctionEvaluator:
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         before = self.function.num_energies + self.function.num_gradients
         energy = self._estimate(self.function.value(theta))
-        slope = self._gradient(theta) if gradient else None
+        slope = self._gradient(theta) if require_shifts(gradient, "a function of yours") else None
         calls = self.function.num_energies + self.function.num_gradients - before
         tensor = None if metric is None else self.metric(theta, metric, seed)
         return Evaluation(theta, energy, slope, tensor, Cost(jobs=calls, circuits=calls))
@@ -82,7 +83,7 @@ class FunctionEvaluator:
         return MetricTensor(value, errors, metric.name, sum(one.shots for one in found), found[0].note)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         calls = 1
         if gradient:

@@ -19,6 +19,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.gradients.base import Asked, is_random
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -81,26 +82,27 @@ class SampledEvaluator:
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         if gradient:
-            plan = self._full_plan(theta, metric, seed)
+            plan = self._full_plan(theta, metric, seed, gradient)
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
-        return self._run(self._completed(plan, theta, gradient), theta, seed, spread)
+        return self._run(self._completed(plan, theta, bool(gradient)), theta, seed, spread)
 
     def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
         """The plan with what an evaluation asks for besides energy, gradient and metric."""
         return plan
 
-    def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None) -> Plan:
+    def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
-        key = seed if metric is not None and metric.is_random else None, theta.tobytes()
+        by_seed = (metric is not None and metric.is_random) or is_random(gradient) or self.planner.is_random
+        key = gradient, theta.tobytes(), seed if by_seed else None
         if self._kept is None or self._kept[0].metric is not metric or self._kept[1] != key:
-            self._kept = self.planner.plan(theta, metric=metric, seed=seed), key
+            self._kept = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed), key
         return self._kept[0]
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
@@ -110,17 +112,17 @@ class SampledEvaluator:
         return tensor
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         kept = self._kept
         if not gradient:
             plan = self.planner.plan(theta, gradient=False, metric=metric)
-        elif kept is not None and kept[0].metric is metric:
+        elif kept is not None and kept[0].metric is metric and kept[1][0] == gradient:
             plan = kept[0]
         else:
-            plan = self._full_plan(theta, metric, None)
-        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, gradient), spread))
+            plan = self._full_plan(theta, metric, None, gradient)
+        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, bool(gradient)), spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)

@@ -16,6 +16,7 @@ from qngd.estimates.tail import quantile, tail_function
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.common_basis import CommonBasis
 from qngd.exact.simulator import Simulator
+from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 
 
@@ -47,7 +48,7 @@ class ExactTail(ExactEvaluator):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -61,7 +62,7 @@ class ExactTail(ExactEvaluator):
             return tail_function(energies, quantile(energies, weights, self._alpha), self._alpha)
 
         slope = None
-        if gradient:
+        if require_shifts(gradient, "a CVaR"):
             value, slope = self._distributed.function_and_gradient(phi, self._basis, tail)
         else:
             weights = self._distributed.distribution(phi, self._basis)

@@ -12,6 +12,7 @@ from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.measured.outcomes import Counts, Outcome, weighted_values
 from qngd.measured.plan import Plan
+from qngd.measured.random_bases import covariance_of_sums
 from qngd.measured.readout import Readout
 from qngd.measured.spread import observed_spread
 
@@ -25,7 +26,10 @@ def assemble(
     weights, energies = plan.energy_weights, read.energies
     shots = sum(outcome.shots for outcome in outcomes)
     value = plan.constant + weights @ energies.values
-    stderr = np.sqrt(weights**2 @ energies.variances)
+    if plan.bases:
+        stderr = np.sqrt(covariance_of_sums(_by_basis(plan, weights[None], energies.values))[0, 0])
+    else:
+        stderr = np.sqrt(weights**2 @ energies.variances)
     metric = None if plan.metric is None else plan.metric.estimate(read)
     evaluation = Evaluation(
         theta=theta,
@@ -60,13 +64,28 @@ def _bit_strings(read: Readout) -> BitStrings | None:
     return BitStrings(ones, energies, outcome.counts / outcome.shots, outcome.shots, measured)
 
 
+def _by_basis(plan: Plan, linear: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What every random basis adds (B, n) to the sums `linear` (n, R) of the energies of requests."""
+    assert plan.bases is not None
+    found = np.zeros((plan.bases, len(linear)))
+    used = np.array([request.template for request in plan.requests])
+    inside = used < plan.bases
+    np.add.at(found, used[inside], (linear * values).T[inside])
+    return found
+
+
 def _gradient(read: Readout, shots: int) -> Estimate | None:
     if read.plan.mixing is None:
         return None
-    linear = read.plan.linear.toarray()
-    covariance_matrix = (linear * read.energies.variances) @ linear.T
-    if (common := read.energies.common) is not None:
+    linear, energies = read.plan.linear.toarray(), read.energies
+    if read.plan.bases:
+        covariance_matrix = covariance_of_sums(_by_basis(read.plan, linear, energies.values))
+    elif (chance := read.plan.chance) is not None:
+        covariance_matrix = chance.covariance(read.plan, energies.values, energies.variances)
+    else:
+        covariance_matrix = (linear * energies.variances) @ linear.T
+    if (common := energies.common) is not None:
         moved = linear @ common
         covariance_matrix += np.outer(moved, moved)
     stderr = np.sqrt(np.diag(covariance_matrix))
-    return Estimate(linear @ read.energies.values, stderr, shots, covariance_matrix)
+    return Estimate(linear @ energies.values, stderr, shots, covariance_matrix)

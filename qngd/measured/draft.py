@@ -61,12 +61,27 @@ class Draft:
         """(P, D): takes the derivatives of the shift rules to the gradient."""
         return (self.inner.T @ self.rules[1]).tocsr()
 
-    def slopes(self, t: int, template: Template, inside: np.ndarray, own: Sequence[float] = ()) -> list[Entry]:
+    def mixed(self, mixings: Sequence[sparse.csr_array]) -> sparse.csr_array:
+        """(P, D): takes derivatives to the gradient, from the matrices that take them to those by the variables."""
+        size = self.inner.shape[1]
+        if not mixings:
+            return sparse.csr_array((size, 0))
+        return (self.inner.T @ sparse.hstack(mixings)).tocsr()
+
+    def slopes(
+        self,
+        t: int,
+        template: Template,
+        inside: np.ndarray,
+        own: Sequence[float] = (),
+        rules: Sequence[ShiftRule] | None = None,
+    ) -> list[Entry]:
         """Entries of the shift rules of template number `t`, whose last angles are its `own`. What it measures depends
-        on the rotations `inside` (mask over K) alone, so directions without any of these are not run."""
+        on the rotations `inside` (mask over K) alone, so directions without any of these are not run. The `rules` are
+        those for whatever may be measured, unless others are given."""
         entries = []
         rotations = template.rotations[: len(template.rotations) - len(own)]
-        for d, direction in enumerate(self.rules[0]):
+        for d, direction in enumerate(self.rules[0] if rules is None else rules):
             if not inside[direction.rotations].any():
                 continue
             for shift, weight in zip(direction.shifts, direction.weights, strict=True):
@@ -77,8 +92,8 @@ class Draft:
                     entries.append((d, request, side * float(weight)))
         return entries
 
-    def slope_matrix(self, entries: Sequence[Entry]) -> sparse.csr_array:
-        """(D, R) over the requests that are in the book by now."""
+    def slope_matrix(self, entries: Sequence[Entry], size: int | None = None) -> sparse.csr_array:
+        """(D, R) over the requests that are in the book by now; D is the `size`, or the number of the rules."""
         rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
-        shape = (len(self.rules[0]), len(self.book.requests))
+        shape = (len(self.rules[0]) if size is None else size, len(self.book.requests))
         return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()

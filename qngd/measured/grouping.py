@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import stim
@@ -14,8 +14,12 @@ from qngd.circuit.frame import push
 from qngd.circuit.ops import Ops
 from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import check_word
+from qngd.measured.random_bases import RandomPaulis
 
-Grouping = Literal["qubit-wise", "commuting"]
+GroupingName = Literal["qubit-wise", "commuting", "auto", "shadows"]
+Grouping = GroupingName | RandomPaulis
+# What the start of a circuit costs, in shots, and the shots of an energy in a set's error of 1, by which "auto" weighs.
+_START, _SHOTS = 100.0, 1000.0
 # the Clifford gates of stim's Gaussian elimination, by our names
 _STIM_GATES = {"H": "h", "S": "s", "S_DAG": "sdg", "CX": "cx", "X": "x", "Y": "y", "Z": "z"}
 
@@ -30,9 +34,17 @@ class Basis:
     sign: np.ndarray
 
 
-def check_grouping(grouping: str) -> None:
-    """Raise SettingError unless `grouping` names a way to group."""
-    check_word(grouping, ("qubit-wise", "commuting"), "grouping")
+def check_grouping(grouping: object) -> None:
+    """Raise SettingError unless `grouping` names a way to group, or is one."""
+    if not isinstance(grouping, RandomPaulis):
+        check_word(grouping, get_args(GroupingName), "grouping")
+
+
+def random_paulis(grouping: Grouping) -> RandomPaulis | None:
+    """The random measurements that a grouping stands for; None where it is no such one."""
+    if isinstance(grouping, RandomPaulis):
+        return grouping
+    return RandomPaulis() if grouping == "shadows" else None
 
 
 def group(
@@ -40,6 +52,7 @@ def group(
     weights: np.ndarray,
     grouping: Grouping,
     circuits: Callable[[np.ndarray], int] = lambda members: 1,
+    gates: int | None = None,
 ) -> list[np.ndarray]:
     """Sets of strings that one circuit can measure.
 
@@ -48,13 +61,19 @@ def group(
     "commuting": members commute; measuring them may take two-qubit gates. Of several colourings of the graph of what
     does not commute, that with the fewest circuits, and of equals the one with the smallest error; never more sets
     and never more circuits than "qubit-wise".
+    "auto": of both the one that is cheaper. A circuit costs its start, `_START` shots, and its part of the shots that
+    an energy with the error ‖a‖/√`_SHOTS` takes, shared out well: in all Σ √(Σ a²) over sets, squared. Sets whose
+    basis takes more than `gates` two-qubit gates are measured qubit by qubit.
 
     Args:
         strings, weights: m strings with their coefficients (m,).
         circuits: the circuits that a set, given by its rows, takes in a step. Where several sets need the same
             derivatives fewer sets are fewer circuits, but with light cones more than their number counts.
+        gates: two-qubit gates that "auto" may add to a circuit; None is any number.
     """
     check_grouping(grouping)
+    if grouping == "auto":
+        return _cheaper(strings, weights, circuits, gates)
     order = np.argsort(-np.abs(weights), kind="stable")
     agreeing = _insert_qubit_wise(strings, order)
     if grouping == "qubit-wise" or len(agreeing) < 2:
@@ -77,6 +96,50 @@ def group(
     priced = [(price(sets), sets) for sets in candidates]
     within = [each for each in priced if each[0][0] <= limit[0] and each[0][1] <= limit[1]]
     return min(within, key=lambda each: each[0])[1]
+
+
+def _cheaper(
+    strings: PauliStrings, weights: np.ndarray, circuits: Callable[[np.ndarray], int], gates: int | None
+) -> list[np.ndarray]:
+    qubit_wise = group(strings, weights, "qubit-wise")
+    joined: list[np.ndarray] = []
+    for members in group(strings, weights, "commuting", circuits):
+        if gates is not None and num_two_qubit_gates(diagonalize(strings[members])) > gates:
+            joined += [members[rows] for rows in group(strings[members], weights[members], "qubit-wise")]
+        else:
+            joined.append(members)
+
+    def price(sets: list[np.ndarray]) -> float:
+        norms = np.array([np.linalg.norm(weights[members]) for members in sets])
+        shots = _SHOTS * norms.sum() * norms / max(float(weights @ weights), 1e-300)
+        return float(np.array([circuits(members) for members in sets]) @ (_START + shots))
+
+    return min((qubit_wise, joined), key=price)
+
+
+def num_two_qubit_gates(basis: Basis) -> int:
+    """Gates on two qubits that a basis takes."""
+    return int((np.diff(basis.ops.start) > 1).sum())
+
+
+def spread_over(
+    strings: PauliStrings, sets: list[np.ndarray], same: Callable[[np.ndarray, np.ndarray], bool]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Every string measured by all sets that measure it anyway, letter by letter, each of which takes an equal part of
+    its coefficient: rows and parts. That takes no more circuits, and of k independent values with equal errors the mean
+    has the least (overlapped grouping, arXiv:2105.13091). `same` says whether a set with these rows more takes the same
+    circuits."""
+    letters = strings.letters()
+    found = []
+    for members in sets:
+        common = letters[members].max(axis=0)
+        wider = members
+        if np.all((letters[members] == 0) | (letters[members] == common)):
+            fitting = np.flatnonzero(((letters == 0) | (letters == common)).all(axis=1))
+            wider = fitting if same(members, fitting) else members
+        found.append(wider)
+    times = np.bincount(np.concatenate(found), minlength=len(strings)) if found else np.zeros(0)
+    return [(rows, 1.0 / times[rows]) for rows in found]
 
 
 def _insert_qubit_wise(strings: PauliStrings, order: np.ndarray) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from qngd.measured.gradient import Chance
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
 
@@ -94,6 +95,9 @@ class Plan(Submission):
         terms: how the metric follows from the outcomes, in its own words (see `MeasuredMetric.asked`).
         is_noisy: whether it is for a device with noise, on which nothing is certain.
         share: of a CVaR its α; all energies come from one template then. None for the mean.
+        chance: how chance chose the gradient's circuits, or None where it did not.
+        bases: how many templates of the observable, the first ones, are random bases, each an estimate of its own; None
+            where they were not drawn.
     """
 
     constant: float
@@ -105,6 +109,8 @@ class Plan(Submission):
     terms: Any = None
     is_noisy: bool = False
     share: float | None = None
+    chance: Chance | None = None
+    bases: int | None = None
 
     @cached_property
     def bit_template(self) -> int | None:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
-from qngd.errors import ObservableError
+from qngd.errors import ObservableError, SettingError
 from qngd.measured.book import Book
 from qngd.measured.cross import CrossMethod, check_cross
 from qngd.measured.cutting import observable_cone, observable_template
-from qngd.measured.draft import Draft, Entry
-from qngd.measured.grouping import Grouping, check_grouping, group
+from qngd.measured.draft import Draft
+from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts
+from qngd.measured.grouping import Grouping, check_grouping, group, random_paulis, spread_over
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.plan import Plan
-from qngd.measured.shifts import ShiftRule, shift_rules
+from qngd.measured.random_bases import biases, random_bases
+from qngd.measured.shifts import ShiftKind, shift_rules
+from qngd.measured.spectra import Spectra
 from qngd.measured.template import Template
 
 
@@ -42,7 +45,8 @@ class Planner:
     only adds angles.
 
     `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
-    for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α.
+    for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α. Without
+    `overlap` no string is measured by two circuits.
 
     Raises:
         ObservableError: a CVaR of strings that no one circuit measures.
@@ -56,6 +60,7 @@ class Planner:
         cross: CrossMethod = "hadamard",
         whole: bool = False,
         share: float | None = None,
+        overlap: bool = True,
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
@@ -66,8 +71,16 @@ class Planner:
         self._whole = whole
         self._kept: dict[Any, Any] = {}
         self._share = share
+        self._overlap = overlap
+        if share is not None and random_paulis(grouping) is not None:
+            raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
         if share is not None:
             self._require_one_basis(observable)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the seed decides what is measured of the observable."""
+        return random_paulis(self._grouping) is not None
 
     def at_angles(self, angle_map: AngleMap) -> Planner:
         """The same planner for other angles that the same parameters move, as those of another sample of data: it has
@@ -87,8 +100,32 @@ class Planner:
         def circuits(rows: np.ndarray) -> int:
             return self._circuits_of(strings[acts[rows]])
 
-        members = [acts[rows] for rows in group(strings[acts], weights[acts], self._grouping, circuits)]
-        return [self._group(strings[rows], weights[rows]) for rows in members]
+        # a basis may add as many gates as the circuit has, or two a qubit
+        gates = max(2 * self.circuit.num_qubits, int((np.diff(self.circuit.ops.start) > 1).sum()))
+        sets = group(strings[acts], weights[acts], self._grouping, circuits, gates)
+        if self._grouping != "auto" or not self._overlap or len(sets) < 2:
+            return [self._group(strings[acts[rows]], weights[acts[rows]]) for rows in sets]
+
+        def same(few: np.ndarray, more: np.ndarray) -> bool:
+            return circuits(few) == circuits(more)
+
+        shared = [(acts[rows], parts) for rows, parts in spread_over(strings[acts], sets, same)]
+        return [self._group(strings[rows], weights[rows] * parts) for rows, parts in shared]
+
+    def _groups_at(self, seed: int | None) -> list[_Group]:
+        """The groups of a plan with this seed, which decides where bases are drawn."""
+        drawn = random_paulis(self._grouping)
+        if drawn is None or self.observable is None or not len(acts := self.observable.acting):
+            return self._groups
+        strings, weights = self.observable.strings[acts], self.observable.coefficients[acts]
+        if "bias" not in self._kept:
+            self._kept["bias"] = biases(strings, weights)
+        # every basis as if it measured all strings: at every seed there must be as many circuits
+        inside = observable_cone(self.circuit, strings)
+        found = []
+        for rows, parts in random_bases(strings, weights, self._kept["bias"], drawn.bases, seed):
+            found.append(_Group(observable_template(self.circuit, strings[rows], self._whole, inside), parts, inside))
+        return found
 
     def _require_one_basis(self, given: Observable | None) -> None:
         if given is None or self.observable is None:
@@ -112,14 +149,42 @@ class Planner:
 
     def _circuits_of(self, strings: PauliStrings) -> int:
         """What the energy of these strings and its gradient take."""
-        inside = observable_cone(self.circuit, strings)
-        shifts = (2 * len(d.shifts) for d in self._rules[0] if inside[d.rotations].any())
-        return 1 + sum(shifts)
+        rules, _ = self._rules_of(strings, observable_cone(self.circuit, strings), "auto")
+        return 1 + sum(2 * len(each.shifts) for each in rules)
 
     @cached_property
-    def _rules(self) -> tuple[list[ShiftRule], sparse.csr_array]:
-        """The same at every θ, so that every step takes the same circuits."""
+    def _rules(self) -> Rules:
+        """Those for whatever may be measured. The same at every θ, so that every step takes the same circuits."""
         return shift_rules(self.circuit, self.circuit.angle_map.linear)
+
+    @cached_property
+    def _spectra(self) -> Spectra:
+        return Spectra(self.circuit)
+
+    def _rules_of(self, strings: PauliStrings, inside: np.ndarray, kind: ShiftKind) -> Rules:
+        """Those for the energy of these strings, which depends on the rotations `inside`."""
+
+        def spectrum(members: np.ndarray, coefficients: np.ndarray) -> np.ndarray | None:
+            return self._spectra.of(strings, members, coefficients)
+
+        # of a CVaR it is the distribution that must follow, not the mean of each string
+        known = spectrum if self._share is None else None
+        return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
+
+    def _rules_for(self, place: int, each: _Group) -> Callable[[ShiftKind], Rules]:
+        """The rules of a kind for the group at this place, found once; where bases are drawn, those of all strings."""
+        drawn = self.is_random
+
+        def rules(kind: ShiftKind) -> Rules:
+            key = ("rules", -1 if drawn else place, kind)
+            if key not in self._kept:
+                assert self.observable is not None
+                strings = self.observable.strings[self.observable.acting] if drawn else each.template.strings
+                self._kept[key] = self._rules_of(strings, each.inside, kind)
+            found: Rules = self._kept[key]
+            return found
+
+        return rules
 
     def draft(self, theta: np.ndarray, seed: int | None = None) -> Draft:
         """An empty plan at `theta` (P,), to be filled."""
@@ -135,27 +200,35 @@ class Planner:
         theta: np.ndarray,
         *,
         energy: bool = True,
-        gradient: bool = True,
+        gradient: bool | MeasuredGradient = True,
         metric: MeasuredMetric | None = None,
         seed: int | None = None,
     ) -> Plan:
         """The requests of one step at the flat parameter vector `theta` (P,), without shots; `seed` is for the random
-        circuits of some metrics.
+        circuits of some metrics and gradients.
 
         Raises:
-            SettingError: the metric needs an observable.
+            SettingError: the metric needs an observable, or circuits that this gradient does not run.
         """
         if metric is not None:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
+            self._check_together(gradient, metric)
+        if self.is_random and not isinstance(gradient, bool) and gradient.is_random:
+            raise SettingError(
+                f'grouping: the error of random measurements and of gradient="{gradient.name}" together is not known; '
+                'take gradient="shift", or grouping="auto"'
+            )
+        if self._share is not None and not isinstance(gradient, bool) and gradient.is_random:
+            raise SettingError(
+                f'gradient="{gradient.name}" is that of a mean, and this is a CVaR; take gradient="shift"'
+            )
         draft = self.draft(theta, seed)
         book, phi = draft.book, draft.phi
-        groups = self._groups if energy or gradient else []
+        groups = self._groups_at(seed) if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
         energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
-        slopes: list[Entry] = []
-        for t, each in numbered if gradient else []:
-            slopes += draft.slopes(t, each.template, each.inside)
+        asked = self._gradient(draft, numbered, gradient)
         terms = None if metric is None else metric.asked(draft)
         return Plan(
             templates=tuple(book.templates),
@@ -163,10 +236,35 @@ class Planner:
             requests=tuple(book.requests),
             constant=self.observable.identity_coefficient if self.observable else 0.0,
             energy_weights=np.bincount(energies, minlength=len(book.requests)).astype(float),
-            slopes=draft.slope_matrix(slopes),
-            mixing=draft.mixing if gradient else None,
+            slopes=draft.slope_matrix(asked.entries, asked.mixing.shape[1]),
+            mixing=asked.mixing if gradient else None,
+            chance=asked.chance,
+            bases=len(groups) if self.is_random else None,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
             share=self._share,
         )
+
+    def _gradient(
+        self, draft: Draft, numbered: Sequence[tuple[int, _Group]], gradient: bool | MeasuredGradient
+    ) -> AskedGradient:
+        if not gradient:
+            return AskedGradient([], draft.mixed([]))
+        groups = [
+            MeasuredGroup(t, each.template, each.coefficients, each.inside, self._rules_for(place, each))
+            for place, (t, each) in enumerate(numbered)
+        ]
+        return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)
+
+    def _check_together(self, gradient: bool | MeasuredGradient, metric: MeasuredMetric) -> None:
+        if metric.needs_gradient and self._grouping not in ("qubit-wise", "commuting"):
+            raise SettingError(
+                f'approx="{metric.name}" measures every string in one circuit; take grouping="qubit-wise" or '
+                '"commuting", or another approx'
+            )
+        if metric.needs_gradient and not isinstance(gradient, bool) and gradient.is_random:
+            raise SettingError(
+                f'approx="{metric.name}" is estimated from all circuits of the shift rules, and '
+                f'gradient="{gradient.name}" runs a random part; take gradient="shift", or another approx'
+            )

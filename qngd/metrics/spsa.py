@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd.errors import require_positive, settle_whole
 from qngd.estimates.estimate import MetricTensor
 from qngd.exact.point import Point
 from qngd.measured.cross import overlap_template
@@ -32,15 +33,16 @@ SIGNS = (1.0, -1.0, -1.0, 1.0)  # of the four overlaps in D
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two random sign vectors (P,)."""
+    """Two random sign vectors (P,), and how far along them the states are, ε."""
 
     first: np.ndarray
     second: np.ndarray
+    step: float = STEP
 
     @property
     def shifts(self) -> tuple[np.ndarray, ...]:
         """The four shifts δ (P,) whose overlaps D adds up with `SIGNS`."""
-        a, b = STEP * self.first, STEP * self.second
+        a, b = self.step * self.first, self.step * self.second
         return (a + b, a, b - a, -a)
 
     @property
@@ -52,13 +54,13 @@ class Pair:
         """One sample (P, P) of the metric."""
         difference = sum(s * f for s, f in zip(SIGNS, overlaps, strict=True))
         outer = np.outer(self.first, self.second)
-        return -difference / (4 * STEP**2) * 0.5 * (outer + outer.T)
+        return -difference / (4 * self.step**2) * 0.5 * (outer + outer.T)
 
 
-def random_pairs(num_parameters: int, seed: int | None) -> list[Pair]:
-    """`SAMPLES` pairs of directions."""
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(SAMPLES, 2, num_parameters))
-    return [Pair(first, second) for first, second in signs]
+def random_pairs(num_parameters: int, seed: int | None, count: int = SAMPLES, step: float = STEP) -> list[Pair]:
+    """Pairs of directions."""
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(count, 2, num_parameters))
+    return [Pair(first, second, step) for first, second in signs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +73,30 @@ class SpsaTerm:
 
 @dataclass(frozen=True)
 class QNSPSA(Metric):
-    """The mean of `SAMPLES` random samples of the full metric, by four overlaps each. Runs average all measurements."""
+    """The mean of random samples of the full metric, by four overlaps each. Runs average all measurements.
+
+    Args:
+        resamplings: samples of one measurement.
+        perturbation: ε, radians: errors of order ε², against errors of shots of order 1/ε².
+
+    Raises:
+        SettingError: a setting is out of range.
+    """
 
     name = "qn-spsa"
     is_random = True
     of_whole_states = True
     average = "all"
+
+    resamplings: int = SAMPLES
+    perturbation: float = STEP
+
+    def __post_init__(self) -> None:
+        settle_whole(self, {"resamplings": 1})
+        require_positive(self.perturbation, "perturbation")
+
+    def _pairs(self, num_parameters: int, seed: int | None) -> list[Pair]:
+        return random_pairs(num_parameters, seed, self.resamplings, self.perturbation)
 
     def exact(self, point: Point) -> MetricTensor:
         """Exact overlaps in random directions."""
@@ -89,7 +109,7 @@ class QNSPSA(Metric):
         here = state(theta)
         samples = [
             pair.sample([abs(np.vdot(here, state(theta + shift))) ** 2 for shift in pair.shifts])
-            for pair in random_pairs(len(theta), point.seed)
+            for pair in self._pairs(len(theta), point.seed)
         ]
         return metric_from(samples)
 
@@ -101,7 +121,7 @@ class QNSPSA(Metric):
         t = draft.book.template(template, None)
         half = len(template.rotations) // 2
         terms = []
-        for pair in random_pairs(len(theta), draft.seed):
+        for pair in self._pairs(len(theta), draft.seed):
             requests = []
             for shift in pair.shifts:
                 there = angle_map(theta + shift)
@@ -156,10 +176,11 @@ class QNSPSA(Metric):
 
 def metric_from(samples: Sequence[np.ndarray], shots: int = 0, least: np.ndarray | float = 0.0) -> MetricTensor:
     """The mean of the samples, made positive semidefinite, with its standard errors, `least` (P, P) at least before
-    that."""
+    that. Of a single sample an entry's error is at most the entry, whose sign alone is random."""
     stacked = np.array(samples)
     mean = stacked.mean(axis=0)
-    stderr = np.maximum(stacked.std(axis=0, ddof=1) / np.sqrt(len(stacked)), least)
+    spread = stacked.std(axis=0, ddof=1) / np.sqrt(len(stacked)) if len(stacked) > 1 else np.abs(mean)
+    stderr = np.maximum(spread, least)
     value, note = absolute(mean)
     note = f"QN-SPSA: mean of {len(stacked)} random samples; {note}"
     return MetricTensor.made_positive(value, mean, stderr, "qn-spsa", shots, note)

@@ -6,7 +6,11 @@ from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.run.price import PlannedStep
 
-_GROUPED = {"qubit-wise": "grouped qubit by qubit", "commuting": "grouped by what commutes"}
+_GROUPED = {
+    "qubit-wise": "grouped qubit by qubit",
+    "commuting": "grouped by what commutes",
+    "auto": "grouped by cost",
+}
 
 
 def describe_circuit(circuit: Circuit) -> str:
@@ -33,7 +37,7 @@ def step_measurements(step: PlannedStep) -> dict[str, str]:
     energy = "no observable given"
     if step.num_terms:
         circuits, terms = plural(step.energy_circuits, "circuit"), plural(step.num_terms, "Pauli term")
-        energy = f"{circuits} for {terms}, {_GROUPED[step.grouping]}"
+        energy = f"{circuits} for {terms}, {_GROUPED.get(str(step.grouping), 'in random bases')}"
     own = "" if step.metric_circuits else " of its own"
     name = "none" if step.plan.metric is None else step.plan.metric.name
     rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')}{own} ({name})"}

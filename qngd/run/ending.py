@@ -23,7 +23,7 @@ def measured_again(found: Result, task: Task) -> Result:
         return _with_note(paid, "its end was not measured with final_shots")
     with task.ending(state.cost):
         try:
-            seen = task.final.measured(state, state.lowest[0], task.problem_of(state), state.seed)
+            seen = task.final.measured(state, state.lowest[0], task.problem_of(state), task.seed)
         except KeyboardInterrupt:
             return _not_measured(paid, Status.INTERRUPTED, "")
         except (BackendError, StorageError, OverBudget) as error:

@@ -44,6 +44,24 @@ def measured_once(path: Path | None, key: str, measure: Callable[[], Measured]) 
     return first, second, cost
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """What stands in the file, as it was written."""
+    with told(path, "read"):
+        content = path.read_bytes()
+    try:
+        row = dict(from_json(content.decode()))
+        whole = row.pop("sum") == _sum(row) and {"key", "first", "second", "cost"} <= set(row)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise StorageError(f"run_dir: {path} is damaged; delete it, and what stood in it is measured again")
+    return row
+
+
+def _sum(row: dict[str, Any]) -> str:
+    return hashlib.sha256(as_json(row).encode()).hexdigest()
+
+
 def evaluated_once(path: Path | None, key: str, like: State, measure: Callable[[], Evaluation]) -> Evaluation:
     """As `measured_once`, a whole evaluation; `like` is a state of the run that it belongs to.
 
@@ -60,7 +78,7 @@ def evaluated_once(path: Path | None, key: str, like: State, measure: Callable[[
     try:
         with told(path, "write"):
             make_folder(path.parent)
-            replace_file(path, packed({"key": np.array(key), **arrays}))
+            replace_file(path, packed({"key": key, **arrays}))
     except StorageError as error:  # it is paid for, and not lost for that
         warnings.warn(f"{error}; the energy of the end is in the result alone", QngdWarning, stacklevel=2)
     return found
@@ -79,26 +97,10 @@ def evaluation_at(path: Path, key: str | None = None) -> Evaluation | None:
     try:
         arrays = unpacked(content)
         return state_from(arrays).evaluation if key in (None, str(arrays["key"])) else None
-    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-        raise StorageError(f"run_dir: {path} is damaged; delete it, and what stood in it is measured again") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What stands in the file, as it was written."""
-    with told(path, "read"):
-        content = path.read_bytes()
-    try:
-        row = dict(from_json(content.decode()))
-        whole = row.pop("sum") == _sum(row) and {"key", "first", "second", "cost"} <= set(row)
-    except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise StorageError(f"run_dir: {path} is damaged; delete it, and what stood in it is measured again")
-    return row
-
-
-def _sum(row: dict[str, Any]) -> str:
-    return hashlib.sha256(as_json(row).encode()).hexdigest()
+    except (ValueError, KeyError, TypeError, EOFError, AttributeError, AssertionError, BadZipFile) as error:
+        raise StorageError(
+            f"run_dir: {path} cannot be read ({type(error).__name__}); delete it, and what stood in it is measured again"
+        ) from error
 
 
 def _row(estimate: Estimate) -> dict[str, Any]:

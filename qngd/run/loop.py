@@ -30,7 +30,7 @@ from qngd.run.budget import Budget, Clock
 from qngd.run.ending import measured_again
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
-from qngd.run.result import Result, Status
+from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
 from qngd.run.store import Store
 from qngd.run.task import Task, read_task
@@ -77,11 +77,13 @@ def minimize(
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
-            "commuting" ones, with a Clifford circuit that diagonalizes them.
+            "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
+            shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
+            `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included.
         tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
-            within its error five steps in a row; 0 never stops so.
+            within its error five steps in a row (that of a CVaR ten); 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
         target: stop when the energy plus its standard error is at most this.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
@@ -156,13 +158,19 @@ def carry_out(task: Task) -> Result:
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-        found = _result(record, Status.INTERRUPTED if stoppable.came else status, task)
-        result = stoppable.run(partial(measured_again, found, task))
+        result = _at_end(_result(record, status, task), task, stoppable)
         task.store.end(result.status, result.message, result.note)
         if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
-            told = _result(record, Status.INTERRUPTED, task)
-            result = replace(result, status=told.status, message=told.message)
+            result = replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
     return result
+
+
+def _at_end(result: Result, task: Task, stoppable: Stoppable) -> Result:
+    """The result with what is measured at the end."""
+    try:
+        return stoppable.run(partial(measured_again, result, task))
+    except KeyboardInterrupt:
+        return replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
 
 
 @contextmanager
@@ -210,7 +218,7 @@ def _start(record: Record, task: Task) -> None:
     stored = task.store.resume(task.identity)
     _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
-        record.begin(_first_state(task, record) if task.before is None else task.before, task.limits)
+        record.begin(_first_state(task, record) if task.before is None else _seeded(task, task.before), task.limits)
     else:
         record.restore(stored)
 
@@ -220,8 +228,7 @@ def _first_state(task: Task, record: Record) -> State:
     number, or the run could never be gone on with."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     began = task.clock.elapsed
-    # a seed of its own, so that circuits drawn at random are the same after an interruption
-    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
+    seed = _seed_of(task)
     with task.metered(Cost()):
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
@@ -230,13 +237,24 @@ def _first_state(task: Task, record: Record) -> State:
             found = optimizer.init(evaluator, theta, seed)
         except OverBudget as error:
             raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
+    task.clock.timed(began)
     if record.is_kept and not found.evaluation.is_finite:
         raise BackendError(
             f"the energy at theta0 is {found.energy}, and it or its derivatives are no numbers to go on from; "
             f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
         )
-    task.clock.timed(began)
     return found
+
+
+def _seed_of(task: Task) -> int | None:
+    """The seed of a run: one of its own where none is given, so that circuits drawn at random are the same after an
+    interruption."""
+    return task.seed if task.evaluators[0].is_exact else task.store.seed(task.seed)
+
+
+def _seeded(task: Task, before: State) -> State:
+    """The state that a run goes on from, with the run's seed."""
+    return before if before.seed is not None else replace(before, seed=_seed_of(task))
 
 
 def _too_little(task: Task, first: Cost) -> str:

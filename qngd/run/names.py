@@ -11,7 +11,7 @@ OptimizerName = Literal[
 ]  # fmt: skip
 
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "qng": ("learning_rate", "approx", "damping"),
+    "qng": ("learning_rate", "approx", "damping", "gradient"),
     "gd": ("learning_rate",),
     "adam": ("learning_rate",),
 }

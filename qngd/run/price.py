@@ -27,6 +27,8 @@ from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import submission_cost
 from qngd.exact.cones.outlook import Crowd
+from qngd.gradients.base import GradientLike, require_shifts
+from qngd.gradients.names import as_gradient
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
@@ -171,9 +173,10 @@ class Choice:
     shots: Any = None
 
 
-def choices(approx: Approx | Metric) -> tuple[Choice, ...]:
+def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[Choice, ...]:
     """The settings that are priced side by side: as they are asked for, and others."""
-    asked = QNG(approx=None if approx == _DEFAULT else approx)  # an objective may have a metric of its own
+    # an objective may have a metric of its own
+    asked = QNG(approx=None if approx == _DEFAULT else approx, gradient=gradient)
     return (
         Choice("as asked", asked),
         Choice('shots="auto"', asked, "auto"),
@@ -248,6 +251,7 @@ def cost(
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     steps: int = 100,
+    gradient: GradientLike = "shift",
     budget: Budget | None = None,
     final_shots: Any = None,
 ) -> Price | ConePrice:
@@ -260,6 +264,7 @@ def cost(
         approx: which metric a step measures, as for `metric_tensor`.
         grouping, cross: as for `minimize`.
         steps: of the run.
+        gradient: how a step takes it, as for `QNG`.
         budget: says what a shot, a circuit, a job and a second cost, by its `prices`, and how many steps are wanted of
             it, in the offers.
         final_shots: as for `minimize`, in the offers.
@@ -283,8 +288,9 @@ def cost(
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
     step = planned_step(
-        given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross
-    )
+        given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross,
+        gradient=gradient,
+    )  # fmt: skip
     device, plan = step.device, step.plan
     budget = StopRule.read(0, 0, 0, None, budget).budget
     per_request = step.rule.shots(cast(Plan, plan), None)
@@ -293,7 +299,9 @@ def cost(
         footprints = device.describe(plan.templates)
     with metering(Meter(budget.table)):
         taken = submission_cost(device, plan.with_shots(per_request))
-        offers = tuple(_offer(each, step, given.theta, steps, budget, final_shots) for each in choices(approx))
+        offers = tuple(
+            _offer(each, step, given.theta, steps, budget, final_shots) for each in choices(approx, gradient)
+        )
     return Price(
         backend=device.name,
         step=taken,
@@ -350,7 +358,9 @@ class PlannedStep:
     @property
     def num_terms(self) -> int:
         """The Pauli terms that must be measured."""
-        return sum(len(weights) for weights in self.plan.coefficients if weights is not None)
+        pairs = zip(self.plan.templates, self.plan.coefficients, strict=True)
+        # one may be in several groups
+        return len({label for t, weights in pairs if weights is not None for label in t.strings.labels()})
 
     @property
     def metric_circuits(self) -> int:
@@ -381,16 +391,18 @@ def planned_step(
     approx: Approx | Metric = "block-diag",
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
+    gradient: GradientLike = "shift",
 ) -> PlannedStep:
     """The circuits that a step from what was given takes: those of the metric alone where there is no observable.
     Arguments and errors as for `cost`."""
-    metric = as_metric(approx)
+    metric, way = as_metric(approx), as_gradient(gradient)
     if isinstance(given, GivenObjective):
+        require_shifts(way, "an Objective")
         return _planned_objective(given, backend, shots, metric, grouping, cross)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     evaluator = SampledEvaluator(given.circuit, observable, device, _rule(shots), grouping, cross)
-    plan = evaluator.planner.plan(given.theta, gradient=observable is not None, metric=metric)
+    plan = evaluator.planner.plan(given.theta, gradient=way if observable is not None else False, metric=metric)
     return PlannedStep(device, shots, plan, grouping, evaluator)
 
 

@@ -15,6 +15,7 @@ from qngd.run.store import Nowhere, Store, Stored
 from qngd.solve.state import State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
+_TAIL_STEPS = 10  # the same for a CVaR: what lies below its quantile shows in few shots, and now and then in none
 _NOTED = 3  # steps whose notes a result repeats
 _LOST_STEPS = 5  # trials in a row without a finite energy
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
@@ -90,7 +91,7 @@ class Record:
         info = replace(info, theta=self._in_structure(state.theta))
         self.state = state
         self.infos.append(info)
-        self._trail = [*self._trail[1 - _NOISE_STEPS :], (info.decrease, info.significance, info.natural_norm)]
+        self._trail = [*self._trail[1 - _TAIL_STEPS :], (info.decrease, info.significance, info.natural_norm)]
         self._note(info.energy, info.stderr)
         self._store.add(self.kept, info)
         return info
@@ -138,7 +139,10 @@ class Record:
 
     def _still(self, limits: StopRule) -> str:
         recent = self._trail[-_STILL_STEPS:]
-        if len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent):
+        # a tail within one outcome gives the same number again and again, and says nothing of what lies below
+        unseen = self._is_tail and float(self.state.evaluation.energy.stderr) > limits.tol
+        is_still = len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent)
+        if is_still and not unseen:
             return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
         if recent and recent[-1][2] < limits.gtol:
             return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
@@ -146,8 +150,17 @@ class Record:
 
     def _is_noise(self) -> bool:
         """Whether the last gradients cannot be told from zero."""
-        recent = self._trail[-_NOISE_STEPS:]
-        return len(recent) == _NOISE_STEPS and all(significance < 2 for _, significance, _ in recent)
+        recent = self._trail[-self._noise_steps :]
+        return len(recent) == self._noise_steps and all(significance < 2 for _, significance, _ in recent)
+
+    @property
+    def _noise_steps(self) -> int:
+        return _TAIL_STEPS if self._is_tail else _NOISE_STEPS
+
+    @property
+    def _is_tail(self) -> bool:
+        """Whether the energies are a CVaR."""
+        return self.state.evaluation.mean is not None
 
     def reached(self, target: float | None) -> bool:
         """Whether the energy is at the target, errors considered."""
@@ -159,7 +172,7 @@ class Record:
         message = REMEDY[status].format(
             finished=self.finished,
             target=limits.target,
-            noise=_NOISE_STEPS,
+            noise=self._noise_steps,
             max_steps=limits.max_steps,
             cost=self.state.cost,
             failure=self.failure,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -20,7 +21,7 @@ from qngd.run.budget import Clock
 from qngd.run.directory.journal import Journal
 from qngd.run.directory.paths import as_folder
 from qngd.run.final import Final, read_final
-from qngd.run.identity import RunIdentity, fingerprint_of
+from qngd.run.identity import RunIdentity, fingerprint_of, written
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
@@ -160,7 +161,12 @@ def read_task(
     if before is not None:
         settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
     stop = StopRule.read(*limits)
-    asked = {**_written(stop), "backend": _backend(given, backend), "wrap_angles": bool(wrap_angles)}
+    asked = {
+        **_written(stop),
+        "backend": _backend(given, backend),
+        "wrap_angles": bool(wrap_angles),
+        "final_shots": final_shots,
+    }
     if isinstance(evaluators[0], Bounded):
         asked["bounds"] = [side.tolist() for side in evaluators[0].box]
     task = Task(
@@ -197,9 +203,8 @@ def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: s
 
 def _written(stop: StopRule) -> dict[str, object]:
     """What a run stops at, as JSON takes it."""
-    limits = {name: value for name, value in asdict(stop.budget).items() if value is not None}
-    found = {field.name: getattr(stop, field.name) for field in fields(stop) if field.name != "budget"}
-    return {**found, "budget": limits or None}
+    found = {each.name: getattr(stop, each.name) for each in fields(stop) if each.name != "budget"}
+    return {**found, "budget": None if stop.budget.is_open else json.loads(written(stop.budget))}
 
 
 def _backend(given: AnyGiven, backend: Any) -> object:

@@ -13,6 +13,7 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 from qngd.solve.direction import Spectrum
 
@@ -27,7 +28,7 @@ class State:
     this amounts to: "converged", "max_steps" or "stalled".
 
     `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
-    they were looked at once. `trail` (≤ 5, 3) holds decrease, significance and natural norm of the last steps, by
+    they were looked at once. `trail` (≤ 10, 3) holds decrease, significance and natural norm of the last steps, by
     which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on, of
     `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that it is in.
     """
@@ -107,11 +108,12 @@ class StepInfo:
     """What a step saw and did; only for looking.
 
     `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard deviations,
-    infinite where exact), `natural_norm` √(dᵀgd) and `spectrum` those it was taken from; `rate` is the learning rate
-    it took, `length` is √(δᵀgδ) and `radius` what bounded it; `predicted_decrease` what the rule's model promised and
-    `decrease` what came; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric
-    does not know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0;
-    `note` says what was unusual about it. Where `energy` is a CVaR, `mean` is that of all energies.
+    infinite where exact, NaN where the gradient is of circuits chosen by chance), `natural_norm` √(dᵀgd) and `spectrum`
+    those it was taken from; `rate` is the learning rate it took, `length` is √(δᵀgδ) and `radius` what bounded it;
+    `predicted_decrease` what the rule's model promised and `decrease` what came; `cost` is that of the run so far and
+    `step_cost` its own. What an optimizer without a metric does not know is NaN, its spectrum None. `theta` are the
+    parameters after the step, in the structure of theta0; `note` says what was unusual about it. Where `energy` is a
+    CVaR, `mean` is that of all energies.
     """
 
     step: int
@@ -217,7 +219,7 @@ class Submissions:
         batch = here.batch if here.batch is None or here.gradient is not None else here.batch + 1
         return cls(evaluator, state.seed, state.evaluations, here.spread, batch)
 
-    def evaluate(self, theta: np.ndarray, *, gradient: bool, metric: Metric | None) -> Evaluation:
+    def evaluate(self, theta: np.ndarray, *, gradient: Asked, metric: Metric | None) -> Evaluation:
         """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""
         if not np.all(np.isfinite(theta)):
             return Evaluation(theta, Estimate.exact(np.float64(np.nan)), None, None, Cost())

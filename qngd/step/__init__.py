@@ -5,6 +5,7 @@ A direction and evaluations come in, a proposal goes out. Imports `estimates` an
 FixedRate            δ = −η·d
 DecayingRate         η falls with the number of steps
 Momentum             a heavy ball
+Blocking             a fixed rate; steps after which the energy is higher are taken back
 CurvatureRate        the rate follows the curvature met; the default with shots
 QuasiNewton          curvature pairs (L-BFGS) on top of the metric
 Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
@@ -15,6 +16,7 @@ ConjugateDirections  the plane of the direction and the last step
 
 from qngd.step.adaptive import Adaptive
 from qngd.step.base import Memory, Proposal, StepRule, Trial
+from qngd.step.blocking import Blocking
 from qngd.step.curvature import CurvatureRate
 from qngd.step.quasi_newton import QuasiNewton
 from qngd.step.rates import DecayingRate, FixedRate, Momentum
@@ -24,6 +26,7 @@ from qngd.step.trust import TrustRegion
 __all__ = [
     "Adaptive",
     "Armijo",
+    "Blocking",
     "ConjugateDirections",
     "CurvatureRate",
     "DecayingRate",

@@ -17,6 +17,7 @@ from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.objectives.batches import Batches
 from qngd.evaluators.objectives.gauss_newton import GaussNewton
 from qngd.evaluators.objectives.model import DataCircuit, Model
+from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 
 
@@ -102,7 +103,7 @@ class ObjectiveEvaluator(ABC):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
@@ -111,7 +112,7 @@ class ObjectiveEvaluator(ABC):
 
     @abstractmethod
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What `evaluate` would cost."""
 

@@ -14,6 +14,7 @@ from qngd.evaluators.objectives.base import ObjectiveEvaluator, Share
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix, without_negative
 from qngd.evaluators.objectives.model import DataCircuit, Model
 from qngd.exact.batch import BatchAngles, BatchSimulator, Kind
+from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 from qngd.metrics.full import Full
 from qngd.metrics.identity import Identity
@@ -52,13 +53,13 @@ class ExactObjective(ObjectiveEvaluator):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         metric = self._checked(metric)
-        judged, samples, batch = self._asked(gradient)
+        judged, samples, batch = self._asked(require_shifts(gradient, "an Objective"))
         before = None
         if judged is not None:
             before = Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
@@ -121,9 +122,9 @@ class ExactObjective(ObjectiveEvaluator):
         return MetricTensor(value, np.sqrt(variance), metric.name, note=note)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
-        return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(gradient)[1])))
+        return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(bool(gradient))[1])))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ, averaged over the samples."""

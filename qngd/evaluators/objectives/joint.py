@@ -20,9 +20,11 @@ from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.bound import AffineAngles
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
+from qngd.errors import SettingError
 from qngd.evaluators.objectives.model import DataCircuit
+from qngd.gradients.base import Asked
 from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
+from qngd.measured.grouping import Grouping, random_paulis
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
 from qngd.measured.plan import Plan, Request, Submission
@@ -44,7 +46,9 @@ class DataPlanner:
         self._own = [as_measured(each, part.circuit) for each in part.observables]
         self._mixing, union = _union(self._own)
         self._place = {key: row for row, key in enumerate(_keys(union.strings))}
-        self._first = Planner(active, union, grouping, cross, whole)
+        if random_paulis(grouping) is not None:
+            raise SettingError('grouping: an Objective measures all outputs together; take grouping="auto"')
+        self._first = Planner(active, union, grouping, cross, whole, overlap=False)
         self._at: dict[int, Planner] = {}
         self._read: dict[int, np.ndarray] = {}
 
@@ -54,7 +58,7 @@ class DataPlanner:
         return np.array([each.identity_coefficient for each in self._own])
 
     def plans(
-        self, theta: np.ndarray, rows: np.ndarray, gradient: bool, metric: Any, seeds: Sequence[int | None]
+        self, theta: np.ndarray, rows: np.ndarray, gradient: Asked, metric: Any, seeds: Sequence[int | None]
     ) -> list[Plan]:
         """The plans of these samples at θ (p,), each with a seed of its own.
 

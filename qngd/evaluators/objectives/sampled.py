@@ -27,6 +27,7 @@ from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_ma
 from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, outputs_of
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
@@ -91,13 +92,14 @@ class SampledObjective(ObjectiveEvaluator):
         self,
         theta: np.ndarray,
         *,
-        gradient: bool = True,
+        gradient: Asked = True,
         metric: Metric | None = None,
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
         metric = self._checked(metric)
-        judged, samples, batch = self._asked(gradient)
+        require_shifts(gradient, "an Objective")
+        judged, samples, batch = self._asked(bool(gradient))
         joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
         pieces, cost = self._run(joint, seed, spread)
         now = _Found(self, pieces[first:], samples)
@@ -141,16 +143,17 @@ class SampledObjective(ObjectiveEvaluator):
         return self._metric(_Found(self, pieces, samples), metric)
 
     def preview(
-        self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None, spread: Spread | None = None
+        self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
         planned = self.planned(theta, gradient=gradient, metric=metric)
         return submission_cost(self.backend, self._with_shots(planned, spread))
 
-    def planned(self, theta: np.ndarray, *, gradient: bool = True, metric: Metric | None = None) -> JointPlan:
+    def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> JointPlan:
         """What an evaluation would send, without shots."""
         metric = self._checked(metric)
-        judged, samples, _ = self._asked(gradient)
+        require_shifts(gradient, "an Objective")
+        judged, samples, _ = self._asked(bool(gradient))
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
         return joint
 
@@ -166,7 +169,7 @@ class SampledObjective(ObjectiveEvaluator):
         theta: np.ndarray,
         judged: np.ndarray | None,
         samples: np.ndarray,
-        gradient: bool,
+        gradient: Asked,
         metric: Metric | None,
         seed: int | None,
     ) -> tuple[JointPlan, int]:
@@ -187,7 +190,7 @@ class SampledObjective(ObjectiveEvaluator):
         return self._kept[1:]
 
     def _pieces(
-        self, theta: np.ndarray, samples: np.ndarray, gradient: bool, metric: Metric | None, seed: int | None
+        self, theta: np.ndarray, samples: np.ndarray, gradient: Asked, metric: Metric | None, seed: int | None
     ) -> list[Any]:
         found: list[Any] = []
         for share in self._shares(samples):

@@ -95,9 +95,9 @@ def arrays_of(state: State) -> dict[str, Any]:
     arrays: dict[str, Any] = {
         "step": state.step,
         "evaluations": state.evaluations,
-        "cost": json.dumps(dataclasses.asdict(state.cost)),
+        "cost": state.cost.as_numbers(),
         "theta": evaluation.theta,
-        "evaluation_cost": json.dumps(dataclasses.asdict(evaluation.cost)),
+        "evaluation_cost": evaluation.cost.as_numbers(),
     }
     if evaluation.batch is not None:
         arrays["batch"] = evaluation.batch
@@ -164,7 +164,7 @@ def state_from(arrays: dict[str, Any]) -> State:
             str(arrays["metric_note"]),
             arrays.get("metric_unprojected"),
         ),
-        cost=_cost(arrays["evaluation_cost"]),
+        cost=Cost.from_numbers(arrays["evaluation_cost"]),
         spread=None
         if "spread_energy" not in arrays
         else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
@@ -185,7 +185,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         evaluation=evaluation,
         memory={name.removeprefix("memory_"): array for name, array in arrays.items() if name.startswith("memory_")},
         evaluations=int(arrays["evaluations"]),
-        cost=_cost(arrays["cost"]),
+        cost=Cost.from_numbers(arrays["cost"]),
         seed=int(str(arrays["seed"])) if "seed" in arrays else None,
         best=(arrays["best_theta"], float(arrays["best_energy"])) if "best_theta" in arrays else None,
         finished=str(arrays.get("finished", "")),
@@ -195,13 +195,6 @@ def state_from(arrays: dict[str, Any]) -> State:
         made_by=str(arrays.get("made_by", "")),
         stage=int(arrays.get("stage", 0)),
     )
-
-
-def _cost(array: Any) -> Cost:
-    """What `arrays_of` wrote of a cost; of numbers, as qngd 0.1 did."""
-    if array.dtype.kind == "U":
-        return Cost(**json.loads(str(array)))
-    return Cost(*map(int, array))
 
 
 def _plain(value: Any) -> Any:

@@ -282,13 +282,12 @@ class StoredRun:
                 the circuit and this run_dir.
             StorageError: as for `minimize`.
         """
-        how = {name: self._asked[name] for name in ("max_steps", "tol", "gtol", "target")}
+        how = {name: self._asked[name] for name in ("max_steps", "tol", "gtol", "target", "final_shots")}
         given = {"max_steps": max_steps, "tol": tol, "gtol": gtol}
         how |= {name: value for name, value in given.items() if value is not None}
         if target is not _UNSET:
             how["target"] = target
-        last = self._asked["budget"]
-        how["budget"] = (last and Budget(**last)) if budget is _UNSET else budget
+        how["budget"] = rebuilt(self._asked["budget"]) if budget is _UNSET else budget
         return minimize(
             Problem(self._data(), self.observable, self.theta0, name=self.about["problem"]),
             backend=self._backend(backend),
