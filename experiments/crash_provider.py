@@ -38,7 +38,8 @@ class FolderDevice(AerSimulator):
 
     def run(self, circuits: Any, *, job_tags: list[str] | None = None, **options: Any) -> FolderJob:
         self._may_fail()
-        counts = [dict(super(FolderDevice, self).run(each, **options).result().get_counts()) for each in circuits]
+        found = super().run(circuits, **options).result().get_counts()
+        counts = [dict(each) for each in (found if isinstance(found, list) else [found])]
         job = {
             "tags": job_tags or [],
             "ready": time.time() + self.delay,
