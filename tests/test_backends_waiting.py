@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2, StatevectorEstimator, StatevectorSampler
-from qiskit.providers import JobStatus
+from qiskit.providers import JobError, JobStatus
 from qiskit_aer import AerSimulator
 
 import qngd
@@ -61,6 +61,38 @@ def test_a_job_that_does_not_end_is_left_alive_and_collected_later(tmp_path):
     result = run(backend, run_dir=tmp_path)
     assert len(device.runs) == 3
     assert np.array_equal(result.history, run(Counting()).history)
+
+
+def test_nothing_is_sent_again_for_a_run_that_has_given_up():
+    """Though the job that it did not wait for any longer fails by then."""
+    device, now = Remembering(), threading.Event()
+    failed = threading.Event()
+
+    def late():
+        now.wait(60)
+        device.jobs[0]._status = JobStatus.ERROR
+        if failed.is_set():
+            raise JobError("dead")
+        failed.set()
+        raise ConnectionError("lost")
+
+    run_one = device.run
+
+    def sent(circuits, **options):
+        job = run_one(circuits, **options)
+        job.result = late
+        return job
+
+    device.run = sent
+    backend = QiskitBackend(device, retry=Retry(3, (0.0,), timeout=0.1))
+    with pytest.raises(BackendError, match="has not ended"):
+        run(backend)
+    now.set()
+    assert failed.wait(20)
+    for thread in threading.enumerate():
+        if thread.daemon and thread is not threading.current_thread() and "_settle" in thread.name:
+            thread.join(20)
+    assert len(device.runs) == 1
 
 
 def test_a_pennylane_device_is_waited_for_no_longer_than_asked():

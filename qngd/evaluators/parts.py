@@ -140,7 +140,7 @@ def taken(requests: Sequence[Request], load: Load) -> tuple[Request, ...]:
     """The requests that a job holds, each with its shots there."""
     return tuple(
         requests[r] if requests[r].shots == shots or (requests[r].shots is None and not shots)
-        else replace(requests[r], shots=shots)
+        else replace(requests[r], shots=int(shots))
         for r, shots in zip(load.requests.tolist(), load.shots.tolist(), strict=True)
     )  # fmt: skip
 

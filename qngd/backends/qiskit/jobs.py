@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -232,21 +233,25 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
     Raises:
         BackendError: the job failed or was cancelled for good; the text says what the provider said.
     """
-    attempts = 0
+    attempts, given_up = 0, Event()
 
     def result() -> Any:
         nonlocal attempts
         attempts += 1
-        if attempts > 1 and job.is_dead:
+        if attempts > 1 and job.is_dead and not given_up.is_set():  # nobody waits for another one by then
             job.submit(name, retry)
         return job.native.result()
 
     what = f"{name}: job {job.job_id}"
-    found = retry.wait(
-        partial(retry.call, result, f"{what} failed", is_transient=is_transient),
-        what,
-        "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
-    )
+    try:
+        found = retry.wait(
+            partial(retry.call, result, f"{what} failed", is_transient=is_transient),
+            what,
+            "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
+        )
+    except BaseException:
+        given_up.set()
+        raise
     if found is None:  # IBM's runtime, where the server has nothing
         raise DeficientResult(f"{name}: job {job.job_id} returned no result")
     return found
