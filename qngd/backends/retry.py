@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any, TypeVar
 
+from qngd._system.logs import logger
 from qngd.errors import BackendError, QngdError, SettingError, require_positive, require_range, settle_whole, shown
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
@@ -87,6 +88,7 @@ class Retry:
             except Exception as error:
                 if delay is None or not transient(error):
                     raise BackendError(_message(what, error, self, transient(error))) from error
+                logger.info("%s: %s: %s; trying again in %g s", what, type(error).__name__, error, delay)
             self.sleep(delay)
         raise AssertionError("the last delay is None")
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from qngd._system.interrupts import held
+from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import DeficientResult, checked
 from qngd.backends.retry import speaks_of_the_way
@@ -91,6 +92,7 @@ def find(errand: Errand, part: JobPart) -> bool:
 
 def attach(errand: Errand, handle: Any, jobs: Sequence[str]) -> None:
     """Let a handle be that of jobs with these ids."""
+    logger.info("collecting %d jobs that were sent to %s before: %s", len(jobs), errand.backend.name, ", ".join(jobs))
     assert isinstance(errand.backend, ResumableBackend)
     try:
         errand.backend.attach(handle, jobs)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
+from typing import Protocol
 from uuid import uuid4
 
+import numpy as np
+
+from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling
 from qngd.errors import BackendError
@@ -47,6 +51,7 @@ def run_plan(
         meter.check(ahead + lost)
         errand = replace(errand, allow=_allowing(meter, ahead + lost))
         _send_all(errand, parts)
+        logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
         for part in parts:
             collect(errand, part)
         outcomes = put_together(plan, parts)
@@ -116,6 +121,24 @@ def _send_all(errand: Errand, parts: Sequence[JobPart]) -> None:
 def _spent(backend: BackendBase, part: JobPart) -> Cost:
     """The jobs and circuits that a part took in the end."""
     return Cost(1, len(part.rows)) if part.handle is None else backend.spent(part.handle, part.requests)
+
+
+class _OfEnergies(Protocol):
+    """A plan that knows which of its requests are of the energy."""
+
+    @property
+    def energy_weights(self) -> np.ndarray: ...
+
+    @property
+    def of_metric(self) -> np.ndarray: ...
+
+
+def shots_for(plan: _OfEnergies, outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """What the shots of a plan's outcomes were for; those of the energy may also serve the others."""
+    shots = np.array([outcome.shots for outcome in outcomes], dtype=int)
+    of_energy = (plan.energy_weights != 0) & ~plan.of_metric
+    parts = {"energy": of_energy, "gradient": ~of_energy & ~plan.of_metric, "metric": plan.of_metric}
+    return {name: int(shots[mask].sum()) for name, mask in parts.items()}
 
 
 def noise_note(backend: BackendBase) -> str:
