@@ -10,6 +10,7 @@ from typing import Any
 
 from qngd._system.packages import load, packages_of
 from qngd.backends.base import Backend, BackendBase, Footprint, Load, ResumableBackend
+from qngd.backends.executor import Executor
 from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
@@ -18,6 +19,7 @@ from qngd.errors import BackendError, did_you_mean, shown
 __all__ = [
     "Backend",
     "BackendBase",
+    "Executor",
     "Footprint",
     "Limits",
     "Load",
@@ -29,8 +31,8 @@ __all__ = [
 _EXPECTED = (
     "Give None or 'statevector' (the embedded simulator), 'light-cone' (exact, for many qubits and few layers), "
     "'aer', the name of a fake IBM device such as 'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', "
-    "a Qiskit BackendV2, V2 sampler or V2 estimator, a PennyLane device, or a backend of your own with name, is_noisy, "
-    "submit and collect"
+    "a Qiskit BackendV2, V2 sampler or V2 estimator, a PennyLane device, an executor (a function that runs circuits), "
+    "or a backend of your own with name, is_noisy, submit and collect"
 )
 # To suggest without an import: of the other names the beginning or the dot tells whose they are.
 _NAMES = ("statevector", "light-cone", "aer", "default.qubit", "lightning.qubit")
@@ -69,6 +71,10 @@ def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
     for package in ("qiskit", "pennylane"):
         if package in packages:
             return _load(package).from_object(backend, limits=limits)
+    if callable(backend) or "mitiq" in packages:
+        if limits is not None:
+            raise BackendError("limits: an executor is called with what there is; it has no jobs that could be limited")
+        return Executor(backend)
     raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
 
 

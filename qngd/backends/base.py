@@ -127,7 +127,7 @@ class BackendBase(ABC):
         return None
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
-        """The jobs and circuits that a submission took; its outcomes say the shots."""
+        """The jobs and circuits that a submission took, and the shots; 0 where its outcomes hold them all."""
         return Cost(1, len(requests))
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:

@@ -46,7 +46,7 @@ def run_plan(
         used = backend.usage(handle)
     cost = replace(
         spent,
-        shots=sum(outcome.shots for outcome in outcomes),
+        shots=spent.shots or sum(outcome.shots for outcome in outcomes),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
