@@ -138,6 +138,11 @@ class BackendBase(ABC):
         """
         return None
 
+    def read_by(self, templates: Sequence[Template]) -> list[tuple[int, ...]]:
+        """For each template the device's qubits that read its qubits, by numbers that one may pin a template to
+        (`Template.is_pinned`); by default the user's own."""
+        return [template.wires for template in templates]
+
     def runs_whole(self, circuit: Circuit) -> bool:
         """Whether it runs this circuit of the user's as it was written, so that templates should hold all of it."""
         return False

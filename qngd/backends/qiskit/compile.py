@@ -48,6 +48,11 @@ class Compiled:
         """The physical qubits of the template's qubits; None where the device connects all with all."""
         return None if self.placed is None else tuple(self.placed.initial_index_layout(filter_ancillas=True))
 
+    @property
+    def read_by(self) -> tuple[int, ...] | None:
+        """The physical qubits where the template's qubits end; None as above."""
+        return None if self.placed is None else tuple(self.placed.final_index_layout(filter_ancillas=True))
+
     def bind(self, angles: np.ndarray) -> QuantumCircuit:
         return self.circuit.assign_parameters(self.values(angles))
 
