@@ -13,6 +13,7 @@ from qngd.backends.base import Backend, BackendBase, Footprint, Load, ResumableB
 from qngd.backends.executor import Executor
 from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
+from qngd.backends.post_selection import PostSelected
 from qngd.backends.readout import ReadoutCorrected
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, did_you_mean, shown
@@ -24,6 +25,7 @@ __all__ = [
     "Footprint",
     "Limits",
     "Load",
+    "PostSelected",
     "ReadoutCorrected",
     "ResumableBackend",
     "default",
