@@ -1,11 +1,11 @@
 """Shots that break a symmetry of the circuit left out.
 
-Which circuits a symmetry holds for follows from algebra, request by request: of a Pauli string, if it commutes with the
-generators of all rotations that turn and is ±1 on |0…0⟩ behind the Clifford gates; of a number of ones
-N = Σ_q (1 − Z_q)/2, if rotations that commute with each other can be gathered to sums Σ_k φ_k P_k that commute with N, as
-φ(XX + YY) does though neither part does. A shift rule moves one of these parts alone, and the number is then not
-conserved, but its parity is. Where a symmetry does not hold, or the measured basis does not show it, nothing is left out:
-so no estimate of a circuit without noise is changed by this.
+Which circuits a symmetry holds for follows from algebra, request by request. A Pauli string holds if it commutes with
+the generators of all rotations that turn and is ±1 on |0…0⟩ behind the Clifford gates; a number of ones
+N = Σ_q (1 − Z_q)/2, if rotations that commute with each other can be gathered to sums Σ_k φ_k P_k that commute with N,
+as φ(XX + YY) does though neither part does. A shift rule moves one of these parts alone, and the number is then not
+conserved, but its parity is. Where a symmetry does not hold, or the measured basis does not show it, nothing is left
+out: so no estimate of a circuit without noise is changed by this.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class PostSelected(Around):
         if requests and not any(self._sieve(templates[r.template]).checks(r.angles) for r in requests):
             raise BackendError(
                 f"backend: {self.name}: none of the {len(requests)} circuits conserves {self._all} in a basis that "
-                "shows it, so that no shot could be left out; give symmetries of the circuit, or take the backend itself"
+                "shows it, so that no shot could be left out; give symmetries of the circuit, or the backend itself"
             )
         return Sent([self._sieve(template).template for template in templates], requests)
 
