@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qngd import damping as damping
     from qngd import errors as errors
     from qngd import gradients as gradients
+    from qngd import loggers as loggers
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from qngd import scipy as scipy
     from qngd import start as start
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, probabilities, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -45,17 +46,21 @@ if TYPE_CHECKING:
     from qngd.estimates.evaluation import Cost
     from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
+    from qngd.exact.propagation import PauliPropagation
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.random_bases import RandomPaulis
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.report.comparison import Comparison
     from qngd.run.budget import Budget
+    from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
+    from qngd.run.side_by_side import compare
     from qngd.solve.state import StepInfo
 
 
@@ -68,6 +73,7 @@ _HOME = {
     "gradient": "api",
     "metric_tensor": "api",
     "outputs": "api",
+    "probabilities": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -85,8 +91,11 @@ _HOME = {
     "MetricTensor": "estimates.estimate",
     "Cost": "estimates.evaluation",
     "CVaR": "cvar",
+    "PauliPropagation": "exact.propagation",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "StoredRun": "run.directory.loaded",
+    "load": "run.directory.loaded",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
     "Budget": "run.budget",
@@ -100,11 +109,13 @@ _HOME = {
     "Price": "run.price",
     "cost": "run.price",
     "Problem": "problem",
+    "Comparison": "report.comparison",
+    "compare": "run.side_by_side",
     "StepInfo": "solve.state",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
-    "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "loggers", "metrics", "pennylane", "qiskit", "refresh",
+    "scipy", "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -116,6 +127,7 @@ __all__ = [
     "Circuit",
     "CircuitBuilder",
     "CircuitError",
+    "Comparison",
     "Cost",
     "Estimate",
     "ExcitedState",
@@ -125,6 +137,7 @@ __all__ = [
     "Objective",
     "ObservableError",
     "ParameterError",
+    "PauliPropagation",
     "Price",
     "Prices",
     "Problem",
@@ -136,15 +149,19 @@ __all__ = [
     "Status",
     "StepInfo",
     "StorageError",
+    "StoredRun",
     "TargetError",
+    "compare",
     "cost",
     "evaluator",
     "excited_states",
     "expectation",
     "gradient",
+    "load",
     "metric_tensor",
     "minimize",
     "outputs",
+    "probabilities",
     "sample",
     "statevector",
     "wrap",

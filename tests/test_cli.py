@@ -17,12 +17,12 @@ import qngd as package
 from qngd import __version__
 from qngd.baselines import Adam
 from qngd.cli import commands as cli
-from qngd.cli import live as _progress
-from qngd.cli.live import details
 from qngd.cli.problem_file import UsageError, parse_settings
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.grouping import GroupingName
 from qngd.metrics.names import METRICS
+from qngd.report import live as _progress
+from qngd.report.live import details
 from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
 FILES = ["convergence.png", "history.csv", "result.json", "spectrum.csv", "spectrum.png"]

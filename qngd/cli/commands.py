@@ -59,9 +59,9 @@ _Backend = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Where circuits run: statevector, light-cone (exact, for many qubits and few layers), aer, a fake IBM "
-        "device such as fake_nairobi, or a PennyLane device such as lightning.qubit. Left out: the embedded simulator, "
-        "or a QNode's own device.",
+        help="Where circuits run: statevector, light-cone (exact, for many qubits and few layers), pauli-propagation "
+        "(approximate, for more layers), aer, a fake IBM device such as fake_nairobi, or a PennyLane device such as "
+        "lightning.qubit. Left out: the embedded simulator, or a QNode's own device.",
         show_default=False,
     ),
 ]
@@ -356,3 +356,119 @@ def plot(
 
         for path in files.plot(directory, "DIR"):
             typer.echo(path)
+
+
+_Watch = Annotated[
+    bool, typer.Option("--watch", help="Follow a run that goes on in another process, until it has ended.")
+]
+_Every = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")]
+
+
+@app.command()
+def report(
+    directories: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Directories of runs: --run-dir or --out of each.", show_default=False),
+    ],
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the page here; it is one file and needs no network.", show_default=False
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            parser=_folder, metavar="DIR", help="Write each figure as PNG and SVG into this folder.", show_default=False
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="What the runs are called, in their order; runs of one name are taken together, with medians and "
+            "quartiles. Left out: the settings in which they differ.",
+            show_default=False,
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)] = None,
+    watch: _Watch = False,
+    every: _Every = 2.0,
+    traceback: _Traceback = False,
+) -> None:
+    """Make a page about runs, with all figures in it: one run, or several side by side.
+
+    Without --html and --figures a table is printed.
+
+    Example: qngd report runs/h2-* --html h2.html
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.looking import Wanted, follow, report_once
+
+        wanted = Wanted(tuple(directories), html, figures, labels, title)
+        if watch:
+            follow(wanted, every)
+        else:
+            report_once(wanted)
+
+
+_Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(
+    directory: _Stored,
+    as_json: _Json = False,
+    watch: _Watch = False,
+    every: _Every = 2.0,
+    traceback: _Traceback = False,
+) -> None:
+    """Show the run that a --run-dir holds, also while it goes on in another process.
+
+    Example: qngd show results/my-run --json
+    """
+    with one_line_errors(traceback):
+        if watch:
+            from qngd.cli.looking import Wanted, follow
+
+            follow(Wanted((directory,)), every)
+            return
+        from qngd.cli.stored import show as show_stored
+
+        show_stored(directory, as_json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)],
+    as_json: _Json = False,
+    traceback: _Traceback = False,
+) -> None:
+    """List all runs in a folder and below it, a line each."""
+    with one_line_errors(traceback):
+        from qngd.cli.stored import listed
+
+        listed(folder, as_json)
+
+
+@app.command()
+def resume(
+    directory: _Stored,
+    max_steps: Annotated[
+        int | None,
+        typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
+    ] = None,
+    backend: _Backend = None,
+    traceback: _Traceback = False,
+) -> None:
+    """Go on with the run that a --run-dir holds, without the file of its problem.
+
+    The embedded simulators and backends with a name are known again; a run that was begun in Python on a backend's
+    object goes on in Python: qngd.load(DIR).minimize(backend=...).
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.stored import resume as go_on
+
+        status = go_on(directory, max_steps, backend)
+    raise typer.Exit(_EXIT_CODES.get(status, 0))

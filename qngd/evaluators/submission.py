@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from itertools import count, takewhile
+from typing import Any, Protocol
+from uuid import uuid4
 
+import numpy as np
+
+from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
 from qngd.errors import BackendError
@@ -41,6 +47,7 @@ def run_plan(
         sizes = job_sizes(backend, plan, footprints or None)
         meter.check(meter.ahead(backend.preview(plan.requests, plan.templates), sizes))
         handle = _submitted(backend, plan, seed, log)
+        logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
         outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
         spent = backend.spent(handle, plan.requests)
         used = backend.usage(handle)
@@ -62,14 +69,35 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     handle = backend.prepare(plan.templates, plan.requests, seed)
     submission = f"{plan.fingerprint}: {handle.division}"
     sent = log.take(submission)
-    if sent:
+    if sent.tag is None:
+        log.intend(submission, backend.name, f"qngd-{uuid4().hex}")
+    if first := [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]:
+        logger.info("collecting %d jobs that were sent to %s before: %s", len(first), backend.name, ", ".join(first))
         try:
-            backend.attach(handle, sent)
+            backend.attach(handle, first)
         except BackendError as error:
-            raise BackendError(f"{error}; try again later, or delete {log.path} to send the circuits anew") from error
+            raise BackendError(f"{error}; try again later, or {log.anew} to send the circuits anew") from error
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
     backend.send(handle)
     return handle
+
+
+class _OfEnergies(Protocol):
+    """A plan that knows which of its requests are of the energy."""
+
+    @property
+    def energy_weights(self) -> np.ndarray: ...
+
+    @property
+    def of_metric(self) -> np.ndarray: ...
+
+
+def shots_for(plan: _OfEnergies, outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """What the shots of a plan's outcomes were for; those of the energy may also serve the others."""
+    shots = np.array([outcome.shots for outcome in outcomes], dtype=int)
+    of_energy = (plan.energy_weights != 0) & ~plan.of_metric
+    parts = {"energy": of_energy, "gradient": ~of_energy & ~plan.of_metric, "metric": plan.of_metric}
+    return {name: int(shots[mask].sum()) for name, mask in parts.items()}
 
 
 def noise_note(backend: BackendBase) -> str:
@@ -80,3 +108,9 @@ def noise_note(backend: BackendBase) -> str:
         f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
         "states, is then not the quantum Fisher information"
     )
+
+
+def noise_of(backend: BackendBase) -> str:
+    """What tells a backend's noise from that of another with its name, as a stored run is recognized by it."""
+    digest = getattr(backend, "noise_digest", "")
+    return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", digest]))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -16,10 +16,15 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.evaluators.submission import noise_of
+from qngd.run.about import problem_in_words, settings_in_words
 from qngd.run.budget import Clock
+from qngd.run.directory.clock import now
+from qngd.run.directory.journal import Journal
+from qngd.run.directory.machine import versions
+from qngd.run.directory.paths import as_folder
 from qngd.run.final import Final, read_final
-from qngd.run.identity import RunIdentity, fingerprint_of
-from qngd.run.journal import Journal
+from qngd.run.identity import RunIdentity, fingerprint_of, written
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
@@ -32,7 +37,7 @@ class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
     it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
     other runs have taken of its budget, `also` what decides the energy besides circuit and observable, `clock` is that
-    of the call, and `final` measures the end again."""
+    of the call, `final` measures the end again, and `about` is that of the `Result`."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -46,6 +51,8 @@ class Task:
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    progress: bool = False  # whether it shows how far it is
     clock: Clock = field(default_factory=Clock)
     final: Final | None = None
 
@@ -140,6 +147,7 @@ def read_task(
     wrap_angles: bool = False,
     final_shots: Any = None,
     clock: Clock | None = None,
+    progress: bool = False,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -153,27 +161,42 @@ def read_task(
         evaluator_of(given, backend, shots, grouping, cross, store.jobs, bounds, stage) for stage in stages
     )
     seed = _checked_seed(seed, before)
-    settings: tuple[object, ...] = (seed, evaluators[0].name, shots)
+    settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
     if given.words:
-        settings = (*settings, given.words)
-    if isinstance(evaluators[0], Bounded):
-        settings = (*settings, evaluators[0].text)
+        settings["objective"] = given.words
     if before is not None:
-        settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
+    stop = StopRule.read(*limits)
+    asked = {
+        **_written(stop),
+        "backend": _backend(given, backend),
+        "wrap_angles": bool(wrap_angles),
+        "final_shots": final_shots,
+    }
+    if isinstance(evaluators[0], Bounded):
+        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
+    told = {
+        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": shots, "grouping": grouping,
+        "cross": cross, "seed": seed, "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
+        "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
+    }  # fmt: skip
+    problem = problem_in_words(given, problem_or_circuit)
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=StopRule.read(*limits),
+        limits=stop,
         seed=seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=RunIdentity(given, chosen, settings),
+        identity=RunIdentity(given, chosen, settings, asked, problem),
         spent=spent,
         wraps=bool(wrap_angles),
         clock=clock or Clock(),
         final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
+        about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
+        progress=bool(progress),
     )
     _check_parameters(given)
     if before is not None:
@@ -181,12 +204,31 @@ def read_task(
     return task
 
 
+def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: str, cross: str) -> dict[str, object]:
+    """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": shots}
+    if isinstance(evaluator, Bounded):
+        settings["bounds"] = evaluator.text
+    if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
+        settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
+    return settings
+
+
+def _written(stop: StopRule) -> dict[str, object]:
+    """What a run stops at, as JSON takes it."""
+    found = {each.name: getattr(stop, each.name) for each in fields(stop) if each.name != "budget"}
+    return {**found, "budget": None if stop.budget.is_open else json.loads(written(stop.budget))}
+
+
+def _backend(given: AnyGiven, backend: Any) -> object:
+    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
+    nothing else is ever written: it may hold a token."""
+    own = getattr(given.circuit, "device", None) if backend is None else backend
+    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
+
+
 def _store_of(run_dir: Any) -> Store:
-    if run_dir is None:
-        return Nowhere()
-    if not isinstance(run_dir, (str, os.PathLike)) or run_dir == "":  # Path("") is the current folder
-        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
-    return Journal(run_dir)
+    return Nowhere() if run_dir is None else Journal(as_folder(run_dir))
 
 
 def _checked_state(state: Any) -> State:
