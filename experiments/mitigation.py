@@ -1,6 +1,6 @@
 """Error mitigation brings energies of H₂ on noisy devices nearer to the exact ones, and its errors stay right.
 
-H₂ at 0.7 Å in four qubits; the ansatz turns the Hartree–Fock state by the one Pauli string YXXX, which reaches the ground
+H₂ at 0.7 Å in four qubits; the ansatz turns the Hartree–Fock state by one Pauli string, XXXY, which reaches the ground
 state. On two fake devices and with each mitigation: the energy at the exact minimum, and the last energy of a run from
 the Hartree–Fock state. Zero-noise extrapolation is mitiq's (folding of whole circuits, factors 1 and 3, linear), given
 as a function; it is left out where mitiq is not installed (pip install mitiq ply).

@@ -159,7 +159,7 @@ def test_what_is_no_executor_is_said(function, given, words):
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"runs": 0}, "runs"), ({"overhead": 0.5}, "overhead"), ({"shots": 0.5}, "shots"), ({"batched": 1}, "batched")],
+    [({"runs": 0}, "runs"), ({"overhead": 0}, "overhead"), ({"shots": 0.5}, "shots"), ({"batched": 1}, "batched")],
 )
 def test_settings_out_of_range(setting, words):
     with pytest.raises(qngd.SettingError, match=words):

@@ -65,7 +65,7 @@ class Executor(BackendBase):
         require_bool(is_noisy, "is_noisy")
         for value, what in ((runs, "runs"), (1 if shots is None else shots, "shots")):
             require_range(value, what, "a whole number of at least 1", lambda number: number >= 1 and number % 1 == 0)
-        require_range(overhead, "overhead", "a number of at least 1, as it multiplies variances", lambda n: n >= 1)
+        require_range(overhead, "overhead", "a number above 0, as it multiplies variances", lambda n: n > 0)
         if not callable(function) and callable(getattr(function, "run", None)):  # mitiq's Executor
             function, batched = function.run, True
             name = name or "mitiq executor"
