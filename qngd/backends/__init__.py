@@ -6,6 +6,7 @@ when one of its objects, or the name of one of its devices, arrives.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qngd._system.packages import load, packages_of
@@ -45,16 +46,20 @@ _NAMES = ("statevector", "light-cone", "pauli-propagation", "aer", "default.qubi
 _ELSEWHERE = dict.fromkeys(("cpu", "embedded", "exact", "local", "numpy", "qngd", "simulator"), "statevector")
 
 
-def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
+def resolve(
+    backend: Any, limits: Limits | None = None, initial_layout: Sequence[int] | str | None = None
+) -> BackendBase:
     """The backend that an object or a name stands for, with all that `BackendBase` has; a backend of your own that has
     only part of it gets the defaults for the rest.
 
     Args:
         backend: as in `minimize`.
         limits: what one of its jobs may hold, in place of what is known of the provider.
+        initial_layout: of a Qiskit device, the physical qubit of each of the circuit's qubits, or "best": those with
+            the lowest errors.
 
     Raises:
-        BackendError: it is not known, or has no jobs that could be limited.
+        BackendError: it is not known, or has no jobs that could be limited, or no qubits to choose from.
         MissingPackageError: the package that a name belongs to is not installed.
 
     >>> from qngd.backends import Limits, resolve
@@ -65,6 +70,8 @@ def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
         backend = "statevector"
     if isinstance(backend, type):
         raise BackendError(f"backend: this is {shown(backend)}")
+    if initial_layout is not None:
+        return _placed(backend, limits, initial_layout)
     if isinstance(backend, str):
         return _by_name(backend, limits)
     if is_backend(backend):
@@ -81,6 +88,21 @@ def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
             raise BackendError("limits: an executor is called with what there is; it has no jobs that could be limited")
         return Executor(backend)
     raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
+
+
+def _placed(backend: Any, limits: Limits | None, initial_layout: Sequence[int] | str) -> BackendBase:
+    """A Qiskit device with its qubits chosen."""
+    name = backend if isinstance(backend, str) else ""
+    fake = name == "aer" or name.lower().startswith("fake")
+    if not fake and not (packages_of(backend) & {"qiskit", "qiskit_ibm_runtime", "qiskit_aer"} and not name):
+        raise BackendError(
+            f"initial_layout: {shown(backend)} has no physical qubits to choose from; it is for Qiskit's devices, "
+            "samplers and estimators, as they come from the provider"
+        )
+    module = _load("qiskit")
+    make = module.from_name if fake else module.from_object
+    found: BackendBase = make(backend, module.QiskitSettings(initial_layout=initial_layout), limits=limits)
+    return found
 
 
 def default(circuit: Circuit) -> tuple[BackendBase | None, int | None]:

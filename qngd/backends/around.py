@@ -18,7 +18,7 @@ from qngd.measured.template import Template
 
 
 @dataclass(frozen=True, eq=False)
-class Sent:
+class Asked:
     """What is sent for a submission: `requests` of `templates`; its own requests are the first of these, in order."""
 
     templates: Sequence[Template]
@@ -29,8 +29,8 @@ class Sent:
 class AroundHandle:
     """What was `asked`, what is `sent` for it, and the inner backend's handle once there is one."""
 
-    asked: Sent
-    sent: Sent
+    asked: Asked
+    sent: Asked
     inner: Any
     about: str
     shots: int = 0  # that came back
@@ -59,7 +59,7 @@ class Around(ResumableBackend):
                 "circuits that the outer one adds, so take one of them"
             )
 
-    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Sent:
+    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """What is sent for these requests.
 
         Raises:
@@ -115,7 +115,7 @@ class Around(ResumableBackend):
             inner: Any = self.inner.prepare(sent.templates, sent.requests, seed)
         else:
             inner = _Later(seed)
-        return AroundHandle(Sent(templates, requests), sent, inner, self.about)
+        return AroundHandle(Asked(templates, requests), sent, inner, self.about)
 
     def attach(self, handle: AroundHandle, job_ids: Sequence[str]) -> None:
         if isinstance(self.inner, ResumableBackend):

@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from qngd.backends.around import Around, AroundHandle, Sent
+from qngd.backends.around import Around, AroundHandle, Asked
+from qngd.backends.base import Footprint
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
@@ -62,7 +63,7 @@ class PostSelected(Around):
             raise SettingError('give a symmetry: parities=["ZZZZ"], particles=[(0, 1), (2, 3)] or particles="all"')
         self._sieves: WeakKeyDictionary[Template, Sieve] = WeakKeyDictionary()
 
-    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Sent:
+    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """The same requests of circuits that measure what the symmetries need.
 
         Raises:
@@ -73,7 +74,10 @@ class PostSelected(Around):
                 f"backend: {self.name}: none of the {len(requests)} circuits conserves {self._all} in a basis that "
                 "shows it, so that no shot could be left out; give symmetries of the circuit, or the backend itself"
             )
-        return Sent([self._sieve(template).template for template in templates], requests)
+        return Asked([self._sieve(template).template for template in templates], requests)
+
+    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
+        return self.inner.describe([self._sieve(template).template for template in templates])
 
     def read(self, handle: AroundHandle, outcomes: list[Counts]) -> list[Outcome]:
         asked, found = handle.asked, []

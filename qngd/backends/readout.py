@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends.around import Around, AroundHandle, Sent
+from qngd.backends.around import Around, AroundHandle, Asked
 from qngd.backends.results import z_strings
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings, unpack_bits
@@ -57,10 +57,10 @@ class ReadoutCorrected(Around):
         self.shots = shots
         self._made: dict[tuple[tuple[int, ...], bool], Template] = {}
 
-    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Sent:
+    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """The requests, and those of a circuit of zeros and one of ones on all qubits that they read."""
         if not requests:
-            return Sent(templates, requests)
+            return Asked(templates, requests)
         if any(request.shots is None for request in requests):
             raise BackendError(f"backend: {self.name} needs a number of shots; give shots=…")
         if any(len(template.places) for template in templates):
@@ -73,7 +73,7 @@ class ReadoutCorrected(Around):
         qubits = {places[t][q] for t in used for q in templates[t].measured} or {0}
         more = [self._calibration(tuple(sorted(qubits)), ones) for ones in (False, True)]
         added = [Request(len(templates) + k, np.zeros(0), int(shots)) for k in range(2)]
-        return Sent([*templates, *more], [*requests, *added])
+        return Asked([*templates, *more], [*requests, *added])
 
     def _calibration(self, qubits: tuple[int, ...], ones: bool) -> Template:
         if (qubits, ones) not in self._made:

@@ -49,8 +49,9 @@ class Placing:
         if target is None or numbers is None:
             return None
         if not template.is_pinned and not self.keeps(template.native):
-            if self._device.settings.initial_layout is not None:
-                numbers = self._chosen(self._device.settings.initial_layout, numbers)
+            chosen = self._device.settings.initial_layout
+            if chosen is not None and not isinstance(chosen, str):
+                numbers = self._chosen(chosen, numbers)
             elif getattr(template.native, "layout", None) is None or self._may_move(numbers):
                 return None
         return _extended(numbers, template.num_wires, target)
