@@ -69,7 +69,7 @@ _Shots = Annotated[
     str | None,
     typer.Option(
         metavar="N|auto",
-        help='Shots per circuit, or "auto" to divide 1000 per circuit so that the step\'s error is smallest. '
+        help='Shots per circuit, or "auto" to choose how many a step gets, divided so that its error is smallest. '
         "Left out: exact.",
         show_default=False,
     ),

@@ -78,8 +78,8 @@ def minimize(
         backend: None for the embedded simulator (a QNode's own device otherwise); "light-cone" for exact numbers of
             many qubits and few layers, which also stand in for a statevector that does not fit in memory;
             "pauli-propagation", or a `PauliPropagation`, for approximate ones of more layers.
-        shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
-            a `TargetError` takes what a standard error needs; None means exact.
+        shots: shots per circuit; "auto" or an `AutoShots` chooses how many a step gets and divides them so that its
+            error is smallest; a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
             "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
             shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
@@ -352,6 +352,8 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
 def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The next step: of the optimizer, into the next stage of a schedule, or away from where the run is at rest."""
     rest = record.at_rest(task.limits)
+    if rest is Status.NOISE and task.may_see_more(record.state):
+        rest = None
     if task.stage_ends(record.state, len(record.infos)):
         return _next_stage(record, task)
     moved = _stepped(record, task) if rest is None else _left(record, task, rest)
