@@ -7,6 +7,7 @@ when one of its objects, or the name of one of its devices, arrives.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from qngd._system.packages import load, packages_of
@@ -30,6 +31,7 @@ __all__ = [
     "ReadoutCorrected",
     "ResumableBackend",
     "default",
+    "in_mode",
     "resolve",
 ]
 
@@ -88,6 +90,26 @@ def resolve(
             raise BackendError("limits: an executor is called with what there is; it has no jobs that could be limited")
         return Executor(backend)
     raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
+
+
+def in_mode(
+    backend: Any, mode: str, initial_layout: Sequence[int] | str | None = None
+) -> AbstractContextManager[BackendBase]:
+    """IBM's sampler on a backend of theirs, or a fake one, in one batch or session, which is closed at the end of the
+    `with`, also after an error: `with in_mode(device, "batch") as backend: qngd.minimize(…, backend=backend)`.
+
+    Args:
+        mode: "batch" or "session".
+        initial_layout: as in `resolve`.
+
+    Raises:
+        BackendError: on entering, if it is no backend of IBM's.
+        SettingError: on entering, if there is no such mode.
+    """
+    module = load("qngd.backends.qiskit.mode", "qiskit", "mode: a batch or session")
+    settings = module.QiskitSettings(initial_layout=initial_layout)
+    found: AbstractContextManager[BackendBase] = module.opened(backend, mode, settings)
+    return found
 
 
 def _placed(backend: Any, limits: Limits | None, initial_layout: Sequence[int] | str) -> BackendBase:
