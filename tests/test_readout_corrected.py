@@ -5,8 +5,10 @@ import pytest
 
 import qngd
 from qngd.backends import ReadoutCorrected
+from tests.lab import Service
 from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
+from tests.pages import shown
 
 RATES = [[0.02, 0.10, 0.05, 0.0], [0.08, 0.03, 0.12, 0.0]]
 ENERGY = {"ZZI": 1.0, "IZI": -0.4, "XIY": 0.5, "IYX": -0.25, "ZIZ": 0.3}
@@ -94,3 +96,21 @@ def test_what_cannot_be_corrected_is_refused():
         qngd.metric_tensor(circuit(), START, approx="full", backend=corrected(), shots=10, cross="mid-circuit")
     with pytest.raises(qngd.SettingError, match="shots"):
         corrected(shots=0)
+
+
+def test_an_interrupted_submission_is_found_again(tmp_path):
+    """Its two circuits are in the job that was under way."""
+    lab = shown("howto/add-a-backend.md").PatientLab
+
+    def run(service, **given):
+        backend = ReadoutCorrected(lab(service))
+        return qngd.minimize(circuit(), ENERGY, START, backend=backend, shots=300, seed=2, max_steps=3, tol=0, **given)
+
+    expected = run(Service())
+    service = Service()
+    service.trouble = [None, None, KeyboardInterrupt()]
+    assert run(service, run_dir=tmp_path).status == "interrupted"
+    assert len(service.jobs) == 3
+    result = run(service, run_dir=tmp_path)
+    assert len(service.jobs) == 4
+    assert np.array_equal(result.theta, expected.theta)
