@@ -80,6 +80,21 @@ class Around(ResumableBackend):
         return self.inner.is_noisy
 
     @property
+    def is_local(self) -> bool:
+        return self.inner.is_local
+
+    @property
+    def is_lazy(self) -> bool:
+        return self.inner.is_lazy
+
+    @property
+    def seed(self) -> int | None:
+        return self.inner.seed
+
+    def tagged(self, tag: str) -> list[str] | None:
+        return self.inner.tagged(tag) if isinstance(self.inner, ResumableBackend) else None
+
+    @property
     def default_shots(self) -> int | None:
         return self.inner.default_shots
 

@@ -47,6 +47,7 @@ class Executor(BackendBase):
         SettingError: a setting is out of range.
     """
 
+    is_lazy = True
     is_noisy = True  # of an instance its own
 
     def __init__(

@@ -194,7 +194,8 @@ def read_task(
         optimizer=chosen,
         evaluators=evaluators,
         limits=stop,
-        seed=seed,
+        # a simulator that repeats its numbers at each submission would make the same error in every step
+        seed=getattr(evaluators[0], "own_seed", None) if seed is None else seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,

@@ -130,6 +130,8 @@ def arrays_of(state: State) -> dict[str, Any]:
         arrays["bits_shots"] = seen.shots
         if seen.measured is not None:
             arrays["bits_measured"] = seen.measured
+    if evaluation.shots_for is not None:
+        arrays["shots_for"] = json.dumps(dict(evaluation.shots_for))
     if evaluation.spread is not None:
         for name in _OF_SPREAD:
             arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
@@ -172,6 +174,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         else Spread(*(arrays[f"spread_{name}"][()] for name in _OF_SPREAD if f"spread_{name}" in arrays)),
         batch=int(arrays["batch"]) if "batch" in arrays else None,
         mean=estimate("mean"),
+        shots_for=json.loads(str(arrays["shots_for"])) if "shots_for" in arrays else None,
         bit_strings=None
         if "bits_ones" not in arrays
         else BitStrings(
