@@ -158,7 +158,7 @@ class BackendBase(ABC):
         return None
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
-        """The jobs and circuits that a submission took; its outcomes say the shots."""
+        """The jobs and circuits that a submission took, and the shots; 0 where its outcomes hold them all."""
         return Cost(1, len(requests))
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
@@ -168,6 +168,11 @@ class BackendBase(ABC):
             BackendError: a circuit does not fit the device.
         """
         return None
+
+    def read_by(self, templates: Sequence[Template]) -> list[tuple[int, ...]]:
+        """For each template the device's qubits that read its qubits, by numbers that one may pin a template to
+        (`Template.is_pinned`); by default the user's own."""
+        return [template.wires for template in templates]
 
     def runs_whole(self, circuit: Circuit) -> bool:
         """Whether it runs this circuit of the user's as it was written, so that templates should hold all of it."""

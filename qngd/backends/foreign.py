@@ -109,6 +109,11 @@ class Foreign(BackendBase):
         found = self.own.describe(templates) if _has(self.own, "describe") else None
         return None if found is None else list(found)
 
+    def read_by(self, templates: Sequence[Template]) -> list[tuple[int, ...]]:
+        if not _has(self.own, "read_by"):
+            return super().read_by(templates)
+        return [tuple(qubits) for qubits in self.own.read_by(templates)]
+
     def runs_whole(self, circuit: Circuit) -> bool:
         return _has(self.own, "runs_whole") and bool(self.own.runs_whole(circuit))
 

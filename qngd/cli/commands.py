@@ -55,6 +55,19 @@ _Settings = Annotated[
         show_default=False,
     ),
 ]
+_Mode = Annotated[
+    Literal["job", "batch", "session"],
+    typer.Option(help="Of an IBM backend: a job of its own for each submission, or one batch or session for the run."),
+]
+_Layout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="QUBITS",
+        help='Physical qubits of a Qiskit device, such as 3,5,4, or "best": those with the lowest errors. Left out: '
+        "the transpiler chooses.",
+        show_default=False,
+    ),
+]
 _Backend = Annotated[
     str | None,
     typer.Option(
@@ -207,6 +220,8 @@ def run(
         ),
     ] = 1,
     backend: _Backend = None,
+    mode: _Mode = "job",
+    initial_layout: _Layout = None,
     shots: _Shots = None,
     grouping: _GroupingOption = "qubit-wise",
     cross: _CrossOption = "hadamard",
@@ -258,6 +273,7 @@ def run(
             "learning_rate": learning_rate, "damping": damping, "approx": approx, "gradient": gradient, "tol": tol,
             "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
             "run_dir": run_dir, "restarts": restarts, "budget": budget, "final_shots": final_shots,
+            "mode": mode, "initial_layout": initial_layout,
         }  # fmt: skip
         status = minimize_and_tell(opened(problem, settings or []), options, out)
     raise typer.Exit(_EXIT_CODES.get(status, 0))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import typer
 
+from qngd.backends import in_mode, resolve
 from qngd.cli.errors import UsageError
 from qngd.cli.problem_file import ProblemFile, open_problem
 from qngd.errors import QngdError
@@ -62,6 +64,7 @@ def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | Non
     start = time.perf_counter()
     with (
         found.file.blamed(),
+        _running(options) as how["backend"],
         live.progress(options["max_steps"], problem.reference_energy) as show,
     ):
         result, error = _minimized(problem, optimizer=optimizer, callback=show, **how)
@@ -75,6 +78,27 @@ def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | Non
         with found.file.blamed():
             raise error
     return str(result.status)
+
+
+@contextmanager
+def _running(options: Mapping[str, Any]) -> Iterator[Any]:
+    """The backend of a run, with its qubits chosen, in a batch or session if that is wanted."""
+    backend, layout = options["backend"], _layout(options["initial_layout"])
+    if options["mode"] != "job":
+        if backend is None:
+            raise UsageError(f"--mode {options['mode']} needs a --backend of IBM's, such as fake_nairobi")
+        with in_mode(backend, options["mode"], layout) as found:
+            yield found
+    else:
+        yield backend if layout is None else resolve(backend, initial_layout=layout)
+
+
+def _layout(text: str | None) -> list[int] | str | None:
+    if text is None or text == "best":
+        return text
+    if not all(part.strip().isdecimal() for part in text.split(",")):
+        raise UsageError(f'--initial-layout: {text!r} is neither qubits, such as 3,5,4, nor "best"')
+    return [int(part) for part in text.split(",")]
 
 
 def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:

@@ -59,7 +59,7 @@ def run_plan(
         used = [backend.usage(part.handle) for part in parts if part.handle is not None]
     cost = replace(
         spent,
-        shots=lost.shots + sum(outcome.shots for outcome in outcomes),
+        shots=lost.shots + (spent.shots - lost.shots or sum(outcome.shots for outcome in outcomes)),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )

@@ -30,6 +30,8 @@ def assemble(
         stderr = np.sqrt(covariance_of_sums(_by_basis(plan, weights[None], energies.values))[0, 0])
     else:
         stderr = np.sqrt(weights**2 @ energies.variances)
+    if read.tail is None and energies.common is not None:
+        stderr = np.hypot(stderr, np.linalg.norm(weights @ energies.common))
     metric = None if plan.metric is None else plan.metric.estimate(read)
     evaluation = Evaluation(
         theta=theta,
@@ -86,6 +88,6 @@ def _gradient(read: Readout, shots: int) -> Estimate | None:
         covariance_matrix = (linear * energies.variances) @ linear.T
     if (common := energies.common) is not None:
         moved = linear @ common
-        covariance_matrix += np.outer(moved, moved)
+        covariance_matrix += moved @ moved.T
     stderr = np.sqrt(np.diag(covariance_matrix))
     return Estimate(linear @ energies.values, stderr, shots, covariance_matrix)

@@ -40,11 +40,17 @@ class Counts:
 @dataclass(frozen=True, eq=False)
 class Means:
     """Expectation values of a template's m strings, then (if it wants pairs) of the products of strings i < j in
-    row order, with their standard errors; `shots` is 0 where they are exact."""
+    row order, with their standard errors; `shots` is 0 where they are exact.
+
+    Where it is known, `covariance` (m, m) is that of the strings' values by this outcome's own shots, and `shared`
+    (C, m) are errors that all outcomes of a submission share, by how much each moves the values where it is one
+    standard error large. `stderr` holds both."""
 
     values: np.ndarray
     stderr: np.ndarray
     shots: int
+    covariance: np.ndarray | None = None
+    shared: np.ndarray | None = None
 
 
 Outcome = Counts | Means
@@ -70,6 +76,8 @@ def sample_energy(outcome: Outcome, template: Template, coefficients: np.ndarray
     if isinstance(outcome, Means):
         count = len(coefficients)
         value = float(coefficients @ outcome.values[:count])
+        if outcome.covariance is not None:
+            return value, float(coefficients @ outcome.covariance @ coefficients)
         return value, float(coefficients**2 @ outcome.stderr[:count] ** 2)
     per_shot = weighted_values(outcome, template, coefficients[:, None])[:, 0]
     shots = outcome.shots

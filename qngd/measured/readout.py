@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qngd.measured.outcomes import Outcome, sample_energy, widened, widened_energy
+from qngd.measured.outcomes import Means, Outcome, sample_energy, widened, widened_energy
 from qngd.measured.plan import Plan
 from qngd.measured.tail import Tail
 from qngd.measured.template import Template
@@ -17,8 +17,8 @@ from qngd.measured.template import Template
 @dataclass(frozen=True, eq=False)
 class Energies:
     """Of every request, (R,): its energy, the variance of that as the sample has it, and with what was not seen; 0 for
-    requests of the metric. `common` is an error that all of them share, by how much it moves each where it is one
-    standard error large."""
+    requests of the metric. `common` (R, C) are errors that all of them share, by how much each moves every energy where
+    it is one standard error large."""
 
     values: np.ndarray
     sampled: np.ndarray
@@ -56,7 +56,20 @@ class Readout:
                 template = self.templates[r]
                 values[r], sampled[r] = sample_energy(outcome, template, coefficients)
                 variances[r] = widened_energy(float(sampled[r]), outcome.shots, template, coefficients)
-        return Energies(values, sampled, variances)
+        return Energies(values, sampled, variances, self._shared())
+
+    def _shared(self) -> np.ndarray | None:
+        """What errors that all outcomes share do to the energies, (R, C); None where there are none."""
+        found = [outcome.shared if isinstance(outcome, Means) else None for outcome in self.outcomes]
+        size = next((len(shared) for shared in found if shared is not None), None)
+        if size is None:
+            return None
+        common = np.zeros((len(found), size))
+        for r, (request, shared) in enumerate(zip(self.plan.requests, found, strict=True)):
+            coefficients = self.plan.coefficients[request.template]
+            if shared is not None and coefficients is not None:
+                common[r] = shared @ coefficients
+        return common
 
     @cached_property
     def tail(self) -> Tail | None:
@@ -73,4 +86,4 @@ class Readout:
                 template = self.templates[r]
                 values[r], sampled[r], common[r] = tail.read(outcome, template, coefficients)
                 variances[r] = float(widened(sampled[r], tail.least(outcome.shots)))
-        return Energies(values, sampled, variances, common)
+        return Energies(values, sampled, variances, common[:, None])

@@ -34,7 +34,7 @@ class Template:
     angles then; see `at`. `is_noisy` says that the device has noise; of its states algebra says nothing.
     `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
     `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
-    circuit, with all its gates and rotations.
+    circuit, with all its gates and rotations. With `is_pinned` the `numbers` are those of the device's own qubits.
     """
 
     num_qubits: int
@@ -49,6 +49,7 @@ class Template:
     numbers: tuple[int, ...] | None = None
     native: Any = None
     whole: bool = False
+    is_pinned: bool = False
 
     @property
     def wires(self) -> tuple[int, ...]:

@@ -64,7 +64,11 @@ def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple
     least = np.where(template.independent[0] < 0, 0.0, weights**2 * unseen(outcome.shots))
     if isinstance(outcome, Means):
         errors = (weights * outcome.stderr[:count]) ** 2
-        return weights * outcome.values[:count], np.diag(widened(errors, least)), float(errors.sum()), np.inf
+        covariance = np.diag(widened(errors, least))
+        if outcome.covariance is not None:
+            joint = weights[:, None] * outcome.covariance * weights
+            covariance = joint + np.diag(widened(np.diag(joint), least) - np.diag(joint))
+        return weights * outcome.values[:count], covariance, float(errors.sum()), np.inf
     values = weighted_values(outcome, template, np.diag(weights))
     frequencies = outcome.counts / outcome.shots
     mean = frequencies @ values

@@ -234,6 +234,13 @@ class OnDevice(ResumableBackend):
         """Whether templates of the whole circuit run as the user wrote it, because it is written for the device."""
         return self._compiler.placing.keeps(circuit.native)
 
+    def read_by(self, templates: Sequence[Template]) -> list[tuple[int, ...]]:
+        """The physical qubits where the templates' qubits are when they are measured: routing may have moved them."""
+        return [
+            tuple(range(template.num_wires)) if made.read_by is None else made.read_by
+            for template, made in zip(templates, self._compiler.compile(templates), strict=True)
+        ]
+
     def describe(self, templates: Sequence[Template]) -> list[Footprint]:
         """Depth, two-qubit gates and time of the compiled circuits.
 

@@ -76,7 +76,7 @@ def from_object(
             "of these from it (a session or batch is the `mode` of a sampler or estimator)"
         )
     if "qiskit_ibm_runtime" in packages_of(native) and _is_ibm_hardware(native):
-        return QiskitSampler(_ibm_sampler(native), settings, retry)
+        return QiskitSampler(ibm_sampler(native, native), settings, retry)
     return QiskitBackend(native, settings, retry)
 
 
@@ -158,11 +158,12 @@ def _is_ibm_hardware(native: BackendV2) -> bool:
     return isinstance(native, IBMBackend)
 
 
-def _ibm_sampler(native: BackendV2) -> BaseSamplerV2:
-    """IBM's sampler in job mode: the client-side one where there is one."""
+def ibm_sampler(mode: Any, native: BackendV2) -> BaseSamplerV2:
+    """IBM's sampler on this backend, in job mode (its own `mode`), a batch or a session: the client-side one where
+    there is one."""
     try:
         from qiskit_ibm_runtime.executor_sampler import Sampler
     except ModuleNotFoundError:
         from qiskit_ibm_runtime import SamplerV2 as Sampler
     shots = device_shots(native)
-    return Sampler(mode=native, options={} if shots is None else {"default_shots": shots})
+    return Sampler(mode=mode, options={} if shots is None else {"default_shots": shots})

@@ -15,8 +15,9 @@ from qiskit.utils.units import apply_prefix
 
 from qngd._system.packages import packages_of
 from qngd.backends.base import Footprint
+from qngd.backends.qiskit.best import best_layout
 from qngd.backends.qiskit.circuits import build
-from qngd.backends.qiskit.device import Device
+from qngd.backends.qiskit.device import BEST, Device
 from qngd.backends.qiskit.native import with_open_angles
 from qngd.backends.qiskit.placing import Placing
 from qngd.circuit.ops import select
@@ -47,6 +48,11 @@ class Compiled:
     def layout(self) -> tuple[int, ...] | None:
         """The physical qubits of the template's qubits; None where the device connects all with all."""
         return None if self.placed is None else tuple(self.placed.initial_index_layout(filter_ancillas=True))
+
+    @property
+    def read_by(self) -> tuple[int, ...] | None:
+        """The physical qubits where the template's qubits end; None as above."""
+        return None if self.placed is None else tuple(self.placed.final_index_layout(filter_ancillas=True))
 
     def bind(self, angles: np.ndarray) -> QuantumCircuit:
         return self.circuit.assign_parameters(self.values(angles))
@@ -132,7 +138,10 @@ class Compiler:
             return Compiled.of(build(template, self._measure), None)
         try:
             if not template.whole:
-                made = self._run(build(template, self._measure), layout)
+                circuit = build(template, self._measure)
+                if layout is None and self.device.settings.initial_layout == BEST:
+                    layout = best_layout(circuit, self._manager, self.device)
+                made = self._run(circuit, layout)
                 return Compiled.of(made, made.layout)
             end = self._run(build(_measurement(template), self._measure), layout)
             circuit = self._opened(template).copy()
@@ -141,16 +150,17 @@ class Compiler:
         except QiskitError as error:
             raise BackendError(f"backend: Qiskit cannot compile a circuit for {self.device.name}: {error}") from error
 
-    def _manager(self, layout: tuple[int, ...] | None) -> StagedPassManager:
+    def _manager(self, layout: tuple[int, ...] | None, seed: int = 0) -> StagedPassManager:
         """Qiskit's passes. A provider's device can bring passes of its own; for Aer's, Qiskit refuses to
-        combine a coupling map with the gates on three qubits that the target holds."""
+        combine a coupling map with the gates on three qubits that the target holds. `seed` is added to that of the
+        settings."""
         native = self.device.native
         return generate_preset_pass_manager(
             optimization_level=self.device.settings.optimization_level,
             backend=None if "qiskit_aer" in packages_of(native) else native,
             target=self.device.target,
             initial_layout=None if layout is None else list(layout),
-            seed_transpiler=self.device.settings.seed_transpiler,
+            seed_transpiler=self.device.settings.seed_transpiler + seed,
         )
 
 

@@ -28,6 +28,9 @@ from qngd.measured.template import Template
 _IBM = Limits(executions=10_000_000, seconds=3 * 3600)
 
 
+BEST = "best"  # in place of an initial_layout
+
+
 @dataclass(frozen=True)
 class QiskitSettings:
     """How circuits are compiled and run.
@@ -38,8 +41,9 @@ class QiskitSettings:
         fractional_gates: whether to use gates whose angle the device bounds (IBM's RZZ, 0 to π/2). Angles are
             set after compilation, and the shifts of a gradient can leave the bounds, so the default leaves
             such gates out.
-        initial_layout: the physical qubit of each of the circuit's qubits; None leaves them to the transpiler. A
-            circuit that is written for the device, with gates and qubits of its, keeps its own qubits.
+        initial_layout: the physical qubit of each of the circuit's qubits; None leaves them to the transpiler, and
+            "best" takes those on which the largest circuit has the lowest errors by the device's properties. A circuit
+            that is written for the device, with gates and qubits of its, keeps its own qubits.
         is_noisy: whether the device is noisy; None finds out.
         limits: what one job may hold, in place of what is known of the device and its provider.
         retries, backoff: how often, and after how many seconds each, a transient failure is tried again.
@@ -52,7 +56,7 @@ class QiskitSettings:
     optimization_level: int = 2
     seed_transpiler: int = 0
     fractional_gates: bool = False
-    initial_layout: Sequence[int] | None = None
+    initial_layout: Sequence[int] | str | None = None
     is_noisy: bool | None = None
     limits: Limits | None = None
     retries: int = 3
@@ -67,7 +71,7 @@ class QiskitSettings:
             require_bool(self.is_noisy, "is_noisy")
         require_limits(self.limits)
         self.retry()
-        if self.initial_layout is not None:
+        if self.initial_layout is not None and self.initial_layout != BEST:
             object.__setattr__(self, "initial_layout", _physical(self.initial_layout))
 
     def retry(self) -> Retry:
@@ -77,14 +81,15 @@ class QiskitSettings:
 
 def _physical(layout: Any) -> tuple[int, ...]:
     """The physical qubits as plain numbers; raises SettingError where they are not distinct ones."""
-    in_order = not isinstance(layout, (Mapping, Set))  # which have keys, or no order: not what runs where
+    in_order = not isinstance(layout, (Mapping, Set, str))  # which have keys, or no order: not what runs where
     try:
         qubits = tuple(operator.index(qubit) for qubit in layout) if in_order else (-1,)
     except TypeError:
         qubits = (-1,)
     if min(qubits, default=-1) < 0 or len(set(qubits)) < len(qubits):
         raise SettingError(
-            f"initial_layout is one physical qubit for each of the circuit's, such as [3, 5, 4]; got {layout!r}"
+            f"initial_layout is one physical qubit for each of the circuit's, such as [3, 5, 4], or {BEST!r}; got "
+            f"{layout!r}"
         )
     return qubits
 

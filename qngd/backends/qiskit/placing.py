@@ -48,9 +48,10 @@ class Placing:
         target, numbers = self._device.target, template.numbers
         if target is None or numbers is None:
             return None
-        if not self.keeps(template.native):
-            if self._device.settings.initial_layout is not None:
-                numbers = self._chosen(self._device.settings.initial_layout, numbers)
+        if not template.is_pinned and not self.keeps(template.native):
+            chosen = self._device.settings.initial_layout
+            if chosen is not None and not isinstance(chosen, str):
+                numbers = self._chosen(chosen, numbers)
             elif getattr(template.native, "layout", None) is None or self._may_move(numbers):
                 return None
         return _extended(numbers, template.num_wires, target)

@@ -1,0 +1,177 @@
+"""A backend that sends another one's circuits, changed or with more of its own, and reads what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qngd.backends.base import BackendBase, Footprint, Load, ResumableBackend
+from qngd.backends.boundary import checked
+from qngd.backends.limits import Limits
+from qngd.circuit.circuit import Circuit
+from qngd.errors import BackendError
+from qngd.estimates.evaluation import Cost
+from qngd.measured.outcomes import Counts, Outcome
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is sent for a submission: `requests` of `templates`; its own requests are the first of these, in order."""
+
+    templates: Sequence[Template]
+    requests: Sequence[Request]
+
+
+@dataclass(eq=False)
+class AroundHandle:
+    """What was `asked`, what is `sent` for it, and the inner backend's handle once there is one."""
+
+    asked: Asked
+    sent: Asked
+    inner: Any
+    about: str
+    shots: int = 0  # that came back
+
+    @property
+    def division(self) -> str:
+        return f"{getattr(self.inner, 'division', 'one submission')}, {self.about}"
+
+    def watch(self, tell: Callable[[int, str], None]) -> None:
+        if callable(getattr(self.inner, "watch", None)):
+            self.inner.watch(tell)
+
+
+class Around(ResumableBackend):
+    """A backend around another one, the `inner`. Its jobs are found again where those of the inner one are."""
+
+    about: str  # in its name
+
+    def __init__(self, backend: Any) -> None:
+        from qngd.backends import resolve  # which knows all backends, these included
+
+        self.inner: BackendBase = resolve(backend)
+        if isinstance(self.inner, Around):
+            raise BackendError(
+                f"backend: {self.name} is two corrections, one around the other; the inner one would correct the "
+                "circuits that the outer one adds, so take one of them"
+            )
+
+    def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
+        """What is sent for these requests.
+
+        Raises:
+            BackendError: the correction does not go with them.
+        """
+        raise NotImplementedError
+
+    def read(self, handle: AroundHandle, outcomes: list[Counts]) -> list[Outcome]:
+        """The outcomes of what was asked from those of what was sent."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        return f"{self.inner.name}, {self.about}"
+
+    @property
+    def is_noisy(self) -> bool:
+        return self.inner.is_noisy
+
+    @property
+    def is_local(self) -> bool:
+        return self.inner.is_local
+
+    @property
+    def is_lazy(self) -> bool:
+        return self.inner.is_lazy
+
+    @property
+    def seed(self) -> int | None:
+        return self.inner.seed
+
+    def tagged(self, tag: str) -> list[str] | None:
+        return self.inner.tagged(tag) if isinstance(self.inner, ResumableBackend) else None
+
+    @property
+    def default_shots(self) -> int | None:
+        return self.inner.default_shots
+
+    @property
+    def limits(self) -> Limits:
+        return self.inner.limits
+
+    @property
+    def rep_delay(self) -> float | None:
+        return self.inner.rep_delay
+
+    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
+        return self.inner.describe(templates)
+
+    def runs_whole(self, circuit: Circuit) -> bool:
+        return self.inner.runs_whole(circuit)
+
+    def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
+        sent = self.sent(templates, requests)
+        return self.inner.preview(sent.requests, sent.templates)
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
+        """Those of the inner backend; circuits that were not asked for count as the first that was, which is no
+        shorter."""
+        sent = self.sent(templates, requests)
+        found = self.inner.loads(sent.requests, sent.templates)
+        count = len(requests)
+        return [Load(load.requests * (load.requests < count), load.shots, load.runs) for load in found]
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> AroundHandle:
+        sent = self.sent(templates, requests)
+        if isinstance(self.inner, ResumableBackend):
+            inner: Any = self.inner.prepare(sent.templates, sent.requests, seed)
+        else:
+            inner = _Later(seed)
+        return AroundHandle(Asked(templates, requests), sent, inner, self.about)
+
+    def attach(self, handle: AroundHandle, job_ids: Sequence[str]) -> None:
+        if isinstance(self.inner, ResumableBackend):
+            self.inner.attach(handle.inner, job_ids)
+
+    def send(self, handle: AroundHandle) -> None:
+        if isinstance(self.inner, ResumableBackend):
+            self.inner.send(handle.inner)
+        else:
+            handle.inner = self.inner.submit(handle.sent.templates, handle.sent.requests, handle.inner.seed)
+
+    def collect(self, handle: AroundHandle) -> list[Outcome]:
+        """The inner backend's counts, corrected.
+
+        Raises:
+            BackendError: it failed, or returned something other than counts.
+        """
+        found = checked(self.inner.collect(handle.inner), handle.sent.templates, handle.sent.requests, self.inner.name)
+        counts = [outcome for outcome in found if isinstance(outcome, Counts)]
+        if len(counts) < len(found):
+            raise BackendError(
+                f"backend: {self.inner.name} gives expectation values, and {self.about} needs counts; take a sampler, "
+                "or the estimator's own mitigation"
+            )
+        handle.shots = sum(outcome.shots for outcome in counts)
+        return self.read(handle, counts)
+
+    def spent(self, handle: AroundHandle, requests: Sequence[Request]) -> Cost:
+        """What the inner backend's submission took, all its shots included."""
+        spent = self.inner.spent(handle.inner, handle.sent.requests)
+        return replace(spent, shots=spent.shots or handle.shots)
+
+    def usage(self, handle: AroundHandle) -> float | None:
+        return self.inner.usage(handle.inner)
+
+    def read_by(self, templates: Sequence[Template]) -> list[tuple[int, ...]]:
+        return self.inner.read_by(templates)
+
+
+@dataclass(frozen=True)
+class _Later:
+    """In place of the handle of a backend whose jobs cannot be found again, until it is sent."""
+
+    seed: int | None
