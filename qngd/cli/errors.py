@@ -13,7 +13,8 @@ from qngd.errors import QngdError
 
 # settings of Python's that are options here, where a message begins with one
 _OPTIONS = re.compile(
-    r"^(max_steps|learning_rate|damping|approx|gradient|tol|seed|backend|shots|grouping|cross|run_dir|steps)(?=[ :=])"
+    r"^(max_steps|optimizer|learning_rate|step|damping|approx|gradient|refresh|tol|gtol|target|seed|restarts|theta0|"
+    r"frozen|bounds|backend|shots|grouping|cross|run_dir|final_shots|steps)(?=[ :=])"
 )
 
 

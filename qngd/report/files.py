@@ -81,8 +81,8 @@ def write(
     names = ("step", *(f"eigenvalue_{i}" for i in range(1, count + 1)))
     _write_whole(folder / "history.csv", _csv(HISTORY_COLUMNS, _history_rows(result, problem)), argument)
     _write_whole(folder / "spectrum.csv", _csv(names, spectra), argument)
-    document = _document(result, problem, run or {})
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    content = document(result, problem, run or {})
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "result.json", text.encode() + b"\n", argument)
 
 
@@ -163,7 +163,8 @@ def _eigenvalues(info: StepInfo, count: int) -> np.ndarray:
     return np.concatenate([np.full(count - len(seen), np.nan), seen])
 
 
-def _document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
+def document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
+    """What result.json holds, as JSON takes it."""
     circuit = read_any(problem, role="example").circuit
     return {
         "qngd": __version__,
