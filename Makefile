@@ -71,6 +71,7 @@ hooks: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m experiments.bench_peers $(ARGS)
+	$(BIN)/python -m experiments.bench_cones $(filter --smoke,$(ARGS))
 	$(BIN)/python -m experiments.roofline
 
 # Needs no $(STAMP): the constraints that would be installed are about to be replaced.

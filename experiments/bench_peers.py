@@ -93,15 +93,15 @@ def pythons(contenders: Sequence[Contender]) -> dict[str, str]:
 
 
 class Benchmark:
-    """Rows so far, and how to get more."""
+    """Rows so far, and how to get more. `own` is whose numbers count."""
 
-    def __init__(self, python: dict[str, str], budget: float, limit: float) -> None:
+    def __init__(self, python: dict[str, str], budget: float, limit: float, own: Contender = QNGD) -> None:
         self.rows: list[Row] = []
-        self._python, self._budget, self._limit = python, budget, limit
+        self._python, self._budget, self._limit, self._own = python, budget, limit, own
 
     def compare(self, kind: str, size: tuple[int, int], contenders: Sequence[Contender]) -> None:
         """qngd first, then all others against its numbers."""
-        own, expected = measure(QNGD, sys.executable, kind, size, self._budget, self._limit)
+        own, expected = measure(self._own, sys.executable, kind, size, self._budget, self._limit)
         self._add(own)
         for contender in contenders:
             if kind not in contender.methods or contender.module not in self._python:

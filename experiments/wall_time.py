@@ -44,7 +44,7 @@ METHODS: dict[str, Any] = {
     "conjugate": qngd.QNG(step=ConjugateDirections()),
     "l-bfgs-b": SciPy("L-BFGS-B", {"ftol": 1e-13, "gtol": 1e-7}),
 }
-SLOW = {"h2o-14": ("before", "conjugate")}  # ten minutes and more
+SLOW = dict.fromkeys(("h2o-14", "beh2-14"), ("before", "conjugate"))  # ten minutes and more
 
 
 def uccsd(symbols: list[str], positions: list[list[float]], electrons: int) -> qngd.Problem:
@@ -83,7 +83,9 @@ CASES: dict[str, Callable[[], qngd.Problem]] = {
     "h2-4": lambda: uccsd(["H", "H"], [[0, 0, 0], [0, 0, 0.735]], 2),
     "h4-8": lambda: hydrogen_chain.problem(seed=0),
     "lih-12": lambda: uccsd(["Li", "H"], [[0, 0, 0], [0, 0, 1.57]], 4),
+    "lih-12-far": lambda: uccsd(["Li", "H"], [[0, 0, 0], [0, 0, 2.6]], 4),
     "h2o-14": lambda: uccsd(["O", "H", "H"], [[0, 0, 0.1173], [0, 0.7572, -0.4692], [0, -0.7572, -0.4692]], 10),
+    "beh2-14": lambda: uccsd(["H", "Be", "H"], [[0, 0, -1.33], [0, 0, 0], [0, 0, 1.33]], 6),
     **{
         f"maxcut-16-p{depth}-{seed}": (
             lambda depth=depth, seed=seed: maxcut.problem(num_vertices=16, depth=depth, seed=seed)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qngd import scipy as scipy
     from qngd import start as start
     from qngd import step as step
-    from qngd.api import expectation, gradient, metric_tensor, outputs, sample, statevector
+    from qngd.api import expectation, gradient, metric_tensor, outputs, probabilities, sample, statevector
     from qngd.circuit.circuit import Circuit
     from qngd.errors import (
         BackendError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from qngd.estimates.evaluation import Cost
     from qngd.estimates.prices import Prices
     from qngd.evaluators.objectives.objective import Objective
+    from qngd.exact.propagation import PauliPropagation
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
     from qngd.measured.random_bases import RandomPaulis
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.run.budget import Budget
+    from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
@@ -68,6 +70,7 @@ _HOME = {
     "gradient": "api",
     "metric_tensor": "api",
     "outputs": "api",
+    "probabilities": "api",
     "sample": "api",
     "statevector": "api",
     "Circuit": "circuit.circuit",
@@ -85,8 +88,11 @@ _HOME = {
     "MetricTensor": "estimates.estimate",
     "Cost": "estimates.evaluation",
     "CVaR": "cvar",
+    "PauliPropagation": "exact.propagation",
     "wrap": "interop",
     "CircuitBuilder": "interop.circuit_builder",
+    "StoredRun": "run.directory.loaded",
+    "load": "run.directory.loaded",
     "ExcitedState": "run.excited",
     "excited_states": "run.excited",
     "Budget": "run.budget",
@@ -125,6 +131,7 @@ __all__ = [
     "Objective",
     "ObservableError",
     "ParameterError",
+    "PauliPropagation",
     "Price",
     "Prices",
     "Problem",
@@ -136,15 +143,18 @@ __all__ = [
     "Status",
     "StepInfo",
     "StorageError",
+    "StoredRun",
     "TargetError",
     "cost",
     "evaluator",
     "excited_states",
     "expectation",
     "gradient",
+    "load",
     "metric_tensor",
     "minimize",
     "outputs",
+    "probabilities",
     "sample",
     "statevector",
     "wrap",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.objectives.given import AnyGiven, read_objective
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.some_qubits import marginal, read_qubits
 from qngd.exact.point import simulator_of
 from qngd.gradients.base import GradientLike
 from qngd.gradients.names import as_gradient
@@ -224,17 +225,24 @@ def sample(
     shots: Whole | None = None,
     backend: BackendLike | None = None,
     seed: Whole | None = None,
+    qubits: Sequence[Whole] | Whole | None = None,
 ) -> Counter[str]:
-    """Measure all qubits `shots` times: a Counter of bitstrings, rightmost bit qubit 0. Qubits that no gate acts on
-    read 0 without being measured.
+    """Measure all qubits `shots` times, or some of them: a Counter of bitstrings, rightmost bit qubit 0. Qubits that no
+    gate acts on read 0 without being measured.
 
     Args:
-        circuit, theta, backend, seed: as for `expectation`.
+        circuit, theta, seed: as for `expectation`.
+        backend: as for `expectation`. "light-cone" samples what light cones have room for, which a few qubits of a
+            shallow circuit always are; it is also what is taken where no backend is given and a statevector does not
+            fit in memory.
         shots: as for `expectation`, a number; None needs a backend or QNode with shots of its own.
+        qubits: numbers of the qubits to read, of which the first is the rightmost bit; None reads all. Gates that they
+            do not depend on are not run.
 
     Raises:
         CircuitError, ParameterError, SettingError: an argument does not fit.
         BackendError: the backend gives expectation values only, or failed.
+        MemoryLimitError: what the qubits depend on does not fit in memory; the text says what to do instead.
 
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
@@ -242,7 +250,30 @@ def sample(
     Counter({'0': 10})
     """
     at = read_given(circuit, theta=theta, role="point")
-    return sample_bits(at.circuit, at.theta, shots, backend, checked_seed(seed))
+    return sample_bits(at.circuit, at.theta, shots, backend, checked_seed(seed), qubits)
+
+
+def probabilities(
+    circuit: CircuitLike, theta: Theta | None = None, *, qubits: Sequence[Whole] | Whole | None = None
+) -> np.ndarray:
+    """The exact probability of every outcome of measuring some qubits, or all, shape (2^k,): the first of the k qubits
+    is the lowest bit of the index. By light cones, so that the circuit may have hundreds of qubits.
+
+    Args:
+        circuit, theta: as for `expectation`.
+        qubits: numbers of qubits; None reads all.
+
+    Raises:
+        CircuitError, ParameterError, SettingError: an argument does not fit.
+        MemoryLimitError: what the qubits depend on, or 2^k numbers, do not fit in memory.
+
+    >>> circuit = qngd.CircuitBuilder(3)
+    >>> circuit = circuit.ry(circuit.parameter("a"), 0).cx(0, 2)
+    >>> qngd.probabilities(circuit, [np.pi / 3], qubits=[2, 1]).round(12)
+    array([0.75, 0.25, 0.  , 0.  ])
+    """
+    at = read_given(circuit, theta=theta, role="point")
+    return marginal(at.circuit, at.theta, read_qubits(at.circuit, qubits))
 
 
 def statevector(circuit: CircuitLike, theta: Theta | None = None) -> np.ndarray:

@@ -27,6 +27,7 @@ from qngd.step import Adaptive, Blocking, CurvatureRate, FixedRate, Memory, Prop
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 _ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()  # the default rules: made once, as they are asked for often
+_DEFAULT_DAMPING = SignalToNoise()
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -56,7 +57,7 @@ class QNG:
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
-            signal-to-noise filter where the gradient was sampled.
+            signal-to-noise filter where the gradient was sampled and is not that of a CVaR.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
             random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.
@@ -213,7 +214,13 @@ class QNG:
     @property
     def damping_rule(self) -> Damping:
         """The damping of the solve: the one given, or the default."""
-        return SignalToNoise() if self.damping is None else as_damping(self.damping)
+        return _DEFAULT_DAMPING if self.damping is None else as_damping(self.damping)
+
+    def _damping_at(self, here: Evaluation) -> Damping:
+        """`damping_rule`; but what a few shots below the quantile of a CVaR say of its slope is no more than an error
+        or two, and all there is of a better state: by default nothing of that is filtered out."""
+        is_tail = self.damping is None and here.mean is not None
+        return _DEFAULT_DAMPING.on if is_tail else self.damping_rule
 
     @property
     def refresh_rule(self) -> Refresh:
@@ -284,7 +291,7 @@ class QNG:
         here, rule = state.evaluation, self.rule_for(evaluator)
         memory = {**rule.start(), **state.memory}
         asked = Submissions.after(evaluator, state)
-        direction = self._direction(evaluator, here, rule.damping(self.damping_rule, memory))
+        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
             return asked.energies([here.theta + s for s in shifts])

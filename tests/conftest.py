@@ -123,3 +123,9 @@ def spoil(monkeypatch):
         monkeypatch.setattr(kind, "evaluate", spoiled(kind.evaluate))
         monkeypatch.setattr(kind, "energies", spoiled_energies(kind.energies))
     return lambda count, fault: faults.__setitem__(len(calls) + count, fault)
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    """Files of runs need not outlive a crash of this machine; those of this process they outlive all the same."""
+    monkeypatch.setattr("qngd.run.directory.database.SYNCHRONOUS", "OFF")

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from experiments import bench_report
+from experiments import bench_cones, bench_report
 from experiments.bench_exact import QNGD
 from experiments.bench_peers import PEERS
 from experiments.bench_plots import STYLES
 from experiments.peers import environments, protocol
 from experiments.peers.launch import OVER_LIMIT, Row, measure
 from experiments.peers.qiskit import ansatz
-from experiments.peers.qngd import gradient, observable, state, step
+from experiments.peers.qngd import METHODS, gradient, observable, state, step
 
 FOLDER = Path(protocol.__file__).parent
-MODULES = {contender.module for contender in PEERS}
+MODULES = {contender.module for contender in (*PEERS, *bench_cones.PEERS)}
 
 
 def row(label, kind="full_metric", n=8, times=(1.0, 1.0, 1.0), first=2.0, status="ok", **rest):
@@ -134,3 +136,48 @@ def test_the_report_names_winners_and_losers(tmp_path):
     assert "**0.5, faster**" in table
     assert "over limit: > 60 s" in table
     assert sorted(p.name for p in tmp_path.glob("*.png")) == ["first_call_over_qubits.png", "time_over_qubits.png"]
+
+
+def test_ratios_name_who_is_faster_and_who_gave_up():
+    rows = [
+        row("qngd, light cones", "gradient", times=(0.1,) * 3),
+        row("qngd, Pauli propagation", "gradient", times=(4.0,) * 3),
+        row("Aer MPS estimator, shift rule", "gradient", times=(2.0,) * 3),
+        row("TensorCircuit-ng, light cones", "gradient", times=(), status=OVER_LIMIT, note="> 60 s"),
+    ]
+    assert bench_cones.ratios(rows) == [
+        "gradient 8,4: Aer MPS estimator, shift rule: 20× of qngd, light cones (slower)",
+        "gradient 8,4: Aer MPS estimator, shift rule: 0.5× of qngd, Pauli propagation (FASTER)",
+        "gradient 8,4: TensorCircuit-ng, light cones: over limit > 60 s",
+    ]
+    assert "| gradient | 8, 4 | qngd, light cones | 100 ms |" in bench_cones.table(rows)
+
+
+@pytest.mark.parametrize("name", ["cone_gradient", "propagated_gradient", "cone_step"])
+def test_qngds_worker_of_shallow_circuits_computes_what_qiskit_does(name):
+    n, layers = 5, 2
+    theta = np.random.default_rng(6).uniform(0, 2 * np.pi, 2 * n * layers)
+    circuit = shallow(n, layers)
+    operator = SparsePauliOp.from_list(list(observable(n).items()))
+
+    def energy(at):
+        return Statevector(circuit.assign_parameters(at)).expectation_value(operator).real
+
+    shifts = np.pi / 2 * np.eye(len(theta))
+    slope = np.array([energy(theta + e) - energy(theta - e) for e in shifts]) / 2
+    assert METHODS[name](n, layers)(theta) == pytest.approx(slope, abs=1e-9)
+    way = name.replace("gradient", "energy").replace("step", "energy")
+    assert METHODS[way](n, layers)(theta) == pytest.approx(energy(theta), abs=1e-9)
+
+
+def shallow(num_qubits, layers):
+    """The brickwork that all are given, written with Qiskit's own gates."""
+    circuit, angles = QuantumCircuit(num_qubits), iter(ParameterVector("t", 2 * num_qubits * layers))
+    for _ in range(layers):
+        for gate in (circuit.ry, circuit.rz):
+            for q in range(num_qubits):
+                gate(next(angles), q)
+        for first in (0, 1):
+            for q in range(first, num_qubits - 1, 2):
+                circuit.cx(q, q + 1)
+    return circuit

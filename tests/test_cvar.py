@@ -230,3 +230,33 @@ def test_the_mean_is_that_of_the_lowest_point():
     found = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.3), np.linspace(-1, 2, 7), max_steps=3, tol=0, optimizer=wild)
     assert found.energy < found.history[-1]
     assert found.mean == pytest.approx(float(qngd.expectation(circuit, SPREAD, found.theta)), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", [4, 8, 11, 13])
+def test_a_tail_within_one_outcome_is_no_end(seed):
+    """These runs come to where a quarter of the shots is the second best of the portfolios, and the rare ones of the
+    best are within the error of the gradient."""
+    from experiments.cvar_portfolio import costs, observable
+
+    builder = qngd.CircuitBuilder(6)
+    for q in range(6):
+        builder.ry(builder.parameter(f"a{q}"), q)
+    for q in range(5):
+        builder.cx(4 - q, 5 - q)
+    for q in range(6):
+        builder.ry(builder.parameter(f"b{q}"), q)
+    start = np.random.default_rng(seed).uniform(-np.pi, np.pi, 12)
+    target = qngd.CVaR(observable(), 0.25)
+    result = qngd.minimize(builder, target, start, max_steps=25, shots=1000, seed=seed)
+    best = int(np.argmin(costs()))
+    assert abs(qngd.statevector(builder, result.theta)[best]) ** 2 > 0.1
+
+
+def test_a_sampled_tail_at_rest_stops_after_ten_steps_of_noise():
+    builder = qngd.CircuitBuilder(2)
+    for q in range(2):
+        builder.ry(builder.parameter(f"a{q}"), q)
+    result = qngd.minimize(builder, qngd.CVaR({"ZZ": 1.0}, 0.2), [np.pi, 0.0], max_steps=30, shots=100, seed=1)
+    assert result.status == "noise"
+    assert result.steps == 10
+    assert "10 steps" in result.message

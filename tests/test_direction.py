@@ -95,6 +95,49 @@ def test_a_damping_that_needs_eigenvalues_is_refused(damping):
             conjugate_direction(np.eye(2).__matmul__, Estimate.exact(np.ones(2)), rule)
 
 
+class Counted:
+    """Products with a matrix, and how many there were."""
+
+    def __init__(self, matrix):
+        self.matrix, self.count = matrix, 0
+
+    def __call__(self, vector):
+        self.count += 1
+        return self.matrix @ vector
+
+
+def low_rank(size, rank, seed=5):
+    """A metric whose eigenvalues fall over three decades, and a random slope."""
+    rng = np.random.default_rng(seed)
+    factor = np.linalg.qr(rng.normal(size=(size, rank)))[0] * np.geomspace(1, 0.03, rank)
+    return factor @ factor.T, rng
+
+
+@pytest.mark.parametrize(("size", "rank"), [(40, 40), (120, 25)])
+def test_no_direction_is_sought_twice(size, rank):
+    """Plain conjugate gradients repeat directions that rounding has blurred, and begin every solve with nothing."""
+    metric, rng = low_rank(size, rank)
+    times = Counted(metric)
+    free = conjugate_direction(times, Estimate.exact(rng.normal(size=size)), Absolute(1e-4))
+    most = min(rank + 1, size)  # eigenvalues of g + λ, and λ itself
+    assert times.count <= most + 1  # one shows what is left over
+    inverse = np.linalg.inv(metric + 1e-4 * np.eye(size))
+    for right in (metric @ rng.normal(size=size), metric @ rng.normal(size=size)):
+        before = times.count
+        assert np.allclose(free.solve(right), inverse @ right, rtol=0, atol=1e-8 * np.linalg.norm(right))
+        assert times.count - before <= 2
+
+
+def test_more_directions_than_are_kept(monkeypatch):
+    monkeypatch.setattr("qngd.solve.direction._KEPT", 12)
+    metric, rng = low_rank(60, 60)
+    slope = rng.normal(size=60)
+    free = conjugate_direction(metric.__matmul__, Estimate.exact(slope), Absolute(1e-2))
+    inverse = np.linalg.inv(metric + 1e-2 * np.eye(60))
+    for vector, right in ((free.vector, slope), (free.solve(slope[::-1].copy()), slope[::-1])):
+        assert np.allclose(vector, inverse @ right, rtol=0, atol=1e-7 * np.linalg.norm(inverse @ right))
+
+
 # --- in a run ---
 
 

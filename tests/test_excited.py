@@ -186,7 +186,7 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
     for state, other in zip(result, expected, strict=True):
         assert state.energy == other.energy
         assert np.array_equal(state.history, other.history)
-    with pytest.raises(qngd.SettingError, match="another circuit"):
+    with pytest.raises(qngd.SettingError, match="another run: lifted off: was"):
         qngd.excited_states(*given, restarts=2, seed=1, run_dir=tmp_path, weights=5.0)
 
 
@@ -326,7 +326,7 @@ def test_a_search_with_shots_that_is_over_is_not_paid_for_again(tmp_path, monkey
         assert np.array_equal(state.overlaps_stderr, other.overlaps_stderr)
     (tmp_path / "state-1" / "energy.json").write_text("{", encoding="utf-8")
     states = qngd.excited_states(*given, **settings)
-    assert "energy.json cannot be read" in states[-1].note
+    assert "energy.json is damaged" in states[-1].note
 
 
 def test_what_overlaps_cannot_be_measured_with():

@@ -1,6 +1,7 @@
 """Jobs are found again: their ids are on disk before anybody waits, and an interrupted one is collected."""
 
-import json
+import errno
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +12,12 @@ import qngd
 from qngd.backends import Limits
 from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, Retry
 from qngd.backends.qiskit.jobs import finder
-from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.job_log import Sent
+from qngd.measured.outcomes import Counts, Means
+from qngd.run.directory.database import Database, make_folder
+from qngd.run.directory.jobs import StoredJobs
 from tests.qiskit_devices import Remembering, Unreliable
+from tests.run_files import jobs_of
 from tests.strategies import ansatz
 
 THETA = np.array([0.3, -0.6, 0.9, 0.2])
@@ -34,8 +39,24 @@ def run(device, run_dir=None, max_steps=3, limits=None):
     )
 
 
-def rows_of(directory):
-    return [json.loads(line) for line in (directory / "jobs.jsonl").read_text().splitlines()]
+rows_of = jobs_of
+
+
+class Log:
+    """The log of jobs in a directory, as a run has it that goes on from the state after this step."""
+
+    def __init__(self, directory, step=-1):
+        self.directory, self.step = directory, step
+
+    def __enter__(self):
+        make_folder(self.directory)
+        self._database = Database.to_write(self.directory)
+        jobs = StoredJobs(str(self.directory))
+        jobs.resume(self._database, self.step)
+        return jobs
+
+    def __exit__(self, *error):
+        self._database.close()
 
 
 def test_every_job_is_written_down(tmp_path):
@@ -70,13 +91,12 @@ def test_what_was_collected_is_not_collected_again(tmp_path):
     device = Remembering(STOP)
     with pytest.raises(KeyboardInterrupt):
         run(device, tmp_path)
-    log = JobLog(tmp_path / "jobs.jsonl")
     (row,) = rows_of(tmp_path)
-    log.resume(-1)
-    assert log.take(row["submission"]) == [row["job"]]
-    assert log.take(row["submission"]) == []
-    log.resume(0)
-    assert log.take(row["submission"]) == []
+    with Log(tmp_path) as log:
+        assert log.take(row["submission"]).jobs == {0: row["job"]}
+        assert log.take(row["submission"]) == Sent()
+    with Log(tmp_path, 0) as log:
+        assert log.take(row["submission"]) == Sent()
 
 
 def test_a_job_that_failed_meanwhile_is_sent_anew(tmp_path):
@@ -93,9 +113,9 @@ def test_a_job_that_is_gone_is_named_with_a_remedy(tmp_path):
     lost = device.jobs.pop().job_id()
     result = run(device, tmp_path)
     assert result.status == "failed"
-    for words in (lost, "no job", "jobs.jsonl", "anew"):
+    for words in (lost, "no job", "forget_jobs()", "anew"):
         assert words in result.message
-    (tmp_path / "jobs.jsonl").unlink()
+    qngd.load(tmp_path).forget_jobs()
     assert run(device, tmp_path).steps == 3
 
 
@@ -113,29 +133,80 @@ def test_a_job_that_is_sent_again_is_written_down_too(tmp_path):
     assert [row["job"] for row in rows] == [job.job_id() for job in device.jobs]
     assert len(rows) == 2
     assert len({(row["submission"], row["place"]) for row in rows}) == 1
-    log = JobLog(tmp_path / "jobs.jsonl")
-    log.resume(-1)
-    assert log.take(rows[0]["submission"]) == [rows[1]["job"]]
+    with Log(tmp_path) as log:
+        assert log.take(rows[0]["submission"]).jobs == {0: rows[1]["job"]}
 
 
-def test_parts_of_a_submission_come_in_their_order(tmp_path):
-    log = JobLog(tmp_path / "jobs.jsonl")
-    for place, job in ((1, "b"), (0, "a"), (1, "c")):
-        log.add("plan", "device", place, job)
-    with log.path.open("a") as file:
-        file.write('{"step": -1, "job": "cut off')
-    again = JobLog(log.path)
-    again.resume(-1)
-    assert again.take("plan") == ["a", "c"]
+def test_parts_of_a_submission_come_by_their_places(tmp_path):
+    """Also with gaps, which a crash or a refused job leaves; the last one in a place counts."""
+    with Log(tmp_path) as log:
+        log.intend("plan", "device", "qngd-1")
+        for place, job in ((1, "b"), (0, "a"), (1, "c"), (3, "d")):
+            log.add("plan", "device", place, job)
+    with Log(tmp_path) as log:
+        assert log.take("plan") == Sent("qngd-1", {0: "a", 1: "c", 3: "d"})
 
 
-def test_a_gap_in_a_submission_ends_what_is_taken(tmp_path):
-    """What follows it could stand in the wrong place."""
-    log = JobLog(tmp_path / "jobs.jsonl")
-    for place, job in ((0, "a"), (1, "b"), (3, "d")):
-        log.add("plan", "device", place, job)
-    log.resume(-1)
-    assert log.take("plan") == ["a", "b"]
+def test_a_submission_that_was_only_intended_is_known_by_its_tag(tmp_path):
+    with Log(tmp_path) as log:
+        assert log.take("plan").tag is None
+        log.intend("plan", "device", "qngd-1")
+    with Log(tmp_path) as log:
+        assert log.take("plan") == Sent("qngd-1")
+
+
+def test_equal_submissions_of_a_step_come_in_their_order(tmp_path):
+    with Log(tmp_path) as log:
+        for number in (1, 2):
+            log.intend("plan", "device", f"qngd-{number}")
+            log.add("plan", "device", 0, f"job {number}")
+    with Log(tmp_path) as log:
+        assert [log.take("plan").jobs for _ in range(3)] == [{0: "job 1"}, {0: "job 2"}, {}]
+
+
+def test_a_job_that_is_sent_anew_belongs_to_the_submission_that_was_taken(tmp_path):
+    with Log(tmp_path) as log:
+        log.intend("plan", "device", "qngd-1")
+        log.add("plan", "device", 0, "a")
+    with Log(tmp_path) as log:
+        log.take("plan")
+        log.add("plan", "device", 1, "b")
+    with Log(tmp_path) as log:
+        assert log.take("plan") == Sent("qngd-1", {0: "a", 1: "b"})
+
+
+def test_outcomes_come_back_as_they_were(tmp_path):
+    bits = np.array([[3, 2**63 + 1], [5, 0]], dtype=np.uint64)
+    counts, means = Counts(bits, np.array([7, 3])), Means(np.array([0.1, -1.0]), np.array([0.0, 1 / 3]), 0)
+    with Log(tmp_path) as log:
+        log.intend("plan", "device", "qngd-1")
+        log.add("plan", "device", 2, "a")
+        log.keep("plan", 2, [counts, means, counts])
+    with Log(tmp_path) as log:
+        first, second, third = log.take("plan").outcomes[2]
+    for found in (first, third):
+        assert np.array_equal(found.bits, bits)
+        assert found.bits.dtype == np.uint64
+        assert found.counts.tolist() == [7, 3]
+    assert (second.values.tolist(), second.stderr.tolist(), second.shots) == ([0.1, -1.0], [0.0, 1 / 3], 0)
+
+
+def test_an_id_that_cannot_be_written_is_said_and_written_with_the_next(tmp_path, monkeypatch):
+    with Log(tmp_path) as log:
+        log.intend("plan", "device", "qngd-1")
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "_put", full)
+            with pytest.warns(qngd.QngdWarning, match=r"run\.sqlite.*disk is full.*the job a of device is not written"):
+                log.add("plan", "device", 0, "a")
+            assert "the job a of device" in log.missing
+        log.add("plan", "device", 1, "b")
+        assert log.missing == ""
+    with Log(tmp_path) as log:
+        assert log.take("plan").jobs == {0: "a", 1: "b"}
+
+
+def full(*values):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 # --- batches of several jobs: four for each submission ---
@@ -155,7 +226,7 @@ def test_every_job_of_a_batch_is_written_down(tmp_path):
 def test_the_id_of_a_job_is_on_disk_before_the_next_is_sent(tmp_path):
     class Watching(Remembering):
         def run(self, circuits, **options):
-            seen.append(len(rows_of(tmp_path)) if (tmp_path / "jobs.jsonl").exists() else 0)
+            seen.append(len(rows_of(tmp_path)) if (tmp_path / "run.sqlite").exists() else 0)
             return super().run(circuits, **options)
 
     seen = []

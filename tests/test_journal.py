@@ -1,14 +1,13 @@
 """A run on disk: what it holds, and that a run that was stopped anywhere goes on to the same digits."""
 
 import dataclasses
-import itertools
 import json
-import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ import qngd
 from qngd.damping import Shrinkage, UnitDiagonal
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.refresh import Refresh
-from qngd.run.journal import Journal
+from qngd.run.directory import database
 from qngd.step import ConjugateDirections, CurvatureRate, FixedRate, TrustRegion
 from tests.known_runs import CIRCUIT, FIXED, RUNS, STEPS, TERMS, THETA, run
+from tests.run_files import table
 from tests.step_rules import RULES as STEP_RULES
 from tests.strategies import Sketch, ansatz
 
@@ -36,7 +36,7 @@ SOLVERS = {
     "rising": {"learning_rate": 1.5},  # so that the best is not the last
 }
 EVERY_RUN = pytest.mark.parametrize("kind", RUNS)
-FILES = {"run.json", "steps.jsonl", "state.npz"}
+FILES = {"run.sqlite", "run.lock"}
 
 
 def leave_at(step):
@@ -44,7 +44,7 @@ def leave_at(step):
 
 
 def rows_of(directory):
-    return [json.loads(line) for line in (directory / "steps.jsonl").read_text().splitlines()]
+    return [json.loads(row["info"]) for row in table(directory, "steps")]
 
 
 def same(one, other):
@@ -110,8 +110,7 @@ def test_rows_are_json_also_where_numbers_are_not_finite(tmp_path):
     def refuse(word):
         raise AssertionError(word)
 
-    text = (tmp_path / "steps.jsonl").read_text()
-    rows = [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+    rows = [json.loads(row["info"], parse_constant=refuse) for row in table(tmp_path, "steps")]
     assert rows[1]["significance"] == "inf"
     assert same_run(run("exact, adaptive", run_dir=tmp_path, max_steps=2), result)
 
@@ -144,7 +143,7 @@ def test_a_journal_changes_nothing(tmp_path):
 def test_a_directory_says_what_was_run(tmp_path):
     problem = qngd.Problem(CIRCUIT, TERMS, THETA, name="two qubits")
     qngd.minimize(problem, optimizer=FIXED, max_steps=0, run_dir=tmp_path)
-    said = json.loads((tmp_path / "run.json").read_text())
+    said = {row["name"]: json.loads(row["value"]) for row in table(tmp_path, "about")}
     assert said["problem"] == "two qubits"
     assert said["optimizer"] == repr(FIXED)
     assert said["num_qubits"] == 2
@@ -154,10 +153,10 @@ def test_a_directory_says_what_was_run(tmp_path):
 @pytest.mark.parametrize("kind", RUNS)
 def test_every_part_of_a_state_comes_back(kind, tmp_path):
     result = run(kind, run_dir=tmp_path, callback=leave_at(4))
-    key = json.loads((tmp_path / "run.json").read_text())["fingerprint"]
-    state, start, infos = Journal(tmp_path).resume(SimpleNamespace(key=key, about={}))
-    assert same(infos, list(result.infos))
-    assert start == (result.history[0], result.history_stderr[0])
+    stored = qngd.load(tmp_path)
+    state = stored.state
+    assert same(stored.infos, result.infos)
+    assert (stored.history[0], stored.history_stderr[0]) == (result.history[0], result.history_stderr[0])
     for name in ("theta", "energy", "gradient", "metric", "spread"):
         assert same(getattr(state.evaluation, name), getattr(result.state.evaluation, name)), name
     assert state.problem == ""  # the folder itself is recognized by its fingerprint
@@ -274,25 +273,97 @@ def test_a_run_that_breaks_off_in_an_evaluation_goes_on_to_the_same_digits(kind,
     assert same_run(run(kind, run_dir=tmp_path), run(kind))
 
 
-@pytest.mark.parametrize("count", range(1, 4 + STEPS))
-def test_an_interrupt_while_the_journal_writes_loses_nothing(count, tmp_path, monkeypatch):
-    """At each file that is put in its place; up to the first state there is no result to return."""
-    replace, calls = os.replace, []
+class Faulty:
+    """A connection to a run's file at whose statement number `count` something happens."""
 
-    def interrupted(*paths):
-        calls.append(paths)
-        if len(calls) == count:
-            raise KeyboardInterrupt
-        replace(*paths)
+    def __init__(self, connection, happen, count):
+        self.connection, self.happen, self.count, self.done = connection, happen, count, 0
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", interrupted)
-        try:
-            assert run(run_dir=tmp_path).status == "interrupted"
-        except KeyboardInterrupt:
-            assert not (tmp_path / "state.npz").exists()
-    assert len(calls) == count
-    assert same_run(run(run_dir=tmp_path), run())
+    def execute(self, statement, *values):
+        self.done += 1
+        if self.done == self.count:
+            self.happen()
+        return self.connection.execute(statement, *values)
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+
+def statements_at(monkeypatch, happen, count=0, **settings):
+    """From now on every statement goes through a `Faulty` connection; the last one comes back in the list."""
+    made, connect = [], database.connected
+
+    def connected(uri):
+        connection = connect(uri)
+        for name, value in settings.items():
+            connection.execute(f"PRAGMA {name} = {value}")
+        made.append(Faulty(connection, happen, count))
+        return made[-1]
+
+    monkeypatch.setattr(database, "connected", connected)
+    return made
+
+
+def count_of_statements(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        made = statements_at(patch, None)
+        run(run_dir=tmp_path / "counted", max_steps=2)
+    return made[-1].done
+
+
+@pytest.mark.parametrize(("number", "every"), [(signal.SIGINT, 5), (signal.SIGTERM, 13)])
+def test_an_interrupt_while_the_journal_writes_loses_nothing(number, every, tmp_path):
+    """At every statement to the file; it takes effect after the write, also after the first one. Until then there is no
+    result to return."""
+    expected = run()
+    total = count_of_statements(tmp_path)
+    seen = set()
+    for count in range(1, total + 1, every):
+        directory = tmp_path / f"{count}"
+        with pytest.MonkeyPatch.context() as patch:
+            statements_at(patch, lambda: (signal.raise_signal(number), signal.raise_signal(number)), count)
+            try:
+                result = run(run_dir=directory, max_steps=2)
+                assert result.status == "interrupted"
+                assert len(rows_of(directory)) == result.steps + 1
+                seen.add(result.steps)
+            except KeyboardInterrupt:
+                assert not (directory / "run.sqlite").exists() or rows_of(directory) == []
+                seen.add(-1)
+        assert same_run(run(run_dir=directory), expected)
+    assert seen == {-1, 0, 1, 2}
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
+def test_a_crash_at_any_statement_goes_on_to_the_same_digits(tmp_path):
+    """What lies on the disk at each of them, also where a change has come there in part: the cache is made so small
+    that it is written early."""
+    expected = run("sampled, adaptive")
+    live, copies = tmp_path / "live", []
+
+    def copy():
+        copies.append(shutil.copytree(live, tmp_path / f"copy {len(copies)}"))
+
+    class Copying(Faulty):
+        def execute(self, statement, *values):
+            copy()
+            return super().execute(statement, *values)
+
+    connect = database.connected
+
+    def connected(uri):
+        connection = connect(uri)
+        for setting in ("cache_size = 1", "cache_spill = 1"):
+            connection.execute(f"PRAGMA {setting}")
+        return Copying(connection, None, 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "connected", connected)
+        run("sampled, adaptive", run_dir=live, max_steps=3)
+    torn = [each for each in copies if (each / "run.sqlite-journal").exists()]
+    assert len(torn) > 5
+    for each in [*copies[::23], *torn[::9]]:
+        assert same_run(run("sampled, adaptive", run_dir=each), expected)
 
 
 @pytest.mark.parametrize("stop", [1, 4])
@@ -314,46 +385,16 @@ def test_every_solver_goes_on_to_the_same_digits(solver, shots, stop, tmp_path):
     assert same_run(run(run_dir=tmp_path, **how), whole)
 
 
-@EVERY_RUN
-def test_a_crash_between_a_row_and_its_state_loses_that_step_alone(kind, diary):
-    """The row of step k + 1 with the state of step k, for every k."""
-    whole, pages = diary(kind)
-    for before, after in itertools.pairwise(pages[1:]):
-        shutil.copy(after / "steps.jsonl", before)
-        assert same_run(run(kind, run_dir=before), whole)
-        assert (before / "steps.jsonl").read_bytes() == (pages[-1] / "steps.jsonl").read_bytes()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("kind", ["exact, adaptive", "sampled, adaptive"])
-def test_a_line_cut_short_is_dropped(kind, share, diary):
-    """Nothing of it, a part of it, and all but its end."""
-    whole, pages = diary(kind)
-    for before, after in itertools.pairwise(pages[1:]):
-        have = (before / "steps.jsonl").read_bytes()
-        line = (after / "steps.jsonl").read_bytes().removeprefix(have).removesuffix(b"\n")
-        (before / "steps.jsonl").write_bytes(have + line[: int(share * len(line))])
-        assert same_run(run(kind, run_dir=before), whole)
-        assert (before / "steps.jsonl").read_bytes() == (pages[-1] / "steps.jsonl").read_bytes()
-
-
-def test_half_a_file_beside_the_state_does_no_harm(diary):
-    """A crash while the state was written leaves the old one in its place."""
+def test_half_a_file_that_was_being_made_does_no_harm(diary):
+    """A crash while a new run's file was made, or before its first state."""
     whole, pages = diary("sampled, adaptive")
-    for name in FILES:
-        stem, suffix = name.split(".")
-        for partial in (f"{name}.partial", f"{stem}.partial.{suffix}"):
-            (pages[3] / partial).write_bytes(b"PK\x03\x04 half")
-    assert same_run(run("sampled, adaptive", run_dir=pages[3]), whole)
-
-
-@pytest.mark.parametrize("kept", [[], ["run.json"], ["run.json", "steps.jsonl"]], ids=str)
-def test_a_crash_before_the_first_state_starts_anew(kept, diary):
-    whole, pages = diary("sampled, adaptive")
-    for name in FILES.difference(kept):
-        (pages[1] / name).unlink()
+    for path in pages[1].iterdir():
+        path.unlink()
+    (pages[1] / "run.sqlite.new").write_bytes(b"SQLite format 3\0 half")
+    (pages[1] / "run.sqlite.new-journal").write_bytes(b"half")
+    (pages[1] / "run.lock").write_bytes(b"no database")
     assert same_run(run("sampled, adaptive", run_dir=pages[1]), whole)
-    assert len(rows_of(pages[1])) == STEPS + 1
+    assert {path.name for path in pages[1].iterdir()} == FILES
 
 
 def test_a_crash_before_the_first_step(diary):
@@ -361,26 +402,28 @@ def test_a_crash_before_the_first_step(diary):
     assert same_run(run("exact, adaptive", run_dir=pages[0]), whole)
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_digits(tmp_path):
-    """No chance to clean up: the process ends within an evaluation."""
+def test_a_run_that_is_killed_again_and_again_goes_on_to_the_same_digits(tmp_path):
+    """No chance to clean up: SIGKILL at any moment, also within a write."""
     code = f"""
-import os
-from qngd.evaluators.sampled import SampledEvaluator
 from tests import known_runs
-answer, calls = SampledEvaluator.evaluate, []
-def evaluate(self, theta, **how):
-    calls.append(1)
-    if len(calls) == 5:
-        os._exit(9)
-    return answer(self, theta, **how)
-SampledEvaluator.evaluate = evaluate
-known_runs.run(run_dir={str(tmp_path)!r})
+tell = lambda info: print(info.step, flush=True)
+known_runs.run(run_dir={str(tmp_path)!r}, max_steps=4000, callback=tell)
 """
-    root = Path(__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 9, done.stderr
-    assert len(rows_of(tmp_path)) == 4
-    assert same_run(run(run_dir=tmp_path), run())
+    root, moments = Path(__file__).parents[1], np.random.default_rng(3).uniform(0, 0.05, 3)
+    reached = [0]
+    for moment in moments:
+        with subprocess.Popen([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE) as process:
+            said = [int(process.stdout.readline()) for _ in range(4)]
+            time.sleep(moment)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert said[0] == reached[-1] + 1
+        stored = qngd.load(tmp_path)
+        assert stored.status == "crashed"
+        assert stored.steps >= said[-1]
+        reached.append(stored.steps)
+    steps = reached[-1] + 1
+    assert same_run(run(run_dir=tmp_path, max_steps=steps), run(max_steps=steps))
 
 
 def test_the_cost_of_a_failed_step_is_not_forgotten(tmp_path, monkeypatch):
@@ -429,6 +472,21 @@ OTHERS = {
     "shots": {"shots": 51},
     "exact": {"shots": None},
     "shot rule": {"shots": qngd.AutoShots()},
+    "grouping": {"grouping": "commuting"},
+    "cross": {"cross": "overlap"},
+    "bounds": {"bounds": (-9, 9)},
+}
+NAMED = {
+    **dict.fromkeys(("circuit", "last gates"), "circuit"),
+    **dict.fromkeys(("coefficient", "string"), "observable"),
+    "start": "theta0",
+    **dict.fromkeys(("learning rate", "damping", "metric", "rule", "step rule", "refresh"), "optimizer"),
+    **dict.fromkeys(("seed", "no seed"), "seed"),
+    **dict.fromkeys(("shots", "shot rule"), "shots"),
+    "exact": "shots",
+    "grouping": "grouping",
+    "cross": "cross",
+    "bounds": "bounds",
 }
 
 
@@ -441,7 +499,7 @@ def go(directory, **how):
 def test_another_run_is_refused_and_the_first_stays(other, tmp_path):
     go(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(qngd.SettingError, match="run_dir"):
+    with pytest.raises(qngd.SettingError, match=rf"run_dir: .* holds another run: .*{NAMED[other]}: was .*, is "):
         go(tmp_path, **OTHERS[other])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert go(tmp_path).steps == 2

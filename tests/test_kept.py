@@ -1,6 +1,6 @@
 """Nothing that was paid for is lost: exceptions carry the result, a full disk ends a run, a state goes on exactly."""
 
-import os
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 import qngd
 from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy
 from qngd.refresh import Refresh
+from qngd.run.directory.database import Database
 from tests.step_rules import RULES
 from tests.strategies import ansatz
 
@@ -225,28 +226,32 @@ def test_a_wrapped_qnode_needs_no_start():
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """full_disk(n): from the n-th file from now on, none can be put in place."""
-    put, calls, limit = os.replace, [], []
+    """full_disk(n): from the n-th change of a run's file from now on, none comes to the disk."""
+    put, changes, limit = Database.writing, [], []
 
-    def replace(source, target):
-        calls.append(target)
-        if limit and len(calls) > limit[0]:
-            raise OSError(28, "No space left on device")
-        return put(source, target)
+    @contextmanager
+    def writing(self):
+        changes.append(self)
+        with put(self) as change:
+            yield change
+            if limit and len(changes) > limit[0]:
+                self._connection.execute("PRAGMA max_page_count = 1")  # SQLite itself says that there is no room
+                change.add("states", data=bytes(10**6))
 
-    monkeypatch.setattr(os, "replace", replace)
-    return lambda count: (calls.clear(), limit.append(count))
+    monkeypatch.setattr(Database, "writing", writing)
+    return lambda count: (changes.clear(), limit.append(count))
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5])
 def test_a_full_disk_ends_a_run_with_what_was_reached(steps, full_disk, tmp_path):
-    full_disk(3 + steps)  # run.json, the first row and state
+    full_disk(2 + steps)  # what is run, and the start
     result = minimize(run_dir=tmp_path)
     assert (result.status, result.steps) == ("failed", steps + 1)
-    assert "No space left on device" in result.message
-    assert "run_dir" in result.message
+    for words in ("run_dir", "run.sqlite", "disk is full", "make room", "goes on from what is stored"):
+        assert words in result.message
     assert np.array_equal(result.history, minimize(max_steps=steps + 1).history)
     assert np.array_equal(minimize(state=result.state, max_steps=8 - steps).theta, minimize().theta)
+    assert qngd.load(tmp_path).steps == steps
 
 
 def test_a_disk_that_is_full_from_the_start(full_disk, tmp_path):
@@ -256,8 +261,6 @@ def test_a_disk_that_is_full_from_the_start(full_disk, tmp_path):
 
 
 def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypatch):
-    from contextlib import contextmanager
-
     from typer.testing import CliRunner
 
     from qngd.cli import commands as cli

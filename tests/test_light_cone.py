@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 
 import qngd
+from qngd.backends import resolve
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import BackendError, MemoryLimitError, SettingError
 from qngd.evaluators.light_cone import LightConeEvaluator
-from qngd.exact.cones import derivatives, wide
+from qngd.exact.cones import derivatives, simulator, wide
 from qngd.exact.cones.simulator import ConeSimulator
+from qngd.exact.cones.terms import terms_of
 from qngd.exact.simulator import Simulator
 from tests.dense import observable_matrix
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
@@ -93,6 +95,21 @@ def test_the_hamiltonian_metric_and_products_with_the_full_metric():
     vector = np.random.default_rng(6).normal(size=len(theta))
     full = np.asarray(qngd.metric_tensor(circuit, theta, approx="full"))
     np.testing.assert_allclose(product(vector), full @ vector, atol=1e-10)
+
+
+def test_the_cones_of_single_terms_are_planned_once(monkeypatch):
+    circuit, terms = ansatz(4), random_terms(5, 4, 5)
+    planned = []
+
+    def counted(*arguments):
+        planned.append(arguments)
+        return terms_of(*arguments)
+
+    monkeypatch.setattr(simulator, "terms_of", counted)
+    for seed in range(3):
+        theta = np.random.default_rng(seed).normal(size=circuit.num_parameters)
+        qngd.metric_tensor(circuit, theta, approx="hamiltonian", observable=terms, backend="light-cone")
+    assert len(planned) == 1 + len(set(terms) - {"IIII"})  # all together, and each alone
 
 
 def one_layer_cut(edges, num_nodes, gamma, beta):
@@ -389,7 +406,7 @@ def test_light_cones_give_no_shots():
     with pytest.raises(BackendError, match="leave out shots"):
         qngd.expectation(ansatz(3), {"ZZZ": 1.0}, np.zeros(12), backend="light-cone", shots=10)
     with pytest.raises(BackendError, match="runs no circuits"):
-        qngd.sample(ansatz(3), np.zeros(12), backend="light-cone", shots=10)
+        resolve("light-cone")
     with pytest.raises(BackendError, match="Did you mean 'light-cone'"):
         qngd.expectation(ansatz(3), {"ZZZ": 1.0}, np.zeros(12), backend="lightcone")
 
@@ -399,9 +416,25 @@ def test_light_cones_give_no_distribution():
         qngd.expectation(ansatz(3), qngd.CVaR({"ZZZ": 1.0}, 0.2), np.zeros(12), backend="light-cone")
 
 
+def test_what_takes_whole_states_is_refused_where_none_fits():
+    circuit, terms = linear(60), {placed("ZZ", np.array([3, 7]), 60): 1.0}
+    with pytest.raises(MemoryLimitError, match="a CVaR's distribution of energies over 60 qubits needs"):
+        qngd.expectation(circuit, qngd.CVaR(terms, 0.2), np.zeros(240))
+    for backend in (None, "light-cone", "pauli-propagation"):
+        with pytest.raises(MemoryLimitError, match="overlaps of whole states"):
+            qngd.excited_states(qngd.Problem(circuit, terms, np.full(240, 0.1)), 2, backend=backend, max_steps=1)
+
+
 def test_the_page_finds_a_cut_of_a_hundred_nodes(capsys):
     page = shown("light-cones.md")
-    assert "120 light cones, 4 of them different" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "120 light cones, 4 of them different" in printed
+    assert "Pauli strings, up to" in printed
+    assert page.neighbours.sum() == pytest.approx(1)
+    assert page.counts.total() == 1000
+    approximate = qngd.expectation(page.circuit, page.cut, page.result.theta, backend=page.backend)
+    assert float(approximate) == pytest.approx(page.result.energy, abs=5 * approximate.stderr)
+    assert 0 < approximate.stderr < 1
     assert page.result.energy < page.result.history[0]
     assert page.result.energy == pytest.approx(
         float(qngd.expectation(page.circuit, page.cut, page.result.theta, backend="light-cone")), abs=1e-10

@@ -123,3 +123,29 @@ def test_a_refused_step_of_the_rate_leaves_the_pairs_alone():
     memory = pairs_after(rule, at(0.3, None, None), False, before)
     assert np.array_equal(memory["steps"], before["steps"])
     assert float(memory["rate"]) < float(before["rate"])
+
+
+def test_a_short_step_that_is_refused_is_tried_again_with_all_its_pairs():
+    rule = QuasiNewton(initial=0.1, short=0.3)
+    before = pairs_after(rule, at(-0.05, [0.4, 0.1]))
+    refused = tried(rule, HERE, at(0.3, None, None), before)
+    memory = rule.learn(refused, False, before)
+    assert np.array_equal(memory["steps"], before["steps"])
+    assert rule.is_settled(memory)
+    assert not rule.has_failed(memory)
+    again = tried(rule, HERE, at(-0.01, [0.5, 0.0]), memory).proposal
+    factor = again.length / refused.proposal.length
+    assert 0.1 <= factor <= 0.5
+    assert np.allclose(again.delta, factor * refused.proposal.delta)
+    assert again.predicted == pytest.approx(factor * (2 - factor) * refused.proposal.predicted)
+
+
+def test_a_bound_grows_again_where_the_model_holds():
+    rule = QuasiNewton(initial=0.1)
+    memory = {**pairs_after(rule, at(-0.05, [0.4, 0.1])), "bound": np.array(0.01)}
+    short = tried(rule, HERE, at(0.0, None, None), memory).proposal
+    assert short.length == pytest.approx(0.01)
+    good = at(-short.predicted, [0.99, 0.0])
+    assert float(pairs_after(rule, good, True, memory)["bound"]) == pytest.approx(0.02)
+    bad = at(-0.1 * short.predicted, [0.99, 0.0])
+    assert float(pairs_after(rule, bad, True, memory)["bound"]) == pytest.approx(0.005)

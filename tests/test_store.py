@@ -29,12 +29,22 @@ class Shelf:
         self.room = room
         self.key = self.state = self.start = None
         self.infos = []
+        self.ended, self.closed = "", 0
 
     def resume(self, identity):
         if self.key not in (None, identity.key):
             raise qngd.SettingError("another run")
         self.key = identity.key
         return None if self.state is None else Stored(self.state, self.start, list(self.infos))
+
+    def seed(self, given):
+        return given
+
+    def end(self, status, message, note):
+        self.ended = str(status)
+
+    def close(self):
+        self.closed += 1
 
     def begin(self, state):
         self.state, self.start = state, (state.energy, float(state.evaluation.energy.stderr))
@@ -56,6 +66,7 @@ def test_a_run_goes_on_from_any_store_to_the_same_digits(monkeypatch):
     assert broken.status == "failed"
     assert "the shelf is full" in broken.message
     assert len(shelf.infos) == 3
+    assert (shelf.ended, shelf.closed) == ("failed", 1)
     shelf.room = np.inf
     whole = minimize(CIRCUIT, ENERGY, THETA, max_steps=6, **HOW)
     with pytest.raises(qngd.SettingError, match="another run"):

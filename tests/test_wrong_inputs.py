@@ -178,9 +178,6 @@ def test_a_run_dir_that_cannot_be(tmp_path):
         minimize(run_dir=tmp_path / "file")
     folder = Path(tmp_path / "run")
     minimize(run_dir=folder, max_steps=2)
-    (folder / "state.npz").write_bytes(b"no archive")
-    with pytest.raises(qngd.QngdError, match=r"run_dir: .*state\.npz cannot be read"):
-        minimize(run_dir=folder, max_steps=2)
-    (folder / "run.json").write_text("[")
-    with pytest.raises(qngd.QngdError, match=r"run_dir: .*run\.json cannot be read"):
+    (folder / "run.sqlite").write_bytes(b"no database")
+    with pytest.raises(qngd.QngdError, match=r"run_dir: .*run\.sqlite is damaged"):
         minimize(run_dir=folder, max_steps=2)

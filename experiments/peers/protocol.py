@@ -3,7 +3,8 @@
 Every peer's environment runs this, so it imports the standard library and numpy alone.
 
 The circuit is the ladder ansatz: RY on every qubit, RZ on every qubit, then CNOTs 0→1, 1→2, …, `layers` times; each
-rotation exp(−iθP/2) has its own parameter, P = 2·n·layers in all, in the order of the gates. The observable is
+rotation exp(−iθP/2) has its own parameter, P = 2·n·layers in all, in the order of the gates. For many qubits it is the
+brickwork ansatz, which is shallow: the CNOTs of even bonds, then those of odd ones. The observable is
 −Σ Z_iZ_{i+1} − ½ Σ X_i on an open chain. Qubit 0 is the lowest bit of a basis index.
 """
 
@@ -51,13 +52,22 @@ class Task:
 
 def ladder(num_qubits: int, layers: int) -> Iterator[tuple[str, tuple[int, ...], int]]:
     """The gates of the ansatz: (name, qubits, index of the parameter or −1)."""
+    return _layered(num_qubits, layers, range(num_qubits - 1))
+
+
+def brickwork(num_qubits: int, layers: int) -> Iterator[tuple[str, tuple[int, ...], int]]:
+    """The same of the shallow ansatz."""
+    return _layered(num_qubits, layers, [*range(0, num_qubits - 1, 2), *range(1, num_qubits - 1, 2)])
+
+
+def _layered(num_qubits: int, layers: int, bonds: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...], int]]:
     parameter = 0
     for _ in range(layers):
         for name in ("ry", "rz"):
             for qubit in range(num_qubits):
                 yield name, (qubit,), parameter
                 parameter += 1
-        for qubit in range(num_qubits - 1):
+        for qubit in bonds:
             yield "cx", (qubit, qubit + 1), -1
 
 

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 import qngd
-from experiments.peers.protocol import DAMPING, LEARNING_RATE, Work, ising, ladder, low_probabilities, serve
+from experiments.peers.protocol import (
+    DAMPING,
+    LEARNING_RATE,
+    Make,
+    Work,
+    brickwork,
+    ising,
+    ladder,
+    low_probabilities,
+    serve,
+)
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.exact.simulator import Simulator, Terms
 from qngd.interop import as_observable
+from qngd.metrics.names import as_metric
+
+Gates = Callable[[int, int], Iterator[tuple[str, tuple[int, ...], int]]]
 
 
-def ansatz(num_qubits: int, layers: int) -> QuantumCircuit:
+def ansatz(num_qubits: int, layers: int, gates: Gates = ladder) -> QuantumCircuit:
     theta = ParameterVector("t", 2 * num_qubits * layers)
     circuit = QuantumCircuit(num_qubits)
-    for name, qubits, parameter in ladder(num_qubits, layers):
+    for name, qubits, parameter in gates(num_qubits, layers):
         getattr(circuit, name)(*([theta[parameter]] if parameter >= 0 else []), *qubits)
     return circuit
 
@@ -88,7 +105,41 @@ def step(num_qubits: int, layers: int) -> Work:
     return work
 
 
+def _asked(num_qubits: int, layers: int, backend: Any) -> Evaluator:
+    """Of the shallow ansatz."""
+    theta = np.zeros(2 * num_qubits * layers)
+    return qngd.evaluator(ansatz(num_qubits, layers, brickwork), observable(num_qubits), theta, backend=backend)
+
+
+def _energy(backend: Any) -> Make:
+    def make(num_qubits: int, layers: int) -> Work:
+        asked = _asked(num_qubits, layers, backend)
+        return lambda theta: float(asked.evaluate(theta, gradient=False, metric=None, seed=None).energy)
+
+    return make
+
+
+def _gradient(backend: Any, approx: str | None = None) -> Make:
+    def make(num_qubits: int, layers: int) -> Work:
+        asked = _asked(num_qubits, layers, backend)
+        metric = None if approx is None else as_metric(approx)
+
+        def work(theta: np.ndarray) -> np.ndarray:
+            return asked.evaluate(theta, gradient=True, metric=metric, seed=None).gradient.value
+
+        return work
+
+    return make
+
+
+ALL_STRINGS = qngd.PauliPropagation(coefficient=0, count=1 << 30)
+
 METHODS = {
+    "cone_energy": _energy("light-cone"),
+    "cone_gradient": _gradient("light-cone"),
+    "cone_step": _gradient("light-cone", "block-diag"),
+    "propagated_energy": _energy(ALL_STRINGS),
+    "propagated_gradient": _gradient(ALL_STRINGS),
     "run": run,
     "state": state,
     "gradient": gradient,

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tensorcircuit as tc
 from tensorcircuit import experimental
 
-from experiments.peers.protocol import Work, ising, ladder, low_probabilities, serve
+from experiments.peers.protocol import Work, brickwork, ising, ladder, low_probabilities, serve
+
+Gates = Callable[[int, int], Iterator[tuple[str, tuple[int, ...], int]]]
 
 tc.set_backend("jax")
 tc.set_dtype("complex128")
 jax.devices()  # JAX starts here, so that this counts among the imports
 
 
-def circuit_at(theta: jax.Array, num_qubits: int, layers: int) -> tc.Circuit:
+def circuit_at(theta: jax.Array, num_qubits: int, layers: int, gates: Gates = ladder) -> tc.Circuit:
     circuit = tc.Circuit(num_qubits)
-    for name, qubits, parameter in ladder(num_qubits, layers):
+    for name, qubits, parameter in gates(num_qubits, layers):
         if parameter >= 0:
             getattr(circuit, name)(*qubits, theta=theta[parameter])
         else:
@@ -64,7 +68,34 @@ def jacfwd(num_qubits: int, layers: int) -> Work:
     return lambda theta: np.asarray(run(theta))
 
 
-METHODS = {"state": state, "gradient": gradient, "qng": qng, "jacfwd": jacfwd}
+def _cone_energy(theta: jax.Array, num_qubits: int, layers: int) -> jax.Array:
+    """Of the shallow ansatz, term by term in its light cone."""
+    circuit = circuit_at(theta, num_qubits, layers, brickwork)
+    total = 0.0
+    for coefficient, letters, qubits in ising(num_qubits):
+        term = circuit.expectation_ps(**{letters[0].lower(): list(qubits)}, enable_lightcone=True)
+        total += coefficient * jnp.real(term)
+    return total
+
+
+def cone_energy(num_qubits: int, layers: int) -> Work:
+    run = tc.backend.jit(lambda theta: _cone_energy(theta, num_qubits, layers))
+    return lambda theta: float(run(theta))
+
+
+def cone_gradient(num_qubits: int, layers: int) -> Work:
+    run = tc.backend.jit(tc.backend.value_and_grad(lambda theta: _cone_energy(theta, num_qubits, layers)))
+    return lambda theta: np.asarray(run(theta)[1])
+
+
+METHODS = {
+    "cone_energy": cone_energy,
+    "cone_gradient": cone_gradient,
+    "state": state,
+    "gradient": gradient,
+    "qng": qng,
+    "jacfwd": jacfwd,
+}
 
 if __name__ == "__main__":
     serve(METHODS)

@@ -28,12 +28,13 @@ __all__ = [
 
 _EXPECTED = (
     "Give None or 'statevector' (the embedded simulator), 'light-cone' (exact, for many qubits and few layers), "
+    "'pauli-propagation' (approximate, for more layers), "
     "'aer', the name of a fake IBM device such as 'fake_nairobi' or of a PennyLane device such as 'lightning.qubit', "
     "a Qiskit BackendV2, V2 sampler or V2 estimator, a PennyLane device, or a backend of your own with name, is_noisy, "
     "submit and collect"
 )
 # To suggest without an import: of the other names the beginning or the dot tells whose they are.
-_NAMES = ("statevector", "light-cone", "aer", "default.qubit", "lightning.qubit")
+_NAMES = ("statevector", "light-cone", "pauli-propagation", "aer", "default.qubit", "lightning.qubit")
 # What simulators are called elsewhere. Aer's names all begin with "aer", its older ones with "qasm".
 _ELSEWHERE = dict.fromkeys(("cpu", "embedded", "exact", "local", "numpy", "qngd", "simulator"), "statevector")
 
@@ -90,7 +91,12 @@ def _by_name(name: str, limits: Limits | None) -> BackendBase:
     if name == "light-cone":
         raise BackendError(
             "backend: 'light-cone' gives exact numbers and runs no circuits; it goes into minimize, expectation, "
-            "gradient, metric_tensor and cost"
+            "gradient, metric_tensor, sample and cost"
+        )
+    if name == "pauli-propagation":
+        raise BackendError(
+            "backend: 'pauli-propagation' gives energies and gradients and runs no circuits; it goes into minimize, "
+            "expectation, gradient, metric_tensor and cost"
         )
     if name == "aer" or name.lower().startswith("fake"):
         return _load("qiskit").from_name(name, limits=limits)

@@ -256,3 +256,54 @@ def plot(
             typer.echo(json.dumps({"plots": [str(path) for path in paths]}, ensure_ascii=False))
         else:
             typer.echo("\n".join(map(str, paths)))
+
+
+_Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
+
+
+@app.command()
+def show(directory: _Stored, as_json: options.JSON = False, traceback: options.TRACEBACK = False) -> None:
+    """Show the run that a --run-dir holds, also while it goes on in another process.
+
+    Example: qngd show results/my-run --json
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.stored import show as show_stored
+
+        show_stored(directory, as_json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)],
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
+) -> None:
+    """List all runs in a folder and below it, a line each."""
+    with one_line_errors(traceback):
+        from qngd.cli.stored import listed
+
+        listed(folder, as_json)
+
+
+@app.command()
+def resume(
+    directory: _Stored,
+    max_steps: Annotated[
+        int | None,
+        typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
+    ] = None,
+    backend: options.BACKEND = None,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
+) -> None:
+    """Go on with the run that a --run-dir holds, without the file of its problem.
+
+    The embedded simulators and backends with a name are known again; a run that was begun in Python on a backend's
+    object goes on in Python: qngd.load(DIR).minimize(backend=...).
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.stored import resume as go_on
+
+        status = go_on(directory, max_steps, backend, as_json)
+    raise typer.Exit(_EXIT_CODES.get(status, 0))

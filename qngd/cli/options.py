@@ -85,9 +85,9 @@ BACKEND = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Where circuits run: statevector, light-cone (exact, for many qubits and few layers), aer, a fake IBM "
-        "device such as fake_nairobi, or a PennyLane device such as lightning.qubit. Left out: the embedded simulator, "
-        "or a QNode's own device.",
+        help="Where circuits run: statevector, light-cone (exact, for many qubits and few layers), pauli-propagation "
+        "(approximate, for more layers), aer, a fake IBM device such as fake_nairobi, or a PennyLane device such as "
+        "lightning.qubit. Left out: the embedded simulator, or a QNode's own device.",
         show_default=False,
     ),
 ]

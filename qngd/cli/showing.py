@@ -15,6 +15,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.report.circuits import describe_circuit, step_measurements
 from qngd.run.price import ConePrice, Price, planned_step
 from qngd.run.price import cost as price_of
+from qngd.run.price_propagation import PropagationPrice
 
 
 def show_layers(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
@@ -64,7 +65,7 @@ def show_cost(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
         echo_columns(priced.table())
 
 
-def price_document(priced: Price | ConePrice) -> dict[str, Any]:
+def price_document(priced: Price | ConePrice | PropagationPrice) -> dict[str, Any]:
     """A price as data: what a step and the run take, and other settings beside it."""
     found: dict[str, Any] = {
         "backend": priced.backend,

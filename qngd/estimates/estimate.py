@@ -102,7 +102,7 @@ class MetricTensor:
 
     @classmethod
     def exact(cls, value: np.ndarray, approx: str, note: str = "") -> MetricTensor:
-        return cls(value, np.zeros_like(value), approx, note=note)
+        return cls(value, np.zeros(np.shape(value)), approx, note=note)  # of memory that nobody has touched
 
     @classmethod
     def made_positive(

@@ -54,6 +54,11 @@ class Bounded:
         return np.isinf(self._low) & np.isinf(self._high)
 
     @property
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest values (P,)."""
+        return self._low, self._high
+
+    @property
     def text(self) -> str:
         """The box, as what a stored run is recognized by."""
         return f"bounds {self._low.tolist()} {self._high.tolist()}"

@@ -8,7 +8,7 @@ from qngd.backends import BackendBase, default, resolve
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.evaluators import light_cone
+from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.job_log import JobLog
@@ -42,6 +42,8 @@ def evaluator_for(
     check_cross(cross)
     if isinstance(backend, str) and backend == light_cone.NAME:
         return light_cone.evaluator(circuit, target, shots)
+    if (truncation := pauli_propagation.truncation_of(backend)) is not None:
+        return pauli_propagation.evaluator(circuit, target, shots, truncation)
     chosen, shots = backend_and_shots(circuit, backend, shots)
     if chosen is None:
         if isinstance(target, CVaR):

@@ -15,7 +15,7 @@ import numpy as np
 from qngd.circuit.active import active_qubits, flips_zeros, moved_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError
+from qngd.errors import MemoryLimitError, SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
@@ -53,6 +53,11 @@ class ExactDeflated:
         self.penalties = penalties
         self.inner = inner
         self._simulator = simulator_of(inner.circuit)
+        if not self._simulator.fits:
+            raise MemoryLimitError(
+                f"excited states take overlaps of whole states, and a statevector of {inner.circuit.num_qubits} qubits "
+                "does not fit in memory; give a backend with shots, which measures them"
+            )
         self._states = [self._simulator.state(self.circuit.angle_map(theta)) for theta in penalties.thetas]
 
     @property

@@ -1,4 +1,4 @@
-"""Answers from an exact engine: what the evaluators of statevectors and of light cones have in common."""
+"""Answers from an engine: what the evaluators of statevectors, light cones and Pauli propagation have in common."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qngd.metrics.base import Metric
 
 
 class EngineEvaluator(ABC):
-    """An `Evaluator` of the energies, gradients and metrics that an exact engine gives."""
+    """An `Evaluator` of the energies, gradients and metrics that an engine gives, without statistical errors."""
 
     is_exact = True
     is_mean = True
@@ -65,7 +65,7 @@ class EngineEvaluator(ABC):
             energy = self._energy_alone(point.phi)
         return Evaluation(
             theta=theta,
-            energy=Estimate.exact(np.float64(energy)),
+            energy=self._as_estimate(energy),
             gradient=self._gradient(point, slope, by_chance),
             metric=tensor,
             cost=Cost(jobs=1, circuits=1),
@@ -80,7 +80,7 @@ class EngineEvaluator(ABC):
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         self._require_terms()
         phis = (self.circuit.angle_map(theta) for theta in points)
-        found = [Estimate.exact(np.float64(self._engine.expectation(phi, self._terms))) for phi in phis]
+        found = [self._as_estimate(self._engine.expectation(phi, self._terms)) for phi in phis]
         return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
 
     def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
@@ -98,6 +98,10 @@ class EngineEvaluator(ABC):
         """v ↦ g·v with the full metric at θ."""
         phi, jacobian = self.circuit.angle_map.linearize(theta)
         return lambda vector: self._engine.metric_product(phi, jacobian, vector)
+
+    def _as_estimate(self, energy: float) -> Estimate:
+        """The energy that the engine gave last, with its error."""
+        return Estimate.exact(np.float64(energy))
 
     def _require_terms(self) -> None:
         """Raise ObservableError if no observable was given."""

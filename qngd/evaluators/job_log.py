@@ -1,82 +1,64 @@
-"""The ids of a run's jobs, written down before anybody waits for them: what was paid for can be found again.
+"""What a run writes down of its jobs, before anybody waits for them: what was paid for can be found again.
 
-    run_dir/jobs.jsonl    a row a job: the step it belongs to, the provider's id, when it was sent
+A submission is a batch of jobs, known by the hash of its plan and by how it is divided into them. The order of calls:
 
-A submission is a batch of jobs, known by the hash of its plan and by how it is divided into them. What was sent of one
-from the state that a run resumes from, and whose results are not in it, is collected instead of sent again, where the
-provider gives jobs by their ids.
+    sent = log.take(submission)                   what an interrupted run had of it
+    log.intend(submission, backend, tag)          unless `sent.tag` is there: before anything is sent
+    log.add(submission, backend, place, job)      as soon as a job's sending returns
+    log.keep(submission, place, outcomes)         as soon as a job's results are there
+
+What was sent from the state that a run resumes from, and whose results are not in it, is then collected instead of sent
+again.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import warnings
-from datetime import UTC, datetime
-from itertools import count, takewhile
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from qngd.errors import QngdWarning
+from qngd.measured.outcomes import Outcome
 
 
-class JobLog:
-    """Rows of the jobs that `path` holds, or will hold.
+@dataclass(frozen=True)
+class Sent:
+    """What is known of an interrupted submission: the tag that was written before anything was sent, None where none
+    was intended; the provider's ids of its jobs by their places; the outcomes of those that had finished."""
 
-    `step` is that of the state that submissions start from, −1 before the first.
-    """
+    tag: str | None = None
+    jobs: dict[int, str] = field(default_factory=dict)
+    outcomes: dict[int, list[Outcome]] = field(default_factory=dict)
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.step = -1
-        self._open: dict[str, dict[int, str]] = {}
 
-    def resume(self, step: int) -> None:
-        """Go on from the state after this step: what was sent from there can be collected."""
-        self.step = step
-        self._open = {}
-        for row in self._rows():
-            if row["step"] == step:
-                self._open.setdefault(row["submission"], {})[row["place"]] = row["job"]
+class JobLog(Protocol):
+    """Where the jobs of a run are written down."""
 
-    def begin_step(self, step: int) -> None:
-        """Submissions start from the state after this step from now on."""
-        self.step = step
+    @property
+    def anew(self) -> str:
+        """What a user does to have circuits sent anew whose jobs are gone, as the end of a message."""
 
-    def take(self, submission: str) -> list[str]:
-        """The ids of the first jobs of an interrupted submission, each submission once; none if there is none."""
-        jobs = self._open.pop(submission, {})
-        return [jobs[place] for place in takewhile(jobs.__contains__, count())]
+    def take(self, submission: str) -> Sent:
+        """What is known of an interrupted submission; of several with this name the one that was intended first, each
+        once."""
+
+    def intend(self, submission: str, backend: str, tag: str) -> None:
+        """Write down that a submission is going to be sent, and under which tag.
+
+        Raises:
+            StorageError: it cannot be written; nothing should be sent then.
+        """
 
     def add(self, submission: str, backend: str, place: int, job: str) -> None:
-        """Write down a job of a submission.
+        """Write down a job of a submission that was intended, or taken. A later one in the same place takes its place.
 
         Warns:
-            QngdWarning: the file cannot be written to; the job is paid for, so the run still waits for it.
+            QngdWarning: it cannot be written, with the job's id. It is paid for, so the run goes on, and it is written
+                with the next thing that can be.
         """
-        row = {
-            "step": self.step,
-            "job": job,
-            "backend": backend,
-            "sent": datetime.now(UTC).isoformat(timespec="seconds"),
-            "place": place,
-            "submission": submission,
-        }
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            warnings.warn(
-                f"run_dir: cannot write to {self.path}: {error.strerror or error}; the job {job} of {backend} is not "
-                "written down, and would not be found after a crash",
-                QngdWarning,
-                stacklevel=2,
-            )
 
-    def _rows(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        complete = self.path.read_text(encoding="utf-8").split("\n")[:-1]  # a crash may cut the last line short
-        return [json.loads(line) for line in complete]
+    def keep(self, submission: str, place: int, outcomes: Sequence[Outcome]) -> None:
+        """Write down what a finished job has given.
+
+        Warns:
+            QngdWarning: it cannot be written.
+        """

@@ -61,9 +61,7 @@ class LightConeEvaluator(EngineEvaluator):
             MemoryLimitError: the metric's cones are too wide.
             SettingError: light cones do not give this metric.
         """
-        if metric.of_whole_states:
-            raise no_states()
-        of_metric = None if metric.entries is None else outlook.of_metric(self._cones, metric.entries)
+        of_metric = metric_outlook(self._cones, metric)
         self._require_terms()
         return outlook.of_energy(self._terms), of_metric
 
@@ -75,6 +73,18 @@ class LightConeEvaluator(EngineEvaluator):
         return lambda vector: half.T @ (covariances @ (half @ vector))
 
 
+def metric_outlook(cones: ConeSimulator, metric: Metric) -> Crowd | None:
+    """What a metric takes in a step; None for one that has no entries of its own.
+
+    Raises:
+        MemoryLimitError: its cones are too wide.
+        SettingError: light cones do not give it.
+    """
+    if metric.of_whole_states:
+        raise no_states()
+    return None if metric.entries is None else outlook.of_metric(cones, metric.entries)
+
+
 def evaluator(circuit: Circuit, target: Observable | CVaR | None, shots: object) -> LightConeEvaluator:
     """Light cones, which the user asked for.
 
@@ -83,17 +93,28 @@ def evaluator(circuit: Circuit, target: Observable | CVaR | None, shots: object)
         BackendError: they are to give shots.
         MemoryLimitError: as the class.
     """
+    return LightConeEvaluator(circuit, require_mean(circuit, target, shots, NAME))
+
+
+def require_mean(circuit: Circuit, target: Observable | CVaR | None, shots: object, backend: str) -> Observable | None:
+    """The target of a backend that gives means without shots.
+
+    Raises:
+        SettingError: it is no expectation value.
+        BackendError: there are to be shots.
+    """
     if shots is not None or circuit.device_shots is not None:
         raise BackendError(
-            f"backend: {NAME!r} gives exact numbers, no samples; leave out shots (with a QNode, give it a device "
-            "without shots), or sample on another backend, such as AerSimulator(method='matrix_product_state')"
+            f"backend: {backend!r} gives numbers without statistical error, no samples; leave out shots (with a QNode, "
+            "give it a device without shots), or sample on another backend, such as "
+            "AerSimulator(method='matrix_product_state')"
         )
     if isinstance(target, CVaR):
         raise SettingError(
-            f"backend: a CVaR takes the distribution of all qubits' outcomes, and {NAME!r} gives expectation values; "
-            "minimize the observable itself, or take a backend with shots"
+            f"backend: a CVaR takes the distribution of all qubits' outcomes, and {backend!r} gives expectation "
+            "values; minimize the observable itself, or take a backend with shots"
         )
-    return LightConeEvaluator(circuit, target)
+    return target
 
 
 def in_place_of_a_state(circuit: Circuit, observable: Observable | None) -> LightConeEvaluator:

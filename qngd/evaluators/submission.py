@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import count, takewhile
 from typing import Any
+from uuid import uuid4
 
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
@@ -62,11 +64,13 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     handle = backend.prepare(plan.templates, plan.requests, seed)
     submission = f"{plan.fingerprint}: {handle.division}"
     sent = log.take(submission)
-    if sent:
+    if sent.tag is None:
+        log.intend(submission, backend.name, f"qngd-{uuid4().hex}")
+    if first := [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]:
         try:
-            backend.attach(handle, sent)
+            backend.attach(handle, first)
         except BackendError as error:
-            raise BackendError(f"{error}; try again later, or delete {log.path} to send the circuits anew") from error
+            raise BackendError(f"{error}; try again later, or {log.anew} to send the circuits anew") from error
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
     backend.send(handle)
     return handle
@@ -80,3 +84,9 @@ def noise_note(backend: BackendBase) -> str:
         f"{backend.name} is noisy: its states are mixed, and the metric, estimated by the formula for pure "
         "states, is then not the quantum Fisher information"
     )
+
+
+def noise_of(backend: BackendBase) -> str:
+    """What tells a backend's noise from that of another with its name, as a stored run is recognized by it."""
+    digest = getattr(backend, "noise_digest", "")
+    return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", digest]))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qngd._system.memory import require_bytes
 from qngd.circuit.active import moved_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -32,10 +33,11 @@ class ExactTail(ExactEvaluator):
 
     def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
         check_commuting(observable)
-        super().__init__(circuit, observable)
         pulled = circuit.pull(observable)
         # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
         qubits = moved_qubits(circuit.generators, pulled.strings)
+        require_bytes(40 << len(qubits), f"a CVaR's distribution of energies over {len(qubits)} qubits")
+        super().__init__(circuit, observable)
         self._alpha = alpha
         self._basis = CommonBasis.of(pulled, qubits)
         self._distributed = Simulator(circuit, qubits)

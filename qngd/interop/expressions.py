@@ -477,6 +477,38 @@ class NodeProgram:
                 rows = np.array([[place[operand] for operand in graph.operands(node)] for node in members])
                 self._calls.append((operation, part, tuple(rows.T)))
 
+    def as_arrays(self) -> dict[str, np.ndarray]:
+        """The program as named arrays, from which `from_arrays` makes it again."""
+        places, columns = self._parameters
+        rows = [np.stack(operands) for _, _, operands in self._calls]
+        return {
+            "roots": self._roots,
+            "places": places,
+            "columns": columns,
+            "start": self._start,
+            "operations": np.array([operation for operation, _, _ in self._calls], dtype=str),
+            "parts": np.array([(part.start, part.stop) for _, part, _ in self._calls], dtype=np.int64).reshape(-1, 2),
+            "operands": np.array([len(each) for each in rows], dtype=np.int64),
+            "rows": np.concatenate([each.ravel() for each in rows]) if rows else np.zeros(0, dtype=np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> NodeProgram:
+        """The program that these arrays tell."""
+        made = cls.__new__(cls)
+        made._roots, made._start = arrays["roots"], arrays["start"]
+        made._parameters = arrays["places"], arrays["columns"]
+        made._calls = []
+        taken = 0
+        for operation, (first, last), count in zip(
+            arrays["operations"], arrays["parts"], arrays["operands"], strict=True
+        ):
+            size = int(count * (last - first))
+            operands = arrays["rows"][taken : taken + size].reshape(int(count), -1)
+            made._calls.append((str(operation), slice(int(first), int(last)), tuple(operands)))
+            taken += size
+        return made
+
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """The values of the roots, in their order; nan where one is not a finite real number. At one θ (P,), or at
         several at a time, (P, B)."""

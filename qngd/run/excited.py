@@ -26,6 +26,7 @@ from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.budget import Budget, Clock
+from qngd.run.directory.paths import as_folder
 from qngd.run.identity import RunIdentity
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
@@ -188,7 +189,7 @@ class _Search:
             return task
         thetas, weights = self._lifts
         also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
-        identity = RunIdentity(task.given, task.optimizer, (*task.identity.settings, *also))
+        identity = RunIdentity(task.given, task.optimizer, {**task.identity.settings, "lifted off": also})
         evaluator = deflated(task.evaluators[0], thetas, weights)
         with metering(Meter(task.limits.budget.table, task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
@@ -301,5 +302,4 @@ def _seed_of(seed: int | None, k: int) -> int | None:
 
 
 def _folder(run_dir: Any, k: int) -> Any:
-    is_path = isinstance(run_dir, (str, os.PathLike)) and run_dir != ""
-    return Path(run_dir) / f"state-{k}" if is_path else run_dir
+    return None if run_dir is None else as_folder(run_dir) / f"state-{k}"

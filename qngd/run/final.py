@@ -22,6 +22,7 @@ from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.run.directory.paths import as_folder
 from qngd.run.kept import evaluated_once, evaluation_at
 from qngd.solve.state import State
 
@@ -100,4 +101,4 @@ def read_final(
         stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
         how = (given.circuit, given.target, backend, shots, grouping, cross, job_log)
         evaluators = tuple(evaluator_for(*how, stage) for stage in stages)
-    return Final(shots, evaluators, None if run_dir is None else Path(run_dir) / "final.npz")
+    return Final(shots, evaluators, None if run_dir is None else as_folder(run_dir) / "final.npz")

@@ -119,7 +119,7 @@ def minimize_function(
         callback=_told(settings.callback, callback, function.within),
         store=Nowhere(),
         before=None,
-        identity=RunIdentity(given, optimizer, (seed,)),
+        identity=RunIdentity(given, optimizer, {"seed": seed}),
     )
     return _as_scipys(carry_out(task), function)
 

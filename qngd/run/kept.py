@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from qngd.errors import QngdWarning, StorageError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation
-from qngd.run.encoding import arrays_of, as_line, from_line, state_from
-from qngd.run.journal import readable, replace_file, writable
+from qngd.run.directory.database import make_folder, replace_file
+from qngd.run.directory.encoding import arrays_of, as_json, from_json, packed, state_from, unpacked
+from qngd.run.directory.trouble import told
 from qngd.solve.state import State
 
 Measured = tuple[Estimate, Estimate, Cost]  # two estimates and what they cost
@@ -31,16 +33,33 @@ def measured_once(path: Path | None, key: str, measure: Callable[[], Measured]) 
     if path is None:
         return measure()
     if path.exists():
-        with readable(path):
-            row = from_line(path.read_text(encoding="utf-8"))
-            if row["key"] == key:
-                return _estimate(row["first"]), _estimate(row["second"]), Cost(**row["cost"])
+        row = _read(path)
+        if row["key"] == key:
+            return _estimate(row["first"]), _estimate(row["second"]), Cost(**row["cost"])
     first, second, cost = measure()
     row = {"key": key, "first": _row(first), "second": _row(second), "cost": dataclasses.asdict(cost)}
-    with writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, as_line(row).encode())
+    with told(path, "write"):
+        make_folder(path.parent)
+        replace_file(path, as_json({**row, "sum": _sum(row)}).encode())
     return first, second, cost
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What stands in the file, as it was written."""
+    with told(path, "read"):
+        content = path.read_bytes()
+    try:
+        row = dict(from_json(content.decode()))
+        whole = row.pop("sum") == _sum(row) and {"key", "first", "second", "cost"} <= set(row)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise StorageError(f"run_dir: {path} is damaged; delete it, and what stood in it is measured again")
+    return row
+
+
+def _sum(row: dict[str, Any]) -> str:
+    return hashlib.sha256(as_json(row).encode()).hexdigest()
 
 
 def evaluated_once(path: Path | None, key: str, like: State, measure: Callable[[], Evaluation]) -> Evaluation:
@@ -54,12 +73,12 @@ def evaluated_once(path: Path | None, key: str, like: State, measure: Callable[[
     kept = evaluation_at(path, key)
     if kept is not None:
         return kept
-    found, file = measure(), io.BytesIO()
-    np.savez(file, key=key, **arrays_of(State(like.step, found, {}, like.evaluations, found.cost)))
+    found = measure()
+    arrays = arrays_of(State(like.step, found, {}, like.evaluations, found.cost))
     try:
-        with writable(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, file.getvalue())
+        with told(path, "write"):
+            make_folder(path.parent)
+            replace_file(path, packed({"key": key, **arrays}))
     except StorageError as error:  # it is paid for, and not lost for that
         warnings.warn(f"{error}; the energy of the end is in the result alone", QngdWarning, stacklevel=2)
     return found
@@ -73,9 +92,15 @@ def evaluation_at(path: Path, key: str | None = None) -> Evaluation | None:
     """
     if not path.exists():
         return None
-    with readable(path), np.load(io.BytesIO(path.read_bytes())) as file:
-        arrays = {name: file[name] for name in file.files}
+    with told(path, "read"):
+        content = path.read_bytes()
+    try:
+        arrays = unpacked(content)
         return state_from(arrays).evaluation if key in (None, str(arrays["key"])) else None
+    except (ValueError, KeyError, TypeError, EOFError, AttributeError, AssertionError, BadZipFile) as error:
+        raise StorageError(
+            f"run_dir: {path} cannot be read ({type(error).__name__}); delete it, and what stood in it is measured again"
+        ) from error
 
 
 def _row(estimate: Estimate) -> dict[str, Any]:

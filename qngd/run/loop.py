@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from qngd._system.interrupts import Stoppable
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -28,8 +30,9 @@ from qngd.run.budget import Budget, Clock
 from qngd.run.ending import measured_again
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
-from qngd.run.result import Result, Status
+from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
+from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
 
@@ -70,7 +73,8 @@ def minimize(
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
             or a method of SciPy such as "l-bfgs-b", with its defaults.
         backend: None for the embedded simulator (a QNode's own device otherwise); "light-cone" for exact numbers of
-            many qubits and few layers, which also stand in for a statevector that does not fit in memory.
+            many qubits and few layers, which also stand in for a statevector that does not fit in memory;
+            "pauli-propagation", or a `PauliPropagation`, for approximate ones of more layers.
         shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
             a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
@@ -80,7 +84,7 @@ def minimize(
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included.
         tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
-            within its error five steps in a row; 0 never stops so.
+            within its error five steps in a row (that of a CVaR ten); 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
         target: stop when the energy plus its standard error is at most this.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
@@ -142,16 +146,41 @@ def minimize(
 def carry_out(task: Task) -> Result:
     """The run of a task; see `minimize`."""
     record = Record(task.given.shaped, task.kind, task.store)
-    with _kept_on_error(record, task):
+
+    def body() -> Status:
+        _start(record, task)
+        return _loop(record, task)
+
+    with Stoppable() as stoppable, _closing(task.store), _kept_on_error(record, task):
         try:
-            _start(record, task)
-            status = _loop(record, task)
+            status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             # Ctrl-C in a step, in the store or in the callback; where nothing was reached, there is nothing to return
             if not record.has_begun:
                 raise
             status = _ended_by(error, record)
-    return measured_again(_result(record, status, task), task)
+        result = _at_end(_result(record, status, task), task, stoppable)
+        task.store.end(result.status, result.message, result.note)
+        if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
+            result = replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+    return result
+
+
+def _at_end(result: Result, task: Task, stoppable: Stoppable) -> Result:
+    """The result with what is measured at the end."""
+    try:
+        return stoppable.run(partial(measured_again, result, task))
+    except KeyboardInterrupt:
+        return replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+
+
+@contextmanager
+def _closing(store: Store) -> Iterator[None]:
+    """Let others have the store at the end, whatever that is."""
+    try:
+        yield
+    finally:
+        store.close()
 
 
 def _result(record: Record, status: Status, task: Task) -> Result:
@@ -190,24 +219,32 @@ def _start(record: Record, task: Task) -> None:
     stored = task.store.resume(task.identity)
     _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
-        record.begin(_first_state(task) if task.before is None else task.before, task.limits)
+        record.begin(_first_state(task, record) if task.before is None else task.before, task.limits)
     else:
         record.restore(stored)
 
 
-def _first_state(task: Task) -> State:
-    """The optimizer's state after the evaluation at theta0, if the budget allows it."""
+def _first_state(task: Task, record: Record) -> State:
+    """The optimizer's state after the evaluation at theta0, if the budget allows it; of a run that is kept it must be a
+    number, or the run could never be gone on with."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     began = task.clock.elapsed
+    # a seed of its own, so that circuits drawn at random are the same after an interruption
+    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
     with task.metered(Cost()):
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
             raise SettingError(f"budget: {_too_little(task, first)}")
         try:
-            found = optimizer.init(evaluator, theta, task.seed)
+            found = optimizer.init(evaluator, theta, seed)
         except OverBudget as error:
             raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
     task.clock.timed(began)
+    if record.is_kept and not found.evaluation.is_finite:
+        raise BackendError(
+            f"the energy at theta0 is {found.energy}, and it or its derivatives are no numbers to go on from; "
+            f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
+        )
     return found
 
 
@@ -235,7 +272,8 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
+                found = error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
+                task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
 
@@ -244,6 +282,8 @@ def _loop(record: Record, task: Task) -> Status:
     """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
         if not record.state.evaluation.is_finite:
+            return Status.NOT_FINITE
+        if record.is_lost:
             return Status.NOT_FINITE
         if record.reached(task.limits.target):
             return Status.TARGET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,12 +19,13 @@ from qngd.errors import BackendError, SettingError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
-from qngd.evaluators import light_cone
+from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.choice import backend_and_shots
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.pauli_propagation import PropagationEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import submission_cost
 from qngd.exact.cones.outlook import Crowd
@@ -37,6 +39,7 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 from qngd.qng import QNG
 from qngd.run.budget import Budget
+from qngd.run.price_propagation import PropagationPrice
 from qngd.run.stop import StopRule
 from qngd.solve.state import Optimizer
 
@@ -254,9 +257,10 @@ def cost(
     gradient: GradientLike = "shift",
     budget: Budget | None = None,
     final_shots: Any = None,
-) -> Price | ConePrice:
+) -> Price | ConePrice | PropagationPrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
-    With backend="light-cone" it is the light cones, memory and time of this machine.
+    With backend="light-cone" it is the light cones, memory and time of this machine; with "pauli-propagation" the
+    strings, memory, time and error of one energy, which is computed.
 
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`, an `Objective` included; where
@@ -283,10 +287,18 @@ def cost(
     given = read_any(problem_or_circuit, observable, theta0)
     if isinstance(backend, str) and backend == light_cone.NAME:
         if isinstance(given, GivenObjective):
-            raise BackendError(f"backend: {light_cone.NAME!r} takes one circuit and observable, no Objective")
+            raise BackendError(
+                f"backend: {light_cone.NAME!r} takes one circuit and observable, no Objective; minimize does"
+            )
         metric = as_metric(approx)
         by_cones = light_cone.evaluator(given.circuit, given.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(metric), steps)
+    if (truncation := pauli_propagation.truncation_of(backend)) is not None:
+        if isinstance(given, GivenObjective):
+            raise BackendError(f"backend: {pauli_propagation.NAME!r} takes one circuit and observable, no Objective")
+        return _price_of_propagation(
+            pauli_propagation.evaluator(given.circuit, given.target, shots, truncation), given.theta, approx, steps
+        )
     step = planned_step(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross,
         gradient=gradient,
@@ -320,6 +332,20 @@ def cost(
         offers=offers,
         prices=budget.table,
     )
+
+
+def _price_of_propagation(
+    evaluator: PropagationEvaluator, theta: np.ndarray, approx: Approx | Metric, steps: int
+) -> PropagationPrice:
+    """One energy with its gradient is computed twice, the first time compiled."""
+    left_out, of_metric = evaluator.outlook(theta), evaluator.metric_outlook(as_metric(approx))
+    start = time.perf_counter()
+    evaluator.outlook(theta)
+    seconds = time.perf_counter() - start
+    num_bytes = left_out.num_bytes(evaluator.circuit.num_qubits)
+    if of_metric is not None:
+        seconds, num_bytes = seconds + of_metric.seconds, max(num_bytes, of_metric.num_bytes)
+    return PropagationPrice(evaluator.name, left_out, of_metric, num_bytes, seconds, steps)
 
 
 def _offer(

@@ -11,11 +11,13 @@ import numpy as np
 from qngd.estimates.evaluation import Cost
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stop import StopRule
-from qngd.run.store import Store, Stored
+from qngd.run.store import Nowhere, Store, Stored
 from qngd.solve.state import State, StepInfo
 
 _NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
+_TAIL_STEPS = 10  # the same for a CVaR: what lies below its quantile shows in few shots, and now and then in none
 _NOTED = 3  # steps whose notes a result repeats
+_LOST_STEPS = 5  # trials in a row without a finite energy
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
 
 
@@ -36,11 +38,26 @@ class Record:
         self._trail: list[tuple[float, float, float]] = []
         self._remarks: list[str] = []
         self._unshaped = ""
+        self._resumed_with = 0
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was reached."""
         return bool(self.energies)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the run goes on from a store another time."""
+        return not isinstance(self._store, Nowhere)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last trials of this process had no finite energy, so that more of them are paid for nothing."""
+        recent = self.infos[max(self._resumed_with, len(self.infos) - _LOST_STEPS) :]
+        lost = len(recent) == _LOST_STEPS and not any(info.accepted or np.isfinite(info.decrease) for info in recent)
+        if lost:
+            self.remark(f"{_LOST_STEPS} trials in a row had an energy that is NaN or infinite, and were rejected")
+        return lost
 
     def ended(self, status: Status, failure: str = "") -> Status:
         """The status that a run ends with, and what failed, kept for its message."""
@@ -59,6 +76,7 @@ class Record:
         """Bring the record to where a stored run had stopped."""
         self._take(stored.state)
         self.infos = [replace(info, theta=self._in_structure(info.theta)) for info in stored.infos]
+        self._resumed_with = len(self.infos)
         self._note(*stored.start)
         for info in stored.infos:
             self._note(info.energy, info.stderr)
@@ -73,7 +91,7 @@ class Record:
         info = replace(info, theta=self._in_structure(state.theta))
         self.state = state
         self.infos.append(info)
-        self._trail = [*self._trail[1 - _NOISE_STEPS :], (info.decrease, info.significance, info.natural_norm)]
+        self._trail = [*self._trail[1 - _TAIL_STEPS :], (info.decrease, info.significance, info.natural_norm)]
         self._note(info.energy, info.stderr)
         self._store.add(self.kept, info)
         return info
@@ -121,7 +139,10 @@ class Record:
 
     def _still(self, limits: StopRule) -> str:
         recent = self._trail[-_STILL_STEPS:]
-        if len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent):
+        # a tail within one outcome gives the same number again and again, and says nothing of what lies below
+        unseen = self._is_tail and float(self.state.evaluation.energy.stderr) > limits.tol
+        is_still = len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent)
+        if is_still and not unseen:
             return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
         if recent and recent[-1][2] < limits.gtol:
             return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
@@ -129,8 +150,17 @@ class Record:
 
     def _is_noise(self) -> bool:
         """Whether the last gradients cannot be told from zero."""
-        recent = self._trail[-_NOISE_STEPS:]
-        return len(recent) == _NOISE_STEPS and all(significance < 2 for _, significance, _ in recent)
+        recent = self._trail[-self._noise_steps :]
+        return len(recent) == self._noise_steps and all(significance < 2 for _, significance, _ in recent)
+
+    @property
+    def _noise_steps(self) -> int:
+        return _TAIL_STEPS if self._is_tail else _NOISE_STEPS
+
+    @property
+    def _is_tail(self) -> bool:
+        """Whether the energies are a CVaR."""
+        return self.state.evaluation.mean is not None
 
     def reached(self, target: float | None) -> bool:
         """Whether the energy is at the target, errors considered."""
@@ -142,7 +172,7 @@ class Record:
         message = REMEDY[status].format(
             finished=self.finished,
             target=limits.target,
-            noise=_NOISE_STEPS,
+            noise=self._noise_steps,
             max_steps=limits.max_steps,
             cost=self.state.cost,
             failure=self.failure,

@@ -7,10 +7,8 @@ all.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from qngd.errors import BackendError, SettingError, StorageError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.objectives.given import AnyGiven
+from qngd.run.directory.paths import as_folder, holds_run
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task
 
@@ -69,14 +68,15 @@ def _another(given: AnyGiven, number: int, seed: int | None, read: Reader, run_d
 
 
 def _folder(run_dir: Any, number: int) -> Any:
-    if not isinstance(run_dir, (str, os.PathLike)) or run_dir == "":
-        return run_dir  # None, or what the task's reader refuses
-    if (Path(run_dir) / "run.json").exists():
+    if run_dir is None:
+        return None
+    folder = as_folder(run_dir)
+    if holds_run(folder):
         raise SettingError(
-            f"run_dir: {Path(run_dir)} holds a single run, made without restarts; give another directory, or leave "
+            f"run_dir: {folder} holds a single run, made without restarts; give another directory, or leave "
             "restarts out to resume it"
         )
-    return Path(run_dir) / f"start-{number}"
+    return folder / f"start-{number}"
 
 
 def affordable(task: Task) -> bool:

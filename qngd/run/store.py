@@ -21,8 +21,8 @@ class Stored(NamedTuple):
 class Store(Protocol):
     """Keeps one run. After each call what was handed over survives a crash of the process.
 
-    `jobs` is where the ids of its jobs are written down, or None; an evaluator is given it when it is made, before the
-    store is resumed.
+    `jobs` is where its jobs are written down, or None; an evaluator is given it when it is made, before the store is
+    resumed.
     """
 
     @property
@@ -30,12 +30,16 @@ class Store(Protocol):
         """The log of the run's jobs."""
 
     def resume(self, identity: RunIdentity) -> Stored | None:
-        """What is stored of this run; None for a new one. Called once, before the others.
+        """What is stored of this run; None for a new one. Called once, before the others, of which `close` is the last
+        whatever happens.
 
         Raises:
             SettingError: another run is stored there.
-            StorageError: it cannot be read or written.
+            StorageError: it cannot be read or written, or another process writes it.
         """
+
+    def seed(self, given: int | None) -> int | None:
+        """The seed of the run: the one that is given, or one that an interrupted run without has drawn."""
 
     def begin(self, state: State) -> None:
         """Store the state after the first evaluation, or the one that a new run goes on from."""
@@ -46,6 +50,12 @@ class Store(Protocol):
     def keep(self, state: State) -> None:
         """Store the state alone, where a step has only made it costlier."""
 
+    def end(self, status: str, message: str, note: str) -> None:
+        """Store why the run has stopped. That it cannot be stored is no error: nothing is lost by it."""
+
+    def close(self) -> None:
+        """Let others have the store."""
+
 
 class Nowhere:
     """The store of a run that is not kept."""
@@ -55,6 +65,9 @@ class Nowhere:
     def resume(self, identity: RunIdentity) -> Stored | None:
         return None
 
+    def seed(self, given: int | None) -> int | None:
+        return given
+
     def begin(self, state: State) -> None:
         pass
 
@@ -62,4 +75,10 @@ class Nowhere:
         pass
 
     def keep(self, state: State) -> None:
+        pass
+
+    def end(self, status: str, message: str, note: str) -> None:
+        pass
+
+    def close(self) -> None:
         pass

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -16,10 +16,12 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.evaluators.submission import noise_of
 from qngd.run.budget import Clock
+from qngd.run.directory.journal import Journal
+from qngd.run.directory.paths import as_folder
 from qngd.run.final import Final, read_final
-from qngd.run.identity import RunIdentity, fingerprint_of
-from qngd.run.journal import Journal
+from qngd.run.identity import RunIdentity, fingerprint_of, written
 from qngd.run.optimizers import as_optimizer, kind_of
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
@@ -153,23 +155,30 @@ def read_task(
         evaluator_of(given, backend, shots, grouping, cross, store.jobs, bounds, stage) for stage in stages
     )
     seed = _checked_seed(seed, before)
-    settings: tuple[object, ...] = (seed, evaluators[0].name, shots)
+    settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
     if given.words:
-        settings = (*settings, given.words)
-    if isinstance(evaluators[0], Bounded):
-        settings = (*settings, evaluators[0].text)
+        settings["objective"] = given.words
     if before is not None:
-        settings = (*settings, before.step, before.evaluations, before.theta.tobytes().hex())
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
+    stop = StopRule.read(*limits)
+    asked = {
+        **_written(stop),
+        "backend": _backend(given, backend),
+        "wrap_angles": bool(wrap_angles),
+        "final_shots": final_shots,
+    }
+    if isinstance(evaluators[0], Bounded):
+        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=StopRule.read(*limits),
+        limits=stop,
         seed=seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=RunIdentity(given, chosen, settings),
+        identity=RunIdentity(given, chosen, settings, asked),
         spent=spent,
         wraps=bool(wrap_angles),
         clock=clock or Clock(),
@@ -181,12 +190,31 @@ def read_task(
     return task
 
 
+def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: str, cross: str) -> dict[str, object]:
+    """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": shots}
+    if isinstance(evaluator, Bounded):
+        settings["bounds"] = evaluator.text
+    if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
+        settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
+    return settings
+
+
+def _written(stop: StopRule) -> dict[str, object]:
+    """What a run stops at, as JSON takes it."""
+    found = {each.name: getattr(stop, each.name) for each in fields(stop) if each.name != "budget"}
+    return {**found, "budget": None if stop.budget.is_open else json.loads(written(stop.budget))}
+
+
+def _backend(given: AnyGiven, backend: Any) -> object:
+    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
+    nothing else is ever written: it may hold a token."""
+    own = getattr(given.circuit, "device", None) if backend is None else backend
+    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
+
+
 def _store_of(run_dir: Any) -> Store:
-    if run_dir is None:
-        return Nowhere()
-    if not isinstance(run_dir, (str, os.PathLike)) or run_dir == "":  # Path("") is the current folder
-        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
-    return Journal(run_dir)
+    return Nowhere() if run_dir is None else Journal(as_folder(run_dir))
 
 
 def _checked_state(state: Any) -> State:

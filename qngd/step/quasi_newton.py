@@ -10,9 +10,10 @@ from qngd.errors import settle_whole
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction, Product
 from qngd.step.base import Memory, Probe, Proposal, Trial, gradient_of, require_length
-from qngd.step.curvature import CurvatureRate
+from qngd.step.curvature import CurvatureRate, parabola_factor
 
 _CURVED = 1e-8  # of |δ||y|: a curvature δᵀy below it is rounding
+_SHORTEST = 1e-6  # radians, of a bound: one of zero could not grow again
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class QuasiNewton(CurvatureRate):
 
     Steps s and the changes y of the gradient along them are kept as long as the path since then is no longer than
     `reach` in state space: what was seen farther away says little. With fewer than `needed` pairs the step is that of
-    `CurvatureRate`. A quasi-Newton step that is refused, and any step that meets a negative curvature, forgets all
-    pairs. Until a step is refused or meets one for the first time, a single pair is enough.
+    `CurvatureRate`. A quasi-Newton step that is refused though it is no longer than `short` is tried again, less far:
+    so near, more pairs mend the model. One that is longer, and any step that meets a negative curvature, forgets all
+    pairs. Until a step fails in one of these ways for the first time, a single pair is enough.
 
     It is for exact gradients: errors in y are not looked at.
 
@@ -31,19 +33,22 @@ class QuasiNewton(CurvatureRate):
         pairs: kept at most.
         reach: radians.
         needed: pairs that a quasi-Newton step needs after that.
+        short: radians.
     """
 
     pairs: int = 20
     reach: float = 0.3
     needed: int = 8
+    short: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         settle_whole(self, {"pairs": 1, "needed": 1})
         require_length(self.reach, "reach")
+        require_length(self.short, "short")
 
     def start(self) -> Memory:
-        return {**super().start(), **_no_pairs(), "failed": np.array(False)}
+        return {**super().start(), **self.forgotten(), "failed": np.array(False)}
 
     def has_failed(self, memory: Memory) -> bool:
         return bool(memory["failed"])
@@ -59,10 +64,11 @@ class QuasiNewton(CurvatureRate):
         length, promised = direction.length_of(delta), -float(delta @ slope)
         if not promised > 0:  # rounding
             return super().propose(direction, here, memory, probe)
-        share = min(1.0, self.max_length / length) if length > 0 else 1.0
+        bound = float(memory["bound"])
+        share = min(1.0, bound / length) if length > 0 else 1.0
         # −δ·∇E − ½δᵀBδ with Bδ = −share·∇E
         predicted = share * (1 - 0.5 * share) * promised
-        return Proposal(share * delta, float(memory["rate"]), share * length, predicted, self.max_length)
+        return Proposal(share * delta, float(memory["rate"]), share * length, predicted, bound)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         return trial.fell if self.is_settled(memory) else super().judge(trial, memory)
@@ -70,19 +76,34 @@ class QuasiNewton(CurvatureRate):
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         settled = self.is_settled(memory)
         rest: Memory = {"rate": memory["rate"], "recent": self._with(trial.here, memory)}
-        if not settled:
-            rest = super().learn(trial, accepted, memory)
-        elif accepted:
-            rest = self.followed(trial, memory)
-        if (settled and not accepted) or (accepted and not _is_curved(trial)):
-            return {**rest, **self.forgotten()}
+        kept = {name: memory[name] for name in self.forgotten()}
+        if settled and not accepted:
+            length = trial.proposal.length
+            if length > self.short:
+                return {**rest, **self.forgotten()}
+            return {**rest, **kept, "bound": np.array(length * np.clip(parabola_factor(trial), 0.1, 0.5))}
+        rest = self.followed(trial, memory) if settled else super().learn(trial, accepted, memory)
         if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
-            return {**rest, **{name: memory[name] for name in _no_pairs()}, "failed": np.array(True)}
-        return {**rest, "failed": memory["failed"], **self._with_pair(trial, memory)}
+            return {**rest, **kept, "failed": np.array(True)}
+        if not _is_curved(trial):
+            return {**rest, **self.forgotten()}
+        bound = self._bound_after(trial) if settled else self.max_length
+        return {**rest, "failed": memory["failed"], "bound": np.array(bound), **self._with_pair(trial, memory)}
+
+    def _bound_after(self, trial: Trial) -> float:
+        """The bound on the next quasi-Newton step, radians, after one that was accepted."""
+        step = trial.proposal
+        if trial.failed_the_model:
+            return max(0.5 * step.length, _SHORTEST)
+        if trial.met_the_model and step.length >= 0.8 * step.radius:
+            return min(2 * step.radius, self.max_length)
+        return step.radius
 
     def forgotten(self) -> Memory:
-        """No pairs, after a failure."""
-        return {**_no_pairs(), "failed": np.array(True)}
+        """No pairs (s and y (m, P), the path since each step began (m,), radians), and no bound but that of all steps,
+        after a failure."""
+        empty = {"steps": np.zeros((0, 0)), "changes": np.zeros((0, 0)), "paths": np.zeros(0)}
+        return {**empty, "bound": np.array(self.max_length), "failed": np.array(True)}
 
     def followed(self, trial: Trial, memory: Memory) -> Memory:
         """`rate` and `recent` after an accepted step that was not −η·d: the rate is δᵀ(g + D)δ/δᵀy."""
@@ -137,8 +158,3 @@ def _is_curved(trial: Trial) -> bool:
     """Whether the slope rose along the step."""
     delta, change = trial.proposal.delta, _change(trial)
     return bool(delta @ change > _CURVED * np.linalg.norm(delta) * np.linalg.norm(change))
-
-
-def _no_pairs() -> dict[str, np.ndarray]:
-    """s and y (m, P), and the path since each step began (m,), radians."""
-    return {"steps": np.zeros((0, 0)), "changes": np.zeros((0, 0)), "paths": np.zeros(0)}

@@ -69,6 +69,11 @@ class OnDevice(ResumableBackend):
         return self.device.is_noisy
 
     @property
+    def noise_digest(self) -> str:
+        """A hash of the device's noise model, or nothing."""
+        return self.device.noise_digest
+
+    @property
     def rep_delay(self) -> float:
         """Seconds between two shots, 0 where unknown."""
         return self.device.rep_delay

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import operator
 import warnings
@@ -98,6 +100,21 @@ class Device:
         bounded = _bounded(target)
         return _without(target, bounded) if bounded and not self.settings.fractional_gates else target
 
+    @property
+    def _noise_model(self) -> Any:
+        if self.native is None:
+            return None
+        return getattr(self.native.options, "noise_model", getattr(self.native, "noise_model", None))
+
+    @cached_property
+    def noise_digest(self) -> str:
+        """A hash of the noise model, where the device has one that can be written down, else nothing."""
+        to_dict = getattr(self._noise_model, "to_dict", None)
+        if to_dict is None:
+            return ""
+        text = json.dumps(_without_ids(to_dict(serializable=True)), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     @cached_property
     def is_noisy(self) -> bool:
         """Whether there is a noise model, or the device is like a real one: gates are listed with errors or
@@ -109,8 +126,7 @@ class Device:
             return self.settings.is_noisy
         if self.native is None:
             return False
-        model = getattr(self.native.options, "noise_model", getattr(self.native, "noise_model", None))
-        if model not in (None, "ideal"):  # "ideal": IonQ's word for none
+        if self._noise_model not in (None, "ideal"):  # "ideal": IonQ's word for none
             return True
         if "qiskit_aer" in packages_of(self.native):
             return False
@@ -196,6 +212,15 @@ def _bounded(target: Target) -> frozenset[str]:
     if has_bounds is None:
         return frozenset()
     return frozenset(name for name in target.operation_names if has_bounds(name))
+
+
+def _without_ids(value: Any) -> Any:
+    """A noise model as Aer writes it, without the names that it draws at random for its errors."""
+    if isinstance(value, dict):
+        return {name: _without_ids(part) for name, part in value.items() if name != "id"}
+    if isinstance(value, (list, tuple)):
+        return [_without_ids(part) for part in value]
+    return value if isinstance(value, (str, int, float, type(None))) else type(value).__name__
 
 
 def _without(target: Target, left_out: frozenset[str]) -> Target:

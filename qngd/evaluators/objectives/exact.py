@@ -1,12 +1,14 @@
-"""An objective's answers from the embedded statevector simulator."""
+"""An objective's answers from the embedded statevector simulator, or by light cones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.observable import Observable
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
@@ -14,6 +16,8 @@ from qngd.evaluators.objectives.base import ObjectiveEvaluator, Share
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix, without_negative
 from qngd.evaluators.objectives.model import DataCircuit, Model
 from qngd.exact.batch import BatchAngles, BatchSimulator, Kind
+from qngd.exact.cones.batch import ConeBatch
+from qngd.exact.point import no_states
 from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 from qngd.metrics.full import Full
@@ -22,6 +26,7 @@ from qngd.metrics.layers import BlockDiagonal, Diagonal
 from qngd.metrics.names import as_metric
 
 _FULL_UP_TO = 1 << 24  # amplitudes of all derivative states of a circuit, as of one energy
+_FEW_PARAMETERS = 2000  # by light cones: full metric by default, as of one energy
 # the metrics that a batch is run with
 _BATCHED: dict[type, Kind] = {Diagonal: "diag", BlockDiagonal: "block-diag", Full: "full"}
 
@@ -33,7 +38,11 @@ class ExactObjective(ObjectiveEvaluator):
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self._simulators = {id(part): _simulator(part) for part in model.parts}
+        self._simulators = {id(part): self._simulator(part) for part in model.parts}
+
+    def _simulator(self, part: DataCircuit) -> BatchSimulator | ConeBatch:
+        """What answers for one of the circuits."""
+        return BatchSimulator(*_pulled(part))
 
     @property
     def is_exact(self) -> bool:
@@ -45,9 +54,13 @@ class ExactObjective(ObjectiveEvaluator):
         return self._batch_note
 
     def default_metric(self) -> Metric:
-        qubits = max(each.simulator.num_qubits for each in self._simulators.values())
-        fits = self.model.num_parameters << qubits <= _FULL_UP_TO
-        return self.own_metric(as_metric("full" if fits else "block-diag"))
+        return self.own_metric(as_metric("full" if self._full_fits() else "block-diag"))
+
+    def _full_fits(self) -> bool:
+        """Whether the full metric is affordable."""
+        simulators = (each.simulator for each in self._simulators.values() if isinstance(each, BatchSimulator))
+        qubits = max((each.num_qubits for each in simulators), default=0)
+        return self.model.num_parameters << qubits <= _FULL_UP_TO
 
     def evaluate(
         self,
@@ -183,10 +196,44 @@ class _Run:
         return found
 
 
-def _simulator(part: DataCircuit) -> BatchSimulator:
+class ConeObjective(ExactObjective):
+    """Answers by light cones, one sample after the other. `was_chosen`: for want of memory for a statevector, where
+    the user named no backend.
+
+    Raises:
+        MemoryLimitError: an output depends on too much of a circuit; the text names the term.
+    """
+
+    name = "exact light cones"
+
+    def __init__(self, model: Model, was_chosen: bool = False) -> None:
+        super().__init__(model)
+        self._was_chosen = was_chosen
+
+    @property
+    def note(self) -> str:
+        own = f"{self.model.circuit.num_qubits} qubits, computed exactly by light cones" if self._was_chosen else ""
+        return "; ".join(filter(None, [own, self._batch_note]))
+
+    def _simulator(self, part: DataCircuit) -> ConeBatch:
+        return ConeBatch(*_pulled(part))
+
+    def _full_fits(self) -> bool:
+        few = self.model.num_parameters <= _FEW_PARAMETERS
+        return few and all(each.simulator.derivatives.have_states for each in self._cones)
+
+    @property
+    def _cones(self) -> Iterator[ConeBatch]:
+        return (each for each in self._simulators.values() if isinstance(each, ConeBatch))
+
+    def _metric_by_sample(self, run: _Run, metric: Metric, seed: int | None) -> MetricTensor:
+        raise no_states()
+
+
+def _pulled(part: DataCircuit) -> tuple[Circuit, list[Observable]]:
+    """The circuit without idle qubits, and the outputs pulled through its Clifford gates."""
     active = without_idle(part.circuit)
-    pulled = [active.pull(as_measured(each, part.circuit)) for each in part.observables]
-    return BatchSimulator(active, pulled)
+    return active, [active.pull(as_measured(each, part.circuit)) for each in part.observables]
 
 
 def _angles(share: Share, theta: np.ndarray) -> BatchAngles:

@@ -11,15 +11,17 @@ from qngd.circuit.angles import AngleMap
 from qngd.circuit.bound import bind
 from qngd.circuit.chosen import PartOfTheta, chosen, limits
 from qngd.circuit.circuit import Circuit
-from qngd.errors import ParameterError, SettingError
+from qngd.errors import BackendError, ParameterError, SettingError
+from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import backend_and_shots, evaluator_for
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.objectives.exact import ExactObjective
+from qngd.evaluators.objectives.exact import ConeObjective, ExactObjective
 from qngd.evaluators.objectives.model import Model, can_start_anywhere, model_of
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.exact.point import simulator_of
 from qngd.interop import in_order
 from qngd.interop.given import Given, Role, read_given
 from qngd.measured.cross import CrossMethod, check_cross
@@ -78,9 +80,18 @@ class GivenObjective:
         """
         check_grouping(grouping)
         check_cross(cross)
+        if isinstance(backend, str) and backend == light_cone.NAME:
+            light_cone.require_mean(self.model.parts[0].circuit, None, shots, light_cone.NAME)
+            return ConeObjective(self.model)
+        if pauli_propagation.truncation_of(backend) is not None:
+            raise BackendError(
+                f"backend: {pauli_propagation.NAME!r} takes one circuit and observable, no Objective; "
+                f"{light_cone.NAME!r} takes one"
+            )
         device, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
         if device is None:
-            return ExactObjective(self.model)
+            fits = all(simulator_of(part.circuit).fits for part in self.model.parts)
+            return ExactObjective(self.model) if fits or backend is not None else ConeObjective(self.model, True)
         return SampledObjective(self.model, device, as_rule(shots), grouping, cross, job_log)
 
 

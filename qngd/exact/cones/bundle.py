@@ -86,7 +86,8 @@ def require_room(num_qubits: int, rotations: int, name: Callable[[], str]) -> No
     raise MemoryLimitError(
         f"light-cone: {name()} depends on {rotations} rotations that take {num_qubits} qubits together, which needs "
         f"{format_bytes(needed)}, and {format_bytes(available_bytes())} are available; use fewer layers, or an "
-        "approximation of the state: backend=AerSimulator(method='matrix_product_state') of qiskit_aer, or a device"
+        "approximation, backend='pauli-propagation' or AerSimulator(method='matrix_product_state') of qiskit_aer, or a "
+        "device"
     )
 
 

@@ -14,6 +14,7 @@ No cone of two generators is needed, and where both reach |0…0⟩ alone the en
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -23,24 +24,31 @@ from qngd._system.memory import require_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
+from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError
 from qngd.exact.cones.bundle import angle_classes, require_states, share
 from qngd.exact.cones.derivatives import Derivatives, MetricPlan
+from qngd.exact.cones.readout import Group, groups_of
 from qngd.exact.cones.terms import ConeTerms, terms_of
 from qngd.exact.kernels import cones as kernels
+
+_MOST_TERMS = 1 << 14  # observables whose cones are kept
 
 
 class ConeSimulator:
     """Exact energies, gradients and metrics of one circuit. All methods take angles φ and return results over rotations
-    or, where a Jacobian J = ∂φ/∂θ is given, over parameters.
+    or, where a Jacobian J = ∂φ/∂θ is given, over parameters. Rotations with the same number in `classes` (K,) have the
+    same angle at all calls; by default as the circuit's own angle map says.
 
     Raises:
         MemoryLimitError: at the call that needs a cone that is too wide.
     """
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: Circuit, classes: np.ndarray | None = None) -> None:
         self.circuit = circuit
+        self._given_classes = classes
         self._plans: dict[str, MetricPlan] = {}
+        self._terms: dict[bytes, ConeTerms] = {}
 
     @cached_property
     def _cones(self) -> Cones:
@@ -48,7 +56,7 @@ class ConeSimulator:
 
     @cached_property
     def _classes(self) -> np.ndarray:
-        return angle_classes(self.circuit.angle_map)
+        return angle_classes(self.circuit.angle_map) if self._given_classes is None else self._given_classes
 
     @cached_property
     def derivatives(self) -> Derivatives:
@@ -56,8 +64,18 @@ class ConeSimulator:
         return Derivatives(self.circuit, self._cones, self._classes)
 
     def terms(self, pulled: Observable) -> ConeTerms:
-        """A pulled observable's cones."""
-        return terms_of(self.circuit, self._cones, self._classes, pulled)
+        """A pulled observable's cones, which are kept: metrics ask for those of single strings at every step."""
+        strings = pulled.strings
+        key = b"|".join(part.tobytes() for part in (strings.x, strings.z, strings.sign, pulled.coefficients))
+        if key not in self._terms:
+            if len(self._terms) >= _MOST_TERMS:
+                self._terms.clear()
+            self._terms[key] = terms_of(self.circuit, self._cones, self._classes, pulled)
+        return self._terms[key]
+
+    def groups(self, read: PauliStrings, name: Callable[[np.ndarray], str]) -> list[Group]:
+        """Pulled, commuting strings that are read, by groups that depend on each other; see `groups_of`."""
+        return groups_of(self.circuit.generators, self._cones, read, name)
 
     def expectation(self, phi: np.ndarray, terms: ConeTerms) -> float:
         """⟨H⟩."""
@@ -85,7 +103,7 @@ class ConeSimulator:
         split = self.circuit.split_gates
         if len(split):
             over_rotations = over_rotations + split.covariances(phi, mean)
-        found = 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
+        found = (0.25 * (jacobian.T @ over_rotations @ jacobian)).toarray()
         if diagonal:
             found = np.diag(np.diag(found))
         if terms is None:
@@ -95,7 +113,7 @@ class ConeSimulator:
     def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
         """The whole metric over parameters, (P, P)."""
         over_rotations, _ = self.covariances(phi, "full")
-        return 0.25 * (jacobian.T @ over_rotations @ jacobian).toarray()
+        return (0.25 * (jacobian.T @ over_rotations @ jacobian)).toarray()
 
     def metric_product(self, phi: np.ndarray, jacobian: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
         """g·v (P,) with the full metric over parameters, for v (P,)."""

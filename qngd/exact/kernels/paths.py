@@ -43,7 +43,7 @@ class Paths(NamedTuple):
 
 
 @kernel
-def _anticommute(ax, az, bx, bz):
+def anticommute(ax, az, bx, bz):
     odd = np.uint64(0)
     for w in range(ax.shape[0]):
         odd ^= (ax[w] & bz[w]) ^ (az[w] & bx[w])
@@ -51,7 +51,7 @@ def _anticommute(ax, az, bx, bz):
 
 
 @kernel
-def _echelon(x):
+def echelon(x):
     """Rows that span the masks x (m, W) in order, the bit that each alone has to be reduced by, and how many of them
     the first k masks need, (m+1,)."""
     count = x.shape[0]
@@ -77,7 +77,7 @@ def _reduce(mask, rows, pivots, size):
 
 
 @kernel
-def _lives(x, rows, pivots, size):
+def lives(x, rows, pivots, size):
     """Whether a mask is a sum of the first `size` rows."""
     rest = x.copy()
     _reduce(rest, rows, pivots, size)
@@ -104,7 +104,7 @@ def _find(x, z, xs, zs, table, count):
 
 
 @kernel
-def _turned_sign(x, z, generators, k, out_x, out_z):
+def turned_sign(x, z, generators, k, out_x, out_z):
     """−i·Q·P_k for a string with masks x, z and sign +1 into the masks; returns its sign."""
     gx, gz = generators.x[k], generators.z[k]
     for w in range(x.shape[0]):
@@ -120,13 +120,13 @@ def find_paths(x, z, generators, limit):
     how many strings there are after each step (m,), and `own`, `other`, `sign` and `turns` of all of them. More than
     `limit` strings, and the first array is empty."""
     count, words = generators.x.shape
-    rows, pivots, needed = _echelon(generators.x)
+    rows, pivots, needed = echelon(generators.x)
     sizes = np.zeros(count, dtype=np.int64)
     room, filled = 256, 0
     own, other = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     sign, turns = np.empty(room, dtype=np.int8), np.empty(room, dtype=np.bool_)
     xs, zs = x.reshape(1, -1).copy(), z.reshape(1, -1).copy()
-    live = 1 if _lives(x, rows, pivots, needed[count]) else 0
+    live = 1 if lives(x, rows, pivots, needed[count]) else 0
     new_x, new_z = np.empty(words, dtype=np.uint64), np.empty(words, dtype=np.uint64)
     for step in range(count):
         k = count - 1 - step
@@ -141,8 +141,8 @@ def find_paths(x, z, generators, limit):
             sign, turns = np.append(sign, sign), np.append(turns, turns)
         made = 0
         for t in range(live):
-            is_turned = _anticommute(xs[t], zs[t], generators.x[k], generators.z[k])
-            if _lives(xs[t], rows, pivots, needed[k]):
+            is_turned = anticommute(xs[t], zs[t], generators.x[k], generators.z[k])
+            if lives(xs[t], rows, pivots, needed[k]):
                 found, place = _find(xs[t], zs[t], next_x, next_z, table, made)
                 at = filled + found
                 if found == made:
@@ -152,8 +152,8 @@ def find_paths(x, z, generators, limit):
                     made += 1
                 own[at] = t
             if is_turned:
-                new_sign = _turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
-                if _lives(new_x, rows, pivots, needed[k]):
+                new_sign = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
+                if lives(new_x, rows, pivots, needed[k]):
                     found, place = _find(new_x, new_z, next_x, next_z, table, made)
                     at = filled + found
                     if found == made:

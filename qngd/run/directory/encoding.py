@@ -1,13 +1,17 @@
-"""States and steps as what files hold: named arrays, and rows of JSON. All digits are kept.
+"""States, steps and outcomes as what the file of a run holds: named arrays, and JSON. All digits are kept.
 
-JSON has no word for numbers that are not finite: these are the texts of `_NOT_FINITE`.
+Arrays stand together in one archive as `numpy.savez` makes it. JSON has no word for numbers that are not finite: these
+are the texts of `_NOT_FINITE`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,29 +19,64 @@ import numpy as np
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.measured.outcomes import Counts, Means, Outcome
 from qngd.solve.direction import Spectrum
 from qngd.solve.state import State, StepInfo
 
 _NOT_FINITE = ("inf", "-inf", "nan")
 
 
-def as_line(row: dict[str, Any]) -> str:
-    """A row as one line of JSON."""
-    return json.dumps(_plain(row), allow_nan=False) + "\n"
+def as_json(row: Any) -> str:
+    """A value as JSON."""
+    return json.dumps(_plain(row), allow_nan=False)
 
 
-def from_line(line: str) -> Any:
-    """The row that `as_line` wrote."""
-    return _numbers(json.loads(line))
+def from_json(text: str) -> Any:
+    """The value that `as_json` wrote."""
+    return _numbers(json.loads(text))
 
 
-def row_of(info: StepInfo, state: State) -> dict[str, Any]:
-    """A step as a row, its θ flat."""
-    return {**dataclasses.asdict(dataclasses.replace(info, theta=None)), "theta": state.theta.tolist()}
+def packed(arrays: Mapping[str, Any]) -> bytes:
+    """Named arrays, and texts among them, as one archive."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def unpacked(archive: bytes) -> dict[str, Any]:
+    """The arrays that `packed` put together."""
+    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def outcomes_to(outcomes: Sequence[Outcome]) -> bytes:
+    """The outcomes of a job as one archive: of outcome number k `k_bits` and `k_counts`, or `k_values`, `k_stderr` and
+    `k_shots`."""
+    arrays: dict[str, Any] = {"count": len(outcomes)}
+    for k, outcome in enumerate(outcomes):
+        arrays |= {f"{k}_{field.name}": getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+    return packed(arrays)
+
+
+def outcomes_from(archive: bytes) -> list[Outcome]:
+    """The outcomes that `outcomes_to` put together."""
+    arrays = unpacked(archive)
+    return [_outcome(arrays, k) for k in range(int(arrays["count"]))]
+
+
+def _outcome(arrays: Mapping[str, Any], k: int) -> Outcome:
+    if f"{k}_bits" in arrays:
+        return Counts(arrays[f"{k}_bits"], arrays[f"{k}_counts"])
+    return Means(arrays[f"{k}_values"], arrays[f"{k}_stderr"], int(arrays[f"{k}_shots"]))
+
+
+def as_row(info: StepInfo) -> dict[str, Any]:
+    """A step as a row, its θ flat, as it must be here."""
+    return {**dataclasses.asdict(replace(info, theta=None)), "theta": np.asarray(info.theta).tolist()}
 
 
 def info_from(row: dict[str, Any]) -> StepInfo:
-    """The step that `row_of` took apart, its θ flat."""
+    """The step that `as_row` took apart, its θ flat."""
     seen = row["spectrum"]
     return StepInfo(
         **{

@@ -1,0 +1,122 @@
+"""What the commands about stored runs do: show one, list many, go on with one. Imported when one runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from qngd.cli import live
+from qngd.cli.errors import UsageError
+from qngd.cli.work import echo_table
+from qngd.errors import QngdError, StorageError
+from qngd.estimates.estimate import format_seconds
+from qngd.run.directory.loaded import StoredRun, load
+from qngd.run.directory.paths import folders_of_runs
+
+
+def show(directory: Path, as_json: bool) -> None:
+    """Print what a directory holds, also while a process goes on with it."""
+    found = load(directory)
+    if as_json:
+        typer.echo(json.dumps(_finite(found.as_dict()), indent=1, allow_nan=False))
+        return
+    last = found.sessions[-1]
+    rows = {
+        "problem": str(found.about["problem"]),
+        "circuit": f"{found.about['num_qubits']} qubits, {len(found.about['parameters'])} parameters",
+        "status": found.status.replace("_", " "),
+        "message": found.message,
+        "steps": str(found.steps),
+        "energy": str(found).partition(" after ")[0],
+        "cost": str(found.cost),
+        **{name: text for name, text in found.settings.items() if name != "optimizer"},
+        "optimizer": str(found.about["optimizer"]),
+        "jobs": _jobs(found),
+        "begun": f"{found.about['made']}; last gone on with {last['began']} on {last['host']}",
+        "versions": ", ".join(f"{name} {version}" for name, version in found.versions.items()),
+    }
+    if found.note:
+        rows["note"] = found.note
+    echo_table({name: text for name, text in rows.items() if text})
+
+
+def _jobs(found: StoredRun) -> str:
+    if not found.jobs:
+        return ""
+    ids = ", ".join(job["job"] for job in found.jobs[-3:])
+    return f"{len(found.jobs)} with an id, the last {ids}"
+
+
+def listed(folder: Path, as_json: bool) -> None:
+    """Print a line for every run in a folder and those below it."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    rows = [_row(each, folder) for each in folders_of_runs(folder)]
+    if as_json:
+        typer.echo(json.dumps(_finite(rows), indent=1, allow_nan=False))
+        return
+    if not rows:
+        typer.echo(f"no runs in {folder}")
+        return
+    widths = {name: max(len(name), *(len(_cell(row[name])) for row in rows)) for name in rows[0]}
+    for row in [dict(zip(widths, widths, strict=True)), *rows]:
+        typer.echo("  ".join(f"{_cell(row[name]):<{width}}" for name, width in widths.items()).rstrip())
+
+
+def _row(directory: Path, above: Path) -> dict[str, Any]:
+    name = str(directory.relative_to(above))
+    try:
+        found = load(directory)
+    except QngdError as error:
+        return {"run": name, "status": "unreadable", "steps": None, "energy": None, "stderr": None, "shots": None,
+                "problem": str(error)}  # fmt: skip
+    return {"run": name, "status": found.status, "steps": found.steps, "energy": found.energy, "stderr": found.stderr,
+            "shots": found.cost.shots, "problem": found.about["problem"]}  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.8g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _finite(value: Any) -> Any:
+    """A value as JSON takes it: None for a number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def resume(directory: Path, max_steps: int | None, backend: str | None, as_json: bool = False) -> str:
+    """Go on with a run; returns the status. As JSON it prints what `show` does."""
+    found = load(directory)
+    if found.running is not None:
+        raise StorageError(f"run_dir: {found.directory} is in use by {found.running}; wait until it has ended")
+    start = time.perf_counter()
+    steps = found.sessions[-1]["asked"].get("max_steps", 0) if max_steps is None else max_steps
+    with nullcontext() if as_json else live.progress(steps, None) as told:
+        result = found.minimize(max_steps=max_steps, backend=backend, callback=told)
+    if as_json:
+        show(directory, as_json)
+        return str(result.status)
+    typer.echo()
+    echo_table(
+        {
+            "problem": str(found.about["problem"]),
+            "status": str(result.status).replace("_", " "),
+            "message": result.message,
+            "steps": str(result.steps),
+            "energy": str(result).partition(" after ")[0],
+            "cost": str(result.cost),
+            "time": format_seconds(time.perf_counter() - start),
+        }
+    )
+    return str(result.status)

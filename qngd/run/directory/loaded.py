@@ -1,0 +1,401 @@
+"""A run as it lies in its directory, to look at and to go on from, without the code of its circuit."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError, StorageError
+from qngd.estimates.estimate import MetricTensor, format_with_error
+from qngd.estimates.evaluation import Cost
+from qngd.problem import Problem
+from qngd.run.budget import Budget
+from qngd.run.directory.database import Database
+from qngd.run.directory.encoding import from_json, info_from, state_from, unpacked
+from qngd.run.directory.jobs import forget_jobs
+from qngd.run.directory.journal import readable
+from qngd.run.directory.lock import Lock, holder_of
+from qngd.run.directory.paths import as_folder
+from qngd.run.directory.problems import circuit_of, target_from
+from qngd.run.directory.repair import repaired
+from qngd.run.directory.rules import Unknown, rebuilt
+from qngd.run.directory.schema import NAME
+from qngd.run.directory.trouble import told
+from qngd.run.loop import minimize
+from qngd.run.result import Result
+from qngd.solve.state import State, StepInfo
+
+_UNSET: Any = object()
+
+
+def load(run_dir: str | os.PathLike[str], *, repair: bool = False) -> StoredRun:
+    """The run that a directory holds, as it stands now; another process may go on with it meanwhile.
+
+    Args:
+        run_dir: what was given to `minimize`. Of a run with restarts it is one of the folders start-0, start-1, …
+            inside; of `excited_states` state-0 and so on.
+        repair: whether a damaged file is mended first: what is whole of it is put into a new one, up to the last step
+            that is, and the damaged one is kept beside it as run.sqlite.damaged.
+
+    Raises:
+        SettingError: it is no path.
+        StorageError: there is no run there, its file is damaged, or it is of a version that cannot be read.
+
+    >>> run = qngd.load("results/my-run")  # doctest: +SKIP
+    >>> run.status, run.energy, run.thetas.shape  # doctest: +SKIP
+    ('max_steps', -1.13, (201, 12))
+    """
+    folder = as_folder(run_dir)
+    path = folder / NAME
+    with told(path, "read"):
+        is_there = path.exists()
+        inside = sorted(each.name for each in folder.iterdir() if (each / NAME).exists()) if folder.is_dir() else []
+    if not is_there:
+        raise StorageError(_nothing(folder, inside))
+    if repair:
+        lock = Lock(folder)
+        with told(path, "write"):
+            lock.take()
+        try:
+            repaired(path)
+        finally:
+            lock.release()
+    return StoredRun(folder, Database.to_read(path))
+
+
+def _nothing(folder: Path, inside: list[str]) -> str:
+    if not folder.is_dir():
+        return f"run_dir: {folder} is no folder" if folder.exists() else f"run_dir: there is no folder {folder}"
+    if inside:
+        names = ", ".join(inside[:6]) + (", …" if len(inside) > 6 else "")
+        return f"run_dir: {folder} holds several runs; give the folder of one: {names}"
+    if (folder / "run.json").exists():
+        return (
+            f"run_dir: {folder} holds a run of qngd 0.1; the call of minimize that made it, with "
+            "max_steps=0, say, converts it"
+        )
+    return f"run_dir: {folder} holds no run: there is no {NAME} in it"
+
+
+class StoredRun:
+    """A run as its directory holds it. What is read of it does not change any more; `load` it again to see more.
+
+    Attributes:
+        directory: where it is kept.
+        history, history_stderr: the energy at the start and after every step, (steps + 1,), with standard errors.
+        thetas: the parameters there, flat, (steps + 1, P).
+        infos: what each step saw and did, as in `Result`, θ flat.
+        state: what `minimize(…, state=…)` goes on from; None before the first energy.
+        cost: jobs, circuits and shots spent.
+        jobs: of every job the step, its backend, the provider's id, when it was sent, and whether its outcomes are
+            kept.
+        settings: what the run was asked for: optimizer, seed, backend and so on, as text.
+        status, message, note: as in `Result`; "running" while a process goes on with it, "crashed" where one ended
+            without a word.
+        running: who goes on with it now, in words; None if nobody does.
+        about: the problem's name, the parameters' names, when the run was made, and the like.
+        sessions: for each process that has gone on with it when, where and with which versions.
+    """
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self.directory = directory
+        self.running = holder_of(directory)
+        with readable(database.path):
+            self.about = {row["name"]: from_json(row["value"]) for row in database.rows("about")}
+            for inner in ("seed drawn", "rows"):
+                self.about.pop(inner, None)
+            self._identity = {row["field"]: row for row in database.rows("identity")}
+            self._problem = {row["name"]: row["data"] for row in database.rows("problem")}
+            self.sessions = [_session(row) for row in database.rows("sessions")]
+            self.jobs = _jobs(database)
+            steps = database.rows("steps")
+            states = [(row["step"], row["data"]) for row in database.rows("states")]
+            self._states = [(step, state_from(unpacked(data))) for step, data in states]
+            self._start = from_json(steps[0]["info"]) if steps else None
+            self.infos: tuple[StepInfo, ...] = tuple(info_from(from_json(row["info"])) for row in steps[1:])
+            width = len(np.frombuffer(self._problem["theta0"], dtype="<f8"))
+            self.thetas = np.array([np.frombuffer(row["theta"], dtype="<f8") for row in steps]).reshape(-1, width)
+            self._numbers = [row["step"] for row in steps]
+
+    @property
+    def steps(self) -> int:
+        """Steps taken, rejected trials included."""
+        return len(self.infos)
+
+    @property
+    def state(self) -> State | None:
+        """What a run goes on from; None before the first energy."""
+        return self._states[-1][1] if self._states else None
+
+    @property
+    def history(self) -> np.ndarray:
+        """The energy at the start and after every step, (steps + 1,)."""
+        return np.array([*self._at_start("energy"), *(info.energy for info in self.infos)])
+
+    @property
+    def history_stderr(self) -> np.ndarray:
+        """The standard errors of `history`."""
+        return np.array([*self._at_start("stderr"), *(info.stderr for info in self.infos)])
+
+    def _at_start(self, name: str) -> list[float]:
+        return [] if self._start is None else [self._start[name]]
+
+    @property
+    def energy(self) -> float:
+        """The energy that the run would return now; NaN before the first."""
+        return float("nan") if self.state is None else float(self.state.lowest[1])
+
+    @property
+    def stderr(self) -> float:
+        """Its standard error."""
+        return float(self.history_stderr[-1]) if len(self.history) else float("nan")
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The parameters there, flat (P,); those of the start before the first energy."""
+        return self.theta0 if self.state is None else self.state.lowest[0]
+
+    @property
+    def theta0(self) -> np.ndarray:
+        """The parameters that the run began with, flat (P,)."""
+        return np.frombuffer(self._problem["theta0"], dtype="<f8").copy()
+
+    @property
+    def cost(self) -> Cost:
+        """Jobs, circuits and shots spent by what is stored."""
+        return Cost() if self.state is None else self.state.cost
+
+    @cached_property
+    def metrics(self) -> tuple[MetricTensor | None, ...]:
+        """The metric at the start and after every step, (steps + 1); None where it was not measured or, of large
+        ones, not kept."""
+        known = {step: state.evaluation.metric for step, state in self._states}
+        return tuple(known.get(step) for step in self._numbers)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the run was asked for, as text."""
+        asked = {name: repr(value) for name, value in self._asked.items() if value not in (None, False)}
+        named = {field: row["shown"] for field, row in self._identity.items() if field not in _OF_PROBLEM}
+        return {**asked, **named}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of qngd, Python and packages that the run was last gone on with."""
+        return dict(self.sessions[-1]["versions"])
+
+    @property
+    def status(self) -> str:
+        """Why it stopped; "running", or "crashed"."""
+        if self.running is not None:
+            return "running"
+        said = str(self.sessions[-1]["status"])
+        return "crashed" if said == "running" else said
+
+    @property
+    def message(self) -> str:
+        """Why it stopped, and what to do about it."""
+        if self.status == "running":
+            return f"{self.running} goes on with it"
+        if self.status == "crashed":
+            return "the process that ran it ended without a word; the same call, or qngd resume, goes on"
+        return str(self.sessions[-1]["message"] or "")
+
+    @property
+    def note(self) -> str:
+        """What else the user should know."""
+        return str(self.sessions[-1]["note"] or "")
+
+    @cached_property
+    def circuit(self) -> Circuit | None:
+        """The circuit, from data; its parameters are flat. None where its angles are a function of Python's."""
+        found: Circuit | None = circuit_of(self._problem)
+        return found
+
+    @cached_property
+    def observable(self) -> Any:
+        """The observable, or the CVaR of it; None of an Objective."""
+        return target_from(self._problem)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return dict(self.sessions[-1]["asked"])
+
+    def __repr__(self) -> str:
+        return f"StoredRun({str(self.directory)!r}: {self})"
+
+    def __str__(self) -> str:
+        energy = format_with_error(self.energy, self.stderr) if len(self.history) else "no energy yet"
+        return f"{energy} after {self.steps} steps: {self.status}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that is known of the run, but its states, as plain numbers, texts, lists and dicts."""
+        return {
+            "directory": str(self.directory),
+            **{name: getattr(self, name) for name in ("status", "message", "note", "running", "steps", "energy")},
+            "stderr": self.stderr,
+            "cost": asdict(self.cost),
+            "history": self.history.tolist(),
+            "history_stderr": self.history_stderr.tolist(),
+            "thetas": self.thetas.tolist(),
+            "theta": self.theta.tolist(),
+            "infos": [_plain(asdict(info)) for info in self.infos],
+            **{name: getattr(self, name) for name in ("settings", "about", "versions", "sessions")},
+            "jobs": list(self.jobs),
+        }
+
+    def minimize(
+        self,
+        *,
+        backend: Any = None,
+        optimizer: Any = None,
+        shots: Any = None,
+        max_steps: int | None = None,
+        tol: float | None = None,
+        gtol: float | None = None,
+        target: Any = _UNSET,
+        budget: Budget | None = _UNSET,
+        callback: Callable[[StepInfo], Any] | None = None,
+    ) -> Result:
+        """Go on with the run, in its directory, as the same call of `minimize` would.
+
+        Args:
+            backend: the backend that the run was begun with, where that was an object: of one only the name is kept.
+                Those with a name, and the embedded simulators, need not be given.
+            optimizer, shots: those that the run was begun with, where they are of a class that is none of qngd's.
+            max_steps, tol, gtol, target, budget: as for `minimize`; those of the last time where they are not given.
+            callback: as for `minimize`.
+
+        Returns:
+            The `Result`, θ flat.
+
+        Raises:
+            SettingError: something that is no data must be given, or the circuit is no data: then call `minimize` with
+                the circuit and this run_dir.
+            StorageError: as for `minimize`.
+        """
+        how = {name: self._asked[name] for name in ("max_steps", "tol", "gtol", "target", "final_shots")}
+        given = {"max_steps": max_steps, "tol": tol, "gtol": gtol}
+        how |= {name: value for name, value in given.items() if value is not None}
+        if target is not _UNSET:
+            how["target"] = target
+        how["budget"] = rebuilt(self._asked["budget"]) if budget is _UNSET else budget
+        return minimize(
+            Problem(self._data(), self.observable, self.theta0, name=self.about["problem"]),
+            backend=self._backend(backend),
+            optimizer=self._setting("optimizer", optimizer),
+            shots=self._setting("shots", shots),
+            seed=self._setting("seed", None),
+            **{name: self._setting(name, None) for name in ("grouping", "cross") if name in self._identity},
+            bounds=self._bounds(),
+            wrap_angles=self._asked["wrap_angles"],
+            state=self._before(),
+            callback=callback,
+            run_dir=self.directory,
+            **how,
+        )
+
+    def _data(self) -> Circuit:
+        if "lifted off" in self._identity:
+            raise SettingError(
+                "run_dir: this run is one of those of excited_states; call that again, with the folder above as run_dir"
+            )
+        if self.circuit is None:
+            why = self._problem["no circuit"].decode()
+            raise SettingError(
+                f"run_dir: the circuit of this run is not kept, since {why}; go on by "
+                f"minimize(circuit, …, run_dir={str(self.directory)!r}), as it was begun"
+            )
+        return self.circuit
+
+    def _backend(self, given: Any) -> Any:
+        kept = self._asked["backend"]
+        if given is None and isinstance(kept, dict):
+            name = self._identity["backend"]["shown"]
+            raise SettingError(
+                f"backend: this run was begun on {name}, a {kept['object']}, of which only the name is kept; give "
+                "it as backend="
+            )
+        return kept if given is None else given
+
+    def _setting(self, name: str, given: Any) -> Any:
+        if given is not None:
+            return given
+        try:
+            return rebuilt(json.loads(self._identity[name]["value"]))
+        except Unknown as error:
+            raise SettingError(
+                f"{name}: it is of a class that qngd cannot make ({error}); give it as {name}="
+            ) from None
+
+    def _bounds(self) -> Any:
+        return None if "bounds" not in self._asked else tuple(map(np.array, self._asked["bounds"]))
+
+    def _before(self) -> State | None:
+        """The state that the run itself was begun from, of which it is recognized."""
+        if "goes on from" not in self._identity:
+            return None
+        step, state = self._states[0]
+        if step != self._numbers[0]:
+            raise SettingError("state: the one that this run goes on from is not kept; give it to minimize as it was")
+        return state
+
+    def forget_jobs(self) -> int:
+        """Let jobs that were sent and never collected go, so that their circuits are sent anew; returns how many
+        submissions there were. What they cost is lost.
+
+        Raises:
+            StorageError: a process goes on with the run, or its file cannot be written.
+        """
+        lock = Lock(self.directory)
+        with told(self.directory / NAME, "write"):
+            lock.take()
+        try:
+            database = Database.to_write(self.directory)
+            try:
+                return forget_jobs(database, -1 if self.state is None else self.state.step)
+            finally:
+                database.close()
+        finally:
+            lock.release()
+
+
+_OF_PROBLEM = ("circuit", "parameters", "observable", "theta0", "objective")
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _session(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("began", "ended", "host", "pid", "status", "message", "note")
+    return {**{name: row[name] for name in names}, **{name: from_json(row[name]) for name in ("versions", "asked")}}
+
+
+def _jobs(database: Database) -> tuple[dict[str, Any], ...]:
+    """Every job, with what is known of its submission."""
+    submissions = {row["row"]: row for row in database.rows("submissions")}
+    kept = {(row["of"], row["place"]) for row in database.rows("outcomes")}
+    return tuple(
+        {
+            "step": submissions[row["of"]]["step"],
+            "backend": submissions[row["of"]]["backend"],
+            "tag": submissions[row["of"]]["tag"],
+            "place": row["place"],
+            "job": row["job"],
+            "sent": row["sent"],
+            "collected": (row["of"], row["place"]) in kept,
+        }
+        for row in database.rows("jobs")
+    )

@@ -1,0 +1,70 @@
+"""`qngd show`, `runs` and `resume`: runs that are kept, on the command line."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import qngd
+from qngd.cli import commands as cli
+from tests.known_runs import run
+
+
+def qngd_command(*words):
+    done = CliRunner().invoke(cli.app, [str(word) for word in words])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def test_a_run_is_shown_also_as_json(tmp_path):
+    result = run(run_dir=tmp_path, max_steps=2)
+    done = qngd_command("show", tmp_path)
+    assert done.exit_code == 0
+    for words in ("max steps", "2 qubits, 4 parameters", str(result.cost), "seed", "QNG(", qngd.__version__):
+        assert words in done.output
+    found = json.loads(qngd_command("show", tmp_path, "--json").output)
+    assert found["history"] == result.history.tolist()
+    assert found["thetas"][-1] == result.infos[-1].theta.tolist()
+    assert (found["status"], found["running"]) == ("max_steps", None)
+
+
+def test_it_is_shown_while_it_goes_on(tmp_path):
+    seen = []
+    run(run_dir=tmp_path, max_steps=1, callback=lambda info: seen.append(qngd_command("show", tmp_path).output))
+    assert "running" in seen[0]
+
+
+def test_runs_are_listed_also_unreadable_ones(tmp_path):
+    for name, steps in (("a", 1), ("b/start-0", 2)):
+        run(run_dir=tmp_path / name, max_steps=steps)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "run.sqlite").write_bytes(b"no database")
+    lines = qngd_command("runs", tmp_path).output.splitlines()
+    assert len(lines) == 4
+    assert lines[1].split()[:3] == ["a", "max_steps", "1"]
+    assert lines[3].split()[:2] == ["c", "unreadable"]
+    found = json.loads(qngd_command("runs", tmp_path, "--json").output)
+    assert [(each["status"], each["steps"]) for each in found] == [
+        ("max_steps", 1), ("max_steps", 2), ("unreadable", None),
+    ]  # fmt: skip
+    assert qngd_command("runs", tmp_path / "a" / "..").output.splitlines() == lines
+    (tmp_path / "empty").mkdir()
+    assert "no runs in" in qngd_command("runs", tmp_path / "empty").output
+
+
+def test_a_run_goes_on_without_its_problem_file(tmp_path):
+    run(run_dir=tmp_path, max_steps=2)
+    done = qngd_command("resume", tmp_path, "--max-steps", 5)
+    assert done.exit_code == 0
+    assert "max steps" in done.output
+    assert np.array_equal(qngd.load(tmp_path).history, run(max_steps=5).history)
+
+
+@pytest.mark.parametrize(("command", "code"), [("show", 1), ("resume", 1), ("runs", 2)])
+def test_what_is_no_folder_is_a_line(command, code, tmp_path):
+    done = qngd_command(command, tmp_path / "nowhere")
+    assert done.exit_code == code
+    assert "qngd: error: " in done.output
+    assert "nowhere" in done.output
+    assert len(done.output.strip().splitlines()) == 1
