@@ -102,7 +102,7 @@ def _checked(value: Any, parameter: Any, ctx: typer.Context, label: str) -> Any:
     """The value as it would be typed."""
     typed = _typed(value, parameter, label)
     try:
-        parameter.type_cast_value(ctx, typed)
+        parameter.process_value(ctx, typed)
     except typer.BadParameter as error:
         raise UsageError(f"{label}: {error.message}") from None
     return typed
