@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
     from qngd.solve.state import StepInfo
+    from qngd.sweeps.python import sweep
 
 
 # Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
@@ -107,6 +108,7 @@ _HOME = {
     "cost": "run.price",
     "Problem": "problem",
     "StepInfo": "solve.state",
+    "sweep": "sweeps.python",
 }
 _MODULES = (
     "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
@@ -157,6 +159,7 @@ __all__ = [
     "probabilities",
     "sample",
     "statevector",
+    "sweep",
     "wrap",
 ]
 

@@ -40,6 +40,7 @@ ORDER = {
     "baselines": "optimizers to compare with",
     "qng": "the natural gradient as an optimizer",
     "run": "whole runs: the loop, records on disk, price, result",
+    "sweeps": "many runs: grids of settings with seeds, on many workers",
     "scipy": "qngd inside SciPy's minimize",
     "qiskit": "qngd inside Qiskit's algorithms",
     "pennylane": "qngd inside PennyLane's loops",
