@@ -10,6 +10,7 @@ from typing import Any
 
 from qngd._system.packages import load, packages_of
 from qngd.backends.base import Backend, BackendBase, Footprint, Load, ResumableBackend
+from qngd.backends.dask import Dask
 from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
@@ -18,6 +19,7 @@ from qngd.errors import BackendError, did_you_mean, shown
 __all__ = [
     "Backend",
     "BackendBase",
+    "Dask",
     "Footprint",
     "Limits",
     "Load",

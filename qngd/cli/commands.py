@@ -229,6 +229,75 @@ def cost(
 
 
 @app.command()
+def sweep(
+    ctx: typer.Context,
+    problem: options.PROBLEM,
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=options.folder,
+            metavar="DIR",
+            help="Folder in which each run has one of its own. Runs that are done there are not run again.",
+            show_default=False,
+        ),
+    ],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="NAME=A,B,…",
+            help="Values of a setting of the problem, or of an option of qngd run; all combinations are run. A value "
+            "with commas stands in brackets. Repeat for more names.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: options.SET = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A TOML file of options of qngd run, for all runs.", show_default=False),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each combination.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives all runs other seeds.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes; 0 is this one, without Dask. Left out: one for every core.",
+            show_default=False,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A scheduler of Dask that is there already.", show_default=False),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of each run.")] = 1,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
+) -> None:
+    """Run all combinations of settings, each with several seeds, on many processes, and show medians and quartiles.
+
+    A sweep that was stopped goes on when it is called again. Exit code 1 where a run failed.
+
+    Example: qngd sweep circuits/h2.py --grid optimizer=qng,adam --grid layers=1,2 --seeds 5 --out results/h2
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.sweeping import carry_out
+
+        typed = [*(("--config", config) if config else ()), *(f"--set={text}" for text in settings or [])]
+        how = {"out": out, "seeds": seeds, "seed": seed, "workers": workers, "scheduler": scheduler, "threads": threads}
+
+        assert ctx.parent is not None
+        command = ctx.parent.command.commands["run"]  # type: ignore[attr-defined]
+
+        def parse(argv: list[str]) -> dict[str, Any]:
+            return settled(command.make_context("run", argv, parent=ctx.parent))
+
+        known = [text.lstrip("-") for each in command.params for text in each.opts if text.startswith("--")]
+        code = carry_out(problem, grid or [], typed, (parse, known), how, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
 def doctor(as_json: options.JSON = False, traceback: options.TRACEBACK = False) -> None:
     """Show what this installation has: versions, threads, the cache of compiled code, backends, and what is missing.
 

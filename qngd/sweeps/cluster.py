@@ -89,8 +89,8 @@ def client_of(workers: int | None, scheduler: Any, threads: int, most: int) -> I
     with (
         dask.config.set(quiet),
         distributed.LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL,
-            env=env,
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, env=env,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):  # fmt: skip

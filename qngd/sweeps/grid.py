@@ -66,7 +66,9 @@ def combinations(grid: Mapping[str, Any]) -> list[tuple[dict[str, str], dict[str
 def _labelled(name: str, values: Any) -> list[tuple[str, Any]]:
     if isinstance(values, Mapping):
         return [(str(label), value) for label, value in values.items()]
-    if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, range)) and not hasattr(values, "tolist"):
+    if isinstance(values, (str, bytes)) or (
+        not isinstance(values, (Sequence, range)) and not hasattr(values, "tolist")
+    ):
         raise SettingError(f"grid: {name} must be a list of values, or a mapping from labels to values; got {values!r}")
     return [(label_of(value, f"grid: {name}"), value) for value in values]
 
