@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qngd import damping as damping
     from qngd import errors as errors
     from qngd import gradients as gradients
+    from qngd import loggers as loggers
     from qngd import metrics as metrics
     from qngd import pennylane as pennylane
     from qngd import qiskit as qiskit
@@ -52,12 +53,14 @@ if TYPE_CHECKING:
     from qngd.measured.shots import AutoShots, TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
+    from qngd.report.comparison import Comparison
     from qngd.run.budget import Budget
     from qngd.run.directory.loaded import StoredRun, load
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
     from qngd.run.price import Price, cost
+    from qngd.run.side_by_side import compare
     from qngd.solve.state import StepInfo
     from qngd.sweeps.python import sweep
 
@@ -107,12 +110,14 @@ _HOME = {
     "Price": "run.price",
     "cost": "run.price",
     "Problem": "problem",
+    "Comparison": "report.comparison",
+    "compare": "run.side_by_side",
     "StepInfo": "solve.state",
     "sweep": "sweeps.python",
 }
 _MODULES = (
-    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
-    "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "loggers", "metrics", "pennylane", "qiskit", "refresh",
+    "scipy", "start", "step",
 )  # fmt: skip
 
 __all__ = [
@@ -124,6 +129,7 @@ __all__ = [
     "Circuit",
     "CircuitBuilder",
     "CircuitError",
+    "Comparison",
     "Cost",
     "Estimate",
     "ExcitedState",
@@ -147,6 +153,7 @@ __all__ = [
     "StorageError",
     "StoredRun",
     "TargetError",
+    "compare",
     "cost",
     "evaluator",
     "excited_states",

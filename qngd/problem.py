@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from qngd._system.brief import brief_fields
 from qngd.errors import SettingError, require_range, shown, unboxed
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Problem:
     name: str = "problem"
     reference_energy: float | None = None
     unit: str = ""
+
+    __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         for name in ("name", "unit"):

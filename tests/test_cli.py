@@ -16,8 +16,6 @@ import pytest
 import qngd as package
 from qngd import __version__
 from qngd.baselines import Adam
-from qngd.cli import live as _progress
-from qngd.cli.live import details
 from qngd.cli.options import Cross
 from qngd.cli.problem_file import UsageError, parse_settings
 from qngd.cli.written import NAMES
@@ -25,6 +23,8 @@ from qngd.gradients.names import GRADIENTS
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.grouping import GroupingName
 from qngd.metrics.names import METRICS
+from qngd.report import live as _progress
+from qngd.report.live import details
 from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
 FILES = ["convergence.png", "history.csv", "result.json", "settings.toml", "spectrum.csv", "spectrum.png"]

@@ -264,8 +264,8 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
     from typer.testing import CliRunner
 
     from qngd.cli import commands as cli
-    from qngd.cli import live as _progress
     from qngd.report import files
+    from qngd.report import live as _progress
 
     def show(info):
         if info.step == 3:
@@ -292,7 +292,7 @@ def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
     def full(path, content, argument):
         raise qngd.SettingError(f"{argument}: cannot write {path}: no space left on device")
 
-    monkeypatch.setattr(files, "_write_whole", full)
+    monkeypatch.setattr(files, "write_whole", full)
     done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "3", "--out", str(tmp_path)])
     assert done.exit_code == 1
     assert "theta: [" in done.output

@@ -14,8 +14,8 @@ from qngd.solve.state import StepInfo
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = [
-    "backends", "baselines", "damping", "errors", "gradients", "metrics", "pennylane", "qiskit", "refresh", "scipy",
-    "start", "step",
+    "backends", "baselines", "damping", "errors", "gradients", "loggers", "metrics", "pennylane", "qiskit", "refresh",
+    "scipy", "start", "step",
 ]  # fmt: skip
 
 

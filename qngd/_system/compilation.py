@@ -11,6 +11,10 @@ from typing import Any
 import numba
 from numba.core.compiler import Compiler
 
+from qngd._system.announced import announce_compilation
+
+announce_compilation()
+
 
 class _Distinct(Compiler):
     """Tells LLVM that the array arguments of a function do not overlap, as `restrict` does in C."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from qngd._system.logs import logger
 from qngd.errors import BackendError, QngdError, SettingError, require_range, settle_whole, shown
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
@@ -80,6 +81,7 @@ class Retry:
             except Exception as error:
                 if delay is None or not transient(error):
                     raise BackendError(_message(what, error, self, transient(error))) from error
+                logger.info("%s: %s: %s; trying again in %g s", what, type(error).__name__, error, delay)
             self.sleep(delay)
         raise AssertionError("the last delay is None")
 

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from qngd._system.brief import brief_fields
+
 
 @dataclass(frozen=True, slots=True)
 class Angle:
@@ -97,6 +99,8 @@ class AngleMap:
     combination: sparse.csr_array
     constant: np.ndarray
     expressions: Expressions
+
+    __repr__ = brief_fields
 
     @property
     def num_rotations(self) -> int:

@@ -10,6 +10,7 @@ rightmost letter of a label.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
+from qngd._system.html import columns_table
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.builder import Gate, OpsBuilder
 from qngd.circuit.frame import Frame, push
@@ -30,6 +33,7 @@ from qngd.circuit.units import assign_units
 from qngd.errors import ObservableError, ParameterError, shown
 
 _FIXED_SHOWN = 6  # names of fixed arguments in a circuit's text
+_LAYERS_SHOWN, _ROTATIONS_SHOWN = 20, 20_000  # in a notebook
 
 
 class ThetaStructure(Protocol):
@@ -166,6 +170,8 @@ class Layer:
     rotations: tuple[Rotation, ...]
     parameters: tuple[str, ...]
 
+    __repr__ = brief_fields
+
     def __len__(self) -> int:
         return len(self.rotations)
 
@@ -176,6 +182,14 @@ class Layer:
         shown = names if len(names) <= 6 else (*names[:3], "…", names[-1])
         head = f"layer {self.index}: {rotations}, {parameters} ({', '.join(shown)})"
         return "\n".join([head, *(f"  {rotation}" for rotation in self.rotations)])
+
+    def row(self) -> tuple[str, str, str, str]:
+        """Its number, how many rotations it has, their gates and its parameters, for a table."""
+        gates = Counter(rotation.gate for rotation in self.rotations)
+        shown = self.parameters if len(self.parameters) <= 6 else (*self.parameters[:3], "…", self.parameters[-1])
+        kinds = ", ".join(f"{count} {gate}" for gate, count in gates.most_common(4))
+        more = f" and {len(gates) - 4} more kinds" if len(gates) > 4 else ""
+        return str(self.index), str(len(self)), kinds + more, ", ".join(shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +271,19 @@ class Circuit:
             f"rotations={self.num_rotations}, layers={self.num_layers}"
             f"{', fixed=(' + ', '.join(fixed) + ')' if fixed else ''})"
         )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the layers, with their rotations and parameters."""
+        title = (
+            f"Circuit: {self.num_qubits} qubits, {self.num_parameters} parameters, "
+            f"{self.num_rotations} rotations, {self.num_layers} layers"
+        )
+        if self.num_rotations > _ROTATIONS_SHOWN:
+            return columns_table(title, (), [("layers", "too many rotations to list; see .layers")])
+        rows = [layer.row() for layer in self.layers[:_LAYERS_SHOWN]]
+        if len(self.layers) > _LAYERS_SHOWN:
+            rows.append(("…", f"{len(self.layers) - _LAYERS_SHOWN} more layers", "", ""))
+        return columns_table(title, ("layer", "rotations", "gates", "parameters"), rows)
 
     def with_angles(self, angle_map: AngleMap) -> Circuit:
         """The same circuit at other angles that the same parameters move: what is known of its structure stays

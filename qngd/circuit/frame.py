@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
 from qngd._system.compilation import kernel
 from qngd.circuit.ops import Op, Ops
 from qngd.circuit.pauli import PauliStrings, anticommute, num_words
@@ -52,6 +53,8 @@ class Frame:
     x: np.ndarray
     z: np.ndarray
     phase: np.ndarray
+
+    __repr__ = brief_fields
 
     @classmethod
     def identity(cls, num_qubits: int) -> Frame:

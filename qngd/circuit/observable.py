@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
 from qngd.circuit.pauli import PauliStrings, anticommute, merged
 from qngd.errors import ObservableError
 
@@ -27,6 +28,8 @@ class Observable:
 
     strings: PauliStrings
     coefficients: np.ndarray
+
+    __repr__ = brief_fields
 
     @property
     def num_qubits(self) -> int:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
+
 
 class Op(IntEnum):
     """Kinds of operation. QUARTER is exp(−i m π/4 · P), a Pauli rotation by m quarter turns, m in 1, 2, 3;
@@ -57,6 +59,8 @@ class Ops:
     letters: np.ndarray
     turns: np.ndarray
     gate: np.ndarray
+
+    __repr__ = brief_fields
 
     def __len__(self) -> int:
         return len(self.kind)

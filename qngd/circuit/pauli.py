@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
+
 LETTERS = "IXYZ"
 # letter code -> (x bit, z bit), in the order of LETTERS
 X_BIT = np.array([0, 1, 1, 0], dtype=np.uint64)
@@ -56,6 +58,8 @@ class PauliStrings:
     x: np.ndarray
     z: np.ndarray
     sign: np.ndarray
+
+    __repr__ = brief_fields
 
     def __len__(self) -> int:
         return len(self.x)

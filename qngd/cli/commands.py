@@ -327,16 +327,84 @@ def plot(
             typer.echo("\n".join(map(str, paths)))
 
 
+_Watch = Annotated[
+    bool, typer.Option("--watch", help="Follow a run that goes on in another process, until it has ended.")
+]
+_Every = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")]
+
+
+@app.command()
+def report(
+    directories: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Directories of runs: --run-dir or --out of each.", show_default=False),
+    ],
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the page here; it is one file and needs no network.", show_default=False
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.folder,
+            metavar="DIR",
+            help="Write each figure as PNG and SVG into this folder.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="What the runs are called, in their order; runs of one name are taken together, with medians and "
+            "quartiles. Left out: the settings in which they differ.",
+            show_default=False,
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)] = None,
+    watch: _Watch = False,
+    every: _Every = 2.0,
+    traceback: options.TRACEBACK = False,
+) -> None:
+    """Make a page about runs, with all figures in it: one run, or several side by side.
+
+    Without --html and --figures a table is printed.
+
+    Example: qngd report runs/h2-* --html h2.html
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.looking import Wanted, follow, report_once
+
+        wanted = Wanted(tuple(directories), html, figures, labels, title)
+        if watch:
+            follow(wanted, every)
+        else:
+            report_once(wanted)
+
+
 _Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
 
 
 @app.command()
-def show(directory: _Stored, as_json: options.JSON = False, traceback: options.TRACEBACK = False) -> None:
+def show(
+    directory: _Stored,
+    as_json: options.JSON = False,
+    watch: _Watch = False,
+    every: _Every = 2.0,
+    traceback: options.TRACEBACK = False,
+) -> None:
     """Show the run that a --run-dir holds, also while it goes on in another process.
 
     Example: qngd show results/my-run --json
     """
     with one_line_errors(traceback):
+        if watch:
+            from qngd.cli.looking import Wanted, follow
+
+            follow(Wanted((directory,)), every)
+            return
         from qngd.cli.stored import show as show_stored
 
         show_stored(directory, as_json)

@@ -11,11 +11,11 @@ from typing import Any
 
 import typer
 
-from qngd.cli import live
 from qngd.cli.errors import UsageError
 from qngd.cli.work import echo_table
 from qngd.errors import QngdError, StorageError
 from qngd.estimates.estimate import format_seconds
+from qngd.report import live
 from qngd.run.directory.loaded import StoredRun, load
 from qngd.run.directory.paths import folders_of_runs
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import typer
 
-from qngd.cli import config, live
+from qngd.cli import config
 from qngd.cli.meaning import meant
 from qngd.cli.options import as_data
 from qngd.cli.problem_file import ProblemFile, open_problem
 from qngd.errors import QngdError
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.problem import Problem
-from qngd.report import files
+from qngd.report import files, live
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
 from qngd.run.loop import Result, minimize

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
+from qngd._system.html import matrix_picture, rows_table
+
 _ROUNDING = 64 * float(np.finfo(float).eps)  # of an energy, relative
+_LISTED = 20  # numbers that a notebook shows of an array
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class Estimate:
     stderr: Any
     shots: int = 0
     covariance: np.ndarray | None = field(default=None, repr=False)
+
+    __repr__ = brief_fields
 
     @classmethod
     def exact(cls, value: Any) -> Estimate:
@@ -47,6 +53,17 @@ class Estimate:
         if np.ndim(self.value):
             return f"{self.value}" if self.is_exact else f"{self.value} ± {self.stderr}"
         return format_with_error(float(self.value), float(self.stderr))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the number with its error, or the first of many."""
+        values, stderrs = np.ravel(self.value), np.ravel(self.stderr)
+        texts = [format_with_error(float(v), float(s)) for v, s in zip(values, stderrs, strict=True)][:_LISTED]
+        places = np.ndindex(np.shape(self.value))
+        rows = {", ".join(map(str, place)) or "value": text for place, text in zip(places, texts, strict=False)}
+        if len(values) > _LISTED:
+            rows["…"] = f"{len(values) - _LISTED} more"
+        kind = "exact" if self.is_exact else f"from {self.shots} shots" if self.shots else "with a standard error"
+        return rows_table(f"Estimate, {kind}", rows)
 
 
 def rounding(energy: Estimate) -> float:
@@ -100,6 +117,8 @@ class MetricTensor:
     note: str = ""
     unprojected: np.ndarray | None = None
 
+    __repr__ = brief_fields
+
     @classmethod
     def exact(cls, value: np.ndarray, approx: str, note: str = "") -> MetricTensor:
         return cls(value, np.zeros(np.shape(value)), approx, note=note)  # of memory that nobody has touched
@@ -145,6 +164,24 @@ class MetricTensor:
         return self.value @ vector
 
     def __str__(self) -> str:
-        kind = "exact" if self.is_exact else f"from {self.shots} shots" if self.shots else "from random samples"
         low, high = self.eigenvalues[[0, -1]] if len(self.value) else (0.0, 0.0)
-        return f"{self.approx} metric of {len(self.value)} parameters, {kind}; eigenvalues {low:.3g} to {high:.3g}"
+        count = len(self.value)
+        return f"{self.approx} metric of {count} parameters, {self._kind}; eigenvalues {low:.3g} to {high:.3g}"
+
+    @property
+    def _kind(self) -> str:
+        """Where it comes from, in words."""
+        return "exact" if self.is_exact else f"from {self.shots} shots" if self.shots else "from random samples"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, its eigenvalues, and the matrix in colours."""
+        rows = {"approx": self.approx, "parameters": str(len(self.value)), "entries": self._kind}
+        if len(self.value):
+            values = self.eigenvalues
+            rows["eigenvalues"] = f"{values[0]:.3g} to {values[-1]:.3g}"
+            rows["largest entry"] = f"{np.abs(self.value).max():.3g}"
+        if not self.is_exact:
+            rows["largest standard error"] = f"{np.max(self.stderr, initial=0.0):.2g}"
+        if self.note:
+            rows["note"] = self.note
+        return rows_table("MetricTensor", rows) + matrix_picture(self.value, f"the {self.approx} metric in colours")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 
@@ -100,6 +101,8 @@ class Spread:
     metric: np.ndarray
     step: np.ndarray
 
+    __repr__ = brief_fields
+
     def __len__(self) -> int:
         return len(self.energy)
 
@@ -120,7 +123,8 @@ class Evaluation:
     """Estimates at the flat parameter vector `theta` (P,); those not asked for are None. Where `energy` is the mean of
     an observable's lowest values alone, `mean` is that of all. `bit_strings` are what a diagonal observable's energy
     was taken from, where it was measured. Of a loss over mini-batches `batch` is the number of the batch that they are
-    of, and `before` the energy of the batch that the step began with."""
+    of, and `before` the energy of the batch that the step began with. `shots_for` says what its shots were for:
+    "energy", "gradient" and "metric" alone; shots that serve two count for the first of them."""
 
     theta: np.ndarray
     energy: Estimate
@@ -132,6 +136,9 @@ class Evaluation:
     bit_strings: BitStrings | None = None
     batch: int | None = None
     before: Estimate | None = None
+    shots_for: Mapping[str, int] | None = None
+
+    __repr__ = brief_fields
 
     @property
     def arrived(self) -> Estimate:

@@ -154,7 +154,8 @@ class SampledDeflated(SampledEvaluator):
             assert gradient.covariance is not None
             together = gradient.covariance + covariance
             gradient = Estimate(gradient.value + slope, np.sqrt(np.diag(together)), gradient.shots, together)
-        return replace(found, energy=Estimate(np.float64(value), error, found.energy.shots), gradient=gradient)
+        energy = Estimate(np.float64(value), error, found.energy.shots)
+        return replace(found, energy=energy, gradient=gradient, shots_for=None)  # the overlaps are in both
 
     def undeflated(self, theta: np.ndarray, seed: int | None) -> tuple[Estimate, Estimate, Cost]:
         """The energy without penalties, the overlaps (D,), and what they cost: one submission."""

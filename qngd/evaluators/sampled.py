@@ -18,7 +18,7 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
@@ -166,6 +166,7 @@ class SampledEvaluator:
         """The evaluation that the outcomes of this plan alone give."""
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
+        evaluation = replace(evaluation, shots_for=shots_for(plan, outcomes))
         if (found := evaluation.bit_strings) is not None:
             idle = np.setdiff1d(np.arange(self.circuit.num_qubits), active_qubits(self.circuit))
             evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))

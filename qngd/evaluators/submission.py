@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count, takewhile
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
+import numpy as np
+
+from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling, checked
 from qngd.errors import BackendError
@@ -43,6 +47,7 @@ def run_plan(
         sizes = job_sizes(backend, plan, footprints or None)
         meter.check(meter.ahead(backend.preview(plan.requests, plan.templates), sizes))
         handle = _submitted(backend, plan, seed, log)
+        logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
         outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
         spent = backend.spent(handle, plan.requests)
         used = backend.usage(handle)
@@ -67,6 +72,7 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     if sent.tag is None:
         log.intend(submission, backend.name, f"qngd-{uuid4().hex}")
     if first := [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]:
+        logger.info("collecting %d jobs that were sent to %s before: %s", len(first), backend.name, ", ".join(first))
         try:
             backend.attach(handle, first)
         except BackendError as error:
@@ -74,6 +80,24 @@ def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: Jo
     handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
     backend.send(handle)
     return handle
+
+
+class _OfEnergies(Protocol):
+    """A plan that knows which of its requests are of the energy."""
+
+    @property
+    def energy_weights(self) -> np.ndarray: ...
+
+    @property
+    def of_metric(self) -> np.ndarray: ...
+
+
+def shots_for(plan: _OfEnergies, outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """What the shots of a plan's outcomes were for; those of the energy may also serve the others."""
+    shots = np.array([outcome.shots for outcome in outcomes], dtype=int)
+    of_energy = (plan.energy_weights != 0) & ~plan.of_metric
+    parts = {"energy": of_energy, "gradient": ~of_energy & ~plan.of_metric, "metric": plan.of_metric}
+    return {name: int(shots[mask].sum()) for name, mask in parts.items()}
 
 
 def noise_note(backend: BackendBase) -> str:

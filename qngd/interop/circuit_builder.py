@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.brief import brief
 from qngd.circuit import builder
 from qngd.circuit.angles import Angle
 from qngd.circuit.circuit import Circuit, finish
@@ -84,7 +85,7 @@ class CircuitBuilder:
         self._built: Circuit | None = None
 
     def __repr__(self) -> str:
-        names = tuple(self._graph.names)
+        names = brief(tuple(self._graph.names))
         return f"CircuitBuilder(num_qubits={self.num_qubits}, parameters={names}, gates={len(self._instructions)})"
 
     def parameter(self, name: str) -> Expression:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from qngd._system.brief import brief_fields
 from qngd.measured.gradient import Chance
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
@@ -27,6 +28,8 @@ class Request:
     angles: np.ndarray
     shots: int | None
 
+    __repr__ = brief_fields
+
 
 @dataclass(frozen=True, eq=False)
 class Submission:
@@ -36,6 +39,8 @@ class Submission:
     templates: tuple[Template, ...]
     coefficients: tuple[np.ndarray | None, ...]
     requests: tuple[Request, ...]
+
+    __repr__ = brief_fields
 
     @property
     def num_circuits(self) -> int:
@@ -111,6 +116,8 @@ class Plan(Submission):
     share: float | None = None
     chance: Chance | None = None
     bases: int | None = None
+
+    __repr__ = brief_fields
 
     @cached_property
     def bit_template(self) -> int | None:

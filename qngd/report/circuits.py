@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
-from qngd.run.price import PlannedStep
+
+if TYPE_CHECKING:
+    from qngd.run.price import PlannedStep
 
 _GROUPED = {
     "qubit-wise": "grouped qubit by qubit",

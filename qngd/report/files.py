@@ -28,12 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qngd._system.version import __version__
 from qngd.errors import MissingPackageError, SettingError
 from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
-from qngd.report.run_data import HISTORY_COLUMNS, RunData
-from qngd.solve.state import StepInfo
+from qngd.report.run_data import HISTORY_COLUMNS, LATER_COLUMNS, RunData, finite, of_result
 
 if TYPE_CHECKING:
     from qngd.run.loop import Result
@@ -76,14 +74,14 @@ def write(
         SettingError: the folder cannot be written to.
     """
     folder = prepare(directory, argument)
-    count = len(result.state.theta)
-    spectra = ((i.step, *map(_ten_digits, _eigenvalues(i, count))) for i in result.infos)
-    names = ("step", *(f"eigenvalue_{i}" for i in range(1, count + 1)))
-    _write_whole(folder / "history.csv", _csv(HISTORY_COLUMNS, _history_rows(result, problem)), argument)
-    _write_whole(folder / "spectrum.csv", _csv(names, spectra), argument)
-    content = document(result, problem, run or {})
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=str)
-    _write_whole(folder / "result.json", text.encode() + b"\n", argument)
+    data = _data_of(result, problem, run or {})
+    columns = [data.history[name] for name in HISTORY_COLUMNS]
+    spectra = ((step, *map(_ten_digits, row)) for step, row in zip(columns[0][1:], data.eigenvalues, strict=True))
+    names = ("step", *(f"eigenvalue_{i}" for i in range(1, data.eigenvalues.shape[1] + 1)))
+    write_whole(folder / "history.csv", _csv(HISTORY_COLUMNS, zip(*columns, strict=True)), argument)
+    write_whole(folder / "spectrum.csv", _csv(names, spectra), argument)
+    text = json.dumps(data.result, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    write_whole(folder / "result.json", text.encode() + b"\n", argument)
 
 
 def read(directory: str | Path, argument: str = "directory") -> RunData:
@@ -97,7 +95,7 @@ def read(directory: str | Path, argument: str = "directory") -> RunData:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         columns, rows = _table(folder / "history.csv")
         _, spectra = _table(folder / "spectrum.csv")
-        history = {name: rows[:, columns.index(name)] for name in HISTORY_COLUMNS}
+        history = {name: _column(name, columns, rows) for name in HISTORY_COLUMNS}
         data = RunData(result, history, spectra[:, 1:])
         _ = data.name, data.unit, data.reference
         if len(spectra) != len(rows) - 1:
@@ -110,6 +108,13 @@ def read(directory: str | Path, argument: str = "directory") -> RunData:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise SettingError(f"{argument}: {folder} holds no readable run: {error}") from None
     return data
+
+
+def _column(name: str, columns: list[str], rows: np.ndarray) -> np.ndarray:
+    """A column of a table; ValueError where it is missing, but for those that a file of 0.1 does not have."""
+    if name not in columns and name in LATER_COLUMNS:
+        return np.full(len(rows), np.nan)
+    return rows[:, columns.index(name)]
 
 
 def plot(directory: str | Path, argument: str = "directory") -> tuple[Path, Path]:
@@ -132,72 +137,29 @@ def plot(directory: str | Path, argument: str = "directory") -> tuple[Path, Path
     for path, draw in zip(paths, (figures.convergence, figures.spectrum), strict=True):
         image = io.BytesIO()
         draw(data).savefig(image, format="png", dpi=150)
-        _write_whole(path, image.getvalue(), argument)
+        write_whole(path, image.getvalue(), argument)
     return paths
-
-
-def _history_rows(result: Result, problem: Problem) -> Iterable[tuple[Any, ...]]:
-    reference = math.nan if problem.reference_energy is None else problem.reference_energy
-    energy, stderr = float(result.history[0]), float(result.history_stderr[0])
-    start = (0, energy, stderr, energy - reference)
-    yield (*start, *[math.nan] * (len(HISTORY_COLUMNS) - len(start)))
-    for info in result.infos:
-        yield _history_row(info, reference)
-
-
-def _history_row(info: StepInfo, reference: float) -> tuple[Any, ...]:
-    seen = info.spectrum
-    spectrum = [math.nan] * 5
-    if seen is not None:
-        spectrum = [seen.rank, seen.condition, seen.smallest, seen.largest, seen.damping]
-    return (
-        info.step, info.energy, info.stderr, info.energy - reference, int(info.accepted), info.decrease,
-        info.predicted_decrease, info.rate, info.length, info.radius, info.gradient_norm, info.natural_norm,
-        *spectrum, info.cost.jobs, info.cost.circuits, info.cost.shots,
-    )  # fmt: skip
-
-
-def _eigenvalues(info: StepInfo, count: int) -> np.ndarray:
-    """The largest eigenvalues that a step saw, (count,), after NaN for those that it did not see."""
-    seen = np.zeros(0) if info.spectrum is None else info.spectrum.eigenvalues[-count:]
-    return np.concatenate([np.full(count - len(seen), np.nan), seen])
 
 
 def document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
     """What result.json holds, as JSON takes it."""
+    return dict(_data_of(result, problem, run).result)
+
+
+def _data_of(result: Result, problem: Problem, run: Mapping[str, Any]) -> RunData:
+    return of_result(result, _problem_of(result, problem), run)
+
+
+def _problem_of(result: Result, problem: Problem) -> dict[str, Any]:
     circuit = read_any(problem, role="example").circuit
     return {
-        "qngd": __version__,
-        "problem": {
-            "name": problem.name,
-            "unit": problem.unit,
-            "reference_energy": _finite(problem.reference_energy),
-            "num_qubits": circuit.num_qubits,
-            "num_layers": circuit.num_layers,
-            "parameters": list(circuit.parameters),
-        },
-        "run": dict(run),
-        "status": str(result.status),
-        "message": result.message,
-        "steps": result.steps,
-        "energy": _finite(result.energy),
-        "stderr": _finite(result.stderr),
-        "mean_energy": _finite(result.mean),
-        "bit_strings": [] if result.bit_strings is None else [each._asdict() for each in result.bit_strings.best(10)],
-        "theta": [_finite(value) for value in result.state.lowest[0]],
-        "cost": {
-            "jobs": result.cost.jobs,
-            "circuits": result.cost.circuits,
-            "shots": result.cost.shots,
-            "seconds": _finite(result.cost.seconds),
-            "money": _finite(result.cost.money),
-        },
+        "name": problem.name,
+        "unit": problem.unit,
+        "reference_energy": finite(problem.reference_energy),
+        "num_qubits": circuit.num_qubits,
+        "num_layers": circuit.num_layers,
+        "parameters": list(circuit.parameters),
     }
-
-
-def _finite(value: float | None) -> float | None:
-    """The number, or None for one that JSON has no word for: NaN and infinities."""
-    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _ten_digits(value: float) -> str:
@@ -205,13 +167,19 @@ def _ten_digits(value: float) -> str:
 
 
 def _csv(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
-    """A table as CSV: numbers with all their digits, NaN as an empty cell."""
+    """A table as CSV: numbers with all their digits, whole ones as such, NaN as an empty cell."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(names)
     for row in rows:
-        table.writerow(["" if isinstance(v, float) and math.isnan(v) else v for v in row])
+        table.writerow(map(_cell, row))
     return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value != "nan" else ""
+    return "" if math.isnan(value) else int(value) if float(value).is_integer() else float(value)
 
 
 def _table(path: Path) -> tuple[list[str], np.ndarray]:
@@ -222,7 +190,7 @@ def _table(path: Path) -> tuple[list[str], np.ndarray]:
     return names, np.array(numbers, dtype=float).reshape(len(rows), len(names))
 
 
-def _write_whole(path: Path, content: bytes, argument: str) -> None:
+def write_whole(path: Path, content: bytes, argument: str) -> None:
     """Write beside the file, then rename: a reader sees the old file or the new one, never half of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -8,13 +8,12 @@ from qngd.estimates.estimate import format_seconds, format_with_error
 from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
 from qngd.report.circuits import describe_circuit
-from qngd.report.run_data import CHEMICAL_ACCURACY
+from qngd.report.run_data import error_rows
 
 if TYPE_CHECKING:
     from qngd.run.loop import Result
 
 _LISTED = 3  # bit strings
-_SURE = 3.0  # standard errors
 
 
 def summary(result: Result, problem: Problem, seconds: float | None = None) -> dict[str, str]:
@@ -56,23 +55,9 @@ def _means(result: Result, problem: Problem) -> dict[str, str]:
 
 def _errors(result: Result, problem: Problem) -> dict[str, str]:
     """The rows of the closing table that need a reference energy."""
-    reference = problem.reference_energy
-    if reference is None:
+    if problem.reference_energy is None:
         return {}
-    error, stderr = result.energy - reference, result.stderr
-    text = f"{error:.2e}" + (f" ± {stderr:.1e}" if stderr else "")
-    rows = {"reference": _with_unit(f"{reference:.10g}", problem), "error": _with_unit(text, problem)}
-    if problem.unit == "hartree":
-        rows["chemical accuracy"] = _chemical_accuracy(error, stderr)
-    return rows
-
-
-def _chemical_accuracy(error: float, stderr: float) -> str:
-    limit = f"{CHEMICAL_ACCURACY:g} hartree"
-    beyond = abs(error) - CHEMICAL_ACCURACY
-    if stderr > CHEMICAL_ACCURACY and beyond <= _SURE * stderr:
-        return f"cannot tell: the energy's own error exceeds {limit}"
-    return f"{'yes' if beyond <= 0 else 'no'} ({limit})"
+    return error_rows(result.energy, result.stderr, problem.reference_energy, problem.unit)
 
 
 def _with_unit(text: str, problem: Problem) -> str:

@@ -60,6 +60,8 @@ class ExcitedState(Result):
     spread: float = float("nan")
     weight: float = 0.0
 
+    __repr__ = Result.__repr__
+
 
 def excited_states(
     problem_or_circuit: Problem | CircuitLike,

@@ -36,12 +36,14 @@ class Trait:
 @dataclass(frozen=True, eq=False)
 class RunIdentity:
     """The identity of a run of `optimizer` on what was given, with the other `settings` that its steps depend on.
-    `asked` is what else was asked for, as JSON takes it: by it nothing is recognized."""
+    `asked` is what else was asked for, and `problem` the problem in words, as JSON takes it: by them nothing is
+    recognized."""
 
     given: AnyGiven
     optimizer: Optimizer
     settings: Mapping[str, object]
     asked: Mapping[str, object] = field(default_factory=dict)
+    problem: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def traits(self) -> tuple[Trait, ...]:
@@ -97,6 +99,7 @@ class RunIdentity:
             "optimizer": repr(self.optimizer),
             "num_qubits": circuit.num_qubits,
             "parameters": list(circuit.parameters),
+            **{name: value for name, value in self.problem.items() if name != "name"},
         }
 
 

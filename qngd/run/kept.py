@@ -99,7 +99,7 @@ def evaluation_at(path: Path, key: str | None = None) -> Evaluation | None:
         return state_from(arrays).evaluation if key in (None, str(arrays["key"])) else None
     except (ValueError, KeyError, TypeError, EOFError, AttributeError, AssertionError, BadZipFile) as error:
         raise StorageError(
-            f"run_dir: {path} cannot be read ({type(error).__name__}); delete it, and what stood in it is measured again"
+            f"run_dir: {path} cannot be read ({type(error).__name__}); delete it, and what it held is measured again"
         ) from error
 
 

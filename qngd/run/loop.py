@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from qngd._system.interrupts import Stoppable
+from qngd._system.logs import logger
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -63,6 +65,7 @@ def minimize(
     frozen: Frozen | None = None,
     bounds: Bounds | None = None,
     wrap_angles: bool = False,
+    progress: bool = False,
 ) -> Result:
     """Lower ⟨H⟩ by natural gradient descent from `theta0`.
 
@@ -107,6 +110,8 @@ def minimize(
             point of the box, and a parameter that the descent pushes against its bound is held there.
         wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
             that turn all their rotations by whole multiples of them.
+        progress: whether to show how far the run is: a bar and the last step, redrawn in place on a terminal (on its
+            standard error) and in a notebook; elsewhere a line every tenth of the run.
 
     Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
     (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
@@ -132,7 +137,7 @@ def minimize(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
             shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
-            spent=spent, final_shots=final_shots, clock=clock,
+            spent=spent, progress=progress, final_shots=final_shots, clock=clock,
         )  # fmt: skip
 
     count = whole_number(restarts, "restarts", 1)
@@ -145,6 +150,36 @@ def minimize(
 
 def carry_out(task: Task) -> Result:
     """The run of a task; see `minimize`."""
+    name, count = task.given.name, task.given.circuit.num_parameters
+    logger.info("run of %s begins: %d parameters, %s", name, count, task.evaluators[0].name)
+    with _shown(task) as shown:
+        result = _carried_out(shown)
+    logger.info("run of %s ended: %s", name, result)
+    return result
+
+
+@contextmanager
+def _shown(task: Task) -> Iterator[Task]:
+    """While it runs, a task shows how far it is where that was asked for."""
+    if not task.progress:
+        yield task
+        return
+    from qngd.report.live import progress  # a terminal's tools, wanted here alone
+
+    reference = task.about.get("problem", {}).get("reference_energy")
+    with progress(task.limits.max_steps, reference, sys.stderr) as show:
+        yield replace(task, callback=_both(show, task.callback))
+
+
+def _both(show: Callable[[StepInfo], Any], callback: Callable[[StepInfo], Any] | None) -> Callable[[StepInfo], Any]:
+    def both(info: StepInfo) -> Any:
+        show(info)
+        return None if callback is None else callback(info)
+
+    return both
+
+
+def _carried_out(task: Task) -> Result:
     record = Record(task.given.shaped, task.kind, task.store)
 
     def body() -> Status:
@@ -190,6 +225,7 @@ def _result(record: Record, status: Status, task: Task) -> Result:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
     found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
+    found = replace(found, about=task.about, origin=task.identity)
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
 

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
+from qngd._system.html import rows_table
 from qngd._system.memory import format_bytes
 from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
@@ -91,6 +93,8 @@ class Price:
         """Device time of the whole run, or None."""
         return None if self.seconds is None else self.seconds * (self.steps + 1)
 
+    __repr__ = brief_fields
+
     def rows(self) -> dict[str, str]:
         """The price for people, from row names to text."""
         parts = f"{self.energy_circuits} energy, {self.gradient_circuits} gradient, {self.metric_circuits} metric"
@@ -123,6 +127,10 @@ class Price:
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the price as a table."""
+        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,8 @@ class ConePrice:
         """Time of the whole run, if every step takes one evaluation."""
         return self.seconds * (self.steps + 1)
 
+    __repr__ = brief_fields
+
     def rows(self) -> dict[str, str]:
         """The price for people, from row names to text."""
         return {
@@ -241,6 +251,10 @@ class ConePrice:
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the price as a table."""
+        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
 
 
 def cost(

@@ -54,7 +54,7 @@ class Record:
     def is_lost(self) -> bool:
         """Whether the last trials of this process had no finite energy, so that more of them are paid for nothing."""
         recent = self.infos[max(self._resumed_with, len(self.infos) - _LOST_STEPS) :]
-        lost = len(recent) == _LOST_STEPS and not any(info.accepted or np.isfinite(info.decrease) for info in recent)
+        lost = len(recent) == _LOST_STEPS and all(info.lost for info in recent)
         if lost:
             self.remark(f"{_LOST_STEPS} trials in a row had an energy that is NaN or infinite, and were rejected")
         return lost

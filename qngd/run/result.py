@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qngd._system.html import rows_table
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import format_with_error
 from qngd.estimates.evaluation import Cost
 from qngd.solve.state import State, StepInfo
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from qngd.run.identity import RunIdentity
 
 
 class Status(StrEnum):
@@ -72,6 +80,8 @@ class Result:
             (up to 20 qubits): `.best()` the lowest in energy, `.most_probable()`, `.counts`; None for others.
         restarts: with `minimize(…, restarts=k)` the results of all starts in their order, of which this is the best,
             `cost` that of all together.
+        about: what was run: "problem", "settings", "versions", and when it "began".
+        origin: what the run is recognized by, for `save`; None of a result that `minimize` did not make.
     """
 
     theta: Any
@@ -89,7 +99,57 @@ class Result:
     bit_strings: BitStrings | None = None
     mean: float = np.nan
     restarts: tuple[Result, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    origin: RunIdentity | None = None
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr)
         return f"{energy} after {self.steps} steps: {self.status}, {self.message}"
+
+    def __repr__(self) -> str:
+        # no arrays: those of a long run are thousands of lines
+        numbers = f"energy={float(self.energy)!r}, stderr={float(self.stderr)!r}, steps={self.steps}"
+        count = f"{np.size(self.state.theta)} parameters"
+        return f"{type(self).__name__}({numbers}, status={str(self.status)!r}, cost={self.cost!r}, theta=<{count}>)"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the closing table, and the energy over steps."""
+        from qngd.report.notebook import picture
+        from qngd.report.run_data import of_result
+
+        data = of_result(self)
+        return rows_table(f"{type(self).__name__}: {data.name}", data.rows()) + picture(data)
+
+    def plot(self, what: str = "convergence") -> Figure:
+        """A figure of Matplotlib: "convergence" (energy, and its error or the gradient, over steps), "spectrum" (of the
+        metric), or one of the report's, such as "shots" or "rate" (see `qngd.report.catalogue`).
+
+        Raises:
+            SettingError: there is no such figure, or nothing of it was measured; the text says which there are, or why.
+        """
+        from qngd.report.catalogue import drawn
+        from qngd.report.run_data import of_result
+
+        return drawn(of_result(self), what)
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Keep it in a directory, which is made, as `minimize(…, run_dir=…)` would have: `qngd.load` gives it back.
+
+        Raises:
+            SettingError: a run is there already, or this result was not made by `minimize`.
+            StorageError: it cannot be written.
+        """
+        from qngd.run.directory.saved import save
+
+        save(self, directory)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a page about the run: one file of HTML that needs no network. For several runs see `qngd.compare`.
+
+        Raises:
+            SettingError: the file cannot be written.
+        """
+        from qngd.report.page import write_page
+        from qngd.report.run_data import of_result
+
+        write_page([of_result(self)], path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -17,8 +17,11 @@ from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
 from qngd.evaluators.submission import noise_of
+from qngd.run.about import problem_in_words, settings_in_words
 from qngd.run.budget import Clock
+from qngd.run.directory.clock import now
 from qngd.run.directory.journal import Journal
+from qngd.run.directory.machine import versions
 from qngd.run.directory.paths import as_folder
 from qngd.run.final import Final, read_final
 from qngd.run.identity import RunIdentity, fingerprint_of, written
@@ -34,7 +37,7 @@ class Task:
     """What a run was asked for. `evaluators` are those of its stages (one, unless a CVaR has a schedule), `store` keeps
     it, `before` is the state that it goes on from, `identity` is what a stored run of it is recognized by, `spent` what
     other runs have taken of its budget, `also` what decides the energy besides circuit and observable, `clock` is that
-    of the call, and `final` measures the end again."""
+    of the call, `final` measures the end again, and `about` is that of the `Result`."""
 
     given: AnyGiven
     optimizer: Optimizer
@@ -48,6 +51,8 @@ class Task:
     wraps: bool = False  # whether angles come back in (−π, π]
     spent: Cost = field(default_factory=Cost)
     also: tuple[object, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    progress: bool = False  # whether it shows how far it is
     clock: Clock = field(default_factory=Clock)
     final: Final | None = None
 
@@ -142,6 +147,7 @@ def read_task(
     wrap_angles: bool = False,
     final_shots: Any = None,
     clock: Clock | None = None,
+    progress: bool = False,
 ) -> Task:
     """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
@@ -169,6 +175,12 @@ def read_task(
     }
     if isinstance(evaluators[0], Bounded):
         asked["bounds"] = [side.tolist() for side in evaluators[0].box]
+    told = {
+        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": shots, "grouping": grouping,
+        "cross": cross, "seed": seed, "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
+        "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
+    }  # fmt: skip
+    problem = problem_in_words(given, problem_or_circuit)
     task = Task(
         given=given,
         optimizer=chosen,
@@ -178,11 +190,13 @@ def read_task(
         callback=_checked_callback(callback),
         store=store,
         before=before,
-        identity=RunIdentity(given, chosen, settings, asked),
+        identity=RunIdentity(given, chosen, settings, asked, problem),
         spent=spent,
         wraps=bool(wrap_angles),
         clock=clock or Clock(),
         final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
+        about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
+        progress=bool(progress),
     )
     _check_parameters(given)
     if before is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
 from qngd._system.threads import one_blas_thread
 from qngd.damping import Absolute, Damping, Eigenbasis, SignalToNoise, rounding_level
 from qngd.errors import QngdWarning, SettingError
@@ -32,6 +33,8 @@ class Spectrum:
     largest: float
     damping: float
     eigenvalues: np.ndarray
+
+    __repr__ = brief_fields
 
     @classmethod
     def of(cls, values: np.ndarray, damping: float) -> Spectrum:
@@ -65,6 +68,8 @@ class Direction:
     times: Product
     added: np.ndarray
     solve: Product
+
+    __repr__ = brief_fields
 
     def length_of(self, delta: np.ndarray) -> float:
         """The length √(δᵀgδ) of a step δ (P,) in state space, radians."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from qngd._system.brief import brief_fields
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
@@ -47,6 +49,8 @@ class State:
     made_by: str = ""
     problem: str = ""
     stage: int = 0
+
+    __repr__ = brief_fields
 
     @property
     def theta(self) -> np.ndarray:
@@ -110,10 +114,11 @@ class StepInfo:
     `energy` and `stderr` are those after the step, `gradient_norm`, its `significance` (in standard deviations,
     infinite where exact, NaN where the gradient is of circuits chosen by chance), `natural_norm` √(dᵀgd) and `spectrum`
     those it was taken from; `rate` is the learning rate it took, `length` is √(δᵀgδ) and `radius` what bounded it;
-    `predicted_decrease` what the rule's model promised and `decrease` what came; `cost` is that of the run so far and
-    `step_cost` its own. What an optimizer without a metric does not know is NaN, its spectrum None. `theta` are the
-    parameters after the step, in the structure of theta0; `note` says what was unusual about it. Where `energy` is a
-    CVaR, `mean` is that of all energies.
+    `predicted_decrease` what the rule's model promised and `decrease` what came; `lost` says that the trial had no
+    finite energy; `cost` is that of the run so far and `step_cost` its own. What an optimizer without a metric does not
+    know is NaN, its spectrum None. `theta` are the parameters after the step, in the structure of theta0; `note` says
+    what was unusual about it. Where `energy` is a CVaR, `mean` is that of all energies. `shots_for` says what the
+    step's shots were for, as in `Evaluation`; None where there were none, or it is not known.
     """
 
     step: int
@@ -134,6 +139,10 @@ class StepInfo:
     theta: Any = None
     note: str = ""
     mean: float = np.nan
+    lost: bool = False
+    shots_for: Mapping[str, int] | None = None
+
+    __repr__ = brief_fields
 
 
 def described(
@@ -148,9 +157,11 @@ def described(
             "stderr": float(new.evaluation.energy.stderr),
             "decrease": float(here.energy.value) - float(there.arrived.value),
             "accepted": accepted,
+            "lost": not np.isfinite(there.arrived.value),
             "mean": np.nan if new.evaluation.mean is None else float(new.evaluation.mean.value),
             "cost": new.cost,
             "step_cost": asked.cost,
+            "shots_for": asked.shots_for,
             "theta": asked.shaped(new.theta),
             **known,
         }
@@ -207,6 +218,7 @@ class Submissions:
         self.evaluator: Evaluator = evaluator if choose is None else choose(batch, seed)
         self.count = 0
         self.cost = Cost()
+        self._shots_for: Counter[str] = Counter()
         self._seed = seed
         self._done = done
         self._spread = spread
@@ -226,17 +238,26 @@ class Submissions:
         found = self.evaluator.evaluate(
             theta, gradient=gradient, metric=metric, seed=self.next_seed(), spread=self._spread
         )
-        self.count += 1
-        self.cost += found.cost
+        self._count(found.cost, found.shots_for)
         return found
+
+    def _count(self, cost: Cost, shots_for: Mapping[str, int] | None) -> None:
+        self.count += 1
+        self.cost += cost
+        self._shots_for.update(shots_for or {})
+
+    @property
+    def shots_for(self) -> dict[str, int] | None:
+        """What the shots were for; None where there were none, or that is not known of all of them."""
+        known = {name: count for name, count in self._shots_for.items() if count}
+        return known if known and sum(known.values()) == self.cost.shots else None
 
     def energies(self, points: Sequence[np.ndarray]) -> list[Estimate]:
         """The energies at several points, in one submission; NaN, without asking, where one is not finite."""
         if not np.all(np.isfinite(points)):
             return [Estimate.exact(np.float64(np.nan)) for _ in points]
         found, cost = self.evaluator.energies(points, self.next_seed())
-        self.count += 1
-        self.cost += cost
+        self._count(cost, {"energy": cost.shots})
         return found
 
     def shaped(self, theta: np.ndarray) -> Any:

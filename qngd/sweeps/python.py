@@ -61,9 +61,10 @@ def sweep(
         settings: as in the grid, one value for all runs.
 
     Returns:
-        A dict for every run, in the order of the grid: `settings` (their labels), `repetition`, `seed`, `run_dir` (below
-        out), `status` (that of the result, or "error" with its `message`), `energy`, `stderr`, `error` (to the reference
-        energy), `steps`, `cost` and `theta`. `qngd.sweeps.summary.summarized` makes medians and quartiles of them.
+        A dict for every run, in the order of the grid: `settings` (their labels), `repetition`, `seed`, `run_dir`
+        (below out), `status` (that of the result, or "error" with its `message`), `energy`, `stderr`, `error` (to the
+        reference energy), `steps`, `cost` and `theta`. `qngd.sweeps.summary.summarized` makes medians and quartiles of
+        them.
 
     A run whose worker dies is taken up by another one where it was. In a script, call it under
     ``if __name__ == "__main__":``, since the processes import the script.

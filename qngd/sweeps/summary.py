@@ -12,8 +12,8 @@ _OF = ("energy", "error", "steps", "shots")
 
 def summarized(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for every point in the order of the first of its runs: its `settings`, how many runs there are, how many of
-    them failed, and (lower quartile, median, upper quartile) of energy, error, steps and shots of the others; None where
-    nothing is known.
+    them failed, and (lower quartile, median, upper quartile) of energy, error, steps and shots of the others; None
+    where nothing is known.
 
     >>> rows = [{"settings": {"a": "1"}, "status": "converged", "energy": e, "steps": 3} for e in (1.0, 2.0, 4.0)]
     >>> summarized(rows)[0]["energy"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
+from qngd._system.brief import brief_fields
 from qngd.errors import SettingError, check_word, settle_whole, shown
 
 METRICS = ("fubini-study", "gauss-newton")
@@ -71,6 +72,8 @@ class Objective:
     metric: Literal["fubini-study", "gauss-newton"] = "fubini-study"
     frozen: Any = None
     bounds: Any = None
+
+    __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         if not callable(self.loss):

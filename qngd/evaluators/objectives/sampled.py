@@ -26,7 +26,7 @@ from qngd.evaluators.objectives.exact import seed_of
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix
 from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, outputs_of
 from qngd.evaluators.objectives.model import Model
-from qngd.evaluators.submission import noise_note, run_plan, submission_cost
+from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
@@ -96,7 +96,7 @@ class SampledObjective(ObjectiveEvaluator):
         require_shifts(gradient, "an Objective")
         judged, samples, batch = self._asked(bool(gradient))
         joint, first = self._joint(theta, judged, samples, gradient, metric, seed)
-        pieces, cost = self._run(joint, seed, spread)
+        pieces, cost, parts = self._run(joint, seed, spread)
         now = _Found(self, pieces[first:], samples)
         value, weights = self._loss(now.outputs, samples)
         bends = now.bends() if gradient else None
@@ -117,13 +117,14 @@ class SampledObjective(ObjectiveEvaluator):
             spread=None if fixed else _spread([*worth, *now.worth(weights, bends, tensor)]),
             batch=batch,
             before=before,
+            shots_for=parts,
         )
 
     def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
         """The outputs of all samples, in the shape that the loss takes."""
         samples = self.model.samples
         joint, _ = self._joint(theta, None, samples, False, None, seed)
-        pieces, cost = self._run(joint, seed)
+        pieces, cost, _ = self._run(joint, seed)
         values = outputs_of(pieces, len(samples), self.model.num_outputs)
         errors = np.zeros_like(values)
         for each in pieces:
@@ -134,7 +135,7 @@ class SampledObjective(ObjectiveEvaluator):
         self._checked(metric)
         samples = self._asked(False)[1]
         joint, _ = self._joint(theta, None, samples, isinstance(metric, GaussNewton), metric, seed)
-        pieces, _ = self._run(joint, seed)
+        pieces, *_ = self._run(joint, seed)
         return self._metric(_Found(self, pieces, samples), metric)
 
     def preview(
@@ -202,10 +203,13 @@ class SampledObjective(ObjectiveEvaluator):
         plan: Any = joint  # a rule asks a plan for its circuits and energies, which a joint one has
         return joint.with_shots(self.shots.shots(plan, spread if fits else None))
 
-    def _run(self, joint: JointPlan, seed: int | None, spread: Spread | None = None) -> tuple[list[Measured], Cost]:
+    def _run(
+        self, joint: JointPlan, seed: int | None, spread: Spread | None = None
+    ) -> tuple[list[Measured], Cost, dict[str, int]]:
         wanted = self._with_shots(joint, spread)
         outcomes, cost = run_plan(self.backend, wanted, seed, self.job_log)
-        return [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces], cost
+        pieces = [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces]
+        return pieces, cost, shots_for(wanted, outcomes)
 
     # ----- the metric -----
 

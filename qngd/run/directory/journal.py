@@ -161,6 +161,14 @@ class Journal:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
 
+    def copy(self, first: int, theta0: np.ndarray, start: dict[str, float], infos: list[StepInfo], last: State) -> None:
+        """Store a whole run: where it began, its steps, their θ flat, and the state that they led to."""
+        with self._writing() as change:
+            self._add_step(change, first, theta0, start)
+            for info in infos:
+                self._add_step(change, info.step, info.theta, as_row(info))
+            self._add_state(change, last)
+
     def _add_step(self, change: Writing, step: int, theta: np.ndarray, info: dict[str, Any]) -> None:
         change.add(
             "steps",

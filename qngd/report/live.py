@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
+from typing import Any, Protocol, TextIO
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from qngd._system.progress import telling
@@ -22,16 +25,25 @@ _PART_DRAWN, _PART_PRINTED = 1.0, 10.0  # seconds that work takes until it is sa
 
 
 @contextmanager
-def progress(max_steps: int, reference: float | None) -> Iterator[Callable[[StepInfo], None]]:
-    """Yields a callback for `minimize`: a few lines redrawn in place on a terminal, one line a step elsewhere."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        printed = _Printed(max_steps, reference)
+def progress(
+    max_steps: int, reference: float | None, stream: TextIO | None = None
+) -> Iterator[Callable[[StepInfo], None]]:
+    """Yields a callback for `minimize`: a bar and a few lines redrawn in place on a terminal and in a notebook, a line
+    every tenth of the run elsewhere. `stream` is where they go, by default the standard output."""
+    console = Console(highlight=False, file=stream)
+    if not (console.is_terminal or console.is_jupyter):
+        printed = _Printed(max_steps, reference, stream)
         with telling(printed.part):
             yield printed
         return
+    if console.is_jupyter:
+        redrawn = _Redrawn(_InNotebook(), max_steps, reference)
+        with telling(redrawn.part):
+            yield redrawn
+        redrawn.end()
+        return
     with Live(console=console, auto_refresh=False) as live:
-        redrawn = _Redrawn(live, max_steps, reference)
+        redrawn = _Redrawn(_OnTerminal(live), max_steps, reference)
         with telling(redrawn.part):
             yield redrawn
         redrawn.end()
@@ -73,7 +85,8 @@ def details(info: StepInfo) -> list[str]:
 class _Printed:
     """Prints every tenth step or so of a run, and how far work is that takes long, where there is no terminal."""
 
-    def __init__(self, max_steps: int, reference: float | None) -> None:
+    def __init__(self, max_steps: int, reference: float | None, stream: TextIO | None = None) -> None:
+        self._stream = stream
         self._max_steps = max_steps
         self._reference = reference
         self._every = max(1, -(-max_steps // _LINES))
@@ -95,15 +108,55 @@ class _Printed:
             self._print(_part(what, done))
 
     def _print(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        stream = sys.stdout if self._stream is None else self._stream
+        stream.write(text + "\n")
+        stream.flush()
+
+
+class _Screen(Protocol):
+    """Where lines are drawn over those that stood there."""
+
+    def draw(self, lines: Sequence[str], done: float, refresh: bool) -> None:
+        """Show the lines, and a bar of the part that is done; at once if `refresh`."""
+
+
+class _OnTerminal:
+    """A terminal, by way of Rich."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def draw(self, lines: Sequence[str], done: float, refresh: bool) -> None:
+        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=1.0, completed=done, width=40)
+        self._live.update(Group(text, bar), refresh=refresh)  # the last one is drawn when the run ends
+
+
+class _InNotebook:
+    """An output of a Jupyter notebook that is shown anew; it needs no widgets."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def draw(self, lines: Sequence[str], done: float, refresh: bool) -> None:
+        if not refresh:
+            return
+        from IPython.display import HTML, display  # there, where this is used
+
+        text = "<br>".join(map(escape, lines))
+        shown = HTML(f'<progress value="{done:.4f}" max="1" style="width:20em"></progress><pre>{text}</pre>')
+        if self._handle is None:
+            self._handle = display(shown, display_id=True)
+        else:
+            self._handle.update(shown)
 
 
 class _Redrawn:
-    """Redraws a run's last step in place on a terminal, at most every tenth of a second: a step may take less."""
+    """Redraws a run's last step in place, at most every tenth of a second: a step may take less."""
 
-    def __init__(self, live: Live, max_steps: int, reference: float | None) -> None:
-        self._live = live
+    def __init__(self, screen: _Screen, max_steps: int, reference: float | None) -> None:
+        self._screen = screen
+        self._taken = 0
         self._max_steps = max_steps
         self._reference = reference
         self._lines: list[str] = []
@@ -112,6 +165,7 @@ class _Redrawn:
 
     def __call__(self, info: StepInfo) -> None:
         self._begun = None
+        self._taken += 1
         self._lines = [line(info, self._max_steps, self._reference), *details(info)]
         self._draw(self._lines)
 
@@ -130,9 +184,8 @@ class _Redrawn:
 
     def _draw(self, lines: list[str]) -> None:
         now = time.monotonic()
-        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
         refresh = now >= self._due
-        self._live.update(text, refresh=refresh)  # the last one is drawn when the run ends
+        self._screen.draw(lines, min(1.0, self._taken / max(self._max_steps, 1)), refresh)
         if refresh:
             self._due = now + _REDRAW
 
