@@ -13,7 +13,7 @@ import typer
 from qngd._system.version import __version__
 from qngd.cli import options
 from qngd.cli.config import MERGED, merged
-from qngd.cli.errors import one_line_errors
+from qngd.cli.errors import one_line_errors, readable_output
 
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
@@ -28,7 +28,8 @@ app = typer.Typer(
 def main() -> None:
     """The entry point of the `qngd` command."""
     show_what_can_be_shown()
-    app(prog_name="qngd")
+    with readable_output():
+        app(prog_name="qngd")
 
 
 def show_what_can_be_shown() -> None:

@@ -28,6 +28,8 @@ _UNITS = ("jobs", "circuits", "shots", "seconds", "money", "wall")
 NOT_HERE = {
     "problem_or_circuit": "PROBLEM",
     "observable": "the problem has it; --cvar and --set say more",
+    "budget": "--budget-jobs and the others, a limit each",
+    "progress": "the steps are shown anyway",
     "callback": "code: write it in Python",
     "state": "an object in memory: --run-dir goes on with a run that was kept",
 }
