@@ -13,7 +13,7 @@ import pytest
 import qngd
 from qngd._system.threads import num_threads
 from qngd.errors import MissingPackageError, SettingError
-from qngd.sweeps.grid import Point, combinations
+from qngd.sweeps.grid import GridPoint, combinations
 from qngd.sweeps.summary import quartiles, summarized
 from qngd.sweeps.work import limited
 from tests.command_line import TOY, refused
@@ -158,12 +158,12 @@ def test_threads_are_those_asked_for_and_only_meanwhile(monkeypatch):
 
 
 def test_seeds_follow_from_the_point_and_folders_tell_points_apart():
-    points = [Point(labels, values) for labels, values in combinations({"a": [1, 2], "b": ["x/y", "x-y"]})]
+    points = [GridPoint(labels, values) for labels, values in combinations({"a": [1, 2], "b": ["x/y", "x-y"]})]
     seeds = {point.seed(first, k) for point in points for first in (0, 1) for k in range(3)}
     assert len(seeds) == 4 * 2 * 3
     assert len({point.folder for point in points}) == 4
     assert all(set(point.folder) <= set("abcdefghijklmnopqrstuvwxyz0123456789=-_.") for point in points)
-    swapped = Point({"b": "x/y", "a": "1"}, None)
+    swapped = GridPoint({"b": "x/y", "a": "1"}, None)
     assert swapped.seed(0, 1) == points[0].seed(0, 1)
 
 

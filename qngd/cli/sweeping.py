@@ -26,7 +26,7 @@ from qngd.cli.written import split
 from qngd.errors import SettingError, did_you_mean
 from qngd.problem import Problem
 from qngd.report import files
-from qngd.sweeps.grid import Point, combinations
+from qngd.sweeps.grid import GridPoint, combinations
 from qngd.sweeps.python import swept
 from qngd.sweeps.summary import summarized
 from qngd.sweeps.work import fixed_text
@@ -126,10 +126,10 @@ def _typed(name: str, value: str, of_problem: Sequence[str], known: Sequence[str
     return [f"--{option}={value.removeprefix('(').removesuffix(')')}"]
 
 
-def _point(argv: list[str], labels: dict[str, str], parse: Parse) -> Point:
+def _point(argv: list[str], labels: dict[str, str], parse: Parse) -> GridPoint:
     texts = parse(argv)
     common = {name: as_data(value) for name, value in texts.items() if name not in ("out", "run_dir", "seed")}
-    return Point(labels, texts, fixed_text(common))
+    return GridPoint(labels, texts, fixed_text(common))
 
 
 @contextmanager

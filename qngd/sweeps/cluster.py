@@ -10,7 +10,7 @@ from typing import Any
 from qngd._system.packages import load
 from qngd._system.threads import usable_cores
 from qngd.errors import BackendError, SettingError
-from qngd.sweeps.work import Job, carried_out
+from qngd.sweeps.work import SweepRun, carried_out
 
 Told = Callable[[dict[str, Any], int, int], Any]
 _DEATHS = 10  # workers that may die under a run before it is given up
@@ -18,7 +18,7 @@ _ENV = ("QNGD_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 def rows_of(
-    jobs: Sequence[Job], workers: int | None, scheduler: Any, threads: int, told: Told | None
+    jobs: Sequence[SweepRun], workers: int | None, scheduler: Any, threads: int, told: Told | None
 ) -> list[dict[str, Any]]:
     """The rows of all jobs, in their order; `told` is called with each as it comes, how many are there, and of how
     many."""
@@ -38,7 +38,7 @@ def rows_of(
     return [found[number] for number in range(len(jobs))]
 
 
-def _spread(jobs: Sequence[Job], client: Any, threads: int, take: Callable[[int, dict[str, Any]], None]) -> None:
+def _spread(jobs: Sequence[SweepRun], client: Any, threads: int, take: Callable[[int, dict[str, Any]], None]) -> None:
     distributed = load("distributed", "sweep", "a sweep on many workers")
     futures = {
         client.submit(carried_out, job, threads, key=f"qngd-{job.place}-{job.seed}", pure=False, retries=2): number

@@ -16,7 +16,7 @@ _LONGEST = 60  # characters of the readable part of a folder's name
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class GridPoint:
     """One combination of settings: their `labels`, which stand in tables and decide seeds and folders, and the `values`
     that a recipe makes a run of. `fixed` says what else all runs have in common, so that other runs get other
     folders."""

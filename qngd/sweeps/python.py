@@ -16,8 +16,8 @@ from qngd.run.loop import minimize
 from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.sweeps.cluster import Told, rows_of
-from qngd.sweeps.grid import Point, combinations, label_of
-from qngd.sweeps.work import Job, Recipe, fixed_text
+from qngd.sweeps.grid import GridPoint, combinations, label_of
+from qngd.sweeps.work import SweepRun, Recipe, fixed_text
 
 _BY_SWEEP = {
     "seed": "the runs of a point get seeds of their own; write seeds=, and seed= for the sweep's first",
@@ -91,7 +91,7 @@ def sweep(
     if twice:
         raise SettingError(f"{twice[0]}: the grid has it, too; leave one out")
     common = fixed_text({name: label_of(value, name) for name, value in settings.items()})
-    points = [Point(labels, {**settings, **values}, common) for labels, values in combinations(grid or {})]
+    points = [GridPoint(labels, {**settings, **values}, common) for labels, values in combinations(grid or {})]
     return swept(
         recipe, points, out=out, seeds=seeds, seed=seed, workers=workers, scheduler=scheduler, threads=threads,
         on_run=on_run,
@@ -100,7 +100,7 @@ def sweep(
 
 def swept(
     recipe: Recipe,
-    points: list[Point],
+    points: list[GridPoint],
     *,
     out: str | os.PathLike[str],
     seeds: Any,
@@ -115,7 +115,7 @@ def swept(
     workers = None if workers is None else whole_number(workers, "workers", 0)
     folder = _made(out)
     jobs = [
-        Job(recipe, point, repetition, point.seed(first, repetition), str(folder))
+        SweepRun(recipe, point, repetition, point.seed(first, repetition), str(folder))
         for point in points
         for repetition in range(count)
     ]

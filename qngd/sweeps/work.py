@@ -21,7 +21,7 @@ from qngd.problem import Problem
 from qngd.run.identity import RunIdentity
 from qngd.run.loop import Result, minimize
 from qngd.run.optimizers import as_optimizer
-from qngd.sweeps.grid import Point
+from qngd.sweeps.grid import GridPoint
 
 _DONE = "done.json"
 _NOT_DONE = ("interrupted", "failed")  # such a run goes on when the sweep is called again
@@ -34,11 +34,11 @@ class Recipe(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class SweepRun:
     """A run of a sweep: number `repetition` of a point, kept in a folder below `out`."""
 
     recipe: Recipe
-    point: Point
+    point: GridPoint
     repetition: int
     seed: int
     out: str
@@ -59,7 +59,7 @@ class Job:
         }
 
 
-def carried_out(job: Job, threads: int | None = None) -> dict[str, Any]:
+def carried_out(job: SweepRun, threads: int | None = None) -> dict[str, Any]:
     """The row of a run: what its folder says if it is done, else what comes of running it, or going on with it, on so
     many threads. An error of the run's own is a row too, so that the others go on."""
     try:
@@ -73,12 +73,12 @@ def carried_out(job: Job, threads: int | None = None) -> dict[str, Any]:
         return _failed(job, f"{type(error).__name__}: {error}")
 
 
-def _failed(job: Job, message: str) -> dict[str, Any]:
+def _failed(job: SweepRun, message: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("energy", "stderr", "error", "steps", "cost", "theta"))
     return job.row(status="error", message=" ".join(message.split()), **nothing)
 
 
-def _carried_out(job: Job) -> dict[str, Any]:
+def _carried_out(job: SweepRun) -> dict[str, Any]:
     folder = Path(job.out) / job.place
     problem, how = job.recipe(job.point.values, job.repetition)
     key = _key(problem, how)
