@@ -138,6 +138,44 @@ class SignalToNoise(Damping):
 
 
 @dataclass(frozen=True)
+class NoiseBound(Damping):
+    """f = 1/(w + λ) with λ = max(floor, η·σ/r), the least with which the errors of a sampled gradient, σ on average,
+    move no parameter by more than r = `reach` radians a step, however little the state depends on it.
+
+    The error of a shift rule is the same along all directions, and so a small damping blows it up along those with a
+    small w: there the metric's own square 1/w is paid in noise for a slope that is small as well. Exact gradients have
+    the damping `floor`.
+
+    Args:
+        reach: r, radians.
+        floor: what λ is at least.
+        rate: η; step rules that have a learning rate put theirs here.
+    """
+
+    reach: float = 0.1
+    floor: float = 1e-2
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("reach", "floor", "rate"):
+            require_positive(getattr(self, name), name)
+
+    def inverse(self, basis: Eigenbasis) -> np.ndarray:
+        return 1.0 / (basis.values + self.level(basis))
+
+    def level(self, basis: Eigenbasis) -> float:
+        # not of parameters that nothing depends on, where rounding leaves traces
+        noisy = basis.errors[basis.errors > 1e-7 * basis.errors.max(initial=0.0)]
+        error = float(np.sqrt(np.mean(noisy**2))) if len(noisy) else 0.0
+        return max(self.floor, self.rate * error / self.reach)
+
+
+def at_rate(damping: Damping, rate: float) -> Damping:
+    """The damping for steps with this learning rate."""
+    return replace(damping, rate=rate) if isinstance(damping, NoiseBound) else damping
+
+
+@dataclass(frozen=True)
 class UnitDiagonal(Damping):
     """Another rule in the coordinates in which g has a unit diagonal: with `Absolute(λ)` the direction is
     (g + λ·diag g)⁻¹∇E, indifferent to the scale of each parameter (Marquardt, doi:10.1137/0111030). Parameters on

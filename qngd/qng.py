@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qngd._system.renamed import renamed
-from qngd.damping import Absolute, Damping, SignalToNoise, SpectralCutoff, as_damping
+from qngd.damping import Absolute, Damping, NoiseBound, SpectralCutoff, as_damping
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -27,7 +27,7 @@ from qngd.step import Adaptive, Blocking, CurvatureRate, FixedRate, Memory, Prop
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 _ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()  # the default rules: made once, as they are asked for often
-_DEFAULT_DAMPING = SignalToNoise()
+_DEFAULT_DAMPING = NoiseBound()
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -56,8 +56,8 @@ class QNG:
             the unit of the observable, and so have η⁻¹ and λ with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, with a
-            signal-to-noise filter where the gradient was sampled and is not that of a CVaR.
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
+            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`).
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
             random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.
@@ -218,9 +218,9 @@ class QNG:
 
     def _damping_at(self, here: Evaluation) -> Damping:
         """`damping_rule`; but what a few shots below the quantile of a CVaR say of its slope is no more than an error
-        or two, and all there is of a better state: by default nothing of that is filtered out."""
+        or two, and all there is of a better state: by default nothing of that is damped away."""
         is_tail = self.damping is None and here.mean is not None
-        return _DEFAULT_DAMPING.on if is_tail else self.damping_rule
+        return Absolute(_DEFAULT_DAMPING.floor) if is_tail else self.damping_rule
 
     @property
     def refresh_rule(self) -> Refresh:

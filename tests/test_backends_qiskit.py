@@ -957,7 +957,7 @@ def ibm_job(**state):
 )
 def test_states_of_ibm_jobs(state, jobs):
     naps = Naps()
-    job = Job(lambda: ibm_job(**state), 1)
+    job = Job(lambda tag: ibm_job(**state), np.zeros(1, dtype=int))
     job.submit("ibm_x", Retry())
     with pytest.raises(BackendError, match="ibm_x: job abc failed") as caught:
         fetch(job, "ibm_x", Retry(retries=2, sleep=naps))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from qngd.damping import (
     Absolute,
+    NoiseBound,
     PseudoInverse,
     Relative,
     Shrinkage,
@@ -14,10 +15,12 @@ from qngd.damping import (
     SpectralCutoff,
     UnitDiagonal,
     as_damping,
+    at_rate,
 )
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.solve.direction import natural_direction
+from qngd.step import CurvatureRate, FixedRate
 from tests.strategies import examples
 
 RULES = {
@@ -26,6 +29,7 @@ RULES = {
     "pseudo-inverse": PseudoInverse(),
     "cutoff": SpectralCutoff(0.2),
     "signal to noise": SignalToNoise(),
+    "noise bound": NoiseBound(floor=0.02),
     "unit diagonal": UnitDiagonal(Absolute(0.02)),
     "shrinkage": Shrinkage(Absolute(0.02)),
 }
@@ -123,6 +127,7 @@ def test_against_dense_inverses(name, spectrum):
         "pseudo-inverse": metric,
         "cutoff": metric + metric @ np.linalg.matrix_power(cut * np.linalg.inv(metric), 6),
         "signal to noise": metric + 1e-2 * identity,
+        "noise bound": metric + 0.02 * identity,
         "unit diagonal": metric + 0.02 * np.diag(np.diag(metric)),
         "shrinkage": metric + 0.02 * identity,  # of an exact metric: none
     }
@@ -359,6 +364,7 @@ def test_unused_parameters_stay(rule, sampled):
         (PseudoInverse(), 0.0),
         (SpectralCutoff(0.1), 0.0),
         (SignalToNoise(), 1e2),
+        (NoiseBound(), 1e2),
         (Relative(0.1), 0.0),
         (Shrinkage(Absolute(1e-2)), 1e2),
         (UnitDiagonal(), 0.0),
@@ -503,6 +509,30 @@ def test_an_exact_gradient_is_significant():
     assert solve(np.eye(2), [1e-12, 0], 0.1).noise == 0
 
 
+# --- noise that is bounded ---
+
+
+@pytest.mark.parametrize(("rate", "reach"), [(0.1, 0.1), (1.5, 0.05)])
+def test_noise_moves_no_parameter_by_more_than_its_reach(rate, reach):
+    """The standard error of a step of random slopes, along every direction; all of the reach along null ones."""
+    metric, vectors = metric_with([0.0, 1e-4, 0.1, 0.25])
+    errors = 0.3 * np.eye(4)
+    rule = at_rate(NoiseBound(reach), rate)
+    steps = [rate * solve(metric, 0.3 * v, rule, errors**2).vector for v in vectors.T]
+    sizes = np.linalg.norm(steps, axis=1)
+    assert sizes.max() <= reach * (1 + 1e-12)
+    assert sizes[0] == pytest.approx(reach)
+    # and the same for slopes that are exact: they are not filtered
+    assert np.allclose(solve(metric, vectors[:, 3], rule).vector, vectors[:, 3] / (0.25 + 1e-2))
+
+
+def test_only_a_bound_on_noise_asks_for_the_rate():
+    for rule in RULES.values():
+        assert (at_rate(rule, 0.7) == rule) is not isinstance(rule, NoiseBound)
+    assert CurvatureRate().damping(NoiseBound(), {"rate": np.array(0.4)}) == NoiseBound(rate=0.4)
+    assert FixedRate(0.3).damping(NoiseBound(), {}) == NoiseBound(rate=0.3)
+
+
 # --- what the solve saw ---
 
 
@@ -514,6 +544,7 @@ def test_an_exact_gradient_is_significant():
         (PseudoInverse(), 4 * 2**-52 * 0.25),
         (SpectralCutoff(0.2), 0.05),
         (SignalToNoise(), 1e-2),
+        (NoiseBound(floor=0.03), 0.03),
         (SignalToNoise(2.0, SpectralCutoff(0.2)), 0.05),
         (Shrinkage(Absolute(1e-2)), 1e-2),
     ],

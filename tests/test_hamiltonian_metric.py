@@ -178,7 +178,7 @@ def test_auto_shots_see_the_error_of_the_step():
     plan = Planner(circuit, Observable.from_mapping(TERMS)).plan(THETA, metric=HamiltonianAware())
     runs = repeated(plan, shots, times, 9)
     truth = expected(of_circuit(circuit), THETA, TERMS)
-    damping = 1e-2 * np.linalg.norm(truth, 2) * np.eye(4)
+    damping = 0.1 * np.linalg.norm(truth, 2) * np.eye(4)
     steps = np.array([np.linalg.solve(e.metric.raw + damping, e.gradient.value) for e, _ in runs])
     predicted = np.mean([e.spread.step.sum() / shots for e, _ in runs[:20]])
     off = steps - steps.mean(axis=0)

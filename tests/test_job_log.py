@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -259,10 +260,13 @@ def test_a_batch_that_was_sent_in_part_is_completed(refused, tmp_path):
     if stopped.status == "failed":
         assert "sent before: " + ", ".join(job.job_id() for job in device.jobs[4:6]) in stopped.message
     sent = len(device.runs)
-    result = run(device, tmp_path, limits=FOUR)
+    in_doubt = stopped.status == "interrupted"  # in the middle of sending: who knows what arrived?
+    with pytest.warns(qngd.QngdWarning, match="counts as paid") if in_doubt else nullcontext():
+        result = run(device, tmp_path, limits=FOUR)
     assert len(device.runs) - sent == 16 - 6
     assert np.array_equal(result.history, expected.history)
-    assert result.cost == expected.cost
+    assert result.cost.jobs == expected.cost.jobs + in_doubt
+    assert result.cost == expected.cost or in_doubt
 
 
 def test_only_the_job_of_a_batch_that_failed_is_sent_anew(tmp_path):
@@ -274,15 +278,15 @@ def test_only_the_job_of_a_batch_that_failed_is_sent_anew(tmp_path):
     assert np.array_equal(result.history, expected.history)
 
 
-def test_a_batch_divided_otherwise_is_another_submission(tmp_path):
-    """Its jobs hold other circuits: taken for each other, results would change places."""
+def test_jobs_of_a_batch_are_of_use_where_it_is_divided_otherwise_by_now(tmp_path):
+    """They hold other circuits than jobs would now: taken for each other, results would change places."""
     expected = run(Remembering())
     device = Remembering(*({},) * 4, STOP)
     run(device, tmp_path, limits=FOUR)
     result = run(device, tmp_path)
     assert result.steps == 3
     assert result.energy == pytest.approx(expected.energy, abs=0.3)
-    assert len(device.runs) == 8 + 3
+    assert len(device.runs) == 8 + 2
 
 
 def test_who_gives_a_job_by_its_id():

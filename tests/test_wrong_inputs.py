@@ -63,6 +63,7 @@ SETTINGS = {
     damping.Relative: {"value": 0.1},
     damping.SpectralCutoff: {"value": 0.1},
     damping.SignalToNoise: {},
+    damping.NoiseBound: {},
     damping.UnitDiagonal: {},
     damping.Shrinkage: {},
     refresh.Refresh: {},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def kernel(function: Callable[..., Any], **more: Any) -> Any:
     """Compile `function` to machine code that releases the GIL, and cache it on disk.
 
     Numba refuses at decoration time when it finds no writable place for its cache (a read-only
-    installation without a home directory); the kernel is then compiled once per process.
+    installation without a home directory), and fails when that place is full or not to be read by the time that a
+    kernel is compiled; the kernel is then compiled once per process.
     """
     options: dict[str, Any] = {
         "nogil": True,
@@ -50,12 +52,25 @@ def kernel(function: Callable[..., Any], **more: Any) -> Any:
         made = numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return numba.njit(**options)(function)
-    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    cache = getattr(made, "_cache", None)
+    for name in ("load_overload", "save_overload"):
+        if callable(method := getattr(cache, name, None)):
+            setattr(cache, name, partial(_if_possible, method))
+    file = getattr(cache, "_cache_file", None)
     # numba keeps what it compiled by the file of each function, though functions of others become part of it, and fails
     # where it kept types that are gone; what it kept under another name of its version it leaves alone
     if file is not None and isinstance(getattr(file, "_version", None), str):
         file._version += f", kernels {_sources()}"
     return made
+
+
+def _if_possible(method: Callable[..., Any], *args: Any) -> Any:
+    """What a method of numba's cache gives; None, as where nothing is kept, where the disk is in the way: it is full,
+    what it holds may not be read, or was cut off in a crash."""
+    try:
+        return method(*args)
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return None
 
 
 @cache

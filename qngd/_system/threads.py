@@ -12,6 +12,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+from qngd._system.shared import Meanwhile
+
 _SPLIT_FROM = 1 << 15  # amplitudes; below it, handing out work costs more than the work
 
 
@@ -32,6 +34,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="qngd")
 
 
+if hasattr(os, "register_at_fork"):  # a forked child has none of the threads, and would wait for them for ever
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def splits(size: int) -> bool:
     """Whether work on a state of `size` amplitudes goes tile by tile, shared out over the cores."""
     return size >= _SPLIT_FROM
@@ -42,10 +48,17 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _limited() -> Callable[[], Any]:
+    return _controller().limit(limits=1, user_api="blas").restore_original_limits
+
+
+_ONE_BLAS_THREAD = Meanwhile(_limited)
+
+
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Meanwhile BLAS works in the calling thread alone, as eigenvalues want it: OpenBLAS shares them out in pieces so
     small that its threads mostly wait for each other (two were 2 to 30 times slower than one for 64 to 1024 rows)."""
-    return _controller().limit(limits=1, user_api="blas")
+    return _ONE_BLAS_THREAD
 
 
 def blas_beside(size: int) -> AbstractContextManager[Any]:

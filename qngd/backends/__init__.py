@@ -10,6 +10,7 @@ from typing import Any
 
 from qngd._system.packages import load, packages_of
 from qngd.backends.base import Backend, BackendBase, Footprint, Load, ResumableBackend
+from qngd.backends.boundary import calling
 from qngd.backends.dask import Dask
 from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
@@ -41,16 +42,20 @@ _NAMES = ("statevector", "light-cone", "pauli-propagation", "aer", "default.qubi
 _ELSEWHERE = dict.fromkeys(("cpu", "embedded", "exact", "local", "numpy", "qngd", "simulator"), "statevector")
 
 
-def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
+def resolve(backend: Any, limits: Limits | None = None, timeout: float | None = None) -> BackendBase:
     """The backend that an object or a name stands for, with all that `BackendBase` has; a backend of your own that has
     only part of it gets the defaults for the rest.
 
     Args:
         backend: as in `minimize`.
         limits: what one of its jobs may hold, in place of what is known of the provider.
+        timeout: seconds to wait for one of its jobs. One that takes longer ends a run with the status `failed`, and a
+            text that names it; it is left alive, and with `run_dir` the same call later collects it. None waits for
+            ever.
 
     Raises:
-        BackendError: it is not known, or has no jobs that could be limited.
+        BackendError: it is not known, or has no jobs that could be limited or waited for.
+        SettingError: `timeout` is no number of seconds.
         MissingPackageError: the package that a name belongs to is not installed.
 
     >>> from qngd.backends import Limits, resolve
@@ -61,17 +66,21 @@ def resolve(backend: Any, limits: Limits | None = None) -> BackendBase:
         backend = "statevector"
     if isinstance(backend, type):
         raise BackendError(f"backend: this is {shown(backend)}")
-    if isinstance(backend, str):
-        return _by_name(backend, limits)
+    with calling(backend if isinstance(backend, str) else type(backend).__name__):  # it may have to ask its device
+        how = {name: value for name, value in (("limits", limits), ("timeout", timeout)) if value is not None}
+        return _by_name(backend, how) if isinstance(backend, str) else _of_object(backend, how)
+
+
+def _of_object(backend: Any, how: dict[str, Any]) -> BackendBase:
     if is_backend(backend):
-        if limits is not None:
-            raise BackendError(f"limits: {type(backend).__name__} is a backend already; give them when it is made")
+        for name in how:
+            raise BackendError(f"{name}: {type(backend).__name__} is a backend already; give it when that is made")
         return completed(backend)
     # "qiskit" also for qiskit_ibm_runtime, whose sessions derive from nothing of Qiskit itself
     packages = {package.partition("_")[0] for package in packages_of(backend)}
     for package in ("qiskit", "pennylane"):
         if package in packages:
-            return _load(package).from_object(backend, limits=limits)
+            return _load(package).from_object(backend, **how)
     raise BackendError(f"backend: {type(backend).__name__} is not a backend. {_EXPECTED}")
 
 
@@ -83,12 +92,12 @@ def default(circuit: Circuit) -> tuple[BackendBase | None, int | None]:
     return _load("pennylane").default_for(circuit.device, circuit.device_shots)
 
 
-def _by_name(name: str, limits: Limits | None) -> BackendBase:
+def _by_name(name: str, how: dict[str, Any]) -> BackendBase:
     if name == "statevector":
         from qngd.backends.statevector import StatevectorSampler
 
-        if limits is not None:
-            raise BackendError("limits: the embedded simulator has no jobs to limit")
+        for setting in how:
+            raise BackendError(f"{setting}: the embedded simulator has no jobs to limit or wait for")
         return StatevectorSampler()
     if name == "light-cone":
         raise BackendError(
@@ -101,9 +110,9 @@ def _by_name(name: str, limits: Limits | None) -> BackendBase:
             "expectation, gradient, metric_tensor and cost"
         )
     if name == "aer" or name.lower().startswith("fake"):
-        return _load("qiskit").from_name(name, limits=limits)
+        return _load("qiskit").from_name(name, **how)
     if "." in name:  # as in the names of all PennyLane devices
-        return _load("pennylane").from_object(name, limits=limits)
+        return _load("pennylane").from_object(name, **how)
     if name.lower().startswith("ibm_"):
         raise BackendError(
             f"backend: {name!r} is the name of a machine behind an account; give the backend itself: "

@@ -9,12 +9,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd.backends.boundary import guard
 from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
+
+# What is asked of a backend, in which a provider's code may be called.
+_ASKED = (
+    "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
+    "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
+    "send", "tagged", "noise_digest",
+)  # fmt: skip
 
 
 class Backend(Protocol):
@@ -78,7 +86,14 @@ class Load:
 
 class BackendBase(ABC):
     """A `Backend` with all that qngd may ask of one. A default is what holds for a backend with `submit` and `collect`
-    alone. Its properties are overridden by properties, or by attributes of the class."""
+    alone. Its properties are overridden by properties, or by attributes of the class.
+
+    Whatever a class derived from it raises in what is asked here, a provider's errors included, is a `BackendError`.
+    """
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        guard(cls, _ASKED)
 
     @property
     @abstractmethod
@@ -89,6 +104,16 @@ class BackendBase(ABC):
     @abstractmethod
     def is_noisy(self) -> bool:
         """As in `Backend`."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it computes in this process: its jobs cost nothing, and are gone with it."""
+        return False
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether what is submitted runs only when it is collected."""
+        return False
 
     @property
     def default_shots(self) -> int | None:
@@ -104,6 +129,12 @@ class BackendBase(ABC):
     def rep_delay(self) -> float | None:
         """Seconds between two shots; None where that is unknown."""
         return 0.0
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that the user has fixed in it, which is that of a run where none is given; None where there is
+        none."""
+        return None
 
     @abstractmethod
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
@@ -152,7 +183,9 @@ class Prepared(Protocol):
         others."""
 
     def watch(self, tell: Callable[[int, str], None]) -> None:
-        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is."""
+        """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is. A handle that
+        also has `announce`, which is given a function, calls that right before it sends a job, and tags the job with
+        the text that comes back."""
 
 
 class ResumableBackend(BackendBase):
@@ -165,6 +198,21 @@ class ResumableBackend(BackendBase):
         Raises:
             BackendError: the requests do not fit the device.
         """
+
+    @property
+    def by_job(self) -> bool:
+        """Whether it is sent the jobs of a submission one by one, as `loads` divides it: by `prepare_one`, whose
+        handles have `announce`. Else it divides what it is given by itself."""
+        return False
+
+    def prepare_one(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Prepared:
+        """As `prepare`, in one job, whatever the limits are; asked only for requests that fit one, or did when they
+        were sent."""
+        return self.prepare(templates, requests, seed)
+
+    def tagged(self, tag: str) -> list[str] | None:
+        """The ids of the jobs that were sent with this tag, the last one first; None where jobs have no tags."""
+        return None
 
     @abstractmethod
     def attach(self, handle: Any, job_ids: Sequence[str]) -> None:

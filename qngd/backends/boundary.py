@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, wraps
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,10 @@ from qngd.errors import BackendError, QngdError
 from qngd.measured.outcomes import Counts, Means, Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
+
+
+class DeficientResult(BackendError):
+    """A job ended and gave something other than what was asked for, as it will whenever it is collected."""
 
 
 class calling:
@@ -27,8 +33,48 @@ class calling:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, QngdError):
-            raise BackendError(f"{self.name} failed: {type(error).__name__}: {error}") from error
+        if error is not None and is_of_code(error) and not isinstance(error, QngdError):
+            raise BackendError(failure(self.name, error)) from error
+
+
+def guard(kind: type, names: Iterable[str]) -> None:
+    """Let what a class defines by these names, methods or properties, raise errors of ours alone, as `calling` does."""
+    for name in names:
+        found = vars(kind).get(name)
+        if isinstance(found, property) and found.fget is not None:
+            setattr(kind, name, property(_guarded(found.fget), found.fset, found.fdel, found.__doc__))
+        elif isinstance(found, cached_property):
+            found.func = _guarded(found.func)
+        elif callable(found):
+            setattr(kind, name, _guarded(found))
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def called(self: Any, *args: Any, **more: Any) -> Any:
+        try:
+            return method(self, *args, **more)
+        except QngdError:
+            raise
+        except BaseException as error:
+            if not is_of_code(error):
+                raise
+            name = type(self).__name__ if method.__name__ == "name" else self.name
+            raise BackendError(failure(name, error)) from error
+
+    return called
+
+
+def is_of_code(error: BaseException) -> bool:
+    """Whether it is something that went wrong in code, and not somebody who wants the process to end: cancellations in
+    a provider's own event loop are no `Exception` though."""
+    loops = sys.modules.get("asyncio")  # where nobody imported it, nobody raised it
+    return isinstance(error, Exception) or (loops is not None and isinstance(error, loops.CancelledError))
+
+
+def failure(name: str, error: BaseException) -> str:
+    """What a run says of an error in a backend's code."""
+    return f"{name} failed: {type(error).__name__}: {error}"
 
 
 def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Request], name: str) -> list[Outcome]:
@@ -37,19 +83,19 @@ def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Req
     An outcome says itself how many shots it holds, and its errors follow from these.
 
     Raises:
-        BackendError: one is missing, or is not what was asked for.
+        DeficientResult: one is missing, or is not what was asked for.
     """
     try:
         found = list(outcomes)
     except TypeError as error:
-        raise BackendError(f"{name} returned {outcomes!r} where a list of outcomes was expected") from error
+        raise DeficientResult(f"{name} returned {outcomes!r} where a list of outcomes was expected") from error
     if len(found) != len(requests):
-        raise BackendError(f"{name} returned {len(found)} outcomes for {len(requests)} requests")
+        raise DeficientResult(f"{name} returned {len(found)} outcomes for {len(requests)} requests")
     for r, (outcome, request) in enumerate(zip(found, requests, strict=True)):
         template = templates[request.template]
         wrong = _wrong(outcome, template)
         if wrong:
-            raise BackendError(f"{name} returned {wrong} (request {r})")
+            raise DeficientResult(f"{name} returned {wrong} (request {r})")
     return found
 
 

@@ -49,6 +49,14 @@ class Foreign(BackendBase):
         return bool(self._required("is_noisy", "is_noisy = False"))
 
     @property
+    def is_local(self) -> bool:
+        return bool(getattr(self.own, "is_local", False))
+
+    @property
+    def is_lazy(self) -> bool:
+        return bool(getattr(self.own, "is_lazy", False))
+
+    @property
     def limits(self) -> Limits:
         found = getattr(self.own, "limits", None)
         return found if isinstance(found, Limits) else Limits()
@@ -120,6 +128,20 @@ class ForeignResumable(Foreign, ResumableBackend):
         handle: Prepared = self.own.prepare(templates, requests, seed)
         _require(handle, ("watch",))
         return handle
+
+    @property
+    def by_job(self) -> bool:
+        return bool(getattr(self.own, "by_job", False))
+
+    def prepare_one(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Prepared:
+        if not _has(self.own, "prepare_one"):
+            return super().prepare_one(templates, requests, seed)
+        handle: Prepared = self.own.prepare_one(templates, requests, seed)
+        return handle
+
+    def tagged(self, tag: str) -> list[str] | None:
+        found: list[str] | None = self.own.tagged(tag) if _has(self.own, "tagged") else None
+        return found
 
     def attach(self, handle: Any, job_ids: Sequence[str]) -> None:
         self.own.attach(handle, job_ids)

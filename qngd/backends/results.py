@@ -17,7 +17,6 @@ import numpy as np
 from qngd.circuit.pauli import pack_bits
 from qngd.errors import is_number
 from qngd.measured.outcomes import Counts, Means, Outcome, weighted_values
-from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
 _WHOLE = 1e-6  # a weight this near to a whole number is one
@@ -77,12 +76,22 @@ def merged(parts: Sequence[Tally]) -> Tally:
     return Tally(bits, weights, sum(part.shots for part in parts), max(part.overhead for part in parts))
 
 
-def outcomes_of(
-    found: Sequence[Sequence[Tally]], templates: Sequence[Template], requests: Sequence[Request]
-) -> list[Outcome]:
-    """The outcome of each request, whose circuit may have run several times."""
-    used = (templates[request.template] for request in requests)
-    return [merged(parts).outcome(template) for parts, template in zip(found, used, strict=True)]
+def joined(parts: Sequence[Outcome], template: Template) -> Outcome:
+    """The outcome of one circuit that ran several times, from those of the runs, which are independent."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = [part for part in parts if isinstance(part, Counts)]
+    if len(counts) == len(parts):
+        return merged([Tally(part.bits, part.counts.astype(float), part.shots) for part in counts]).outcome(template)
+    means = [
+        _means(Tally(part.bits, part.counts.astype(float), part.shots), template) if isinstance(part, Counts) else part
+        for part in parts
+    ]
+    shots = np.array([part.shots for part in means])
+    weights = shots / shots.sum() if shots.sum() else np.full(len(means), 1 / len(means))  # 0 where exact
+    values = sum(weight * part.values for weight, part in zip(weights, means, strict=True))
+    variance = sum((weight * part.stderr) ** 2 for weight, part in zip(weights, means, strict=True))
+    return Means(np.asarray(values), np.sqrt(variance), int(shots.sum()))
 
 
 def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int, overhead: float = 0.0) -> Tally:

@@ -1,4 +1,5 @@
-"""Trying again where a provider's failure is transient, and saying what the provider said where it is not.
+"""Trying again where a provider's failure is transient, saying what the provider said where it is not, and not waiting
+for ever.
 
 Providers' errors share no base class, and their SDKs let bugs of their own through: whatever is raised by a call of
 the provider becomes a `BackendError`, with the provider's error as its cause. Transient is what speaks of the way to
@@ -12,11 +13,13 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, TypeVar
 
 from qngd._system.logs import logger
-from qngd.errors import BackendError, QngdError, SettingError, require_range, settle_whole, shown
+from qngd.errors import BackendError, QngdError, SettingError, require_positive, require_range, settle_whole, shown
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -38,6 +41,7 @@ class Retry:
         retries: attempts after the first; 0 never tries again.
         backoff: seconds to wait before each of them; the last entry repeats.
         sleep: what waits; a test gives its own.
+        timeout: seconds to wait for a job in all; None waits for ever.
 
     Raises:
         SettingError: a setting is out of range.
@@ -46,6 +50,7 @@ class Retry:
     retries: int = 3
     backoff: tuple[float, ...] = (1.0, 4.0, 16.0)
     sleep: Callable[[float], None] = time.sleep
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         settle_whole(self, {"retries": 0})
@@ -55,6 +60,8 @@ class Retry:
         for delay in self.backoff:
             require_range(delay, "backoff", "seconds of at least 0", lambda number: 0 <= number < math.inf)
         object.__setattr__(self, "backoff", tuple(self.backoff))
+        if self.timeout is not None:
+            require_positive(self.timeout, "timeout")
 
     def call(
         self,
@@ -85,11 +92,38 @@ class Retry:
             self.sleep(delay)
         raise AssertionError("the last delay is None")
 
+    def wait(self, action: Callable[[], T], what: str, left: str) -> T:
+        """`action()`, which waits for a job, for `timeout` seconds at most.
+
+        Args:
+            what: begins the message of one that takes longer, such as "ibm_x: job 7".
+            left: ends it, and says what happens to the job.
+
+        Raises:
+            BackendError: it takes longer.
+        """
+        if self.timeout is None:
+            return action()
+        ended: Future[T] = Future()
+        # providers' own ways to wait differ, and some have none
+        Thread(target=_settle, args=(ended, action), daemon=True).start()
+        done, _ = wait([ended], self.timeout)
+        if not done:
+            raise BackendError(f"{what} has not ended after {self.timeout:g} s (timeout); {left}")
+        return ended.result()
+
     def _delays(self) -> Iterator[float | None]:
         """What to wait after each failed attempt; None after the last."""
         for attempt in range(self.retries):
             yield self.backoff[min(attempt, len(self.backoff) - 1)]
         yield None
+
+
+def _settle(ended: Future[T], action: Callable[[], T]) -> None:
+    try:
+        ended.set_result(action())
+    except BaseException as error:
+        ended.set_exception(error)
 
 
 def speaks_of_the_way(error: BaseException) -> bool:

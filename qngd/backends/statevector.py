@@ -86,6 +86,7 @@ class StatevectorSampler(BackendBase):
 
     name = "statevector"
     is_noisy = False
+    is_local = True
 
     def submit(
         self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None

@@ -95,8 +95,8 @@ SHOTS = Annotated[
     str | None,
     typer.Option(
         metavar="N|RULE",
-        help='Shots per circuit; "auto" divides 1000 per circuit, or auto:total=N, so that the step\'s error is '
-        "smallest; target-error:energy=0.01 takes what that error needs. Left out: exact.",
+        help='Shots per circuit; "auto" chooses how many a step gets (auto:total=N takes N), divided so that its error '
+        "is smallest; target-error:energy=0.01 takes what that error needs. Left out: exact.",
         show_default=False,
     ),
 ]

@@ -95,11 +95,25 @@ def _sum(one: float | None, other: float | None) -> float | None:
 @dataclass(frozen=True, eq=False)
 class Spread:
     """Per request of a plan (R,): what one shot adds to the variance of its energy and of the natural gradient step,
-    and `metric`, the shots that a standard error of 1 takes in every entry of the metric that it enters."""
+    and `metric`, the shots that a standard error of 1 takes in every entry of the metric that it enters.
+
+    `signal` is the square of the natural gradient ∇Eᵀ(g + λ)⁻¹∇E, freed of what errors add to it, in the unit of Σ
+    step/shots, and `taken` the shots of all requests together; 0 where they are not known.
+    """
 
     energy: np.ndarray
     metric: np.ndarray
     step: np.ndarray
+    signal: float = 0.0
+    taken: int = 0
+
+    def after(self, earlier: Spread | None, memory: float) -> Spread:
+        """The same with its signal averaged with that of an earlier step, by their shots; those of the earlier one
+        count for the part `memory`."""
+        if earlier is None or not (earlier.taken and self.taken):
+            return self
+        weight = memory * earlier.taken / (memory * earlier.taken + self.taken)
+        return replace(self, signal=weight * earlier.signal + (1 - weight) * self.signal)
 
     __repr__ = brief_fields
 
@@ -109,13 +123,16 @@ class Spread:
     def first(self, count: int) -> Spread:
         """That of the first requests alone: those of the energy stand before those of the gradient, and these before
         those of the metric."""
-        return Spread(self.energy[:count], self.metric[:count], self.step[:count])
+        taken = self.taken * count // max(len(self), 1)
+        return Spread(self.energy[:count], self.metric[:count], self.step[:count], self.signal, taken)
 
     def renewed(self, seen: Spread) -> Spread:
-        """With what was seen since of the first requests; of the others it is as it was."""
+        """With what was seen since of the first requests; of the others it is as it was. What it says of the step stays
+        too: without a metric there was none to say how errors of the step count."""
         count = len(seen)
-        pairs = ((seen.energy, self.energy), (seen.metric, self.metric), (seen.step, self.step))
-        return Spread(*(np.concatenate([new, old[count:]]) for new, old in pairs))
+        pairs = ((seen.energy, self.energy), (seen.metric, self.metric))
+        energy, metric = (np.concatenate([new, old[count:]]) for new, old in pairs)
+        return replace(self, energy=energy, metric=metric, taken=seen.taken * len(self) // max(count, 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,12 @@
 """What a run writes down of its jobs, before anybody waits for them: what was paid for can be found again.
 
-A submission is a batch of jobs, known by the hash of its plan and by how it is divided into them. The order of calls:
+A submission is a batch of jobs, known by the hash of its plan. Each job has a place in it. The order of calls:
 
     sent = log.take(submission)                   what an interrupted run had of it
     log.intend(submission, backend, tag)          unless `sent.tag` is there: before anything is sent
-    log.add(submission, backend, place, job)      as soon as a job's sending returns
-    log.keep(submission, place, outcomes)         as soon as a job's results are there
+    log.note(submission, place, "sending", holds) before a job is sent
+    log.add(submission, backend, place, job)      as soon as its sending returns
+    log.keep(submission, place, outcomes)         as soon as its results are there
 
 What was sent from the state that a run resumes from, and whose results are not in it, is then collected instead of sent
 again.
@@ -15,19 +16,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from qngd.measured.outcomes import Outcome
+
+
+class Note(NamedTuple):
+    """What happened to a job: it was "sending", before it was sent; "refused", and nothing came of that; "doubtful",
+    where nobody knows whether it arrived; "spoiled", where it gave something other than what was asked for. `holds`
+    says which circuits."""
+
+    event: str
+    holds: str
 
 
 @dataclass(frozen=True)
 class Sent:
     """What is known of an interrupted submission: the tag that was written before anything was sent, None where none
-    was intended; the provider's ids of its jobs by their places; the outcomes of those that had finished."""
+    was intended; the provider's last id of each job by the jobs' places; the outcomes of those that had finished; and
+    by place all that was noted, and all ids, those of jobs that were lost too."""
 
     tag: str | None = None
     jobs: dict[int, str] = field(default_factory=dict)
     outcomes: dict[int, list[Outcome]] = field(default_factory=dict)
+    notes: dict[int, list[Note]] = field(default_factory=dict, compare=False)
+    ids: dict[int, list[str]] = field(default_factory=dict, compare=False)
 
 
 class JobLog(Protocol):
@@ -46,6 +59,13 @@ class JobLog(Protocol):
 
         Raises:
             StorageError: it cannot be written; nothing should be sent then.
+        """
+
+    def note(self, submission: str, place: int, event: str, holds: str) -> None:
+        """Write down what happens to a job of a submission that was intended, or taken; see `Note`.
+
+        Raises:
+            StorageError: it cannot be written.
         """
 
     def add(self, submission: str, backend: str, place: int, job: str) -> None:

@@ -67,6 +67,11 @@ class SampledEvaluator:
     def name(self) -> str:
         return self.backend.name
 
+    @property
+    def own_seed(self) -> int | None:
+        """The seed that the user has fixed in the backend."""
+        return self.backend.seed
+
     def default_metric(self) -> Metric:
         return as_metric("block-diag")
 
@@ -129,11 +134,15 @@ class SampledEvaluator:
         )
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
-        (evaluation,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
-        fitting, seen = _fitting(plan, spread), evaluation.spread
-        if spread is None or seen is None or fitting is None or fitting is spread:
-            return evaluation
-        return replace(evaluation, spread=spread.renewed(seen))  # for the next that measures all of it
+        (found,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)
+        fitting, seen = _fitting(plan, spread), found.spread
+        if seen is None:
+            return found
+        if spread is None or fitting is None or fitting is spread:
+            seen = seen.after(fitting, getattr(self.shots, "memory", 0.0))
+        else:
+            seen = spread.renewed(seen)  # for the next that measures all of it
+        return replace(found, spread=seen)
 
     def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""

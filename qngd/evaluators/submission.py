@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import count, takewhile
-from typing import Any, Protocol
+from itertools import count
+from typing import Protocol
 from uuid import uuid4
 
 import numpy as np
 
 from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
-from qngd.backends.boundary import calling, checked
+from qngd.backends.boundary import calling
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
-from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.meter import current_meter, job_sizes
+from qngd.evaluators.job_log import JobLog, Sent
+from qngd.evaluators.meter import Meter, current_meter, job_sizes
+from qngd.evaluators.parts import JobPart, attempts, known_parts, missing, put_together, whole_part
+from qngd.evaluators.sending import Errand, collect, find, look_for, send
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Submission
 
@@ -45,41 +46,81 @@ def run_plan(
     with calling(backend.name):
         footprints = backend.describe(plan.templates) or []  # before anything is sent
         sizes = job_sizes(backend, plan, footprints or None)
-        meter.check(meter.ahead(backend.preview(plan.requests, plan.templates), sizes))
-        handle = _submitted(backend, plan, seed, log)
+        ahead = meter.ahead(backend.preview(plan.requests, plan.templates), sizes)
+        errand, parts, lost = _taken_up(backend, plan, seed, log)
+        meter.check(ahead + lost)
+        errand = replace(errand, allow=_allowing(meter, ahead + lost))
+        _send_all(errand, parts)
         logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
-        outcomes = checked(backend.collect(handle), plan.templates, plan.requests, backend.name)
-        spent = backend.spent(handle, plan.requests)
-        used = backend.usage(handle)
+        for part in parts:
+            collect(errand, part)
+        outcomes = put_together(plan, parts)
+        spent = sum((_spent(backend, part) for part in parts), lost)
+        used = [backend.usage(part.handle) for part in parts if part.handle is not None]
     cost = replace(
         spent,
-        shots=sum(outcome.shots for outcome in outcomes),
+        shots=lost.shots + sum(outcome.shots for outcome in outcomes),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
-    cost = meter.paid(cost, sizes, used)
+    known = [seconds for seconds in used if seconds is not None]
+    cost = meter.paid(cost, sizes, sum(known) if parts and len(known) == len(parts) else None)
     meter.count(cost)
     return outcomes, cost
 
 
-def _submitted(backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None) -> Any:
-    """The handle of a new submission, or of what is left of one that was sent before a run was interrupted."""
-    if log is None or not isinstance(backend, ResumableBackend):
-        return backend.submit(plan.templates, plan.requests, seed)
-    handle = backend.prepare(plan.templates, plan.requests, seed)
-    submission = f"{plan.fingerprint}: {handle.division}"
-    sent = log.take(submission)
+def _taken_up(
+    backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None
+) -> tuple[Errand, list[JobPart], Cost]:
+    """The parts of a submission, those first that an interrupted run has sent, and what was paid for others that gave
+    nothing."""
+    sent = Sent() if log is None else log.take(plan.fingerprint)
+    if isinstance(backend, ResumableBackend) and log is not None and not backend.by_job:
+        whole = whole_part(plan, seed, sent)
+        errand = Errand(backend, plan, log, sent.tag or "")
+        if whole.is_open:
+            look_for(errand, whole)
+        return _written(errand, sent, [whole]), [whole], whole.lost
+    before = known_parts(backend, plan, seed, sent)
+    errand = Errand(backend, plan, log, sent.tag or "", attempts=attempts(before))
+    parts = [part for part in before if find(errand, part)]
+    lost = Cost() if backend.is_local else sum((part.lost for part in before), Cost())
+    parts += missing(backend, plan, seed, parts, 1 + max((part.place for part in before), default=0))
+    return _written(errand, sent, parts), parts, lost
+
+
+def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:
+    """The errand, whose tag is on disk before anything is sent. Of what this process itself computes nothing is worth
+    that, unless a run that broke off would have to do half of it again."""
+    errand = replace(errand, tag=errand.tag or f"qngd-{uuid4().hex}")
+    if errand.log is None or (errand.backend.is_local and len(parts) < 2):
+        return replace(errand, log=None)
     if sent.tag is None:
-        log.intend(submission, backend.name, f"qngd-{uuid4().hex}")
-    if first := [sent.jobs[place] for place in takewhile(sent.jobs.__contains__, count())]:
-        logger.info("collecting %d jobs that were sent to %s before: %s", len(first), backend.name, ", ".join(first))
+        errand.log.intend(errand.plan.fingerprint, errand.backend.name, errand.tag)
+    return errand
+
+
+def _allowing(meter: Meter, ahead: Cost) -> Callable[[], None]:
+    """What raises OverBudget unless one more job than those ahead may be sent; each time one more."""
+    more = count(1)
+    return lambda: meter.check(ahead + Cost(jobs=next(more)))
+
+
+def _send_all(errand: Errand, parts: Sequence[JobPart]) -> None:
+    """Send what is not sent yet, in order, and all before anybody waits."""
+    for number, part in enumerate(parts):
         try:
-            backend.attach(handle, first)
+            send(errand, part)
         except BackendError as error:
-            raise BackendError(f"{error}; try again later, or {log.anew} to send the circuits anew") from error
-    handle.watch(partial(log.add, submission, backend.name))  # every id is on disk before the next job is sent
-    backend.send(handle)
-    return handle
+            before = [one.ids[-1] for one in parts[:number] if one.ids]
+            if not before:
+                raise
+            raise BackendError(f"{error}; sent before: {', '.join(before)}") from error.__cause__
+
+
+def _spent(backend: BackendBase, part: JobPart) -> Cost:
+    """The jobs and circuits that a part took in the end."""
+    return Cost(1, len(part.rows)) if part.handle is None else backend.spent(part.handle, part.requests)
 
 
 class _OfEnergies(Protocol):

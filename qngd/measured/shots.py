@@ -17,14 +17,18 @@ from qngd.estimates.evaluation import Spread
 from qngd.measured.outcomes import widened
 from qngd.measured.plan import Plan
 
-_SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total
+_SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
+_DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
+_RATE = 0.4  # κ, of the best learning rate, that a step's total is for
+_GROWTH = 1.3  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
 _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
 
 
 class ShotRule(Protocol):
-    """Decides the shots of every request."""
+    """Decides the shots of every request. It may have `memory`, the weight of an earlier step's signal in
+    `Spread.after`."""
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray | None:
         """Shots (R,), given the spread of the step before if there was one; None asks for exact values."""
@@ -44,55 +48,109 @@ class FixedShots:
 
 @dataclass(frozen=True)
 class AutoShots:
-    """`total` shots a step, divided so that the error of the natural gradient step is smallest.
+    """As many shots a step as it is expected to gain most by for each of them, divided so that the error of the natural
+    gradient step is smallest; or a `total` of your own, divided in the same way.
 
-    After van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the first step
-    divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade.
+    The division is after van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the
+    first step divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade. What was
+    seen is uncertain and changes from step to step: with the defaults half of the shots, and more of a `total` where
+    few had been seen, are divided equally, and the energy gets what it would get of an equal division. By convexity the
+    variance of the step is then no larger than the mean of those by both divisions, and no error is more than √2 times
+    that of the same total divided equally.
 
-    What was seen is uncertain and changes from step to step. With the defaults half of the shots are divided equally
-    and the energy gets what it would get of an equal division, so that no error is more than √2 times that of the
-    same total divided equally.
+    The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
+    variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
+    κη[(1 − κ/2)A − κS/2N] on average. For every shot, and the `start` of each of C circuits, that is most for
+
+        N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
+
+    so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
+    steps take; it is 0.4. A is a running mean. From one step to the next the total is at most doubled. Where no single
+    gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Args:
-        total: shots of one step; None is 1000 per circuit.
+        total: shots of one step; None chooses them.
         energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
             energy's part of the circuits.
-        minimum: shots that every circuit gets; None is half of an equal division.
+        minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
+            been seen.
+        first: shots of a circuit in the first step, where nothing is known, without a total.
+        limit: shots of a circuit on average at most, without a total.
+        start: what it costs to run a circuit at all, in shots.
 
     >>> AutoShots(total=100_000)
-    AutoShots(total=100000, energy_share=None, minimum=None)
+    AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=0)
     """
 
     total: int | None = None
     energy_share: float | None = None
     minimum: int | None = None
+    first: int = 20
+    limit: int = 10_000
+    start: int = 0
+
+    memory = 0.7  # weight of what earlier steps saw of A
 
     def __post_init__(self) -> None:
-        settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS})
+        settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS, "first": _LEAST_SHOTS, "limit": 1, "start": 0})
         if self.energy_share is not None:
             require_range(self.energy_share, "energy_share", "between 0 and 1", lambda value: 0 < value < 1)
+        if self.limit < self.first:
+            raise SettingError(f"limit: at least the {self.first} shots of the first step; got {self.limit}")
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
-        total = _SHOTS_PER_CIRCUIT * count if self.total is None else self.total
+        total = self._total(plan, spread) if self.total is None else self.total
         least = _LEAST_SHOTS if self.minimum is None else self.minimum
         if total < least * count:
-            raise SettingError(
-                f"shots: {total} a step are too few for {count} circuits with at least {least} each; "
-                f"give {least * count} or more"
-            )
+            if self.total is not None:
+                raise SettingError(
+                    f"shots: {total} a step are too few for {count} circuits with at least {least} each; "
+                    f"give {least * count} or more"
+                )
+            total = least * count
         if self.minimum is None:
-            least = max(least, total // (2 * max(count, 1)))
-        share = np.full(count, 1 / max(count, 1))
-        if spread is not None and len(spread.step) == count and spread.step.any():
-            is_energy = plan.energy_weights != 0
-            of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
-            of_step = _normalized(np.sqrt(spread.step))
-            part = np.count_nonzero(is_energy) / count if self.energy_share is None else self.energy_share
-            part = part if of_energy.any() else 0.0
-            share = part * of_energy + (1 - part) * of_step
+            least = max(least, int(self._equal_part(spread) * total) // max(count, 1))
         free = total - least * count
-        return least + np.floor(free * share).astype(int)
+        return least + _whole(free * self._shares(plan, spread))
+
+    def _equal_part(self, spread: Spread | None) -> float:
+        """The part of the shots that is divided equally: half, and more of a given total where few shots a circuit were
+        seen."""
+        if self.total is None or spread is None or not spread.taken:
+            return 0.5
+        seen = spread.taken / len(spread.step)
+        return 1 - 0.5 * seen / (seen + _DOUBTFUL)
+
+    def may_grow(self, spread: Spread) -> bool:
+        """Whether steps will take more shots than the one with this spread."""
+        return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
+
+    def _shares(self, plan: Plan, spread: Spread | None) -> np.ndarray:
+        """The part (R,) of every circuit in what is not divided equally."""
+        count = plan.num_circuits
+        if spread is None or len(spread.step) != count or not spread.step.any():
+            return np.full(count, 1 / max(count, 1))
+        is_energy = plan.energy_weights != 0
+        of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
+        of_step = _normalized(np.sqrt(spread.step))
+        part = np.count_nonzero(is_energy) / count if self.energy_share is None else self.energy_share
+        part = part if of_energy.any() else 0.0
+        return part * of_energy + (1 - part) * of_step
+
+    def _total(self, plan: Plan, spread: Spread | None) -> int:
+        """The shots of a step that gain most for what they cost."""
+        count = plan.num_circuits
+        if plan.mixing is None:  # no step to gain by
+            return _SHOTS_PER_CIRCUIT * count
+        if spread is None or not spread.taken or len(spread.step) != count:
+            return self.first * count
+        most = min(_GROWTH * spread.taken, self.limit * count)
+        error = float(np.sqrt(spread.step).sum()) ** 2
+        if not spread.signal > 0:
+            return int(most)
+        ratio = _RATE / (2 - _RATE) * error / spread.signal
+        return int(min(ratio + np.sqrt(ratio**2 + count * self.start * ratio), most))
 
 
 @dataclass(frozen=True)
@@ -172,6 +230,15 @@ def _sharing(variances: np.ndarray) -> np.ndarray:
     """Shots (R,) for unit error of every row of Σ_r variances[i, r]/N_r, each row with its fewest shots in all."""
     roots = np.sqrt(variances)
     return (roots * roots.sum(axis=1, keepdims=True)).max(axis=0, initial=0.0)
+
+
+def _whole(wanted: np.ndarray) -> np.ndarray:
+    """Whole numbers (R,) beside these with the same sum, but for what is less than 1: the largest rests are rounded
+    up."""
+    found = np.floor(wanted).astype(int)
+    left = int(wanted.sum() * (1 + 1e-12)) - int(found.sum())
+    found[np.argsort(found - wanted, kind="stable")[:left]] += 1
+    return found
 
 
 def _normalized(weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from qngd.estimates.evaluation import Evaluation, Spread
 from qngd.measured.readout import Readout
 
-_RELATIVE_DAMPING = 1e-2  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
+_RELATIVE_DAMPING = 0.1  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,11 @@ class StepModel:
         of_gradient = (linear**2).sum(axis=0) * (read.energies.variances * read.shots)
         return cls(root, root @ (root @ gradient), of_gradient)
 
+    def square_of(self, read: Readout, gradient: np.ndarray) -> float:
+        """∇Eᵀ(g + λ)⁻¹∇E without what the errors of the gradient add to it: 0 on average where there is none."""
+        linear = self.root @ read.plan.linear.toarray()
+        return float(self.direction @ gradient - ((linear**2).sum(axis=0) * read.energies.sampled).sum())
+
 
 def damped_root(metric: np.ndarray) -> np.ndarray:
     """(g + λ)^−½, (P, P), of the metric g."""
@@ -48,17 +53,26 @@ def damped_root(metric: np.ndarray) -> np.ndarray:
 
 
 def observed_spread(read: Readout, evaluation: Evaluation, parts: Any) -> Spread | None:
-    """What one shot of every request adds to the variances of energy and natural gradient step, and the shots that the
-    metric takes; None for exact outcomes. `evaluation` and the `parts` of its metric are of the same outcomes."""
+    """What one shot of every request adds to the variances of energy and step (without a metric that of the plain
+    gradient), and the shots that the metric takes; None for exact outcomes. `evaluation` and the `parts` of its metric
+    are of the same outcomes."""
     if not read.shots.all():
         return None
     metric, tensor, gradient = read.plan.metric, evaluation.metric, evaluation.gradient
     of_step, of_metric = np.zeros((2, read.plan.num_circuits))
+    signal = 0.0
+    if gradient is not None:
+        size = read.plan.num_parameters
+        step = StepModel.of(read, np.eye(size) if tensor is None else tensor.value, gradient.value)
+        signal = step.square_of(read, gradient.value)
+        of_step = step.of_gradient
     if metric is not None and tensor is not None:
         of_metric = metric.entry_worth(read, parts)
         if gradient is not None:
-            of_step = metric.step_worth(read, parts, StepModel.of(read, tensor.value, gradient.value))
-    return Spread(read.energies.sampled * read.shots, of_metric, np.maximum(of_step, 0.0))
+            of_step = metric.step_worth(read, parts, step)
+    return Spread(
+        read.energies.sampled * read.shots, of_metric, np.maximum(of_step, 0.0), signal, int(read.shots.sum())
+    )
 
 
 def shots_of_entries(read: Readout, variances: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -78,8 +78,8 @@ def minimize(
         backend: None for the embedded simulator (a QNode's own device otherwise); "light-cone" for exact numbers of
             many qubits and few layers, which also stand in for a statevector that does not fit in memory;
             "pauli-propagation", or a `PauliPropagation`, for approximate ones of more layers.
-        shots: shots per circuit; "auto" or an `AutoShots` divides a total so that the error of the step is smallest;
-            a `TargetError` takes what a standard error needs; None means exact.
+        shots: shots per circuit; "auto" or an `AutoShots` chooses how many a step gets and divides them so that its
+            error is smallest; a `TargetError` takes what a standard error needs; None means exact.
         grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
             "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
             shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
@@ -255,7 +255,7 @@ def _start(record: Record, task: Task) -> None:
     stored = task.store.resume(task.identity)
     _ = task.before_this  # what cannot be read is said before anything is sent
     if stored is None:
-        record.begin(_first_state(task, record) if task.before is None else task.before, task.limits)
+        record.begin(_first_state(task, record) if task.before is None else _seeded(task, task.before), task.limits)
     else:
         record.restore(stored)
 
@@ -265,8 +265,7 @@ def _first_state(task: Task, record: Record) -> State:
     number, or the run could never be gone on with."""
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     began = task.clock.elapsed
-    # a seed of its own, so that circuits drawn at random are the same after an interruption
-    seed = task.seed if evaluator.is_exact else task.store.seed(task.seed)
+    seed = _seed_of(task)
     with task.metered(Cost()):
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
@@ -282,6 +281,17 @@ def _first_state(task: Task, record: Record) -> State:
             f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
         )
     return found
+
+
+def _seed_of(task: Task) -> int | None:
+    """The seed of a run: one of its own where none is given, so that circuits drawn at random are the same after an
+    interruption."""
+    return task.seed if task.evaluators[0].is_exact else task.store.seed(task.seed)
+
+
+def _seeded(task: Task, before: State) -> State:
+    """The state that a run goes on from, with the run's seed."""
+    return before if before.seed is not None else replace(before, seed=_seed_of(task))
 
 
 def _too_little(task: Task, first: Cost) -> str:
@@ -352,6 +362,8 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
 def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The next step: of the optimizer, into the next stage of a schedule, or away from where the run is at rest."""
     rest = record.at_rest(task.limits)
+    if rest is Status.NOISE and task.may_see_more(record.state):
+        rest = None
     if task.stage_ends(record.state, len(record.infos)):
         return _next_stage(record, task)
     moved = _stepped(record, task) if rest is None else _left(record, task, rest)

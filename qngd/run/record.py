@@ -149,9 +149,12 @@ class Record:
         return ""
 
     def _is_noise(self) -> bool:
-        """Whether the last gradients cannot be told from zero."""
-        recent = self._trail[-self._noise_steps :]
-        return len(recent) == self._noise_steps and all(significance < 2 for _, significance, _ in recent)
+        """Whether the last gradients cannot be told from zero, neither alone nor together: they are independent, so
+        that n significances of s each are one of s·√n."""
+        recent = [significance for _, significance, _ in self._trail[-self._noise_steps :]]
+        if len(recent) < self._noise_steps or not all(significance < 2 for significance in recent):
+            return False
+        return bool(sum(recent) < 2 * np.sqrt(self._noise_steps))
 
     @property
     def _noise_steps(self) -> int:

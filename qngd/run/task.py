@@ -17,6 +17,7 @@ from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
 from qngd.evaluators.submission import noise_of
+from qngd.measured.shots import AutoShots
 from qngd.run.about import problem_in_words, settings_in_words
 from qngd.run.budget import Clock
 from qngd.run.directory.clock import now
@@ -55,6 +56,13 @@ class Task:
     progress: bool = False  # whether it shows how far it is
     clock: Clock = field(default_factory=Clock)
     final: Final | None = None
+    shots: object = None  # as the user gave them
+
+    def may_see_more(self, state: State) -> bool:
+        """Whether steps from this state will take more shots than the last, where that one saw noise alone."""
+        rule = AutoShots() if isinstance(self.shots, str) else self.shots  # of words there is only "auto"
+        spread = state.evaluation.spread
+        return isinstance(rule, AutoShots) and spread is not None and rule.may_grow(spread)
 
     @contextmanager
     def metered(self, spent: Cost) -> Iterator[Meter]:
@@ -186,13 +194,15 @@ def read_task(
         optimizer=chosen,
         evaluators=evaluators,
         limits=stop,
-        seed=seed,
+        # a simulator that repeats its numbers at each submission would make the same error in every step
+        seed=getattr(evaluators[0], "own_seed", None) if seed is None else seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
         identity=RunIdentity(given, chosen, settings, asked, problem),
         spent=spent,
         wraps=bool(wrap_angles),
+        shots=shots,
         clock=clock or Clock(),
         final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
         about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},

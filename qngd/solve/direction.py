@@ -10,7 +10,7 @@ import numpy as np
 
 from qngd._system.brief import brief_fields
 from qngd._system.threads import one_blas_thread
-from qngd.damping import Absolute, Damping, Eigenbasis, SignalToNoise, rounding_level
+from qngd.damping import Absolute, Damping, Eigenbasis, NoiseBound, SignalToNoise, rounding_level
 from qngd.errors import QngdWarning, SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 
@@ -235,6 +235,8 @@ def _check_residual(residual: np.ndarray, slope: np.ndarray, level: float) -> No
 
 def absolute_level(damping: Damping) -> float:
     """The λ of a damping that needs no eigenvalues of g; raises SettingError for any other."""
+    if isinstance(damping, NoiseBound):
+        return damping.floor  # of exact gradients
     rule = damping.on if isinstance(damping, SignalToNoise) else damping
     if not isinstance(rule, Absolute):
         raise SettingError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd.damping import Damping, at_rate
 from qngd.errors import require_positive, settle_whole
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Evaluation
@@ -71,6 +72,9 @@ class CurvatureRate(StepRule):
 
     def start(self) -> Memory:
         return {"rate": np.array(self.initial), "recent": np.zeros((0, 2))}
+
+    def damping(self, chosen: Damping, memory: Memory) -> Damping:
+        return at_rate(chosen, float(memory["rate"]))
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         return along(direction, here, float(memory["rate"]), self.max_length)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd.damping import Damping, at_rate
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -20,6 +21,9 @@ class FixedRate(StepRule):
 
     def __post_init__(self) -> None:
         require_positive(self.learning_rate, "learning_rate")
+
+    def damping(self, chosen: Damping, memory: Memory) -> Damping:
+        return at_rate(chosen, self.learning_rate)
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         return along(direction, here, self.learning_rate)

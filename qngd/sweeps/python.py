@@ -17,7 +17,7 @@ from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.sweeps.cluster import Told, rows_of
 from qngd.sweeps.grid import GridPoint, combinations, label_of
-from qngd.sweeps.work import SweepRun, Recipe, fixed_text
+from qngd.sweeps.work import Recipe, SweepRun, fixed_text
 
 _BY_SWEEP = {
     "seed": "the runs of a point get seeds of their own; write seeds=, and seed= for the sweep's first",

@@ -33,12 +33,14 @@ from pennylane.devices import (
 from pennylane.tape import QuantumScript
 
 from qngd.backends.base import BackendBase, Load
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
     STATEVECTOR,
     check_mode,
     drawing_from,
+    innermost,
     is_noisy,
     make,
     plain_name,
@@ -93,6 +95,13 @@ class PennyLaneBackend(BackendBase):
         if isinstance(self._given, str):
             return self._given not in IDEAL
         return is_noisy(self._given)
+
+    is_lazy = True  # devices return with their results
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is one of PennyLane's own simulators, with noise or without."""
+        return (self._given if isinstance(self._given, str) else plain_name(innermost(self._given))) in IDEAL
 
     @property
     def default_shots(self) -> int | None:
@@ -176,7 +185,7 @@ class PennyLaneBackend(BackendBase):
             try:
                 found, missing = reading.read(result)
             except Unreadable as error:
-                raise BackendError(f"{self.name} returned {error} (request {r})") from error.__cause__
+                raise DeficientResult(f"{self.name} returned {error} (request {r})") from error.__cause__
             parts[r].append(found)
             lost += missing
         if lost:
@@ -190,7 +199,11 @@ class PennyLaneBackend(BackendBase):
         Raises:
             BackendError: it failed, or returned something for other than all of them.
         """
-        found = self._retry.call(job.execute, f"{self.name} failed")
+        found = self._retry.wait(
+            partial(self._retry.call, job.execute, f"{self.name} failed"),
+            self.name,
+            "PennyLane gives no id of what it has sent; ask the provider",
+        )
         if not isinstance(found, (Sequence, np.ndarray)):
             raise BackendError(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
         if len(found) != len(job.batch):
@@ -276,9 +289,9 @@ def _outcome(found: Sequence[Tally | Means], template: Template) -> Outcome:
     return exact
 
 
-def from_object(native: Any, limits: Limits | None = None) -> PennyLaneBackend:
+def from_object(native: Any, limits: Limits | None = None, timeout: float | None = None) -> PennyLaneBackend:
     """The backend for a PennyLane device or the name of one, such as "lightning.qubit". `limits` are those of one
-    `device.execute`.
+    `device.execute`, and `timeout` the seconds to wait for it.
 
     Raises:
         BackendError: it is neither.
@@ -289,7 +302,7 @@ def from_object(native: Any, limits: Limits | None = None) -> PennyLaneBackend:
         raise BackendError(
             f"backend: {type(native).__name__} is not a PennyLane device; give one made by qml.device(...)"
         )
-    return PennyLaneBackend(native, limits=limits)
+    return PennyLaneBackend(native, Retry(timeout=timeout), limits)
 
 
 def default_for(device: Any, shots: Any = ...) -> tuple[PennyLaneBackend | None, int | None]:

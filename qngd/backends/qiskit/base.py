@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -14,11 +16,14 @@ from qngd.backends.qiskit import jobs
 from qngd.backends.qiskit.compile import Compiler
 from qngd.backends.qiskit.device import Device
 from qngd.backends.qiskit.seeds import Seeds
+from qngd.backends.qiskit.tags import finder_by_tag, takes_tags
+from qngd.backends.results import joined
 from qngd.backends.retry import Retry
 from qngd.backends.shots import Repetitions, equal_shots
 from qngd.circuit.circuit import Circuit
-from qngd.errors import BackendError
+from qngd.errors import BackendError, QngdWarning
 from qngd.estimates.evaluation import Cost
+from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
@@ -31,9 +36,83 @@ class OnDevice(ResumableBackend):
         self.native = native
         self.device = device
         self.settings = device.settings
-        self.retry = retry or Retry(self.settings.retries, self.settings.backoff)
+        self.retry = retry or self.settings.retry()
+        self._by_tag = finder_by_tag(device.native) if takes_tags(native) else None
         self._compiler = Compiler(device, measure)
         self._seeds = Seeds(seed)
+
+    by_job = True
+
+    @abstractmethod
+    def make(
+        self,
+        templates: Sequence[Template],
+        requests: Sequence[Request],
+        repetitions: Repetitions,
+        parts: Sequence[slice],
+        seed: int | None,
+    ) -> jobs.Handle:
+        """The jobs of a submission, not sent yet: each runs these of the circuits, whose order is that of `rows`."""
+
+    @abstractmethod
+    def read(self, handle: Any, job: jobs.Job) -> list[Outcome]:
+        """Wait for a job; one outcome for each of its circuits.
+
+        Raises:
+            BackendError: it failed, or returned something other than what was asked for.
+        """
+
+    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> jobs.Handle:
+        """The jobs of a submission, not sent yet.
+
+        Raises:
+            BackendError: the requests do not fit the device.
+        """
+        self.device.check(templates)
+        return self._made(templates, requests, *self.division(requests, templates), seed)
+
+    def prepare_one(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> jobs.Handle:
+        """As `prepare`, in one job; the requests have equal shots."""
+        self.device.check(templates)
+        count = len(requests)
+        repetitions = Repetitions(requests[0].shots or 0, np.ones(count, dtype=np.int64))
+        return self._made(templates, requests, repetitions, [slice(0, count)], seed)
+
+    def _made(self, *asked: Any) -> jobs.Handle:
+        handle = self.make(*asked)
+        if (by_tag := self._by_tag) is not None:
+            for job in handle.jobs:
+                job.lookup = by_tag
+        return handle
+
+    def collect(self, handle: Any) -> list[Outcome]:
+        """Wait for the jobs and read what they return.
+
+        Raises:
+            BackendError: a job failed, or returned something other than what was asked for.
+        """
+        found: list[list[Outcome]] = [[] for _ in handle.requests]
+        for job in handle.jobs:
+            for r, outcome in zip(job.rows, self.read(handle, job), strict=True):
+                found[r].append(outcome)
+        used = (handle.templates[request.template] for request in handle.requests)
+        return [joined(parts, template) for parts, template in zip(found, used, strict=True)]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a simulator of this process."""
+        return jobs.is_local(self.device.native)
+
+    def tagged(self, tag: str) -> list[str] | None:
+        """The ids of the jobs that were sent with this tag; None where the device knows no tags."""
+        if self._by_tag is None:
+            return None
+        found = self.retry.call(
+            partial(self._by_tag, tag),
+            f"{self.name}: whether a job was sent cannot be asked",
+            is_transient=jobs.is_transient,
+        )
+        return [jobs.Job(lambda tag: None, np.zeros(0), native=native).job_id for native in found]
 
     def send(self, handle: Any) -> None:
         """Send those of the handle's jobs that are not sent yet.
@@ -52,6 +131,11 @@ class OnDevice(ResumableBackend):
         """
         find = jobs.finder(self.device.native)
         if find is None:
+            warnings.warn(
+                f"{self.name} gives no job by its id: what {', '.join(job_ids)} gave is lost, and is paid for again",
+                QngdWarning,
+                stacklevel=2,
+            )
             return
         for job, job_id in zip(handle.jobs, job_ids, strict=False):
             self.retry.call(
@@ -67,6 +151,11 @@ class OnDevice(ResumableBackend):
     @property
     def is_noisy(self) -> bool:
         return self.device.is_noisy
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that the user has fixed in it."""
+        return self._seeds.own
 
     @property
     def noise_digest(self) -> str:

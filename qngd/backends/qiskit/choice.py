@@ -11,18 +11,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
 from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
 from qngd._system.packages import packages_of
 from qngd.backends.base import Footprint
 from qngd.backends.limits import Limits
-from qngd.backends.qiskit.defaults import device_shots
+from qngd.backends.qiskit.defaults import device_shots, estimator_shots, sampler_shots
 from qngd.backends.qiskit.device import QiskitSettings
 from qngd.backends.qiskit.estimator import QiskitEstimator
-from qngd.backends.qiskit.jobs import Handle
+from qngd.backends.qiskit.jobs import Handle, is_local
 from qngd.backends.qiskit.run import QiskitBackend
 from qngd.backends.qiskit.sampler import QiskitSampler
+from qngd.backends.qiskit.seeds import own_seed
 from qngd.backends.retry import Retry
 from qngd.errors import BackendError, MissingPackageError, did_you_mean, how_to_install
 
@@ -49,16 +51,21 @@ def from_object(
     settings: QiskitSettings | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
+    timeout: float | None = None,
 ) -> QiskitBackend | QiskitSampler | QiskitEstimator:
-    """The backend for a Qiskit object: a `BackendV2`, a V2 sampler or a V2 estimator. `limits` are those of the
-    settings if not given.
+    """The backend for a Qiskit object: a `BackendV2`, a V2 sampler or a V2 estimator. `limits` and `timeout` are those
+    of the settings if not given.
 
-    IBM's backends no longer run circuits themselves; they get a sampler in job mode.
+    IBM's backends no longer run circuits themselves; they get a sampler in job mode. Qiskit's own primitives over a
+    provider's backend give ids of their own in place of the provider's, by which no job is found: their backend is run
+    as it is, with their settings.
 
     Raises:
         BackendError: it is none of these.
     """
-    settings = _with_limits(settings, limits)
+    settings = _with(settings, limits, timeout)
+    if type(native) in (BackendSamplerV2, BackendEstimatorV2) and not is_local(native.backend):
+        return _unwrapped(native, settings, retry)
     if isinstance(native, BaseSamplerV2):
         return QiskitSampler(native, settings, retry)
     if isinstance(native, BaseEstimatorV2):
@@ -74,7 +81,11 @@ def from_object(
 
 
 def from_name(
-    name: str, settings: QiskitSettings | None = None, retry: Retry | None = None, limits: Limits | None = None
+    name: str,
+    settings: QiskitSettings | None = None,
+    retry: Retry | None = None,
+    limits: Limits | None = None,
+    timeout: float | None = None,
 ) -> QiskitBackend:
     """The backend for "aer", the ideal Aer simulator, or for a fake IBM device such as "fake_nairobi".
 
@@ -82,7 +93,7 @@ def from_name(
         BackendError: the name is not known.
         MissingPackageError: the package that it comes from is not installed.
     """
-    settings = _with_limits(settings, limits)
+    settings = _with(settings, limits, timeout)
     if name == "aer":
         try:
             from qiskit_aer import AerSimulator
@@ -102,9 +113,20 @@ def from_name(
     return QiskitBackend(device, settings, retry)
 
 
-def _with_limits(settings: QiskitSettings | None, limits: Limits | None) -> QiskitSettings:
+def _with(settings: QiskitSettings | None, limits: Limits | None, timeout: float | None) -> QiskitSettings:
     settings = settings or QiskitSettings()
-    return settings if limits is None else replace(settings, limits=limits)
+    settings = settings if limits is None else replace(settings, limits=limits)
+    return settings if timeout is None else replace(settings, timeout=timeout)
+
+
+def _unwrapped(
+    native: BackendSamplerV2 | BackendEstimatorV2, settings: QiskitSettings, retry: Retry | None
+) -> QiskitBackend:
+    """The backend behind a primitive of Qiskit's, run as that would run it."""
+    shots = sampler_shots(native) if isinstance(native, BackendSamplerV2) else estimator_shots(native)
+    more = getattr(native.options, "run_options", None) or {}
+    options = {name: value for name, value in {**more, "shots": shots}.items() if value is not None}
+    return QiskitBackend(native.backend, settings, retry, options, own_seed(native))
 
 
 def known_names() -> list[str]:

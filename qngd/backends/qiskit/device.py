@@ -43,6 +43,7 @@ class QiskitSettings:
         is_noisy: whether the device is noisy; None finds out.
         limits: what one job may hold, in place of what is known of the device and its provider.
         retries, backoff: how often, and after how many seconds each, a transient failure is tried again.
+        timeout: seconds to wait for a job; None waits for ever.
 
     Raises:
         SettingError: a setting is out of range.
@@ -56,6 +57,7 @@ class QiskitSettings:
     limits: Limits | None = None
     retries: int = 3
     backoff: tuple[float, ...] = (1.0, 4.0, 16.0)
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         settle_whole(self, {"optimization_level": 0, "seed_transpiler": 0})
@@ -64,9 +66,13 @@ class QiskitSettings:
         if self.is_noisy is not None:
             require_bool(self.is_noisy, "is_noisy")
         require_limits(self.limits)
-        Retry(self.retries, self.backoff)
+        self.retry()
         if self.initial_layout is not None:
             object.__setattr__(self, "initial_layout", _physical(self.initial_layout))
+
+    def retry(self) -> Retry:
+        """How failures are tried again, and how long jobs are waited for."""
+        return Retry(self.retries, self.backoff, timeout=self.timeout)
 
 
 def _physical(layout: Any) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +20,8 @@ from qngd.backends.qiskit.compile import Compiled
 from qngd.backends.qiskit.defaults import estimator_shots, noise_factors
 from qngd.backends.qiskit.device import QiskitSettings
 from qngd.backends.qiskit.jobs import Job
-from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
+from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of, rows_of
+from qngd.backends.qiskit.tags import with_tag
 from qngd.backends.results import (
     check_bounds,
     distinct_rows,
@@ -102,39 +102,34 @@ class QiskitEstimator(Primitive):
         """Shots for a user who gives none, from the estimator's own precision; None for exact values."""
         return estimator_shots(self.native)
 
-    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        """The jobs of a submission, not sent yet.
-
-        Raises:
-            BackendError: the requests do not fit the device.
-        """
+    def make(
+        self,
+        templates: Sequence[Template],
+        requests: Sequence[Request],
+        repetitions: Repetitions,
+        parts: Sequence[slice],
+        seed: int | None,
+    ) -> PrimitiveHandle:
         compiled = self._compile(templates, requests)
-        repetitions, parts = self.division(requests, templates)
         precision = _precision(repetitions.shots)
         pubs = of_jobs(pubs_of(requests, repetitions, compiled), parts)
         fresh = self._seeds.next(seed)
         natives = self._natives(None if self._is_exact else fresh, len(parts))
         asked = 0.0 if self._is_exact else precision
         made = []
-        for native, held, part in zip(natives, pubs, parts, strict=True):
+        for native, held in zip(natives, pubs, strict=True):
             pieces = [self._pub(pub, templates[pub.template], compiled[pub.template]) for pub in held]
-            made.append(Job(partial(native.run, pieces, precision=asked), part.stop - part.start))
+            made.append(Job(partial(_send, native, pieces, asked), rows_of(held), held))
         return PrimitiveHandle(templates, requests, repetitions, tuple(made), pubs, precision, fresh)
 
-    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
-        """Wait for the jobs and read their expectation values.
-
-        Raises:
-            BackendError: a job failed, or returned something other than what was asked for.
-        """
-        values, errors = self._estimates(handle)
-        found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in handle.requests]
-        for pub, ev, std in zip(chain(*handle.pubs), values, errors, strict=True):
+    def read(self, handle: PrimitiveHandle, job: Job) -> list[Outcome]:
+        values, errors = self._estimates(handle, job)
+        found: list[Outcome] = []
+        for pub, ev, std in zip(job.content, values, errors, strict=True):
             reading = self._readings[handle.templates[pub.template]]
-            for r, row, error in zip(pub.rows, reading.values(ev), reading.errors(std), strict=True):
-                found[r].append((row, error))
-        shots = handle.repetitions.shots * handle.repetitions.copies
-        return [_averaged(parts, int(count)) for parts, count in zip(found, shots, strict=True)]
+            for row, error in zip(reading.values(ev), reading.errors(std), strict=True):
+                found.append(Means(row, error, handle.repetitions.shots))
+        return found
 
     @property
     def runs(self) -> int:
@@ -156,10 +151,11 @@ class QiskitEstimator(Primitive):
         # rows of parameters against columns of observables
         return compiled.circuit, reading.observables, pub.values[:, None, :]
 
-    def _estimates(self, handle: PrimitiveHandle) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Values and standard errors (k, U) of the observables of each PUB with k rows, in the order of the PUBs."""
+    def _estimates(self, handle: PrimitiveHandle, job: Job) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Values and standard errors (k, U) of the observables of each PUB with k rows, in the order of a job's
+        PUBs."""
         values, errors = [], []
-        for job, pub, result in self._results(handle):
+        for pub, result in self._results(job):
             width = len(self._readings[handle.templates[pub.template]].observables)
             shape = (width,) if pub.values is None else (len(pub.rows), width)
             with jobs.reading(self.name, job, int(pub.rows[0])):
@@ -174,7 +170,7 @@ class QiskitEstimator(Primitive):
             values.append(evs.reshape(len(pub.rows), width))
             errors.append(reported.reshape(len(pub.rows), width))
         if self._is_exact:
-            rng = np.random.default_rng(handle.noise)
+            rng = np.random.default_rng(_apart(handle.noise, handle.jobs.index(job)))
             values = [v + handle.precision * rng.standard_normal(v.shape) for v in values]
             return values, [np.full(v.shape, handle.precision) for v in values]
         return values, honest_errors(values, errors, handle.precision)
@@ -212,8 +208,12 @@ def _precision(shots: int) -> float:
     return (1 + 1e-9) / math.sqrt(shots) if shots else 0.0
 
 
-def _averaged(parts: Sequence[tuple[np.ndarray, np.ndarray]], shots: int) -> Means:
-    """The mean of a request's independent estimates."""
-    values = np.mean([value for value, _ in parts], axis=0)
-    stderr = np.sqrt(np.sum([error**2 for _, error in parts], axis=0)) / len(parts)
-    return Means(values, stderr, shots)
+def _apart(noise: np.random.SeedSequence | None, number: int) -> np.random.SeedSequence | None:
+    """The seed of the noise of one of several jobs."""
+    if noise is None or number == 0:
+        return noise
+    return np.random.SeedSequence(noise.entropy, spawn_key=(*noise.spawn_key, number))
+
+
+def _send(native: Any, pieces: list[tuple[Any, ...]], precision: float, tag: str) -> Any:
+    return with_tag(native, tag).run(pieces, precision=precision)

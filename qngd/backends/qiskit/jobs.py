@@ -8,11 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from threading import Event
 from typing import Any
 
 import numpy as np
+from qiskit.primitives import PrimitiveJob
 from qiskit.providers import JobTimeoutError
 
+from qngd._system.interrupts import held
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.results import Unreadable
 from qngd.backends.retry import Retry, chain, speaks_of_the_way
 from qngd.backends.shots import Repetitions
@@ -31,20 +35,35 @@ _IBM_TRANSIENT = frozenset(
     }
 )  # fmt: skip
 _IBM_CODE = re.compile(r"[Ee]rror code:? *(\d{4})\b")
-# A job in one of these states gives no result any more; it must be sent again.
-_DEAD = frozenset({"ERROR", "CANCELLED"})
+# How providers' words begin for a job that gives no result any more and must be sent again, as "Cancelled - Ran too
+# long" does.
+_DEAD = ("ERROR", "FAIL", "CANCEL", "ABORT", "REJECT", "EXPIRE", "TERMINATED", "TIMED", "TIMEOUT", "DELETED")
+
+NO_ID = "without an id"
+_SIMULATORS = ("qiskit_ibm_runtime.fake_provider", "qiskit.providers.basic_provider", "qiskit.providers.fake_provider")
 
 
 @dataclass(eq=False)
 class Job:
-    """One of the provider's jobs. `send` submits it, again if need be; `sent` counts how often it did, and `tell` is
-    then given the new id."""
+    """One of the provider's jobs, with the request (C,) of each of its circuits.
 
-    send: Callable[[], Any]
-    circuits: int
+    `send` submits it with a tag, again if need be; `sent` counts how often it did, and `tell` is then given the new id.
+    Before that `announce` says the tag, "" for none, and `lookup` finds the jobs that have it.
+    """
+
+    send: Callable[[str], Any]
+    rows: np.ndarray
+    content: Any = None
     native: Any = None
     sent: int = 0
     tell: Callable[[str], None] = lambda job_id: None
+    announce: Callable[[], str] = lambda: ""
+    lookup: Callable[[str], list[Any]] = lambda tag: []
+
+    @property
+    def circuits(self) -> int:
+        """How many it runs."""
+        return len(self.rows)
 
     def submit(self, name: str, retry: Retry) -> None:
         """Send it, and tell its id.
@@ -52,12 +71,23 @@ class Job:
         Raises:
             BackendError: the provider refuses it; the text says what it said.
         """
-        native = retry.call(self.send, f"{name} refused the job", is_transient=is_transient)
-        if native is None:
-            raise BackendError(f"{name} returned no job when it was sent one")
-        self.native = native
-        self.sent += 1
-        self.tell(self.job_id)
+        tags: list[str] = []
+
+        def send() -> None:
+            # where the answer to the last attempt was lost on its way, the job may have arrived
+            arrived = self.lookup(tags[0]) if tags and tags[0] else []
+            with held():  # what is sent is written down, whoever wants to stop
+                if not tags:
+                    tags.append(self.announce())
+                native = arrived[0] if arrived else self.send(tags[0])
+                if native is None:
+                    raise BackendError(f"{name} returned no job when it was sent one")
+                self.native = native
+                self.sent += 1
+                if not isinstance(native, PrimitiveJob) and self.job_id != NO_ID:  # whose ids are this process's own
+                    self.tell(self.job_id)
+
+        retry.call(send, f"{name} refused the job", is_transient=is_transient)
 
     def take(self, find: Callable[[str], Any], job_id: str) -> None:
         """Become a job that was sent before, unless that one failed."""
@@ -69,9 +99,9 @@ class Job:
     def job_id(self) -> str:
         """The provider's id; "without an id" where it gives none."""
         try:
-            return str(self.native.job_id())
+            return str(_asked(self.native, "job_id"))
         except Exception:  # whatever a provider's code raises, its job may have been paid for and is gone on with
-            return "without an id"
+            return NO_ID
 
     @property
     def usage(self) -> float | None:
@@ -85,9 +115,19 @@ class Job:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it failed or was cancelled."""
-        status = self.native.status()  # an enum in Qiskit, a text in IBM's runtime
-        return getattr(status, "name", status) in _DEAD
+        """Whether it failed or was cancelled; False where its provider has no word for that."""
+        if not hasattr(self.native, "status"):
+            return False
+        status = _asked(self.native, "status")  # an enum in Qiskit, a text in IBM's runtime
+        words = (getattr(status, "name", None), getattr(status, "value", None), status)
+        word = next((word for word in words if isinstance(word, str)), "")
+        return word.strip().rpartition(".")[2].upper().startswith(_DEAD)
+
+
+def _asked(native: Any, name: str) -> Any:
+    """What a job says of itself, by a method in most SDKs, by an attribute in others."""
+    found = getattr(native, name)
+    return found() if callable(found) else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +140,11 @@ class Handle:
     jobs: tuple[Job, ...]
 
     @property
+    def is_sent(self) -> bool:
+        """Whether all its jobs were sent, or found."""
+        return all(job.native is not None for job in self.jobs)
+
+    @property
     def job_ids(self) -> list[str]:
         """The provider's ids, to find the jobs again."""
         return [job.job_id for job in self.jobs]
@@ -108,8 +153,13 @@ class Handle:
         """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is."""
         for place, job in enumerate(self.jobs):
             job.tell = partial(tell, place)
-            if job.native is not None:
+            if job.native is not None and job.job_id != NO_ID:
                 job.tell(job.job_id)
+
+    def announce(self, call: Callable[[int], str]) -> None:
+        """Call `call` with the place of every job right before it is sent, and tag the job with what it returns."""
+        for place, job in enumerate(self.jobs):
+            job.announce = partial(call, place)
 
     @property
     def division(self) -> str:
@@ -139,6 +189,15 @@ def finder(native: Any) -> Callable[[str], Any] | None:
     service = getattr(native, "service", None)
     found = getattr(native, "retrieve_job", None) if service is None else getattr(service, "job", None)
     return found if callable(found) else None
+
+
+def is_local(native: Any) -> bool:
+    """Whether a device, or None, is a simulator of this process, whose jobs cost nothing and end with it."""
+    if native is None:
+        return True
+    modules = {kind.__module__ for kind in type(native).__mro__}
+    simulated = any(module.split(".")[0] == "qiskit_aer" or module.startswith(_SIMULATORS) for module in modules)
+    return simulated and finder(native) is None
 
 
 def is_transient(error: BaseException) -> bool:
@@ -174,19 +233,27 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
     Raises:
         BackendError: the job failed or was cancelled for good; the text says what the provider said.
     """
-    attempts = 0
+    attempts, given_up = 0, Event()
 
     def result() -> Any:
         nonlocal attempts
         attempts += 1
-        if attempts > 1 and job.is_dead:
+        if attempts > 1 and job.is_dead and not given_up.is_set():  # nobody waits for another one by then
             job.submit(name, retry)
         return job.native.result()
 
-    what = f"{name}: job {job.job_id} failed"
-    found = retry.call(result, what, is_transient=is_transient)
+    what = f"{name}: job {job.job_id}"
+    try:
+        found = retry.wait(
+            partial(retry.call, result, f"{what} failed", is_transient=is_transient),
+            what,
+            "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
+        )
+    except BaseException:
+        given_up.set()
+        raise
     if found is None:  # IBM's runtime, where the server has nothing
-        raise BackendError(f"{name}: job {job.job_id} returned no result")
+        raise DeficientResult(f"{name}: job {job.job_id} returned no result")
     return found
 
 
@@ -196,18 +263,18 @@ def reading(name: str, job: Job, request: int) -> Iterator[None]:
     try:
         yield
     except Unreadable as error:
-        raise BackendError(f"{name}: job {job.job_id} returned {error} (request {request})") from error.__cause__
+        raise DeficientResult(f"{name}: job {job.job_id} returned {error} (request {request})") from error.__cause__
 
 
 def check_complete(name: str, job: Job, returned: int, asked: Sequence[int] | np.ndarray, status: str = "") -> None:
-    """Raise BackendError where other than one result came back for each of the requests `asked`, naming those that
+    """Raise DeficientResult where other than one result came back for each of the requests `asked`, naming those that
     miss one and the `status` that the provider gives."""
     if returned == len(asked):
         return
     if returned > len(asked):
-        raise BackendError(f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits")
+        raise DeficientResult(f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits")
     missing = sorted({int(request) for request in asked[returned:]})
-    raise BackendError(
+    raise DeficientResult(
         f"{name}: job {job.job_id} returned {returned} results for {len(asked)} circuits; missing are those "
         f"of requests {', '.join(map(str, missing))}{f' ({status})' if status else ''}"
     )

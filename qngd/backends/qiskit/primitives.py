@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.qiskit import jobs
 from qngd.backends.qiskit.base import OnDevice
 from qngd.backends.qiskit.compile import Compiled
@@ -17,7 +18,6 @@ from qngd.backends.qiskit.seeds import own_seed, reseeded
 from qngd.backends.results import Unreadable, said
 from qngd.backends.retry import Retry
 from qngd.backends.shots import Repetitions
-from qngd.errors import BackendError
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
@@ -74,25 +74,28 @@ class Primitive(OnDevice):
         seeds = [seed] if count == 1 else seed.spawn(count)
         return [reseeded(self.native, each) for each in seeds]
 
-    def _results(self, handle: PrimitiveHandle) -> Iterator[tuple[Job, Pub, Any]]:
-        """The PUBs with their jobs and results.
+    def _results(self, job: Job) -> list[tuple[Pub, Any]]:
+        """The PUBs of a job with their results.
 
         Raises:
-            BackendError: a job failed, or some are missing.
+            BackendError: it failed, or some are missing.
         """
-        for job, pubs in zip(handle.jobs, handle.pubs, strict=True):
-            found = jobs.fetch(job, self.name, self.retry)
-            try:
-                results = list(found)
-            except TypeError as error:
-                raise BackendError(
-                    f"{self.name}: job {job.job_id} returned {said(found)} where a result per PUB was expected"
-                ) from error
-            if len(results) != len(pubs):
-                asked = [r for pub in pubs for r in pub.rows]
-                returned = sum(len(pub.rows) for pub in pubs[: len(results)]) + max(0, len(results) - len(pubs))
-                jobs.check_complete(self.name, job, returned, asked)
-            yield from ((job, pub, result) for pub, result in zip(pubs, results, strict=True))
+        found, pubs = jobs.fetch(job, self.name, self.retry), job.content
+        try:
+            results = list(found)
+        except TypeError as error:
+            raise DeficientResult(
+                f"{self.name}: job {job.job_id} returned {said(found)} where a result per PUB was expected"
+            ) from error
+        if len(results) != len(pubs):
+            returned = sum(len(pub.rows) for pub in pubs[: len(results)]) + max(0, len(results) - len(pubs))
+            jobs.check_complete(self.name, job, returned, job.rows)
+        return list(zip(pubs, results, strict=True))
+
+
+def rows_of(pubs: Sequence[Pub]) -> np.ndarray:
+    """The request of every circuit of a job."""
+    return np.concatenate([pub.rows for pub in pubs])
 
 
 def field_of(result: Any, name: str) -> Any:

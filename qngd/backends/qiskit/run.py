@@ -11,6 +11,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
 from qiskit.result import Result
 
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.qiskit import jobs
 from qngd.backends.qiskit.base import OnDevice
 from qngd.backends.qiskit.circuits import measured
@@ -18,9 +19,10 @@ from qngd.backends.qiskit.defaults import device_shots
 from qngd.backends.qiskit.device import Device, QiskitSettings
 from qngd.backends.qiskit.jobs import Handle, Job
 from qngd.backends.qiskit.seeds import integers
-from qngd.backends.results import Tally, Unreadable, outcomes_of, said, tally
+from qngd.backends.qiskit.tags import run_option
+from qngd.backends.results import Unreadable, said, tally
 from qngd.backends.retry import Retry
-from qngd.errors import BackendError
+from qngd.backends.shots import Repetitions
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
@@ -33,64 +35,73 @@ class QiskitBackend(OnDevice):
     A step is one job unless the `limits` force more.
     """
 
-    def __init__(self, native: BackendV2, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:
+    def __init__(
+        self,
+        native: BackendV2,
+        settings: QiskitSettings | None = None,
+        retry: Retry | None = None,
+        options: Mapping[str, Any] | None = None,  # of each `run`, in place of the device's own
+        seed: int | None = None,
+    ) -> None:
         own = getattr(native.options, "seed_simulator", None)
-        seed = int(own) if own is not None else None
+        seed = int(own) if seed is None and own is not None else seed
+        self._options = dict(options or {})
         super().__init__(native, Device(native, native.name, settings or QiskitSettings()), retry, seed, measure=True)
 
     @property
     def default_shots(self) -> int | None:
         """The device's own shots, for a user who gives none."""
-        return device_shots(self.native)
+        return self._options.get("shots") or device_shots(self.native)
 
-    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Handle:
-        """The jobs of a submission, not sent yet.
-
-        Raises:
-            BackendError: the requests do not fit the device.
-        """
-        self.device.check(templates)
+    def make(
+        self,
+        templates: Sequence[Template],
+        requests: Sequence[Request],
+        repetitions: Repetitions,
+        parts: Sequence[slice],
+        seed: int | None,
+    ) -> Handle:
         bound = self._bound(templates, requests)
-        repetitions, parts = self.division(requests, templates)
         circuits = [bound[r] for r in repetitions.rows]
         options = self._run_options(repetitions.shots, seed, len(parts))
         made = tuple(
-            Job(partial(self.native.run, circuits[part], **option), part.stop - part.start)
+            Job(partial(self._run, circuits[part], option), repetitions.rows[part])
             for part, option in zip(parts, options, strict=True)
         )
         return Handle(templates, requests, repetitions, made)
 
-    def collect(self, handle: Handle) -> list[Outcome]:
-        """Wait for the jobs and read their counts.
+    def _run(self, circuits: list[QuantumCircuit], options: dict[str, Any], tag: str) -> Any:
+        return self.native.run(circuits, **options, **run_option(self.native, tag))
 
-        Raises:
-            BackendError: a job failed, or returned something other than what was asked for.
-        """
-        found: list[list[Tally]] = [[] for _ in handle.requests]
-        rows = iter(handle.repetitions.rows)
-        for job in handle.jobs:
-            result = jobs.fetch(job, self.name, self.retry)
-            asked = [int(next(rows)) for _ in range(job.circuits)]
-            status = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
-            jobs.check_complete(self.name, job, _length(result, self.name, job), asked, status)
-            for index, r in enumerate(asked):
-                template = handle.templates[handle.requests[r].template]
-                with jobs.reading(self.name, job, r):
-                    counts = _counts(result, index)
-                    found[r].append(tally(counts, measured(template), template.num_qubits, handle.repetitions.shots))
-        return outcomes_of(found, handle.templates, handle.requests)
+    def read(self, handle: Handle, job: Job) -> list[Outcome]:
+        result = jobs.fetch(job, self.name, self.retry)
+        status = "" if getattr(result, "success", True) else str(getattr(result, "status", ""))
+        jobs.check_complete(self.name, job, _length(result, self.name, job), job.rows, status)
+        found = []
+        for index, r in enumerate(job.rows.tolist()):
+            template = handle.templates[handle.requests[r].template]
+            with jobs.reading(self.name, job, r):
+                counts = _counts(result, index)
+                held = tally(counts, measured(template), template.num_qubits, handle.repetitions.shots)
+                found.append(held.outcome(template))
+        return found
 
     def _bound(self, templates: Sequence[Template], requests: Sequence[Request]) -> list[QuantumCircuit]:
         compiled = self._compiler.compile(templates)
-        circuits = [compiled[request.template].bind(request.angles) for request in requests]
-        for r, circuit in enumerate(circuits):
-            self.device.check_angles(circuit, r)
+        circuits: list[QuantumCircuit] = []
+        known: dict[tuple[int, int], QuantumCircuit] = {}  # of one that runs several times
+        for r, request in enumerate(requests):
+            key = request.template, id(request.angles)
+            if key not in known:
+                known[key] = compiled[request.template].bind(request.angles)
+                self.device.check_angles(known[key], r)
+            circuits.append(known[key])
         return circuits
 
     def _run_options(self, shots: int, seed: int | None, count: int) -> list[dict[str, Any]]:
         """What `run` is given with each of `count` jobs. Simulators take a seed, and say so in their
         options."""
-        options: list[dict[str, Any]] = [{"shots": shots} for _ in range(count)]
+        options: list[dict[str, Any]] = [{**self._options, "shots": shots} for _ in range(count)]
         fresh = self._seeds.next(seed)
         if fresh is not None and hasattr(self.native.options, "seed_simulator"):
             for option, number in zip(options, integers(fresh, count), strict=True):
@@ -102,10 +113,10 @@ def _length(result: Any, name: str, job: Job) -> int:
     """For how many circuits a result holds something.
 
     Raises:
-        BackendError: it is no result.
+        DeficientResult: it is no result.
     """
     if not callable(getattr(result, "get_counts", None)):
-        raise BackendError(
+        raise DeficientResult(
             f"{name}: job {job.job_id} returned {said(result)} where a qiskit.result.Result was expected"
         )
     if hasattr(result, "results"):

@@ -15,8 +15,10 @@ from qngd.backends.qiskit.circuits import REGISTER, measured
 from qngd.backends.qiskit.compile import Compiled
 from qngd.backends.qiskit.defaults import sampler_shots
 from qngd.backends.qiskit.jobs import Job
-from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of
-from qngd.backends.results import Tally, Unreadable, outcomes_of, said
+from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of, rows_of
+from qngd.backends.qiskit.tags import with_tag
+from qngd.backends.results import Tally, Unreadable, said
+from qngd.backends.shots import Repetitions
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
@@ -36,19 +38,20 @@ class QiskitSampler(Primitive):
         """The sampler's own shots, for a user who gives none."""
         return sampler_shots(self.native)
 
-    def prepare(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> PrimitiveHandle:
-        """The jobs of a submission, not sent yet.
-
-        Raises:
-            BackendError: the requests do not fit the device.
-        """
+    def make(
+        self,
+        templates: Sequence[Template],
+        requests: Sequence[Request],
+        repetitions: Repetitions,
+        parts: Sequence[slice],
+        seed: int | None,
+    ) -> PrimitiveHandle:
         compiled = self._compile(templates, requests)
-        repetitions, parts = self.division(requests, templates)
         pubs = of_jobs(pubs_of(requests, repetitions, compiled), parts)
         natives = self._natives(self._seeds.next(seed), len(parts))
         made = tuple(
-            Job(partial(native.run, self._pieces(held, compiled, repetitions.shots)), part.stop - part.start)
-            for native, held, part in zip(natives, pubs, parts, strict=True)
+            Job(partial(_send, native, self._pieces(held, compiled, repetitions.shots)), rows_of(held), held)
+            for native, held in zip(natives, pubs, strict=True)
         )
         return PrimitiveHandle(templates, requests, repetitions, made, pubs)
 
@@ -56,14 +59,9 @@ class QiskitSampler(Primitive):
     def _pieces(pubs: Sequence[Pub], compiled: Sequence[Compiled], shots: int) -> list[tuple[Any, ...]]:
         return [(compiled[pub.template].circuit, pub.values, shots) for pub in pubs]
 
-    def collect(self, handle: PrimitiveHandle) -> list[Outcome]:
-        """Wait for the jobs and read their bits.
-
-        Raises:
-            BackendError: a job failed, or returned something other than what was asked for.
-        """
-        found: list[list[Tally]] = [[] for _ in handle.requests]
-        for job, pub, result in self._results(handle):
+    def read(self, handle: PrimitiveHandle, job: Job) -> list[Outcome]:
+        found: list[Outcome] = []
+        for pub, result in self._results(job):
             template = handle.templates[pub.template]
             qubits = measured(template)
             with jobs.reading(self.name, job, int(pub.rows[0])):
@@ -74,11 +72,10 @@ class QiskitSampler(Primitive):
                 if bits.shape != shape:
                     raise Unreadable(f"bits of shape {bits.shape} where {shape} was expected")
                 self._check_shots(bits.num_shots, handle.repetitions.shots)
-            samples = bits.array.reshape(-1, bits.num_shots, bits.array.shape[-1])
-            for r, shots in zip(pub.rows, samples, strict=True):
+            for shots in bits.array.reshape(-1, bits.num_shots, bits.array.shape[-1]):
                 ones = np.unpackbits(shots[:, ::-1], axis=1, bitorder="little", count=len(qubits)).astype(bool)
-                found[r].append(Tally.of_bits(ones, qubits, template.num_qubits, bits.num_shots))
-        return outcomes_of(found, handle.templates, handle.requests)
+                found.append(Tally.of_bits(ones, qubits, template.num_qubits, bits.num_shots).outcome(template))
+        return found
 
     def _check_shots(self, found: int, asked: int) -> None:
         """Raise Unreadable where these are not the shots asked for. With twirling the numbers of randomizations and of
@@ -87,6 +84,10 @@ class QiskitSampler(Primitive):
         twirled = any(getattr(twirling, name, None) is True for name in ("enable_gates", "enable_measure"))
         if found != asked and not (twirled and found > 0):
             raise Unreadable(f"{found} shots of each circuit where {asked} were asked for")
+
+
+def _send(native: Any, pieces: list[tuple[Any, ...]], tag: str) -> Any:
+    return with_tag(native, tag).run(pieces)
 
 
 def _bits(found: Any, width: int) -> BitArray:

@@ -25,21 +25,21 @@ from qngd.errors import QngdWarning
 class Seeds:
     """Hands out one seed per submission.
 
-    It follows from the caller's seed; without one, from the device's own fixed seed and the number of
-    submissions so far; and without either there is none, and the device draws its own numbers.
+    It follows from the caller's seed (a run without one takes the device's own); where there is none, from the
+    device's own fixed seed and the number of submissions so far; and without either the device draws its own numbers.
     """
 
     def __init__(self, own: int | None) -> None:
-        self._own = own
+        self.own = own
         self._calls = 0
 
     def next(self, seed: int | None) -> np.random.SeedSequence | None:
         if seed is not None:
             return np.random.SeedSequence(seed)
-        if self._own is None:
+        if self.own is None:
             return None
         self._calls += 1
-        return np.random.SeedSequence(self._own, spawn_key=(self._calls,))
+        return np.random.SeedSequence(self.own, spawn_key=(self._calls,))
 
 
 def integers(seed: np.random.SeedSequence, count: int) -> list[int]:

@@ -146,6 +146,7 @@ class JointPlan(Submission):
 
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
+    mixing = None  # a rule for shots chooses no total by the gradient of one energy
 
     @property
     def metric(self) -> MeasuredMetric | None:

@@ -77,6 +77,11 @@ class SampledObjective(ObjectiveEvaluator):
         return self.backend.name
 
     @property
+    def own_seed(self) -> int | None:
+        """The seed that the user has fixed in the backend."""
+        return self.backend.seed
+
+    @property
     def note(self) -> str:
         return "; ".join(filter(None, (self._noise_note, self._batch_note)))
 

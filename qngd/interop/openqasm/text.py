@@ -7,15 +7,19 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import openqasm3
 from openqasm3 import ast
 from openqasm3.parser import QASM3ParsingError
 from openqasm3.visitor import QASMVisitor
 
+from qngd._system.shared import Meanwhile
 from qngd.errors import CircuitError
 
 POWER = "pow__"  # the function pow, whose name the grammar keeps for the modifier
@@ -94,12 +98,15 @@ def parsed(text: str, file: str = "") -> ast.Program:
     Raises:
         CircuitError: the text is not OpenQASM 3; the message names the line.
     """
-    complaint = io.StringIO()
+    printed = ""
     try:
-        with contextlib.redirect_stderr(complaint):  # where the parser says what is wrong
-            program = openqasm3.parse(_readable(text))
+        with _printed() as stream:  # where the parser says what is wrong
+            try:
+                program = openqasm3.parse(_readable(text))
+            finally:
+                printed = stream.getvalue().strip()
     except QASM3ParsingError as error:
-        place, problem = _complaint(error, complaint.getvalue().strip())
+        place, problem = _complaint(error, printed)
         file_and_line = "".join(f", {part}" for part in (file, place) if part)
         raise CircuitError(f"OpenQASM{file_and_line}: {problem}; correct the program") from error
     if program.version and not program.version.startswith("3"):
@@ -125,19 +132,61 @@ def _complaint(error: QASM3ParsingError, printed: str) -> tuple[str, str]:
     return f"line {token.line}", f"{token.text!r} is not expected here, a semicolon or bracket may be missing before it"
 
 
+class _Aside(io.TextIOBase):
+    """The process's stderr while a parser writes to it: what a thread that parses writes is kept for it, and what
+    others write goes on."""
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._stderr = stderr
+
+    def write(self, text: str) -> int:
+        kept: io.StringIO | None = getattr(_PRINTED, "text", None)
+        return (self._stderr if kept is None else kept).write(text)
+
+    def flush(self) -> None:
+        self._stderr.flush()
+
+
+def _aside() -> Callable[[], object]:
+    before = sys.stderr
+    sys.stderr = _Aside(before)
+    return partial(setattr, sys, "stderr", before)
+
+
+@contextlib.contextmanager
+def _printed() -> Iterator[io.StringIO]:
+    """What this thread prints to stderr meanwhile, in place of printing it."""
+    _PRINTED.text = io.StringIO()
+    try:
+        with _ASIDE:
+            yield _PRINTED.text
+    finally:
+        _PRINTED.text = None
+
+
+_PRINTED = threading.local()
+_ASIDE = Meanwhile(_aside)
+
+
+def _deeper() -> Callable[[], object]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEPEST))
+    return partial(sys.setrecursionlimit, before)
+
+
+_DEEPER = Meanwhile(_deeper)
+
+
 @contextlib.contextmanager
 def deep_recursion() -> Iterator[None]:
     """Parsing and running recurse once for each term of a sum, more often than Python allows by default."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _DEEPEST))
     try:
-        yield
+        with _DEEPER:
+            yield
     except RecursionError:
         raise CircuitError(
             "OpenQASM: the program is nested too deeply to be read; split long sums with variables"
         ) from None
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def advice_for(near: Sequence[str], otherwise: str) -> str:

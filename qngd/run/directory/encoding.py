@@ -24,6 +24,7 @@ from qngd.solve.direction import Spectrum
 from qngd.solve.state import State, StepInfo
 
 _NOT_FINITE = ("inf", "-inf", "nan")
+_OF_SPREAD = tuple(field.name for field in dataclasses.fields(Spread))
 
 
 def as_json(row: Any) -> str:
@@ -129,8 +130,10 @@ def arrays_of(state: State) -> dict[str, Any]:
         arrays["bits_shots"] = seen.shots
         if seen.measured is not None:
             arrays["bits_measured"] = seen.measured
+    if evaluation.shots_for is not None:
+        arrays["shots_for"] = json.dumps(dict(evaluation.shots_for))
     if evaluation.spread is not None:
-        for name in ("energy", "metric", "step"):
+        for name in _OF_SPREAD:
             arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
     return arrays
 
@@ -167,9 +170,11 @@ def state_from(arrays: dict[str, Any]) -> State:
         cost=Cost.from_numbers(arrays["evaluation_cost"]),
         spread=None
         if "spread_energy" not in arrays
-        else Spread(arrays["spread_energy"], arrays["spread_metric"], arrays["spread_step"]),
+        # a run of before 0.2 has no more than its arrays
+        else Spread(*(arrays[f"spread_{name}"][()] for name in _OF_SPREAD if f"spread_{name}" in arrays)),
         batch=int(arrays["batch"]) if "batch" in arrays else None,
         mean=estimate("mean"),
+        shots_for=json.loads(str(arrays["shots_for"])) if "shots_for" in arrays else None,
         bit_strings=None
         if "bits_ones" not in arrays
         else BitStrings(

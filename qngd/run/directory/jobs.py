@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from qngd.errors import QngdWarning, StorageError
-from qngd.evaluators.job_log import Sent
+from qngd.evaluators.job_log import Note, Sent
 from qngd.measured.outcomes import Outcome
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing
@@ -52,9 +52,14 @@ class StoredJobs:
             return Sent()
         row = self._row[submission] = rows.pop(0)
         (known,) = self._file.rows("submissions", "row = ?", row)
-        jobs = {job["place"]: job["job"] for job in self._file.rows("jobs", "of = ?", row)}
+        ids: dict[int, list[str]] = {}
+        for job in self._file.rows("jobs", "of = ?", row):
+            ids.setdefault(job["place"], []).append(job["job"])
+        notes: dict[int, list[Note]] = {}
+        for each in self._file.rows("notes", "of = ?", row):
+            notes.setdefault(each["place"], []).append(Note(each["event"], each["holds"]))
         outcomes = {each["place"]: outcomes_from(each["data"]) for each in self._file.rows("outcomes", "of = ?", row)}
-        return Sent(known["tag"], jobs, outcomes)
+        return Sent(known["tag"], {place: found[-1] for place, found in ids.items()}, outcomes, notes, ids)
 
     def intend(self, submission: str, backend: str, tag: str) -> None:
         with self._file.writing() as change:
@@ -62,6 +67,11 @@ class StoredJobs:
             self._row[submission] = change.add(
                 "submissions", step=self.step, submission=submission, backend=backend, tag=tag, intended=now()
             )
+
+    def note(self, submission: str, place: int, event: str, holds: str) -> None:
+        with self._file.writing() as change:
+            self.write_missing(change)
+            change.add("notes", of=self._row[submission], place=place, event=event, holds=holds, at=now())
 
     def add(self, submission: str, backend: str, place: int, job: str) -> None:
         if submission not in self._row:

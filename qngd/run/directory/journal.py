@@ -80,7 +80,7 @@ class Journal:
             self._add_state(change, older.state)
         of: dict[tuple[int, str], int] = {}
         for job in older.jobs:
-            key = job["step"], job["submission"]
+            key = job["step"], job["submission"].partition(": ")[0]  # the hash; then stood how it was divided
             if key not in of:
                 of[key] = change.add("submissions", step=key[0], submission=key[1], backend=job["backend"], tag="")
             change.add("jobs", of=of[key], place=job["place"], job=job["job"], sent=job.get("sent"))

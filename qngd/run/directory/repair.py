@@ -122,7 +122,7 @@ def _cut(whole: dict[str, _Rows]) -> None:
     whole["submissions"] = {
         row: values for row, values in whole["submissions"].items() if values[0] <= (-1 if last is None else last)
     }
-    for table in ("jobs", "outcomes"):
+    for table in ("notes", "jobs", "outcomes"):
         whole[table] = {row: values for row, values in whole[table].items() if values[0] in whole["submissions"]}
 
 

@@ -24,6 +24,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "steps": ("step INTEGER", "energy REAL", "stderr REAL", "theta BLOB", "info TEXT"),
     "states": ("step INTEGER", "data BLOB"),
     "submissions": ("step INTEGER", "submission TEXT", "backend TEXT", "tag TEXT", "intended TEXT", "dropped TEXT"),
+    "notes": ("of INTEGER", "place INTEGER", "event TEXT", "holds TEXT", "at TEXT"),
     "jobs": ("of INTEGER", "place INTEGER", "job TEXT", "sent TEXT"),
     "outcomes": ("of INTEGER", "place INTEGER", "data BLOB", "taken TEXT"),
 }
