@@ -397,6 +397,13 @@ def test_no_traceback_without_anybody_to_read():
         assert b"Exception ignored" not in done.stderr, done.stderr.decode()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_files_are_kept_though_the_reader_of_a_pipe_has_gone(tmp_path: Path):
+    done = shell(f"qngd run tests/toy.py --steps 5 --tol 0 --out {tmp_path} | head -1")
+    assert b"Traceback" not in done.stderr
+    assert json.loads((tmp_path / "result.json").read_text())["status"] in ("max_steps", "failed")
+
+
 def test_any_terminal_will_do():
     """A narrow one, and one whose encoding has no Greek letters."""
     narrow = {"COLUMNS": "40", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "NO_COLOR": "1"}

@@ -64,14 +64,16 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
         result, error = _minimized(problem, callback=show, **how)
     seconds = time.perf_counter() - start
     about = {"file": found.file.label, "set": found.settings, **_told(texts), "seconds": round(seconds, 3)}
+    # before anything is printed: the reader of a pipe may have gone
+    paths = _keep(result, problem, out, about)
+    for folder, argument in ((out, "--out"), (run_dir, "--run-dir")):
+        if folder is not None:
+            config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
     if not as_json:
         typer.echo()
         echo_table(summary(result, problem, seconds))
         typer.echo()
-    _keep(result, problem, out, about, quiet=as_json)
-    for folder, argument in ((out, "--out"), (run_dir, "--run-dir")):
-        if folder is not None:
-            config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
+        _tell_where(out, paths)
     if as_json:
         echo_json(files.document(result, problem, about))
     if error is not None:
@@ -96,20 +98,24 @@ def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
         return kept, error
 
 
-def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any], quiet: bool) -> None:
+def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write the files of a run, if any are wanted; returns the plots."""
     if out is None:
-        if not quiet:
-            typer.echo("no files written; --out DIR keeps plots, history and parameters")
-        return
+        return ()
     try:
         files.write(result, problem, out, run=about, argument="--out")
     except QngdError:  # a full disk, say: what cannot be kept in a file is at least shown
-        typer.echo(f"theta: {result.state.lowest[0].tolist()}", err=quiet)
+        typer.echo(f"theta: {result.state.lowest[0].tolist()}", err=True)
         raise
-    paths = files.plot(out, "--out")
-    if not quiet:
-        typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
-        typer.echo(f"plots: {', '.join(map(str, paths))}")
+    return files.plot(out, "--out")
+
+
+def _tell_where(out: Path | None, paths: tuple[Path, ...]) -> None:
+    if out is None:
+        typer.echo("no files written; --out DIR keeps plots, history and parameters")
+        return
+    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
+    typer.echo(f"plots: {', '.join(map(str, paths))}")
 
 
 def echo_json(document: Any) -> None:
