@@ -123,7 +123,7 @@ def test_another_batch_size_data_or_loss_is_another_run(tmp_path):
         objective(batch_size=3, metric="gauss-newton"),
         objective(batch_size=3, bounds=(-1, 1)),
     ):
-        with pytest.raises(SettingError, match="holds a run of another"):
+        with pytest.raises(SettingError, match="holds another run"):
             run(other)
     assert run(objective(batch_size=3)).steps == 1
 

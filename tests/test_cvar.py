@@ -189,7 +189,7 @@ def test_a_schedule_goes_through_its_stages_and_resumes(tmp_path, shots):
     again = qngd.minimize(circuit, target, start, **how, run_dir=tmp_path)
     assert again.history.tolist() == whole.history.tolist()
     assert again.state.theta.tolist() == whole.state.theta.tolist()
-    with pytest.raises(qngd.SettingError, match="holds a run of another"):
+    with pytest.raises(qngd.SettingError, match="holds another run"):
         qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.4), start, **how, run_dir=tmp_path)
 
 

@@ -311,7 +311,7 @@ def count_of_statements(tmp_path):
     return made[-1].done
 
 
-@pytest.mark.parametrize(("number", "every"), [(signal.SIGINT, 5), (signal.SIGTERM, 13)])
+@pytest.mark.parametrize(("number", "every"), [(signal.SIGINT, 5), (signal.SIGTERM, 7)])
 def test_an_interrupt_while_the_journal_writes_loses_nothing(number, every, tmp_path):
     """At every statement to the file; it takes effect after the write, also after the first one. Until then there is no
     result to return."""

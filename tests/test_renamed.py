@@ -107,7 +107,7 @@ def test_a_stored_run_is_recognized_by_its_step_rule(tmp_path):
 
     run(RULE, max_steps=2)
     assert run(RULE, max_steps=5).steps == 5
-    with pytest.raises(qngd.SettingError, match="holds a run of another"):
+    with pytest.raises(qngd.SettingError, match="holds another run"):
         run(TrustRegion(radius=0.4), max_steps=5)
 
 

@@ -88,6 +88,7 @@ def settings():
                 is_fine = (
                     (value is None and optional)
                     or (name == "currency" and isinstance(value, str))
+                    or (name == "from_identity" and isinstance(value, bool))
                     or (name == "options" and isinstance(value, dict))
                 )
                 if not is_fine:

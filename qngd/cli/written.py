@@ -28,7 +28,8 @@ _STEPS = (
     "QuasiNewton", "TrustRegion",
 )  # fmt: skip
 _DAMPINGS = (
-    "Absolute", "NoiseBound", "PseudoInverse", "Relative", "Shrinkage", "SignalToNoise", "SpectralCutoff", "UnitDiagonal",
+    "Absolute", "NoiseBound", "PseudoInverse", "Relative", "Shrinkage", "SignalToNoise", "SpectralCutoff",
+    "UnitDiagonal",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError, SettingError, is_number, shown, unboxed
 from qngd.evaluators.light_cone import cone_simulator_of
-from qngd.exact.cones.readout import Group
+from qngd.exact.cones.readout import QubitGroup
 
 _MOST = 30  # qubits of a distribution
 _NAMED = 4  # qubits in a message
@@ -85,7 +85,7 @@ def exact_bits(circuit: Circuit, theta: np.ndarray, qubits: np.ndarray, shots: i
     return found
 
 
-def _groups(circuit: Circuit, qubits: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, Group]]]:
+def _groups(circuit: Circuit, qubits: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, QubitGroup]]]:
     """The places among the qubits of those that no gate acts on, and the groups of the others with their places."""
     active, numbers = without_idle(circuit), active_qubits(circuit)
     is_active = np.isin(qubits, numbers)

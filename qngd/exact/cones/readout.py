@@ -25,7 +25,7 @@ _QUARTER = np.pi / 4  # half the angle of a quarter turn
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class QubitGroup:
     """Read strings that depend on each other: their `places` (m,) among all that are read, the `rotations` (R,) of
     their light cone, and both on the few qubits of the cone, the rotations first."""
 
@@ -56,7 +56,7 @@ class Group:
 
 def groups_of(
     generators: PauliStrings, cones: Cones, read: PauliStrings, name: Callable[[np.ndarray], str]
-) -> list[Group]:
+) -> list[QubitGroup]:
     """The groups of commuting strings that are read, pulled through the Clifford gates at the circuit's end, behind
     rotations about the generators (K). `name` says in words which the strings at some places are.
 
@@ -70,7 +70,7 @@ def groups_of(
         rotations = np.unique(np.concatenate([each[t] for t in places]))
         few = on_few(joined(generators[rotations], read[places]))
         require_room(few.num_qubits + 2, len(rotations), partial(name, places))  # and its outcomes
-        found.append(Group(places, rotations, few))
+        found.append(QubitGroup(places, rotations, few))
     return found
 
 

@@ -28,7 +28,7 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError
 from qngd.exact.cones.bundle import angle_classes, require_states, share
 from qngd.exact.cones.derivatives import Derivatives, MetricPlan
-from qngd.exact.cones.readout import Group, groups_of
+from qngd.exact.cones.readout import QubitGroup, groups_of
 from qngd.exact.cones.terms import ConeTerms, terms_of
 from qngd.exact.kernels import cones as kernels
 
@@ -73,7 +73,7 @@ class ConeSimulator:
             self._terms[key] = terms_of(self.circuit, self._cones, self._classes, pulled)
         return self._terms[key]
 
-    def groups(self, read: PauliStrings, name: Callable[[np.ndarray], str]) -> list[Group]:
+    def groups(self, read: PauliStrings, name: Callable[[np.ndarray], str]) -> list[QubitGroup]:
         """Pulled, commuting strings that are read, by groups that depend on each other; see `groups_of`."""
         return groups_of(self.circuit.generators, self._cones, read, name)
 
