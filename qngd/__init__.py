@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from qngd.run.price import Price, cost
     from qngd.run.side_by_side import compare
     from qngd.solve.state import StepInfo
+    from qngd.sweeps.python import sweep
 
 
 # Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
@@ -112,6 +113,7 @@ _HOME = {
     "Comparison": "report.comparison",
     "compare": "run.side_by_side",
     "StepInfo": "solve.state",
+    "sweep": "sweeps.python",
 }
 _MODULES = (
     "backends", "baselines", "damping", "errors", "gradients", "loggers", "metrics", "pennylane", "qiskit", "refresh",
@@ -164,6 +166,7 @@ __all__ = [
     "probabilities",
     "sample",
     "statevector",
+    "sweep",
     "wrap",
 ]
 

@@ -16,8 +16,10 @@ import pytest
 import qngd as package
 from qngd import __version__
 from qngd.baselines import Adam
-from qngd.cli import commands as cli
+from qngd.cli.options import Cross
 from qngd.cli.problem_file import UsageError, parse_settings
+from qngd.cli.written import NAMES
+from qngd.gradients.names import GRADIENTS
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.grouping import GroupingName
 from qngd.metrics.names import METRICS
@@ -25,7 +27,7 @@ from qngd.report import live as _progress
 from qngd.report.live import details
 from tests.command_line import ROOT, TOY, file_with, qngd, refused
 
-FILES = ["convergence.png", "history.csv", "result.json", "spectrum.csv", "spectrum.png"]
+FILES = ["convergence.png", "history.csv", "result.json", "settings.toml", "spectrum.csv", "spectrum.png"]
 
 
 def process(*arguments: str, **options: typing.Any) -> subprocess.CompletedProcess[str]:
@@ -201,15 +203,19 @@ def test_a_problem_file_may_import_its_neighbours(tmp_path: Path, monkeypatch: p
     assert qngd("run", path, "--steps", "2").exit_code == 0
 
 
-def test_approximations_are_those_of_the_library():
-    hints = typing.get_type_hints(cli.run)
-    literal = next(part for part in typing.get_args(hints["approx"]) if part is not type(None))
-    assert sorted(typing.get_args(literal)) == sorted(METRICS)
+def test_names_are_those_of_the_library():
+    """What has a table of its own, so that the help imports nothing, has all there are."""
 
+    def kinds(module: typing.Any, base: type) -> set[str]:
+        found = {name for name in dir(module) if isinstance(getattr(module, name), type)}
+        return {name for name in found if issubclass(getattr(module, name), base) and getattr(module, name) is not base}
 
-def test_groupings_and_cross_methods_are_those_of_the_library():
-    assert typing.get_args(cli._Grouping) == typing.get_args(GroupingName)
-    assert typing.get_args(cli._Cross) == CROSS_METHODS
+    assert set(NAMES["approx"]) == {*METRICS, "matrix-free"}
+    assert set(NAMES["gradient"]) == set(GRADIENTS)
+    assert set(NAMES["grouping"]) == set(typing.get_args(GroupingName))
+    assert {home[1] for home in NAMES["step"].values()} == kinds(package.step, package.step.StepRule)
+    assert {home[1] for home in NAMES["damping"].values()} == kinds(package.damping, package.damping.Damping)
+    assert typing.get_args(Cross) == CROSS_METHODS
 
 
 def test_cost_and_run_know_grouping_and_cross(tmp_path: Path):

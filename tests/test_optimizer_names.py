@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import get_args
@@ -12,7 +13,7 @@ import qngd
 from qngd.baselines import METHODS, SPSA, Adam, ExcitationSolve, GradientDescent, Rotosolve, SciPy
 from qngd.errors import SettingError
 from qngd.run.names import SETTINGS, OptimizerName
-from qngd.run.optimizers import as_optimizer, kind_of, named
+from qngd.run.optimizers import as_optimizer, kind_of, maker, named
 from qngd.step import Momentum
 
 NAMES = get_args(OptimizerName)
@@ -22,7 +23,7 @@ CIRCUIT.ry(A, 0).rz(B, 0).rx(A, 0)
 
 
 def test_the_table_has_every_method_of_scipys():
-    ours = {"qng", "momentum-qng", "gd", "adam", "spsa", "rotosolve", "excitation-solve", "cma-es"}
+    ours = {"qng", "qn-spsa", "momentum-qng", "gd", "adam", "spsa", "rotosolve", "excitation-solve", "cma-es"}
     assert set(NAMES) == {*ours, *(method.lower() for method in METHODS)}
     assert set(SETTINGS) <= set(NAMES)
 
@@ -34,7 +35,7 @@ def test_every_name_runs(name):
     result = qngd.minimize(CIRCUIT, {"X": 1.0}, [0.3, 0.2], optimizer=name.upper(), max_steps=3, tol=0, seed=1)
     assert result.steps == 3
     kinds = {
-        "qng": "QNG", "momentum-qng": "QNG", "adam": "Adam", "spsa": "SPSA", "rotosolve": "Rotosolve",
+        "qng": "QNG", "qn-spsa": "QNG", "momentum-qng": "QNG", "adam": "Adam", "spsa": "SPSA", "rotosolve": "Rotosolve",
         "excitation-solve": "ExcitationSolve", "cma-es": "CMAES",
     }  # fmt: skip
     assert kind_of(as_optimizer(name)).split()[0] == kinds.get(name, "SciPy")
@@ -48,7 +49,15 @@ def test_names_with_settings_are_the_objects():
     assert named("rotosolve") == Rotosolve()
     assert named("excitation-solve") == ExcitationSolve()
     assert named("momentum-qng") == qngd.QNG(step=Momentum(0.1))
+    assert named("momentum-qng", learning_rate=0.2, momentum=0.1) == qngd.QNG(step=Momentum(0.2, 0.1))
+    assert named("qn-spsa", resamplings=2) == qngd.QNG.qn_spsa(resamplings=2)
     assert named("Nelder-Mead") == SciPy("Nelder-Mead")
+    assert named("cobyla", options={"rhobeg": 0.2}) == SciPy("COBYLA", {"rhobeg": 0.2})
+
+
+def test_the_settings_in_the_table_are_those_that_the_optimizers_take():
+    for name in NAMES:
+        assert set(SETTINGS[name]) == set(inspect.signature(maker(name)).parameters) - {"_step"}, name
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ MEANT = {
     ("run/restarts.py", "error.result"),  # … and other runs before it
     ("_system/compilation.py", "self.state.flags.noalias"),  # of Numba
     ("_system/compilation.py", "file._version"),  # of Numba, too
+    ("cli/config.py", "ctx.default_map"),  # of Typer, meant to be set by what reads a file of options
     ("_system/renamed.py", "kind.__init__"),  # of a class that is being made
 }
 

@@ -42,6 +42,7 @@ ORDER = {
     "report": "tables, data files, plots and pages of runs",
     "loggers": "ready callbacks: logging, CSV, TensorBoard, MLflow",
     "run": "whole runs: the loop, records on disk, price, result",
+    "sweeps": "many runs: grids of settings with seeds, on many workers",
     "scipy": "qngd inside SciPy's minimize",
     "qiskit": "qngd inside Qiskit's algorithms",
     "pennylane": "qngd inside PennyLane's loops",

@@ -13,6 +13,7 @@ from typing import Any
 from qngd._system.packages import load, packages_of
 from qngd.backends.base import Backend, BackendBase, Footprint, Load, ResumableBackend
 from qngd.backends.boundary import calling
+from qngd.backends.dask import Dask
 from qngd.backends.executor import Executor
 from qngd.backends.foreign import completed, is_backend
 from qngd.backends.limits import Limits
@@ -24,6 +25,7 @@ from qngd.errors import BackendError, did_you_mean, shown
 __all__ = [
     "Backend",
     "BackendBase",
+    "Dask",
     "Executor",
     "Footprint",
     "Limits",

@@ -3,133 +3,33 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
 from qngd._system.version import __version__
-from qngd.cli.errors import one_line_errors
-from qngd.gradients.names import HOMES as WAYS
-from qngd.gradients.names import GradientName as _Gradient
-from qngd.metrics.names import HOMES
-from qngd.metrics.names import Approx as _Approx
-from qngd.run.names import OptimizerName
+from qngd.cli import options
+from qngd.cli.config import MERGED, merged
+from qngd.cli.errors import one_line_errors, readable_output
 
-_Grouping = Literal["qubit-wise", "commuting", "auto", "shadows"]  # of qngd.measured.grouping.GroupingName
-_Cross = Literal["hadamard", "mid-circuit", "overlap"]  # of qngd.measured.cross.CrossMethod
-_WAYS = "; ".join(f"{name}, {words}" for name, (_, _, words) in WAYS.items())
-_METRICS = "; ".join(f"{name}, {words}" for name, (_, _, words) in HOMES.items())
 _EXIT_CODES = {"not_finite": 1, "failed": 1, "interrupted": 130}  # by status; 0 for the others
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _folder(text: str) -> Path:
-    if not text:  # as of a shell's variable that is not set; Path("") would be the current folder
-        raise typer.BadParameter("give the name of a folder")
-    return Path(text)
-
-
-_Path = Annotated[
-    str,
-    typer.Argument(
-        metavar="PROBLEM",
-        help="A Python file, or a dotted module, with a function problem(**settings) -> qngd.Problem.",
-        show_default=False,
-    ),
-]
-_Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="A setting for problem(), read by its annotation: a number, true/false, text, JSON for lists. "
-        "Repeat for more.",
-        show_default=False,
-    ),
-]
-_Mode = Annotated[
-    Literal["job", "batch", "session"],
-    typer.Option(help="Of an IBM backend: a job of its own for each submission, or one batch or session for the run."),
-]
-_Layout = Annotated[
-    str | None,
-    typer.Option(
-        metavar="QUBITS",
-        help='Physical qubits of a Qiskit device, such as 3,5,4, or "best": those with the lowest errors. Left out: '
-        "the transpiler chooses.",
-        show_default=False,
-    ),
-]
-_Backend = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Where circuits run: statevector, light-cone (exact, for many qubits and few layers), pauli-propagation "
-        "(approximate, for more layers), aer, a fake IBM device such as fake_nairobi, or a PennyLane device such as "
-        "lightning.qubit. Left out: the embedded simulator, or a QNode's own device.",
-        show_default=False,
-    ),
-]
-_Shots = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|auto",
-        help='Shots per circuit, or "auto" to choose how many a step gets, divided so that its error is smallest. '
-        "Left out: exact.",
-        show_default=False,
-    ),
-]
-_MeasuredApprox = Annotated[_Approx, typer.Option(case_sensitive=False, help="Which metric a step measures.")]
-_MeasuredGradient = Annotated[
-    _Gradient, typer.Option(case_sensitive=False, help=f"How a step takes its gradient: {_WAYS}.")
-]
-_GroupingOption = Annotated[
-    _Grouping,
-    typer.Option(
-        help="Which terms one circuit measures: with single-qubit gates; all that commute, with two-qubit gates "
-        "where they need them and never in more circuits; the cheaper of both, circuits and shots weighed; or random "
-        "ones."
-    ),
-]
-_CrossOption = Annotated[
-    _Cross, typer.Option(help="How shots measure the full metric between layers: with an ancilla, midway, or overlaps.")
-]
-_Limit = Annotated[int | None, typer.Option(min=0, show_default=False, rich_help_panel="Budget")]
-_Amount = Annotated[float | None, typer.Option(min=0.0, show_default=False, rich_help_panel="Budget")]
-_PriceOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--price",
-        metavar="NAME=VALUE",
-        help="What the device charges: per_shot, per_circuit, per_task (a job), per_second or minimum (of a job); "
-        "currency=USD; seconds_per_shot of a device that gives no times. Repeat for more.",
-        show_default=False,
-        rich_help_panel="Budget",
-    ),
-]
-_FinalShots = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Shots per circuit with which the energy is measured once more where the run ends. Left out: not.",
-        show_default=False,
-    ),
-]
-_Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")]
-
-
 def main() -> None:
     """The entry point of the `qngd` command."""
     show_what_can_be_shown()
-    app(prog_name="qngd")
+    with readable_output():
+        app(prog_name="qngd")
 
 
 def show_what_can_be_shown() -> None:
@@ -160,42 +60,18 @@ def _qngd(
 
 @app.command()
 def run(
-    problem: _Path,
-    settings: _Settings = None,
+    ctx: typer.Context,
+    problem: options.PROBLEM,
+    settings: options.SET = None,
+    config: options.CONFIG = None,
     max_steps: Annotated[int, typer.Option("--max-steps", "--steps", min=0, help="Steps at most.")] = 100,
-    optimizer: Annotated[
-        OptimizerName,
-        typer.Option(case_sensitive=False, help="The quantum natural gradient, or one to compare it with."),
-    ] = "qng",
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Fixed learning rate, of qng quoted for the Fubini-Study metric. Left out: adapted at every step; "
-            "adam takes 0.05.",
-            show_default=False,
-        ),
-    ] = None,
-    damping: Annotated[
-        float | None,
-        typer.Option(
-            help="Added to the metric's eigenvalues; 0 is the pseudo-inverse. Left out: 1e-2.",
-            show_default=False,
-        ),
-    ] = None,
-    approx: Annotated[
-        _Approx | None,
-        typer.Option(
-            case_sensitive=False,
-            help=f"Which metric: {_METRICS}. Left out: full where that is exact and affordable, else block-diag.",
-            show_default=False,
-        ),
-    ] = None,
-    gradient: Annotated[
-        _Gradient | None,
-        typer.Option(
-            case_sensitive=False, help=f"How qng takes gradients: {_WAYS}. Left out: shift.", show_default=False
-        ),
-    ] = None,
+    optimizer: options.OPTIMIZER = "qng",
+    learning_rate: options.LEARNING_RATE = None,
+    step: options.STEP = None,
+    damping: options.DAMPING = None,
+    approx: options.RUN_APPROX = None,
+    gradient: options.RUN_GRADIENT = None,
+    refresh: options.REFRESH = None,
     tol: Annotated[
         float,
         typer.Option(
@@ -203,6 +79,14 @@ def run(
             help="Stop when the energy changes by less than this three steps in a row; 0 never does.",
         ),
     ] = 1e-8,
+    gtol: Annotated[
+        float,
+        typer.Option(min=0.0, help="Stop when the natural gradient's norm in state space is less than this."),
+    ] = 0.0,
+    target: Annotated[
+        float | None,
+        typer.Option(help="Stop when the energy plus its standard error is at most this.", show_default=False),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -219,40 +103,48 @@ def run(
             "--run-dir each has a folder.",
         ),
     ] = 1,
-    backend: _Backend = None,
-    mode: _Mode = "job",
-    initial_layout: _Layout = None,
-    shots: _Shots = None,
-    grouping: _GroupingOption = "qubit-wise",
-    cross: _CrossOption = "hadamard",
+    theta0: options.THETA0 = None,
+    frozen: options.FROZEN = None,
+    bounds: options.BOUNDS = None,
+    wrap_angles: Annotated[
+        bool, typer.Option("--wrap-angles", help="Give parameters in (−π, π] where a full turn changes nothing.")
+    ] = False,
+    cvar: options.CVAR = None,
+    backend: options.BACKEND = None,
+    mode: options.MODE = "job",
+    initial_layout: options.LAYOUT = None,
+    shots: options.SHOTS = None,
+    grouping: options.GROUPING = "qubit-wise",
+    cross: options.CROSS = "hadamard",
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder,
+            parser=options.folder,
             metavar="DIR",
-            help="Folder for convergence.png, spectrum.png and their data (history.csv, spectrum.csv, "
-            "result.json). Left out: no files.",
+            help="Folder for convergence.png, spectrum.png, their data (history.csv, spectrum.csv, "
+            "result.json) and settings.toml, what the run was called with. Left out: no files.",
             show_default=False,
         ),
     ] = None,
-    final_shots: _FinalShots = None,
-    budget_jobs: _Limit = None,
-    budget_circuits: _Limit = None,
-    budget_shots: _Limit = None,
-    budget_seconds: _Amount = None,
-    budget_money: _Amount = None,
-    budget_wall: _Amount = None,
-    price: _PriceOption = None,
+    final_shots: options.FINAL_SHOTS = None,
+    budget_jobs: options.LIMIT = None,
+    budget_circuits: options.LIMIT = None,
+    budget_shots: options.LIMIT = None,
+    budget_seconds: options.AMOUNT = None,
+    budget_money: options.AMOUNT = None,
+    budget_wall: options.AMOUNT = None,
+    price: options.PRICE = None,
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder,
+            parser=options.folder,
             metavar="DIR",
             help="Folder that keeps the run step by step. A run that it already holds goes on where it stopped.",
             show_default=False,
         ),
     ] = None,
-    traceback: _Traceback = False,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Minimize the energy of a problem and show how it went.
 
@@ -261,77 +153,70 @@ def run(
     Example: qngd run circuits/h2.py --set layers=2 --out results/h2
     """
     with one_line_errors(traceback):
-        from qngd.cli.spending import read_budget
-        from qngd.cli.work import minimize_and_tell, opened, read_shots
+        from qngd.cli.work import minimize_and_tell, opened
 
-        budget = read_budget(
-            price, jobs=budget_jobs, circuits=budget_circuits, shots=budget_shots, seconds=budget_seconds,
-            money=budget_money, wall=budget_wall,
-        )  # fmt: skip
-        options = {
-            "max_steps": max_steps, "optimizer": optimizer,
-            "learning_rate": learning_rate, "damping": damping, "approx": approx, "gradient": gradient, "tol": tol,
-            "seed": seed, "backend": backend, "shots": read_shots(shots), "grouping": grouping, "cross": cross,
-            "run_dir": run_dir, "restarts": restarts, "budget": budget, "final_shots": final_shots,
-            "mode": mode, "initial_layout": initial_layout,
-        }  # fmt: skip
-        status = minimize_and_tell(opened(problem, settings or []), options, out)
+        texts = settled(ctx)
+        status = minimize_and_tell(opened(problem, texts["settings"]), texts, as_json=as_json)
     raise typer.Exit(_EXIT_CODES.get(status, 0))
+
+
+def settled(ctx: typer.Context) -> dict[str, Any]:
+    """The values of a command's options, those of its --config among them."""
+    leave = ("problem", "config", "as_json", "traceback")
+    texts = {name: value for name, value in ctx.params.items() if name not in leave}
+    return {**texts, **{name: merged(ctx, name, texts[name]) for name in MERGED if name in texts}}
 
 
 @app.command()
 def layers(
-    problem: _Path,
-    settings: _Settings = None,
-    backend: _Backend = None,
-    approx: _MeasuredApprox = "block-diag",
-    grouping: _GroupingOption = "qubit-wise",
-    cross: _CrossOption = "hadamard",
-    gradient: _MeasuredGradient = "shift",
-    traceback: _Traceback = False,
+    ctx: typer.Context,
+    problem: options.PROBLEM,
+    settings: options.SET = None,
+    config: options.CONFIG = None,
+    backend: options.BACKEND = None,
+    approx: options.APPROX = "block-diag",
+    grouping: options.GROUPING = "qubit-wise",
+    cross: options.CROSS = "hadamard",
+    gradient: options.GRADIENT = "shift",
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Show a problem's circuit layer by layer, and the circuits of a step on a device, those that cost counts.
 
     Rotations of one layer commute: one circuit measures their block of the metric.
     """
     with one_line_errors(traceback):
-        from qngd.cli.work import echo_table, opened
-        from qngd.report.circuits import describe_circuit, step_measurements
-        from qngd.run.price import planned_step
+        from qngd.cli.showing import show_layers
+        from qngd.cli.work import opened
 
-        found = opened(problem, settings or [])
-        given = found.given
-        with found.file.blamed():
-            observable = given.observable if given.has_observable else None
-            step = planned_step(
-                given, observable, backend=backend, approx=approx, grouping=grouping, cross=cross, gradient=gradient
-            )
-        typer.echo(f"{found.problem.name}: {describe_circuit(given.circuit)}\n")
-        for layer in given.circuit.layers:
-            typer.echo(f"{layer}\n")
-        typer.echo("A step measures")
-        echo_table(step_measurements(step), indent="  ")
+        texts = settled(ctx)
+        show_layers(opened(problem, texts["settings"]), texts, as_json)
 
 
 @app.command()
 def cost(
-    problem: _Path,
-    settings: _Settings = None,
-    backend: _Backend = None,
-    shots: _Shots = None,
-    steps: Annotated[int, typer.Option(min=0, help="Steps of the run.")] = 100,
-    approx: _MeasuredApprox = "block-diag",
-    grouping: _GroupingOption = "qubit-wise",
-    cross: _CrossOption = "hadamard",
-    gradient: _MeasuredGradient = "shift",
-    final_shots: _FinalShots = None,
-    budget_jobs: _Limit = None,
-    budget_circuits: _Limit = None,
-    budget_shots: _Limit = None,
-    budget_seconds: _Amount = None,
-    budget_money: _Amount = None,
-    price: _PriceOption = None,
-    traceback: _Traceback = False,
+    ctx: typer.Context,
+    problem: options.PROBLEM,
+    settings: options.SET = None,
+    config: options.CONFIG = None,
+    backend: options.BACKEND = None,
+    shots: options.SHOTS = None,
+    steps: Annotated[int, typer.Option("--steps", "--max-steps", min=0, help="Steps of the run.")] = 100,
+    approx: options.APPROX = "block-diag",
+    grouping: options.GROUPING = "qubit-wise",
+    cross: options.CROSS = "hadamard",
+    gradient: options.GRADIENT = "shift",
+    final_shots: options.FINAL_SHOTS = None,
+    theta0: options.THETA0 = None,
+    cvar: options.CVAR = None,
+    budget_jobs: options.LIMIT = None,
+    budget_circuits: options.LIMIT = None,
+    budget_shots: options.LIMIT = None,
+    budget_seconds: options.AMOUNT = None,
+    budget_money: options.AMOUNT = None,
+    price: options.PRICE = None,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Show what a run would cost on a backend: jobs, circuits, shots, depths, device time and money, beside what it
     costs with other settings, and what a budget buys. Nothing is run.
@@ -339,39 +224,110 @@ def cost(
     Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000 --budget-seconds 600
     """
     with one_line_errors(traceback):
-        from qngd.cli.spending import echo_columns, read_budget
-        from qngd.cli.work import echo_table, opened, read_shots
-        from qngd.run.price import Price
-        from qngd.run.price import cost as price_of
+        from qngd.cli.showing import show_cost
+        from qngd.cli.work import opened
 
-        found = opened(problem, settings or [])
-        budget = read_budget(
-            price, jobs=budget_jobs, circuits=budget_circuits, shots=budget_shots, seconds=budget_seconds,
-            money=budget_money,
-        )  # fmt: skip
-        with found.file.blamed():
-            priced = price_of(
-                found.problem, backend=backend, shots=read_shots(shots), approx=approx, grouping=grouping,
-                cross=cross, steps=steps, budget=budget, final_shots=final_shots, gradient=gradient,
-            )  # fmt: skip
-        typer.echo(f"{found.problem.name}")
-        echo_table(priced.rows())
-        if isinstance(priced, Price):
-            typer.echo()
-            echo_columns(priced.table())
+        texts = settled(ctx)
+        show_cost(opened(problem, texts["settings"]), texts, as_json)
+
+
+@app.command()
+def sweep(
+    ctx: typer.Context,
+    problem: options.PROBLEM,
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=options.folder,
+            metavar="DIR",
+            help="Folder in which each run has one of its own. Runs that are done there are not run again.",
+            show_default=False,
+        ),
+    ],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="NAME=A,B,…",
+            help="Values of a setting of the problem, or of an option of qngd run; all combinations are run. A value "
+            "with commas stands in brackets. Repeat for more names.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: options.SET = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A TOML file of options of qngd run, for all runs.", show_default=False),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each combination.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives all runs other seeds.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes; 0 is this one, without Dask. Left out: one for every core.",
+            show_default=False,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A scheduler of Dask that is there already.", show_default=False),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of each run.")] = 1,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
+) -> None:
+    """Run all combinations of settings, each with several seeds, on many processes, and show medians and quartiles.
+
+    A sweep that was stopped goes on when it is called again. Exit code 1 where a run failed.
+
+    Example: qngd sweep circuits/h2.py --grid optimizer=qng,adam --grid layers=1,2 --seeds 5 --out results/h2
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.sweeping import carry_out
+
+        typed = [*(("--config", config) if config else ()), *(f"--set={text}" for text in settings or [])]
+        how = {"out": out, "seeds": seeds, "seed": seed, "workers": workers, "scheduler": scheduler, "threads": threads}
+
+        assert ctx.parent is not None
+        command = ctx.parent.command.commands["run"]  # type: ignore[attr-defined]
+
+        def parse(argv: list[str]) -> dict[str, Any]:
+            return settled(command.make_context("run", argv, parent=ctx.parent))
+
+        known = [text.lstrip("-") for each in command.params for text in each.opts if text.startswith("--")]
+        code = carry_out(problem, grid or [], typed, (parse, known), how, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(as_json: options.JSON = False, traceback: options.TRACEBACK = False) -> None:
+    """Show what this installation has: versions, threads, the cache of compiled code, backends, and what is missing.
+
+    Exit code 1 where something is broken; what is merely not installed is no fault.
+    """
+    with one_line_errors(traceback):
+        from qngd.cli.doctor import examine
+
+        fit = examine(as_json)
+    raise typer.Exit(0 if fit else 1)
 
 
 @app.command()
 def plot(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a run.", show_default=False)],
-    traceback: _Traceback = False,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Draw the plots of an earlier run again, from its data files."""
     with one_line_errors(traceback):
         from qngd.report import files
 
-        for path in files.plot(directory, "DIR"):
-            typer.echo(path)
+        paths = files.plot(directory, "DIR")
+        if as_json:
+            typer.echo(json.dumps({"plots": [str(path) for path in paths]}, ensure_ascii=False))
+        else:
+            typer.echo("\n".join(map(str, paths)))
 
 
 _Watch = Annotated[
@@ -395,7 +351,10 @@ def report(
     figures: Annotated[
         Path | None,
         typer.Option(
-            parser=_folder, metavar="DIR", help="Write each figure as PNG and SVG into this folder.", show_default=False
+            parser=options.folder,
+            metavar="DIR",
+            help="Write each figure as PNG and SVG into this folder.",
+            show_default=False,
         ),
     ] = None,
     labels: Annotated[
@@ -410,7 +369,7 @@ def report(
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)] = None,
     watch: _Watch = False,
     every: _Every = 2.0,
-    traceback: _Traceback = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Make a page about runs, with all figures in it: one run, or several side by side.
 
@@ -429,16 +388,15 @@ def report(
 
 
 _Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def show(
     directory: _Stored,
-    as_json: _Json = False,
+    as_json: options.JSON = False,
     watch: _Watch = False,
     every: _Every = 2.0,
-    traceback: _Traceback = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Show the run that a --run-dir holds, also while it goes on in another process.
 
@@ -458,8 +416,8 @@ def show(
 @app.command()
 def runs(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)],
-    as_json: _Json = False,
-    traceback: _Traceback = False,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """List all runs in a folder and below it, a line each."""
     with one_line_errors(traceback):
@@ -475,8 +433,9 @@ def resume(
         int | None,
         typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
     ] = None,
-    backend: _Backend = None,
-    traceback: _Traceback = False,
+    backend: options.BACKEND = None,
+    as_json: options.JSON = False,
+    traceback: options.TRACEBACK = False,
 ) -> None:
     """Go on with the run that a --run-dir holds, without the file of its problem.
 
@@ -486,5 +445,5 @@ def resume(
     with one_line_errors(traceback):
         from qngd.cli.stored import resume as go_on
 
-        status = go_on(directory, max_steps, backend)
+        status = go_on(directory, max_steps, backend, as_json)
     raise typer.Exit(_EXIT_CODES.get(status, 0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -13,7 +15,8 @@ from qngd.errors import QngdError
 
 # settings of Python's that are options here, where a message begins with one
 _OPTIONS = re.compile(
-    r"^(max_steps|learning_rate|damping|approx|gradient|tol|seed|backend|shots|grouping|cross|run_dir|steps)(?=[ :=])"
+    r"^(max_steps|optimizer|learning_rate|step|damping|approx|gradient|refresh|tol|gtol|target|seed|restarts|theta0|"
+    r"frozen|bounds|backend|shots|grouping|cross|run_dir|final_shots|steps)(?=[ :=])"
 )
 
 
@@ -36,6 +39,21 @@ def one_line_errors(traceback: bool) -> Iterator[None]:
         sys.stdout.flush()
         typer.echo(f"qngd: error: {as_typed(str(error))}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+@contextmanager
+def readable_output() -> Iterator[None]:
+    """A standard output that takes nothing, as of a full disk, is one line and exit code 1; that of a pipe whose reader
+    has gone is Typer's to handle."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG):
+            raise
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left in the buffer fails again at the end
+        print(f"qngd: error: cannot write to the standard output: {(error.strerror or '').lower()}", file=sys.stderr)
+        sys.exit(1)
 
 
 def as_typed(text: str) -> str:

@@ -19,8 +19,16 @@ from qngd.errors import did_you_mean
 WRITE = "write def problem(**settings): return qngd.Problem(circuit, observable, theta0)"
 
 
-def parse_settings(function: Callable[..., Any], settings: Sequence[str], label: str = "problem()") -> dict[str, Any]:
-    """Settings written as "name=value" as keyword arguments of `function`, by its annotations and defaults.
+def parse_settings(
+    function: Callable[..., Any],
+    settings: Sequence[str],
+    label: str = "problem()",
+    *,
+    write: str = "--set {}=…",
+    known_anyway: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Settings written as "name=value" as keyword arguments of `function`, by its annotations and defaults; `write`
+    says how the user gives one, `known_anyway` which need not be among them.
 
     Raises:
         UsageError: the text lists what the function accepts.
@@ -38,9 +46,10 @@ def parse_settings(function: Callable[..., Any], settings: Sequence[str], label:
         if name not in accepted and not takes_any:
             raise UsageError(_unknown(name, accepted, label))
         arguments[name] = _converted(name, text.strip(), accepted.get(name))
-    missing = [name for name, one in accepted.items() if one.required and name not in arguments]
+    given = {*arguments, *known_anyway}
+    missing = [name for name, one in accepted.items() if one.required and name not in given]
     if missing:
-        raise UsageError(f"{label} needs {', '.join(f'--set {name}=…' for name in missing)}")
+        raise UsageError(f"{label} needs {', '.join(write.format(name) for name in missing)}")
     return arguments
 
 

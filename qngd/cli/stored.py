@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +95,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def resume(directory: Path, max_steps: int | None, backend: str | None) -> str:
-    """Go on with a run; returns the status."""
+def resume(directory: Path, max_steps: int | None, backend: str | None, as_json: bool = False) -> str:
+    """Go on with a run; returns the status. As JSON it prints what `show` does."""
     found = load(directory)
     if found.running is not None:
         raise StorageError(f"run_dir: {found.directory} is in use by {found.running}; wait until it has ended")
     start = time.perf_counter()
     steps = found.sessions[-1]["asked"].get("max_steps", 0) if max_steps is None else max_steps
-    with live.progress(steps, None) as told:
+    with nullcontext() if as_json else live.progress(steps, None) as told:
         result = found.minimize(max_steps=max_steps, backend=backend, callback=told)
+    if as_json:
+        show(directory, as_json)
+        return str(result.status)
     typer.echo()
     echo_table(
         {

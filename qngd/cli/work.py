@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import typer
 
-from qngd.backends import in_mode, resolve
-from qngd.cli.errors import UsageError
+from qngd.cli import config
+from qngd.cli.meaning import meant
+from qngd.cli.options import as_data
+from qngd.cli.placed import placed
 from qngd.cli.problem_file import ProblemFile, open_problem
 from qngd.errors import QngdError
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
@@ -21,14 +25,8 @@ from qngd.report import files, live
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
 from qngd.run.loop import Result, minimize
-from qngd.run.names import SETTINGS
-from qngd.run.optimizers import named
-from qngd.solve.state import Optimizer
 
-_OF_MINIMIZE = (
-    "max_steps", "tol", "seed", "backend", "shots", "grouping", "cross", "run_dir", "restarts", "budget",
-    "final_shots",
-)  # fmt: skip
+_PLACES = ("out", "run_dir")  # where the file of settings stands; elsewhere it would be another run's
 
 
 @dataclass(frozen=True)
@@ -52,53 +50,43 @@ def opened(target: str, settings: list[str]) -> Opened:
     return Opened(file, tuple(settings), problem, given)
 
 
-def minimize_and_tell(found: Opened, options: Mapping[str, Any], out: Path | None) -> str:
-    """Minimize, print the closing table, write files; returns the status."""
-    problem = found.problem
-    how = {name: options[name] for name in _OF_MINIMIZE}
-    optimizer = _optimizer(options)
-    for folder, argument in ((out, "--out"), (options["run_dir"], "--run-dir")):
+def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = False) -> str:
+    """Minimize as the options say, print the closing table or a document of JSON, write files; returns the status."""
+    out, run_dir = texts["out"], texts["run_dir"]
+    problem, how = meant(found.problem, found.given, texts)
+    for folder, argument in ((out, "--out"), (run_dir, "--run-dir")):
         if folder is not None:
             files.prepare(folder, argument)
-    typer.echo(f"{problem.name}: {describe_circuit(found.given.circuit)}")
+    if not as_json:
+        typer.echo(f"{problem.name}: {describe_circuit(found.given.circuit)}")
     start = time.perf_counter()
-    with (
-        found.file.blamed(),
-        _running(options) as how["backend"],
-        live.progress(options["max_steps"], problem.reference_energy) as show,
-    ):
-        result, error = _minimized(problem, optimizer=optimizer, callback=show, **how)
+    shown = nullcontext() if as_json else live.progress(texts["max_steps"], problem.reference_energy)
+    with found.file.blamed(), placed(texts) as how["backend"], shown as show:
+        result, error = _minimized(problem, callback=show, **how)
     seconds = time.perf_counter() - start
-    typer.echo()
-    echo_table(summary(result, problem, seconds))
-    typer.echo()
-    about = {"file": found.file.label, "set": found.settings, **options, "seconds": round(seconds, 3)}
-    _keep(result, problem, out, about)
+    about = {"file": found.file.label, "set": found.settings, **_told(texts), "seconds": round(seconds, 3)}
+    # before anything is printed: the reader of a pipe may have gone
+    paths = _keep(result, problem, out, about)
+    for folder, argument in ((out, "--out"), (run_dir, "--run-dir")):
+        if folder is not None:
+            config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
+    if not as_json:
+        typer.echo()
+        echo_table(summary(result, problem, seconds))
+        typer.echo()
+        _tell_where(out, paths)
+    if as_json:
+        echo_json(files.document(result, problem, about))
     if error is not None:
         with found.file.blamed():
             raise error
     return str(result.status)
 
 
-@contextmanager
-def _running(options: Mapping[str, Any]) -> Iterator[Any]:
-    """The backend of a run, with its qubits chosen, in a batch or session if that is wanted."""
-    backend, layout = options["backend"], _layout(options["initial_layout"])
-    if options["mode"] != "job":
-        if backend is None:
-            raise UsageError(f"--mode {options['mode']} needs a --backend of IBM's, such as fake_nairobi")
-        with in_mode(backend, options["mode"], layout) as found:
-            yield found
-    else:
-        yield backend if layout is None else resolve(backend, initial_layout=layout)
-
-
-def _layout(text: str | None) -> list[int] | str | None:
-    if text is None or text == "best":
-        return text
-    if not all(part.strip().isdecimal() for part in text.split(",")):
-        raise UsageError(f'--initial-layout: {text!r} is neither qubits, such as 3,5,4, nor "best"')
-    return [int(part) for part in text.split(",")]
+def _told(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as data, the settings of the problem by their option's name."""
+    named = {"set" if name == "settings" else name: as_data(value) for name, value in texts.items()}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
@@ -111,43 +99,37 @@ def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
         return kept, error
 
 
-def _optimizer(options: Mapping[str, Any]) -> Optimizer:
-    """The optimizer by its name, with those of its settings that were given."""
-    name = options["optimizer"]
-    given = {
-        key: options[key] for key in ("learning_rate", "approx", "damping", "gradient") if options[key] is not None
-    }
-    for key in given:
-        if key not in SETTINGS.get(name, ()):
-            raise UsageError(f"--{key.replace('_', '-')} does not go with --optimizer {name}")
-    if name == "gd" and not given:
-        raise UsageError("--optimizer gd needs a --learning-rate")
-    return named(name, **given)
-
-
-def read_shots(text: str | None) -> int | Literal["auto"] | None:
-    """The shots that an option says; raises UsageError."""
-    if text is None:
-        return None
-    if text == "auto":
-        return "auto"
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f'--shots: {text!r} is neither a whole number of at least 1 nor "auto"')
-    return int(text)
-
-
-def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> None:
+def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write the files of a run, if any are wanted; returns the plots."""
     if out is None:
-        typer.echo("no files written; --out DIR keeps plots, history and parameters")
-        return
+        return ()
     try:
         files.write(result, problem, out, run=about, argument="--out")
     except QngdError:  # a full disk, say: what cannot be kept in a file is at least shown
-        typer.echo(f"theta: {result.state.lowest[0].tolist()}")
+        typer.echo(f"theta: {result.state.lowest[0].tolist()}", err=True)
         raise
+    return files.plot(out, "--out")
+
+
+def _tell_where(out: Path | None, paths: tuple[Path, ...]) -> None:
+    if out is None:
+        typer.echo("no files written; --out DIR keeps plots, history and parameters")
+        return
     typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
-    paths = files.plot(out, "--out")
     typer.echo(f"plots: {', '.join(map(str, paths))}")
+
+
+def echo_json(document: Any) -> None:
+    """Print a document as JSON; numbers that are not finite are null."""
+    typer.echo(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def echo_table(rows: Mapping[str, str], indent: str = "") -> None:

@@ -100,7 +100,8 @@ def held(rows: Sequence[int] | np.ndarray, shots: Sequence[int] | np.ndarray) ->
     >>> held([0, 1, 2, 2, 7], [100, 100, 100, 100, 50])
     '0-2x100,2x100,7x50'
     """
-    rows, shots = np.asarray(rows, dtype=np.int64), np.asarray(shots, dtype=np.int64)
+    # whole numbers of any size: what is too many is for the backend to say
+    rows, shots = np.asarray(rows, dtype=np.int64), np.array([int(count) for count in shots], dtype=object)
     breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(shots) != 0)) + 1
     runs = [(rows[a], rows[b - 1], shots[a]) for a, b in pairwise([0, *breaks.tolist(), len(rows)])]
     return ",".join(f"{first}x{n}" if first == last else f"{first}-{last}x{n}" for first, last, n in runs)

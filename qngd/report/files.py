@@ -74,7 +74,7 @@ def write(
         SettingError: the folder cannot be written to.
     """
     folder = prepare(directory, argument)
-    data = of_result(result, _problem_of(result, problem), run or {})
+    data = _data_of(result, problem, run or {})
     columns = [data.history[name] for name in HISTORY_COLUMNS]
     spectra = ((step, *map(_ten_digits, row)) for step, row in zip(columns[0][1:], data.eigenvalues, strict=True))
     names = ("step", *(f"eigenvalue_{i}" for i in range(1, data.eigenvalues.shape[1] + 1)))
@@ -139,6 +139,15 @@ def plot(directory: str | Path, argument: str = "directory") -> tuple[Path, Path
         draw(data).savefig(image, format="png", dpi=150)
         write_whole(path, image.getvalue(), argument)
     return paths
+
+
+def document(result: Result, problem: Problem, run: Mapping[str, Any]) -> dict[str, Any]:
+    """What result.json holds, as JSON takes it."""
+    return dict(_data_of(result, problem, run).result)
+
+
+def _data_of(result: Result, problem: Problem, run: Mapping[str, Any]) -> RunData:
+    return of_result(result, _problem_of(result, problem), run)
 
 
 def _problem_of(result: Result, problem: Problem) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 from qngd.errors import SettingError, did_you_mean, shown
@@ -50,24 +52,28 @@ def named(name: str, **settings: Any) -> Optimizer:
     for setting in settings:
         if setting not in SETTINGS.get(word, ()):
             raise SettingError(f"{setting} does not go with optimizer={name!r}")
-    if word == "qng":
-        return QNG(**settings)
-    if word == "momentum-qng":  # arXiv:2409.01978
-        return QNG(step=Momentum(0.1))
     if word == "gd" and not settings:
         raise SettingError(
             "optimizer: gradient descent needs a rate; write optimizer=qngd.baselines.GradientDescent(0.1)"
         )
-    return _baseline(word, settings)
+    chosen: Optimizer = maker(word)(**settings)
+    return chosen
 
 
-def _baseline(word: str, settings: dict[str, Any]) -> Optimizer:
+def maker(word: str) -> Callable[..., Any]:
+    """What makes the optimizer with this name in lower case, of keyword arguments that are its settings."""
+    if word == "qng":
+        return QNG
+    if word == "qn-spsa":
+        return QNG.qn_spsa
+    if word == "momentum-qng":
+        return _momentum
     from qngd import baselines  # with all of scipy.optimize
 
     methods = {method.lower(): method for method in baselines.METHODS}
     if word in methods:
-        return baselines.SciPy(methods[word])
-    kinds: dict[str, Any] = {
+        return partial(baselines.SciPy, methods[word])
+    kinds: dict[str, Callable[..., Any]] = {
         "gd": baselines.GradientDescent,
         "adam": baselines.Adam,
         "spsa": baselines.SPSA,
@@ -75,8 +81,12 @@ def _baseline(word: str, settings: dict[str, Any]) -> Optimizer:
         "excitation-solve": baselines.ExcitationSolve,
         "cma-es": baselines.CMAES,
     }
-    chosen: Optimizer = kinds[word](**settings)
-    return chosen
+    return kinds[word]
+
+
+def _momentum(learning_rate: float = 0.1, momentum: float = 0.5) -> QNG:
+    """Momentum-QNG (arXiv:2409.01978)."""
+    return QNG(step=Momentum(learning_rate, momentum))
 
 
 def kind_of(optimizer: Optimizer) -> str:

@@ -1,0 +1,99 @@
+"""What `layers` and `cost` show, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from qngd.cli.meaning import budget_of, read_shots, with_cvar, with_start
+from qngd.cli.spending import echo_columns
+from qngd.cli.work import Opened, echo_json, echo_table
+from qngd.cli.written import read_rule
+from qngd.estimates.evaluation import Cost
+from qngd.report.circuits import describe_circuit, step_measurements
+from qngd.run.price import ConePrice, Price, planned_step
+from qngd.run.price import cost as price_of
+from qngd.run.price_propagation import PropagationPrice
+
+
+def show_layers(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
+    """The circuit layer by layer, and what a step measures."""
+    given = found.given
+    with found.file.blamed():
+        step = planned_step(
+            given, given.observable if given.has_observable else None, backend=texts["backend"], cross=texts["cross"],
+            **_rules(texts),
+        )  # fmt: skip
+    circuit, rows = given.circuit, step_measurements(step)
+    if as_json:
+        layers = [str(layer).splitlines() for layer in circuit.layers]
+        echo_json(
+            {
+                "problem": found.problem.name,
+                "num_qubits": circuit.num_qubits,
+                "parameters": list(circuit.parameters),
+                "layers": [{"about": first, "rotations": [line.strip() for line in rest]} for first, *rest in layers],
+                "step": rows,
+            }
+        )
+        return
+    typer.echo(f"{found.problem.name}: {describe_circuit(circuit)}\n")
+    for layer in circuit.layers:
+        typer.echo(f"{layer}\n")
+    typer.echo("A step measures")
+    echo_table(rows, indent="  ")
+
+
+def show_cost(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
+    """What a run would cost."""
+    problem = with_start(with_cvar(found.problem, found.given, texts["cvar"]), texts["theta0"])
+    budget = budget_of(texts)
+    with found.file.blamed():
+        priced = price_of(
+            problem, backend=texts["backend"], shots=read_shots(texts["shots"]), cross=texts["cross"],
+            steps=texts["steps"], budget=budget, final_shots=texts["final_shots"], **_rules(texts),
+        )  # fmt: skip
+    if as_json:
+        echo_json({"problem": found.problem.name, **price_document(priced)})
+        return
+    typer.echo(f"{found.problem.name}")
+    echo_table(priced.rows())
+    if isinstance(priced, Price):
+        typer.echo()
+        echo_columns(priced.table())
+
+
+def price_document(priced: Price | ConePrice | PropagationPrice) -> dict[str, Any]:
+    """A price as data: what a step and the run take, and other settings beside it."""
+    found: dict[str, Any] = {
+        "backend": priced.backend,
+        "steps": priced.steps,
+        "step": as_numbers(priced.step),
+        "run": as_numbers(priced.run),
+        "about": priced.rows(),
+    }
+    if isinstance(priced, Price):
+        found["offers"] = [
+            {
+                "name": offer.name,
+                "step": as_numbers(offer.step),
+                "run": as_numbers(offer.run),
+                "affordable_steps": offer.affordable,
+                "refused": offer.refused,
+            }
+            for offer in priced.offers
+        ]
+    else:
+        found |= {"memory_bytes": priced.num_bytes, "seconds": priced.seconds, "run_seconds": priced.run_seconds}
+    return found
+
+
+def as_numbers(cost: Cost) -> dict[str, Any]:
+    """A cost in the units that a budget limits."""
+    return {unit: getattr(cost, unit) for unit in ("jobs", "circuits", "shots", "seconds", "money")}
+
+
+def _rules(texts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: read_rule(name, texts[name]) for name in ("approx", "grouping", "gradient")}
