@@ -179,12 +179,16 @@ def test_a_job_that_is_sent_anew_belongs_to_the_submission_that_was_taken(tmp_pa
 def test_outcomes_come_back_as_they_were(tmp_path):
     bits = np.array([[3, 2**63 + 1], [5, 0]], dtype=np.uint64)
     counts, means = Counts(bits, np.array([7, 3])), Means(np.array([0.1, -1.0]), np.array([0.0, 1 / 3]), 0)
+    corrected = Means(np.array([0.5]), np.array([0.1]), 9, np.array([[0.01]]), np.array([[0.02], [0.03]]))
     with Log(tmp_path) as log:
         log.intend("plan", "device", "qngd-1")
         log.add("plan", "device", 2, "a")
-        log.keep("plan", 2, [counts, means, counts])
+        log.keep("plan", 2, [counts, means, counts, corrected])
     with Log(tmp_path) as log:
-        first, second, third = log.take("plan").outcomes[2]
+        first, second, third, fourth = log.take("plan").outcomes[2]
+    assert second.covariance is None
+    assert second.shared is None
+    assert (fourth.covariance.tolist(), fourth.shared.tolist()) == ([[0.01]], [[0.02], [0.03]])
     for found in (first, third):
         assert np.array_equal(found.bits, bits)
         assert found.bits.dtype == np.uint64

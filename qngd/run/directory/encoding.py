@@ -52,10 +52,11 @@ def unpacked(archive: bytes) -> dict[str, Any]:
 
 def outcomes_to(outcomes: Sequence[Outcome]) -> bytes:
     """The outcomes of a job as one archive: of outcome number k `k_bits` and `k_counts`, or `k_values`, `k_stderr` and
-    `k_shots`."""
+    `k_shots`, with `k_covariance` and `k_shared` where they are known."""
     arrays: dict[str, Any] = {"count": len(outcomes)}
     for k, outcome in enumerate(outcomes):
-        arrays |= {f"{k}_{field.name}": getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+        parts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+        arrays |= {f"{k}_{name}": part for name, part in parts.items() if part is not None}
     return packed(arrays)
 
 
@@ -68,7 +69,13 @@ def outcomes_from(archive: bytes) -> list[Outcome]:
 def _outcome(arrays: Mapping[str, Any], k: int) -> Outcome:
     if f"{k}_bits" in arrays:
         return Counts(arrays[f"{k}_bits"], arrays[f"{k}_counts"])
-    return Means(arrays[f"{k}_values"], arrays[f"{k}_stderr"], int(arrays[f"{k}_shots"]))
+    return Means(
+        arrays[f"{k}_values"],
+        arrays[f"{k}_stderr"],
+        int(arrays[f"{k}_shots"]),
+        arrays.get(f"{k}_covariance"),
+        arrays.get(f"{k}_shared"),
+    )
 
 
 def as_row(info: StepInfo) -> dict[str, Any]:
