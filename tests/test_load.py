@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 import qngd
 from qngd.errors import StorageError
 from qngd.evaluators.sampled import SampledEvaluator
-from qngd.run.directory import lock
+from qngd.run.directory import loaded, lock
 from qngd.run.directory.circuits import circuit_from, circuit_to
 from tests.known_runs import CIRCUIT, RUNS, TERMS, THETA, run
 from tests.run_files import table
@@ -102,6 +103,7 @@ def test_it_is_read_while_the_run_goes_on_and_written_by_one_at_a_time(tmp_path)
 
 def test_another_process_is_kept_out_until_it_dies(tmp_path):
     code = f"""
+import threading
 import time
 from tests import known_runs
 known_runs.run(run_dir={str(tmp_path)!r}, callback=lambda info: (print(info.step, flush=True), time.sleep(60)))
@@ -249,6 +251,26 @@ def test_foreign_directories_are_named(tmp_path):
     for read in (qngd.load, lambda folder: run(run_dir=folder)):
         with pytest.raises(StorageError, match="has format 99, and this qngd reads up to 1; update qngd"):
             read(tmp_path / "start-0")
+
+
+@pytest.mark.parametrize("held", ["before it is read", "after it is read"])
+def test_a_run_that_ends_or_begins_while_it_is_read_has_not_crashed(held, tmp_path, monkeypatch):
+    is_read = threading.Event()
+    read = loaded.Database.to_read
+
+    def to_read(path):
+        is_read.set()
+        return read(path)
+
+    def look(info):
+        with monkeypatch.context() as patch:
+            patch.setattr(loaded.Database, "to_read", to_read)
+            now = held == "after it is read"
+            patch.setattr(loaded, "holder_of", lambda folder: "process 1" if is_read.is_set() is now else None)
+            assert qngd.load(tmp_path).status == "running"
+
+    run(run_dir=tmp_path, max_steps=1, callback=look)
+    assert is_read.is_set()
 
 
 # --- runs of qngd 0.1 ---

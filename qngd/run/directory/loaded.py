@@ -68,7 +68,10 @@ def load(run_dir: str | os.PathLike[str], *, repair: bool = False) -> StoredRun:
             repaired(path)
         finally:
             lock.release()
-    return StoredRun(folder, Database.to_read(path))
+    before = holder_of(folder)
+    database = Database.to_read(path)
+    # a run may end, or begin, while its file is read: it has crashed only where nobody held it before and after
+    return StoredRun(folder, database, before or holder_of(folder))
 
 
 def _nothing(folder: Path, inside: list[str]) -> str:
@@ -105,9 +108,9 @@ class StoredRun:
         sessions: for each process that has gone on with it when, where and with which versions.
     """
 
-    def __init__(self, directory: Path, database: Database) -> None:
+    def __init__(self, directory: Path, database: Database, running: str | None) -> None:
         self.directory = directory
-        self.running = holder_of(directory)
+        self.running = running
         with readable(database.path):
             self.about = {row["name"]: from_json(row["value"]) for row in database.rows("about")}
             for inner in ("seed drawn", "rows"):
