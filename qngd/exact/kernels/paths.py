@@ -15,9 +15,9 @@ import numpy as np
 from qngd._system.compilation import kernel
 from qngd.exact.kernels.bits import parity
 from qngd.exact.kernels.spans import common_bits, lowest_bit
+from qngd.exact.kernels.table import find
 
 _ONE = np.uint64(1)
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Paths(NamedTuple):
@@ -85,25 +85,6 @@ def lives(x, rows, pivots, size):
 
 
 @kernel
-def _find(x, z, xs, zs, table, count):
-    """The number of the string among the first `count`, or the count; and its place in the table."""
-    word = np.uint64(0)
-    for w in range(x.shape[0]):
-        word = (word ^ x[w]) * _PRIME
-        word = ((word ^ (word >> np.uint64(29))) ^ z[w]) * _PRIME
-    place = np.int64((word ^ (word >> np.uint64(32))) & np.uint64(table.shape[0] - 1))
-    while table[place] >= 0:
-        t = table[place]
-        same = True
-        for w in range(x.shape[0]):
-            same = same and xs[t, w] == x[w] and zs[t, w] == z[w]
-        if same:
-            return t, place
-        place = (place + 1) & (table.shape[0] - 1)
-    return count, place
-
-
-@kernel
 def turned_sign(x, z, generators, k, out_x, out_z):
     """−i·Q·P_k for a string with masks x, z and sign +1 into the masks; returns its sign."""
     gx, gz = generators.x[k], generators.z[k]
@@ -143,9 +124,10 @@ def find_paths(x, z, generators, limit):
         for t in range(live):
             is_turned = anticommute(xs[t], zs[t], generators.x[k], generators.z[k])
             if lives(xs[t], rows, pivots, needed[k]):
-                found, place = _find(xs[t], zs[t], next_x, next_z, table, made)
-                at = filled + found
-                if found == made:
+                found, place = find(xs[t], zs[t], next_x, next_z, table)
+                is_new = found < 0
+                at = filled + (made if is_new else found)
+                if is_new:
                     table[place] = made
                     next_x[made], next_z[made] = xs[t], zs[t]
                     other[at], sign[at], turns[at] = -1, 0, is_turned
@@ -154,9 +136,10 @@ def find_paths(x, z, generators, limit):
             if is_turned:
                 new_sign = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
                 if lives(new_x, rows, pivots, needed[k]):
-                    found, place = _find(new_x, new_z, next_x, next_z, table, made)
-                    at = filled + found
-                    if found == made:
+                    found, place = find(new_x, new_z, next_x, next_z, table)
+                    is_new = found < 0
+                    at = filled + (made if is_new else found)
+                    if is_new:
                         table[place] = made
                         next_x[made], next_z[made] = new_x, new_z
                         own[at], turns[at] = -1, True

@@ -19,9 +19,9 @@ import numpy as np
 from qngd._system.compilation import kernel
 from qngd.exact.kernels.bits import parity
 from qngd.exact.kernels.paths import anticommute, echelon, lives, turned_sign
+from qngd.exact.kernels.table import find, slot
 
 _ONE = np.uint64(1)
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
 _LEAST = 0.1
 _OFTEN = 4096  # strings up to which none are looked for that have become small
 
@@ -73,30 +73,6 @@ class Strings(NamedTuple):
 
 
 @kernel
-def _place(x, z, size):
-    word = np.uint64(0)
-    for w in range(x.shape[0]):
-        word = (word ^ x[w]) * _PRIME
-        word = ((word ^ (word >> np.uint64(29))) ^ z[w]) * _PRIME
-    return np.int64((word ^ (word >> np.uint64(32))) & np.uint64(size - 1))
-
-
-@kernel
-def _find(x, z, xs, zs, table):
-    """The number of the string, or −1; and its place in the table."""
-    place = _place(x, z, table.shape[0])
-    while table[place] >= 0:
-        t = table[place]
-        same = True
-        for w in range(x.shape[0]):
-            same = same and xs[t, w] == x[w] and zs[t, w] == z[w]
-        if same:
-            return t, place
-        place = (place + 1) & (table.shape[0] - 1)
-    return -1, place
-
-
-@kernel
 def _table(live, count, xs, zs, room):
     """A table of the live strings with room for so many."""
     bits = 4
@@ -104,7 +80,7 @@ def _table(live, count, xs, zs, room):
         bits += 1
     table = np.full(1 << bits, -1, dtype=np.int32)
     for m in range(count):
-        place = _place(xs[live[m]], zs[live[m]], table.shape[0])
+        place = slot(xs[live[m]], zs[live[m]], table.shape[0])
         while table[place] >= 0:
             place = (place + 1) & (table.shape[0] - 1)
         table[place] = live[m]
@@ -238,7 +214,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
             if not anticommute(xs[t], zs[t], generators.x[k], generators.z[k]):
                 continue
             s = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
-            u, place = _find(new_x, new_z, xs, zs, table)
+            u, place = find(new_x, new_z, xs, zs, table)
             if 0 <= u < t:  # its turn has been
                 continue
             old = c[t]
