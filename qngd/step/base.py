@@ -73,6 +73,16 @@ class Trial:
         """Whether it fell by less than ¼ of that, errors considered, or is NaN."""
         return not self.decrease + self.slack >= 0.25 * self.proposal.predicted
 
+    def next_radius(self, *, shrink: float, near: float, smallest: float, largest: float) -> float:
+        """What bounds the next step, radians: `shrink` of this one's length where the model failed, twice the bound
+        where a step of at least `near` of it met the model, else as it was; from `smallest` to `largest`."""
+        step = self.proposal
+        if self.failed_the_model:
+            return max(shrink * step.length, smallest)
+        if self.met_the_model and step.length >= near * step.radius:
+            return min(2 * step.radius, largest)
+        return step.radius
+
 
 class StepRule(ABC):
     """How far to go along a direction, and whether to stay there. A rule must say `propose`; by default every trial is

@@ -87,17 +87,10 @@ class QuasiNewton(CurvatureRate):
             return {**rest, **kept, "failed": np.array(True)}
         if not _is_curved(trial):
             return {**rest, **self.forgotten()}
-        bound = self._bound_after(trial) if settled else self.max_length
+        bound = self.max_length
+        if settled:
+            bound = trial.next_radius(shrink=0.5, near=0.8, smallest=_SHORTEST, largest=self.max_length)
         return {**rest, "failed": memory["failed"], "bound": np.array(bound), **self._with_pair(trial, memory)}
-
-    def _bound_after(self, trial: Trial) -> float:
-        """The bound on the next quasi-Newton step, radians, after one that was accepted."""
-        step = trial.proposal
-        if trial.failed_the_model:
-            return max(0.5 * step.length, _SHORTEST)
-        if trial.met_the_model and step.length >= 0.8 * step.radius:
-            return min(2 * step.radius, self.max_length)
-        return step.radius
 
     def forgotten(self) -> Memory:
         """No pairs (s and y (m, P), the path since each step began (m,), radians), and no bound but that of all steps,

@@ -72,12 +72,5 @@ class TrustRegion(StepRule):
             factor = float(np.clip(curvature_factor(trial, self.significance), 0.2, 5.0))
         else:
             factor = float(np.clip(parabola_factor(trial), 0.1, 0.5))
-        return {"rate": np.array(max(step.rate * factor, _TINY)), "radius": np.array(self._radius(trial))}
-
-    def _radius(self, trial: Trial) -> float:
-        step = trial.proposal
-        if trial.failed_the_model:
-            return max(0.25 * step.length, _SMALLEST)
-        if trial.met_the_model and step.length >= 0.99 * step.radius:
-            return min(2 * step.radius, self.max_radius)
-        return step.radius
+        radius = trial.next_radius(shrink=0.25, near=0.99, smallest=_SMALLEST, largest=self.max_radius)
+        return {"rate": np.array(max(step.rate * factor, _TINY)), "radius": np.array(radius)}
