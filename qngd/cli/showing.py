@@ -11,7 +11,6 @@ from qngd.cli.meaning import budget_of, read_shots, with_cvar, with_start
 from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
 from qngd.cli.written import read_rule
-from qngd.estimates.evaluation import Cost
 from qngd.report.circuits import describe_circuit, step_measurements
 from qngd.run.price import ConePrice, Price, planned_step
 from qngd.run.price import cost as price_of
@@ -70,16 +69,16 @@ def price_document(priced: Price | ConePrice | PropagationPrice) -> dict[str, An
     found: dict[str, Any] = {
         "backend": priced.backend,
         "steps": priced.steps,
-        "step": as_numbers(priced.step),
-        "run": as_numbers(priced.run),
+        "step": priced.step.in_units(),
+        "run": priced.run.in_units(),
         "about": priced.rows(),
     }
     if isinstance(priced, Price):
         found["offers"] = [
             {
                 "name": offer.name,
-                "step": as_numbers(offer.step),
-                "run": as_numbers(offer.run),
+                "step": offer.step.in_units(),
+                "run": offer.run.in_units(),
                 "affordable_steps": offer.affordable,
                 "refused": offer.refused,
             }
@@ -88,11 +87,6 @@ def price_document(priced: Price | ConePrice | PropagationPrice) -> dict[str, An
     else:
         found |= {"memory_bytes": priced.num_bytes, "seconds": priced.seconds, "run_seconds": priced.run_seconds}
     return found
-
-
-def as_numbers(cost: Cost) -> dict[str, Any]:
-    """A cost in the units that a budget limits."""
-    return {unit: getattr(cost, unit) for unit in ("jobs", "circuits", "shots", "seconds", "money")}
 
 
 def _rules(texts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from qngd._system.brief import brief_fields
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 
+UNITS = ("jobs", "circuits", "shots", "seconds", "money")  # of a Cost, which a budget can limit
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -32,6 +34,10 @@ class Cost:
     money: float | None = field(default=0.0, compare=False)
     timed: float = field(default=0.0, compare=False)
     reported: float = field(default=0.0, compare=False)
+
+    def in_units(self) -> dict[str, float | None]:
+        """What was spent by the units that a budget limits; None where it is not known."""
+        return {unit: getattr(self, unit) for unit in UNITS}
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(

@@ -15,7 +15,6 @@ _OF_STEP = (
     "significance", "natural_norm",
 )  # fmt: skip
 _OF_SPECTRUM = ("rank", "condition", "smallest", "largest", "damping")
-_OF_COST = ("jobs", "circuits", "shots", "seconds", "money")
 
 
 def scalars(info: StepInfo) -> dict[str, float]:
@@ -28,7 +27,7 @@ def scalars(info: StepInfo) -> dict[str, float]:
     found["accepted"] = float(info.accepted)
     if info.spectrum is not None:
         found |= {f"metric.{name}": getattr(info.spectrum, name) for name in _OF_SPECTRUM}
-    found |= {f"cost.{name}": getattr(info.cost, name, None) for name in _OF_COST}
+    found |= {f"cost.{unit}": spent for unit, spent in info.cost.in_units().items()}
     return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
 
 

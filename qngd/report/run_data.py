@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qngd.estimates.estimate import format_with_error
+from qngd.estimates.evaluation import Cost
 from qngd.solve.state import StepInfo
 
 CHEMICAL_ACCURACY = 1.6e-3  # hartree, about 1 kcal/mol
@@ -219,9 +220,8 @@ def _history_rows(result: Any, reference: float) -> Iterable[tuple[Any, ...]]:
         yield tuple(known.get(name, math.nan) for name in HISTORY_COLUMNS)
 
 
-def _costs(cost: Any) -> dict[str, float]:
-    known = {name: getattr(cost, name, None) for name in ("jobs", "circuits", "shots", "seconds", "money")}
-    return {name: value for name, value in known.items() if value is not None}
+def _costs(cost: Cost) -> dict[str, float]:
+    return {unit: spent for unit, spent in cost.in_units().items() if spent is not None}
 
 
 def _of_step(info: StepInfo, reference: float) -> dict[str, Any]:

@@ -10,10 +10,9 @@ import numpy as np
 
 from qngd.errors import SettingError, require_range, settle_whole, shown
 from qngd.estimates.estimate import format_seconds
-from qngd.estimates.evaluation import Cost
+from qngd.estimates.evaluation import UNITS, Cost
 from qngd.estimates.prices import Prices
 
-_COUNTED = ("jobs", "circuits", "shots", "seconds", "money")  # the units that a Cost has
 _ROUNDING = 1e-9  # of a limit: sums of seconds and money are no exact numbers
 _HOW_TO_KNOW = {
     "seconds": "the backend gives no times; say what a shot takes, Budget(…, "
@@ -75,7 +74,7 @@ class Budget:
 
     @property
     def _limits(self) -> dict[str, float]:
-        return {name: limit for name in _COUNTED if (limit := getattr(self, name)) is not None}
+        return {name: limit for name in UNITS if (limit := getattr(self, name)) is not None}
 
     def allows(self, spent: Cost, ahead: Cost) -> bool:
         """Whether what is `ahead` can still be paid after what was `spent`, as far as a cost tells: `wall` is for a

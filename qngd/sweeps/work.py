@@ -100,7 +100,7 @@ def _key(problem: Problem, how: Mapping[str, Any]) -> str:
 
 
 def _told(result: Result, problem: Problem) -> dict[str, Any]:
-    reference, spent = problem.reference_energy, result.cost
+    reference = problem.reference_energy
     return {
         "status": str(result.status),
         "message": result.message,
@@ -108,7 +108,7 @@ def _told(result: Result, problem: Problem) -> dict[str, Any]:
         "stderr": _finite(result.stderr),
         "error": None if reference is None else _finite(result.energy - reference),
         "steps": result.steps,
-        "cost": {unit: getattr(spent, unit) for unit in ("jobs", "circuits", "shots", "seconds", "money")},
+        "cost": result.cost.in_units(),
         "theta": [_finite(value) for value in result.state.lowest[0]],
     }
 
@@ -146,6 +146,7 @@ def _keep(folder: Path, content: Mapping[str, Any]) -> None:
     """Write what a finished run came to, whole or not at all, and to the disk itself."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     try:
+        # under a name of its own: a worker that was given up may write the same
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as draft:
             draft.write(text)
             draft.flush()
