@@ -41,6 +41,7 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 from qngd.qng import QNG
 from qngd.run.budget import Budget
+from qngd.run.price_here import PriceHere
 from qngd.run.price_propagation import PropagationPrice
 from qngd.run.stop import StopRule
 from qngd.solve.state import Optimizer
@@ -196,7 +197,7 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
 
 
 @dataclass(frozen=True)
-class ConePrice:
+class ConePrice(PriceHere):
     """What one step by light cones takes: no circuits, but time and memory of this machine.
 
     Attributes:
@@ -210,16 +211,6 @@ class ConePrice:
     energy: Crowd
     metric: Crowd | None
     steps: int
-
-    @property
-    def step(self) -> Cost:
-        """One step is one job; no circuit runs on a device, and there are no shots."""
-        return Cost(jobs=1)
-
-    @property
-    def run(self) -> Cost:
-        """The whole run, its start included."""
-        return self.step * (self.steps + 1)
 
     @property
     def num_bytes(self) -> int:
@@ -248,13 +239,6 @@ class ConePrice:
             "time": f"about {format_seconds(self.seconds)} a step, after planning",
             f"{self.steps} steps": f"about {format_seconds(self.run_seconds)}",
         }
-
-    def __str__(self) -> str:
-        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the price as a table."""
-        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
 
 
 def cost(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from qngd._system.memory import format_bytes
 from qngd.estimates.estimate import format_seconds
-from qngd.estimates.evaluation import Cost
 from qngd.exact.cones.outlook import Crowd
 from qngd.exact.propagation import LeftOut
+from qngd.run.price_here import PriceHere
 
 
 @dataclass(frozen=True)
-class PropagationPrice:
+class PropagationPrice(PriceHere):
     """What one step by Pauli propagation takes: no circuits, but time and memory of this machine, and an error. Only
     angles tell which strings are left out, so one energy with its gradient was computed at the start.
 
@@ -33,16 +33,6 @@ class PropagationPrice:
     steps: int
 
     @property
-    def step(self) -> Cost:
-        """One step is one job; no circuit runs on a device, and there are no shots."""
-        return Cost(jobs=1)
-
-    @property
-    def run(self) -> Cost:
-        """The whole run, its start included."""
-        return self.step * (self.steps + 1)
-
-    @property
     def run_seconds(self) -> float:
         """Time of the whole run, if every step takes one evaluation."""
         return self.seconds * (self.steps + 1)
@@ -59,6 +49,3 @@ class PropagationPrice:
             "time": f"about {format_seconds(self.seconds)} a step, after planning",
             f"{self.steps} steps": f"about {format_seconds(self.run_seconds)}",
         }
-
-    def __str__(self) -> str:
-        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
