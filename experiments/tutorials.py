@@ -21,6 +21,7 @@ from qiskit.circuit.library import efficient_su2, n_local, qaoa_ansatz, real_amp
 from qiskit.quantum_info import SparsePauliOp
 
 import qngd
+from experiments.cvar_portfolio import costs as portfolio_costs
 from experiments.record import Experiment, Verdict, main
 
 H2_TWO_QUBITS = SparsePauliOp.from_list(
@@ -109,22 +110,7 @@ def gradients() -> dict[str, Any]:
 
 def cvar_portfolio() -> dict[str, Any]:
     """P(optimum) after CVaR with α = .25, from the page's kind of ansatz; the number of the page is for COBYLA."""
-    mean = np.array([0.7313, 0.9893, 0.2725, 0.8750, 0.7667, 0.3622])
-    covariance = np.array(
-        [
-            [0.7312, -0.6233, 0.4689, -0.5452, -0.0082, -0.3809],
-            [-0.6233, 2.4732, -0.7538, 2.4659, -0.0733, 0.8945],
-            [0.4689, -0.7538, 1.1543, -1.4095, 0.0007, -0.4301],
-            [-0.5452, 2.4659, -1.4095, 3.5067, 0.2012, 1.0922],
-            [-0.0082, -0.0733, 0.0007, 0.2012, 0.6231, 0.1509],
-            [-0.3809, 0.8945, -0.4301, 1.0922, 0.1509, 0.8992],
-        ]
-    )
-    bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
-    values = (
-        -(bits @ mean - 0.5 * np.einsum("si,ij,sj->s", bits, covariance, bits)) + 12 * (bits.sum(axis=1) - 3.0) ** 2
-    )
-    observable = SparsePauliOp.from_operator(np.diag(values))
+    observable = SparsePauliOp.from_operator(np.diag(portfolio_costs()))
     ansatz = real_amplitudes(6, reps=1)
     start = np.random.default_rng(0).uniform(-np.pi, np.pi, ansatz.num_parameters)
     result = qngd.minimize(ansatz, qngd.CVaR(observable, 0.25), start, max_steps=50)
