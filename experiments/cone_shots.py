@@ -6,8 +6,8 @@ without the state. The mean over N shots and their sample covariance then are
     mean ~ N(m, C/N),   (N − 1)·S ~ Wishart(C, N − 1),
 
 as of N shots with a normal distribution of the same m and C: a sum over many strings, such as an energy or a generator
-of a layer, has nearly that. What it takes in jobs and seconds is asked of a real device or its stand-in, whose noise is
-not in the numbers.
+of a layer, has nearly that. `AsOn` takes jobs and seconds from a real device or its stand-in, whose noise is not in the
+numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qngd.backends.limits import Limits
 from qngd.circuit.angles import AffineExpressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
-from qngd.circuit.pauli import LETTERS, unpack_bits
+from qngd.circuit.pauli import unpack_bits
 from qngd.estimates.evaluation import Cost
 from qngd.exact.cones.simulator import ConeSimulator
 from qngd.measured.outcomes import Means, Outcome
@@ -40,35 +40,15 @@ class _Asked:
 
 
 class ConeShots(BackendBase):
-    """Shots of many qubits from exact light cones, priced as on `device`; None counts circuits and shots alone."""
+    """Shots of many qubits from exact light cones."""
 
     name = "light cones with shots"
     is_noisy = False
     is_local = True
 
-    def __init__(self, device: Any = None) -> None:
-        self.device = device
+    def __init__(self) -> None:
         # by the template, and which of its rotations have equal angles
         self._simulators: dict[tuple[int, bytes], tuple[Template, ConeSimulator]] = {}
-
-    @property
-    def limits(self) -> Limits:
-        return Limits() if self.device is None else self.device.limits
-
-    @property
-    def rep_delay(self) -> float | None:
-        return 0.0 if self.device is None else self.device.rep_delay
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
-        return None if self.device is None else self.device.describe(templates)
-
-    def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
-        asked = super() if self.device is None else self.device
-        return asked.preview(requests, templates)
-
-    def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
-        asked = super() if self.device is None else self.device
-        return asked.loads(requests, templates)
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Asked:
         return _Asked(requests, templates, seed)
@@ -95,6 +75,46 @@ class ConeShots(BackendBase):
         phi = np.append(angles, np.zeros(count))
         covariances, mean = simulator.covariances(phi, "full")
         return mean[-count:], covariances[-count:, -count:].toarray()
+
+
+class AsOn(BackendBase):
+    """Shots of one backend, `sampler`, at the price of another, `device`."""
+
+    is_local = True
+
+    def __init__(self, sampler: BackendBase, device: BackendBase) -> None:
+        self.sampler, self.device = sampler, device
+
+    @property
+    def name(self) -> str:
+        return f"{self.sampler.name}, as on {self.device.name}"
+
+    @property
+    def is_noisy(self) -> bool:
+        return self.sampler.is_noisy
+
+    @property
+    def limits(self) -> Limits:
+        return self.device.limits
+
+    @property
+    def rep_delay(self) -> float | None:
+        return self.device.rep_delay
+
+    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
+        return self.device.describe(templates)
+
+    def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
+        return self.device.preview(requests, templates)
+
+    def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
+        return self.device.loads(requests, templates)
+
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
+        return self.sampler.submit(templates, requests, seed)
+
+    def collect(self, handle: Any) -> list[Outcome]:
+        return self.sampler.collect(handle)
 
 
 def _simulator(template: Template, classes: np.ndarray) -> ConeSimulator:

@@ -70,9 +70,9 @@ PROBLEMS = {
 }
 
 
-def methods(name: str) -> dict[str, tuple[Any, Any]]:
+def methods() -> dict[str, tuple[Any, Any]]:
     """Optimizer and shots by name. Of the names before a colon the best setting counts."""
-    found: dict[str, tuple[Any, Any]] = {
+    return {
         "auto": (qngd.QNG(), "auto"),
         **{f"fixed:{shots}": (qngd.QNG(), shots) for shots in GRID},
         **{f"adam:{shots}": (Adam(0.05), shots) for shots in FEW},
@@ -83,10 +83,9 @@ def methods(name: str) -> dict[str, tuple[Any, Any]]:
         **{f"sampled gradient:{shots}": (qngd.QNG(gradient="sampled"), shots) for shots in FEW},
         **{f"cobyla:{shots}": (SciPy("COBYLA", {"rhobeg": 0.3, "tol": 1e-6}), shots) for shots in MANY},
         **({f"cma-es:{shots}": (CMAES(), shots) for shots in MANY} if find_spec("cma") else {}),
+        # refuses parameters that several gates share
+        **{f"excitation-solve:{shots}": (ExcitationSolve(), shots) for shots in MANY},
     }
-    if name.startswith("lih"):  # of excitations alone
-        found |= {f"excitation-solve:{shots}": (ExcitationSolve(), shots) for shots in MANY}
-    return found
 
 
 @cache
@@ -143,7 +142,7 @@ def runs_of(name: str, seeds: int, most: float, optimizer: Any, shots: Any) -> l
 def of_problem(name: str, seeds: int, smoke: bool) -> dict[str, Any]:
     """All methods' runs, and what they were given up after."""
     row, best, data = PROBLEMS[name], np.inf, {}
-    for method, (optimizer, shots) in methods(name).items():
+    for method, (optimizer, shots) in methods().items():
         if smoke and method.partition(":")[0] not in ("auto", "fixed", "spsa"):
             continue
         most = 5_000 if smoke else min(row.most, GIVE_UP * best)

@@ -1,0 +1,213 @@
+"""Ten minutes of device time train QAOA on 100 qubits.
+
+MaxCut of the first 100 qubits of fake_torino, joined as there (112 edges, heavy-hex), QAOA with p = 2, 600 seconds by
+that device's times. Shots are drawn from exact light cones (`experiments.cone_shots`): their means and covariances
+are exact, and the device's noise is not in them. A random 3-regular graph with 20 vertices is run with true samples of
+its statevector, and with drawn ones beside them. The answer of a run is the exact cut ⟨C⟩ at the point that it returns,
+as a part of the one that exact training from the ramp reaches; `rise` is the part of the way from where the run began to
+where exact training from there ends.
+
+    python -m experiments.ten_minutes            a quarter of an hour on one core
+    python -m experiments.ten_minutes --smoke    one seed, 12 vertices
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import matplotlib.pyplot as plt
+import networkx as nx
+import numpy as np
+from matplotlib.figure import Figure
+from qiskit_ibm_runtime.fake_provider import FakeTorino
+
+import qngd
+from experiments.cone_shots import AsOn, ConeShots
+from experiments.light_cones import maxcut
+from experiments.record import Experiment, Verdict, main
+from qngd.backends import resolve
+from qngd.backends.statevector import StatevectorSampler
+
+SECONDS, WANTED = 600.0, 0.95
+SHOTS, FINAL = 4000, 4000
+SEEDS, FEW = 10, 3
+PRICES = qngd.Prices(per_circuit=0.30, per_shot=0.0009, currency="USD")  # as of a provider with a task a circuit
+MONEY, FEWER_SHOTS = 250.0, 400
+
+
+@cache
+def heavy_hex() -> tuple[tuple[int, int], ...]:
+    """The edges among the device's first 100 qubits."""
+    edges = {tuple(sorted(edge)) for edge in FakeTorino().coupling_map.get_edges()}
+    return tuple(sorted((a, b) for a, b in edges if b < 100))
+
+
+@cache
+def regular(num_vertices: int) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted(nx.random_regular_graph(3, num_vertices, seed=0).edges))
+
+
+class Graph:
+    """MaxCut with p = 2 on these edges, and what exact training makes of it."""
+
+    def __init__(self, edges: tuple[tuple[int, int], ...]) -> None:
+        self.edges = edges
+        self.circuit, self.cost = maxcut(list(edges), 1 + max(map(max, edges)), 2)
+        self.ramp = qngd.start.ramp(self.circuit, self.cost, backend="light-cone")
+        self.best = self.cut(qngd.minimize(self.circuit, self.cost, self.ramp, backend="light-cone").theta)
+
+    def cut(self, theta: Any) -> float:
+        """The exact ⟨C⟩."""
+        energy = qngd.expectation(self.circuit, self.cost, theta, backend="light-cone").value
+        return 0.5 * len(self.edges) - float(energy)
+
+    def run(self, backend: Any, start: Any, shots: Any, seed: int, budget: qngd.Budget) -> dict[str, Any]:
+        """What a run reaches, and what it spends."""
+        result = qngd.minimize(
+            self.circuit, self.cost, start, backend=backend, shots=shots, seed=seed, budget=budget, final_shots=FINAL
+        )
+        at_start, reached = self.cut(start), self.cut(result.theta)
+        # of a random start the end of an exact run from there may be another
+        own = self.cut(qngd.minimize(self.circuit, self.cost, start, backend="light-cone").theta)
+        return {
+            "seed": seed,
+            "start": at_start / self.best,
+            "reached": reached / self.best,
+            "exact": own / self.best,
+            "rise": (reached - at_start) / (own - at_start),
+            "measured": (0.5 * len(self.edges) - result.energy) / self.best,
+            "stderr": result.stderr / self.best,
+            "steps": result.steps,
+            "status": result.status,
+            "circuits": result.cost.circuits,
+            "shots": result.cost.shots,
+            "seconds": result.cost.seconds,
+            "money": result.cost.money,
+        }
+
+
+def measure(smoke: bool) -> list[dict[str, Any]]:
+    """A row a way to run: its name and its runs."""
+    device = resolve("fake_torino")
+    large, small = (Graph(regular(12)), Graph(regular(8))) if smoke else (Graph(heavy_hex()), Graph(regular(20)))
+    cones, true = AsOn(ConeShots(), device), AsOn(StatevectorSampler(), device)
+    time, money = qngd.Budget(seconds=SECONDS), qngd.Budget(money=MONEY, prices=PRICES)
+    many, few = (range(1), range(1)) if smoke else (range(SEEDS), range(FEW))
+    rows: list[dict[str, Any]] = []
+
+    def row(name: str, graph: Graph, backend: Any, ramp: bool, shots: Any, seeds: range, budget: qngd.Budget) -> None:
+        starts = (graph.ramp if ramp else qngd.start.uniform(graph.circuit, seed=seed) for seed in seeds)
+        runs = [graph.run(backend, start, shots, seed, budget) for seed, start in zip(seeds, starts, strict=True)]
+        rows.append({"name": name, "vertices": graph.circuit.num_qubits, "edges": len(graph.edges), "runs": runs})
+        print(name, {key: np.round(np.mean([run[key] for run in runs]), 4) for key in ("reached", "rise", "steps")})
+
+    row("ramp", large, cones, True, SHOTS, many, time)
+    row("ramp, auto", large, cones, True, "auto", many, time)
+    row("random start", large, cones, False, SHOTS, many, time)
+    row("money", large, cones, True, FEWER_SHOTS, many, money)
+    row("money, auto", large, cones, True, "auto", few, money)
+    row("true samples", small, true, True, SHOTS, many, time)
+    row("drawn samples", small, cones, True, SHOTS, many, time)
+    return rows
+
+
+def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
+    found = {row["name"]: row for row in rows}
+
+    def reach(name: str) -> str:
+        return f"{_mean(found[name], 'reached')} from {_mean(found[name], 'start', False)}; {_spent(found[name])}"
+
+    def is_enough(name: str) -> bool:
+        return float(np.mean([run["reached"] for run in found[name]["runs"]])) >= WANTED
+
+    def above(name: str) -> str:
+        return (
+            f"{name}: {_mean(found[name], 'reached')} of exact training's cut, {_mean(found[name], 'rise')} of the way"
+        )
+
+    timed = [row for row in rows if not row["name"].startswith("money")]
+    longest = max(run["seconds"] for row in timed for run in row["runs"])
+    dearest = max(run["money"] for row in rows if row["name"].startswith("money") for run in row["runs"])
+    true, drawn = found["true samples"], found["drawn samples"]
+    n, m, less = found["ramp"]["vertices"], found["ramp"]["edges"], true["vertices"]
+    return [
+        Verdict(
+            f"{n} qubits, {m} edges, from a ramp: the mean cut is at least {WANTED} of exact training's",
+            is_enough("ramp"),
+            reach("ramp"),
+        ),
+        Verdict('the same with shots="auto"', is_enough("ramp, auto"), reach("ramp, auto")),
+        Verdict(f"{less} qubits, true samples: the same", is_enough("true samples"), reach("true samples")),
+        Verdict(f"no run takes more than {SECONDS:.0f} s", longest <= SECONDS, f"at most {longest:.1f} s"),
+        Verdict(
+            f"nor, where money is limited instead, more than {MONEY:.0f} {PRICES.currency}",
+            dearest <= MONEY,
+            f"at most {dearest:.2f} {PRICES.currency}; {above('money')}; {above('money, auto')}",
+        ),
+        Verdict(
+            f"and of the way from the ramp's own cut to that, at least {WANTED} too",
+            float(np.mean([run["rise"] for run in found["ramp"]["runs"]])) >= WANTED,
+            f"{_mean(found['ramp'], 'rise')}; auto {_mean(found['ramp, auto'], 'rise')}; true samples "
+            f"{_mean(true, 'rise')}",
+        ),
+        Verdict(
+            "samples drawn from means and covariances give the same as true ones",
+            _agree(true, drawn),
+            f"{_mean(drawn, 'rise')} of the way; true ones {_mean(true, 'rise')}",
+        ),
+        Verdict(
+            "random starts",
+            None,
+            f"{_mean(found['random start'], 'reached')}, where exact training from the same starts ends at "
+            f"{_mean(found['random start'], 'exact')}: the ramp is what helps",
+        ),
+    ]
+
+
+def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the means of the rise differ by less than three standard errors."""
+    values = [np.array([run["rise"] for run in row["runs"]]) for row in (one, other)]
+    error = np.sqrt(sum(each.var(ddof=1) / len(each) if len(each) > 1 else 1.0 for each in values))
+    return bool(abs(values[0].mean() - values[1].mean()) <= 3 * error)
+
+
+def _mean(row: dict[str, Any], key: str, with_error: bool = True) -> str:
+    values = np.array([run[key] for run in row["runs"]])
+    error = f" ± {values.std(ddof=1) / np.sqrt(len(values)):.4f}" if with_error and len(values) > 1 else ""
+    return f"{values.mean():.4f}{error}"
+
+
+def _spent(row: dict[str, Any]) -> str:
+    median = {key: np.median([run[key] for run in row["runs"]]) for key in ("steps", "circuits", "shots", "seconds")}
+    return (
+        f"{median['steps']:.0f} steps, {median['circuits']:.0f} circuits, {median['shots']:.0f} shots, "
+        f"{median['seconds']:.0f} s in the median of {len(row['runs'])}"
+    )
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    for place, row in enumerate(rows):
+        axes.plot([run["start"] for run in row["runs"]], [place] * len(row["runs"]), "|", color="0.5", label="start")
+        axes.plot([run["reached"] for run in row["runs"]], [place] * len(row["runs"]), "o", color="C0", label="reached")
+    axes.axvline(WANTED, color="C1", label=str(WANTED))
+    axes.set_yticks(range(len(rows)), [f"{row['name']}, {row['vertices']} qubits" for row in rows])
+    axes.invert_yaxis()
+    axes.set(xlabel="exact ⟨C⟩ / that of exact training from the ramp")
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(*zip(*dict(zip(labels, zip(handles, labels, strict=True), strict=True)).values(), strict=True))
+    return figure
+
+
+EXPERIMENT = Experiment(
+    "ten_minutes",
+    "Ten minutes of device time train QAOA on 100 qubits to .95 of what exact training reaches",
+    "a quarter of an hour",
+    measure,
+    judge,
+    draw,
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
