@@ -4,8 +4,8 @@ MaxCut of the first 100 qubits of fake_torino, joined as there (112 edges, heavy
 that device's times. Shots are drawn from exact light cones (`experiments.cone_shots`): their means and covariances
 are exact, and the device's noise is not in them. A random 3-regular graph with 20 vertices is run with true samples of
 its statevector, and with drawn ones beside them. The answer of a run is the exact cut ⟨C⟩ at the point that it returns,
-as a part of the one that exact training from the ramp reaches; `rise` is the part of the way from where the run began to
-where exact training from there ends.
+as a part of the one that exact training from the ramp reaches; `rise` is the part of the way from where the run began
+to where exact training from there ends.
 
     python -m experiments.ten_minutes            a quarter of an hour on one core
     python -m experiments.ten_minutes --smoke    one seed, 12 vertices
