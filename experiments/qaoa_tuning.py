@@ -1,12 +1,12 @@
 """QAOA tuned from a ramp: ratio and probability of the best cut, by depth and by circuits.
 
 MaxCut on random 3-regular graphs with 8 to 16 vertices, half of them with random weights from .2 to 1.8, by circuits of
-depth p = 1 to 6. The ratio is ⟨cut⟩ over the largest cut, P(best) the probability of the largest cuts, both of the exact
-state at the point that a run returns, computed here by themselves.
+depth p = 1 to 6. The ratio is ⟨cut⟩ over the largest cut, P(best) the probability of the largest cuts, both of the
+exact state at the point that a run returns, computed here by themselves.
 
 *By depth*, exact, the default optimizer: from `qngd.start.ramp`, from the depth below by `qngd.start.interpolated`, and
-for the CVaR with α = .5 from the ramp, which is at its best where P(best) is α. *By circuits*: the default and others from the same ramp, p = 3, exact until
-they stop, and with 200 shots a circuit until 10,000 circuits.
+for the CVaR with α = .5 from the ramp, which is at its best where P(best) is α. *By circuits*: the default and others
+from the same ramp, p = 3, exact until they stop, and with 200 shots a circuit until 10,000 circuits.
 
     python -m experiments.qaoa_tuning            five minutes on one core
     python -m experiments.qaoa_tuning --smoke    one graph, depths 1 and 2
