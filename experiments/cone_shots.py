@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg.lapack import dpstrf
 
 from qngd.backends.base import BackendBase, Footprint, Load
 from qngd.backends.limits import Limits
@@ -146,9 +147,8 @@ def _written(template: Template) -> list[tuple[list[int], str]]:
 def drawn(mean: np.ndarray, covariance: np.ndarray, shots: int, pairs: bool, rng: np.random.Generator) -> Means:
     """What so many shots show of strings with these means (m,) and covariances (m, m)."""
     count = len(mean)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))  # root @ root.T is the covariance
-    seen = mean + root @ rng.standard_normal(count) / np.sqrt(shots)
+    root = _root(covariance)
+    seen = mean + root @ rng.standard_normal(root.shape[1]) / np.sqrt(shots)
     of_sample = _wishart(root, shots - 1, rng)
     errors = np.diag(of_sample) / shots
     if not pairs:
@@ -158,6 +158,14 @@ def drawn(mean: np.ndarray, covariance: np.ndarray, shots: int, pairs: bool, rng
     products = np.outer(seen, seen)[i, j] + biased[i, j]
     spread = np.maximum(1 - products**2, 0.0) / max(shots - 1, 1)
     return Means(np.append(seen, products), np.sqrt(np.append(errors, spread)), shots)
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """(m, r) with root·rootᵀ the covariance of rank r, by Cholesky's factors with pivots."""
+    factor, order, rank, _ = dpstrf(covariance, lower=1)
+    root = np.zeros((len(covariance), rank))
+    root[order - 1] = np.tril(factor)[:, :rank]
+    return root
 
 
 def _wishart(root: np.ndarray, freedom: int, rng: np.random.Generator) -> np.ndarray:

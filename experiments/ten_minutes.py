@@ -3,7 +3,7 @@
 MaxCut of the first 100 qubits of fake_torino, joined as there (112 edges, heavy-hex), QAOA with p = 2, 600 seconds by
 that device's times. Shots are drawn from exact light cones (`experiments.cone_shots`): their means and covariances
 are exact, and the device's noise is not in them. The first 20 qubits are run with true samples of their statevector,
-and with drawn ones beside them, five steps. The answer of a run is the exact cut ⟨C⟩ at the point that it returns, as a
+and with drawn ones beside them, four steps. The answer of a run is the exact cut ⟨C⟩ at the point that it returns, as a
 part of the one that exact training from the ramp reaches; `rise` is the part of the way from where the run began to
 where exact training from there ends.
 
@@ -30,7 +30,8 @@ from qngd.backends.statevector import StatevectorSampler
 
 SECONDS, WANTED = 600.0, 0.95
 SHOTS, FINAL = 4000, 4000
-SEEDS, FEW = 10, 3
+SEEDS, FEW, FEWEST = 10, 4, 2
+STEPS, SHORT = (200, 50), 4  # at most; with "auto", whose steps take a hundredth of a second of device time
 PRICES = qngd.Prices(per_circuit=0.30, per_shot=0.0009, currency="USD")  # as of a provider with a task a circuit
 MONEY, FEWER_SHOTS = 250.0, 400
 
@@ -95,12 +96,12 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
     large, small = (Graph(heavy_hex(count)) for count in ((12, 8) if smoke else (100, 20)))
     cones, true = AsOn(ConeShots(), device), AsOn(StatevectorSampler(), device)
     time, money = qngd.Budget(seconds=SECONDS), qngd.Budget(money=MONEY, prices=PRICES)
-    many, few = (range(1), range(1)) if smoke else (range(SEEDS), range(FEW))
+    many, few, fewest = (range(1 if smoke else count) for count in (SEEDS, FEW, FEWEST))
     rows: list[dict[str, Any]] = []
 
     def row(name: str, graph: Graph, backend: Any, ramp: bool, shots: Any, seeds: range, budget: qngd.Budget) -> None:
         starts = (graph.ramp if ramp else qngd.start.uniform(graph.circuit, seed=seed) for seed in seeds)
-        steps = 5 if graph is small else 200
+        steps = SHORT if graph is small else STEPS[shots == "auto"]
         runs = [
             graph.run(backend, start, shots, seed, budget, steps) for seed, start in zip(seeds, starts, strict=True)
         ]
@@ -112,7 +113,7 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
     row("random start", large, cones, False, SHOTS, many, time)
     row("money", large, cones, True, FEWER_SHOTS, many, money)
     row("money, auto", large, cones, True, "auto", few, money)
-    row("true samples", small, true, True, SHOTS, few, time)
+    row("true samples", small, true, True, SHOTS, fewest, time)
     row("drawn samples", small, cones, True, SHOTS, many, time)
     return rows
 
