@@ -1,4 +1,4 @@
-"""QAOA tuned from a ramp: ratio and probability of the best cut, by depth and by circuits.
+"""From a ramp the default tunes QAOA as far as any other optimizer; with shots SPSA gets near with fewer circuits.
 
 MaxCut on random 3-regular graphs with 8 to 16 vertices, all but the largest once more with random weights from .2 to
 1.8, by circuits of depth p = 1 to 6. The ratio is ⟨cut⟩ over the largest cut, P(best) the probability of the largest
@@ -228,19 +228,34 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 
 def _with_shots(data: dict[str, Any]) -> list[Verdict]:
-    """One a mark: the default beside the best of the others."""
-    found, verdicts = _by_circuits(data, "ratio"), []
-    for place, mark in enumerate(data["marks"]):
-        mean = {name: float(ratios[:, place].mean()) for name, ratios in found.items()}
-        others = sorted(((ratio, name) for name, ratio in mean.items() if name != "QNG()"), reverse=True)
-        verdicts.append(
-            Verdict(
-                f"{SHOTS} shots a circuit, {mark:,} circuits: the default's mean ratio is within {SAME} of the best",
-                mean["QNG()"] >= others[0][0] - SAME,
-                f"{mean['QNG()']:.4f}; " + ", ".join(f"{name} {ratio:.4f}" for ratio, name in others),
-            )
-        )
-    return verdicts
+    """The default beside the others, at every mark."""
+    marks, found = data["marks"], _by_circuits(data, "ratio")
+    mean = {name: ratios.mean(axis=0) for name, ratios in found.items()}
+    ours, (fast, _) = mean["QNG()"], max(((name, ratios[1]) for name, ratios in mean.items()), key=lambda one: one[1])
+    ahead = [f"{mark:,}" for mark, own, other in zip(marks, ours, mean[fast], strict=True) if other > own + SAME]
+    return [
+        Verdict(
+            f"{SHOTS} shots a circuit: after {marks[-1]:,} of them the default's mean ratio is within {SAME} of the best",
+            bool(ours[-1] >= max(ratios[-1] for ratios in mean.values()) - SAME),
+            _ranked({name: ratios[-1] for name, ratios in mean.items()}),
+        ),
+        Verdict(
+            f"a baseline wins before that: after {marks[1]:,} circuits one is ahead",
+            fast != "QNG()",
+            f"{fast}, ahead at {' and '.join(ahead)}; " + _ranked({name: ratios[1] for name, ratios in mean.items()}),
+        ),
+        *(
+            Verdict(f"after {mark:,} circuits", None, _ranked({name: ratios[k] for name, ratios in mean.items()}))
+            for k, mark in enumerate(marks[:-1])
+            if k != 1
+        ),
+    ]
+
+
+def _ranked(ratios: dict[str, float]) -> str:
+    """The highest first."""
+    order = sorted(((float(ratio), name) for name, ratio in ratios.items()), reverse=True)
+    return ", ".join(f"{name} {ratio:.4f}" for ratio, name in order)
 
 
 def _texts(values: np.ndarray) -> str:
@@ -266,7 +281,7 @@ def draw(data: dict[str, Any]) -> Figure:
 
 EXPERIMENT = Experiment(
     "qaoa_tuning",
-    "QAOA tuned from a ramp: ratio and probability of the best cut, by depth and by circuits",
+    "From a ramp the default tunes QAOA as far as any other optimizer; with shots SPSA gets near with fewer circuits",
     "five minutes",
     measure,
     judge,
