@@ -235,7 +235,7 @@ def _with_shots(data: dict[str, Any]) -> list[Verdict]:
     ahead = [f"{mark:,}" for mark, own, other in zip(marks, ours, mean[fast], strict=True) if other > own + SAME]
     return [
         Verdict(
-            f"{SHOTS} shots a circuit: after {marks[-1]:,} of them the default's mean ratio is within {SAME} of the best",
+            f"{SHOTS} shots a circuit: after {marks[-1]:,} of them the default's mean is within {SAME} of the best",
             bool(ours[-1] >= max(ratios[-1] for ratios in mean.values()) - SAME),
             _ranked({name: ratios[-1] for name, ratios in mean.items()}),
         ),
