@@ -1,4 +1,4 @@
-"""Ten minutes of device time train QAOA on 100 qubits.
+"""Ten minutes of device time train QAOA on 100 qubits, from a ramp, to .95 of what exact training reaches.
 
 MaxCut of the first 100 qubits of fake_torino, joined as there (112 edges, heavy-hex), QAOA with p = 2, 600 seconds by
 that device's times. Shots are drawn from exact light cones (`experiments.cone_shots`): their means and covariances
@@ -7,7 +7,7 @@ and with drawn ones beside them, four steps. The answer of a run is the exact cu
 part of the one that exact training from the ramp reaches; `rise` is the part of the way from where the run began to
 where exact training from there ends.
 
-    python -m experiments.ten_minutes            a quarter of an hour on one core
+    python -m experiments.ten_minutes            five minutes on one core
     python -m experiments.ten_minutes --smoke    one seed, 12 qubits
 """
 
@@ -147,35 +147,28 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
         Verdict(f"{less} qubits, true samples: the same", is_enough("true samples"), reach("true samples")),
         Verdict(f"no run takes more than {SECONDS:.0f} s", longest <= SECONDS, f"at most {longest:.1f} s"),
         Verdict(
-            f"nor, where money is limited instead, more than {MONEY:.0f} {PRICES.currency}",
+            f"where money is limited instead, none takes more than {MONEY:.0f} {PRICES.currency}",
             dearest <= MONEY,
             f"at most {dearest:.2f} {PRICES.currency}; {above('money')}; {above('money, auto')}",
         ),
         Verdict(
-            f"and of the way from the ramp's own cut to that, at least {WANTED} too",
+            f"of the way from the ramp's own cut to that of exact training, the mean is at least {WANTED} too",
             float(np.mean([run["rise"] for run in found["ramp"]["runs"]])) >= WANTED,
             f"{_mean(found['ramp'], 'rise')}; auto {_mean(found['ramp, auto'], 'rise')}; true samples "
             f"{_mean(true, 'rise')}",
         ),
         Verdict(
-            "samples drawn from means and covariances give the same as true ones",
-            _agree(true, drawn),
-            f"{_mean(drawn, 'rise')} of the way; true ones {_mean(true, 'rise')}",
+            f"{less} qubits, {SHORT} steps: the part of the way with true samples, and with drawn ones",
+            None,
+            f"{_mean(true, 'rise')} of {len(true['runs'])}, and {_mean(drawn, 'rise')} of {len(drawn['runs'])}",
         ),
         Verdict(
             "random starts",
             None,
             f"{_mean(found['random start'], 'reached')}, where exact training from the same starts ends at "
-            f"{_mean(found['random start'], 'exact')}: the ramp is what helps",
+            f"{_mean(found['random start'], 'exact')}",
         ),
     ]
-
-
-def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether the means of the rise differ by less than three standard errors."""
-    values = [np.array([run["rise"] for run in row["runs"]]) for row in (one, other)]
-    error = np.sqrt(sum(each.var(ddof=1) / len(each) if len(each) > 1 else 1.0 for each in values))
-    return bool(abs(values[0].mean() - values[1].mean()) <= 3 * error)
 
 
 def _mean(row: dict[str, Any], key: str, with_error: bool = True) -> str:
@@ -208,8 +201,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
 
 EXPERIMENT = Experiment(
     "ten_minutes",
-    "Ten minutes of device time train QAOA on 100 qubits to .95 of what exact training reaches",
-    "a quarter of an hour",
+    "Ten minutes of device time train QAOA on 100 qubits, from a ramp, to .95 of what exact training reaches",
+    "five minutes",
     measure,
     judge,
     draw,
