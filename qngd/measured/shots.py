@@ -215,7 +215,9 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     found = np.zeros(plan.num_circuits)
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
-        if coefficients is not None:
+        if plan.is_overlap(r):
+            found[r] = 1.0
+        elif coefficients is not None:
             found[r] = 4 * plan.reading(r).squares(coefficients / (plan.share or 1.0))
     return found
 
@@ -223,6 +225,8 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
 def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
     per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
+    if plan.overlaps is not None:
+        per_template[plan.overlaps.template] = 1.0
     return np.array([per_template[request.template] for request in plan.requests]) / (plan.share or 1.0)
 
 
