@@ -167,6 +167,10 @@ class Plan(Submission):
         assert self.mixing is not None
         return (self.mixing @ self.slopes).tocsr()
 
+    def shots_for_metric(self, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
+        """The shots (R,) that keep every entry of the metric within a standard error: see `MeasuredMetric`."""
+        return needed if self.metric is None else self.metric.shots_for(self, seen, error, needed)
+
     def reading(self, request: int) -> Template:
         """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""
         asked = self.requests[request]

@@ -34,8 +34,8 @@ from qngd.measured.template import Template
 @dataclass(frozen=True, eq=False)
 class _Group:
     """What one circuit measures of the energy: strings of the observable, with the template, their coefficients (m,),
-    and the rotations (mask over K) that they can depend on; or an overlap, which counts by its `weight`, with the angles of
-    the way back as the template's `own`."""
+    and the rotations (mask over K) that they can depend on; or an overlap, which counts by its `weight`, with the
+    angles of the way back as the template's `own`."""
 
     template: Template
     coefficients: np.ndarray
@@ -49,13 +49,23 @@ class _Group:
         return float(np.linalg.norm(self.coefficients)) if not len(self.own) else 0.5
 
 
+def require_all_values(given: Observable, measured: Observable) -> None:
+    """Raise ObservableError where strings of an observable are not measured, whose values a CVaR would miss."""
+    if len(measured.acting) < len(given.acting):
+        raise ObservableError(
+            "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
+            "miss; put a gate there (a rotation by 0), or leave the string out"
+        )
+
+
 class Planner:
     """Plans steps of one circuit and observable, on the circuit's active qubits. The templates are made once; a plan
     only adds angles.
 
     `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
     for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α. Without
-    `overlap` no string is measured by two circuits.
+    `overlap` no string is measured by two circuits. With `of_values`, shifted circuits are to tell the distribution of
+    the values, as a CVaR needs it, and not only their mean.
 
     Raises:
         ObservableError: a CVaR of strings that no one circuit measures.
@@ -70,6 +80,7 @@ class Planner:
         whole: bool = False,
         share: float | None = None,
         overlap: bool = True,
+        of_values: bool = False,
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
@@ -82,6 +93,7 @@ class Planner:
         self._share = share
         self._overlap = overlap
         self._lifts: list[_Group] = []
+        self._of_values = of_values or share is not None
         if share is not None and random_paulis(grouping) is not None:
             raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
         if share is not None:
@@ -153,11 +165,7 @@ class Planner:
     def _require_one_basis(self, given: Observable | None) -> None:
         if given is None or self.observable is None:
             raise ObservableError("observable: a CVaR needs one, and none was given")
-        if len(self.observable.acting) < len(given.acting):
-            raise ObservableError(
-                "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
-                "miss; put a gate there (a rotation by 0), or leave the string out"
-            )
+        require_all_values(given, self.observable)
         if len(self._groups) > 1:
             labels = [group.template.strings[[0]].labels()[0] for group in self._groups[:2]]
             raise ObservableError(
@@ -191,7 +199,7 @@ class Planner:
             return self._spectra.of(strings, members, coefficients)
 
         # of a CVaR it is the distribution that must follow, not the mean of each string
-        known = spectrum if self._share is None else None
+        known = None if self._of_values else spectrum
         return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
 
     def _rules_for(self, place: int, each: _Group) -> Callable[[ShiftKind], Rules]:
