@@ -77,11 +77,13 @@ class Bounded:
     def first_metric(self) -> Metric:
         return self.inner.first_metric()
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
-        return self.inner.energies([self._inside(theta) for theta in points], seed)
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
+        return self.inner.energies([self._inside(theta) for theta in points], seed, **_known(spread))
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
-        return self.inner.preview_energies(self._inside(theta), count)
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
+        return self.inner.preview_energies(self._inside(theta), count, **_known(spread))
 
     def on_batch(self, index: int | None, seed: int | None) -> Self:
         """The same with the inner evaluator on this mini-batch."""
@@ -121,6 +123,11 @@ class Bounded:
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError('approx="matrix-free" does not go with bounds; take another approx')
+
+
+def _known(spread: Spread | None) -> dict[str, Any]:
+    """What is passed on of a spread: evaluators of anybody that know none are not asked with one."""
+    return {} if spread is None else {"spread": spread}
 
 
 def _without(gradient: Estimate, held: np.ndarray) -> Estimate:

@@ -62,12 +62,14 @@ class ExactDeflated:
     def first_metric(self) -> Metric:
         return self.inner.first_metric()
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         found, cost = self.inner.energies(points, seed)
         lifts = (self.penalties.weights @ self._overlaps(theta) for theta in points)
         return [replace(each, value=each.value + lift) for each, lift in zip(found, lifts, strict=True)], cost
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         return self.inner.preview_energies(theta, count)
 
     def _overlaps(self, theta: np.ndarray) -> np.ndarray:

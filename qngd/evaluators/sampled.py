@@ -140,18 +140,20 @@ class SampledEvaluator:
             seen = spread.renewed(seen)  # for the next that measures all of it
         return replace(found, spread=seen)
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
-        plans = [self._energy_plan(theta) for theta in points]
+        plans = [self._energy_plan(theta, spread) for theta in points]
         found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
         return [evaluation.energy for evaluation in found], cost
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         """What `energies` at so many points would cost at most."""
-        return submission_cost(self.backend, _as_one([self._energy_plan(theta)] * count))
+        return submission_cost(self.backend, _as_one([self._energy_plan(theta, spread)] * count))
 
-    def _energy_plan(self, theta: np.ndarray) -> Plan:
-        return self._with_shots(self.planner.plan(theta, gradient=False), None)
+    def _energy_plan(self, theta: np.ndarray, spread: Spread | None) -> Plan:
+        return self._with_shots(self.planner.plan(theta, gradient=False), spread)
 
     def _run_together(
         self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None

@@ -75,7 +75,9 @@ class ExactTail(ExactEvaluator):
         self._tail = Distribution(circuit, observable, alpha)
         super().__init__(circuit, observable)
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         found = [self.evaluate(theta, gradient=False).energy for theta in points]
         return found, Cost(jobs=1, circuits=len(points))
 

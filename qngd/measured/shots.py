@@ -122,6 +122,12 @@ class AutoShots:
         seen = spread.taken / len(spread.step)
         return 1 - 0.5 * seen / (seen + _DOUBTFUL)
 
+    def most(self, plan: Plan, step: int) -> int:
+        """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
+        if self.total is not None or plan.mixing is None:
+            return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
+        return int(min(self.first * _GROWTH**step, self.limit))
+
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
         return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
@@ -192,6 +198,10 @@ class TargetError:
         needed = self._of_loss(spread) if spread.gradient is not None else self._of_energy(plan, spread)
         needed = plan.shots_for_metric(spread.metric, self.metric, needed)
         return np.minimum(np.ceil(needed), self.limit).astype(int)
+
+    def most(self, plan: Plan, step: int) -> int:
+        """Shots of a circuit that a step takes at most; number 0 is the start."""
+        return min(_FIRST_SHOTS, self.limit) if step == 0 else self.limit
 
     @property
     def _of_gradient(self) -> float:
