@@ -13,6 +13,8 @@ from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.deflated import deflated
 from qngd.interop import as_observable
 from qngd.metrics.names import as_metric
+from qngd.report.run_data import of_result
+from qngd.run.side_by_side import run_data
 
 # the tutorial's, with the exact energies that it prints
 H2 = {
@@ -421,6 +423,16 @@ def test_a_bounded_search_is_recognized_on_disk(tmp_path):
     assert [state.energy for state in first] == [state.energy for state in again]
     with pytest.raises(qngd.SettingError, match="bounds"):
         qngd.excited_states(*given, bounds=(-1.5, 1.9), seed=2, restarts=1, run_dir=tmp_path)
+
+
+def test_a_reference_is_that_of_the_lowest_state_alone(tmp_path):
+    problem = qngd.Problem(h2_circuit(), H2, start(h2_circuit()), reference_energy=PRINTED[0])
+    states = qngd.excited_states(problem, 2, seed=1, restarts=1, run_dir=tmp_path)
+    assert [state.about["problem"]["reference_energy"] for state in states] == [PRINTED[0], None]
+    stored = [of_result(state) for state in states]
+    assert [each.reference for each in stored] == [PRINTED[0], None]
+    kept = [run_data(tmp_path / f"state-{k}").reference for k in range(2)]
+    assert kept == [PRINTED[0], None]
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,11 @@ class _Search:
             return task
         thetas, weights = self._lifts
         also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
-        identity = replace(task.identity, settings={**task.identity.settings, "lifted off": also})
+        # the reference is that of the lowest state
+        problem = {**task.identity.problem, "reference_energy": None}
+        settings = {**task.identity.settings, "lifted off": also}
+        identity = replace(task.identity, settings=settings, problem=problem)
+        about = {**task.about, "problem": problem}
         evaluator = task.evaluators[0]
         if isinstance(evaluator, Bounded):
             lifted: Evaluator = evaluator.around(deflated(evaluator.inner, thetas, weights))
@@ -206,7 +210,8 @@ class _Search:
         with metering(Meter(task.limits.budget.table, task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
-        return replace(task, evaluators=(lifted,), identity=identity, also=also, spent=task.spent + kept, final=None)
+        spent = task.spent + kept
+        return replace(task, evaluators=(lifted,), identity=identity, also=also, spent=spent, final=None, about=about)
 
     @property
     def _lifts(self) -> tuple[list[np.ndarray], list[float]]:
