@@ -121,11 +121,18 @@ def zeros_frequency(outcome: Outcome, template: Template | None = None) -> tuple
         raise BackendError(
             "an overlap needs counts, and this backend gives expectation values; use cross='hadamard', or a sampler"
         )
-    frequency = float(outcome.counts[~outcome.bits.any(axis=1)].sum() / outcome.shots)
+    frequency, variance = sample_zeros(outcome)
     if outcome.shots < 2:
-        return frequency, 0.25
-    variance = frequency * (1 - frequency) / (outcome.shots - 1)
+        return frequency, variance
     return frequency, float(widened(variance, unseen_zeros(outcome.shots, template)))
+
+
+def sample_zeros(outcome: Counts) -> tuple[float, float]:
+    """How often all measured bits are 0, and its variance as the sample has it, 0 where all shots agree."""
+    frequency = float(outcome.counts[~outcome.bits.any(axis=1)].sum() / outcome.shots)
+    if outcome.shots < 2:  # nothing is known of the spread but its bound
+        return frequency, 0.25
+    return frequency, frequency * (1 - frequency) / (outcome.shots - 1)
 
 
 def unseen_zeros(shots: int, template: Template | None = None) -> float:

@@ -204,6 +204,13 @@ def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
     return circuit.flatten(theta)
 
 
+def energies_ahead(evaluator: Evaluator, theta: np.ndarray, count: int, spread: Spread | None) -> Cost:
+    """What the energies at so many points would cost, after an evaluation with this spread."""
+    if spread is None:  # evaluators of anybody that know none are not asked with one
+        return evaluator.preview_energies(theta, count)
+    return evaluator.preview_energies(theta, count, spread=spread)
+
+
 class Submissions:
     """Asks an evaluator on behalf of one step: counts submissions and their cost, and gives each a seed of its own."""
 
@@ -257,7 +264,10 @@ class Submissions:
         """The energies at several points, in one submission; NaN, without asking, where one is not finite."""
         if not np.all(np.isfinite(points)):
             return [Estimate.exact(np.float64(np.nan)) for _ in points]
-        found, cost = self.evaluator.energies(points, self.next_seed())
+        if self._spread is None:
+            found, cost = self.evaluator.energies(points, self.next_seed())
+        else:
+            found, cost = self.evaluator.energies(points, self.next_seed(), spread=self._spread)
         self._count(cost, {"energy": cost.shots})
         return found
 
