@@ -9,13 +9,13 @@ from html import escape
 from matplotlib.figure import Figure
 
 from qngd.report.catalogue import CATALOGUE
-from qngd.report.groups import Group
+from qngd.report.groups import grouped
 from qngd.report.run_data import RunData
 
 
 def picture(*runs: RunData) -> str:
-    """The energy over steps, as an image with its text."""
-    found = CATALOGUE[0].draw([Group(run.label, (run,)) for run in runs])
+    """The energy over steps, as an image with its text; runs of one label belong together."""
+    found = CATALOGUE[0].draw(grouped(runs))
     return f"<p>{escape(found)}</p>" if isinstance(found, str) else image(found.figure, found.text)
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity
-from qngd.exact.kernels.spans import common_bits, lowest_bit
+from qngd.circuit.bits import anticommuting, common_bits
+from qngd.exact.kernels.spans import lowest_bit
 from qngd.exact.kernels.table import find
 
 _ONE = np.uint64(1)
@@ -40,14 +40,6 @@ class Paths(NamedTuple):
     other: np.ndarray
     sign: np.ndarray
     turns: np.ndarray
-
-
-@kernel
-def anticommute(ax, az, bx, bz):
-    odd = np.uint64(0)
-    for w in range(ax.shape[0]):
-        odd ^= (ax[w] & bz[w]) ^ (az[w] & bx[w])
-    return parity(odd) == _ONE
 
 
 @kernel
@@ -122,7 +114,7 @@ def find_paths(x, z, generators, limit):
             sign, turns = np.append(sign, sign), np.append(turns, turns)
         made = 0
         for t in range(live):
-            is_turned = anticommute(xs[t], zs[t], generators.x[k], generators.z[k])
+            is_turned = anticommuting(xs[t], zs[t], generators.x[k], generators.z[k])
             if lives(xs[t], rows, pivots, needed[k]):
                 found, place = find(xs[t], zs[t], next_x, next_z, table)
                 is_new = found < 0

@@ -10,30 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity
+from qngd.circuit.bits import common_bits, dot
 
 _ONE = np.uint64(1)
 MOST = 62  # qubits of a span whose coordinates are found; of wider ones only how many there are
-
-
-@kernel
-def _dot(a, b):
-    odd = np.uint64(0)
-    for w in range(a.shape[0]):
-        odd ^= a[w] & b[w]
-    return parity(odd)
-
-
-@kernel
-def common_bits(a, b):
-    """|a ∧ b| over all words."""
-    count = 0
-    for w in range(a.shape[0]):
-        word = a[w] & b[w]
-        while word:
-            word &= word - _ONE
-            count += 1
-    return count
 
 
 @kernel
@@ -83,7 +63,7 @@ def coordinates(strings, basis, out):
     for k in range(count):
         out.z[k] = np.uint64(0)
         for m in range(rank):
-            out.z[k] |= _dot(strings.z[k], strings.x[basis[m]]) << np.uint64(m)
+            out.z[k] |= dot(strings.z[k], strings.x[basis[m]]) << np.uint64(m)
         # i^|x∧z| (−1)^(z·v) is the string's factor on both sides
         there = out.x[k] & out.z[k]
         count_there = 0
