@@ -13,7 +13,7 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings, anticommute
 from qngd.errors import BackendError, MemoryLimitError, SettingError
 from qngd.evaluators.light_cone import LightConeEvaluator
-from qngd.exact.cones import derivatives, simulator, wide
+from qngd.exact.cones import derivatives, simulator, trails
 from qngd.exact.cones.simulator import ConeSimulator
 from qngd.exact.cones.terms import terms_of
 from qngd.exact.simulator import Simulator
@@ -333,8 +333,8 @@ def linear(num_qubits):
 @pytest.fixture
 def by_paths(monkeypatch):
     """All cones count as too wide for states."""
-    monkeypatch.setattr(wide, "_WIDE", 0)
-    monkeypatch.setattr(wide, "_STRING", 1e-6)
+    monkeypatch.setattr(trails, "_SMALL", 0)
+    monkeypatch.setattr(trails, "_STRING", 1e-6)
     monkeypatch.setattr(derivatives, "_NARROW", -1)
     monkeypatch.setattr(derivatives, "_SHARE", 1 << 60)
 
@@ -349,7 +349,7 @@ def test_paths_in_place_of_states(name, by_paths):
     simulator, exact = ConeSimulator(circuit), Simulator(circuit)
     found = simulator.terms(pulled)
     assert len(found.trails)
-    assert not len(found.bundle.which)
+    assert not len(found.states)
     assert not len(simulator.derivatives.narrow)
     energy, slope = simulator.energy_and_gradient(phi, found)
     expected, expected_slope = exact.energy_and_gradient(phi, exact.terms(pulled))
