@@ -64,8 +64,8 @@ def _least_shared(colour):
 
 @kernel
 def canonical_order(x, z, code, count):
-    """An order of strings with masks (m, W), by their codes (m,) and by which of them anticommute: the first `count`, the
-    rotations of a cone in running order, come in another running order, then the others."""
+    """An order of strings with masks (m, W), by their codes (m,) and by which of them anticommute: the first `count`,
+    the rotations of a cone in running order, come in another running order, then the others."""
     size = x.shape[0]
     meets = np.zeros((size, size), dtype=np.bool_)
     depth = np.zeros(size, dtype=np.int64)

@@ -2,9 +2,9 @@
 
 With R = exp(−iφ/2 P), R†QR is Q where the two commute, else cos φ·Q − i sin φ·QP. What is a Z string at the start has
 the value 1, every other 0. A string whose x mask is no sum of those of the rotations still to come never becomes a Z
-string, and is left out at once: so a rotation that alone could undo itself costs nothing. Two strings that differ by a Z
-string that commutes with all rotations still to come have equal values, and are one. So a wide cone may have few paths,
-the more so in a good order (see `elimination`).
+string, and is left out at once: so a rotation that alone could undo itself costs nothing. Two strings that differ by a
+Z string that commutes with all rotations still to come have equal values, and are one. So a wide cone may have few
+paths, the more so in a good order (see `elimination`).
 
 Strings are on the qubits of their span (see `spans`), whose vectors are x masks of rotations, the first to run first:
 then the rotations 0…k−1 reach the lowest `needed[k]` bits, and a string lives if x has no others, and of z only these
@@ -33,9 +33,9 @@ class Paths(NamedTuple):
         step: (T+1,) where the steps of each begin, with the end; a step goes back through one rotation.
         rotation: (S,) its number in the circuit.
         start: (S+1,) where the strings after each step begin, with the end.
-        source: (E, 3) of which strings each is made: of one that commutes with the generator, of one that does not, with
-            the cosine, and of one that is turned into it, with the sine. Places among 0, which is none, the watched
-            strings and all others of the sum.
+        source: (E, 3) of which strings each is made: of one that commutes with the generator; of one that does not,
+            with the cosine; and of one that is turned into it, with the sine. Places among 0, which is none, the
+            watched strings and all others of the sum.
         sign: (E,) of the sine.
     """
 
@@ -84,10 +84,11 @@ def _put(x, z, low, xs, zs, table, source, filled, made):
 
 @kernel
 def _is_within(x, low):
+    """Whether a mask has no other bits than the low ones."""
+    beyond = np.uint64(0)
     for w in range(x.shape[0]):
-        if x[w] & ~low[w]:
-            return False
-    return True
+        beyond |= x[w] & ~low[w]
+    return beyond == 0
 
 
 @kernel
