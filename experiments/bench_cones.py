@@ -15,6 +15,7 @@ Seconds are the median of a few calls, after what is compiled.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 from experiments.bench_peers import Benchmark, machine, pythons
 from experiments.peers.environments import ROOT
 from experiments.peers.launch import OVER_LIMIT, Contender, Row
+from experiments.peers.launch import measure as launch
 from experiments.record import Experiment, Verdict, main
 
 CONES = Contender("qngd, light cones", "qngd", {"energy": "cone_energy", "gradient": "cone_gradient"})
@@ -48,6 +50,8 @@ def measure(smoke: bool) -> dict[str, Any]:
     others = (PROPAGATION, STEP, *(() if smoke else PEERS))
     budget, sizes = (0.02, [(6, 1)]) if smoke else (0.5, SIZES)
     benchmark = Benchmark(pythons(others), budget, LIMIT, CONES)
+    if not smoke:
+        warm_up()
     for kind in ("energy", "gradient"):
         for size in sizes:
             benchmark.compare(kind, size, others)
@@ -57,6 +61,13 @@ def measure(smoke: bool) -> dict[str, Any]:
         "peers": {} if smoke else versions(),
         "rows": [asdict(row) for row in benchmark.rows],
     }
+
+
+def warm_up() -> None:
+    """Compile what is not cached on disk yet."""
+    for own in (CONES, PROPAGATION, STEP):
+        for kind in own.methods:
+            launch(own, sys.executable, kind, (4, 2), 0.0, 600.0)
 
 
 def versions() -> dict[str, str]:

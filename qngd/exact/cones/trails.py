@@ -63,7 +63,7 @@ def _trail_along(cone: FewCone, order: np.ndarray, limit: int) -> Trail | None:
     needed = np.searchsorted(basis, np.arange(count + 1))
     generators, ends = own[:count], own[count:]
     # a watched string with a vector that no rotation has never becomes a Z string
-    alive = ~unpack_bits(ends.x, own.num_qubits)[:, needed[-1] :].any(axis=1)
+    alive = np.flatnonzero(~unpack_bits(ends.x, own.num_qubits)[:, needed[-1] :].any(axis=1))
     ends = ends[alive]
     sizes, source, sign = kernels.find_paths(_signed(ends), _signed(generators), needed, limit)
     if len(sizes) < count:

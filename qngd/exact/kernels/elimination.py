@@ -4,9 +4,9 @@ the way.
 Rotations whose generators commute may change places. Behind some of them, where X is the span of the x masks of those
 still to come, only strings with x in X ever become Z strings; and two that differ by a Z string that commutes with all
 to come have the same value, so that of z only z·b for the vectors b of X counts. How many strings that leaves is
-bounded by a dimension: of the span of the generators that were passed, as far as x is in X, without such Z strings. So a
-qubit is taken up as late, and forgotten as early, as its gates allow: of the leaves of a tree only those of one branch
-at a time are on the way.
+bounded by a dimension: of the span of the generators that were passed, as far as x is in X, without such Z strings. So
+a qubit is taken up as late, and forgotten as early, as its gates allow: of the leaves of a tree only those of one
+branch at a time are on the way.
 """
 
 from __future__ import annotations
