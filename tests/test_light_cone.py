@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import optimize
 
 import qngd
 from qngd.backends import resolve
@@ -372,9 +373,9 @@ REGULAR = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("depth", [2, 3])
-def test_what_is_forgotten_early_was_not_needed(depth):
+def test_what_is_forgotten_early_was_not_needed():
     """A random graph of degree 3 and weights of its own on every edge, of which no cone equals another."""
+    depth = 2
     sketch = Sketch(12, 2 * depth)
     rng = np.random.default_rng(depth)
     for q in range(12):
@@ -394,7 +395,8 @@ def test_what_is_forgotten_early_was_not_needed(depth):
 
 
 def test_a_cone_of_29_qubits_takes_few_strings():
-    """The tree of a graph of degree 3 around one edge, at depth 3; its energy is known for all such trees."""
+    """The tree of a graph of degree 3 around one edge, at depth 3, whose largest cut is known: .7924 of the edges
+    (arXiv:2107.00677)."""
     edges, ends = [(0, 1)], [0, 1]
     for _ in range(3):
         fresh = []
@@ -403,13 +405,15 @@ def test_a_cone_of_29_qubits_takes_few_strings():
                 edges.append((node, len(edges) + 1))
                 fresh.append(edges[-1][1])
         ends = fresh
-    circuit = qaoa(30, edges, 3, "rzz")
-    angles = np.array([0.4225, 0.6090, 0.7776, 0.4594, 0.9407, 0.2356])  # arXiv:2107.00677, table I, D = 3
-    theta = angles * np.tile([1.0, -1.0], 3)
-    energy = qngd.expectation(circuit, {placed("ZZ", np.array([0, 1]), 30): 1.0}, theta, backend="light-cone")
-    assert 0.5 - 0.5 * float(energy) == pytest.approx(0.7924, abs=1e-4)
-    pulled = circuit.pull(Observable.from_mapping({placed("ZZ", np.array([0, 1]), 30): 1.0}))
-    found = ConeSimulator(circuit).terms(pulled)
+    circuit, terms = qaoa(30, edges, 3, "rzz"), {placed("ZZ", np.array([0, 1]), 30): 0.5}
+
+    def energy_and_slope(theta):
+        return [f(circuit, terms, theta, backend="light-cone").value for f in (qngd.expectation, qngd.gradient)]
+
+    start = np.array([0.4, -0.6, 0.8, -0.5, 0.9, -0.2])
+    best = optimize.minimize(energy_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-6})
+    assert 0.5 - best.fun == pytest.approx(0.7924, abs=5e-5)
+    found = ConeSimulator(circuit).terms(circuit.pull(Observable.from_mapping(terms)))
     assert found.bundle.largest == 29
     assert found.trails.num_strings < 100_000
 
