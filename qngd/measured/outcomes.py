@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from qngd._system.compilation import kernel
+from qngd.circuit.bits import dot
 from qngd.circuit.pauli import unpack_bits
 from qngd.errors import BackendError
 from qngd.measured.template import Template
@@ -168,13 +169,4 @@ def _add_up(bits, counts, z, out):
 @kernel
 def _value(bits, z):
     """±1, of a Z string on a basis state."""
-    parity = np.uint64(0)
-    for w in range(z.shape[0]):
-        parity ^= bits[w] & z[w]
-    parity ^= parity >> np.uint64(32)
-    parity ^= parity >> np.uint64(16)
-    parity ^= parity >> np.uint64(8)
-    parity ^= parity >> np.uint64(4)
-    parity ^= parity >> np.uint64(2)
-    parity ^= parity >> np.uint64(1)
-    return 1.0 - 2.0 * np.float64(parity & np.uint64(1))
+    return 1.0 - 2.0 * np.float64(dot(bits, z))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, shown, whole_number
@@ -298,9 +299,7 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
 
 def _seed_of(seed: int | None, k: int) -> int | None:
     """The first state has the seed itself, as `minimize` would."""
-    if seed is None or k == 0:
-        return seed
-    return int(np.random.SeedSequence(seed, spawn_key=(k, 0)).generate_state(1)[0])
+    return derived(seed, k, 0) if k else seed
 
 
 def _folder(run_dir: Any, k: int) -> Any:

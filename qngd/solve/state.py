@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qngd._system.brief import brief_fields
+from qngd._system.seeds import derived
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
@@ -272,7 +273,4 @@ class Submissions:
 
     def next_seed(self) -> int | None:
         """A fresh seed for every submission, reproducible as a whole."""
-        if self._seed is None:
-            return None
-        sequence = np.random.SeedSequence(self._seed, spawn_key=(self._done + self.count,))
-        return int(sequence.generate_state(1, np.uint32)[0])
+        return derived(self._seed, self._done + self.count)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -254,6 +255,4 @@ def _flat_note(jacobian: np.ndarray, bends: np.ndarray) -> str:
 
 def seed_of(seed: int | None, number: int) -> int | None:
     """A seed for one of several random estimates of a call."""
-    if seed is None:
-        return None
-    return int(np.random.SeedSequence(seed, spawn_key=(number, 4)).generate_state(1, np.uint32)[0])
+    return derived(seed, number, 4)

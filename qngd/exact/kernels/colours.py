@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.spans import anticommute
+from qngd.circuit.bits import anticommuting
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
@@ -71,7 +71,7 @@ def canonical_order(x, z, code, count):
     depth = np.zeros(size, dtype=np.int64)
     for i in range(size):
         for j in range(i):
-            if anticommute(x[i], z[i], x[j], z[j]):
+            if anticommuting(x[i], z[i], x[j], z[j]):
                 meets[i, j] = meets[j, i] = True
                 if i < count:
                     depth[i] = max(depth[i], depth[j] + 1)

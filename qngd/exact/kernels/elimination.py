@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.spans import anticommute, echelon, odd_overlap, reduce
+from qngd.circuit.bits import anticommuting, dot
+from qngd.exact.kernels.spans import echelon, reduce
 
 _ONE = np.uint64(1)
 
@@ -28,7 +29,7 @@ def _num_strings(x, z, passed, rest, pivots, rank):
     for i, k in enumerate(passed):
         image[i, :words] = outside[i] = x[k]
         for m in range(rank):
-            if odd_overlap(z[k], rest[m]):
+            if dot(z[k], rest[m]) == _ONE:
                 image[i, words + (m >> 6)] |= _ONE << np.uint64(m & 63)
         reduce(outside[i], rest, pivots, rank)
     return echelon(image)[2][-1] - echelon(outside)[2][-1]
@@ -44,7 +45,7 @@ def forgetful_order(x, z, most):
     meets = np.zeros((count, count), dtype=np.bool_)
     for i in range(count):
         for j in range(i):
-            if anticommute(x[i], z[i], x[j], z[j]):
+            if anticommuting(x[i], z[i], x[j], z[j]):
                 meets[i, j] = True
                 later[j] += 1
     order = np.empty(count, dtype=np.int64)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.spans import anticommute, common_bits
+from qngd.circuit.bits import anticommuting, common_bits
 from qngd.exact.kernels.table import find, new_table
 
 _ONE = np.uint64(1)
@@ -122,7 +122,7 @@ def find_paths(watched, generators, needed, limit):
         source, sign = _more(source, filled + 2 * live), _more(sign, filled + 2 * live)
         made = 0
         for t in range(live):
-            is_turned = anticommute(xs[t], zs[t], generators.x[k], generators.z[k])
+            is_turned = anticommuting(xs[t], zs[t], generators.x[k], generators.z[k])
             if _is_within(xs[t], low):
                 number = _put(xs[t], zs[t], low, next_x, next_z, table, source, filled, made)
                 source[filled + number, 1 if is_turned else 0] = first + t

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
+from qngd.circuit.bits import anticommuting, dot
 from qngd.exact.kernels.paths import turned_sign
-from qngd.exact.kernels.spans import anticommute, echelon, odd_overlap, reduce
+from qngd.exact.kernels.spans import echelon, reduce
 from qngd.exact.kernels.table import find, new_table, slot
 
 _ONE = np.uint64(1)
@@ -103,7 +104,7 @@ def _ends(rows, pivots, rank):
     for m in range(rank):
         found[m, pivots[m] >> 6] ^= _ONE << np.uint64(pivots[m] & 63)
         for j in range(m - 1, -1, -1):  # later rows have no bit at the pivots of earlier ones
-            if odd_overlap(found[m], rows[j]):
+            if dot(found[m], rows[j]) == _ONE:
                 found[m, pivots[j] >> 6] ^= _ONE << np.uint64(pivots[j] & 63)
     return found
 
@@ -208,7 +209,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
         before = count
         for m in range(before):
             t = live[m]
-            if not anticommute(xs[t], zs[t], generators.x[k], generators.z[k]):
+            if not anticommuting(xs[t], zs[t], generators.x[k], generators.z[k]):
                 continue
             s = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
             u, place = find(new_x, new_z, xs, zs, table)
@@ -216,7 +217,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
                 continue
             old = c[t]
             if u < 0:
-                if narrows and odd_overlap(ends[needed[k]], new_x):
+                if narrows and dot(ends[needed[k]], new_x) == _ONE:
                     u = -2
                 elif (
                     max(abs(sine), _LEAST) * importance[t] < limits.importance or _weight(new_x, new_z) > limits.weight
@@ -254,7 +255,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
             kept = 0
             for m in range(count):
                 t = live[m]
-                is_dead = narrows and odd_overlap(ends[needed[k]], xs[t])
+                is_dead = narrows and dot(ends[needed[k]], xs[t]) == _ONE
                 if not is_dead and (importance[t] > least or (importance[t] == least and ties > 0)):
                     ties -= importance[t] == least
                     live[kept] = t

@@ -10,39 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity
+from qngd.circuit.bits import common_bits, dot
 
 _ONE = np.uint64(1)
-
-
-@kernel
-def odd_overlap(a, b):
-    """a·b, whether an odd number of bits is common."""
-    odd = np.uint64(0)
-    for w in range(a.shape[0]):
-        odd ^= a[w] & b[w]
-    return parity(odd) == _ONE
-
-
-@kernel
-def anticommute(ax, az, bx, bz):
-    """Whether two strings with masks (W,) do."""
-    odd = np.uint64(0)
-    for w in range(ax.shape[0]):
-        odd ^= (ax[w] & bz[w]) ^ (az[w] & bx[w])
-    return parity(odd) == _ONE
-
-
-@kernel
-def common_bits(a, b):
-    """|a ∧ b| over all words."""
-    count = 0
-    for w in range(a.shape[0]):
-        word = a[w] & b[w]
-        while word:
-            word &= word - _ONE
-            count += 1
-    return count
 
 
 @kernel
@@ -106,7 +76,7 @@ def coordinates(strings, basis, out):
     for k in range(count):
         out.z[k] = np.uint64(0)
         for m in range(rank):
-            if odd_overlap(strings.z[k], strings.x[basis[m]]):
+            if dot(strings.z[k], strings.x[basis[m]]) == _ONE:
                 out.z[k, m >> 6] |= _ONE << np.uint64(m & 63)
         # i^|x∧z| (−1)^(z·v) is the string's factor on both sides
         turned = common_bits(strings.x[k], strings.z[k]) - common_bits(out.x[k], out.z[k])
