@@ -230,12 +230,12 @@ def _cuts(rows: list[dict[str, Any]]) -> list[Verdict]:
 
 def _minimized(row: dict[str, Any]) -> Verdict:
     history = row["history"]
-    falls = all(later < earlier for earlier, later in pairwise(history))
+    rises = sum(later > earlier for earlier, later in pairwise(history))
     return Verdict(
-        f"efficient_su2({row['qubits']}, reps=1, linear) is minimized: every step lowers the energy of a chain",
-        falls,
-        f"from {history[0]:.2f} to {history[-1]:.2f} in {len(history) - 1} steps, {history[-1] / row['lowest']:.1%} of "
-        f"the lowest energy there is, {row['lowest']:.2f}",
+        f"efficient_su2({row['qubits']}, reps=1, linear) is minimized: 80 % of a chain's ground energy in 30 steps",
+        len(history) <= 31 and history[-1] <= 0.8 * row["lowest"],
+        f"from {history[0]:.2f} to {history[-1]:.2f} in {len(history) - 1} steps, of which {rises} raised it: "
+        f"{history[-1] / row['lowest']:.1%} of the lowest energy there is, {row['lowest']:.2f}",
     )
 
 
