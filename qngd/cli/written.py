@@ -24,7 +24,7 @@ from qngd.metrics.names import HOMES as METRICS
 from qngd.run.names import SETTINGS, OptimizerName
 
 _STEPS = (
-    "Adaptive", "Armijo", "Blocking", "ConjugateDirections", "CurvatureRate", "DecayingRate", "FixedRate", "Momentum",
+    "Adaptive", "AlignedMomentum", "Armijo", "Blocking", "ConjugateDirections", "CurvatureRate", "DecayingRate", "FixedRate", "Momentum",
     "QuasiNewton", "TrustRegion",
 )  # fmt: skip
 _DAMPINGS = (

@@ -20,6 +20,7 @@ from qngd.measured.plan import Plan
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
 _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
+_LEFT = 1 / 9  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = 0.8
 _GROWTH = 1.3  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -59,13 +60,14 @@ class AutoShots:
     that of the same total divided equally.
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
-    variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
-    κη[(1 − κ/2)A − κS/2N] on average. For every shot, and the `start` of each of C circuits, that is most for
+    variance S/N that N shots a step leave in the mean of gradients that the default steps along, a ninth of that of a
+    single one, a step with κ times the best rate η lowers the model of `StepModel` by κη[(1 − κ/2)A − κS/2N] on
+    average. For every shot, and the `start` of each of C circuits, that is most for
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
     so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
-    steps take; it is 0.4. A is a running mean. From one step to the next the total is at most doubled. Where no single
+    steps take; it is 0.4. A is a running mean. From one step to the next the total grows by 30 % at most. Where no single
     gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Args:
@@ -74,7 +76,8 @@ class AutoShots:
             energy's part of the circuits.
         minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
             been seen.
-        first: shots of a circuit in the first step, where nothing is known, without a total.
+        first: shots of a circuit in the first step, where nothing is known, and on average at least in all others,
+            without a total.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
 
@@ -145,12 +148,12 @@ class AutoShots:
             return _SHOTS_PER_CIRCUIT * count
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
-        most = min(_GROWTH * spread.taken, self.limit * count)
+        least, most = self.first * count, min(_GROWTH * max(spread.taken, self.first * count), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
-        ratio = _RATE / (2 - _RATE) * error / spread.signal
-        return int(min(ratio + np.sqrt(ratio**2 + count * self.start * ratio), most))
+        ratio = _RATE / (2 - _RATE) * _LEFT * error / spread.signal
+        return int(np.clip(ratio + np.sqrt(ratio**2 + count * self.start * ratio), least, most))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ ConjugateDirections  the plane of the direction and the last step
 """
 
 from qngd.step.adaptive import Adaptive
+from qngd.step.aligned import AlignedMomentum
 from qngd.step.base import Memory, Proposal, StepRule, Trial
 from qngd.step.blocking import Blocking
 from qngd.step.curvature import CurvatureRate
@@ -25,6 +26,7 @@ from qngd.step.trust import TrustRegion
 
 __all__ = [
     "Adaptive",
+    "AlignedMomentum",
     "Armijo",
     "Blocking",
     "ConjugateDirections",

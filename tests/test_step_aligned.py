@@ -1,0 +1,86 @@
+"""Momentum with a rate that follows how steps and slopes agree, against recursions by hand and what theory says."""
+
+import numpy as np
+import pytest
+
+from qngd.damping import Absolute
+from qngd.qng import QNG
+from qngd.step import AlignedMomentum
+from tests.parabola import HESSIAN, METRIC, START, Parabola, at, tried, walk
+
+ONE = np.eye(1)  # E = ½θ² with g = 1: d = θ
+
+
+def test_one_parameter_by_hand():
+    """The cosine is ±1 there, so that the rate changes by e^±μ."""
+    rule = AlignedMomentum(0.1, momentum=0.5, pace=0.3, max_length=np.inf)
+    _, infos = walk(QNG(step=rule, damping=0), Parabola(ONE, ONE), [1.0], 12)
+    theta, rate, mean = 1.0, 0.1, 0.0
+    for k, info in enumerate(infos):
+        mean = 0.5 * mean + 0.5 * theta
+        delta = -rate * mean / (1 - 0.5 ** (k + 1))
+        theta += delta
+        assert info.rate == pytest.approx(rate)
+        assert float(info.theta[0]) == pytest.approx(theta)
+        rate *= np.exp((0.3 + 1 / (1 + k / 5)) * np.sign(-theta * delta))
+    assert min(info.rate for info in infos) == 0.1 < max(info.rate for info in infos)
+
+
+def test_three_parameters_in_a_damped_metric_by_hand():
+    rule, damped = AlignedMomentum(0.05), METRIC + 0.02 * np.eye(3)
+    _, infos = walk(QNG(step=rule, damping=0.02), Parabola(), START, 15)
+    theta, rate, mean = START.copy(), 0.05, np.zeros(3)
+    for k, info in enumerate(infos):
+        mean = 0.8 * mean + 0.2 * HESSIAN @ theta
+        vector = np.linalg.solve(damped, mean / (1 - 0.8 ** (k + 1)))
+        rate = min(rate, 0.5 / np.sqrt(vector @ METRIC @ vector))
+        delta = -rate * vector
+        assert info.predicted_decrease == pytest.approx(-delta @ HESSIAN @ theta)
+        theta = theta + delta
+        assert info.theta == pytest.approx(theta)
+        assert info.length == pytest.approx(np.sqrt(delta @ METRIC @ delta))
+        slope = HESSIAN @ theta
+        cosine = -slope @ delta / np.sqrt(delta @ damped @ delta * (slope @ np.linalg.solve(damped, slope)))
+        rate *= np.exp((0.2 + 1 / (1 + k / 5)) * cosine)
+
+
+def test_the_significance_is_that_of_the_mean():
+    rule = AlignedMomentum(momentum=0.5)
+    memory, here = rule.start(), at(gradient=(0.3, -0.2), covariance=np.diag([0.04, 0.09]))
+    there = at(gradient=(0.1, 0.4), covariance=np.diag([0.01, 0.16]))
+    first = tried(rule, here, there, memory, Absolute(0.1))
+    squares = 0.3**2 / 0.04 + 0.2**2 / 0.09
+    assert first.proposal.significance == pytest.approx((squares - 2) / 2)
+    memory = rule.learn(first, True, memory)
+    second = tried(rule, there, here, memory, Absolute(0.1))
+    mean = (0.3 / 3 + 2 * 0.1 / 3, -0.2 / 3 + 2 * 0.4 / 3)
+    spread = (0.04 / 9 + 4 * 0.01 / 9, 0.09 / 9 + 4 * 0.16 / 9)
+    squares = sum(m**2 / s for m, s in zip(mean, spread, strict=True))
+    assert second.proposal.significance == pytest.approx((squares - 2) / 2)
+    assert tried(rule, at(), at(), None, Absolute(0.1)).proposal.significance == np.inf
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_noise_rules_the_rate_falls_as_one_over_the_steps(seed):
+    """And the excess energy with it, as averaging would have it; before that it grows."""
+    rng, rule = np.random.default_rng(seed), AlignedMomentum(0.01)
+    memory, theta, noise = rule.start(), START.copy(), 0.5
+    covariance = noise**2 * np.eye(3)
+
+    def evaluated(theta):
+        slope = HESSIAN @ theta + noise * rng.normal(size=3)
+        return at(0.5 * theta @ HESSIAN @ theta, slope, METRIC, stderr=0.1, covariance=covariance)
+
+    here, rates, excess = evaluated(theta), [], []
+    for _ in range(8000):
+        trial = tried(rule, here, here, memory, Absolute(0.05))
+        theta = theta + trial.proposal.delta
+        here, before = evaluated(theta), here
+        trial = tried(rule, before, here, memory, Absolute(0.05))
+        memory = rule.learn(trial, True, memory)
+        rates.append(float(memory["rate"]))
+        excess.append(0.5 * theta @ HESSIAN @ theta)
+    early, late = slice(900, 1100), slice(7000, 8000)
+    assert max(rates[:100]) > 0.03
+    assert np.mean(rates[late]) < 0.4 * np.mean(rates[early])
+    assert np.mean(excess[late]) < 0.4 * np.mean(excess[early]) < 0.05 * excess[0]
