@@ -49,16 +49,17 @@ class QNG:
 
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
-            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, elsewhere
-            `qngd.step.CurvatureRate`).
+            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends), or with
+            shots to how steps and slopes agree (`qngd.step.AlignedMomentum`).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
             the unit of the observable, and so have η⁻¹ and λ with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
-            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`).
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2; with shots 0.3 of the
+            mean eigenvalue where `AlignedMomentum` is the default, and for other rates, but of a CVaR, more where errors
+            ask for it (`qngd.damping.NoiseBound`).
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
             random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.

@@ -239,7 +239,9 @@ def test_going_on_from_a_state_gives_the_same_digits(optimizer, kind, stop):
 
 
 @KINDS
-@pytest.mark.parametrize("optimizer", [QNG(0.1), QNG(), QNG(step=CurvatureRate())], ids=["fixed", "default", "curvature"])
+@pytest.mark.parametrize(
+    "optimizer", [QNG(0.1), QNG(), QNG(step=CurvatureRate())], ids=["fixed", "default", "curvature"]
+)
 def test_the_cost_is_what_was_asked_and_no_more_than_announced(optimizer, kind):
     """Also of rejected trials."""
     evaluator = kind(100 * HESSIAN, METRIC)

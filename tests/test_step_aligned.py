@@ -1,5 +1,7 @@
 """Momentum with a rate that follows how steps and slopes agree, against recursions by hand and what theory says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,27 +62,35 @@ def test_the_significance_is_that_of_the_mean():
     assert tried(rule, at(), at(), None, Absolute(0.1)).proposal.significance == np.inf
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_where_noise_rules_the_rate_falls_as_one_over_the_steps(seed):
-    """And the excess energy with it, as averaging would have it; before that it grows."""
-    rng, rule = np.random.default_rng(seed), AlignedMomentum(0.01)
-    memory, theta, noise = rule.start(), START.copy(), 0.5
-    covariance = noise**2 * np.eye(3)
+@pytest.mark.parametrize("initial", [0.003, 0.5])
+def test_the_rate_grows_while_slopes_agree_and_falls_where_noise_rules(initial):
+    """In the geometric mean over runs; the energies of a fixed rate stay where its noise holds them."""
+    grown, fallen, excess = zip(*(noisy_run(AlignedMomentum(initial), seed) for seed in range(8)), strict=True)
+    assert np.exp(np.mean(np.log(grown))) > 0.03
+    assert np.exp(np.mean(np.log(fallen))) < 0.2 * np.exp(np.mean(np.log(grown)))
+    *_, of_fixed = zip(*(noisy_run(AlignedMomentum(0.1), seed, fixed=True) for seed in range(8)), strict=True)
+    assert np.mean(excess) < 0.3 * np.mean(of_fixed)
 
-    def evaluated(theta):
-        slope = HESSIAN @ theta + noise * rng.normal(size=3)
-        return at(0.5 * theta @ HESSIAN @ theta, slope, METRIC, stderr=0.1, covariance=covariance)
 
-    here, rates, excess = evaluated(theta), [], []
-    for _ in range(8000):
+def noisy_run(rule, seed, fixed=False):
+    """The largest rate, the mean one of the last of 600 steps, and the mean excess energy there; with errors of 0.5 in
+    every slope; `fixed` keeps the rate."""
+    rng, memory, theta = np.random.default_rng(seed), {**rule.start()}, START.copy()
+    rates, excess = [], []
+
+    def evaluated():
+        slope = HESSIAN @ theta + 0.5 * rng.normal(size=3)
+        return at(0.5 * theta @ HESSIAN @ theta, slope, METRIC, stderr=0.1, covariance=0.25 * np.eye(3))
+
+    here = evaluated()
+    for _ in range(600):
         trial = tried(rule, here, here, memory, Absolute(0.05))
         theta = theta + trial.proposal.delta
-        here, before = evaluated(theta), here
-        trial = tried(rule, before, here, memory, Absolute(0.05))
-        memory = rule.learn(trial, True, memory)
+        there = evaluated()
+        memory = {**rule.learn(replace(trial, there=there), True, memory)}
+        if fixed:
+            memory["rate"] = np.array(rule.initial)
+        here = there
         rates.append(float(memory["rate"]))
         excess.append(0.5 * theta @ HESSIAN @ theta)
-    early, late = slice(900, 1100), slice(7000, 8000)
-    assert max(rates[:100]) > 0.03
-    assert np.mean(rates[late]) < 0.4 * np.mean(rates[early])
-    assert np.mean(excess[late]) < 0.4 * np.mean(excess[early]) < 0.05 * excess[0]
+    return max(rates), np.mean(rates[-100:]), np.mean(excess[-200:])

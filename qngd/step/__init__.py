@@ -10,6 +10,7 @@ CurvatureRate        the rate follows the curvature met; the default with shots
 QuasiNewton          curvature pairs (L-BFGS) on top of the metric
 Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
 TrustRegion          the length in state space is bounded by an adapted radius
+AlignedMomentum      a mean of gradients, and a rate that follows how steps and slopes agree
 Armijo               backtracking
 ConjugateDirections  the plane of the direction and the last step
 """

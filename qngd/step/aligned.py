@@ -24,10 +24,8 @@ class AlignedMomentum(StepRule):
         η ← η·exp(μc),   μ = `pace` + 1/(1 + k/5) at step k:
 
     longer steps as long as slopes agree with them, shorter ones where they overshoot. Where noise rules, steps overshoot
-    a little on average, by an amount in proportion to η, so that η falls as one over the steps: what Robbins and Monro
-    ask for (doi:10.1214/aoms/1177729586), at the pace of this problem, and only once the noise rules. The energy of a
-    single step decides nothing: every trial is accepted whose numbers are finite. No step is longer than `max_length`
-    in state space.
+    on average, and η falls. The energy of a single step decides nothing: every trial is accepted whose numbers are
+    finite. No step is longer than `max_length` in state space.
 
     Args:
         initial: the first rate.
