@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qngd._system.renamed import renamed
+from qngd.circuit.angles import is_shared
 from qngd.damping import Absolute, Damping, NoiseBound, Relative, SpectralCutoff, as_damping
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
@@ -49,17 +50,18 @@ class QNG:
 
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
-            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends), or with
-            shots to how steps and slopes agree (`qngd.step.AlignedMomentum`).
+            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, elsewhere
+            `qngd.step.CurvatureRate`); or, with shots and parameters that many gates share, to how steps and slopes
+            agree (`qngd.step.AlignedMomentum`).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
             the unit of the observable, and so have η⁻¹ and λ with it.
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2; with shots 0.3 of the
-            mean eigenvalue where `AlignedMomentum` is the default, and for other rates, but of a CVaR, more where errors
-            ask for it (`qngd.damping.NoiseBound`).
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
+            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`); 0.3 of the mean
+            eigenvalue where `AlignedMomentum` is the default.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
             random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.
@@ -211,15 +213,16 @@ class QNG:
         """The rule of a step from `here`, None at the start of a run: `step_rule`, but for two cases of the default.
 
         On an exact backend energies cost no submissions and curvatures have no errors, so that it may be `Adaptive`;
-        its memory has all that of `CurvatureRate` has. The errors of a sampled expectation value or loss average out
-        along the way of `AlignedMomentum`. Where a device answers exactly there are none; a CVaR's slope is seldom
-        seen; and `CurvatureRate` has what mini-batches take.
+        its memory has all that of `CurvatureRate` has. Where many gates share a parameter, the errors of a sampled
+        expectation value or loss average out along the way of `AlignedMomentum`. Where a device answers exactly there
+        are none; a CVaR's slope is seldom seen; and `CurvatureRate` has what mini-batches take.
         """
         if not self._steps_by_default:
             return self.step_rule
         if evaluator.is_exact:
             return _ON_EXACT
-        return _SAMPLED if here is not None and _is_sampled_mean(here) else self.step_rule
+        averages = is_shared(evaluator.circuit.angle_map.pattern) and here is not None and _is_sampled_mean(here)
+        return _SAMPLED if averages else self.step_rule
 
     @property
     def _steps_by_default(self) -> bool:

@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import qngd
 from qngd.damping import Absolute
+from qngd.evaluators.choice import evaluator_for
+from qngd.interop.given import read_given
 from qngd.qng import QNG
-from qngd.step import AlignedMomentum
+from qngd.step import Adaptive, AlignedMomentum, CurvatureRate, FixedRate
 from tests.parabola import HESSIAN, METRIC, START, Parabola, at, tried, walk
 
 ONE = np.eye(1)  # E = ½θ² with g = 1: d = θ
@@ -94,3 +97,29 @@ def noisy_run(rule, seed, fixed=False):
         rates.append(float(memory["rate"]))
         excess.append(0.5 * theta @ HESSIAN @ theta)
     return max(rates), np.mean(rates[-100:]), np.mean(excess[-200:])
+
+
+def ring(share):
+    """Four spins; one parameter for all rotations of a layer, or one for each."""
+    circuit = qngd.CircuitBuilder(4)
+    for kind in ("rzz", "rx"):
+        names = [kind] if share else [f"{kind}{q}" for q in range(4)]
+        found = circuit.parameters(*names) if len(names) > 1 else [circuit.parameter(kind)] * 4
+        for q, parameter in enumerate(found):
+            circuit = circuit.rzz(parameter, q, (q + 1) % 4) if kind == "rzz" else circuit.rx(parameter, q)
+    return circuit
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_it_is_the_default_with_shots_where_many_gates_share_a_parameter(share):
+    circuit = ring(share)
+    theta = np.linspace(0.2, 0.5, 2 if share else 8)
+    given = read_given(circuit, {"ZZII": 1.0, "IIIX": 0.5}, theta)
+    for shots, wanted in ((50, AlignedMomentum if share else CurvatureRate), (None, Adaptive)):
+        evaluator = evaluator_for(given.circuit, given.observable, "statevector", shots)
+        state = QNG().init(evaluator, theta, seed=1)
+        assert isinstance(QNG().rule_for(evaluator, state.evaluation), wanted)
+        assert QNG(0.1).rule_for(evaluator, state.evaluation) == FixedRate(0.1)
+        seen = QNG().step(evaluator, state)[1].spectrum
+        if wanted is AlignedMomentum:
+            assert seen.damping == pytest.approx(0.3 * seen.eigenvalues.mean())

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd.circuit.angles import is_shared
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.estimates.evaluation import Spread
 from qngd.measured.outcomes import widened
@@ -60,15 +61,15 @@ class AutoShots:
     that of the same total divided equally.
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
-    variance S/N that N shots a step leave in the mean of gradients that the default steps along, a ninth of that of a
-    single one, a step with κ times the best rate η lowers the model of `StepModel` by κη[(1 − κ/2)A − κS/2N] on
-    average. For every shot, and the `start` of each of C circuits, that is most for
+    variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
+    κη[(1 − κ/2)A − κS/2N] on average. Where many gates share a parameter the default steps along a mean of gradients,
+    with a ninth of S. For every shot, and the `start` of each of C circuits, that is most for
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
     so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
-    steps take; it is 0.4. A is a running mean. From one step to the next the total grows by 30 % at most. Where no single
-    gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+    steps take; it is 0.4. A is a running mean. From one step to the next the total grows by 30 % at most. Where no
+    single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Args:
         total: shots of one step; None chooses them.
@@ -76,8 +77,8 @@ class AutoShots:
             energy's part of the circuits.
         minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
             been seen.
-        first: shots of a circuit in the first step, where nothing is known, and on average at least in all others,
-            without a total.
+        first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
+            share a parameter it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
 
@@ -148,11 +149,13 @@ class AutoShots:
             return _SHOTS_PER_CIRCUIT * count
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
-        least, most = self.first * count, min(_GROWTH * max(spread.taken, self.first * count), self.limit * count)
+        averages = is_shared(plan.jacobian)
+        least = self.first * count if averages else 0
+        most = min(_GROWTH * max(spread.taken, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
-        ratio = _RATE / (2 - _RATE) * _LEFT * error / spread.signal
+        ratio = _RATE / (2 - _RATE) * (_LEFT if averages else 1.0) * error / spread.signal
         return int(np.clip(ratio + np.sqrt(ratio**2 + count * self.start * ratio), least, most))
 
 

@@ -1,4 +1,4 @@
-"""Momentum with a rate that follows how steps and slopes agree: the default with shots."""
+"""Momentum with a rate that follows how steps and slopes agree: for shots and parameters that many gates share."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AlignedMomentum(StepRule):
 
         η ← η·exp(μc),   μ = `pace` + 1/(1 + k/5) at step k:
 
-    longer steps as long as slopes agree with them, shorter ones where they overshoot. Where noise rules, steps overshoot
-    on average, and η falls. The energy of a single step decides nothing: every trial is accepted whose numbers are
-    finite. No step is longer than `max_length` in state space.
+    longer steps as long as slopes agree with them, shorter ones where they overshoot. Where noise rules, steps
+    overshoot on average, and η falls. The energy of a single step decides nothing: every trial is accepted whose energy
+    is finite. No step is longer than `max_length` in state space.
 
     Args:
         initial: the first rate.
@@ -63,7 +63,7 @@ class AlignedMomentum(StepRule):
             return Proposal(delta, rate, rate * length, predicted, self.max_length, _significance(mean, variances))
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
-        return trial.there.is_finite
+        return bool(np.isfinite(trial.there.arrived.value))
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         if not accepted:

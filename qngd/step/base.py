@@ -24,8 +24,8 @@ Probe = Callable[[Sequence[np.ndarray]], list[Estimate]]
 @dataclass(frozen=True, eq=False)
 class Proposal:
     """A step δ to try: its rate η where δ = −η·d (else η of its gradient part), its length √(δᵀgδ) in state space,
-    in radians, the decrease that the rule's model predicts, and the trust radius that bounded the length. `significance`
-    is that of the mean of gradients which it follows, None where it follows the last one."""
+    in radians, the decrease that the rule's model predicts, and the trust radius that bounded the length.
+    `significance` is that of the mean of gradients which it follows, None where it follows the last one."""
 
     delta: np.ndarray
     rate: float
