@@ -54,6 +54,7 @@ SETTINGS = {
     step.DecayingRate: {"initial": 0.1},
     step.Momentum: {"learning_rate": 0.1},
     step.CurvatureRate: {},
+    step.AlignedMomentum: {},
     step.TrustRegion: {},
     step.QuasiNewton: {},
     step.Adaptive: {},

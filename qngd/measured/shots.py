@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd.circuit.angles import is_shared
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.estimates.evaluation import Spread
 from qngd.measured.outcomes import widened
@@ -20,6 +21,7 @@ from qngd.measured.plan import Plan
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
 _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
+_LEFT = 1 / 9  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = 0.8
 _GROWTH = 1.3  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -60,13 +62,14 @@ class AutoShots:
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
-    κη[(1 − κ/2)A − κS/2N] on average. For every shot, and the `start` of each of C circuits, that is most for
+    κη[(1 − κ/2)A − κS/2N] on average. Where many gates share a parameter the default steps along a mean of gradients,
+    with a ninth of S. For every shot, and the `start` of each of C circuits, that is most for
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
     so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
-    steps take; it is 0.4. A is a running mean. From one step to the next the total is at most doubled. Where no single
-    gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+    steps take; it is 0.4. A is a running mean. From one step to the next the total grows by 30 % at most. Where no
+    single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Args:
         total: shots of one step; None chooses them.
@@ -74,7 +77,8 @@ class AutoShots:
             energy's part of the circuits.
         minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
             been seen.
-        first: shots of a circuit in the first step, where nothing is known, without a total.
+        first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
+            share a parameter it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
 
@@ -151,12 +155,14 @@ class AutoShots:
             return _SHOTS_PER_CIRCUIT * count
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
-        most = min(_GROWTH * spread.taken, self.limit * count)
+        averages = is_shared(plan.jacobian)
+        least = self.first * count if averages else 0
+        most = min(_GROWTH * max(spread.taken, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
-        ratio = _RATE / (2 - _RATE) * error / spread.signal
-        return int(min(ratio + np.sqrt(ratio**2 + count * self.start * ratio), most))
+        ratio = _RATE / (2 - _RATE) * (_LEFT if averages else 1.0) * error / spread.signal
+        return int(np.clip(ratio + np.sqrt(ratio**2 + count * self.start * ratio), least, most))
 
 
 @dataclass(frozen=True)

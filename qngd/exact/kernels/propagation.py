@@ -18,8 +18,9 @@ import numpy as np
 
 from qngd._system.compilation import kernel
 from qngd.circuit.bits import anticommuting, dot
-from qngd.exact.kernels.paths import echelon, lives, turned_sign
-from qngd.exact.kernels.table import find, slot
+from qngd.exact.kernels.paths import turned_sign
+from qngd.exact.kernels.spans import echelon, reduce
+from qngd.exact.kernels.table import find, new_table, slot
 
 _ONE = np.uint64(1)
 _LEAST = 0.1
@@ -75,10 +76,7 @@ class Strings(NamedTuple):
 @kernel
 def _table(live, count, xs, zs, room):
     """A table of the live strings with room for so many."""
-    bits = 4
-    while 1 << bits < 2 * room:
-        bits += 1
-    table = np.full(1 << bits, -1, dtype=np.int32)
+    table = new_table(room)
     for m in range(count):
         place = slot(xs[live[m]], zs[live[m]], table.shape[0])
         while table[place] >= 0:
@@ -109,6 +107,14 @@ def _ends(rows, pivots, rank):
             if dot(found[m], rows[j]) == _ONE:
                 found[m, pivots[j] >> 6] ^= _ONE << np.uint64(pivots[j] & 63)
     return found
+
+
+@kernel
+def _lives(x, rows, pivots, size):
+    """Whether a mask is a sum of the first `size` rows."""
+    rest = x.copy()
+    reduce(rest, rows, pivots, size)
+    return not rest.any()
 
 
 @kernel
@@ -178,7 +184,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     live = np.empty(room, dtype=np.int32)
     made, count = 0, 0
     for t in range(len(x)):
-        if lives(x[t], rows, pivots, needed[steps]):
+        if _lives(x[t], rows, pivots, needed[steps]):
             xs[made], zs[made], c[made] = x[t], z[t], coefficients[t]
             importance[made] = abs(coefficients[t])
             live[made] = made
