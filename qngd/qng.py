@@ -20,7 +20,7 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
 from qngd.step import Adaptive, Blocking, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
@@ -281,9 +281,9 @@ class QNG:
         if way.is_random and rule.may_reject:  # then it is taken anew
             full += full
         if rule.num_probes:
-            full += evaluator.preview_energies(theta, rule.num_probes)
+            full += energies_ahead(evaluator, theta, rule.num_probes, spread)
         if self._energy_first(evaluator):
-            full += evaluator.preview(theta, gradient=False, metric=None, spread=None)
+            full += evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         return full
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:

@@ -122,6 +122,12 @@ class AutoShots:
         seen = spread.taken / len(spread.step)
         return 1 - 0.5 * seen / (seen + _DOUBTFUL)
 
+    def most(self, plan: Plan, step: int) -> int:
+        """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
+        if self.total is not None or plan.mixing is None:
+            return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
+        return int(min(self.first * _GROWTH**step, self.limit))
+
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
         return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
@@ -165,7 +171,9 @@ class TargetError:
     target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
     "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
     second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric do that
-    does not say what its shots are worth.
+    does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those of its
+    gradient follow from the outputs' to first order; the metric is the average over its samples, and "gauss-newton",
+    which takes no circuits of its own, has no target.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -187,14 +195,33 @@ class TargetError:
         count = plan.num_circuits
         if spread is None or len(spread.energy) != count:
             return np.full(count, min(_FIRST_SHOTS, self.limit))
+        needed = self._of_loss(spread) if spread.gradient is not None else self._of_energy(plan, spread)
+        needed = plan.shots_for_metric(spread.metric, self.metric, needed)
+        return np.minimum(np.ceil(needed), self.limit).astype(int)
+
+    def most(self, plan: Plan, step: int) -> int:
+        """Shots of a circuit that a step takes at most; number 0 is the start."""
+        return min(_FIRST_SHOTS, self.limit) if step == 0 else self.limit
+
+    @property
+    def _of_gradient(self) -> float:
+        return self.energy if self.gradient is None else self.gradient
+
+    def _of_loss(self, spread: Spread) -> np.ndarray:
+        """The shots (R,) that a loss and its gradient take, by what one shot of each request was seen to add."""
+        assert spread.gradient is not None
+        assert spread.reach is not None
+        needed = np.maximum(2.0, sharing(spread.energy[None]) / self.energy**2)
+        needed = np.maximum(needed, spread.gradient / self._of_gradient**2)
+        return np.maximum(needed, np.maximum(spread.reach[0] / self.energy, spread.reach[1] / self._of_gradient))
+
+    def _of_energy(self, plan: Plan, spread: Spread) -> np.ndarray:
+        """The shots (R,) that an energy and its gradient take."""
         of_energies = spread.energy, _unseen_energies(plan), _energy_bounds(plan)
         needed = np.maximum(2.0, _needed(plan.energy_weights[None], *of_energies, self.energy))
         if plan.mixing is not None:
-            target = self.energy if self.gradient is None else self.gradient
-            needed = np.maximum(needed, _needed(plan.linear.toarray(), *of_energies, target))
-        if plan.metric is not None:
-            needed = plan.metric.shots_for(plan, spread.metric, self.metric, needed)
-        return np.minimum(np.ceil(needed), self.limit).astype(int)
+            needed = np.maximum(needed, _needed(plan.linear.toarray(), *of_energies, self._of_gradient))
+        return needed
 
 
 def _needed(
@@ -202,11 +229,11 @@ def _needed(
 ) -> np.ndarray:
     """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies, whose
     variances are spread/N, widened by unseen/N²."""
-    found = np.maximum(_sharing(linear**2 * spread) / target**2, 2.0)
+    found = np.maximum(sharing(linear**2 * spread) / target**2, 2.0)
     for _ in range(_ROUNDS):
         wide = widened(spread, unseen / found)
         # √ makes N = c/N, of energies that seem certain, converge
-        found = np.sqrt(found * np.maximum(_sharing(linear**2 * wide) / target**2, 2.0))
+        found = np.sqrt(found * np.maximum(sharing(linear**2 * wide) / target**2, 2.0))
     return np.maximum(found, (abs(linear) * bounds).max(axis=0, initial=0.0) / target)
 
 
@@ -215,7 +242,9 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     found = np.zeros(plan.num_circuits)
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
-        if coefficients is not None:
+        if plan.is_overlap(r):
+            found[r] = 1.0
+        elif coefficients is not None:
             found[r] = 4 * plan.reading(r).squares(coefficients / (plan.share or 1.0))
     return found
 
@@ -223,10 +252,12 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
 def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
     per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
+    if plan.overlaps is not None:
+        per_template[plan.overlaps.template] = 1.0
     return np.array([per_template[request.template] for request in plan.requests]) / (plan.share or 1.0)
 
 
-def _sharing(variances: np.ndarray) -> np.ndarray:
+def sharing(variances: np.ndarray) -> np.ndarray:
     """Shots (R,) for unit error of every row of Σ_r variances[i, r]/N_r, each row with its fewest shots in all."""
     roots = np.sqrt(variances)
     return (roots * roots.sum(axis=1, keepdims=True)).max(axis=0, initial=0.0)
