@@ -26,7 +26,7 @@ from typing import Any
 from qngd._system.interrupts import held
 from qngd.errors import StorageError
 from qngd.run.directory.schema import APPLICATION, FORMAT, NAME, TABLES, columns, statements
-from qngd.run.directory.trouble import damaged, told
+from qngd.run.directory.trouble import damaged, refuse_pipes, told
 
 SYNCHRONOUS = "EXTRA"  # FULL, and the folder's entry too
 _WAIT = 30.0  # seconds that a writer waits for readers to finish
@@ -256,6 +256,7 @@ class Writing:
 
 def connected(path: Path, mode: str) -> sqlite3.Connection:
     """SQLite's connection to a file in one of its modes, which begins and ends no transaction by itself."""
+    refuse_pipes(path)
     uri = f"{Path(os.path.abspath(path)).as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
 
