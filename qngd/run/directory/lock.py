@@ -13,6 +13,7 @@ from pathlib import Path
 
 from qngd.errors import StorageError
 from qngd.run.directory.machine import host
+from qngd.run.directory.trouble import refuse_pipes
 
 NAME = "run.lock"
 _WAIT = 0.5  # seconds that whoever takes it waits: somebody who only looks has it for an instant
@@ -68,6 +69,7 @@ def _taken(path: Path) -> sqlite3.Connection:
 
 
 def _connected(path: Path, wait: float = 0.0) -> sqlite3.Connection:
+    refuse_pipes(path)
     return sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
 
 
