@@ -318,7 +318,7 @@ def test_a_job_that_is_sent_again_counts_in_a_budget():
     device = trouble()
     bounded = run(device, max_steps=1, budget=qngd.Budget(jobs=8))
     assert (bounded.status, bounded.steps) == ("budget", 0)
-    assert len(device.runs) == 8
+    assert bounded.cost.jobs == len(device.runs) == 8
     assert run(trouble(), max_steps=1, budget=qngd.Budget(jobs=9)).steps == 1
 
 
