@@ -45,12 +45,12 @@ class Spent:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Goal:
     """A problem and the energy at which a run has arrived. Its circuit is in the neutral form; `node` is the same as a
     QNode of PennyLane's, where there is one."""
 
     problem: qngd.Problem
-    goal: float
+    limit: float
     node: Any = None
     _prices: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False)
 
@@ -90,7 +90,7 @@ class Case:
 class Start:
     """Where a run begins, in the structure of the problem's parameters."""
 
-    case: Case
+    goal: Goal
     theta: Any
 
 
@@ -131,18 +131,18 @@ class Ours:
     max_shots: int = 10_000_000
 
     def run(self, start: Start, seed: int) -> Spent | None:
-        case = start.case
-        evaluator = _Watched(case.evaluator(self.shots))
+        goal = start.goal
+        evaluator = _Watched(goal.evaluator(self.shots))
         seconds = -time.process_time()
-        state = self.optimizer.init(evaluator, case.flat(start.theta), seed)
+        state = self.optimizer.init(evaluator, goal.flat(start.theta), seed)
         seconds += time.process_time()
-        while not case.energy(state.theta) <= case.goal:
+        while not goal.energy(state.theta) <= goal.limit:
             if state.finished or state.step >= self.max_steps or state.cost.shots > self.max_shots:
                 return None
             seconds -= time.process_time()
             state, _ = self.optimizer.step(evaluator, state)
             seconds += time.process_time()
-        circuits = state.cost.circuits if self.shots is not None else sum(map(case.circuits, evaluator.asked))
+        circuits = state.cost.circuits if self.shots is not None else sum(map(goal.circuits, evaluator.asked))
         return Spent(state.step, circuits, state.cost.shots, seconds)
 
 
@@ -158,14 +158,14 @@ class Theirs:
         import pennylane as qml
         from pennylane import numpy as pnp
 
-        case = start.case
-        if case.node is None:
+        goal = start.goal
+        if goal.node is None:
             return None
-        optimizer, node = self.make(seed), qml.set_shots(case.node, self.shots)
+        optimizer, node = self.make(seed), qml.set_shots(goal.node, self.shots)
         theta = pnp.array(start.theta, requires_grad=True)
         seconds, step = 0.0, 0
         with qml.Tracker(node.device) as tracker:
-            while not case.energy(theta) <= case.goal:
+            while not goal.energy(theta) <= goal.limit:
                 if step == self.max_steps or not np.all(np.isfinite(theta)):
                     return None
                 seconds -= time.process_time()
@@ -237,6 +237,22 @@ def shown(values: Sequence[float | None]) -> str:
     """A median with its quartiles, as text."""
     low, middle, high = ("∞" if value is None else f"{value:.4g}" for value in values)
     return f"{middle} ({low} to {high})"
+
+
+def path(goal: Goal, theta: Any, optimizer: Any, steps: int, seed: int, shots: Any = None) -> tuple[list[float], int]:
+    """The exact energies of a run, with that of its start, and the circuits that its last step takes on a device. A run
+    that finishes stays where it is."""
+    evaluator = _Watched(goal.evaluator(shots))
+    state = optimizer.init(evaluator, goal.flat(theta), seed)
+    energies, last = [goal.energy(state.theta)], 0
+    for _ in range(steps):
+        if not state.finished:
+            before, last = state.cost, len(evaluator.asked)
+            state, _info = optimizer.step(evaluator, state)
+        energies.append(goal.energy(state.theta))
+    if shots is not None:
+        return energies, (state.cost - before).circuits
+    return energies, sum(map(goal.circuits, evaluator.asked[last:]))
 
 
 Raced = Mapping[str, Mapping[str, Any]]  # what `race` found, by method
