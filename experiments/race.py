@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -47,16 +47,17 @@ class Spent:
 @dataclass(frozen=True, eq=False)
 class Goal:
     """A problem and the energy at which a run has arrived. Its circuit is in the neutral form; `node` is the same as a
-    QNode of PennyLane's, where there is one."""
+    QNode of PennyLane's, where there is one. A `backend` without sampling may stand for the exact simulator."""
 
     problem: qngd.Problem
     limit: float
     node: Any = None
+    backend: Any = "statevector"
     _prices: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False)
 
     def evaluator(self, shots: Any = None) -> Any:
         observable = as_observable(self.problem.observable, self.problem.circuit)
-        return evaluator_for(self.problem.circuit, observable, "statevector", shots)
+        return evaluator_for(self.problem.circuit, observable, self.backend, shots)
 
     @cached_property
     def _exact(self) -> Any:
@@ -64,7 +65,7 @@ class Goal:
 
     @cached_property
     def _planned(self) -> Any:
-        return self.evaluator(1)  # it plans and runs nothing
+        return replace(self, backend="statevector").evaluator(1)  # it plans and runs nothing
 
     def energy(self, theta: Any) -> float:
         """The exact one at parameters in the problem's structure, or flat."""
@@ -299,7 +300,7 @@ def draw_medians(axes: Any, cases: Mapping[str, Raced], unit: str, label: str) -
     """Medians and quartiles of a unit, a column a case; arrows at the top are medians of runs that never arrived."""
     methods = list(dict.fromkeys(method for found in cases.values() for method in found))
     finite = [m for found in cases.values() for method in found if np.isfinite(m := median(found, method, unit))]
-    never = 3 * max(finite)
+    never = 3 * max(finite, default=1.0)
     for number, method in enumerate(methods):
         color, offset = f"C{number % 10}", 0.7 * (number / len(methods) - 0.5)
         places, middles, below, above = [], [], [], []
