@@ -1,11 +1,11 @@
 """QNG against gradient descent at several levels of noise, towards the exact noisy floor.
 
-arXiv:2502.20288 finds that the natural gradient converges faster there, and from more starts. Here it is the critical
-Ising ring of four spins, by its Hamiltonian variational ansatz from random angles. Noise is exact, by density matrices and
-without sampling (`noise_floor.ExactNoise`): depolarization of the compiled circuits' gates with readout errors at three
-levels, and two fake devices. The floor is the lowest energy that L-BFGS finds under the noise, from the noiseless
-optimum; a run has arrived where 5 % of the way there from the mean of the starts are left. Gradient descent takes its
-best rate of a grid for each level, which two of the five starts choose.
+arXiv:2502.20288 finds that the natural gradient converges faster there, and from more starts. Here it is tried on the
+critical Ising ring of four spins, by its Hamiltonian variational ansatz from random angles. Noise is exact, by density
+matrices and without sampling (`noise_floor.ExactNoise`): depolarization of the compiled circuits' gates with readout
+errors at three levels, and two fake devices. The floor is the lowest energy that L-BFGS finds under the noise, from the
+noiseless optimum; a run has arrived where 5 % of the way there from the mean of the starts are left. Gradient descent
+takes its best rate of a grid for each level, which two of the five starts choose.
 
 On the devices runs with 4000 shots besides, each with and without its readout corrected, to the energy that is measured
 at the end, and the noiseless one there.

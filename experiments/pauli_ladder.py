@@ -154,7 +154,7 @@ def _compared(claim: str, values: list[tuple[str, float, float]]) -> Verdict:
 
 
 def _gap(row: dict[str, Any], method: str, rival: str, ends: str) -> tuple[float, float, float, float]:
-    """The means of both, and the mean of how much lower the method ends on the same circuit, with its standard error."""
+    """Both means, and the mean of how much lower the method ends on the same circuit, with its standard error."""
     own, other = (np.array(row["methods"][name][key]) for name, key in ((method, "ends"), (rival, ends)))
     error = np.std(other - own, ddof=1) / np.sqrt(len(own))
     return float(own.mean()), float(other.mean()), float((other - own).mean()), float(error)
