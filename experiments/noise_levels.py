@@ -127,7 +127,9 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
         for of in (arrivals, partial(median, unit="steps"), partial(median, unit="circuits"))
     )
     verdicts = [
-        _against("arrives from as many starts as a tuned gradient descent", shares, ge, ".0%"),
+        _against(
+            f"arrives within {MAX_STEPS} steps from as many starts as a tuned gradient descent", shares, ge, ".0%"
+        ),
         _against("takes fewer steps than it", steps, lt, ".0f"),
         _against("takes fewer circuits than it", circuits, lt, ".0f"),
     ]
