@@ -278,12 +278,15 @@ def winner(found: Raced, unit: str) -> str:
 
 def row(found: Raced, method: str, units: Sequence[str]) -> str:
     """This method beside the best in each unit, as text."""
-    own = f"{found[method]['arrived']}/{found[method]['runs']} arrive, in {shown(found[method]['steps'])} steps"
-    parts = [f"{named(found, method)}: {own}"]
-    for unit in units:
-        best = winner(found, unit)
-        text = f"{unit}: {shown(found[method][unit])}"
-        if best == method:
+    own = found[method]
+    parts = [f"{named(found, method)}: {own['arrived']}/{own['runs']} arrive"]
+    for unit in ("steps", *units):
+        best, text = winner(found, unit), f"{unit}: {shown(own[unit])}"
+        if not np.isfinite(median(found, best, unit)):
+            return f"{parts[0]}, and of no method as many as half"
+        if unit not in units:
+            parts.append(text)
+        elif best == method:
             parts.append(f"{text}, the least of all")
         else:
             parts.append(f"{text}; least {named(found, best)} with {shown(found[best][unit])}")

@@ -3,9 +3,10 @@
 The critical Ising ring and the Heisenberg chain, each with the Hamiltonian variational ansatz and with a
 hardware-efficient one, exact, ten random starts: `QNG()` beside rivals at their best setting of a declared grid (the
 first three starts choose it, by arrivals and then steps; see `race`). A step of L-BFGS-B is an evaluation of energy and
-gradient. PennyLane's optimizer runs on the smallest alone, which is written in PennyLane as well.
+gradient. PennyLane's optimizer runs on the smallest alone, which is written in PennyLane as well, for 40 steps at most:
+one takes a tenth of a second.
 
-    python -m experiments.spin_chains            five minutes on one core
+    python -m experiments.spin_chains            four minutes on one core
     python -m experiments.spin_chains --smoke    the smallest, two starts, few steps
 """
 
@@ -133,6 +134,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
     steps = {name: [median(found, m, "steps") for m in (DEFAULT, LIMITED)] for name, found in data.items()}
     both = {name: pair for name, pair in steps.items() if np.all(np.isfinite(pair))}
     seconds = {name: [median(data[name], m, "seconds") for m in (DEFAULT, LIMITED)] for name in both}
+    slower = [name for name, (own, other) in seconds.items() if own > other]
     return [
         Verdict(
             f"{DEFAULT} arrives from as many starts as any rival at its best setting, on every chain",
@@ -145,8 +147,8 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             "; ".join(f"{name}: {own:.0f} against {other:.0f}" for name, (own, other) in both.items()),
         ),
         Verdict(
-            f"a baseline wins: {LIMITED} is no slower there in seconds of the processor",
-            all(own >= other for own, other in seconds.values()),
+            f"seconds of the processor there, where {LIMITED}, a baseline, wins on {', '.join(slower) or 'none'}",
+            None,
             "; ".join(f"{name}: {own:.2g} s against {other:.2g} s" for name, (own, other) in seconds.items()),
         ),
         *(Verdict(name, None, row(found, DEFAULT, ("steps", "seconds"))) for name, found in data.items()),
@@ -175,7 +177,7 @@ def draw(data: dict[str, Any]) -> Figure:
 EXPERIMENT = Experiment(
     "spin_chains",
     "On spin chains the default reaches the ground energy from more starts than its rivals or as many",
-    "three minutes",
+    "four minutes",
     measure,
     judge,
     draw,
