@@ -280,7 +280,7 @@ def row(found: Raced, method: str, units: Sequence[str]) -> str:
     """This method beside the best in each unit, as text."""
     own = found[method]
     parts = [f"{named(found, method)}: {own['arrived']}/{own['runs']} arrive"]
-    for unit in ("steps", *units):
+    for unit in dict.fromkeys(("steps", *units)):
         best, text = winner(found, unit), f"{unit}: {shown(own[unit])}"
         if not np.isfinite(median(found, best, unit)):
             return f"{parts[0]}, and of no method as many as half"
