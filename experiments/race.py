@@ -299,9 +299,14 @@ def named(found: Raced, method: str) -> str:
     return f"{method} ({setting})" if setting else method
 
 
-def draw_medians(axes: Any, cases: Mapping[str, Raced], unit: str, label: str) -> None:
-    """Medians and quartiles of a unit, a column a case; arrows at the top are medians of runs that never arrived."""
-    methods = list(dict.fromkeys(method for found in cases.values() for method in found))
+def methods_of(cases: Mapping[str, Raced]) -> list[str]:
+    """All that ran on one of them, in their order."""
+    return list(dict.fromkeys(method for found in cases.values() for method in found))
+
+
+def draw_medians(axes: Any, cases: Mapping[str, Raced], unit: str, label: str, methods: Sequence[str]) -> None:
+    """Medians and quartiles of a unit, a column a case, a colour a method; arrows at the top are medians of runs that
+    never arrived."""
     finite = [m for found in cases.values() for method in found if np.isfinite(m := median(found, method, unit))]
     never = 3 * max(finite, default=1.0)
     for number, method in enumerate(methods):

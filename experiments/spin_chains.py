@@ -24,7 +24,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qngd
 from circuits import heisenberg, tfim
-from experiments.race import Goal, Grid, Ours, Start, Theirs, arrivals, draw_medians, median, race, row
+from experiments.race import Goal, Grid, Ours, Start, Theirs, arrivals, draw_medians, median, methods_of, race, row
 from experiments.record import Experiment, Verdict, main
 from experiments.wall_time import open_chain
 from qngd.baselines import Adam, SciPy
@@ -162,14 +162,14 @@ def _best(shares: dict[str, float]) -> str:
 
 def draw(data: dict[str, Any]) -> Figure:
     figure, axes = plt.subplots(3, figsize=(9, 11), layout="constrained", sharex=True)
-    methods = list(dict.fromkeys(name for found in data.values() for name in found))
+    methods = methods_of(data)
     for number, name in enumerate(methods):
         places = [column + 0.12 * (number - len(methods) / 2) for column in range(len(data))]
         shares = [arrivals(found, name) if name in found else np.nan for found in data.values()]
         axes[0].bar(places, shares, 0.1, color=f"C{number}", label=name)
     axes[0].set(ylabel=f"share of starts within {NEAR:g}")
-    draw_medians(axes[1], data, "steps", "steps")
-    draw_medians(axes[2], data, "seconds", "seconds of the processor")
+    draw_medians(axes[1], data, "steps", "steps", methods)
+    draw_medians(axes[2], data, "seconds", "seconds of the processor", methods)
     axes[0].legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
