@@ -9,6 +9,7 @@
 # make check-lowest   the lowest versions that pyproject.toml allows
 # make check-newest   the newest versions, those before a release included
 # make check-wheel    what was built, as wheel and as sdist, in empty environments
+# make check-extras   the wheel with each extra alone, and with none (EXTRAS="qiskit cma": these)
 # make check-plain    `pip install .` alone, without any SDK
 # make check-pythons  every declared Python that the machine has
 # make check-other-systems   without what macOS and Windows lack
@@ -22,7 +23,7 @@ export PYTHON
 
 VENV := .venv
 BIN := $(VENV)/bin
-PROMISES := lowest newest wheel plain pythons other-systems
+PROMISES := lowest newest wheel extras plain pythons other-systems
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 

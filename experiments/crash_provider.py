@@ -41,6 +41,8 @@ class FolderDevice(AerSimulator):
         found = super().run(circuits, **options).result().get_counts()
         counts = [dict(each) for each in (found if isinstance(found, list) else [found])]
         job = {
+            "circuits": len(counts),
+            "shots": sum(sum(each.values()) for each in counts),
             "tags": job_tags or [],
             "ready": time.time() + self.delay,
             "status": self.chance.choice(DEAD) if self.chance.random() < self.trouble else "Completed",
@@ -97,7 +99,11 @@ def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def bill(folder: Path) -> tuple[int, int]:
-    """The jobs that were paid for, and those of them that gave nothing."""
-    jobs = [read(path) for path in folder.glob("*.json")]
-    return len(jobs), sum(job["status"] != "Completed" for job in jobs)
+def bill(folder: Path) -> list[dict[str, Any]]:
+    """The jobs that were paid for."""
+    return [read(path) for path in folder.glob("*.json")]
+
+
+def is_lost(job: dict[str, Any]) -> bool:
+    """Whether a job that was paid for gave nothing."""
+    return bool(job["status"] != "Completed")

@@ -9,7 +9,7 @@ tenth of the best portfolio: hardly ever with the mean energy, nearly always wit
 
 Results: results/cvar_portfolio/found.json, printed as a table.
 
-Expected of 20: with the mean 4; exactly, with α = .25 and .1, after 6 steps 13 and 16, after 10 steps 20 and 20; of 25
+Expected of 20: with the mean 4; exactly, with α = .25 and .1, after 6 steps 20 and 20, after 10 steps 20 and 20; of 25
 steps of 1000 shots 19 and 20.
 """
 

@@ -42,6 +42,7 @@ class Spent:
     circuits: int
     shots: int
     seconds: float
+    jobs: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +130,7 @@ class Ours:
     optimizer: Any
     shots: Any = None
     max_steps: int = 300
-    max_shots: int = 10_000_000
+    max_shots: float = 10_000_000
 
     def run(self, start: Start, seed: int) -> Spent | None:
         goal = start.goal
@@ -138,13 +139,13 @@ class Ours:
         state = self.optimizer.init(evaluator, goal.flat(start.theta), seed)
         seconds += time.process_time()
         while not goal.energy(state.theta) <= goal.limit:
-            if state.finished or state.step >= self.max_steps or state.cost.shots > self.max_shots:
+            if state.finished or state.step >= self.max_steps or state.cost.shots >= self.max_shots:
                 return None
             seconds -= time.process_time()
             state, _ = self.optimizer.step(evaluator, state)
             seconds += time.process_time()
         circuits = state.cost.circuits if self.shots is not None else sum(map(goal.circuits, evaluator.asked))
-        return Spent(state.step, circuits, state.cost.shots, seconds)
+        return Spent(state.step, circuits, state.cost.shots, seconds, state.cost.jobs)
 
 
 @dataclass(frozen=True)

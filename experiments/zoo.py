@@ -131,7 +131,7 @@ class Planned:
         observable = as_observable(problem.observable, problem.circuit)
         self.circuit = problem.circuit
         self._evaluator = evaluator_for(problem.circuit, observable, "statevector", 1)
-        self._theta = problem.circuit.flatten(problem.theta0)
+        self.theta = problem.circuit.flatten(problem.theta0)
         self._counted: dict[tuple[bool, Any], Any] = {}
 
     def default_metric(self) -> Any:
@@ -143,12 +143,12 @@ class Planned:
         return self.default_metric()
 
     def preview_energies(self, theta: Any, count: int) -> Any:
-        return self._evaluator.preview_energies(self._theta, count)
+        return self._evaluator.preview_energies(self.theta, count)
 
     def preview(self, theta: Any, *, gradient: bool, metric: Any, spread: Any) -> Any:
         key = (gradient, metric)
         if key not in self._counted:
-            self._counted[key] = self._evaluator.preview(self._theta, gradient=gradient, metric=metric, spread=None)
+            self._counted[key] = self._evaluator.preview(self.theta, gradient=gradient, metric=metric, spread=None)
         return self._counted[key]
 
 
@@ -159,7 +159,8 @@ def circuits_per_step(problem: str, method: str) -> int:
     """What a step takes at most on a device."""
     from experiments.zoo_cases import METHODS
 
-    return int(METHODS[method].optimizer.preview(planned(problem), None, None).circuits)
+    device = planned(problem)
+    return int(METHODS[method].optimizer.preview(device, device.theta, None).circuits)
 
 
 def run_all(todo: Sequence[Task], jobs: int) -> None:

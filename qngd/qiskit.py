@@ -26,9 +26,9 @@ class Minimizer:
 
     Args:
         ansatz: the circuit that the algorithm runs; final measurements do not matter. Where the algorithm makes it
-            itself, as QAOA does of an operator, a function without arguments that gives it: `Minimizer(lambda:
-            qaoa.ansatz)`. A list of circuits with the same parameters, such as one for every sample of a data set,
-            averages their metrics.
+            itself, as QAOA does of an operator and AdaptVQE at every round, a function without arguments that gives it:
+            `Minimizer(lambda: qaoa.ansatz)`. A list of circuits with the same parameters, such as one for every sample
+            of a data set, averages their metrics.
         optimizer, backend, shots, stderr, max_steps, tol, gtol, target, seed, callback: as in `qngd.scipy.method`,
             which also says where the gradient comes from if the algorithm gives none, as QAOA: VQE takes `gradient=`.
 
@@ -78,7 +78,22 @@ class Minimizer:
         from qngd.run.function import minimize_function, wrapped
 
         circuits = self._circuits if self._given is None else wrapped(self._given())
+        self._check_still_runs(circuits, x0)
         return minimize_function(circuits, fun, x0, jac, bounds, self._settings)
+
+    def _check_still_runs(self, circuits: list[Any], x0: Any) -> None:
+        """Raise ParameterError where the algorithm runs another circuit by now than the one that was given."""
+        import numpy as np
+
+        from qngd.errors import ParameterError
+
+        counts = {circuit.num_parameters for circuit in circuits if hasattr(circuit, "num_parameters")}
+        if self._given is None and len(counts) == 1 and counts != {np.size(x0)}:
+            raise ParameterError(
+                f"ansatz: it has {counts.pop()} parameters, and the algorithm runs a circuit with {np.size(x0)}; one "
+                "that makes its circuit itself, as AdaptVQE grows it and QAOA makes it of an operator, is asked for it "
+                "at every call: Minimizer(lambda: vqe.ansatz)"
+            )
 
 
 def _gives_a_circuit(ansatz: Any) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from qngd._system.renamed import renamed
-from qngd.damping import Absolute, Damping, NoiseBound, SpectralCutoff, as_damping
+from qngd.circuit.angles import is_shared
+from qngd.damping import Absolute, Damping, NoiseBound, Relative, SpectralCutoff, as_damping
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -20,14 +21,15 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described, start_at
-from qngd.step import Adaptive, Blocking, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
+from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
+from qngd.step import Adaptive, AlignedMomentum, Blocking, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
-_ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()  # the default rules: made once, as they are asked for often
-_DEFAULT_DAMPING = NoiseBound()
+# the default rules: made once, as they are asked for often
+_ON_EXACT, _SAMPLED, _ELSEWHERE = Adaptive(), AlignedMomentum(), CurvatureRate()
+_DEFAULT_DAMPING, _OF_SAMPLED = NoiseBound(), Relative(0.3)
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -49,7 +51,8 @@ class QNG:
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
             and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, elsewhere
-            `qngd.step.CurvatureRate`).
+            `qngd.step.CurvatureRate`); or, with shots and parameters that many gates share, to how steps and slopes
+            agree (`qngd.step.AlignedMomentum`).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
@@ -57,7 +60,8 @@ class QNG:
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
-            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`).
+            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`); 0.3 of the mean
+            eigenvalue where `AlignedMomentum` is the default.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
             random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.
@@ -205,20 +209,36 @@ class QNG:
             return FixedRate(self.learning_rate)
         return _ELSEWHERE if self._step is None else self._step
 
-    def rule_for(self, evaluator: Evaluator) -> StepRule:
-        """`step_rule`, but for the default on an exact backend: there energies cost no submissions and curvatures have
-        no errors, so that it may be `Adaptive`. The one's memory has all that the other's has."""
-        is_default = self.learning_rate is None and self._step is None
-        return _ON_EXACT if is_default and evaluator.is_exact else self.step_rule
+    def rule_for(self, evaluator: Evaluator, here: Evaluation | None = None) -> StepRule:
+        """The rule of a step from `here`, None at the start of a run: `step_rule`, but for two cases of the default.
+
+        On an exact backend energies cost no submissions and curvatures have no errors, so that it may be `Adaptive`;
+        its memory has all that of `CurvatureRate` has. Where many gates share a parameter, the errors of a sampled
+        expectation value or loss average out along the way of `AlignedMomentum`. Where a device answers exactly there
+        are none; a CVaR's slope is seldom seen; and `CurvatureRate` has what mini-batches take.
+        """
+        if not self._steps_by_default:
+            return self.step_rule
+        if evaluator.is_exact:
+            return _ON_EXACT
+        averages = is_shared(evaluator.circuit.angle_map.pattern) and here is not None and _is_sampled_mean(here)
+        return _SAMPLED if averages else self.step_rule
+
+    @property
+    def _steps_by_default(self) -> bool:
+        return self.learning_rate is None and self._step is None
 
     @property
     def damping_rule(self) -> Damping:
         """The damping of the solve: the one given, or the default."""
         return _DEFAULT_DAMPING if self.damping is None else as_damping(self.damping)
 
-    def _damping_at(self, here: Evaluation) -> Damping:
-        """`damping_rule`; but what a few shots below the quantile of a CVaR say of its slope is no more than an error
-        or two, and all there is of a better state: by default nothing of that is damped away."""
+    def _damping_at(self, here: Evaluation, rule: StepRule) -> Damping:
+        """`damping_rule`, but for two cases of the default. `AlignedMomentum` as the default has what it was chosen
+        with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and
+        all there is of a better state: nothing of that is damped away."""
+        if self.damping is None and rule is _SAMPLED:
+            return _OF_SAMPLED
         is_tail = self.damping is None and here.mean is not None
         return Absolute(_DEFAULT_DAMPING.floor) if is_tail else self.damping_rule
 
@@ -281,17 +301,18 @@ class QNG:
         if way.is_random and rule.may_reject:  # then it is taken anew
             full += full
         if rule.num_probes:
-            full += evaluator.preview_energies(theta, rule.num_probes)
+            full += energies_ahead(evaluator, theta, rule.num_probes, spread)
         if self._energy_first(evaluator):
-            full += evaluator.preview(theta, gradient=False, metric=None, spread=None)
+            full += evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         return full
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""
-        here, rule = state.evaluation, self.rule_for(evaluator)
+        here = state.evaluation
+        rule = self.rule_for(evaluator, here)
         memory = {**rule.start(), **state.memory}
         asked = Submissions.after(evaluator, state)
-        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here), memory))
+        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here, rule), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
             return asked.energies([here.theta + s for s in shifts])
@@ -366,6 +387,11 @@ class QNG:
         return natural_direction(here.metric, here.gradient, damping)
 
 
+def _is_sampled_mean(here: Evaluation) -> bool:
+    """Whether a gradient has errors, and is that of one mean over all shots and samples."""
+    return here.gradient is not None and bool(np.any(here.gradient.stderr)) and here.mean is None and here.batch is None
+
+
 def _as_a_rate(given: object) -> str:
     """What to write in place of a number that stands where a step rule belongs."""
     return f"; write learning_rate={given}" if is_number(given) else ""
@@ -390,6 +416,7 @@ def _measured(count: int) -> dict[str, np.ndarray]:
 def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions, by_chance: bool) -> StepInfo:
     gradient, direction = trial.here.gradient, trial.direction
     step: Proposal = trial.proposal
+    significance = direction.significance if step.significance is None else step.significance
     assert gradient is not None
     return described(
         state,
@@ -399,7 +426,7 @@ def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions, by
         accepted=accepted,
         gradient_norm=float(np.linalg.norm(gradient.value)),
         # errors of chance average out along a run: they are no reason to stop it
-        significance=np.nan if by_chance else direction.significance,
+        significance=np.nan if by_chance else significance,
         natural_norm=direction.length,
         spectrum=direction.spectrum,
         rate=step.rate,

@@ -107,7 +107,7 @@ def spoil(monkeypatch):
         return evaluate
 
     def spoiled_energies(answer):
-        def energies(self, points, seed=None):
+        def energies(self, points, seed=None, spread=None):
             calls.append(points)
             fault = faults.get(len(calls))
             if isinstance(fault, BaseException):

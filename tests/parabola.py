@@ -74,12 +74,12 @@ class Parabola:
     def first_metric(self):
         return self.default_metric()
 
-    def energies(self, points, seed):
+    def energies(self, points, seed, spread=None):
         """In one submission, whose cost is that of one energy each, in one job."""
         found = [self.evaluate(theta, gradient=False, metric=None, seed=seed, spread=None).energy for theta in points]
         return found, self.preview_energies(points[0], len(points))
 
-    def preview_energies(self, theta, count):
+    def preview_energies(self, theta, count, spread=None):
         return dataclasses.replace(ALONE, circuits=count * ALONE.circuits)
 
     def preview(self, theta, *, gradient, metric, spread):

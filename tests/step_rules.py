@@ -2,6 +2,7 @@
 
 from qngd.step import (
     Adaptive,
+    AlignedMomentum,
     Armijo,
     ConjugateDirections,
     CurvatureRate,
@@ -17,6 +18,7 @@ RULES = {
     "decaying": DecayingRate(0.1),
     "momentum": Momentum(0.1),
     "curvature": CurvatureRate(),
+    "aligned": AlignedMomentum(),
     "quasi-newton": QuasiNewton(),
     "adaptive": Adaptive(),
     "trust region": TrustRegion(),

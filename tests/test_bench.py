@@ -138,19 +138,25 @@ def test_the_report_names_winners_and_losers(tmp_path):
     assert sorted(p.name for p in tmp_path.glob("*.png")) == ["first_call_over_qubits.png", "time_over_qubits.png"]
 
 
-def test_ratios_name_who_is_faster_and_who_gave_up():
+def test_verdicts_name_who_is_faster_and_who_gave_up():
     rows = [
         row("qngd, light cones", "gradient", times=(0.1,) * 3),
         row("qngd, Pauli propagation", "gradient", times=(4.0,) * 3),
         row("Aer MPS estimator, shift rule", "gradient", times=(2.0,) * 3),
         row("TensorCircuit-ng, light cones", "gradient", times=(), status=OVER_LIMIT, note="> 60 s"),
     ]
-    assert bench_cones.ratios(rows) == [
-        "gradient 8,4: Aer MPS estimator, shift rule: 20× of qngd, light cones (slower)",
-        "gradient 8,4: Aer MPS estimator, shift rule: 0.5× of qngd, Pauli propagation (FASTER)",
-        "gradient 8,4: TensorCircuit-ng, light cones: over limit > 60 s",
-    ]
-    assert "| gradient | 8, 4 | qngd, light cones | 100 ms |" in bench_cones.table(rows)
+    data = json.loads(json.dumps({"limit": 60.0, "rows": [asdict(each) for each in rows]}))
+    said = {verdict.claim: verdict for verdict in bench_cones.judge(data)}
+    mps = said["a gradient takes Aer MPS estimator, shift rule at least 10 times as long as light cones"]
+    assert (mps.holds, mps.found) == (True, "20× on 8 qubits, 4 layers")
+    beside = said["a gradient by Aer MPS estimator, shift rule beside Pauli propagation"]
+    assert (beside.holds, beside.found.split(":")[0]) == (None, "0.5× on 8 qubits, 4 layers")
+    assert "is faster" in beside.found
+    missed = said["what TensorCircuit-ng, light cones has not done in 60 s"]
+    assert missed.found == "gradient of 8 qubits, 4 layers (> 60 s)"
+    rows[2] = replace(rows[2], times=(0.5,) * 3)
+    data["rows"] = json.loads(json.dumps([asdict(each) for each in rows]))
+    assert not all(verdict.holds is not False for verdict in bench_cones.judge(data))
 
 
 @pytest.mark.parametrize("name", ["cone_gradient", "propagated_gradient", "cone_step"])

@@ -243,6 +243,12 @@ def test_names_are_known_in_any_case(option: str, value: str):
     assert qngd("run", TOY, option, value, "--steps", "1").exit_code == 0
 
 
+@pytest.mark.parametrize("target", ["", ".", "..", "/"])
+def test_a_page_that_would_be_a_folder(target: str, tmp_path: Path):
+    assert qngd("run", TOY, "--steps", "1", "--run-dir", str(tmp_path)).exit_code == 0
+    assert "give the name of a file" in refused("report", str(tmp_path), "--html", target, code=1)
+
+
 @pytest.mark.parametrize("target", ["nowhere", ".", "taken", "garbage"])
 def test_plots_of_what_is_no_run(target: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)

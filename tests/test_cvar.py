@@ -252,6 +252,15 @@ def test_a_tail_within_one_outcome_is_no_end(seed):
     assert abs(qngd.statevector(builder, result.theta)[best]) ** 2 > 0.1
 
 
+@pytest.mark.parametrize("alpha", [0.25, 0.1])
+def test_six_exact_steps_find_the_best_portfolio(alpha):
+    """From ten starts; by the curvature that the last step met alone from 6 and 7 of them."""
+    pytest.importorskip("qiskit")
+    from experiments.cvar_portfolio import found
+
+    assert found(alpha, 10, 6, None) == 10
+
+
 def test_a_sampled_tail_at_rest_stops_after_ten_steps_of_noise():
     builder = qngd.CircuitBuilder(2)
     for q in range(2):

@@ -8,6 +8,7 @@ from qngd.backends import resolve
 from qngd.cvar import CVaR
 from qngd.errors import ObservableError
 from qngd.estimates.evaluation import Cost
+from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.interop import as_observable
@@ -50,6 +51,20 @@ def test_sampled_energies_are_one_submission():
         assert abs(float(each.value) - exact) < 5 * float(each.stderr)
     again, _ = asked.energies(points(3), seed=7)
     assert [float(each.value) for each in again] == [float(each.value) for each in found]
+
+
+def test_energies_of_a_step_take_the_shots_that_the_step_before_was_worth():
+    """A target is theirs too, and a budget is asked for what they take."""
+    asked = evaluator(shots=qngd.TargetError(0.01, metric=0.05))
+    theta = points(1)[0]
+    seen = asked.evaluate(theta, gradient=True, metric=as_metric("diag"), seed=1)
+    within = Submissions(asked, 5, 0, seen.spread)
+    found = within.energies([theta, theta + 0.02])
+    assert all(0.007 < float(each.stderr) < 0.012 for each in found)
+    assert within.cost == asked.preview_energies(theta, 2, seen.spread)
+    assert within.cost.shots > 2 * 200 * asked.preview(theta, gradient=False).circuits
+    bounded = Bounded(asked, np.full(len(theta), -4.0), np.full(len(theta), 4.0))
+    assert Submissions(bounded, 5, 0, seen.spread).energies([theta])[0].stderr < 0.012
 
 
 def test_equal_points_have_shots_of_their_own():

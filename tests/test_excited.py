@@ -13,6 +13,8 @@ from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.deflated import deflated
 from qngd.interop import as_observable
 from qngd.metrics.names import as_metric
+from qngd.report.run_data import of_result
+from qngd.run.side_by_side import run_data
 
 # the tutorial's, with the exact energies that it prints
 H2 = {
@@ -304,6 +306,149 @@ def test_hydrogen_from_shots():
     assert states[0].overlaps_stderr[0] == 0 < states[0].overlaps_stderr[1]
 
 
+def zeros(native, theta, other):
+    """|⟨ψ(θ')|ψ(θ)⟩|²"""
+    return abs(np.vdot(qngd.statevector(native, other), qngd.statevector(native, theta))) ** 2
+
+
+def test_what_shots_of_overlaps_are_worth():
+    """A shot adds p(1 − p) to an overlap's variance, and w²p(1 − p) to that of the energy with penalties."""
+    others, weights = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]]), np.array([1.5, 0.8])
+    theta = np.array([0.3, 0.9, -0.4])
+    asked = sampled(shared(), {"ZIX": 0.4, "XYI": 0.3, "IIZ": -0.2}, others, weights)
+    asked = asked.with_shots(qngd.AutoShots(total=2_000_000))
+    found = asked.evaluate(theta, gradient=True, metric=as_metric("block-diag"), seed=1)
+    plan = asked.planner.plan(theta)
+    places = list(plan.overlaps.requests)
+    overlaps = np.array([zeros(shared(), theta, other) for other in others])
+    assert found.spread.energy[places] == pytest.approx(overlaps * (1 - overlaps), rel=0.1)
+    assert plan.energy_weights[places] == pytest.approx(weights)
+    again = asked.evaluate(theta, gradient=True, metric=as_metric("block-diag"), seed=2, spread=found.spread)
+    assert again.cost.shots == 2_000_000
+    only = asked.evaluate(theta, gradient=False, seed=2, spread=found.spread)  # the first of these requests
+    assert only.spread.energy[places] == pytest.approx(overlaps * (1 - overlaps), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "grouping"), [("sampled", "qubit-wise"), ("spsa", "qubit-wise"), (True, qngd.RandomPaulis(bases=12))]
+)
+def test_penalties_in_gradients_and_measurements_by_chance(gradient, grouping):
+    """Unbiased, with errors as large as repetition says."""
+    from qngd.gradients.names import as_gradient
+
+    others, weights = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]]), np.array([1.5, 0.8])
+    terms, theta = {"ZIX": 0.4, "XYI": 0.3, "IIZ": -0.2}, np.array([0.3, 0.9, -0.4])
+    wrapped = qngd.wrap(shared())
+    truth = deflated(evaluator_for(wrapped, as_observable(terms, wrapped)), others, weights)
+    truth = truth.evaluate(theta, gradient=True, seed=None)
+    asked = sampled(shared(), terms, others, weights, shots=200, grouping=grouping)
+    way = as_gradient(gradient) if isinstance(gradient, str) else gradient
+    found = [asked.evaluate(theta, gradient=way, seed=seed) for seed in range(80)]
+    for name in ("energy", "gradient"):
+        values = np.array([getattr(each, name).value for each in found])
+        mean = np.sqrt((np.array([getattr(each, name).stderr for each in found]) ** 2).mean(axis=0))
+        assert np.all(abs(values.mean(axis=0) - getattr(truth, name).value) < 4 * mean / np.sqrt(80) + 0.02)
+        assert np.all(abs(values.std(axis=0) / mean - 1) < 0.35)
+
+
+@pytest.mark.parametrize("shots", ["auto", qngd.AutoShots(total=60_000), qngd.TargetError(0.01)])
+def test_shots_by_a_rule(shots):
+    settings = {"shots": shots, "seed": 4, "restarts": 1, "max_steps": 8, "weights": 2.0}
+    states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit(), 3), **settings)
+    operator = SparsePauliOp.from_list(list(H2.items()))
+    exact = [Statevector(h2_circuit().assign_parameters(state.theta)) for state in states]
+    for state, vector in zip(states, exact, strict=True):
+        assert abs(state.energy - vector.expectation_value(operator).real) < 4.5 * state.stderr
+    assert abs(states[1].overlaps[0] - abs(exact[0].inner(exact[1])) ** 2) < 4.5 * states[1].overlaps_stderr[0]
+    if isinstance(shots, qngd.TargetError):
+        assert all(state.stderr < 0.013 for state in states)
+
+
+@pytest.mark.parametrize("shots", [qngd.AutoShots(total=6000), qngd.TargetError(0.02)])
+def test_a_budget_holds_with_a_rule_for_shots(shots):
+    settings = {"shots": shots, "seed": 4, "restarts": 1, "max_steps": 3, "weights": 2.0}
+    given = (h2_circuit(), 2, H2, start(h2_circuit(), 3))
+    spent = [state.cost.shots for state in qngd.excited_states(*given, **settings)]
+    for limit in (sum(spent) - 1, sum(spent) - spent[1] // 3):
+        states = qngd.excited_states(*given, **settings, budget=qngd.Budget(shots=limit))
+        assert sum(state.cost.shots for state in states) <= limit
+
+
+# --- frozen and bounded ---
+
+
+@pytest.mark.parametrize("shots", [None, 400])
+def test_frozen_parameters_keep_their_start_in_every_state(shots):
+    """As a circuit does in which they stand as numbers."""
+    circuit, theta0 = efficient_su2(3, reps=2), start(efficient_su2(3, reps=2), 3)
+    names = [parameter.name for parameter in circuit.parameters]
+    frozen = [names[1], names[4], names[7]]
+    places = [names.index(name) for name in frozen]
+    settings = {"seed": 2, "shots": shots, "max_steps": 3 if shots else 200, "restarts": 2}
+    states = qngd.excited_states(circuit, 2, ODD, theta0, frozen=frozen, **settings)
+    bound = circuit.assign_parameters({circuit.parameters[i]: theta0[i] for i in places})
+    same = qngd.excited_states(bound, 2, ODD, np.delete(theta0, places), **settings)
+    assert not any(name in bound.parameters for name in frozen)
+    for state, other in zip(states, same, strict=True):
+        assert np.array_equal(state.theta[places], theta0[places])
+        assert np.delete(state.theta, places) == pytest.approx(other.theta, abs=1e-6)
+        assert state.energy == pytest.approx(other.energy, abs=1e-8)
+        assert state.overlaps == pytest.approx(other.overlaps, abs=1e-8)
+
+
+def one_rotation():
+    circuit = qngd.CircuitBuilder(1)
+    return circuit.ry(circuit.parameter("a"), 0)
+
+
+@pytest.mark.parametrize("shots", [None, 4000])
+def test_bounded_states_are_the_lowest_in_the_box(shots):
+    """The ground state at the edge that is nearest to π, the next where cos θ + w·cos²((θ − 2)/2) is lowest."""
+    settings = {"seed": 2, "shots": shots, "weights": 3.0, "max_steps": 60}
+    states = qngd.excited_states(one_rotation(), 2, {"Z": 1.0}, [0.4], bounds=(-1.5, 2.0), **settings)
+    grid = np.linspace(-1.5, 2.0, 100_001)
+    lowest = grid[np.argmin(np.cos(grid) + 3 * np.cos((grid - 2.0) / 2) ** 2)]
+    found = [float(state.theta[0]) for state in states]
+    assert found == pytest.approx([2.0, lowest], abs=0.1 if shots else 1e-4)
+    for state in states:
+        assert -1.5 <= state.theta[0] <= 2.0
+        if not shots:
+            assert state.energy == pytest.approx(np.cos(state.theta[0]), abs=1e-9)
+
+
+def test_a_bounded_search_is_recognized_on_disk(tmp_path):
+    given = (one_rotation(), 2, {"Z": 1.0}, [0.4])
+    first = qngd.excited_states(*given, bounds=(-1.5, 2.0), seed=2, restarts=1, run_dir=tmp_path)
+    again = qngd.excited_states(*given, bounds=(-1.5, 2.0), seed=2, restarts=1, run_dir=tmp_path)
+    assert [state.energy for state in first] == [state.energy for state in again]
+    with pytest.raises(qngd.SettingError, match="bounds"):
+        qngd.excited_states(*given, bounds=(-1.5, 1.9), seed=2, restarts=1, run_dir=tmp_path)
+
+
+def test_a_reference_is_that_of_the_lowest_state_alone(tmp_path):
+    problem = qngd.Problem(h2_circuit(), H2, start(h2_circuit()), reference_energy=PRINTED[0])
+    states = qngd.excited_states(problem, 2, seed=1, restarts=1, run_dir=tmp_path)
+    assert [state.about["problem"]["reference_energy"] for state in states] == [PRINTED[0], None]
+    stored = [of_result(state) for state in states]
+    assert [each.reference for each in stored] == [PRINTED[0], None]
+    kept = [run_data(tmp_path / f"state-{k}").reference for k in range(2)]
+    assert kept == [PRINTED[0], None]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"frozen": ["nothing"]}, "frozen: there is no parameter"),
+        ({"frozen": [True]}, "frozen: a mask"),
+        ({"bounds": (2, 1)}, "low must be less than high"),
+        ({"bounds": {"b": (0, 1)}}, "bounds: there is no parameter"),
+    ],
+)
+def test_wrong_frozen_and_bounds(settings, text):
+    with pytest.raises(qngd.SettingError, match=text):
+        qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), **settings)
+
+
 def test_a_sampled_budget_keeps_what_the_overlaps_cost_at_the_end():
     settings = {"shots": 20, "seed": 4, "restarts": 1, "max_steps": 4}
     given = (h2_circuit(), 2, H2, start(h2_circuit()))
@@ -331,8 +476,6 @@ def test_a_search_with_shots_that_is_over_is_not_paid_for_again(tmp_path, monkey
 
 def test_what_overlaps_cannot_be_measured_with():
     given = (h2_circuit(), 2, H2, start(h2_circuit()))
-    with pytest.raises(qngd.SettingError, match="shots=1000"):
-        qngd.excited_states(*given, shots="auto", max_steps=0, restarts=1)
     states = qngd.excited_states(*given, backend=StatevectorEstimator(seed=1), max_steps=0, restarts=1)
     assert len(states) == 1
     assert "needs counts" in states[0].note

@@ -14,6 +14,8 @@ SMOKES = [
     "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "peers_agree", "tutorials", "final_point",
     "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "crash_test", "mitigation",
     "molecules", "pauli_ladder", "spin_chains", "noise_levels",
+    "ten_minutes", "qaoa_tuning", "shared_parameters",
+    "budgets", "killed_sweep",
 ]  # fmt: skip
 
 
@@ -27,6 +29,10 @@ def test_smoke(name, tmp_path):
         pytest.importorskip("qiskit_algorithms")
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
+    if name == "budgets":
+        pytest.importorskip("qiskit_ibm_runtime")
+    if name == "killed_sweep":
+        pytest.importorskip("distributed")
     command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)

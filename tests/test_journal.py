@@ -293,8 +293,8 @@ def statements_at(monkeypatch, happen, count=0, **settings):
     """From now on every statement goes through a `Faulty` connection; the last one comes back in the list."""
     made, connect = [], database.connected
 
-    def connected(uri):
-        connection = connect(uri)
+    def connected(path, mode):
+        connection = connect(path, mode)
         for name, value in settings.items():
             connection.execute(f"PRAGMA {name} = {value}")
         made.append(Faulty(connection, happen, count))
@@ -351,8 +351,8 @@ def test_a_crash_at_any_statement_goes_on_to_the_same_digits(tmp_path):
 
     connect = database.connected
 
-    def connected(uri):
-        connection = connect(uri)
+    def connected(path, mode):
+        connection = connect(path, mode)
         for setting in ("cache_size = 1", "cache_spill = 1"):
             connection.execute(f"PRAGMA {setting}")
         return Copying(connection, None, 0)

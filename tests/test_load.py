@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,6 +100,26 @@ def test_it_is_read_while_the_run_goes_on_and_written_by_one_at_a_time(tmp_path)
     assert [(status, steps) for status, steps, _ in seen] == [("running", 1), ("running", 2)]
     assert str(os.getpid()) in seen[0][2]
     assert run(run_dir=tmp_path).steps == 6
+
+
+def test_who_only_looks_keeps_no_run_out(tmp_path):
+    """A reader asks who holds the lock, again and again, while runs begin and end."""
+    ends = threading.Event()
+
+    def look():
+        while not ends.is_set():
+            lock.holder_of(tmp_path)
+
+    with ThreadPoolExecutor(1) as readers:
+        reader = readers.submit(look)
+        try:
+            for _ in range(150):
+                own = lock.Lock(tmp_path)
+                own.take()
+                own.release()
+        finally:
+            ends.set()
+        reader.result()
 
 
 def test_another_process_is_kept_out_until_it_dies(tmp_path):

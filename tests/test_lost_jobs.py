@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd.backends import Limits, resolve
+from qngd.backends import Limits, PostSelected, resolve
 from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, Retry
 from qngd.backends.qiskit.tags import takes_tags, with_tag
 from qngd.circuit.observable import Observable
@@ -68,6 +68,35 @@ def test_a_dead_job_of_a_submission_does_not_make_the_others_be_paid_again(tmp_p
     assert np.array_equal(result.history, expected.history)
     assert result.cost.jobs == len(device.runs)  # the lost one is in it
     assert (result.cost.circuits, result.cost.shots) == (expected.cost.circuits, expected.cost.shots)
+
+
+def test_so_it_is_around_a_backend_that_sends_jobs_one_by_one(tmp_path):
+    """Post-selection: each circuit stands for itself, and those of a job may conserve nothing."""
+    circuit = qngd.CircuitBuilder(2)
+    a, b = circuit.parameters("a", "b")
+    circuit = circuit.ry(0.4, 0).cx(0, 1).rxx(a, 0, 1).rz(b, 1).rxx(b, 0, 1)
+
+    def selected(device, run_dir=None):
+        inner = QiskitBackend(device, QiskitSettings(limits=FOUR), Retry(3, (0.0,)))
+        backend = PostSelected(inner, parities=["ZZ"])
+        assert backend.noise_digest == inner.noise_digest
+        assert backend.by_job
+        return qngd.minimize(
+            circuit, {"ZZ": 1.0, "ZI": 0.4, "XI": 0.3}, [0.3, -0.6], backend=backend, run_dir=run_dir, shots=60, seed=5,
+            max_steps=2, tol=0,
+        )  # fmt: skip
+
+    whole = Remembering()
+    expected = selected(whole)
+    count = len(whole.runs) // 3
+    assert count > 1
+    device = Remembering(*({},) * (2 * count - 1), dead("calibration"))
+    failed = selected(device, tmp_path)
+    assert failed.status == "failed"
+    assert device.jobs[-1].job_id() in failed.message
+    result = selected(device, tmp_path)
+    assert np.array_equal(result.history, expected.history)
+    assert len(device.runs) == len(whole.runs) + 1 == result.cost.jobs
 
 
 def test_a_refused_job_is_not_counted_and_only_what_is_missing_is_sent(tmp_path):
@@ -289,7 +318,7 @@ def test_a_job_that_is_sent_again_counts_in_a_budget():
     device = trouble()
     bounded = run(device, max_steps=1, budget=qngd.Budget(jobs=8))
     assert (bounded.status, bounded.steps) == ("budget", 0)
-    assert len(device.runs) == 8
+    assert bounded.cost.jobs == len(device.runs) == 8
     assert run(trouble(), max_steps=1, budget=qngd.Budget(jobs=9)).steps == 1
 
 

@@ -1,5 +1,7 @@
 """Batches and sessions for a whole run, and options of IBM's primitives, in their local testing mode."""
 
+import json
+
 import pytest
 import qiskit_ibm_runtime
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
@@ -77,6 +79,26 @@ def test_the_command_line(seen, tmp_path):
     assert seen == ["open batch", "close batch"]
     assert "neither qubits" in command(*asked, "--initial-layout", "3;4").output
     assert "--mode batch needs" in command("run", str(path), "--mode", "batch").output
+
+
+def test_a_price_is_that_of_the_chosen_qubits_and_opens_nothing(seen, tmp_path):
+    """Qubits 0 and 4 of this device are not coupled, so that gates are added."""
+    path = tmp_path / "small.py"
+    path.write_text(
+        "import qngd\n"
+        "def problem():\n"
+        "    c = qngd.CircuitBuilder(2)\n"
+        "    c.ry(c.parameter('a'), 0).cx(0, 1)\n"
+        "    return qngd.Problem(c, {'ZI': 1.0}, [0.3])\n"
+    )
+    asked = ["cost", str(path), "--backend", "fake_manila", "--shots", "50", "--json"]
+    near = json.loads(command(*asked, "--mode", "session", "--initial-layout", "3,4").output)
+    far = json.loads(command(*asked, "--initial-layout", "0,4").output)
+    assert "at most 1 " in near["about"]["two-qubit gates"]
+    assert int(far["about"]["two-qubit gates"].split()[2]) > 3
+    assert seen == []
+    assert "neither qubits" in command("cost", str(path), "--initial-layout", "3;4").output
+    assert "--mode session needs" in command("cost", str(path), "--mode", "session").output
 
 
 def test_decoupling_and_twirling_reach_the_primitive(monkeypatch):

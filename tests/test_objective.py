@@ -523,7 +523,7 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask(targets=Y[:3]), SettingError, "targets: there are 4 samples"),
         (lambda: ask(theta=[0.1]), ParameterError, "theta must have shape"),
         (lambda: ask(observables=[]), ObservableError, "the list is empty"),
-        (lambda: ask(observables=[qngd.CVaR({"IIZ": 1.0}, 0.5)]), ObservableError, "a CVaR is no expectation value"),
+        (lambda: ask(observables=[qngd.CVaR({"IIZ": 1.0, "IIX": 1.0}, 0.5)]), ObservableError, "do not commute"),
         (lambda: ask(observables=None), ObservableError, "observables: the circuit brings none"),
         (lambda: ask(observables=[{"Z": 1.0}]), ObservableError, "acts on 1 qubits"),
         (lambda: ask([built(), built()], [{"IIZ": 1.0}] * 3), ObservableError, "3 entries for 2 circuits"),

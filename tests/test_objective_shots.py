@@ -7,7 +7,6 @@ from qiskit_aer import AerSimulator
 
 import qngd
 from qngd.backends.statevector import StatevectorSampler
-from qngd.errors import SettingError
 from qngd.evaluators.objectives.given import read_objective
 from qngd.metrics.names import as_metric
 
@@ -131,7 +130,7 @@ def test_data_rotations_take_no_circuits():
     assert qngd.cost(made, theta0=THETA, shots=10).step.circuits <= 3 * one
 
 
-def test_auto_shots_are_divided_and_a_target_error_is_refused():
+def test_auto_shots_are_divided():
     given = read_objective(objective(), None, THETA)
     total = 60_000
     auto = given.evaluator(shots=qngd.AutoShots(total=total))
@@ -145,8 +144,6 @@ def test_auto_shots_are_divided_and_a_target_error_is_refused():
     assert first.energy.stderr**2 == pytest.approx(first.spread.energy.sum() / per_request, rel=0.05)
     result = qngd.minimize(objective(), theta0=THETA, shots="auto", seed=1, max_steps=2, tol=0)
     assert result.cost.shots > 0
-    with pytest.raises(SettingError, match="TargetError is of one energy"):
-        qngd.minimize(objective(), theta0=THETA, shots=qngd.TargetError(0.1), max_steps=1)
 
 
 def test_aer_gives_the_same_loss():

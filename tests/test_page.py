@@ -216,7 +216,8 @@ def test_medians_and_quartiles(many, many_written):
         assert steps.tolist() == list(range(5))
     energies = sorted(run.energy for run in many.runs if run.label == "adam")
     assert f"{energies[2]:.6g} [{energies[1]:.6g}, {energies[3]:.6g}]" in many_written
-    assert "15 runs side by side: 15 max steps." in many_written
+    assert "15 runs side by side: 15 max steps. Numbers are medians, in brackets quartiles." in many_written
+    assert many_written.count("0, 1, 2, 3, 4</td>") == 3  # the seeds of each
 
 
 def test_a_run_that_has_ended_keeps_its_last_energy_and_counts_what_it_had(exact):

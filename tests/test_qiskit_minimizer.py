@@ -124,3 +124,43 @@ def test_qaoa_by_a_sampler_with_a_fixed_seed():
     assert found.best_measurement["value"].real == pytest.approx(-3.8)
     reached = float(qngd.expectation(qaoa_ansatz(CUT, reps=1), CUT, found.optimal_point).value)
     assert reached < -1.0
+
+
+POOL = [SparsePauliOp(label) for label in ("XY", "YX", "YI", "IY", "XX")]
+
+
+def adaptive(package, of_vqe):
+    """AdaptVQE from Hartree–Fock, whose circuit has more parameters at every round."""
+    from qiskit import QuantumCircuit
+
+    occupied = QuantumCircuit(2)
+    occupied.x(0)
+    vqe = package.VQE(StatevectorEstimator(), ansatz(), None)
+    vqe.optimizer = of_vqe(vqe)
+    return package.AdaptVQE(vqe, operators=POOL, initial_state=occupied, flatten=True)
+
+
+@pytest.mark.filterwarnings("ignore")  # its own, of classes of Qiskit's
+def test_adapt_vqe_and_what_stands_above_its_ground_state():
+    package = algorithms()
+    found = adaptive(package, lambda vqe: qngd.qiskit.Minimizer(lambda: vqe.ansatz)).compute_minimum_eigenvalue(H2)
+    assert found.eigenvalue == pytest.approx(H2_GROUND, abs=1e-7)
+    states = qngd.excited_states(found.optimal_circuit, 2, H2, found.optimal_point, seed=1)
+    assert states[0].energy == pytest.approx(H2_GROUND, abs=1e-7)
+    assert states[1].overlaps[0] < 1e-6
+    # two states of one excitation span a plane that holds both eigenvectors of its part of H2
+    assert np.min(abs(np.linalg.eigvalsh(H2.to_matrix()) - states[1].energy)) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_no_circuit_of_an_algorithm_and_a_circuit_that_grows():
+    package = algorithms()
+    solver = adaptive(package, lambda vqe: qngd.qiskit.Minimizer(ansatz()))
+    with pytest.raises(ParameterError, match=r"Minimizer\(lambda: vqe\.ansatz\)"):
+        solver.compute_minimum_eigenvalue(H2)
+    solver = adaptive(package, lambda vqe: qngd.qiskit.Minimizer(lambda: vqe.ansatz))
+    found = solver.compute_minimum_eigenvalue(H2)
+    for given, hint in ((solver, "optimal_circuit"), (solver.solver, r"\.ansatz"), (found, r"result\.optimal_circuit")):
+        for ask in (qngd.minimize, lambda *rest: qngd.excited_states(rest[0], 2, *rest[1:])):
+            with pytest.raises(qngd.CircuitError, match=f"is not a circuit; give .*{hint}"):
+                ask(given, H2, found.optimal_point)

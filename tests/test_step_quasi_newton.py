@@ -1,11 +1,16 @@
 """Curvature pairs: against the textbook's matrices, and what is kept and forgotten."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qngd.damping import PseudoInverse
+from qngd.estimates.estimate import Estimate
 from qngd.qng import QNG
+from qngd.solve.direction import natural_direction
 from qngd.step import CurvatureRate, QuasiNewton
 from qngd.step.quasi_newton import inverse_hessian
 from tests.parabola import Parabola, at, tried, walk
@@ -61,6 +66,31 @@ def test_a_right_model_is_kept_and_a_step_of_it_ends_at_the_minimum():
     assert infos[1].predicted_decrease == pytest.approx(infos[1].decrease)
     assert not state.memory["failed"]
     assert len(state.memory["steps"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("curvature", "length"),
+    [(1.0, 0.3), (-1.0, 0.5), (0.1, 0.5), (30.0, 0.03)],
+    ids=["to the lowest point", "as far as allowed", "no farther", "no less than the rate at hand"],
+)
+def test_of_a_tail_an_energy_on_the_way_may_lengthen_a_step(curvature, length):
+    """E = −0.3·s + ½·curvature·s² along the step: of a mean the rate alone says how far it goes."""
+    here = at(0.0, [0.3, 0.0], np.eye(2))
+    asked = []
+
+    def probe(shifts):
+        asked.extend(shifts)
+        return [Estimate.exact(-0.3 * s + 0.5 * curvature * s**2) for s in np.linalg.norm(shifts, axis=1)]
+
+    rule = QuasiNewton(initial=0.1)
+    direction = natural_direction(here.metric, here.gradient, PseudoInverse())
+    assert rule.propose(direction, here, rule.start(), probe).length == pytest.approx(0.03)
+    assert not asked
+    tail = replace(here, mean=Estimate.exact(1.0))
+    step = rule.propose(direction, tail, rule.start(), probe)
+    assert step.length == pytest.approx(length)
+    assert np.allclose(step.delta, [-length, 0.0])
+    assert len(asked) == rule.num_probes
 
 
 HERE = at(0.0, [1.0, 0.0], np.eye(2))

@@ -216,6 +216,14 @@ def test_lowest_points_by_hand():
     assert hard[1] < 0
 
 
+def test_a_slope_below_rounding_leads_to_the_boundary():
+    """As where a CVaR is flat and its quantile moves on the way: a saddle, and slopes that no sum with μ sees."""
+    hessian = np.array([[0.0, -1.7], [-1.7, 0.0]])
+    found = lowest_within(np.array([-1e-16, 0.0]), hessian, 1.0)
+    assert np.allclose(found, np.sqrt([0.5, 0.5]))
+    assert np.linalg.norm(lowest_within(np.array([-1e-16, 0.0]), -2 * np.eye(2), 1.0)) <= 1 + 1e-9
+
+
 # --- settings ---
 
 

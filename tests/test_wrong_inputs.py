@@ -54,6 +54,7 @@ SETTINGS = {
     step.DecayingRate: {"initial": 0.1},
     step.Momentum: {"learning_rate": 0.1},
     step.CurvatureRate: {},
+    step.AlignedMomentum: {},
     step.TrustRegion: {},
     step.QuasiNewton: {},
     step.Adaptive: {},
@@ -183,3 +184,26 @@ def test_a_run_dir_that_cannot_be(tmp_path):
     (folder / "run.sqlite").write_bytes(b"no database")
     with pytest.raises(qngd.QngdError, match=r"run_dir: .*run\.sqlite is damaged"):
         minimize(run_dir=folder, max_steps=2)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"Z": 1.0}, r"acts on 1 qubits, the circuit has 2; .*'IZ' in the place of 'Z'"),
+        (
+            {"ZZZ": 1.0},
+            "3 qubits, the circuit has 2; write one letter for each qubit, the rightmost for qubit 0",
+        ),
+        ({"ZZ": 1.0, "X": 0.5}, "'X' has 1 letters and not 2; write one for each qubit, the rightmost for qubit 0"),
+    ],
+)
+def test_labels_of_another_length(terms, words):
+    with pytest.raises(qngd.ObservableError, match=words):
+        qngd.minimize(CIRCUIT, terms, THETA)
+
+
+def test_too_few_numbers_say_whose_they_are():
+    circuit = qngd.CircuitBuilder(1)
+    circuit.ry(circuit.parameter("polar"), 0).rz(circuit.parameter("azimuth"), 0)
+    with pytest.raises(qngd.ParameterError, match=r"shape \(2,\), one number each for polar, azimuth; got \(1,\)"):
+        qngd.expectation(circuit, {"Z": 1.0}, [0.3])

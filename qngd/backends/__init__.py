@@ -107,7 +107,7 @@ def _of_object(backend: Any, how: dict[str, Any]) -> BackendBase:
 
 
 def in_mode(
-    backend: Any, mode: str, initial_layout: Sequence[int] | str | None = None
+    backend: Any, mode: str, initial_layout: Sequence[int] | str | None = None, opens: bool = True
 ) -> AbstractContextManager[BackendBase]:
     """IBM's sampler on a backend of theirs, or a fake one, in one batch or session, which is closed at the end of the
     `with`, also after an error: `with in_mode(device, "batch") as backend: qngd.minimize(…, backend=backend)`.
@@ -115,6 +115,7 @@ def in_mode(
     Args:
         mode: "batch" or "session".
         initial_layout: as in `resolve`.
+        opens: False makes no batch or session: for a price, where nothing is run.
 
     Raises:
         BackendError: on entering, if it is no backend of IBM's.
@@ -122,7 +123,7 @@ def in_mode(
     """
     module = load("qngd.backends.qiskit.mode", "qiskit", "mode: a batch or session")
     settings = module.QiskitSettings(initial_layout=initial_layout)
-    found: AbstractContextManager[BackendBase] = module.opened(backend, mode, settings)
+    found: AbstractContextManager[BackendBase] = module.opened(backend, mode, settings, opens)
     return found
 
 

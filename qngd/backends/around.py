@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qngd.backends.base import BackendBase, Footprint, Load, ResumableBackend
+from qngd.backends.base import Load, ResumableBackend
 from qngd.backends.boundary import checked
-from qngd.backends.limits import Limits
-from qngd.circuit.circuit import Circuit
+from qngd.backends.forwarding import Forwarding
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Counts, Outcome
@@ -39,12 +38,20 @@ class AroundHandle:
     def division(self) -> str:
         return f"{getattr(self.inner, 'division', 'one submission')}, {self.about}"
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether a job that was looked for by its id was found, and did not fail."""
+        return bool(getattr(self.inner, "is_sent", True))
+
     def watch(self, tell: Callable[[int, str], None]) -> None:
         if callable(getattr(self.inner, "watch", None)):
             self.inner.watch(tell)
 
+    def announce(self, call: Callable[[int], str]) -> None:
+        self.inner.announce(call)
 
-class Around(ResumableBackend):
+
+class Around(Forwarding, ResumableBackend):
     """A backend around another one, the `inner`. Its jobs are found again where those of the inner one are."""
 
     about: str  # in its name
@@ -52,7 +59,7 @@ class Around(ResumableBackend):
     def __init__(self, backend: Any) -> None:
         from qngd.backends import resolve  # which knows all backends, these included
 
-        self.inner: BackendBase = resolve(backend)
+        self.inner = resolve(backend)
         if isinstance(self.inner, Around):
             raise BackendError(
                 f"backend: {self.name} is two corrections, one around the other; the inner one would correct the "
@@ -76,10 +83,6 @@ class Around(ResumableBackend):
         return f"{self.inner.name}, {self.about}"
 
     @property
-    def is_noisy(self) -> bool:
-        return self.inner.is_noisy
-
-    @property
     def is_local(self) -> bool:
         return self.inner.is_local
 
@@ -93,24 +96,6 @@ class Around(ResumableBackend):
 
     def tagged(self, tag: str) -> list[str] | None:
         return self.inner.tagged(tag) if isinstance(self.inner, ResumableBackend) else None
-
-    @property
-    def default_shots(self) -> int | None:
-        return self.inner.default_shots
-
-    @property
-    def limits(self) -> Limits:
-        return self.inner.limits
-
-    @property
-    def rep_delay(self) -> float | None:
-        return self.inner.rep_delay
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
-        return self.inner.describe(templates)
-
-    def runs_whole(self, circuit: Circuit) -> bool:
-        return self.inner.runs_whole(circuit)
 
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
         sent = self.sent(templates, requests)
@@ -130,6 +115,17 @@ class Around(ResumableBackend):
             inner: Any = self.inner.prepare(sent.templates, sent.requests, seed)
         else:
             inner = _Later(seed)
+        return AroundHandle(Asked(templates, requests), sent, inner, self.about)
+
+    def of_job(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
+        """What is sent for those requests of a submission that one job holds; where jobs are sent one by one."""
+        return self.sent(templates, requests)
+
+    def prepare_one(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> AroundHandle:
+        sent = self.of_job(templates, requests)
+        if not isinstance(self.inner, ResumableBackend):
+            return AroundHandle(Asked(templates, requests), sent, _Later(seed), self.about)
+        inner = self.inner.prepare_one(sent.templates, sent.requests, seed)
         return AroundHandle(Asked(templates, requests), sent, inner, self.about)
 
     def attach(self, handle: AroundHandle, job_ids: Sequence[str]) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends.base import BackendBase, Footprint, Load
-from qngd.backends.limits import Limits
-from qngd.circuit.circuit import Circuit
+from qngd.backends.base import BackendBase, Load
+from qngd.backends.forwarding import Forwarding
 from qngd.errors import BackendError, SettingError, whole_number
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Outcome
@@ -40,7 +39,7 @@ class _Sent:
 
 
 @dataclass(frozen=True, eq=False)
-class Dask(BackendBase):
+class Dask(Forwarding):
     """Spreads a step's requests over a cluster: parts of `size` requests are submissions of `backend`, each a task.
 
     The results depend on the seed and the size of the parts, not on the number of workers, nor on which of them does
@@ -66,39 +65,19 @@ class Dask(BackendBase):
         if not all(callable(getattr(self.client, name, None)) for name in ("submit", "gather", "cancel")):
             raise SettingError(f"client must be a distributed.Client; got {self.client!r}")
         object.__setattr__(self, "size", whole_number(self.size, "size", 1))
-        _ = self._inner
+        _ = self.inner
 
     @cached_property
-    def _inner(self) -> BackendBase:
+    def inner(self) -> BackendBase:  # type: ignore[override]  # found when it is asked for
+        """The backend that runs the parts."""
         from qngd.backends import resolve
 
         return resolve(self.backend)
 
     @property
-    def noise_digest(self) -> str:
-        """The backend's own, by which a stored run is recognized."""
-        return str(getattr(self._inner, "noise_digest", ""))
-
-    @property
     def name(self) -> str:
         """That of the backend, and the parts' size, which decides the results."""
-        return f"{self._inner.name} on Dask, {self.size} requests a task"
-
-    @property
-    def is_noisy(self) -> bool:
-        return self._inner.is_noisy
-
-    @property
-    def default_shots(self) -> int | None:
-        return self._inner.default_shots
-
-    @property
-    def limits(self) -> Limits:
-        return self._inner.limits
-
-    @property
-    def rep_delay(self) -> float | None:
-        return self._inner.rep_delay
+        return f"{self.inner.name} on Dask, {self.size} requests a task"
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Sent:
         return _Sent(
@@ -120,12 +99,12 @@ class Dask(BackendBase):
         return [outcome for part in handle.done for outcome in part.outcomes]
 
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
-        return sum((self._inner.preview(part, used) for used, part in self._parts(templates, requests)), Cost())
+        return sum((self.inner.preview(part, used) for used, part in self._parts(templates, requests)), Cost())
 
     def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
         found, first = [], 0
         for used, part in self._parts(templates, requests):
-            for load in self._inner.loads(part, used):
+            for load in self.inner.loads(part, used):
                 found.append(replace(load, requests=load.requests + first))
             first += len(part)
         return found
@@ -139,12 +118,6 @@ class Dask(BackendBase):
         """The device seconds of all parts; None where one of them reports none."""
         seconds = [part.usage for part in handle.done]
         return sum(each for each in seconds if each is not None) if seconds and None not in seconds else None
-
-    def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
-        return self._inner.describe(templates)
-
-    def runs_whole(self, circuit: Circuit) -> bool:
-        return self._inner.runs_whole(circuit)
 
     def _parts(
         self, templates: Sequence[Template], requests: Sequence[Request]

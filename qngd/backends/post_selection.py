@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from qngd.backends.around import Around, AroundHandle, Asked
-from qngd.backends.base import Footprint
+from qngd.backends.base import Footprint, ResumableBackend
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
@@ -74,7 +74,15 @@ class PostSelected(Around):
                 f"backend: {self.name}: none of the {len(requests)} circuits conserves {self._all} in a basis that "
                 "shows it, so that no shot could be left out; give symmetries of the circuit, or the backend itself"
             )
+        return self.of_job(templates, requests)
+
+    def of_job(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         return Asked([self._sieve(template).template for template in templates], requests)
+
+    @property
+    def by_job(self) -> bool:
+        """As the inner backend: every circuit stands for itself."""
+        return isinstance(self.inner, ResumableBackend) and self.inner.by_job
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
         return self.inner.describe([self._sieve(template).template for template in templates])

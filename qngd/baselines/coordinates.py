@@ -23,7 +23,7 @@ from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.measured.shifts import harmonics
-from qngd.solve.state import State, StepInfo, Submissions, described, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
 
 _MET = 1e-6  # of an energy, between the end of a sweep and what was expected there: far above rounding
 
@@ -65,11 +65,11 @@ class Rotosolve:
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend."""
-        alone = evaluator.preview(theta, gradient=False, metric=None, spread=None)
+        alone = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         if first:
             return alone
         counts = [self._points(count, i, evaluator) for i, (_, count) in enumerate(self._lines(evaluator.circuit))]
-        return sum((evaluator.preview_energies(theta, count) for count in counts if count), alone)
+        return sum((energies_ahead(evaluator, theta, count, spread) for count in counts if count), alone)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One sweep."""

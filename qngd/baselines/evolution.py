@@ -15,7 +15,7 @@ from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
 
 _QUIET = -10  # on this level cma prints nothing and reads no file of signals
 _OURS = ("seed", "randn", "verbose", "verb_log", "verb_disp")
@@ -72,10 +72,11 @@ class CMAES:
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend."""
-        alone = evaluator.preview(theta, gradient=False, metric=None, spread=None)
+        alone = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         if first:
             return alone
-        return evaluator.preview_energies(theta, _Search(self, theta, np.zeros(1, dtype=np.uint32)).size) + alone
+        size = _Search(self, theta, np.zeros(1, dtype=np.uint32)).size
+        return energies_ahead(evaluator, theta, size, spread) + alone
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One generation."""

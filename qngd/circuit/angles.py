@@ -156,3 +156,9 @@ class AngleMap:
             offset, jacobian = self._affine
             return jacobian @ theta + offset
         return self.chain(theta)[0]
+
+
+def is_shared(pattern: sparse.csr_array) -> bool:
+    """Whether parameters move three rotations or more on average, by which of (K, P) they move: as in QAOA and
+    Hamiltonian variational ansätze. Blocks of the metric say little there, and the noise of a gradient much."""
+    return bool(pattern.nnz >= 3 * pattern.shape[1] > 0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.circuit.frame import anticommuting
+from qngd.circuit.bits import anticommuting
 
 
 class Buckets(NamedTuple):

@@ -67,7 +67,7 @@ class FlatTheta:
                     f"the circuit's parameters are {list(self.names)}"
                 )
             theta = [given[name] for name in self.names]
-        return as_flat(theta, len(self.names))
+        return as_flat(theta, len(self.names), self.names)
 
     def unflatten(self, flat: np.ndarray, like: Any) -> Any:
         if isinstance(like, Mapping):
@@ -117,8 +117,9 @@ def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
         raise ParameterError(f"theta: {_name_of(key)} has {len(names)} elements; got values of shape {shape}") from None
 
 
-def as_flat(theta: Any, count: int) -> np.ndarray:
-    """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it."""
+def as_flat(theta: Any, count: int, names: Sequence[str] = ()) -> np.ndarray:
+    """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it, and what the
+    parameters are called where `names` has them."""
     try:
         values = np.asarray(theta)
         if np.iscomplexobj(values) or (values.dtype == object and any(value is None for value in values.flat)):
@@ -127,11 +128,17 @@ def as_flat(theta: Any, count: int) -> np.ndarray:
     except (TypeError, ValueError):
         raise ParameterError(f"theta must be {count} real numbers; got {shown(theta)}") from None
     if values.shape != (count,):
-        raise ParameterError(f"theta must have shape ({count},); got {values.shape}")
+        order = f", one number each for {_in_order(names)}" if names else ""
+        raise ParameterError(f"theta must have shape ({count},){order}; got {values.shape}")
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise ParameterError(f"theta[{bad[0]}] is {values[bad[0]]}; parameters must be finite")
     return values
+
+
+def _in_order(names: Sequence[str]) -> str:
+    """Names in a message, those in the middle left out where they are many."""
+    return ", ".join(names if len(names) <= 8 else [*names[:3], "…", names[-1]])
 
 
 @dataclass(frozen=True)
@@ -339,14 +346,18 @@ class Circuit:
         """Raise ObservableError unless the observable acts on as many qubits as the circuit has."""
         if observable.num_qubits == self.num_qubits:
             return
-        remedy = ""
+        remedy = "write one letter for each qubit, the rightmost for qubit 0 and I where nothing acts"
+        missing = self.num_qubits - observable.num_qubits
         if getattr(self.native, "layout", None) is not None:
             remedy = (
-                "; those are a device's: where it was transpiled, give H.apply_layout(isa.layout), with the "
+                "those are a device's: where it was transpiled, give H.apply_layout(isa.layout), with the "
                 "SparsePauliOp H and the circuit isa"
             )
+        elif 0 < missing <= 20:
+            (label,) = observable.strings[-1:].labels()
+            remedy += f": {'I' * missing + label!r} in the place of {label!r}"
         raise ObservableError(
-            f"observable: it acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}{remedy}"
+            f"observable: it acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}; {remedy}"
         )
 
     @cached_property

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
+from qngd.circuit.bits import anticommuting, parity
 from qngd.circuit.circuit import Circuit
-from qngd.circuit.frame import anticommuting
 from qngd.circuit.pauli import PauliStrings, num_words, unpack_bits
 
 
@@ -94,9 +94,7 @@ def _anticommute(strings, t, generators, k):
     first, last = max(strings.first[t], generators.first[k]), min(strings.last[t], generators.last[k])
     for w in range(first, last):
         odd ^= (strings.x[t, w] & generators.z[k, w]) ^ (strings.z[t, w] & generators.x[k, w])
-    for shift in (32, 16, 8, 4, 2, 1):
-        odd ^= odd >> np.uint64(shift)
-    return odd & np.uint64(1)
+    return parity(odd)
 
 
 def causal_cone(circuit: Circuit, strings: PauliStrings, allowed: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from qngd._system.brief import brief_fields
 from qngd._system.compilation import kernel
+from qngd.circuit.bits import common_bits
 from qngd.circuit.ops import Op, Ops
 from qngd.circuit.pauli import PauliStrings, anticommute, num_words
 
@@ -99,37 +100,10 @@ def push(ops: Ops, num_qubits: int) -> tuple[PauliStrings, Frame]:
 
 
 @kernel
-def anticommuting(ax, az, bx, bz):
-    """Whether two strings, given by their masks (W,), anticommute."""
-    parity = np.uint64(0)
-    for w in range(ax.shape[0]):
-        parity ^= (ax[w] & bz[w]) ^ (az[w] & bx[w])
-    parity ^= parity >> np.uint64(32)
-    parity ^= parity >> np.uint64(16)
-    parity ^= parity >> np.uint64(8)
-    parity ^= parity >> np.uint64(4)
-    parity ^= parity >> np.uint64(2)
-    parity ^= parity >> np.uint64(1)
-    return (parity & np.uint64(1)) == np.uint64(1)
-
-
-@kernel
-def _weight(a, b):
-    """|a ∧ b| over all words."""
-    total = 0
-    for w in range(a.shape[0]):
-        word = a[w] & b[w]
-        while word:
-            word &= word - np.uint64(1)
-            total += 1
-    return total
-
-
-@kernel
 def _times(images, row, factor):
     """row ← row · factor, in place."""
     x, z, p = factor
-    images.phase[row] = (images.phase[row] + p + 2 * _weight(images.z[row], x)) & 3
+    images.phase[row] = (images.phase[row] + p + 2 * common_bits(images.z[row], x)) & 3
     for w in range(x.shape[0]):
         images.x[row, w] ^= x[w]
         images.z[row, w] ^= z[w]
@@ -167,12 +141,12 @@ def _image(letters, qubits, images, x, z):
         if letter == 2:
             phase += 1
         if letter == 1 or letter == 2:
-            phase += fp[q] + 2 * _weight(z, fx[q])
+            phase += fp[q] + 2 * common_bits(z, fx[q])
             for w in range(x.shape[0]):
                 x[w] ^= fx[q, w]
                 z[w] ^= fz[q, w]
         if letter == 2 or letter == 3:
-            phase += fp[n + q] + 2 * _weight(z, fx[n + q])
+            phase += fp[n + q] + 2 * common_bits(z, fx[n + q])
             for w in range(x.shape[0]):
                 x[w] ^= fx[n + q, w]
                 z[w] ^= fz[n + q, w]
@@ -190,7 +164,7 @@ def _pull(letters, images, out):
 @kernel
 def _enter(k, phase, out):
     """The sign of string k, whose masks are there, by its exponent."""
-    out.sign[k] = 1 - ((phase - _weight(out.x[k], out.z[k])) & 3)
+    out.sign[k] = 1 - ((phase - common_bits(out.x[k], out.z[k])) & 3)
 
 
 @kernel

@@ -80,7 +80,10 @@ class PauliStrings:
         z = np.zeros_like(x)
         for row, label in enumerate(labels):
             if len(label) != n:
-                raise ValueError(f"Pauli label {label!r} has {len(label)} letters, not {n}")
+                raise ValueError(
+                    f"Pauli label {label!r} has {len(label)} letters and not {n}; write one for each qubit, the "
+                    "rightmost for qubit 0 and I where nothing acts"
+                )
             for qubit, letter in enumerate(reversed(label)):
                 if letter == "I":
                     continue

@@ -200,6 +200,8 @@ def cost(
     settings: options.SET = None,
     config: options.CONFIG = None,
     backend: options.BACKEND = None,
+    mode: options.MODE = "job",
+    initial_layout: options.LAYOUT = None,
     shots: options.SHOTS = None,
     steps: Annotated[int, typer.Option("--steps", "--max-steps", min=0, help="Steps of the run.")] = 100,
     approx: options.APPROX = "block-diag",

@@ -11,13 +11,13 @@ from qngd.cli.errors import UsageError
 
 
 @contextmanager
-def placed(texts: Mapping[str, Any]) -> Iterator[Any]:
-    """The backend that the options name, open for one run."""
+def placed(texts: Mapping[str, Any], opens: bool = True) -> Iterator[Any]:
+    """The backend that the options name, open for one run, unless it is only to be priced."""
     backend, layout = texts["backend"], _layout(texts["initial_layout"])
     if texts["mode"] != "job":
         if backend is None:
             raise UsageError(f"--mode {texts['mode']} needs a --backend of IBM's, such as fake_nairobi")
-        with in_mode(backend, texts["mode"], layout) as found:
+        with in_mode(backend, texts["mode"], layout, opens) as found:
             yield found
     else:
         yield backend if layout is None else resolve(backend, initial_layout=layout)

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from qngd.cli.meaning import budget_of, read_shots, with_cvar, with_start
+from qngd.cli.placed import placed
 from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
 from qngd.cli.written import read_rule
@@ -49,9 +50,9 @@ def show_cost(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
     """What a run would cost."""
     problem = with_start(with_cvar(found.problem, found.given, texts["cvar"]), texts["theta0"])
     budget = budget_of(texts)
-    with found.file.blamed():
+    with found.file.blamed(), placed(texts, opens=False) as backend:
         priced = price_of(
-            problem, backend=texts["backend"], shots=read_shots(texts["shots"]), cross=texts["cross"],
+            problem, backend=backend, shots=read_shots(texts["shots"]), cross=texts["cross"],
             steps=texts["steps"], budget=budget, final_shots=texts["final_shots"], **_rules(texts),
         )  # fmt: skip
     if as_json:
@@ -79,7 +80,9 @@ def price_document(priced: Price | ConePrice | PropagationPrice) -> dict[str, An
                 "name": offer.name,
                 "step": offer.step.in_units(),
                 "run": offer.run.in_units(),
+                "run_at_most": None if offer.most is None else offer.most.in_units(),
                 "affordable_steps": offer.affordable,
+                "affordable_steps_at_most_shots": offer.affordable_at_most_shots,
                 "refused": offer.refused,
             }
             for offer in priced.offers

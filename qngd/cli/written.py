@@ -24,8 +24,8 @@ from qngd.metrics.names import HOMES as METRICS
 from qngd.run.names import SETTINGS, OptimizerName
 
 _STEPS = (
-    "Adaptive", "Armijo", "Blocking", "ConjugateDirections", "CurvatureRate", "DecayingRate", "FixedRate", "Momentum",
-    "QuasiNewton", "TrustRegion",
+    "Adaptive", "AlignedMomentum", "Armijo", "Blocking", "ConjugateDirections", "CurvatureRate", "DecayingRate",
+    "FixedRate", "Momentum", "QuasiNewton", "TrustRegion",
 )  # fmt: skip
 _DAMPINGS = (
     "Absolute", "NoiseBound", "PseudoInverse", "Relative", "Shrinkage", "SignalToNoise", "SpectralCutoff",

@@ -105,6 +105,10 @@ class Spread:
 
     `signal` is the square of the natural gradient ∇Eᵀ(g + λ)⁻¹∇E, freed of what errors add to it, in the unit of Σ
     step/shots, and `taken` the shots of all requests together; 0 where they are not known.
+
+    Of a loss, `energy` is what one shot adds to its variance, `gradient` the shots that a standard error of 1 takes in
+    every entry of its gradient, and `reach` (2, R) what one shot moves the loss and an entry of its gradient by at
+    most; `of_energy` (mask over R) are the requests that the loss alone takes. None of anything else.
     """
 
     energy: np.ndarray
@@ -112,6 +116,9 @@ class Spread:
     step: np.ndarray
     signal: float = 0.0
     taken: int = 0
+    gradient: np.ndarray | None = None
+    reach: np.ndarray | None = None
+    of_energy: np.ndarray | None = None
 
     def after(self, earlier: Spread | None, memory: float) -> Spread:
         """The same with its signal averaged with that of an earlier step, by their shots; those of the earlier one
@@ -131,6 +138,14 @@ class Spread:
         those of the metric."""
         taken = self.taken * count // max(len(self), 1)
         return Spread(self.energy[:count], self.metric[:count], self.step[:count], self.signal, taken)
+
+    def of_loss(self) -> Spread | None:
+        """That of the requests that a loss alone takes; None of anything else."""
+        if self.of_energy is None or self.reach is None:
+            return None
+        own, nothing = self.of_energy, np.zeros(np.count_nonzero(self.of_energy))
+        reach = np.array([self.reach[0][own], nothing])
+        return Spread(self.energy[own], nothing, nothing, gradient=nothing, reach=reach, of_energy=own[own])
 
     def renewed(self, seen: Spread) -> Spread:
         """With what was seen since of the first requests; of the others it is as it was. What it says of the step stays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,12 @@ class JobSizes:
     circuits: np.ndarray
     shots: np.ndarray
     seconds: np.ndarray | None
+
+    def of(self, jobs: Sequence[int]) -> JobSizes:
+        """Of some of the jobs alone."""
+        which = np.asarray(jobs, dtype=np.int64)
+        seconds = None if self.seconds is None else self.seconds[which]
+        return JobSizes(self.circuits[which], self.shots[which], seconds)
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,13 @@ class Evaluator(Protocol):
         `spread` is that of an evaluation of
         the same kind nearby, for rules that share out shots."""
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None) -> tuple[list[Estimate], Cost]:
-        """The energies at several parameter vectors (P,), in one submission, and what that cost."""
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
+        """The energies at several parameter vectors (P,), in one submission, and what that cost. `spread` is that of an
+        evaluation nearby, for rules that share out shots."""
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         """What `energies` at so many points would cost at most, wherever they are."""
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:

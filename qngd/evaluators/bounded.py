@@ -26,27 +26,31 @@ class Bounded:
     """An `Evaluator` of another one's answers in a box: `low` and `high` (P,)."""
 
     def __init__(self, inner: Evaluator, low: np.ndarray, high: np.ndarray) -> None:
-        self._inner = inner
+        self.inner = inner
         self.circuit: Circuit = inner.circuit
         self._low, self._high = low, high
 
     def __getattr__(self, name: str) -> Any:
         """What only some evaluators have, such as a log of jobs."""
-        if name.startswith("_"):
+        if name.startswith("_") or name == "inner":  # of a copy in the making
             raise AttributeError(name)
-        return getattr(self._inner, name)
+        return getattr(self.inner, name)
 
     @property
     def name(self) -> str:
-        return self._inner.name
+        return self.inner.name
 
     @property
     def note(self) -> str:
-        return self._inner.note
+        return self.inner.note
 
     @property
     def is_exact(self) -> bool:
-        return self._inner.is_exact
+        return self.inner.is_exact
+
+    def around(self, inner: Evaluator) -> Self:
+        """Another evaluator in the same box."""
+        return type(self)(inner, self._low, self._high)
 
     @property
     def unbounded(self) -> np.ndarray:
@@ -68,21 +72,23 @@ class Bounded:
         return False  # the box cuts the waves along a parameter
 
     def default_metric(self) -> Metric:
-        return self._inner.default_metric()
+        return self.inner.default_metric()
 
     def first_metric(self) -> Metric:
-        return self._inner.first_metric()
+        return self.inner.first_metric()
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
-        return self._inner.energies([self._inside(theta) for theta in points], seed)
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
+        return self.inner.energies([self._inside(theta) for theta in points], seed, **_known(spread))
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
-        return self._inner.preview_energies(self._inside(theta), count)
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
+        return self.inner.preview_energies(self._inside(theta), count, **_known(spread))
 
     def on_batch(self, index: int | None, seed: int | None) -> Self:
         """The same with the inner evaluator on this mini-batch."""
-        choose = getattr(self._inner, "on_batch", None)
-        return self if choose is None else type(self)(choose(index, seed), self._low, self._high)
+        choose = getattr(self.inner, "on_batch", None)
+        return self if choose is None else self.around(choose(index, seed))
 
     def _inside(self, theta: np.ndarray) -> np.ndarray:
         return np.clip(theta, self._low, self._high)
@@ -97,7 +103,7 @@ class Bounded:
         spread: Spread | None = None,
     ) -> Evaluation:
         inside = self._inside(theta)
-        found = self._inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        found = self.inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread)
         if found.gradient is None:
             return found
         slope = np.asarray(found.gradient.value)
@@ -108,15 +114,20 @@ class Bounded:
         return replace(found, gradient=_without(found.gradient, held), metric=tensor)
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
-        return self._inner.metric(self._inside(theta), metric, seed)
+        return self.inner.metric(self._inside(theta), metric, seed)
 
     def preview(
         self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
-        return self._inner.preview(self._inside(theta), gradient=gradient, metric=metric, spread=spread)
+        return self.inner.preview(self._inside(theta), gradient=gradient, metric=metric, spread=spread)
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError('approx="matrix-free" does not go with bounds; take another approx')
+
+
+def _known(spread: Spread | None) -> dict[str, Any]:
+    """What is passed on of a spread: evaluators of anybody that know none are not asked with one."""
+    return {} if spread is None else {"spread": spread}
 
 
 def _without(gradient: Estimate, held: np.ndarray) -> Estimate:

@@ -8,38 +8,26 @@ The metric is that of ψ(θ), as ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from qngd.circuit.active import active_qubits, flips_zeros, moved_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import MemoryLimitError, SettingError
+from qngd.errors import MemoryLimitError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
 from qngd.exact.point import simulator_of
 from qngd.gradients.base import Asked
-from qngd.measured.deflation import DeflatedPlan, OverlapPlanner
-from qngd.measured.outcomes import Outcome
-from qngd.measured.plan import Plan
-from qngd.measured.shots import FixedShots
+from qngd.measured.deflation import Penalties
+from qngd.measured.readout import overlaps_of
 from qngd.metrics.base import Metric
-
-
-@dataclass(frozen=True, eq=False)
-class Penalties:
-    """The states ψ(θ_i) of the same circuit, by their flat parameters `thetas` (D, P), and the `weights` (D,)."""
-
-    thetas: np.ndarray
-    weights: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.weights)
 
 
 class ExactDeflated:
@@ -74,12 +62,14 @@ class ExactDeflated:
     def first_metric(self) -> Metric:
         return self.inner.first_metric()
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         found, cost = self.inner.energies(points, seed)
         lifts = (self.penalties.weights @ self._overlaps(theta) for theta in points)
         return [replace(each, value=each.value + lift) for each, lift in zip(found, lifts, strict=True)], cost
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         return self.inner.preview_energies(theta, count)
 
     def _overlaps(self, theta: np.ndarray) -> np.ndarray:
@@ -106,12 +96,14 @@ class ExactDeflated:
         energy = replace(found.energy, value=found.energy.value + weights @ overlaps)
         return replace(found, energy=energy, gradient=slope)
 
-    def undeflated(self, theta: np.ndarray, seed: int | None) -> tuple[Estimate, Estimate, Cost]:
+    def undeflated(
+        self, theta: np.ndarray, seed: int | None, spread: Spread | None = None
+    ) -> tuple[Estimate, Estimate, Cost]:
         """The energy without penalties, and the overlaps (D,)."""
         found = self.inner.evaluate(theta, gradient=False, metric=None, seed=seed)
         return found.energy, Estimate.exact(self._overlaps(theta)), found.cost
 
-    def undeflated_cost(self, theta: np.ndarray) -> Cost:
+    def undeflated_cost(self, theta: np.ndarray, spread: Spread | None = None) -> Cost:
         """What `undeflated` would cost."""
         return self.inner.preview(theta, gradient=False, metric=None, spread=None)
 
@@ -130,50 +122,28 @@ class SampledDeflated(SampledEvaluator):
 
     def __init__(self, inner: SampledEvaluator, penalties: Penalties) -> None:
         super().__init__(*inner.made_with)
-        if not isinstance(self.shots, FixedShots):
-            raise SettingError(
-                "shots: excited states take a number of shots a circuit, as rules that share out shots know nothing of "
-                "overlaps; write shots=1000"
-            )
-        self.penalties = penalties
-        self._overlaps = OverlapPlanner(self.planner, penalties.thetas)
+        self.planner = self.planner.lifted(penalties)
 
-    def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
-        return self._overlaps.added(plan, theta, gradient)
-
-    def _answer(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
-        found = super()._answer(plan, outcomes, theta, cost)
-        if not isinstance(plan, DeflatedPlan):  # of a metric alone
-            return found
-        weights, overlaps = self.penalties.weights, plan.overlaps(outcomes)
-        value = found.energy.value + weights @ overlaps.value
-        error = np.sqrt(found.energy.stderr**2 + weights**2 @ overlaps.stderr**2)
-        gradient = found.gradient
-        if gradient is not None:
-            slope, covariance = plan.gradient_of(outcomes, weights)
-            assert gradient.covariance is not None
-            together = gradient.covariance + covariance
-            gradient = Estimate(gradient.value + slope, np.sqrt(np.diag(together)), gradient.shots, together)
-        energy = Estimate(np.float64(value), error, found.energy.shots)
-        return replace(found, energy=energy, gradient=gradient, shots_for=None)  # the overlaps are in both
-
-    def undeflated(self, theta: np.ndarray, seed: int | None) -> tuple[Estimate, Estimate, Cost]:
-        """The energy without penalties, the overlaps (D,), and what they cost: one submission."""
-        bare = self._overlaps.added(self.planner.plan(theta, gradient=False), theta, False)
-        plan = self._with_shots(bare, None)
+    def undeflated(
+        self, theta: np.ndarray, seed: int | None, spread: Spread | None = None
+    ) -> tuple[Estimate, Estimate, Cost]:
+        """The energy without penalties, the overlaps (D,), and what they cost: one submission, with shots after the
+        `spread` of an evaluation nearby."""
+        plan = self._with_shots(self.planner.plan(theta, gradient=False), spread)
         outcomes, cost = run_plan(self.backend, plan, seed, None)  # no step of the run that the log is of
-        assert isinstance(plan, DeflatedPlan)
-        return super()._answer(plan, outcomes, theta, cost).energy, plan.overlaps(outcomes), cost
+        energy = self._answer(plan.without_overlaps, outcomes, theta, cost).energy
+        return energy, overlaps_of(plan, outcomes), cost
 
-    def undeflated_cost(self, theta: np.ndarray) -> Cost:
+    def undeflated_cost(self, theta: np.ndarray, spread: Spread | None = None) -> Cost:
         """What `undeflated` would cost."""
-        return self.preview(theta, gradient=False, metric=None, spread=None)
+        return self.preview(theta, gradient=False, metric=None, spread=spread)
 
 
 def energy_spread(evaluator: Evaluator, observable: Observable, theta: np.ndarray) -> float:
     """√(⟨H²⟩ − ⟨H⟩²) of the observable without penalties, NaN where it is not known: from shots, or where strings have
     X or Y on qubits that the circuit leaves in |0⟩."""
-    inner = evaluator.inner if isinstance(evaluator, ExactDeflated) else evaluator
+    inner = evaluator.inner if isinstance(evaluator, Bounded) else evaluator
+    inner = inner.inner if isinstance(inner, ExactDeflated) else inner
     if not isinstance(inner, ExactEvaluator):
         return float("nan")
     circuit = inner.circuit
@@ -187,10 +157,10 @@ Deflated = ExactDeflated | SampledDeflated
 
 
 def deflated(inner: Evaluator, thetas: Sequence[np.ndarray], weights: Sequence[float]) -> Deflated:
-    """The evaluator with penalties on these states.
+    """The evaluator, which has no bounds, with penalties on these states.
 
     Raises:
-        SettingError: it shares out shots by a rule that knows nothing of overlaps.
+        MemoryLimitError: they do not fit in memory.
     """
     penalties = Penalties(np.array(thetas), np.array(weights, dtype=float))
     return SampledDeflated(inner, penalties) if isinstance(inner, SampledEvaluator) else ExactDeflated(inner, penalties)

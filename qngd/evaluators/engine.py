@@ -77,13 +77,15 @@ class EngineEvaluator(ABC):
             return by_chance.exact(point)
         return None if slope is None else Estimate.exact(point.jacobian.T @ slope)
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         self._require_terms()
         phis = (self.circuit.angle_map(theta) for theta in points)
         found = [self._as_estimate(self._engine.expectation(phi, self._terms)) for phi in phis]
         return found, self.preview_energies(points[0], len(points)) if len(points) else Cost()
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         return Cost(jobs=1, circuits=count)
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:

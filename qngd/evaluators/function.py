@@ -49,12 +49,14 @@ class FunctionEvaluator:
     def first_metric(self) -> Metric:
         return self._metrics[0].first_metric()
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         """The function's values at several parameter vectors (P,), and what they cost: a call each."""
         found = [self._estimate(self.function.value(theta)) for theta in points]
         return found, Cost(jobs=len(points), circuits=len(points))
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         """What `energies` at so many points would cost."""
         return Cost(jobs=count, circuits=count)
 

@@ -44,7 +44,7 @@ class LightConeEvaluator(EngineEvaluator):
     def __init__(self, circuit: Circuit, observable: Observable | None, was_chosen: bool = False) -> None:
         self._cones = cone_simulator_of(circuit)
         super().__init__(circuit, observable, self._cones)
-        n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.largest
+        n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.bundle.largest
         self.note = f"{n} qubits, computed exactly by light cones of up to {widest} qubits" if was_chosen else ""
 
     def default_metric(self) -> Metric:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.backends.base import BackendBase, Load
 from qngd.backends.results import joined
 from qngd.estimates.evaluation import Cost
@@ -148,9 +149,7 @@ def taken(requests: Sequence[Request], load: Load) -> tuple[Request, ...]:
 
 def seed_of(seed: int | None, place: int) -> int | None:
     """The seed of one of several jobs; that of the first is the submission's."""
-    if seed is None or place == 0:
-        return seed
-    return int(np.random.SeedSequence(seed, spawn_key=(place,)).generate_state(1, np.uint32)[0])
+    return derived(seed, place) if place else seed
 
 
 def known_parts(backend: BackendBase, plan: Submission, seed: int | None, sent: Sent) -> list[JobPart]:

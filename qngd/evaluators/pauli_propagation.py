@@ -84,7 +84,7 @@ class PropagationEvaluator(EngineEvaluator):
     @cached_property
     def _has_metric(self) -> bool:
         found = self._engine.cones.derivatives
-        return bool(found.have_states and found.bundle.work.sum() <= _METRIC_WORK)
+        return bool(found.have_states and found.states.work.sum() <= _METRIC_WORK)
 
     def outlook(self, theta: np.ndarray) -> LeftOut:
         """What an energy with its gradient leaves out and takes at θ."""

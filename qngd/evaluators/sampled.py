@@ -91,11 +91,7 @@ class SampledEvaluator:
             plan = self._full_plan(theta, metric, seed, gradient)
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
-        return self._run(self._completed(plan, theta, bool(gradient)), theta, seed, spread)
-
-    def _completed(self, plan: Plan, theta: np.ndarray, gradient: bool) -> Plan:
-        """The plan with what an evaluation asks for besides energy, gradient and metric."""
-        return plan
+        return self._run(plan, theta, seed, spread)
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
@@ -122,7 +118,7 @@ class SampledEvaluator:
             plan = kept[0]
         else:
             plan = self._full_plan(theta, metric, None, gradient)
-        return submission_cost(self.backend, self._with_shots(self._completed(plan, theta, bool(gradient)), spread))
+        return submission_cost(self.backend, self._with_shots(plan, spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
@@ -144,19 +140,20 @@ class SampledEvaluator:
             seen = spread.renewed(seen)  # for the next that measures all of it
         return replace(found, spread=seen)
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
-        plans = [self._energy_plan(theta) for theta in points]
+        plans = [self._energy_plan(theta, spread) for theta in points]
         found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
         return [evaluation.energy for evaluation in found], cost
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         """What `energies` at so many points would cost at most."""
-        return submission_cost(self.backend, _as_one([self._energy_plan(theta)] * count))
+        return submission_cost(self.backend, _as_one([self._energy_plan(theta, spread)] * count))
 
-    def _energy_plan(self, theta: np.ndarray) -> Plan:
-        plan = self.planner.plan(theta, gradient=False)
-        return self._with_shots(self._completed(plan, theta, False), None)
+    def _energy_plan(self, theta: np.ndarray, spread: Spread | None) -> Plan:
+        return self._with_shots(self.planner.plan(theta, gradient=False), spread)
 
     def _run_together(
         self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None

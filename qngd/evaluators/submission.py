@@ -15,6 +15,7 @@ from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import calling
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
+from qngd.estimates.prices import JobSizes
 from qngd.evaluators.job_log import JobLog, Sent
 from qngd.evaluators.meter import Meter, current_meter, job_sizes
 from qngd.evaluators.parts import JobPart, attempts, known_parts, missing, put_together, whole_part
@@ -50,10 +51,15 @@ def run_plan(
         errand, parts, lost = _taken_up(backend, plan, seed, log)
         meter.check(ahead + lost)
         errand = replace(errand, allow=_allowing(meter, ahead + lost))
-        _send_all(errand, parts)
-        logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
-        for part in parts:
-            collect(errand, part)
+        try:
+            _send_all(errand, parts)
+            logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
+            for part in parts:
+                collect(errand, part)
+        except BaseException:
+            if log is None and not backend.is_local:  # what a log holds is counted when the run goes on
+                meter.count(_sent_so_far(meter, parts, sizes))
+            raise
         outcomes = put_together(plan, parts)
         spent = sum((_spent(backend, part) for part in parts), lost)
         used = [backend.usage(part.handle) for part in parts if part.handle is not None]
@@ -116,6 +122,18 @@ def _send_all(errand: Errand, parts: Sequence[JobPart]) -> None:
             if not before:
                 raise
             raise BackendError(f"{error}; sent before: {', '.join(before)}") from error.__cause__
+
+
+def _sent_so_far(meter: Meter, parts: Sequence[JobPart], sizes: JobSizes) -> Cost:
+    """What the jobs take that were sent before a submission broke off: nobody will ask what became of them, and so all
+    count as paid. Of a job that was sent again after it failed, the last is one with circuits and shots."""
+    sent = [k for k, part in enumerate(parts) if part.ids or (part.is_sent and part.last_event != "refused")]
+    cost = Cost(
+        sum(max(len(set(parts[k].ids)), 1) for k in sent),
+        sum(len(parts[k].rows) for k in sent),
+        sum(parts[k].shots for k in sent),
+    )
+    return meter.ahead(cost, sizes.of(sent) if len(parts) == len(sizes.shots) else sizes)
 
 
 def _spent(backend: BackendBase, part: JobPart) -> Cost:

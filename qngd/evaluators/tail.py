@@ -21,6 +21,46 @@ from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 
 
+class Distribution:
+    """The values of an observable's strings together, and the mean of the lowest share `alpha` of them.
+
+    Raises:
+        MemoryLimitError: they are too many.
+        ObservableError: two strings of the observable do not commute; the text names them.
+    """
+
+    def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
+        check_commuting(observable)
+        pulled = circuit.pull(observable)
+        # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
+        qubits = moved_qubits(circuit.generators, pulled.strings)
+        require_bytes(40 << len(qubits), f"a CVaR's distribution of energies over {len(qubits)} qubits")
+        self._alpha = alpha
+        self._basis = CommonBasis.of(pulled, qubits)
+        self._simulator = Simulator(circuit, qubits)
+
+    def value(self, phi: np.ndarray) -> tuple[float, float]:
+        """The tail's mean at angles φ (K,), and the mean of all."""
+        weights = self._simulator.distribution(phi, self._basis)
+        return float(weights @ self._tail(weights)), float(weights @ self._basis.energies)
+
+    def value_and_slope(self, phi: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """The same, and the derivatives of the tail's mean by the angles (K,)."""
+        mean = np.nan
+
+        def tail(weights: np.ndarray) -> np.ndarray:
+            nonlocal mean
+            mean = float(weights @ self._basis.energies)
+            return self._tail(weights)
+
+        value, slope = self._simulator.function_and_gradient(phi, self._basis, tail)
+        return value, mean, slope
+
+    def _tail(self, weights: np.ndarray) -> np.ndarray:
+        energies = self._basis.energies
+        return tail_function(energies, quantile(energies, weights, self._alpha), self._alpha)
+
+
 class ExactTail(ExactEvaluator):
     """Answers from the embedded statevector simulator, with the mean of the lowest share `alpha` of the energies in
     the place of the mean of all.
@@ -32,17 +72,12 @@ class ExactTail(ExactEvaluator):
     is_mean = False
 
     def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
-        check_commuting(observable)
-        pulled = circuit.pull(observable)
-        # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
-        qubits = moved_qubits(circuit.generators, pulled.strings)
-        require_bytes(40 << len(qubits), f"a CVaR's distribution of energies over {len(qubits)} qubits")
+        self._tail = Distribution(circuit, observable, alpha)
         super().__init__(circuit, observable)
-        self._alpha = alpha
-        self._basis = CommonBasis.of(pulled, qubits)
-        self._distributed = Simulator(circuit, qubits)
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         found = [self.evaluate(theta, gradient=False).energy for theta in points]
         return found, Cost(jobs=1, circuits=len(points))
 
@@ -56,19 +91,11 @@ class ExactTail(ExactEvaluator):
         spread: Spread | None = None,
     ) -> Evaluation:
         phi, jacobian = self.circuit.angle_map.linearize(theta)
-        energies, mean = self._basis.energies, np.nan
-
-        def tail(weights: np.ndarray) -> np.ndarray:
-            nonlocal mean
-            mean = float(weights @ energies)
-            return tail_function(energies, quantile(energies, weights, self._alpha), self._alpha)
-
         slope = None
         if require_shifts(gradient, "a CVaR"):
-            value, slope = self._distributed.function_and_gradient(phi, self._basis, tail)
+            value, mean, slope = self._tail.value_and_slope(phi)
         else:
-            weights = self._distributed.distribution(phi, self._basis)
-            value = float(weights @ tail(weights))
+            value, mean = self._tail.value(phi)
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(value)),

@@ -10,9 +10,9 @@ Imports `exact` and `measured`, as `metrics` does. They are loaded when first us
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qngd._system.members import lazily
 from qngd.gradients.names import HOMES, as_gradient
 
 if TYPE_CHECKING:
@@ -26,11 +26,7 @@ __all__ = ["GradientMethod", "ParameterShift", "SampledShift", "SimultaneousPert
 _MODULE_OF = {"GradientMethod": "base", **{class_name: module for module, class_name, _ in HOMES.values()}}
 
 if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one that is there
-
-    def __getattr__(name: str) -> Any:
-        if name not in _MODULE_OF:
-            raise AttributeError(f"module 'qngd.gradients' has no attribute {name!r}", name=name)
-        return getattr(importlib.import_module(f"qngd.gradients.{_MODULE_OF[name]}"), name)
+    __getattr__ = lazily(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

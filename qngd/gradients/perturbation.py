@@ -101,8 +101,8 @@ class SimultaneousPerturbation(GradientMethod):
                 weight = side / (2 * self.perturbation)
                 for each in groups:
                     # at every seed there must be as many, and directions may agree
-                    request = draft.book.another_request(each.number, angles[each.template.rotations])
-                    entries.append((s, request, weight))
+                    request = draft.book.another_request(each.number, each.angles(angles))
+                    entries.append((s, request, weight * each.weight))
         return AskedGradient(entries, sparse.csr_array(signs.T / len(signs)), PerturbationChance(signs))
 
     def exact(self, point: Point) -> Estimate:

@@ -102,9 +102,8 @@ class SampledShift(GradientMethod):
 
     def asked(self, draft: Draft, groups: Sequence[MeasuredGroup]) -> AskedGradient:
         rules = [each.rules("auto") for each in groups]
-        norms = [float(np.linalg.norm(each.coefficients)) for each in groups]
         mixing = draft.mixed([each[1] for each in rules])
-        strata = strata_of(rules, norms)
+        strata = strata_of(rules, [each.size for each in groups], [each.weight for each in groups])
         chosen, pairs = self.chosen(strata, draft.seed)
         entries: list[Entry] = []
         requests = []
@@ -115,7 +114,7 @@ class SampledShift(GradientMethod):
                 angles = draft.phi.copy()
                 angles[pair.direction.rotations] += side * pair.shift * pair.direction.coefficients
                 # at every seed there must be as many
-                request = draft.book.another_request(group.number, angles[group.template.rotations])
+                request = draft.book.another_request(group.number, group.angles(angles))
                 entries.append((pair.column, request, side * ratio * pair.weight))
                 both.append(request)
             requests.append(both)
@@ -126,7 +125,7 @@ class SampledShift(GradientMethod):
         rules = _rules_of(point.circuit)
         inner = point.circuit.angle_map.chain(point.theta)[1]
         mixing = (inner.T @ rules[1]).tocsr()
-        chosen, pairs = self.chosen(strata_of([rules], [1.0]), point.seed)
+        chosen, pairs = self.chosen(strata_of([rules], [1.0], [1.0]), point.seed)
 
         def energy(pair: ShiftPair, side: float) -> float:
             angles = point.phi.copy()
@@ -166,17 +165,17 @@ def _chance(draws: tuple[Draw, ...], pairs: Sequence[tuple[float, ShiftPair]], r
     return SampledChance(draws, columns, np.array([pair.weight for _, pair in pairs]), requests)
 
 
-def strata_of(rules: Sequence[Rules], norms: Sequence[float]) -> list[list[ShiftPair]]:
-    """The pairs of all groups by the variables that they move, in the order of these."""
+def strata_of(rules: Sequence[Rules], sizes: Sequence[float], weights: Sequence[float]) -> list[list[ShiftPair]]:
+    """The pairs of all groups, which have sizes and weights, by the variables that they move, in the order of these."""
     found: dict[tuple[int, ...], list[ShiftPair]] = {}
     done = 0
-    for group, ((directions, mixing), norm) in enumerate(zip(rules, norms, strict=True)):
+    for group, ((directions, mixing), own_size, counts) in enumerate(zip(rules, sizes, weights, strict=True)):
         columns = mixing.tocsc()
         for d, direction in enumerate(directions):
             span = slice(columns.indptr[d], columns.indptr[d + 1])
-            strength = float(np.linalg.norm(columns.data[span])) * norm
+            strength = float(np.linalg.norm(columns.data[span])) * own_size
             own = found.setdefault(tuple(sorted(columns.indices[span].tolist())), [])
-            for shift, weight in zip(direction.shifts.tolist(), direction.weights.tolist(), strict=True):
+            for shift, weight in zip(direction.shifts.tolist(), (counts * direction.weights).tolist(), strict=True):
                 if (size := abs(weight) * strength) > 0:
                     own.append(ShiftPair(group, direction, done + d, shift, weight, size))
         done += len(directions)

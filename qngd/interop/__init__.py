@@ -126,6 +126,10 @@ def instead_of(native: Any) -> str:
         return "give its circuit, at one sample"
     if hasattr(native, "circuit") and hasattr(native, "observable"):  # a Problem
         return "give its parts: (problem.circuit, problem.observable, problem.theta0)"
+    if hasattr(native, "optimal_circuit"):  # what one of Qiskit's algorithms has found
+        return "give what it found: (result.optimal_circuit, observable, result.optimal_point)"
+    if hasattr(native, "compute_minimum_eigenvalue"):  # one of them itself
+        return "give the circuit: the algorithm's .ansatz, or .optimal_circuit of its result"
     return ""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import warnings
 import weakref
 from pathlib import Path
 from typing import Any, TextIO
 
 from qngd._system.logs import logger as _package_logger
-from qngd.errors import SettingError
+from qngd.errors import QngdWarning, SettingError
 from qngd.estimates.estimate import format_with_error
 from qngd.loggers.base import Callback, scalars
 from qngd.solve.state import StepInfo
@@ -73,15 +74,14 @@ class CSV(Callback):
             begun = self.path.exists() and self.path.stat().st_size > 0
             if begun:
                 self._check()
+            else:
+                self.path.write_text(",".join(_COLUMNS) + "\n", encoding="utf-8")
             self._file: TextIO = self.path.open("a", newline="", encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SettingError(f"path: cannot write to {self.path}: {reason.lower()}") from None
         self._table: Any = csv.DictWriter(self._file, _COLUMNS, lineterminator="\n")
-        self.close = weakref.finalize(self, self._file.close)  # type: ignore[method-assign]
-        if not begun:
-            self._table.writeheader()
-            self._file.flush()
+        self.close = weakref.finalize(self, _closed, self._file)  # type: ignore[method-assign]
 
     def _check(self) -> None:
         with self.path.open(newline="", encoding="utf-8") as file:
@@ -98,3 +98,11 @@ class CSV(Callback):
 
     def __repr__(self) -> str:
         return f"CSV({str(self.path)!r})"
+
+
+def _closed(file: TextIO) -> None:
+    try:
+        file.close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        warnings.warn(f"{file.name}: its last rows could not be written: {reason}", QngdWarning, stacklevel=2)

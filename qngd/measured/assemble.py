@@ -27,7 +27,7 @@ def assemble(
     shots = sum(outcome.shots for outcome in outcomes)
     value = plan.constant + weights @ energies.values
     if plan.bases:
-        stderr = np.sqrt(covariance_of_sums(_by_basis(plan, weights[None], energies.values))[0, 0])
+        stderr = np.sqrt(_covariance_by_basis(read, weights[None])[0, 0])
     else:
         stderr = np.sqrt(weights**2 @ energies.variances)
     if read.tail is None and energies.common is not None:
@@ -76,12 +76,23 @@ def _by_basis(plan: Plan, linear: np.ndarray, values: np.ndarray) -> np.ndarray:
     return found
 
 
+def _covariance_by_basis(read: Readout, linear: np.ndarray) -> np.ndarray:
+    """The covariance (n, n) of the sums `linear` (n, R), from the spread of the bases, and the shots of what is
+    measured besides."""
+    plan, energies = read.plan, read.energies
+    found = covariance_of_sums(_by_basis(plan, linear, energies.values))
+    if plan.overlaps is None:
+        return found
+    variances = np.where([plan.is_overlap(r) for r in range(plan.num_circuits)], energies.variances, 0.0)
+    return found + (linear * variances) @ linear.T
+
+
 def _gradient(read: Readout, shots: int) -> Estimate | None:
     if read.plan.mixing is None:
         return None
     linear, energies = read.plan.linear.toarray(), read.energies
     if read.plan.bases:
-        covariance_matrix = covariance_of_sums(_by_basis(read.plan, linear, energies.values))
+        covariance_matrix = _covariance_by_basis(read, linear)
     elif (chance := read.plan.chance) is not None:
         covariance_matrix = chance.covariance(read.plan, energies.values, energies.variances)
     else:

@@ -73,7 +73,7 @@ class Draft:
         t: int,
         template: Template,
         inside: np.ndarray,
-        own: Sequence[float] = (),
+        own: Sequence[float] | np.ndarray = (),
         rules: Sequence[ShiftRule] | None = None,
     ) -> list[Entry]:
         """Entries of the shift rules of template number `t`, whose last angles are its `own`. What it measures depends

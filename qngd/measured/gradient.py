@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -22,15 +22,27 @@ Rules = tuple[list[ShiftRule], sparse.csr_array]
 
 @dataclass(frozen=True, eq=False)
 class MeasuredGroup:
-    """Strings of the observable that one circuit measures, in a plan: the `number` of their template in the book, the
-    template, their coefficients (m,), the rotations (mask over K) that they can depend on, and `rules`, the shift rules
-    of a kind for their energy with the matrix that takes these to the variables."""
+    """What one circuit measures of the energy, in a plan: the `number` of its template in the book, the template, the
+    rotations (mask over K) that it can depend on, and `rules`, the shift rules of a kind for it with the matrix that
+    takes these to the variables. `size` is about what one shot varies by, `weight` what it counts by, and `own` are the
+    angles of the template's last rotations, which stand still."""
 
     number: int
     template: Template
-    coefficients: np.ndarray
     inside: np.ndarray
     rules: Callable[[ShiftKind], Rules]
+    size: float
+    weight: float = 1.0
+    own: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def angles(self, phi: np.ndarray) -> np.ndarray:
+        """The template's, where those of the circuit are `phi` (K,)."""
+        return angles_of(self.template, phi, self.own)
+
+
+def angles_of(template: Template, phi: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The angles of a template whose last rotations have their `own`, and the others those of the circuit, (K,)."""
+    return np.append(phi[template.rotations[: len(template.rotations) - len(own)]], own)
 
 
 class Chance(Protocol):
@@ -73,8 +85,8 @@ def all_shifts(draft: Draft, groups: Sequence[MeasuredGroup], kind: ShiftKind = 
     mixings, done = [], 0
     for each in groups:
         rules = each.rules(kind)
-        own = draft.slopes(each.number, each.template, each.inside, rules=rules[0])
-        entries += [(done + d, request, weight) for d, request, weight in own]
+        own = draft.slopes(each.number, each.template, each.inside, each.own, rules[0])
+        entries += [(done + d, request, each.weight * weight) for d, request, weight in own]
         done += len(rules[0])
         mixings.append(rules[1])
     return AskedGradient(entries, draft.mixed(mixings))

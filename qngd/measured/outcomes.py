@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from qngd._system.compilation import kernel
+from qngd.circuit.bits import dot
 from qngd.circuit.pauli import unpack_bits
 from qngd.errors import BackendError
 from qngd.measured.template import Template
@@ -120,11 +121,18 @@ def zeros_frequency(outcome: Outcome, template: Template | None = None) -> tuple
         raise BackendError(
             "an overlap needs counts, and this backend gives expectation values; use cross='hadamard', or a sampler"
         )
-    frequency = float(outcome.counts[~outcome.bits.any(axis=1)].sum() / outcome.shots)
+    frequency, variance = sample_zeros(outcome)
     if outcome.shots < 2:
-        return frequency, 0.25
-    variance = frequency * (1 - frequency) / (outcome.shots - 1)
+        return frequency, variance
     return frequency, float(widened(variance, unseen_zeros(outcome.shots, template)))
+
+
+def sample_zeros(outcome: Counts) -> tuple[float, float]:
+    """How often all measured bits are 0, and its variance as the sample has it, 0 where all shots agree."""
+    frequency = float(outcome.counts[~outcome.bits.any(axis=1)].sum() / outcome.shots)
+    if outcome.shots < 2:  # nothing is known of the spread but its bound
+        return frequency, 0.25
+    return frequency, frequency * (1 - frequency) / (outcome.shots - 1)
 
 
 def unseen_zeros(shots: int, template: Template | None = None) -> float:
@@ -168,13 +176,4 @@ def _add_up(bits, counts, z, out):
 @kernel
 def _value(bits, z):
     """±1, of a Z string on a basis state."""
-    parity = np.uint64(0)
-    for w in range(z.shape[0]):
-        parity ^= bits[w] & z[w]
-    parity ^= parity >> np.uint64(32)
-    parity ^= parity >> np.uint64(16)
-    parity ^= parity >> np.uint64(8)
-    parity ^= parity >> np.uint64(4)
-    parity ^= parity >> np.uint64(2)
-    parity ^= parity >> np.uint64(1)
-    return 1.0 - 2.0 * np.float64(parity & np.uint64(1))
+    return 1.0 - 2.0 * np.float64(dot(bits, z))

@@ -76,6 +76,14 @@ class Submission:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class Overlaps:
+    """Where a plan has the overlaps with other states: the number of their template, and their requests (D,) at θ."""
+
+    template: int
+    requests: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Plan(Submission):
     """The requests of one step, and how energy, gradient and metric follow from what comes back.
@@ -84,6 +92,8 @@ class Plan(Submission):
     of different requests are independent. All results but the metric are linear in them:
 
         E = constant + energy_weights·e,   ∇E = mixing·slopes·e.
+
+    The energy of a request of an overlap's template is how often all its bits are 0.
 
     With a `share` below 1, E is the mean of the lowest share of the energies of single shots: see `tail`.
 
@@ -103,6 +113,8 @@ class Plan(Submission):
         chance: how chance chose the gradient's circuits, or None where it did not.
         bases: how many templates of the observable, the first ones, are random bases, each an estimate of its own; None
             where they were not drawn.
+        overlaps: the template of the overlaps with other states, and the requests (D,) of these at θ; None where there
+            are none.
     """
 
     constant: float
@@ -116,15 +128,29 @@ class Plan(Submission):
     share: float | None = None
     chance: Chance | None = None
     bases: int | None = None
+    overlaps: Overlaps | None = None
 
     __repr__ = brief_fields
+
+    def is_overlap(self, request: int | np.integer) -> bool:
+        """Whether a request is of an overlap."""
+        return self.overlaps is not None and self.requests[request].template == self.overlaps.template
+
+    @property
+    def without_overlaps(self) -> Plan:
+        """The same requests, whose energy is that of the observable alone."""
+        if self.overlaps is None:
+            return self
+        weights = self.energy_weights.copy()
+        weights[list(self.overlaps.requests)] = 0.0
+        return replace(self, energy_weights=weights)
 
     @cached_property
     def bit_template(self) -> int | None:
         """The one template of the energy, if its measured bits are those of the circuit's qubits: of a diagonal
         observable. None otherwise."""
         (places,) = np.nonzero(self.energy_weights)
-        used = {self.requests[r].template for r in places}
+        used = {self.requests[r].template for r in places if not self.is_overlap(r)}
         if len(used) != 1:
             return None
         (number,) = used
@@ -140,6 +166,10 @@ class Plan(Submission):
         """(P, R), of requests with a gradient: takes the energies of the requests to it."""
         assert self.mixing is not None
         return (self.mixing @ self.slopes).tocsr()
+
+    def shots_for_metric(self, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
+        """The shots (R,) that keep every entry of the metric within a standard error: see `MeasuredMetric`."""
+        return needed if self.metric is None else self.metric.shots_for(self, seen, error, needed)
 
     def reading(self, request: int) -> Template:
         """The template of a request, as its outcomes are read: at its angles, or on a noisy device."""

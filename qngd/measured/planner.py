@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,13 +17,14 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import ObservableError, SettingError
 from qngd.measured.book import Book
-from qngd.measured.cross import CrossMethod, check_cross
+from qngd.measured.cross import CrossMethod, check_cross, overlap_template
 from qngd.measured.cutting import observable_cone, observable_template
+from qngd.measured.deflation import Penalties
 from qngd.measured.draft import Draft
-from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts
+from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts, angles_of
 from qngd.measured.grouping import Grouping, check_grouping, group, random_paulis, spread_over
 from qngd.measured.metric import MeasuredMetric
-from qngd.measured.plan import Plan
+from qngd.measured.plan import Overlaps, Plan
 from qngd.measured.random_bases import biases, random_bases
 from qngd.measured.shifts import ShiftKind, shift_rules
 from qngd.measured.spectra import Spectra
@@ -32,12 +33,29 @@ from qngd.measured.template import Template
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Strings of the observable that one circuit measures: its template, their coefficients (m,), and the rotations
-    (mask over K) that they can depend on."""
+    """What one circuit measures of the energy: strings of the observable, with the template, their coefficients (m,),
+    and the rotations (mask over K) that they can depend on; or an overlap, which counts by its `weight`, with the
+    angles of the way back as the template's `own`."""
 
     template: Template
     coefficients: np.ndarray
     inside: np.ndarray
+    weight: float = 1.0
+    own: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def size(self) -> float:
+        """What one shot varies by at most, or about that."""
+        return float(np.linalg.norm(self.coefficients)) if not len(self.own) else 0.5
+
+
+def require_all_values(given: Observable, measured: Observable) -> None:
+    """Raise ObservableError where strings of an observable are not measured, whose values a CVaR would miss."""
+    if len(measured.acting) < len(given.acting):
+        raise ObservableError(
+            "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
+            "miss; put a gate there (a rotation by 0), or leave the string out"
+        )
 
 
 class Planner:
@@ -46,7 +64,8 @@ class Planner:
 
     `observable` may be None where only a metric is wanted. With `whole`, energies are measured with the whole circuit,
     for a backend that runs it as the user wrote it. With a `share` energies are those of a CVaR with this α. Without
-    `overlap` no string is measured by two circuits.
+    `overlap` no string is measured by two circuits. With `of_values`, shifted circuits are to tell the distribution of
+    the values, as a CVaR needs it, and not only their mean.
 
     Raises:
         ObservableError: a CVaR of strings that no one circuit measures.
@@ -61,6 +80,7 @@ class Planner:
         whole: bool = False,
         share: float | None = None,
         overlap: bool = True,
+        of_values: bool = False,
     ) -> None:
         check_grouping(grouping)
         check_cross(cross)
@@ -72,10 +92,25 @@ class Planner:
         self._kept: dict[Any, Any] = {}
         self._share = share
         self._overlap = overlap
+        self._lifts: list[_Group] = []
+        self._of_values = of_values or share is not None
         if share is not None and random_paulis(grouping) is not None:
             raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
         if share is not None:
             self._require_one_basis(observable)
+
+    def lifted(self, penalties: Penalties) -> Planner:
+        """The same planner, with penalties on the overlaps with these states in the energy."""
+        circuit, found = self.circuit, copy.copy(self)
+        template = overlap_template(circuit, circuit.num_layers - 1)
+        back = np.split(template.rotations, 2)[1]
+        nothing, everything = np.zeros(len(template.strings)), np.ones(len(circuit.level), dtype=bool)
+        lifts = [
+            _Group(template, nothing, everything, float(weight), -circuit.angle_map(theta)[back])
+            for theta, weight in zip(penalties.thetas, penalties.weights, strict=True)
+        ]
+        vars(found).update(_lifts=lifts, _kept={})
+        return found
 
     @property
     def is_random(self) -> bool:
@@ -130,11 +165,7 @@ class Planner:
     def _require_one_basis(self, given: Observable | None) -> None:
         if given is None or self.observable is None:
             raise ObservableError("observable: a CVaR needs one, and none was given")
-        if len(self.observable.acting) < len(given.acting):
-            raise ObservableError(
-                "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
-                "miss; put a gate there (a rotation by 0), or leave the string out"
-            )
+        require_all_values(given, self.observable)
         if len(self._groups) > 1:
             labels = [group.template.strings[[0]].labels()[0] for group in self._groups[:2]]
             raise ObservableError(
@@ -168,7 +199,7 @@ class Planner:
             return self._spectra.of(strings, members, coefficients)
 
         # of a CVaR it is the distribution that must follow, not the mean of each string
-        known = spectrum if self._share is None else None
+        known = None if self._of_values else spectrum
         return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
 
     def _rules_for(self, place: int, each: _Group) -> Callable[[ShiftKind], Rules]:
@@ -185,6 +216,14 @@ class Planner:
             return found
 
         return rules
+
+    def _rules_of_overlaps(self, kind: ShiftKind) -> Rules:
+        key = ("rules of overlaps", kind)
+        if key not in self._kept:
+            linear = self.circuit.angle_map.linear
+            self._kept[key] = self._rules if kind == "auto" else shift_rules(self.circuit, linear, kind=kind)
+        found: Rules = self._kept[key]
+        return found
 
     def draft(self, theta: np.ndarray, seed: int | None = None) -> Draft:
         """An empty plan at `theta` (P,), to be filled."""
@@ -227,7 +266,12 @@ class Planner:
         book, phi = draft.book, draft.phi
         groups = self._groups_at(seed) if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
-        energies = [book.request(t, phi[each.template.rotations]) for t, each in numbered if energy]
+        lifts = self._lifts if energy or gradient else []
+        if lifts:  # of one template
+            of_overlaps = book.template(lifts[0].template, lifts[0].coefficients)
+            numbered += [(of_overlaps, each) for each in lifts]
+        energies = [book.request(t, angles_of(each.template, phi, each.own)) for t, each in numbered if energy]
+        counts = [each.weight for _, each in numbered if energy]
         asked = self._gradient(draft, numbered, gradient)
         terms = None if metric is None else metric.asked(draft)
         return Plan(
@@ -235,11 +279,12 @@ class Planner:
             coefficients=tuple(book.coefficients),
             requests=tuple(book.requests),
             constant=self.observable.identity_coefficient if self.observable else 0.0,
-            energy_weights=np.bincount(energies, minlength=len(book.requests)).astype(float),
+            energy_weights=np.bincount(energies, counts, len(book.requests)).astype(float),
             slopes=draft.slope_matrix(asked.entries, asked.mixing.shape[1]),
             mixing=asked.mixing if gradient else None,
             chance=asked.chance,
             bases=len(groups) if self.is_random else None,
+            overlaps=Overlaps(numbered[-1][0], tuple(energies[len(groups) :])) if lifts else None,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
@@ -252,7 +297,15 @@ class Planner:
         if not gradient:
             return AskedGradient([], draft.mixed([]))
         groups = [
-            MeasuredGroup(t, each.template, each.coefficients, each.inside, self._rules_for(place, each))
+            MeasuredGroup(
+                t,
+                each.template,
+                each.inside,
+                self._rules_of_overlaps if len(each.own) else self._rules_for(place, each),
+                each.size,
+                each.weight,
+                each.own,
+            )
             for place, (t, each) in enumerate(numbered)
         ]
         return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)

@@ -8,7 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from qngd.measured.outcomes import Means, Outcome, sample_energy, widened, widened_energy
+from qngd.estimates.estimate import Estimate
+from qngd.measured.deflation import overlap_of
+from qngd.measured.outcomes import Means, Outcome, sample_energy, unseen_zeros, widened, widened_energy
 from qngd.measured.plan import Plan
 from qngd.measured.tail import Tail
 from qngd.measured.template import Template
@@ -24,6 +26,14 @@ class Energies:
     sampled: np.ndarray
     variances: np.ndarray
     common: np.ndarray | None = None
+
+
+def overlaps_of(plan: Plan, outcomes: Sequence[Outcome]) -> Estimate:
+    """The overlaps (D,) that a plan asks for."""
+    chosen = [] if plan.overlaps is None else list(plan.overlaps.requests)
+    energies = Readout(plan, outcomes).energies
+    shots = sum(outcomes[r].shots for r in chosen)
+    return Estimate(energies.values[chosen], np.sqrt(energies.variances[chosen]), shots)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +61,12 @@ class Readout:
             return self._tail_energies(self.tail)
         values, sampled, variances = np.zeros((3, len(self.outcomes)))
         for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
-            coefficients = self.plan.coefficients[request.template]
-            if coefficients is not None:
-                template = self.templates[r]
+            coefficients, template = self.plan.coefficients[request.template], self.templates[r]
+            if self.plan.is_overlap(r):
+                values[r], sampled[r] = overlap_of(outcome)
+                least = 0.0 if outcome.shots < 2 else unseen_zeros(outcome.shots, template)
+                variances[r] = float(widened(sampled[r], least))
+            elif coefficients is not None:
                 values[r], sampled[r] = sample_energy(outcome, template, coefficients)
                 variances[r] = widened_energy(float(sampled[r]), outcome.shots, template, coefficients)
         return Energies(values, sampled, variances, self._shared())

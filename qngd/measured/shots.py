@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd.circuit.angles import is_shared
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.estimates.evaluation import Spread
 from qngd.measured.outcomes import widened
@@ -20,6 +21,7 @@ from qngd.measured.plan import Plan
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
 _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
+_LEFT = 1 / 9  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = 0.8
 _GROWTH = 1.3  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -60,13 +62,14 @@ class AutoShots:
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
-    κη[(1 − κ/2)A − κS/2N] on average. For every shot, and the `start` of each of C circuits, that is most for
+    κη[(1 − κ/2)A − κS/2N] on average. Where many gates share a parameter the default steps along a mean of gradients,
+    with a ninth of S. For every shot, and the `start` of each of C circuits, that is most for
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
     so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
-    steps take; it is 0.4. A is a running mean. From one step to the next the total is at most doubled. Where no single
-    gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+    steps take; it is 0.4. A is a running mean. From one step to the next the total grows by 30 % at most. Where no
+    single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Args:
         total: shots of one step; None chooses them.
@@ -74,7 +77,8 @@ class AutoShots:
             energy's part of the circuits.
         minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
             been seen.
-        first: shots of a circuit in the first step, where nothing is known, without a total.
+        first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
+            share a parameter it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
 
@@ -122,6 +126,12 @@ class AutoShots:
         seen = spread.taken / len(spread.step)
         return 1 - 0.5 * seen / (seen + _DOUBTFUL)
 
+    def most(self, plan: Plan, step: int) -> int:
+        """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
+        if self.total is not None or plan.mixing is None:
+            return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
+        return int(min(self.first * _GROWTH**step, self.limit))
+
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
         return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
@@ -145,12 +155,14 @@ class AutoShots:
             return _SHOTS_PER_CIRCUIT * count
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
-        most = min(_GROWTH * spread.taken, self.limit * count)
+        averages = is_shared(plan.jacobian)
+        least = self.first * count if averages else 0
+        most = min(_GROWTH * max(spread.taken, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
-        ratio = _RATE / (2 - _RATE) * error / spread.signal
-        return int(min(ratio + np.sqrt(ratio**2 + count * self.start * ratio), most))
+        ratio = _RATE / (2 - _RATE) * (_LEFT if averages else 1.0) * error / spread.signal
+        return int(np.clip(ratio + np.sqrt(ratio**2 + count * self.start * ratio), least, most))
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,9 @@ class TargetError:
     target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
     "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
     second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric do that
-    does not say what its shots are worth.
+    does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those of its
+    gradient follow from the outputs' to first order; the metric is the average over its samples, and "gauss-newton",
+    which takes no circuits of its own, has no target.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
@@ -187,14 +201,33 @@ class TargetError:
         count = plan.num_circuits
         if spread is None or len(spread.energy) != count:
             return np.full(count, min(_FIRST_SHOTS, self.limit))
+        needed = self._of_loss(spread) if spread.gradient is not None else self._of_energy(plan, spread)
+        needed = plan.shots_for_metric(spread.metric, self.metric, needed)
+        return np.minimum(np.ceil(needed), self.limit).astype(int)
+
+    def most(self, plan: Plan, step: int) -> int:
+        """Shots of a circuit that a step takes at most; number 0 is the start."""
+        return min(_FIRST_SHOTS, self.limit) if step == 0 else self.limit
+
+    @property
+    def _of_gradient(self) -> float:
+        return self.energy if self.gradient is None else self.gradient
+
+    def _of_loss(self, spread: Spread) -> np.ndarray:
+        """The shots (R,) that a loss and its gradient take, by what one shot of each request was seen to add."""
+        assert spread.gradient is not None
+        assert spread.reach is not None
+        needed = np.maximum(2.0, sharing(spread.energy[None]) / self.energy**2)
+        needed = np.maximum(needed, spread.gradient / self._of_gradient**2)
+        return np.maximum(needed, np.maximum(spread.reach[0] / self.energy, spread.reach[1] / self._of_gradient))
+
+    def _of_energy(self, plan: Plan, spread: Spread) -> np.ndarray:
+        """The shots (R,) that an energy and its gradient take."""
         of_energies = spread.energy, _unseen_energies(plan), _energy_bounds(plan)
         needed = np.maximum(2.0, _needed(plan.energy_weights[None], *of_energies, self.energy))
         if plan.mixing is not None:
-            target = self.energy if self.gradient is None else self.gradient
-            needed = np.maximum(needed, _needed(plan.linear.toarray(), *of_energies, target))
-        if plan.metric is not None:
-            needed = plan.metric.shots_for(plan, spread.metric, self.metric, needed)
-        return np.minimum(np.ceil(needed), self.limit).astype(int)
+            needed = np.maximum(needed, _needed(plan.linear.toarray(), *of_energies, self._of_gradient))
+        return needed
 
 
 def _needed(
@@ -202,11 +235,11 @@ def _needed(
 ) -> np.ndarray:
     """Shots (R,) for the standard error `target` of every row of `linear` (n, R) times the requests' energies, whose
     variances are spread/N, widened by unseen/N²."""
-    found = np.maximum(_sharing(linear**2 * spread) / target**2, 2.0)
+    found = np.maximum(sharing(linear**2 * spread) / target**2, 2.0)
     for _ in range(_ROUNDS):
         wide = widened(spread, unseen / found)
         # √ makes N = c/N, of energies that seem certain, converge
-        found = np.sqrt(found * np.maximum(_sharing(linear**2 * wide) / target**2, 2.0))
+        found = np.sqrt(found * np.maximum(sharing(linear**2 * wide) / target**2, 2.0))
     return np.maximum(found, (abs(linear) * bounds).max(axis=0, initial=0.0) / target)
 
 
@@ -215,7 +248,9 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
     found = np.zeros(plan.num_circuits)
     for r, request in enumerate(plan.requests):
         coefficients = plan.coefficients[request.template]
-        if coefficients is not None:
+        if plan.is_overlap(r):
+            found[r] = 1.0
+        elif coefficients is not None:
             found[r] = 4 * plan.reading(r).squares(coefficients / (plan.share or 1.0))
     return found
 
@@ -223,10 +258,12 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
 def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
     per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
+    if plan.overlaps is not None:
+        per_template[plan.overlaps.template] = 1.0
     return np.array([per_template[request.template] for request in plan.requests]) / (plan.share or 1.0)
 
 
-def _sharing(variances: np.ndarray) -> np.ndarray:
+def sharing(variances: np.ndarray) -> np.ndarray:
     """Shots (R,) for unit error of every row of Σ_r variances[i, r]/N_r, each row with its fewest shots in all."""
     roots = np.sqrt(variances)
     return (roots * roots.sum(axis=1, keepdims=True)).max(axis=0, initial=0.0)

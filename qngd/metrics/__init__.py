@@ -14,9 +14,9 @@ used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qngd._system.members import lazily
 from qngd.metrics.names import HOMES, as_metric
 
 if TYPE_CHECKING:
@@ -43,11 +43,7 @@ __all__ = [
 _MODULE_OF = {"Metric": "base", **{class_name: module for module, class_name, _ in HOMES.values()}}
 
 if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one that is there
-
-    def __getattr__(name: str) -> Any:
-        if name not in _MODULE_OF:
-            raise AttributeError(f"module 'qngd.metrics' has no attribute {name!r}", name=name)
-        return getattr(importlib.import_module(f"qngd.metrics.{_MODULE_OF[name]}"), name)
+    __getattr__ = lazily(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

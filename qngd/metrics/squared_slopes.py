@@ -47,6 +47,7 @@ def readings_of(read: Readout) -> Iterator[Readings]:
     plan = read.plan
     linear = plan.linear.tocsc()
     used = np.flatnonzero(np.diff(linear.indptr))
+    used = used[[not plan.is_overlap(r) for r in used]]
     of_template = np.array([plan.requests[r].template for r in used], dtype=int)
     for t in np.unique(of_template):
         requests = used[of_template == t]

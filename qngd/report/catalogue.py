@@ -53,7 +53,7 @@ CATALOGUE = (
         of_steps.columns(
             {"rate": "rate"},
             "learning rate η",
-            "The learning rate of each step, quoted for the Fubini–Study metric.",
+            "The learning rate of each step; that of natural gradients is quoted for the Fubini–Study metric.",
             "The optimizer has no learning rate.",
         ),
     ),

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from qngd.report.groups import Group
 from qngd.report.run_data import RunData
 from qngd.report.style import (
     SERIES,
+    Picture,
     over_steps,
     points,
 )
@@ -24,7 +24,7 @@ Groups = Sequence[Group]
 class Drawn(NamedTuple):
     """A figure, and what it shows in words."""
 
-    figure: Figure
+    figure: Picture
     text: str
 
 

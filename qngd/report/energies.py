@@ -92,7 +92,8 @@ def distance(groups: Groups) -> Drawn | str:
             f"Distance of the energy to the reference, on a logarithmic axis: {abs(runs[0].history['error'][-1]):.2g} "
             f"at the end."
         )
-    return Drawn(figure, text + (f" {below} of the energies lie below the reference." if below else ""))
+    lie = "lies" if below == 1 else "lie"
+    return Drawn(figure, text + (f" {below} of the energies {lie} below the reference." if below else ""))
 
 
 def _distances(run: RunData) -> np.ndarray:

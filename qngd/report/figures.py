@@ -18,6 +18,7 @@ from qngd.report.style import (
     MANY,
     ORANGE,
     RED,
+    Picture,
     legend,
     over_steps,
     panels,
@@ -49,7 +50,7 @@ def spectrum(data: RunData) -> Figure:
     """Eigenvalues of the metric that each step was taken from, and how many of them are above rounding. Where no metric
     was measured the figure says so, and has no axes."""
     if not np.isfinite(data.eigenvalues).any():
-        figure = Figure(figsize=(7.0, 1.5), layout="constrained")
+        figure = Picture(figsize=(7.0, 1.5), layout="constrained")
         what = "no metric was measured" if len(data.eigenvalues) else "no step was taken"
         figure.text(0.5, 0.4, what, ha="center", color=GREY)
         _title(figure, data, "spectrum of the metric")

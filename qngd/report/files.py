@@ -192,6 +192,8 @@ def _table(path: Path) -> tuple[list[str], np.ndarray]:
 
 def write_whole(path: Path, content: bytes, argument: str) -> None:
     """Write beside the file, then rename: a reader sees the old file or the new one, never half of it."""
+    if path.is_dir():  # also "" and "/", which have no name
+        raise SettingError(f"{argument}: cannot write {path}: it is a folder; give the name of a file")
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import CenteredNorm
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from qngd._system.html import coarsened
@@ -22,6 +21,7 @@ from qngd.report.curves import (
 )
 from qngd.report.style import (
     INK,
+    Picture,
     legend,
     panels,
 )
@@ -82,7 +82,7 @@ def heat_map(groups: Groups) -> Drawn | str:
         return "The metric tensor was not kept: the run measured none, or its files hold no matrices."
     steps = _chosen(sorted(kept))
     width = min(len(steps), 3)
-    figure = Figure(figsize=(4.7, 4.6 if width == 1 else 2.7), layout="constrained")
+    figure = Picture(figsize=(4.7, 4.6 if width == 1 else 2.7), layout="constrained")
     norm = CenteredNorm(halfrange=max(float(np.abs(kept[step]).max()) for step in steps) or 1.0)
     places = figure.subplots(1, width, squeeze=False, sharey=True)[0]
     for axes, step in zip(places, steps, strict=True):

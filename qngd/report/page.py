@@ -33,6 +33,7 @@ _FOOTER = (
     "Energies are those after a step; gradient, metric, rank and condition belong to the point that the step was taken "
     f"from. Made by qngd {__version__}."
 )
+_SHOWN = 6  # values of a setting
 _ALONE = 6  # runs that get figures of their own
 _GOOD, _BAD = ("converged", "target"), ("failed", "not_finite", "saddle", "stalled")
 
@@ -113,13 +114,24 @@ def _lead(runs: Sequence[RunData]) -> list[dict[str, str]]:
             name = str(run.result["status"])
             counts[name] = counts.get(name, 0) + 1
         ended = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-        return [{"status": "", "kind": "", "text": f"{len(runs)} runs side by side: {ended}."}]
+        return [{"status": "", "kind": "", "text": f"{len(runs)} runs side by side: {ended}.{_brackets(runs)}"}]
     rows, status = runs[0].rows(), str(runs[0].result["status"])
     kind = "good" if status in _GOOD else "bad" if status in _BAD else "other"
     text = f"Energy {rows['energy']} after {rows['steps'].split(',')[0]} steps."
     if "error" in rows:
         text += f" Error to the reference: {rows['error']}."
     return [{"status": rows["status"], "kind": kind, "text": text}]
+
+
+def _brackets(runs: Sequence[RunData]) -> str:
+    """What stands in brackets in the table that compares them."""
+    groups = grouped(runs)
+    kinds = [
+        word
+        for word, has in (("quartiles", True), ("ranges", False))
+        if any(len(group.runs) > 1 and group.has_band is has for group in groups)
+    ]
+    return f" Numbers are medians, in brackets {' or '.join(kinds)}." if kinds else ""
 
 
 def _sections(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
@@ -174,13 +186,23 @@ def _facts(rows: dict[str, str]) -> dict[str, Any]:
 
 def _settings(runs: Sequence[RunData]) -> dict[str, Any]:
     """Settings and versions: one column where all runs have the same, else one for each label."""
-    columns = {run.label or "run": _setting_rows(run) for run in reversed(runs)}
-    names = list(dict.fromkeys(name for rows in reversed(columns.values()) for name in rows))
+    columns = {group.label or "run": _in_all([_setting_rows(run) for run in group.runs]) for group in grouped(runs)}
+    names = list(dict.fromkeys(name for rows in columns.values() for name in rows))
     if len(columns) == 1:
         return _facts(next(iter(columns.values())))
-    labels = list(reversed(columns))
-    rows = [[name, *(columns[label].get(name, "") for label in labels)] for name in names]
-    return {"kind": "compared", "columns": ["", *labels], "rows": rows}
+    rows = [[name, *(column.get(name, "") for column in columns.values())] for name in names]
+    return {"kind": "compared", "columns": ["", *columns], "rows": rows}
+
+
+def _in_all(runs: Sequence[dict[str, str]]) -> dict[str, str]:
+    """The settings of several runs, such as their seeds: what differs with all its values, or the first and the last of
+    many."""
+    found = {}
+    for name in dict.fromkeys(name for rows in runs for name in rows):
+        values = list(dict.fromkeys(rows.get(name, "none") for rows in runs))
+        many = [*values[:1], "…", *values[-1:]] if len(values) > _SHOWN else values
+        found[name] = ", ".join(many)
+    return found
 
 
 def _setting_rows(run: RunData) -> dict[str, str]:

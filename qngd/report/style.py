@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,18 @@ _SHORT, _DECADES = 8, 300  # times that a logarithmic axis spans, up to where po
 MANY = 3000  # points from which on lines are drawn as pixels
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, also where nobody has imported pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        data = io.BytesIO()
+        self.savefig(data, format="png", dpi=110)
+        return data.getvalue()
+
+
 def panels(count: int = 1, *, heights: tuple[float, ...] | None = None, size: tuple[float, float] = (4.7, 3.1)) -> Any:
     """A figure, and its panels above each other over one x axis."""
-    figure = Figure(figsize=size, layout="constrained", facecolor=PAPER)
+    figure = Picture(figsize=size, layout="constrained", facecolor=PAPER)
     axes = figure.subplots(count, 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     for each in axes:
         dress(each)

@@ -11,23 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, shown, whole_number
 from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Cost
+from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
+from qngd.evaluators.base import Evaluator
+from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread
 from qngd.evaluators.meter import Meter, metering
 from qngd.interop import in_order
-from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
+from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.interop.given import Given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.budget import Budget, Clock
 from qngd.run.directory.paths import as_folder
-from qngd.run.identity import RunIdentity
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import ENDING, Reader, affordable, best_of
@@ -84,6 +86,8 @@ def excited_states(
     run_dir: str | os.PathLike[str] | None = None,
     budget: Budget | None = None,
     final_shots: Whole | None = None,
+    frozen: Frozen | None = None,
+    bounds: Bounds | None = None,
 ) -> list[ExcitedState]:
     """The lowest `count` states of an observable, by variational deflation (arXiv:1805.08138).
 
@@ -102,8 +106,10 @@ def excited_states(
             1.5 times what lies between ψ_i's energy and a bound of the highest one, the mean eigenvalue plus Σ|c| of
             all strings but the identity, which is always enough. Smaller ones make the landscape less steep.
         restarts: starts for every state: theta0 and random parameters, of which the best is kept.
-        optimizer, backend, shots, grouping, cross, max_steps, tol, gtol, seed, callback, budget: as for `minimize`, of
-            every run; the budget is for all together.
+        optimizer, backend, shots, grouping, cross, max_steps, tol, gtol, seed, callback, budget, frozen, bounds: as for
+            `minimize`, of every run; the budget is for all together. Where shots are shared out, or taken for a
+            standard error, what is meant is the energy with its penalties. Frozen parameters keep the value of theta0
+            in every state and from every start.
         final_shots: shots per circuit of the measurement that gives every state its energy and overlaps when its run
             has ended; None takes `shots`.
         run_dir: a folder in which state number k is kept in state-k, to be resumed.
@@ -128,7 +134,7 @@ def excited_states(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
             shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=None, spent=spent, final_shots=final_shots,
-            clock=clock,
+            clock=clock, frozen=frozen, bounds=bounds,
         )  # fmt: skip
 
     number = whole_number(count, "count", 1)
@@ -191,12 +197,21 @@ class _Search:
             return task
         thetas, weights = self._lifts
         also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
-        identity = RunIdentity(task.given, task.optimizer, {**task.identity.settings, "lifted off": also})
-        evaluator = deflated(task.evaluators[0], thetas, weights)
+        # the reference is that of the lowest state
+        problem = {**task.identity.problem, "reference_energy": None}
+        settings = {**task.identity.settings, "lifted off": also}
+        identity = replace(task.identity, settings=settings, problem=problem)
+        about = {**task.about, "problem": problem}
+        evaluator = task.evaluators[0]
+        if isinstance(evaluator, Bounded):
+            lifted: Evaluator = evaluator.around(deflated(evaluator.inner, thetas, weights))
+        else:
+            lifted = deflated(evaluator, thetas, weights)
         with metering(Meter(task.limits.budget.table, task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
-        return replace(task, evaluators=(evaluator,), identity=identity, also=also, spent=task.spent + kept, final=None)
+        spent = task.spent + kept
+        return replace(task, evaluators=(lifted,), identity=identity, also=also, spent=spent, final=None, about=about)
 
     @property
     def _lifts(self) -> tuple[list[np.ndarray], list[float]]:
@@ -204,7 +219,8 @@ class _Search:
 
     def _at_end(self, task: Task) -> Deflated:
         """What measures the end of a task without penalties."""
-        return deflated(task.evaluators[0] if task.final is None else task.final.evaluators[0], *self._lifts)
+        evaluator = task.evaluators[0] if task.final is None else task.final.evaluators[0]
+        return deflated(evaluator.inner if isinstance(evaluator, Bounded) else evaluator, *self._lifts)
 
     @cached_property
     def at_end(self) -> Deflated | None:
@@ -251,7 +267,10 @@ def _measured(
         if final_shots is not None:
             key += f" {final_shots}"
         with metering(Meter(task.limits.budget.table, result.cost)):  # whose budget has kept room for it
-            energy, overlaps, cost = measured_once(path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST)))
+            seen = _affordable(task, at_end, result, final_shots)
+            energy, overlaps, cost = measured_once(
+                path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST), seen)
+            )
         result = replace(result, cost=result.cost + cost)
     if weight is None:
         weight = _to_the_top(observable, float(energy.value))
@@ -261,6 +280,18 @@ def _measured(
             f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"
         )
     return _Found(result, theta, energy, overlaps, spread, weight, note)
+
+
+def _affordable(task: Task, at_end: Deflated, result: Result, final_shots: int | None) -> Spread | None:
+    """What was seen where the run ended, by which a rule takes shots for its end; None where nothing was, or the budget
+    has no room for that many."""
+    spread = result.state.evaluation.spread
+    if spread is None or final_shots is not None:
+        return None
+    theta = task.given.circuit.flatten(result.theta)
+    kept = at_end.undeflated_cost(theta)  # is in what the task counts as spent
+    ahead = at_end.undeflated_cost(theta, spread)
+    return spread if task.limits.budget.allows(task.spent + result.cost - kept, ahead) else None
 
 
 def _to_the_top(observable: Observable, energy: float) -> float:
@@ -298,9 +329,7 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
 
 def _seed_of(seed: int | None, k: int) -> int | None:
     """The first state has the seed itself, as `minimize` would."""
-    if seed is None or k == 0:
-        return seed
-    return int(np.random.SeedSequence(seed, spawn_key=(k, 0)).generate_state(1)[0])
+    return derived(seed, k, 0) if k else seed
 
 
 def _folder(run_dir: Any, k: int) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.cvar import CVaR
 from qngd.errors import SettingError, whole_number
 from qngd.estimates.evaluation import Cost, Evaluation
@@ -58,12 +59,11 @@ class Final:
         evaluator = self.evaluators[min(state.stage, len(self.evaluators) - 1)]
 
         def measure() -> Evaluation:
-            own = None if seed is None else np.random.SeedSequence(seed, spawn_key=(_OF_ENDS + state.evaluations,))
             found = evaluator.evaluate(
                 theta,
                 gradient=False,
                 metric=None,
-                seed=None if own is None else int(own.generate_state(1, np.uint32)[0]),
+                seed=derived(seed, _OF_ENDS + state.evaluations),
             )
             return replace(found, cost=self.paid + found.cost)
 

@@ -351,6 +351,10 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
     with task.metered(spent) as meter:
         try:
             moved = _next(record, task)
+        except (BackendError, KeyboardInterrupt):
+            if not record.is_kept:  # a run that is kept finds what it has paid for when it goes on
+                record.spend(meter.spent - task.before_this - record.state.cost)
+            raise
         except OverBudget as error:
             # only now is it known what this takes; what of the step was paid before is spent, and the step not made
             record.spend(meter.spent - task.before_this - record.state.cost)

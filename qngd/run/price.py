@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
 from qngd.errors import BackendError, SettingError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
@@ -140,9 +141,13 @@ class Offer:
 
     Attributes:
         name: of the settings.
-        start, step, end: of one run: the evaluation at theta0, a step at most, and the measurement by `final_shots`.
+        start, step, end: of one run: the evaluation at theta0, a step (where a rule chooses the shots of each, the
+            first), and the measurement by `final_shots`.
         steps: how many steps the run is priced for.
-        affordable: the steps that the budget buys; None where it does not limit them.
+        affordable: the steps that the budget buys if all are as `step`; None where it does not limit them.
+        most: the whole run where every step takes as many shots as its rule allows, each circuit the same; None where
+            all steps take the same.
+        affordable_at_most_shots: the steps that the budget buys then.
         refused: why there is no such run, or nothing.
     """
 
@@ -153,10 +158,12 @@ class Offer:
     steps: int
     affordable: int | None = None
     refused: str = ""
+    most: Cost | None = None
+    affordable_at_most_shots: int | None = None
 
     @property
     def run(self) -> Cost:
-        """The whole run, with its start and end."""
+        """The whole run, with its start and end, if all steps are as `step`."""
         return self.start + self.step * self.steps + self.end
 
     def row(self, prices: Prices) -> list[str]:
@@ -171,9 +178,22 @@ class Offer:
             return "" if cost.money is None else prices.text(cost.money)
 
         counts = [f"{count:,}" for count in (self.step.jobs, self.step.circuits, self.step.shots)]
-        run = time_of(self.run) or f"{self.run.shots:,} shots"
-        bought = "" if self.affordable is None else f"{self.affordable:,} steps"
-        return [self.name, *counts, time_of(self.step), money_of(self.step), run, money_of(self.run), bought]
+
+        def run_of(cost: Cost) -> str:
+            return time_of(cost) or f"{cost.shots:,} shots"
+
+        run, money, bought = run_of(self.run), money_of(self.run), ""
+        if self.affordable is not None:
+            bought = f"{self.affordable:,} steps"
+        if self.most is not None:
+            run, money = _between(run, run_of(self.most)), _between(money, money_of(self.most))
+            if self.affordable is not None:
+                bought = _between(f"{self.affordable_at_most_shots:,}", bought)
+        return [self.name, *counts, time_of(self.step), money_of(self.step), run, money, bought]
+
+
+def _between(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 @dataclass(frozen=True)
@@ -192,7 +212,7 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
     return (
         Choice("as asked", asked),
         Choice('shots="auto"', asked, "auto"),
-        Choice("QN-SPSA", QNG(approx="qn-spsa")),
+        Choice("QN-SPSA", QNG.qn_spsa()),
     )
 
 
@@ -299,7 +319,7 @@ def cost(
         )
     step = planned_step(
         given, given.observable, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross,
-        gradient=gradient,
+        gradient=gradient, share=given.target.stages[-1] if isinstance(given.target, CVaR) else None,
     )  # fmt: skip
     device, plan = step.device, step.plan
     budget = StopRule.read(0, 0, 0, None, budget).budget
@@ -360,7 +380,36 @@ def _offer(
         step = choice.optimizer.preview(evaluator, theta, None)
     except (SettingError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
-    return Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
+    offer = Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
+    dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
+    if dearest is None:
+        return offer
+    most = sum((dearest(k) for k in range(1, steps + 1)), start + end)
+    return replace(offer, most=most, affordable_at_most_shots=_bought(budget, start + end, dearest, offer.affordable))
+
+
+def _dearest(
+    optimizer: Optimizer, evaluator: SampledEvaluator | SampledObjective, plan: Plan | JointPlan, theta: np.ndarray
+) -> Callable[[int], Cost] | None:
+    """What the steps from number 1 on take at most, where a rule chooses their shots; None where all take the same."""
+    most = getattr(evaluator.shots, "most", None)
+    if most is None or most(plan, 1) == most(plan, 0):
+        return None
+
+    @cache
+    def at(shots: int) -> Cost:
+        return optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None)
+
+    return lambda step: at(most(plan, step))
+
+
+def _bought(budget: Budget, spent: Cost, dearest: Callable[[int], Cost], most: int | None) -> int | None:
+    """How many steps the budget buys after what is `spent`, each as dear as it may be; no more than the `most` that it
+    buys of the cheapest."""
+    done = 0
+    while most is not None and done < most and budget.allows(spent, ahead := dearest(done + 1)):
+        spent, done = spent + ahead, done + 1
+    return None if most is None else done
 
 
 @dataclass(frozen=True, eq=False)
@@ -416,16 +465,17 @@ def planned_step(
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
     gradient: GradientLike = "shift",
+    share: float | None = None,
 ) -> PlannedStep:
-    """The circuits that a step from what was given takes: those of the metric alone where there is no observable.
-    Arguments and errors as for `cost`."""
+    """The circuits that a step from what was given takes: those of the metric alone where there is no observable, with
+    a `share` those of a CVaR. Arguments and errors as for `cost`."""
     metric, way = as_metric(approx), as_gradient(gradient)
     if isinstance(given, GivenObjective):
         require_shifts(way, "an Objective")
         return _planned_objective(given, backend, shots, metric, grouping, cross)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
-    evaluator = SampledEvaluator(given.circuit, observable, device, _rule(shots), grouping, cross)
+    evaluator = SampledEvaluator(given.circuit, observable, device, _rule(shots), grouping, cross, None, share)
     plan = evaluator.planner.plan(given.theta, gradient=way if observable is not None else False, metric=metric)
     return PlannedStep(device, shots, plan, grouping, evaluator)
 

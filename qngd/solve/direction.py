@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -102,14 +103,9 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
     if not len(slope):
         return Direction(slope, 0.0, 0.0, np.inf, Spectrum.of(slope, 0.0), matrix.__matmul__, slope, np.copy)
     weights = 1.0 / damping.scale(metric)
-    outer = np.outer(weights, weights)
-    scaled = MetricTensor(outer * matrix, outer * metric.stderr, metric.approx, metric.shots)
-    with one_blas_thread():
-        values, vectors = np.linalg.eigh(scaled.value)
-    projected = vectors.T @ (weights * slope)
-    turned = weights[:, None] * vectors
-    covariance = _covariance(gradient)
-    errors = np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", turned, covariance, turned), 0.0))
+    scaled, values, turned = _axes(metric, weights)
+    projected = turned.T @ slope
+    errors = _errors_along(turned, gradient)
     basis = Eigenbasis(np.maximum(values, 0.0), projected, errors, scaled)
     inverse, level = damping.inverse(basis), damping.level(basis)
     vector = turned @ (inverse * projected)
@@ -118,12 +114,27 @@ def natural_direction(metric: MetricTensor, gradient: Estimate, damping: Damping
         vector=vector,
         length=float(np.sqrt(max(vector @ matrix @ vector, 0.0))),
         noise=float(inverse @ errors**2),
-        significance=_significance(projected, errors, exact=not covariance.any()),
+        significance=_significance(projected, errors, _is_exact(gradient)),
         spectrum=Spectrum.of(values, level),
         times=matrix.__matmul__,
         added=added,
         solve=lambda v: turned @ (inverse * (turned.T @ v)),
     )
+
+
+def _axes(metric: MetricTensor, weights: np.ndarray) -> tuple[MetricTensor, np.ndarray, np.ndarray]:
+    """The metric in coordinates θ/weights, its eigenvalues (P,) there, and its eigenvectors as directions of θ (P, P):
+    once for all steps that keep a metric, since for many parameters that takes longer than a gradient."""
+    known = _AXES.get(metric)
+    if known is not None and np.array_equal(known[0], weights):
+        return known[1]
+    outer = np.outer(weights, weights)
+    scaled = MetricTensor(outer * metric.value, outer * metric.stderr, metric.approx, metric.shots)
+    with one_blas_thread():
+        values, vectors = np.linalg.eigh(scaled.value)
+    found = (scaled, values, weights[:, None] * vectors)
+    _AXES[metric] = (weights, found)
+    return found
 
 
 def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, tolerance: float = 1e-10) -> Direction:
@@ -246,6 +257,19 @@ def absolute_level(damping: Damping) -> float:
     return rule.value
 
 
+def _errors_along(axes: np.ndarray, gradient: Estimate) -> np.ndarray:
+    """The standard errors (P,) of a gradient's components along the columns of `axes`."""
+    if _is_exact(gradient):
+        return np.zeros(axes.shape[1])
+    covariance = _covariance(gradient)
+    return np.sqrt(np.maximum(np.einsum("ji,jk,ki->i", axes, covariance, axes), 0.0))
+
+
+def _is_exact(gradient: Estimate) -> bool:
+    """Whether a gradient has no errors."""
+    return not np.any(gradient.stderr if gradient.covariance is None else gradient.covariance)
+
+
 def _significance(projected: np.ndarray, errors: np.ndarray, exact: bool) -> float:
     # the eigenbasis leaves traces of rounding where a component has neither value nor error
     noisy = errors > 1e-7 * errors.max(initial=0.0)
@@ -262,3 +286,9 @@ def _covariance(gradient: Estimate) -> np.ndarray:
     if gradient.covariance is not None:
         return gradient.covariance
     return np.diag(np.asarray(gradient.stderr, dtype=float) ** 2)
+
+
+# of metrics that are in use: the weights, and what `_axes` found
+_AXES: WeakKeyDictionary[MetricTensor, tuple[np.ndarray, tuple[MetricTensor, np.ndarray, np.ndarray]]] = (
+    WeakKeyDictionary()
+)

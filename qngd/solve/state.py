@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qngd._system.brief import brief_fields
+from qngd._system.seeds import derived
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
@@ -203,6 +204,13 @@ def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
     return circuit.flatten(theta)
 
 
+def energies_ahead(evaluator: Evaluator, theta: np.ndarray, count: int, spread: Spread | None) -> Cost:
+    """What the energies at so many points would cost, after an evaluation with this spread."""
+    if spread is None:  # evaluators of anybody that know none are not asked with one
+        return evaluator.preview_energies(theta, count)
+    return evaluator.preview_energies(theta, count, spread=spread)
+
+
 class Submissions:
     """Asks an evaluator on behalf of one step: counts submissions and their cost, and gives each a seed of its own."""
 
@@ -256,7 +264,10 @@ class Submissions:
         """The energies at several points, in one submission; NaN, without asking, where one is not finite."""
         if not np.all(np.isfinite(points)):
             return [Estimate.exact(np.float64(np.nan)) for _ in points]
-        found, cost = self.evaluator.energies(points, self.next_seed())
+        if self._spread is None:
+            found, cost = self.evaluator.energies(points, self.next_seed())
+        else:
+            found, cost = self.evaluator.energies(points, self.next_seed(), spread=self._spread)
         self._count(cost, {"energy": cost.shots})
         return found
 
@@ -272,7 +283,4 @@ class Submissions:
 
     def next_seed(self) -> int | None:
         """A fresh seed for every submission, reproducible as a whole."""
-        if self._seed is None:
-            return None
-        sequence = np.random.SeedSequence(self._seed, spawn_key=(self._done + self.count,))
-        return int(sequence.generate_state(1, np.uint32)[0])
+        return derived(self._seed, self._done + self.count)

@@ -10,11 +10,13 @@ CurvatureRate        the rate follows the curvature met; the default with shots
 QuasiNewton          curvature pairs (L-BFGS) on top of the metric
 Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
 TrustRegion          the length in state space is bounded by an adapted radius
+AlignedMomentum      a mean of gradients, and a rate that follows how steps and slopes agree
 Armijo               backtracking
 ConjugateDirections  the plane of the direction and the last step
 """
 
 from qngd.step.adaptive import Adaptive
+from qngd.step.aligned import AlignedMomentum
 from qngd.step.base import Memory, Proposal, StepRule, Trial
 from qngd.step.blocking import Blocking
 from qngd.step.curvature import CurvatureRate
@@ -25,6 +27,7 @@ from qngd.step.trust import TrustRegion
 
 __all__ = [
     "Adaptive",
+    "AlignedMomentum",
     "Armijo",
     "Blocking",
     "ConjugateDirections",

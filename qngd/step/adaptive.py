@@ -46,7 +46,7 @@ class Adaptive(StepRule):
 
     @property
     def num_probes(self) -> int:  # type: ignore[override]
-        return self.plane.num_probes
+        return max(self.near.num_probes, self.plane.num_probes)
 
     def start(self) -> Memory:
         return {**self.near.start(), **self.plane.start(), "norms": np.zeros(0)}

@@ -24,13 +24,15 @@ Probe = Callable[[Sequence[np.ndarray]], list[Estimate]]
 @dataclass(frozen=True, eq=False)
 class Proposal:
     """A step δ to try: its rate η where δ = −η·d (else η of its gradient part), its length √(δᵀgδ) in state space,
-    in radians, the decrease that the rule's model predicts, and the trust radius that bounded the length."""
+    in radians, the decrease that the rule's model predicts, and the trust radius that bounded the length.
+    `significance` is that of the mean of gradients which it follows, None where it follows the last one."""
 
     delta: np.ndarray
     rate: float
     length: float
     predicted: float
     radius: float = np.inf
+    significance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

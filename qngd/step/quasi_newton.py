@@ -9,11 +9,12 @@ import numpy as np
 from qngd.errors import settle_whole
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction, Product
-from qngd.step.base import Memory, Probe, Proposal, Trial, gradient_of, require_length
+from qngd.step.base import Memory, Probe, Proposal, Trial, along, gradient_of, require_length
 from qngd.step.curvature import CurvatureRate, parabola_factor
 
 _CURVED = 1e-8  # of |δ||y|: a curvature δᵀy below it is rounding
 _SHORTEST = 1e-6  # radians, of a bound: one of zero could not grow again
+_LOOK = 0.05  # radians, of an energy that is asked for on the way
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class QuasiNewton(CurvatureRate):
     `CurvatureRate`. A quasi-Newton step that is refused though it is no longer than `short` is tried again, less far:
     so near, more pairs mend the model. One that is longer, and any step that meets a negative curvature, forgets all
     pairs. Until a step fails in one of these ways for the first time, a single pair is enough.
+
+    A CVaR becomes another function wherever its quantile moves to another value, and its spread may be a thousandth of
+    that before: the curvature that the last step met says little of the next. So with too few pairs an energy at 0.05
+    rad along −d is asked for as well, and the step goes to the lowest point of the parabola through it where that is
+    farther than the rate at hand leads.
 
     It is for exact gradients: errors in y are not looked at.
 
@@ -40,6 +46,7 @@ class QuasiNewton(CurvatureRate):
     reach: float = 0.3
     needed: int = 8
     short: float = 0.1
+    num_probes = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,7 +65,9 @@ class QuasiNewton(CurvatureRate):
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         if not self.is_settled(memory):
-            return super().propose(direction, here, memory, probe)
+            step = super().propose(direction, here, memory, probe)
+            is_short_of_a_tail = here.mean is not None and 0 < step.length < self.max_length
+            return self._lengthened(step, direction, here, probe) if is_short_of_a_tail else step
         slope = gradient_of(here)
         delta = -inverse_hessian(memory["steps"], memory["changes"], direction.solve, slope)
         length, promised = direction.length_of(delta), -float(delta @ slope)
@@ -69,6 +78,13 @@ class QuasiNewton(CurvatureRate):
         # −δ·∇E − ½δᵀBδ with Bδ = −share·∇E
         predicted = share * (1 - 0.5 * share) * promised
         return Proposal(share * delta, float(memory["rate"]), share * length, predicted, bound)
+
+    def _lengthened(self, step: Proposal, direction: Direction, here: Evaluation, probe: Probe) -> Proposal:
+        """The step, or a longer one, no longer than `max_length`, where an energy on the way says so."""
+        look = along(direction, here, _LOOK / direction.length)
+        excess = look.predicted + float(probe([look.delta])[0].value) - float(here.energy.value)
+        lowest = np.inf if excess <= 0 else 0.5 * look.rate * look.predicted / excess
+        return along(direction, here, min(max(step.rate, lowest), self.max_length / direction.length), self.max_length)
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         return trial.fell if self.is_settled(memory) else super().judge(trial, memory)

@@ -149,9 +149,10 @@ def lowest_within(slopes: np.ndarray, hessian: np.ndarray, radius: float) -> np.
         inside = np.linalg.norm(_ratio(turned, values + middle)) <= radius
         low, high = (low, middle) if inside else (middle, high)
     place = -_ratio(turned, values + high)
+    place[np.isinf(place)] = 0.0  # a slope so small that adding it to μ changed nothing
     if values[0] < 0 and np.linalg.norm(place) < 0.999 * radius:
         # no slope along the direction of negative curvature: either way down it leads to the boundary
-        place[0] = np.copysign(np.sqrt(radius**2 - place[1:] @ place[1:]), place[0])
+        place[0] = np.copysign(np.sqrt(radius**2 - place[1:] @ place[1:]), -turned[0])
     return vectors @ place
 
 

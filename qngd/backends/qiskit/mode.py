@@ -18,7 +18,7 @@ MODES = ("batch", "session")
 
 
 @contextmanager
-def opened(backend: Any, mode: str, settings: QiskitSettings) -> Iterator[QiskitSampler]:
+def opened(backend: Any, mode: str, settings: QiskitSettings, opens: bool = True) -> Iterator[QiskitSampler]:
     """A sampler on an IBM backend, or a fake one or its name, in a batch or session that is closed at the end, however
     that comes.
 
@@ -32,6 +32,9 @@ def opened(backend: Any, mode: str, settings: QiskitSettings) -> Iterator[Qiskit
         raise BackendError(
             f"mode: {shown(backend)} has no {mode}; it is for IBM's backends and fake devices, such as 'fake_nairobi'"
         )
+    if not opens:
+        yield QiskitSampler(ibm_sampler(native, native), settings)
+        return
     from qiskit_ibm_runtime import Batch, Session
 
     with (Batch if mode == "batch" else Session)(backend=native) as running:

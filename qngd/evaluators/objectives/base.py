@@ -116,14 +116,16 @@ class ObjectiveEvaluator(ABC):
     ) -> Cost:
         """What `evaluate` would cost."""
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None = None) -> tuple[list[Estimate], Cost]:
+    def energies(
+        self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
+    ) -> tuple[list[Estimate], Cost]:
         """The losses of this batch at several parameter vectors (P,), a submission each."""
-        found = [self.evaluate(theta, gradient=False, seed=seed) for theta in points]
+        found = [self.evaluate(theta, gradient=False, seed=seed, spread=spread) for theta in points]
         return [each.energy for each in found], sum((each.cost for each in found), Cost())
 
-    def preview_energies(self, theta: np.ndarray, count: int) -> Cost:
+    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
         """What `energies` at so many points would cost at most."""
-        return self.preview(theta, gradient=False) * count
+        return self.preview(theta, gradient=False, spread=spread) * count
 
     def _shares(self, samples: np.ndarray) -> list[Share]:
         """What every part has of these samples, ascending."""

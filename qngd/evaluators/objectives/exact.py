@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.objectives.base import ObjectiveEvaluator, Share
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix, without_negative
 from qngd.evaluators.objectives.model import DataCircuit, Model
+from qngd.evaluators.objectives.tails import WithTails
 from qngd.exact.batch import BatchAngles, BatchSimulator, Kind
 from qngd.exact.cones.batch import ConeBatch
 from qngd.exact.point import no_states
@@ -40,9 +43,10 @@ class ExactObjective(ObjectiveEvaluator):
         super().__init__(model)
         self._simulators = {id(part): self._simulator(part) for part in model.parts}
 
-    def _simulator(self, part: DataCircuit) -> BatchSimulator | ConeBatch:
+    def _simulator(self, part: DataCircuit) -> BatchSimulator | WithTails | ConeBatch:
         """What answers for one of the circuits."""
-        return BatchSimulator(*_pulled(part))
+        means = BatchSimulator(*_pulled(part))
+        return WithTails(means, part.circuit, part.observables, part.shares) if part.shares else means
 
     @property
     def is_exact(self) -> bool:
@@ -58,7 +62,7 @@ class ExactObjective(ObjectiveEvaluator):
 
     def _full_fits(self) -> bool:
         """Whether the full metric is affordable."""
-        simulators = (each.simulator for each in self._simulators.values() if isinstance(each, BatchSimulator))
+        simulators = (each.simulator for each in self._simulators.values() if not isinstance(each, ConeBatch))
         qubits = max((each.num_qubits for each in simulators), default=0)
         return self.model.num_parameters << qubits <= _FULL_UP_TO
 
@@ -216,6 +220,11 @@ class ConeObjective(ExactObjective):
         return "; ".join(filter(None, [own, self._batch_note]))
 
     def _simulator(self, part: DataCircuit) -> ConeBatch:
+        if part.shares:
+            raise SettingError(
+                "backend: a CVaR takes the distribution of all qubits' outcomes, and light cones give expectation "
+                "values; leave it out of the outputs, or take a backend with shots"
+            )
         return ConeBatch(*_pulled(part))
 
     def _full_fits(self) -> bool:
@@ -254,6 +263,4 @@ def _flat_note(jacobian: np.ndarray, bends: np.ndarray) -> str:
 
 def seed_of(seed: int | None, number: int) -> int | None:
     """A seed for one of several random estimates of a call."""
-    if seed is None:
-        return None
-    return int(np.random.SeedSequence(seed, spawn_key=(number, 4)).generate_state(1, np.uint32)[0])
+    return derived(seed, number, 4)

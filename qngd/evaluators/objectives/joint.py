@@ -22,13 +22,16 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import SettingError
 from qngd.evaluators.objectives.model import DataCircuit
+from qngd.evaluators.objectives.tails import MeasuredTails, check_one_circuit
 from qngd.gradients.base import Asked
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping, random_paulis
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
 from qngd.measured.plan import Plan, Request, Submission
-from qngd.measured.planner import Planner
+from qngd.measured.planner import Planner, require_all_values
+from qngd.measured.readout import Readout
+from qngd.measured.tail import counts_of
 from qngd.measured.template import Template
 from qngd.metrics.full import Full
 from qngd.metrics.layers import BlockDiagonal, Diagonal
@@ -48,7 +51,10 @@ class DataPlanner:
         self._place = {key: row for row, key in enumerate(_keys(union.strings))}
         if random_paulis(grouping) is not None:
             raise SettingError('grouping: an Objective measures all outputs together; take grouping="auto"')
-        self._first = Planner(active, union, grouping, cross, whole, overlap=False)
+        for k in part.shares:
+            require_all_values(part.observables[k], self._own[k])
+        self._first = Planner(active, union, grouping, cross, whole, overlap=False, of_values=bool(part.shares))
+        self._grouping = grouping
         self._at: dict[int, Planner] = {}
         self._read: dict[int, np.ndarray] = {}
 
@@ -67,10 +73,20 @@ class DataPlanner:
         """
         if not self._differs_in_angles(metric):
             pairs = zip(rows, seeds, strict=True)
-            return [self.planner(int(b)).plan(theta, gradient=gradient, metric=metric, seed=s) for b, s in pairs]
+            found = [self.planner(int(b)).plan(theta, gradient=gradient, metric=metric, seed=s) for b, s in pairs]
+            self._check(found[0])
+            return found
         first = self.planner(int(rows[0])).plan(theta, gradient=gradient, metric=metric, seed=seeds[0])
+        self._check(first)
         phi, _ = self.part.bound.angles.linearize(theta, rows)
         return [_shifted(first, shift) for shift in phi - phi[0]]
+
+    def _check(self, plan: Plan) -> None:
+        """Raise ObservableError where a CVaR has its values from several circuits."""
+        if self.part.shares:
+            pairs = zip(plan.templates, plan.coefficients, strict=True)
+            own = [self.coefficients(template) for template, known in pairs if known is not None]
+            check_one_circuit(own, self.part.shares, self._grouping)
 
     def _differs_in_angles(self, metric: Any) -> bool:
         known = metric is None or (self._cross != "overlap" and isinstance(metric, _OF_ANGLES))
@@ -153,6 +169,18 @@ class JointPlan(Submission):
         """The metric that is measured, or None."""
         return self.pieces[-1].plan.metric
 
+    def shots_for_metric(self, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
+        """As of a `Plan`, for the average over the samples: with M pieces that add to an entry and B samples, errors of
+        B/√M in each make one of 1 in the average."""
+        own = [piece for piece in self.pieces if piece.plan.metric is not None]
+        count = len({piece.place for piece in own})
+        found = needed.copy()
+        for piece in own:
+            rows = slice(piece.start, piece.start + piece.plan.num_circuits)
+            part = piece.plan.shots_for_metric(seen[rows], error * count / np.sqrt(len(own)), found[rows])
+            found[rows] = part
+        return found
+
     @classmethod
     def of(cls, pieces: Sequence[tuple[DataPlanner, int, int, Plan]]) -> JointPlan:
         """From planner, sample, place and plan of every piece."""
@@ -192,8 +220,34 @@ class Measured:
         for r, request in enumerate(self.plan.requests):
             if self.plan.coefficients[request.template] is not None:
                 weights = self.piece.planner.coefficients(self.plan.templates[request.template])
-                values[r], spreads[r] = _read(self.outcomes[r], self.plan.reading(r), weights)
+                values[r], spreads[r] = _read(self.outcomes[r], self.plan.reading(r), weights, self._tails)
         return values, spreads
+
+    @cached_property
+    def _tails(self) -> MeasuredTails | None:
+        """Of the outputs that are a CVaR."""
+        planner = self.piece.planner
+        shares = planner.part.shares
+        return MeasuredTails(self.plan, self.outcomes, planner, shares) if shares else None
+
+    def _quantiles(self, weights: np.ndarray, size: int) -> np.ndarray:
+        """What the errors of the tails' quantiles add to the covariance (P, P) of Σ_k w_k·∇o_k."""
+        tails, moves = self._tails, []
+        if tails is None:
+            return np.zeros((size, size))
+        for k in tails.outputs:
+            moved = np.zeros(len(self.outcomes))
+            for r, request in enumerate(self.plan.requests):
+                if self.plan.coefficients[request.template] is not None:
+                    own = self.piece.planner.coefficients(self.plan.templates[request.template])[k]
+                    if own.any():
+                        moved[r] = tails.read(k, counts_of(self.outcomes[r]), self.plan.reading(r), own)[2]
+            along = np.zeros(size)
+            along[self.piece.parameters] = weights[k] * (self._linear @ moved)
+            moves.append(along)
+        together = np.array(moves).T
+        found: np.ndarray = together @ tails.correlation @ together.T
+        return found
 
     @property
     def outputs(self) -> np.ndarray:
@@ -219,7 +273,7 @@ class Measured:
     def gradient_covariance(self, weights: np.ndarray, bends: np.ndarray) -> np.ndarray:
         """Of Σ_k w_k·∇o_k, (p, P'), where errors of the outputs also change the weights, by which the gradient of the
         whole moves by `bends` (K, P): the covariance (P, P) of both together."""
-        total = np.zeros((bends.shape[1],) * 2)
+        total = self._quantiles(weights, bends.shape[1])
         for _, moves, spread in self._moves(weights, bends):
             total += moves @ spread @ moves.T
         return total
@@ -246,6 +300,44 @@ class Measured:
         of_step[self.plan.of_metric] = known.sum() / max(np.count_nonzero(known), 1)
         return of_loss, of_step
 
+    def needs(self, weights: np.ndarray, bends: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """What one shot of each request adds to the variances of the entries of the loss's gradient, (P, R), and what
+        it moves the loss and such an entry by at most, (2, R)."""
+        shots = np.array([outcome.shots for outcome in self.outcomes])
+        variances, reach = np.zeros((size, len(shots))), np.zeros((2, len(shots)))
+        linear = np.zeros((size, len(shots)))
+        if bends is not None:
+            linear[self.piece.parameters] = self._linear
+        for r, spread in enumerate(self._values[1]):
+            template = self.plan.requests[r].template
+            if self.plan.coefficients[template] is None:
+                continue
+            bound = np.abs(self.piece.planner.coefficients(self.plan.templates[template])).sum(axis=1)
+            for k, share in self.piece.planner.part.shares.items():
+                bound[k] /= share
+            reach[0, r] = abs(self.plan.energy_weights[r]) * np.abs(weights) @ bound
+            if bends is not None:
+                moves = np.outer(linear[:, r], weights) + self.plan.energy_weights[r] * bends.T
+                variances[:, r] = np.sum((moves @ spread) * moves, axis=1) * shots[r]
+                reach[1, r] = (np.abs(moves) @ bound).max(initial=0.0)
+        return variances, reach
+
+    def metric_worth(self) -> np.ndarray:
+        """The shots (R,) that a standard error of 1 takes in every entry of this sample's metric."""
+        if self.plan.metric is None:
+            return np.zeros(len(self.outcomes))
+        read = self.of_metric
+        return self.plan.metric.entry_worth(read, self.plan.metric.estimate(read).parts)
+
+    @property
+    def of_metric(self) -> Readout:
+        """What is read for the metric alone: the outputs are known already."""
+        plan = self.plan
+        nothing = (None,) * len(plan.templates)
+        return Readout(
+            replace(plan, mixing=None, energy_weights=np.zeros(plan.num_circuits), coefficients=nothing), self.outcomes
+        )
+
     def gauss_newton_errors(self, bends: np.ndarray, hessian: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """What the errors of this sample's Jacobian J make in JᵀLJ: the variance (P, P) to first order, with
         `bends` = L·J (K, P), and the bias, with its own block `hessian` (K, K) of L (None: not known, counted as 0)."""
@@ -265,18 +357,42 @@ class Measured:
         return variance, bias
 
 
-def _read(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _read(
+    outcome: Outcome, template: Template, weights: np.ndarray, tails: MeasuredTails | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The values (K,) of Σ_t weights[k, t]·⟨string t⟩ and their covariance (K, K). Where the shots say too little of an
     output, it is widened by what was not seen, as one energy's is."""
     least = unseen(outcome.shots) * _square(template.reduced(weights.T))
+    if tails is not None:
+        return _read_tails(counts_of(outcome), template, weights, tails, least)
     if not isinstance(outcome, Counts):
         count = weights.shape[1]
         values, spread = weights @ outcome.values[:count], (weights * outcome.stderr[:count] ** 2) @ weights.T
         return values, _widened(spread, least)
-    per_shot = weighted_values(outcome, template, weights.T)
+    return _mean_of(outcome, weighted_values(outcome, template, weights.T), np.abs(weights).sum(axis=1), least)
+
+
+def _read_tails(
+    outcome: Counts, template: Template, weights: np.ndarray, tails: MeasuredTails, least: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where some outputs are a CVaR, for which h takes the place of the value of a shot."""
+    per_shot, bound = weighted_values(outcome, template, weights.T), np.abs(weights).sum(axis=1)
+    for k in tails.outputs:
+        if weights[k].any():
+            per_shot[:, k], floor, _ = tails.read(k, outcome, template, weights[k])
+            least[k], least[:, k] = 0.0, 0.0
+            least[k, k] = floor
+            bound[k] /= tails.share(k)
+    return _mean_of(outcome, per_shot, bound, least)
+
+
+def _mean_of(
+    outcome: Counts, per_shot: np.ndarray, bound: np.ndarray, least: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (K,) of values of every distinct outcome (U, K), none larger than `bound` (K,), and its covariance, with
+    `least` (K, K) for what was not seen."""
     values = outcome.counts @ per_shot / outcome.shots
     if outcome.shots < 2:  # nothing is known of the spread but its bound
-        bound = np.abs(weights).sum(axis=1)
         return values, np.outer(bound, bound)
     centred = per_shot - values
     spread = (outcome.counts[:, None] * centred).T @ centred / (outcome.shots - 1) / outcome.shots

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from qngd.circuit.outputs import Outputs
 from qngd.cvar import CVaR
 from qngd.errors import CircuitError, ObservableError, SettingError
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.tail import check_commuting
 from qngd.interop import as_observable, is_function
 from qngd.interop.losses import Loss
 from qngd.interop.samples import Read, read_data, read_samples
@@ -34,6 +35,7 @@ class DataCircuit:
         samples: (b,) the number of every sample.
         columns: where its outputs stand among all.
         observables: these outputs.
+        shares: the α of those outputs, by their number here, that are a CVaR.
     """
 
     bound: BoundCircuit
@@ -41,6 +43,7 @@ class DataCircuit:
     columns: slice
     observables: tuple[Observable, ...]
     parameters: np.ndarray
+    shares: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def circuit(self) -> Circuit:
@@ -121,6 +124,8 @@ class Model:
             arrays += [circuit.frame.x, circuit.frame.z, circuit.frame.phase, part.parameters]
             for each in part.observables:
                 arrays += [each.strings.x, each.strings.z, each.coefficients]
+            if part.shares:
+                arrays.append(np.array(sorted(part.shares.items())))
             for array in arrays:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if self.targets is not None:
@@ -244,7 +249,7 @@ def _parts(
                     f"observables: sample {samples[0]} has another number of outputs than sample 0; give them in the "
                     "Objective, or return as many for every sample"
                 )
-            parts.append(DataCircuit(bound, samples, columns, found.observables, number[kept]))
+            parts.append(DataCircuit(bound, samples, columns, found.observables, number[kept], found.shares))
     return parts
 
 
@@ -280,14 +285,18 @@ def _outputs(circuits: Sequence[Circuit], given: Any, several: bool) -> list[Out
     return [_read_outputs(each, circuit) for each, circuit in zip(given, circuits, strict=True)]
 
 
-def _expected(given: Any, circuit: Circuit) -> Observable:
-    """The observable of one output."""
-    if isinstance(given, CVaR):
-        raise ObservableError(
-            "observables: a CVaR is no expectation value, of which outputs are made; it stands alone: "
-            "minimize(circuit, CVaR(…), theta0)"
+def _expected(given: Any, circuit: Circuit) -> Outputs:
+    """One output."""
+    if not isinstance(given, CVaR):
+        return Outputs((as_observable(given, circuit),), is_list=False)
+    if len(given.stages) > 1:
+        raise SettingError(
+            f"observables: an Objective goes through no schedule, and this CVaR has alpha={given.alpha}; give one "
+            "number, and a run for each: minimize(Objective(…), theta0=result.theta)"
         )
-    return as_observable(given, circuit)
+    observable = as_observable(given.observable, circuit)
+    check_commuting(observable)
+    return Outputs((observable,), is_list=False, shares={0: given.stages[0]})
 
 
 def _is_list(given: Any) -> bool:
@@ -303,10 +312,12 @@ def _is_pair(each: Any) -> bool:
 
 def _read_outputs(given: Any, circuit: Circuit) -> Outputs:
     if not _is_list(given):
-        return Outputs((_expected(given, circuit),), is_list=False)
+        return _expected(given, circuit)
     if not len(given):
         raise ObservableError("observables: the list is empty; give at least one")
-    return Outputs(tuple(_expected(each, circuit) for each in given))
+    found = [_expected(each, circuit) for each in given]
+    shares = {k: each.shares[0] for k, each in enumerate(found) if each.shares}
+    return Outputs(tuple(each.observables[0] for each in found), shares=shares)
 
 
 def _own_outputs(circuit: Circuit) -> Outputs:

@@ -19,9 +19,9 @@ class Objective:
 
     Args:
         circuit: anything `wrap` takes, or a list of such. Several share the parameters that have the same name.
-        observables: one, or a list of them, each as for `expectation`; None for what a QNode returns: expectation
-            values, or probabilities. With several circuits, one for all of them, or a list with an entry (one, or a
-            list) for each.
+        observables: one, or a list of them, each as for `expectation`, or a `CVaR` with one alpha; None for what a
+            QNode returns: expectation values, or probabilities. With several circuits, one for all of them, or a list
+            with an entry (one, or a list) for each.
         loss: a function of the outputs, and of the targets if there are any, that returns a number. It is written in
             NumPy, autograd, JAX or torch, whose derivatives are taken. With a list of K observables the outputs have
             the shape (B, K) for B samples, or (K,) without data; with one that stands alone, or a QNode that returns

@@ -28,15 +28,17 @@ from qngd.evaluators.objectives.joint import DataPlanner, JointPlan, Measured, o
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
-from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.shots import FixedShots, ShotRule, TargetError
+from qngd.measured.shots import FixedShots, ShotRule, sharing
 from qngd.measured.spread import damped_root
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
 
+# of each request (R,): what a shot adds to the variances of loss and step, and (P, R) of the gradient's entries; (2, R)
+# what it moves the loss and an entry by at most; the shots for unit error of its sample's metric
+Worth = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 _WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
 
 
@@ -55,10 +57,6 @@ class SampledObjective(ObjectiveEvaluator):
         job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
         super().__init__(model)
-        if isinstance(shots, TargetError):
-            raise SettingError(
-                "shots: a TargetError is of one energy; an Objective takes a number of shots a circuit, or an AutoShots"
-            )
         self.backend = completed(backend)
         self.shots = shots
         self.job_log = job_log
@@ -112,14 +110,13 @@ class SampledObjective(ObjectiveEvaluator):
             value_there, weights_there = self._loss(earlier.outputs, judged)
             before = earlier.energy(value_there, weights_there)
             worth = earlier.worth(weights_there, None, None)
-        fixed = isinstance(self.shots, FixedShots)  # of which nobody asks what they were worth
         return Evaluation(
             theta=theta,
             energy=now.energy(value, weights),
             gradient=now.gradient(weights, bends) if bends is not None else None,
             metric=tensor,
             cost=cost,
-            spread=None if fixed else _spread([*worth, *now.worth(weights, bends, tensor)]),
+            spread=self._spread([*worth, *now.worth(weights, bends, tensor)], joint),
             batch=batch,
             before=before,
             shots_for=parts,
@@ -204,9 +201,20 @@ class SampledObjective(ObjectiveEvaluator):
 
     def _with_shots(self, joint: JointPlan, spread: Spread | None) -> JointPlan:
         # what was seen of an evaluation of another kind says nothing about this one
-        fits = spread is not None and len(spread.energy) == joint.num_circuits
+        if spread is not None and len(spread) > joint.num_circuits and joint.energy_weights.all():
+            spread = spread.of_loss()
+        fits = spread is not None and len(spread) == joint.num_circuits
         plan: Any = joint  # a rule asks a plan for its circuits and energies, which a joint one has
         return joint.with_shots(self.shots.shots(plan, spread if fits else None))
+
+    def _spread(self, worth: Sequence[Worth], joint: JointPlan) -> Spread | None:
+        """What a shot of each request of a joint plan was worth, piece by piece; of fixed shots nobody asks."""
+        if isinstance(self.shots, FixedShots):
+            return None
+        energy, step, variances, reach, metric = (np.concatenate(parts, axis=-1) for parts in zip(*worth, strict=True))
+        return Spread(
+            energy, metric, step, gradient=sharing(variances), reach=reach, of_energy=joint.energy_weights != 0
+        )
 
     def _run(
         self, joint: JointPlan, seed: int | None, spread: Spread | None = None
@@ -267,16 +275,17 @@ class _Found:
             spread += each.gradient_covariance(own, bends[place, columns])
         return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
 
-    def worth(
-        self, weights: np.ndarray, bends: np.ndarray | None, metric: MetricTensor | None
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """What a shot of each piece's requests adds to the variances of the loss and of the step."""
+    def worth(self, weights: np.ndarray, bends: np.ndarray | None, metric: MetricTensor | None) -> list[Worth]:
+        """What a shot of each piece's requests is worth."""
         root = np.eye(self._size) if metric is None else damped_root(metric.value)
         found = []
         for each in self._pieces:
             place, columns = each.piece.place, each.piece.columns
             own = None if bends is None else bends[place, columns]
-            found.append(each.worth(weights[place, columns], own, root))
+            of_loss, of_step = each.worth(weights[place, columns], own, root)
+            variances, reach = each.needs(weights[place, columns], own, self._size)
+            of_metric = np.zeros(len(of_loss)) if metric is None else each.metric_worth()
+            found.append((of_loss, of_step, variances, reach, of_metric))
         return found
 
     def average(self) -> MetricTensor:
@@ -285,11 +294,8 @@ class _Found:
         count, shots, tensor = len(self._samples), 0, None
         notes: dict[str, None] = {}
         for each in self._pieces:
-            nothing = (None,) * len(each.plan.templates)  # the outputs are known already
-            weights = np.zeros(each.plan.num_circuits)
-            own = replace(each.plan, mixing=None, energy_weights=weights, coefficients=nothing)
-            tensor = assemble(own, each.outcomes, np.zeros(0), Cost()).metric
-            assert tensor is not None
+            assert each.plan.metric is not None
+            tensor = each.plan.metric.estimate(each.of_metric).tensor
             place = np.ix_(each.piece.parameters, each.piece.parameters)
             value[place] += tensor.raw / count
             variance[place] += (tensor.raw_stderr / count) ** 2
@@ -324,12 +330,6 @@ class _Found:
         directions = np.stack([model.shaped(each) for each in units])
         bends = model.loss.bends(model.shaped(self.outputs), model.targets_of(self._samples), directions)
         return np.asarray(bends).reshape(*self.outputs.shape, *self.outputs.shape)
-
-
-def _spread(worth: Sequence[tuple[np.ndarray, np.ndarray]]) -> Spread:
-    """What a shot of each request of a joint plan was worth, piece by piece."""
-    energy, step = (np.concatenate(parts) for parts in zip(*worth, strict=True))
-    return Spread(energy, np.zeros_like(energy), step)
 
 
 def _positive(value: np.ndarray, stderr: np.ndarray, approx: str, shots: int, note: str) -> MetricTensor:

@@ -13,9 +13,11 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.pauli import PauliStrings, product
 from qngd.errors import MemoryLimitError
-from qngd.exact.cones.bundle import Bundle, Cone, joined, on_few
+from qngd.exact.cones.bundle import Bundle
+from qngd.exact.cones.few import Cone, FewCone
 from qngd.exact.cones.pairs import pairs_of
-from qngd.exact.cones.wide import Trail, Trails, trail_of
+from qngd.exact.cones.states import ConeStates
+from qngd.exact.cones.trails import Trail, Trails, trail_of
 from qngd.exact.kernels.cones import Pairs
 
 _SHARE = 8  # of the memory, that one derivative state may take at most a part of
@@ -51,14 +53,17 @@ class Derivatives:
         self._cones = cones
         generators = circuit.generators
         moving = np.flatnonzero(circuit.moving)
-        found = [Cone(cones.before(k), generators[[k]], np.ones(1)) for k in moving.tolist()]
-        width = np.array([on_few(joined(generators[cone.rotations], cone.watched)).num_qubits for cone in found], int)
+        found = [self._cone(k) for k in moving.tolist()]
+        width = np.array([cone.on_few(generators).strings.num_qubits for cone in found], dtype=int)
         fits = np.exp2(width + 4.0) <= available_bytes() / _SHARE if by_memory else width <= _NARROW
         self.by_memory = by_memory
         self.narrow, self.wide = moving[fits], moving[~fits]
         self.bundle = Bundle.of(generators, classes, [cone for cone, good in zip(found, fits, strict=True) if good])
-        self.num_bytes = 16 * int((1 << self.bundle.members.num_qubits).sum())
-        self._widest = int(width.max(initial=0))
+        self.states = ConeStates.of(self.bundle.different)
+        self.num_bytes = 16 * int((1 << self.states.members.num_qubits).sum())
+
+    def _cone(self, k: int) -> Cone:
+        return Cone(self._cones.before(k), self.circuit.generators[[k]], np.ones(1))
 
     @property
     def have_states(self) -> bool:
@@ -69,9 +74,7 @@ class Derivatives:
     def means(self) -> Trails:
         """⟨P_i⟩ of the wide ones."""
         generators = self.circuit.generators
-        strings = (generators[[k]] for k in self.wide)
-        trails = [self._trail(self._cones.before(k), string, k) for k, string in zip(self.wide, strings, strict=True)]
-        return Trails.of(trails, generators.sign[self.wide])
+        return Trails.of([self._trail(self._cones.before(k), generators[[k]], k) for k in self.wide.tolist()])
 
     def plan(self, block: np.ndarray) -> MetricPlan:
         """The entries of all pairs of rotations with the same number in `block` (K,), which commute where one of them
@@ -87,12 +90,11 @@ class Derivatives:
         trails: list[Trail] = []
         place = []
         for entry, cone in enumerate(self._before_layers(first, second)):
-            trail = self._trail(cone, strings[[entry]], int(first[entry]))
+            trail = self._trail(cone, strings[[entry]], int(first[entry]), 1.0 - phase[entry])
             if not trail.is_zero:
                 trails.append(trail)
                 place.append(entry)
-        products = Trails.of(trails, (1.0 - phase)[place])
-        return MetricPlan(pairs, WideEntries(first, second, products, np.array(place, dtype=np.int64)))
+        return MetricPlan(pairs, WideEntries(first, second, Trails.of(trails), np.array(place, dtype=np.int64)))
 
     def _wide_pairs(self, block: np.ndarray) -> Iterator[tuple[int, int]]:
         is_wide = np.zeros(len(block), dtype=bool)
@@ -111,19 +113,20 @@ class Derivatives:
             before = np.where(moving, level < level[k], level <= level[k])
             yield self._cones.of(strings[[entry]], before)[0]
 
-    def _trail(self, rotations: np.ndarray, string: PauliStrings, k: int) -> Trail:
-        trail = trail_of(self.circuit.generators, rotations, string)
+    def _trail(self, rotations: np.ndarray, string: PauliStrings, k: int, weight: float = 1.0) -> Trail:
+        cone = Cone(rotations, string, np.array([weight]))
+        trail = trail_of(FewCone(rotations, cone.on_few(self.circuit.generators).strings, cone.weights))
         if trail is None:
             raise self.too_wide(k)
         return trail
 
     def too_wide(self, k: int, remedy: str = "use fewer layers") -> MemoryLimitError:
         """What to raise where rotation k's entries cannot be had."""
-        rotation = self._cones.before(k)
+        cone = self._cone(k)
         gate = self.circuit.gates[int(self.circuit.ops.gate[self.circuit.ops.rotations[k]])]
-        own = joined(self.circuit.generators[rotation], self.circuit.generators[[k]])
         return MemoryLimitError(
             f"light-cone: the metric's entries of gate {gate.name} on qubits {', '.join(map(str, gate.qubits))} depend "
-            f"on {len(rotation)} rotations that take {on_few(own).num_qubits} qubits together, and "
+            f"on {len(cone.rotations)} rotations that take {cone.on_few(self.circuit.generators).strings.num_qubits} "
+            f"qubits together, and "
             f"{format_bytes(available_bytes())} are available; {remedy}"
         )

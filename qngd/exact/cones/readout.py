@@ -17,7 +17,8 @@ import numpy as np
 from qngd.circuit.cones import Cones
 from qngd.circuit.pauli import PauliStrings
 from qngd.circuit.quarter_turns import turns_to_z
-from qngd.exact.cones.bundle import Few, joined, on_few, require_room
+from qngd.exact.cones.few import joined, on_few
+from qngd.exact.cones.room import require_room
 from qngd.exact.kernels.layout import Rotations
 from qngd.exact.statevector import apply_rotations, weights_of, zero_state
 
@@ -27,22 +28,20 @@ _QUARTER = np.pi / 4  # half the angle of a quarter turn
 @dataclass(frozen=True, eq=False)
 class QubitGroup:
     """Read strings that depend on each other: their `places` (m,) among all that are read, the `rotations` (R,) of
-    their light cone, and both on the few qubits of the cone, the rotations first."""
+    their light cone, and the strings of both on the few qubits of the cone, the rotations first."""
 
     places: np.ndarray
     rotations: np.ndarray
-    few: Few
+    few: PauliStrings
 
     def outcomes(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """At the angles (K,): the bits (B, m) of every basis state of the cone, behind the turns that make all read
         strings Z strings, and its probability (B,)."""
         count = len(self.rotations)
-        x, z, sign = (part[:count] for part in (self.few.x, self.few.z, self.few.sign))
+        own = self.few[:count]
         state = zero_state(self.few.num_qubits)
-        apply_rotations(state, Rotations.by(0.5 * sign * phi[self.rotations], x, z))
-        end_x, end_z = (np.ascontiguousarray(part[count:, None]) for part in (self.few.x, self.few.z))
-        ends = PauliStrings(self.few.num_qubits, end_x, end_z, self.few.sign[count:].astype(np.int8))
-        turn_x, turn_z, parity, flip = turns_to_z(ends)
+        apply_rotations(state, Rotations.by(0.5 * own.sign * phi[self.rotations], own.x[:, 0], own.z[:, 0]))
+        turn_x, turn_z, parity, flip = turns_to_z(self.few[count:])
         apply_rotations(state, Rotations.by(np.full(len(turn_x), _QUARTER), turn_x, turn_z))
         index = np.arange(1 << self.few.num_qubits, dtype=np.uint64)
         odd = np.bitwise_count(index[:, None] & parity) & 1
@@ -68,7 +67,7 @@ def groups_of(
     found = []
     for places in _overlapping(reach):
         rotations = np.unique(np.concatenate([each[t] for t in places]))
-        few = on_few(joined(generators[rotations], read[places]))
+        few = on_few(joined(generators[rotations], read[places])).strings
         require_room(few.num_qubits + 2, len(rotations), partial(name, places))  # and its outcomes
         found.append(QubitGroup(places, rotations, few))
     return found

@@ -26,9 +26,10 @@ from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import MemoryLimitError
-from qngd.exact.cones.bundle import angle_classes, require_states, share
+from qngd.exact.cones.bundle import angle_classes
 from qngd.exact.cones.derivatives import Derivatives, MetricPlan
 from qngd.exact.cones.readout import QubitGroup, groups_of
+from qngd.exact.cones.room import share
 from qngd.exact.cones.terms import ConeTerms, terms_of
 from qngd.exact.kernels import cones as kernels
 
@@ -79,20 +80,11 @@ class ConeSimulator:
 
     def expectation(self, phi: np.ndarray, terms: ConeTerms) -> float:
         """⟨H⟩."""
-        bundle = terms.bundle
-        energy = np.zeros(len(bundle.copies))
-        bundle.each(lambda a, b: kernels.energies(bundle.members, 0.5 * phi, a, b, energy))
-        return float(energy @ bundle.copies + terms.trails.values(phi).sum())
+        return terms.expectation(phi)
 
     def energy_and_gradient(self, phi: np.ndarray, terms: ConeTerms) -> tuple[float, np.ndarray]:
         """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep over every cone."""
-        bundle = terms.bundle
-        energy, slope = np.zeros(len(bundle.copies)), np.zeros(len(bundle.members.x))
-        bundle.each(lambda a, b: kernels.slopes(bundle.members, 0.5 * phi, a, b, energy, slope))
-        value, along_paths = terms.trails.values_and_slope(phi)
-        rotation, member = bundle.places
-        along_states = np.bincount(rotation, slope[member], minlength=len(phi))
-        return float(energy @ bundle.copies + value.sum()), along_states + along_paths
+        return terms.energy_and_gradient(phi)
 
     def block_metric(
         self, phi: np.ndarray, jacobian: sparse.csr_array, terms: ConeTerms | None = None, diagonal: bool = False
@@ -154,7 +146,8 @@ class ConeSimulator:
     def covariances(self, phi: np.ndarray, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
         """⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩ in the frame of each, (K, K), of the pairs of this kind, and ⟨P_i⟩ (K,)."""
         found, plan = self.derivatives, self.plan(kind)
-        states, offset = self._derivative_states(phi)
+        require_bytes(found.num_bytes, "the derivative states of the light cones")
+        states, offset = found.states.derivatives(phi)
         pairs, wide = plan.pairs, plan.wide
         value, at = np.zeros(len(pairs.first)), offset[found.bundle.which]
         share(lambda a, b: kernels.covariances(states, at, pairs, a, b, value), np.exp2(np.diff(pairs.start)))
@@ -168,13 +161,3 @@ class ConeSimulator:
         entry = np.concatenate([value, products - mean[wide.first] * mean[wide.second]])
         upper = sparse.coo_array((np.where(i == j, 0.5, 1.0) * entry, (i, j)), shape=(len(phi), len(phi)))
         return (upper + upper.T).tocsr(), mean
-
-    def _derivative_states(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All different a_i side by side, (2, ·), and where each begins."""
-        bundle = self.derivatives.bundle
-        ends = np.cumsum([0, *(1 << bundle.members.num_qubits).tolist()])
-        require_states(bundle)
-        require_bytes(self.derivatives.num_bytes, "the derivative states of the light cones")
-        states = np.empty((2, int(ends[-1])))
-        share(lambda a, b: kernels.derivatives(bundle.members, 0.5 * phi, a, b, ends, states), bundle.work)
-        return states, ends[:-1]

@@ -8,25 +8,36 @@ from functools import partial
 
 import numpy as np
 
+from qngd._system.memory import available_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
-from qngd.circuit.pauli import LETTERS
-from qngd.exact.cones.bundle import Bundle, Cone, joined, on_few, require_room
-from qngd.exact.cones.wide import Trails, trail_where_it_pays
+from qngd.circuit.pauli import LETTERS, PauliStrings
+from qngd.exact.cones.bundle import Bundle
+from qngd.exact.cones.few import Cone, joined, on_few
+from qngd.exact.cones.room import require_room
+from qngd.exact.cones.states import ConeStates
+from qngd.exact.cones.trails import BYTES, Trail, Trails, trail_where_it_pays
 
 
 @dataclass(frozen=True, eq=False)
 class ConeTerms:
-    """An observable: most of its terms by states of their cones, those with wide cones by their paths."""
+    """An observable: of the different cones in the bundle the first are run as states, the others by their paths."""
 
     bundle: Bundle
+    states: ConeStates
     trails: Trails
 
-    @property
-    def largest(self) -> int:
-        """The most qubits that a state takes."""
-        return self.bundle.largest
+    def expectation(self, phi: np.ndarray) -> float:
+        """⟨H⟩."""
+        return float(np.concatenate([self.states.values(phi), self.trails.values(phi)]) @ self.bundle.copies)
+
+    def energy_and_gradient(self, phi: np.ndarray) -> tuple[float, np.ndarray]:
+        """⟨H⟩ and ∂⟨H⟩/∂φ (K,) by one forward and one reverse sweep over every cone."""
+        by_states, by_paths = self.states.values_and_slopes(phi), self.trails.values_and_slopes(phi)
+        values, slopes = (np.concatenate(parts) for parts in zip(by_states, by_paths, strict=True))
+        rotation, place = self.bundle.places
+        return float(values @ self.bundle.copies), np.bincount(rotation, slopes[place], minlength=len(phi))
 
 
 def terms_of(circuit: Circuit, cones: Cones, classes: np.ndarray, pulled: Observable) -> ConeTerms:
@@ -40,28 +51,31 @@ def terms_of(circuit: Circuit, cones: Cones, classes: np.ndarray, pulled: Observ
     """
     strings, weights, generators = pulled.strings, pulled.coefficients, circuit.generators
     found = cones.of(strings)
-
-    def name(t: int) -> str:
-        return f"the term {acting(circuit, t, pulled)}"
-
-    kept, wide, trails = [], [], []
-    for t in np.flatnonzero(weights).tolist():
-        few = on_few(joined(generators[found[t]], strings[[t]]))
-        if few.num_qubits > on_few(generators[found[t]]).num_qubits:
-            continue
-        trail = trail_where_it_pays(generators, found[t], strings[[t]], few.num_qubits)
-        if trail is None:
-            require_room(few.num_qubits, len(found[t]), partial(name, t))
-            kept.append(t)
-        else:
-            wide.append(t)
-            trails.append(trail)
-    groups = _gathered([found[t] for t in kept])
-    rows = [np.array([kept[place] for place in group]) for group in groups]
-    together = [Cone(found[group[0]], strings[group], weights[group]) for group in rows]
-
+    kept = [t for t in np.flatnonzero(weights).tolist() if _is_reached(generators[found[t]], strings[[t]])]
+    groups = [[kept[place] for place in group] for group in _gathered([found[t] for t in kept])]
+    together = [Cone(found[group[0]], strings[group], weights[group]) for group in groups]
     bundle = Bundle.of(generators, classes, together)
-    return ConeTerms(bundle, Trails.of(trails, weights[wide] * strings.sign[wide]))
+
+    def name(cone: int) -> str:
+        return f"the term {acting(circuit, groups[np.flatnonzero(bundle.which == cone)[0]][0], pulled)}"
+
+    trails: list[Trail] = []
+    by_paths = np.zeros(len(bundle.different), dtype=bool)
+    most = available_bytes() // BYTES
+    for number, cone in enumerate(bundle.different):
+        trail = trail_where_it_pays(cone, most)
+        if trail is None:
+            require_room(cone.num_qubits, len(cone.rotations), partial(name, number))
+            continue
+        trails.append(trail)
+        by_paths[number], most = True, most - len(trail)
+    bundle = bundle.sorted(by_paths)
+    return ConeTerms(bundle, ConeStates.of(bundle.different[: len(by_paths) - len(trails)]), Trails.of(trails))
+
+
+def _is_reached(cone: PauliStrings, string: PauliStrings) -> bool:
+    """Whether a string can take |0…0⟩ where the rotations of its cone do."""
+    return len(cone) not in on_few(joined(cone, string)).basis
 
 
 def acting(circuit: Circuit, row: int, pulled: Observable) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity
+from qngd.circuit.bits import anticommuting
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
@@ -64,14 +64,14 @@ def _least_shared(colour):
 
 @kernel
 def canonical_order(x, z, code, count):
-    """An order of strings with masks (m,), by their codes (m,) and by which of them anticommute: the first `count`, the
-    rotations of a cone in running order, come in another running order, then the others."""
+    """An order of strings with masks (m, W), by their codes (m,) and by which of them anticommute: the first `count`,
+    the rotations of a cone in running order, come in another running order, then the others."""
     size = x.shape[0]
     meets = np.zeros((size, size), dtype=np.bool_)
     depth = np.zeros(size, dtype=np.int64)
     for i in range(size):
         for j in range(i):
-            if parity((x[i] & z[j]) ^ (z[i] & x[j])):
+            if anticommuting(x[i], z[i], x[j], z[j]):
                 meets[i, j] = meets[j, i] = True
                 if i < count:
                     depth[i] = max(depth[i], depth[j] + 1)

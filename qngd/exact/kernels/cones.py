@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import trailing_zeros
+from qngd.circuit.bits import trailing_zeros
 from qngd.exact.kernels.layout import Amplitudes, Rotations, amplitudes, in_chunks, rotation_at
 from qngd.exact.kernels.rotations import num_items, rotate, rotate_by_each
 from qngd.exact.kernels.strings import add_pauli, imaginary_overlap

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity_sign
+from qngd.circuit.bits import parity_sign
 from qngd.exact.kernels.layout import CHUNK, LOW, ROW_BITS, SIGNS, amplitudes
 
 BLOCK = 1 << 12  # real numbers that are transformed while they stay in the first-level cache

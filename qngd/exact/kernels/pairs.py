@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import inner_loop, kernel
-from qngd.exact.kernels.bits import index_without, parity_sign, top_bit
+from qngd.circuit.bits import index_without, parity_sign, top_bit
 from qngd.exact.kernels.layout import Amplitudes, rotation_at
 from qngd.exact.kernels.rotations import form, rotate_rows, turn
 

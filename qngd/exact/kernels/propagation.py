@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity
-from qngd.exact.kernels.paths import anticommute, echelon, lives, turned_sign
-from qngd.exact.kernels.table import find, slot
+from qngd.circuit.bits import anticommuting, dot
+from qngd.exact.kernels.paths import turned_sign
+from qngd.exact.kernels.spans import echelon, reduce
+from qngd.exact.kernels.table import find, new_table, slot
 
 _ONE = np.uint64(1)
 _LEAST = 0.1
@@ -75,10 +76,7 @@ class Strings(NamedTuple):
 @kernel
 def _table(live, count, xs, zs, room):
     """A table of the live strings with room for so many."""
-    bits = 4
-    while 1 << bits < 2 * room:
-        bits += 1
-    table = np.full(1 << bits, -1, dtype=np.int32)
+    table = new_table(room)
     for m in range(count):
         place = slot(xs[live[m]], zs[live[m]], table.shape[0])
         while table[place] >= 0:
@@ -106,17 +104,17 @@ def _ends(rows, pivots, rank):
     for m in range(rank):
         found[m, pivots[m] >> 6] ^= _ONE << np.uint64(pivots[m] & 63)
         for j in range(m - 1, -1, -1):  # later rows have no bit at the pivots of earlier ones
-            if _is_odd(found[m], rows[j]):
+            if dot(found[m], rows[j]) == _ONE:
                 found[m, pivots[j] >> 6] ^= _ONE << np.uint64(pivots[j] & 63)
     return found
 
 
 @kernel
-def _is_odd(a, b):
-    odd = np.uint64(0)
-    for w in range(a.shape[0]):
-        odd ^= a[w] & b[w]
-    return parity(odd) == _ONE
+def _lives(x, rows, pivots, size):
+    """Whether a mask is a sum of the first `size` rows."""
+    rest = x.copy()
+    reduce(rest, rows, pivots, size)
+    return not rest.any()
 
 
 @kernel
@@ -186,7 +184,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     live = np.empty(room, dtype=np.int32)
     made, count = 0, 0
     for t in range(len(x)):
-        if lives(x[t], rows, pivots, needed[steps]):
+        if _lives(x[t], rows, pivots, needed[steps]):
             xs[made], zs[made], c[made] = x[t], z[t], coefficients[t]
             importance[made] = abs(coefficients[t])
             live[made] = made
@@ -211,7 +209,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
         before = count
         for m in range(before):
             t = live[m]
-            if not anticommute(xs[t], zs[t], generators.x[k], generators.z[k]):
+            if not anticommuting(xs[t], zs[t], generators.x[k], generators.z[k]):
                 continue
             s = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
             u, place = find(new_x, new_z, xs, zs, table)
@@ -219,7 +217,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
                 continue
             old = c[t]
             if u < 0:
-                if narrows and _is_odd(ends[needed[k]], new_x):
+                if narrows and dot(ends[needed[k]], new_x) == _ONE:
                     u = -2
                 elif (
                     max(abs(sine), _LEAST) * importance[t] < limits.importance or _weight(new_x, new_z) > limits.weight
@@ -257,7 +255,7 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
             kept = 0
             for m in range(count):
                 t = live[m]
-                is_dead = narrows and _is_odd(ends[needed[k]], xs[t])
+                is_dead = narrows and dot(ends[needed[k]], xs[t]) == _ONE
                 if not is_dead and (importance[t] > least or (importance[t] == least and ties > 0)):
                     ties -= importance[t] == least
                     live[kept] = t

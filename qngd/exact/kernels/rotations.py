@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import inner_loop, kernel
-from qngd.exact.kernels.bits import count_mod_4, index_without, parity_sign, top_bit, trailing_zeros
+from qngd.circuit.bits import count_mod_4, index_without, parity_sign, top_bit, trailing_zeros
 from qngd.exact.kernels.layout import CHUNK, ROW_BITS, SIGNS, Amplitudes, Rows, in_chunks, rotation_at
 
 _ONE = np.uint64(1)

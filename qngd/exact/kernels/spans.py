@@ -10,30 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import parity
+from qngd.circuit.bits import common_bits, dot
 
 _ONE = np.uint64(1)
-MOST = 62  # qubits of a span whose coordinates are found; of wider ones only how many there are
-
-
-@kernel
-def _dot(a, b):
-    odd = np.uint64(0)
-    for w in range(a.shape[0]):
-        odd ^= a[w] & b[w]
-    return parity(odd)
-
-
-@kernel
-def common_bits(a, b):
-    """|a ∧ b| over all words."""
-    count = 0
-    for w in range(a.shape[0]):
-        word = a[w] & b[w]
-        while word:
-            word &= word - _ONE
-            count += 1
-    return count
 
 
 @kernel
@@ -49,48 +28,59 @@ def lowest_bit(row):
 
 
 @kernel
-def _reduce(rest, combination, pivots, rows, sources, size):
-    """Take the rows of an echelon form out of `rest`, in place; what was taken out is added to the combination."""
+def reduce(rest, rows, pivots, size):
+    """Take the first `size` rows of an echelon form out of a mask, in place."""
     for m in range(size):
         if rest[pivots[m] >> 6] >> np.uint64(pivots[m] & 63) & _ONE:
             for w in range(rest.shape[0]):
                 rest[w] ^= rows[m, w]
-            combination ^= sources[m]
-    return combination
+
+
+@kernel
+def echelon(x):
+    """Rows that span the masks x (m, W) in order, the bit that each alone has to be reduced by, and how many of them
+    the first k masks need, (m+1,)."""
+    count = x.shape[0]
+    rows, pivots, needed = x.copy(), np.empty(count, dtype=np.int64), np.zeros(count + 1, dtype=np.int64)
+    rank = 0
+    for k in range(count):
+        rows[rank] = x[k]
+        reduce(rows[rank], rows, pivots, rank)
+        pivot = lowest_bit(rows[rank])
+        if pivot >= 0:
+            pivots[rank] = pivot
+            rank += 1
+        needed[k + 1] = rank
+    return rows, pivots, needed
 
 
 @kernel
 def coordinates(strings, basis, out):
-    """Strings (x, z, sign) as strings of r qubits into `out`, and into `basis` the numbers of the strings whose x masks
-    are its vectors: those that are no sums of earlier ones. Returns r; more than MOST, and `out` is left as it is."""
+    """Strings (x, z, sign), masks (m, W), as strings of r qubits into `out`, masks (m, W), and into `basis` the numbers
+    of the strings whose x masks are its vectors: those that are no sums of earlier ones. Returns r."""
     count, words = strings.x.shape
-    rows = np.empty((count, words), dtype=np.uint64)
-    sources = np.zeros(count, dtype=np.uint64)
+    rows = np.empty((count, 2 * words), dtype=np.uint64)  # a mask, and of which vectors it is the sum
     pivots = np.empty(count, dtype=np.int64)
     rank = 0
     for k in range(count):
-        rows[rank] = strings.x[k]
-        made = _reduce(rows[rank], np.uint64(0), pivots, rows, sources, rank)
-        pivot = lowest_bit(rows[rank])
+        rows[rank, :words], rows[rank, words:] = strings.x[k], np.uint64(0)
+        reduce(rows[rank], rows, pivots, rank)
+        pivot = lowest_bit(rows[rank, :words])
+        out.x[k] = rows[rank, words:]
         if pivot >= 0:
-            own = _ONE << np.uint64(rank & 63)
-            basis[rank], pivots[rank], sources[rank] = k, pivot, made ^ own
-            made = own
+            bit = _ONE << np.uint64(rank & 63)
+            rows[rank, words + (rank >> 6)] ^= bit
+            out.x[k], out.x[k, rank >> 6] = np.uint64(0), bit
+            basis[rank], pivots[rank] = k, pivot
             rank += 1
-        out.x[k] = made
-    if rank > MOST:
-        return rank
     for k in range(count):
         out.z[k] = np.uint64(0)
         for m in range(rank):
-            out.z[k] |= _dot(strings.z[k], strings.x[basis[m]]) << np.uint64(m)
+            if dot(strings.z[k], strings.x[basis[m]]) == _ONE:
+                out.z[k, m >> 6] |= _ONE << np.uint64(m & 63)
         # i^|x∧z| (−1)^(z·v) is the string's factor on both sides
-        there = out.x[k] & out.z[k]
-        count_there = 0
-        while there:
-            there &= there - _ONE
-            count_there += 1
-        out.sign[k] = strings.sign[k] * (1 - ((common_bits(strings.x[k], strings.z[k]) - count_there) & 3))
+        turned = common_bits(strings.x[k], strings.z[k]) - common_bits(out.x[k], out.z[k])
+        out.sign[k] = strings.sign[k] * (1 - (turned & 3))
     return rank
 
 

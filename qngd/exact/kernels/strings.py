@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import inner_loop, kernel
-from qngd.exact.kernels.bits import count_mod_4, parity_sign, trailing_zeros
+from qngd.circuit.bits import count_mod_4, parity_sign, trailing_zeros
 from qngd.exact.kernels.layout import CHUNK, LOW, ROW_BITS, SIGNS, Amplitudes, amplitudes, in_chunks
 
 _ONE = np.uint64(1)

@@ -20,6 +20,15 @@ def slot(x, z, size):
 
 
 @kernel
+def new_table(count):
+    """A free table that is at most half full with so many strings."""
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    return np.full(size, -1, dtype=np.int32)
+
+
+@kernel
 def find(x, z, xs, zs, table):
     """The number of the string among those with masks xs, zs, or −1; and its place in the table, whose free places
     hold −1."""

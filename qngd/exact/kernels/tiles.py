@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.exact.kernels.bits import count_mod_4, parity, parity_sign, top_bit
+from qngd.circuit.bits import count_mod_4, parity, parity_sign, top_bit
 from qngd.exact.kernels.layout import CHUNK, ROW_BITS, OneRotation, Rotations, Rows, amplitudes, new_amplitudes
 from qngd.exact.kernels.pairs import rotate_each
 from qngd.exact.kernels.rotations import rotate_rows

@@ -26,7 +26,7 @@ from typing import Any
 from qngd._system.interrupts import held
 from qngd.errors import StorageError
 from qngd.run.directory.schema import APPLICATION, FORMAT, NAME, TABLES, columns, statements
-from qngd.run.directory.trouble import damaged, told
+from qngd.run.directory.trouble import damaged, refuse_pipes, told
 
 SYNCHRONOUS = "EXTRA"  # FULL, and the folder's entry too
 _WAIT = 30.0  # seconds that a writer waits for readers to finish
@@ -82,7 +82,7 @@ class Database:
     @classmethod
     def of(cls, path: Path) -> Database:
         """The file, to be written; it must be there."""
-        connection = connected(f"{path.resolve().as_uri()}?mode=rw")
+        connection = connected(path, "rw")
         found = cls(path, connection)
         try:
             found._prepare()
@@ -116,7 +116,7 @@ class Database:
     def _read(cls, path: Path, named: Path | None = None) -> Database:
         """A copy in memory, so that no writer ever has to wait for who looks at it."""
         mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
-        connection = connected(f"{path.resolve().as_uri()}?mode={mode}")
+        connection = connected(path, mode)
         try:
             _check_ours(connection, named or path)
             copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -254,8 +254,10 @@ class Writing:
         self._of._remove(table, row)
 
 
-def connected(uri: str) -> sqlite3.Connection:
-    """SQLite's connection, which begins and ends no transaction by itself."""
+def connected(path: Path, mode: str) -> sqlite3.Connection:
+    """SQLite's connection to a file in one of its modes, which begins and ends no transaction by itself."""
+    refuse_pipes(path)
+    uri = f"{Path(os.path.abspath(path)).as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
 
 
@@ -263,7 +265,7 @@ def make_file(path: Path) -> None:
     """A file without rows, in the place of what a crash may have left there."""
     for old in (path, path.with_name(f"{path.name}-journal")):
         old.unlink(missing_ok=True)
-    connection = connected(f"{path.resolve().as_uri()}?mode=rwc")
+    connection = connected(path, "rwc")
     try:
         connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         connection.execute("BEGIN")

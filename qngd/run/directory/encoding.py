@@ -141,7 +141,8 @@ def arrays_of(state: State) -> dict[str, Any]:
         arrays["shots_for"] = json.dumps(dict(evaluation.shots_for))
     if evaluation.spread is not None:
         for name in _OF_SPREAD:
-            arrays[f"spread_{name}"] = getattr(evaluation.spread, name)
+            if (part := getattr(evaluation.spread, name)) is not None:
+                arrays[f"spread_{name}"] = part
     return arrays
 
 
@@ -178,7 +179,7 @@ def state_from(arrays: dict[str, Any]) -> State:
         spread=None
         if "spread_energy" not in arrays
         # a run of before 0.2 has no more than its arrays
-        else Spread(*(arrays[f"spread_{name}"][()] for name in _OF_SPREAD if f"spread_{name}" in arrays)),
+        else Spread(**{name: arrays[f"spread_{name}"][()] for name in _OF_SPREAD if f"spread_{name}" in arrays}),
         batch=int(arrays["batch"]) if "batch" in arrays else None,
         mean=estimate("mean"),
         shots_for=json.loads(str(arrays["shots_for"])) if "shots_for" in arrays else None,

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from qngd.errors import StorageError
 from qngd.run.directory.machine import host
+from qngd.run.directory.trouble import refuse_pipes
 
 NAME = "run.lock"
+_WAIT = 0.5  # seconds that whoever takes it waits: somebody who only looks has it for an instant
 
 
 class Lock:
@@ -50,7 +52,7 @@ class Lock:
 
 
 def _taken(path: Path) -> sqlite3.Connection:
-    connection = _connected(path)
+    connection = _connected(path, _WAIT)
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("CREATE TABLE IF NOT EXISTS holder (pid INTEGER, host TEXT)")
@@ -66,8 +68,9 @@ def _taken(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+def _connected(path: Path, wait: float = 0.0) -> sqlite3.Connection:
+    refuse_pipes(path)
+    return sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
 
 
 def holder_of(directory: Path) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import socket
 import sys
+from functools import cache
 from importlib import metadata
 
 from qngd._system.version import __version__
@@ -24,8 +25,15 @@ def versions() -> dict[str, str]:
     for name in (*_NUMERICAL, *_SDKS):
         if name in _SDKS and name.replace("-", "_") not in sys.modules:
             continue
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+        if version := _version(name):
+            found[name] = version
     return found
+
+
+@cache
+def _version(name: str) -> str:
+    """The version of an installed package, else nothing. Reading one takes as long as a short run on a few qubits."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""

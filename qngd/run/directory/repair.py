@@ -32,6 +32,8 @@ def repaired(path: Path) -> bool:
     with suppress(StorageError):
         Database.to_write(path.parent).close()
         return False
+    if not path.is_file():  # to read a pipe would wait for ever
+        raise StorageError(f"run_dir: {path} is no file; give another directory")
     with told(path, "read"), tempfile.TemporaryDirectory() as folder:
         copy = _with_header(path, Path(folder))
         whole = {table: _whole(copy, table) for table in TABLES}
@@ -89,7 +91,7 @@ def _whole(path: Path, table: str) -> _Rows:
     found: _Rows = {}
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.DatabaseError, UnicodeError):
-            connection = connected(f"{path.resolve().as_uri()}?mode=ro")
+            connection = connected(path, "ro")
             try:
                 for row, *values, stored in connection.execute(
                     f"SELECT row, {', '.join(columns(table))}, sum FROM {table} ORDER BY row {order}"

@@ -45,6 +45,13 @@ def damaged(path: Path, what: str) -> StorageError:
     return StorageError(f"run_dir: {path} is damaged: {what}; {DAMAGED}")
 
 
+def refuse_pipes(path: Path) -> None:
+    """Raise StorageError where a pipe is in the place of a database or its journal: SQLite would wait for ever."""
+    for each in (str(path), f"{path}-journal"):
+        if Path(each).is_fifo():
+            raise StorageError(f"run_dir: {each} is a pipe and no file; delete it, or give another directory")
+
+
 @contextmanager
 def told(path: Path, verb: str) -> Iterator[None]:
     """While a file is read or written: what goes wrong becomes a StorageError that names it and what to do.

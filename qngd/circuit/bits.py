@@ -62,3 +62,33 @@ def index_without(j, top):
     """The j-th index with bit `top` clear."""
     low = j & ((_ONE << top) - _ONE)
     return ((j ^ low) << _ONE) | low
+
+
+@kernel
+def dot(a, b):
+    """The parity of |a ∧ b|, over all words of two masks (W,)."""
+    odd = np.uint64(0)
+    for w in range(a.shape[0]):
+        odd ^= a[w] & b[w]
+    return parity(odd)
+
+
+@kernel
+def common_bits(a, b):
+    """|a ∧ b|, over all words of two masks (W,)."""
+    count = 0
+    for w in range(a.shape[0]):
+        word = a[w] & b[w]
+        while word:
+            word &= word - _ONE
+            count += 1
+    return count
+
+
+@kernel
+def anticommuting(ax, az, bx, bz):
+    """Whether two Pauli strings, given by their masks (W,), anticommute."""
+    odd = np.uint64(0)
+    for w in range(ax.shape[0]):
+        odd ^= (ax[w] & bz[w]) ^ (az[w] & bx[w])
+    return parity(odd) == _ONE

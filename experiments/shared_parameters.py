@@ -1,0 +1,121 @@
+"""How far optimizers come with equal shots where many gates share each parameter.
+
+Question: whether the default with shots gets at least as low as Adam and SPSA on ansätze of few shared parameters
+(QAOA, HVA), and lower than with the rule that circuits of unshared parameters have.
+
+    python -m experiments.shared_parameters              three minutes on one core
+    python -m experiments.shared_parameters --smoke      seconds
+
+What is left is the part of the way from the start to where an exact run from the same start ends, by the exact energy
+at the point reached, which no run knows of. All take as many shots a circuit, from the embedded sampler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+import qngd
+from experiments import shots_to_solution, zoo_cases
+from experiments.record import Experiment, Verdict, main
+from qngd.baselines import SPSA, Adam
+from qngd.evaluators.choice import evaluator_for
+from qngd.interop import as_observable
+
+SHOTS, SEEDS = 50, 5
+MARKS = (30_000, 100_000, 300_000)
+PROBLEMS = {
+    "Ising ring of 6": partial(zoo_cases.problem_of, "tfim-6-small"),
+    "Ising ring of 8": partial(zoo_cases.problem_of, "tfim-8-small"),
+    "MaxCut of 10, p = 3": partial(shots_to_solution.problem_of, "maxcut-10-p3"),
+    "Ising ladder": partial(zoo_cases.problem_of, "qasm-ladder"),
+}
+METHODS = {
+    "default": qngd.QNG(),
+    "CurvatureRate": qngd.QNG(step=qngd.step.CurvatureRate()),
+    "Adam": Adam(0.05),
+    "SPSA": SPSA(first_change=0.1),
+}
+
+
+@cache
+def ends(title: str, start: int) -> tuple[float, float]:
+    """The exact energies at the start and where an exact run from there ends."""
+    found = qngd.minimize(PROBLEMS[title](start), backend="statevector", max_steps=400)
+    return float(found.history[0]), float(found.energy)
+
+
+def left_at_marks(title: str, seed: int, optimizer: Any, marks: tuple[int, ...]) -> list[float]:
+    """What is left of the way when a mark is passed, or at the end of a run that stops before."""
+    problem = PROBLEMS[title](seed)
+    circuit, observable = problem.circuit, as_observable(problem.observable, problem.circuit)
+    sampled = evaluator_for(circuit, observable, "statevector", SHOTS)
+    exact = evaluator_for(circuit, observable, "statevector")
+    high, low = ends(title, seed)
+    state, found = optimizer.init(sampled, circuit.flatten(problem.theta0), seed), []
+    for mark in marks:
+        while state.cost.shots < mark and not state.finished:
+            state, _ = optimizer.step(sampled, state)
+        found.append((exact.energies([state.theta], None)[0][0].value - low) / (high - low))
+    return found
+
+
+def measure(smoke: bool) -> dict[str, Any]:
+    """By problem and method, what every seed has left at every mark."""
+    problems = list(PROBLEMS)[: 1 if smoke else None]
+    marks = (500, 1_000) if smoke else MARKS
+    runs: dict[str, dict[str, list[list[float]]]] = {}
+    for title in problems:
+        runs[title] = {}
+        for method, optimizer in METHODS.items():
+            seeds = range(1 if smoke else SEEDS)
+            runs[title][method] = [left_at_marks(title, seed, optimizer, marks) for seed in seeds]
+            print(title, method, np.median(runs[title][method], axis=0).round(4), flush=True)
+    return {"marks": marks, "runs": runs}
+
+
+def judge(data: dict[str, Any]) -> list[Verdict]:
+    return [verdict for title in data["runs"] for verdict in _of_problem(title, data)]
+
+
+def _of_problem(title: str, data: dict[str, Any]) -> Iterator[Verdict]:
+    medians = {method: np.median(runs, axis=0) for method, runs in data["runs"][title].items()}
+    for k, mark in enumerate(data["marks"]):
+        rivals = min(medians["Adam"][k], medians["SPSA"][k])
+        yield Verdict(
+            f"{title}: after {mark:,} shots the default is at least as low as Adam and SPSA",
+            bool(medians["default"][k] <= rivals),
+            "left of the way: " + ", ".join(f"{method} {values[k]:.3f}" for method, values in medians.items()),
+        )
+
+
+def draw(data: dict[str, Any]) -> Figure:
+    figure, panels = plt.subplots(1, len(data["runs"]), figsize=(3 * len(data["runs"]), 3), sharey=True, squeeze=False)
+    for axes, (title, methods) in zip(panels.flat, data["runs"].items(), strict=True):
+        for method, runs in methods.items():
+            low, middle, high = np.quantile(runs, (0.25, 0.5, 0.75), axis=0)
+            axes.fill_between(data["marks"], low, high, alpha=0.15)
+            axes.plot(data["marks"], middle, marker="o", label=method)
+        axes.set(title=title, xlabel="shots", xscale="log", yscale="log")
+    panels.flat[0].set_ylabel("left of the way")
+    panels.flat[-1].legend()
+    figure.tight_layout()
+    return figure
+
+
+EXPERIMENT = Experiment(
+    "shared_parameters",
+    "Beside Adam and SPSA at equal shots, where many gates share each parameter",
+    "three minutes",
+    measure,
+    judge,
+    draw,
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

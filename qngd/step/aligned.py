@@ -1,0 +1,102 @@
+"""Momentum with a rate that follows how steps and slopes agree: for shots and parameters that many gates share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qngd.errors import require_fraction, require_positive
+from qngd.estimates.evaluation import Evaluation
+from qngd.solve.direction import Direction
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, gradient_of, require_length
+
+_EARLY = 5  # steps in which a rate is found, at first by factors of up to e
+
+
+@dataclass(frozen=True)
+class AlignedMomentum(StepRule):
+    """δ = −η·(g + λ)⁻¹m with the running mean m of the gradients, and a rate η that learns from every step.
+
+    The slope at the end of a step says how the energy changes with its rate, dE/dη ∝ ∇E·δ, and the noise of that slope
+    is independent of the step (hypergradients, arXiv:1703.04782). So with the cosine c of −∇E and δ in the metric
+
+        η ← η·exp(μc),   μ = `pace` + 1/(1 + k/5) at step k:
+
+    longer steps as long as slopes agree with them, shorter ones where they overshoot. Where noise rules, steps
+    overshoot on average, and η falls. The energy of a single step decides nothing: every trial is accepted whose energy
+    is finite. No step is longer than `max_length` in state space.
+
+    Args:
+        initial: the first rate.
+        momentum: β, the weight of what was known before in m ← β·m + (1 − β)·∇E, which is freed of its bias towards 0.
+        pace: what μ falls to.
+        max_length: bound on √(δᵀgδ), in radians.
+    """
+
+    initial: float = 0.1
+    momentum: float = 0.8
+    pace: float = 0.2
+    max_length: float = 0.5
+    may_reject = True
+
+    def __post_init__(self) -> None:
+        require_positive(self.initial, "initial")
+        require_fraction(self.momentum, "momentum")
+        require_positive(self.pace, "pace")
+        require_length(self.max_length, "max_length")
+
+    def start(self) -> Memory:
+        nothing = np.zeros(0)
+        return {"rate": np.array(self.initial), "mean": nothing, "spread": nothing, "count": np.array(0)}
+
+    def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        mean, variances = self._with(here, memory)
+        vector = direction.solve(mean)
+        rate, length = float(memory["rate"]), direction.length_of(vector)
+        # a rate that is far too large ends in infinities, which the run reports
+        with np.errstate(over="ignore", invalid="ignore"):
+            if rate * length > self.max_length:
+                rate = self.max_length / length
+            delta = -rate * vector
+            predicted = -float(delta @ gradient_of(here))
+            return Proposal(delta, rate, rate * length, predicted, self.max_length, _significance(mean, variances))
+
+    def judge(self, trial: Trial, memory: Memory) -> bool:
+        return bool(np.isfinite(trial.there.arrived.value))
+
+    def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        if not accepted:
+            return {**memory, "rate": np.array(0.1 * trial.proposal.rate)}
+        count = int(memory["count"])
+        mean, variances = self._with(trial.here, memory)
+        pace = self.pace + 1 / (1 + count / _EARLY)
+        rate = trial.proposal.rate * np.exp(pace * _agreement(trial))
+        return {"rate": np.array(rate), "mean": mean, "spread": variances, "count": np.array(count + 1)}
+
+    def _with(self, here: Evaluation, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
+        """The mean (P,) of the gradients so far, the one here included, and its variances (P,)."""
+        assert here.gradient is not None
+        slope, variances = gradient_of(here), np.asarray(here.gradient.stderr, dtype=float) ** 2
+        count = int(memory["count"])
+        if not count:
+            return slope, variances
+        new = (1 - self.momentum) / (1 - self.momentum ** (count + 1))
+        old = 1 - new
+        return old * memory["mean"] + new * slope, old**2 * memory["spread"] + new**2 * variances
+
+
+def _agreement(trial: Trial) -> float:
+    """The cosine of −∇E at the end of a step and the step, in the metric that it was taken in; 0 without either."""
+    direction, delta, slope = trial.direction, trial.proposal.delta, gradient_of(trial.there)
+    size = direction.damped_square(delta) * float(slope @ direction.solve(slope))
+    return float(np.clip(-float(slope @ delta) / np.sqrt(size), -1, 1)) if 0 < size < np.inf else 0.0
+
+
+def _significance(mean: np.ndarray, variances: np.ndarray) -> float:
+    """By how many standard deviations Σ m²/Var m exceeds what it would be without a slope."""
+    noisy = variances > 1e-14 * variances.max(initial=0.0)
+    count = int(noisy.sum())
+    if not count:
+        return np.inf
+    return (float((mean[noisy] ** 2 / variances[noisy]).sum()) - count) / np.sqrt(2 * count)
