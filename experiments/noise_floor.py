@@ -6,23 +6,17 @@ device's noise floor: the lowest energy of the *compiled* circuits under the dev
 density matrices and without sampling (L-BFGS over θ from the run's end and from the noiseless optimum). 10⁶ shots
 on the device confirm that exact noisy energy.
 
-    python -m experiments.noise_floor            results/noise_floor/runs.json
-    python -m experiments.noise_floor --smoke    fewer shots and steps, no search for the floor
+The floor is the lowest found, not proved lowest.
 
-Expected: z = −0.82 (embedded sampler), −0.57 (aer), +1.17 (lightning.qubit) from −1.13619, and −0.21 (fake_nairobi)
-from its floor −1.07417, after 18 to 21 steps; exact noisy energy −1.07351 at the noiseless optimum, sampled
-−1.07322 ± 0.00027.
-About a minute and a half on two shared cores. The floor is the lowest found, not proved lowest.
+    python -m experiments.noise_floor            two minutes on one core
+    python -m experiments.noise_floor --smoke    fewer shots and steps, no search for the floor
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +29,7 @@ from scipy.optimize import minimize
 
 import qngd
 from circuits import h2
+from experiments.record import Experiment, Verdict, main
 from qngd.backends import resolve
 from qngd.backends.qiskit.choice import QiskitBackend
 from qngd.measured.outcomes import Means
@@ -44,7 +39,7 @@ from qngd.measured.template import Template
 IDEAL = ("statevector", "aer", "lightning.qubit")
 DEVICE = "fake_nairobi"
 SEED = 1
-OUT = Path("results/noise_floor")
+MANY = 3  # standard errors
 
 
 class ExactNoise:
@@ -238,15 +233,38 @@ def show(r: Row) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="fewer shots and steps, to show that it runs")
-    data = measure(parser.parse_args().smoke)
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / "runs.json"
-    path.write_text(json.dumps(data, indent=1), encoding="utf-8")
-    print(f"data: {path}")
+def judge(data: dict[str, Any]) -> list[Verdict]:
+    verdicts = [
+        Verdict(
+            f"{row['backend']} ends within {MANY} standard errors of {_goal_of(row)}",
+            abs(row["z"]) < MANY,
+            f"{row['energy']:.5f} ± {row['stderr']:.5f} against {row['goal']:.5f}, {row['z']:+.2f} standard errors, "
+            f"after {row['steps']} steps; the exact energy there is {row['exact_at_end']:.5f}",
+        )
+        for row in data["rows"]
+    ]
+    check = data["check"]
+    verdicts.append(
+        Verdict(
+            f"{check['shots']} shots on {DEVICE} give the energy that density matrices do",
+            abs(check["z"]) < MANY,
+            f"{check['sampled']:.5f} ± {check['stderr']:.5f} against {check['exact']:.5f}",
+        )
+    )
+    return verdicts
 
+
+def _goal_of(row: dict[str, Any]) -> str:
+    return "the device's noise floor" if row["backend"] == DEVICE else "the ground energy"
+
+
+EXPERIMENT = Experiment(
+    "noise_floor",
+    "Runs with shots end at the exact optimum, or at the noise floor of the device, within their error bars",
+    "two minutes",
+    measure,
+    judge,
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)

@@ -6,7 +6,7 @@ it, `draw(data)` makes a figure of it. Its command then has four modes:
     python -m experiments.NAME            measures, judges, and puts record and figure into experiments/evidence/
     python -m experiments.NAME --smoke    a small measurement that shows that it runs; results/NAME/
     python -m experiments.NAME --check    judges what was recorded, and exits with 1 if a claim fails
-    python -m experiments.NAME --judge    judges it and writes the verdicts down: for when claims were worded anew
+    python -m experiments.NAME --judge    judges it, writes that down and draws: for when claims were worded anew
 
 `python -m experiments.index` makes the page of evidence and README's summary of all records.
 """
@@ -75,7 +75,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--smoke", action="store_true", help="a small measurement, to show that it runs")
     mode.add_argument("--check", action="store_true", help="judge what was recorded; exits with 1 if a claim fails")
-    mode.add_argument("--judge", action="store_true", help="judge what was recorded, and write the verdicts down")
+    mode.add_argument("--judge", action="store_true", help="judge what was recorded, write the verdicts down and draw")
     chosen = parser.parse_args(arguments)
     if chosen.check or chosen.judge:
         path = EVIDENCE / f"{experiment.name}.json"
@@ -84,6 +84,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None
         _say(verdicts)
         if chosen.judge:
             _write(path, record | {"title": experiment.title, "verdicts": [asdict(verdict) for verdict in verdicts]})
+            _draw(experiment, record["data"], path)
         sys.exit(any(verdict.holds is False for verdict in verdicts))
     folder = Path("results") / experiment.name if chosen.smoke else EVIDENCE
     _say(run(experiment, folder, chosen.smoke))
@@ -105,19 +106,25 @@ def run(experiment: Experiment, folder: Path, smoke: bool) -> list[Verdict]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{experiment.name}.json"
     _write(path, record)
-    if experiment.draw is not None:
-        figure = experiment.draw(data)
-        # No date and no random ids: the same data give the same file.
-        with plt.rc_context({"svg.hashsalt": experiment.name}):
-            figure.savefig(path.with_suffix(".svg"), metadata={"Date": None}, bbox_inches="tight")
-        plt.close(figure)
-        print(f"figure: {path.with_suffix('.svg')}")
+    _draw(experiment, data, path)
     return verdicts
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"record: {path}")
+
+
+def _draw(experiment: Experiment, data: Any, path: Path) -> None:
+    """The figure beside its record, where there is one."""
+    if experiment.draw is None:
+        return
+    figure = experiment.draw(data)
+    # No date and no random ids: the same data give the same file.
+    with plt.rc_context({"svg.hashsalt": experiment.name}):
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None}, bbox_inches="tight")
+    plt.close(figure)
+    print(f"figure: {path.with_suffix('.svg')}")
 
 
 def stamp(name: str) -> dict[str, Any]:

@@ -28,11 +28,10 @@ from matplotlib.figure import Figure
 import qngd
 from circuits import maxcut
 from experiments import zoo_cases
+from experiments.race import Goal, Ours, Start
 from experiments.record import Experiment, Verdict, main
 from qngd.baselines import CMAES, SPSA, Adam, ExcitationSolve, GradientDescent, SciPy
 from qngd.errors import CircuitError, SettingError
-from qngd.evaluators.choice import evaluator_for
-from qngd.interop import as_observable
 from qngd.interop.given import read_given
 
 SEEDS, STEPS = 10, 1000
@@ -114,18 +113,9 @@ def goal(name: str, start: int) -> float:
 def spent(name: str, start: int, seed: int, optimizer: Any, shots: Any, most: float) -> dict[str, int] | None:
     """What it took to the goal; None where the run did not arrive."""
     problem = problem_of(name, start)
-    circuit, observable = problem.circuit, as_observable(problem.observable, problem.circuit)
-    sampled = evaluator_for(circuit, observable, "statevector", shots)
-    exact = evaluator_for(circuit, observable, "statevector")
-    end = goal(name, start)
-    state = optimizer.init(sampled, circuit.flatten(problem.theta0), seed)
-    for _ in range(STEPS):
-        if exact.energies([state.theta], None)[0][0].value <= end:
-            return {"shots": state.cost.shots, "circuits": state.cost.circuits, "jobs": state.cost.jobs}
-        if state.cost.shots >= most or state.finished:
-            return None
-        state, _ = optimizer.step(sampled, state)
-    return None
+    begin = Start(Goal(problem, goal(name, start)), problem.theta0)
+    found = Ours(optimizer, shots, STEPS, most).run(begin, seed)
+    return None if found is None else {"shots": found.shots, "circuits": found.circuits, "jobs": found.jobs}
 
 
 def runs_of(name: str, seeds: int, most: float, optimizer: Any, shots: Any) -> list[dict[str, int] | None]:

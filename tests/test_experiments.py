@@ -13,6 +13,7 @@ SMOKES = [
     "noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline", "auto_shots",
     "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "peers_agree", "tutorials", "final_point",
     "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "crash_test", "mitigation",
+    "molecules", "pauli_ladder", "spin_chains", "noise_levels",
     "ten_minutes", "qaoa_tuning", "shared_parameters",
     "budgets", "killed_sweep",
 ]  # fmt: skip
