@@ -156,7 +156,8 @@ def test_a_run_knows_mean_and_bit_strings():
     for each in exact.bit_strings.best(3):
         assert each.energy == pytest.approx(energies[int(each.bits, 2)])
         assert each.probability == pytest.approx(probabilities[int(each.bits, 2)])
-    assert exact.infos[-1].mean == pytest.approx(exact.mean)
+    lowest = min(exact.infos, key=lambda info: info.energy)  # an energy may rise now and then
+    assert lowest.mean == pytest.approx(exact.mean)
     sampled = qngd.minimize(circuit, terms, np.linspace(-1, 2, 7), max_steps=3, shots=500, seed=2)
     assert sum(sampled.bit_strings.counts.values()) == 500
     for each in sampled.bit_strings.most_probable(4):
