@@ -34,6 +34,7 @@ from experiments.race import (
     Start,
     Theirs,
     arrivals,
+    brief,
     draw_medians,
     median,
     methods_of,
@@ -192,10 +193,8 @@ def measure(smoke: bool) -> dict[str, dict[str, Any]]:
     """Of exact runs and of those with shots, by molecule, what `race` found."""
     if smoke:
         starts = MOLECULES["H₂, 2 Å"].starts(2, True)
-        chosen = {name: grid for name, grid in EXACT.items() if name != "SPSA"}
-        theirs = {name: dict([*grid.items()][:1]) for name, grid in THEIRS.items()}
-        auto = {DEFAULT: dict([*SHOTS[DEFAULT].items()][:1])}
-        return {"exact": {"H₂, 2 Å": race(starts, chosen | theirs, 1)}, "shots": {"H₂, 2 Å": race(starts, auto, 1)}}
+        exact = race(starts, brief(EXACT | THEIRS), 1)
+        return {"exact": {"H₂, 2 Å": exact}, "shots": {"H₂, 2 Å": race(starts, brief({DEFAULT: SHOTS[DEFAULT]}), 1)}}
     exact, sampled = {}, {}
     for name, molecule in MOLECULES.items():
         print(name, flush=True)

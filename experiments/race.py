@@ -180,6 +180,15 @@ class Theirs:
 Grid = Mapping[str, Entry]
 
 
+def brief(methods: Mapping[str, Grid], max_steps: int = 3) -> dict[str, Grid]:
+    """The first setting of each and a few steps: to see that it runs."""
+    return {
+        name: {setting: replace(entry, max_steps=max_steps)}  # type: ignore[type-var]
+        for name, grid in methods.items()
+        for setting, entry in [*grid.items()][:1]
+    }
+
+
 def race(
     starts: Sequence[Start], methods: Mapping[str, Grid], tuned_on: int, by: str = "circuits"
 ) -> dict[str, dict[str, Any]]:

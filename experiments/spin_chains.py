@@ -24,7 +24,20 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qngd
 from circuits import heisenberg, tfim
-from experiments.race import Goal, Grid, Ours, Start, Theirs, arrivals, draw_medians, median, methods_of, race, row
+from experiments.race import (
+    Goal,
+    Grid,
+    Ours,
+    Start,
+    Theirs,
+    arrivals,
+    brief,
+    draw_medians,
+    median,
+    methods_of,
+    race,
+    row,
+)
 from experiments.record import Experiment, Verdict, main
 from experiments.wall_time import open_chain
 from qngd.baselines import Adam, SciPy
@@ -118,8 +131,7 @@ def starts(name: str, count: int) -> list[Start]:
 def measure(smoke: bool) -> dict[str, Any]:
     """By chain what `race` found."""
     if smoke:
-        few = {name: dict([*grid.items()][:1]) for name, grid in (METHODS | THEIRS).items() if name != "Adam"}
-        return {IN_PENNYLANE: race(starts(IN_PENNYLANE, 2), few, 1, "steps")}
+        return {IN_PENNYLANE: race(starts(IN_PENNYLANE, 2), brief(METHODS | THEIRS), 1, "steps")}
     found = {}
     for name in CASES:
         print(name, flush=True)
