@@ -75,7 +75,9 @@ def versions() -> dict[str, str]:
     lines = {
         line
         for peer in PEERS
-        for line in (ROOT / f"experiments/peers/requirements/{peer.module}.txt").read_text("utf-8").splitlines()
+        for line in (ROOT / f"experiments/peers/requirements/{peer.module}.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
     }
     pinned = dict(line.split("==") for line in sorted(lines) if "==" in line)
     return {package: pinned[package] for package in PACKAGES}

@@ -79,7 +79,7 @@ def test_an_ansatz_that_is_made_later():
 
 def test_a_circuit_with_other_parameters():
     with pytest.raises(
-        ParameterError, match=r"it has 8 parameters .* and x0 has 4 values; give the circuit that fun runs"
+        ParameterError, match=r"it has 8 parameters, and the algorithm runs a circuit with 4; .* Minimizer\(lambda"
     ):
         qngd.qiskit.Minimizer(ansatz())(lambda x: 0.0, START)
     with pytest.raises(SettingError, match="max_steps"):
