@@ -517,3 +517,24 @@ def test_a_chain_of_sixty_against_aers_matrix_product_states():
     job = primitives.EstimatorV2(options=options).run([(circuit, operator.from_list(list(terms.items())), theta)])
     found = qngd.expectation(circuit, terms, theta, backend="light-cone")
     assert float(found) == pytest.approx(float(job.result()[0].data.evs), abs=1e-10)
+
+
+@pytest.mark.parametrize("approx", ["diag", "block-diag"])
+def test_entries_with_too_many_paths_are_taken_from_states(approx, monkeypatch):
+    """Which of the derivative states there are is found out while the entries are planned."""
+    from qngd.exact.cones import derivatives
+
+    monkeypatch.setattr(derivatives, "_NARROW", 2)
+    monkeypatch.setattr(derivatives, "trail_of", lambda cone: None)
+    circuit = qngd.CircuitBuilder(5)
+    a, b, c = circuit.parameters("a", "b", "c")
+    for q in range(5):
+        circuit.ry((1 + 0.3 * q) * a, q)
+    for q in range(4):
+        circuit.rotation("ZZ", b * (q + 1), q, q + 1)
+    for q in range(5):
+        circuit.rx(c - 0.2 * q * a, q)
+    theta = [0.3, -0.4, 0.7]
+    found = qngd.metric_tensor(circuit, theta, approx=approx, backend="light-cone")
+    expected = qngd.metric_tensor(circuit, theta, approx=approx, backend="statevector")
+    assert np.allclose(found.value, expected.value, atol=1e-12)

@@ -52,7 +52,8 @@ def of_energy(terms: ConeTerms) -> Crowd:
 
 def of_metric(simulator: ConeSimulator, kind: str) -> Crowd:
     """A metric "diag", "block-diag" or "full"."""
-    found, plan = simulator.derivatives, simulator.plan(kind)
+    plan = simulator.plan(kind)  # before the derivative states, which it may choose anew
+    found = simulator.derivatives
     products = float(np.exp2(np.diff(plan.pairs.start)).sum())
     dense = 8 * simulator.circuit.num_parameters**2
     num_bytes = found.states.num_bytes + found.num_bytes + dense

@@ -145,7 +145,8 @@ class ConeSimulator:
 
     def covariances(self, phi: np.ndarray, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
         """⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩ in the frame of each, (K, K), of the pairs of this kind, and ⟨P_i⟩ (K,)."""
-        found, plan = self.derivatives, self.plan(kind)
+        plan = self.plan(kind)  # which may take other derivative states than there were
+        found = self.derivatives
         require_bytes(found.num_bytes, "the derivative states of the light cones")
         states, offset = found.states.derivatives(phi)
         pairs, wide = plan.pairs, plan.wide
