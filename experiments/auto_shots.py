@@ -1,31 +1,31 @@
 """Shots divided by what the step needs of them are never worse than shots divided equally.
 
-Claim: to come near the end of an exact run, as judged by the exact energy, `shots="auto"` takes no more shots in all
-than the same total a step divided equally, on every problem of circuits/ that the zoo runs with shots; on some clearly
-fewer. The ratio is the geometric mean over pairs of runs from the same starts and seeds, with its standard error; a run
-that does not arrive counts with all that it spent.
+Pairs of runs from the same starts and seeds, with the same total of shots a step, divided by `AutoShots` or equally,
+until the exact energy is near where an exact run ends. Every problem of circuits/ that the zoo runs with shots. The
+ratio of their shots is the geometric mean over the pairs, with its standard error; a run that does not arrive counts
+with all that it spent.
 
-    python -m experiments.auto_shots               all; some minutes on one core
-    python -m experiments.auto_shots h2-1          one problem
-    python -m experiments.auto_shots --smoke       seconds
-
-Expected: ratios 0.87 ± 0.03 on H2 and 0.90 ± 0.06, 0.95 ± 0.03, 1.02 ± 0.04, 1.04 ± 0.04 and 0.88 ± 0.09 on the others,
-in the order below.
-
-Results: results/auto_shots/PROBLEM-SHOTS.json, printed as a table.
+    python -m experiments.auto_shots               a quarter of an hour on one core
+    python -m experiments.auto_shots --smoke       two pairs of two small problems, four steps
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-OUT = Path("results/auto_shots")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+import qngd
+from experiments.record import Experiment, Verdict, main
+from experiments.zoo_cases import problem_of
+from qngd.evaluators.choice import evaluator_for
+from qngd.interop import as_observable
+from qngd.measured.shots import AutoShots
+
 PAIRS, STEPS = 20, 60
 CHEMICAL_ACCURACY = 1.6e-3  # hartree
 
@@ -40,10 +40,6 @@ class Row:
     left: float | None
     starts: int = PAIRS
 
-    @property
-    def name(self) -> str:
-        return f"{self.problem}-{self.shots}"
-
 
 ROWS = (
     Row("h2-1", 400, None, 1),
@@ -53,14 +49,12 @@ ROWS = (
     Row("heisenberg-4", 100, 0.05),
     Row("qasm-ladder", 100, 0.1),
 )
+SMOKE = ("maxcut-4", "pauli-ladder-5")
 
 
 @cache
 def goal(row: Row, start: int) -> float:
     """The exact energy to reach."""
-    import qngd
-    from experiments.zoo_cases import problem_of
-
     problem = problem_of(row.problem, start)
     if row.left is None:
         return problem.reference_energy + CHEMICAL_ACCURACY
@@ -70,12 +64,6 @@ def goal(row: Row, start: int) -> float:
 
 def spent(row: Row, start: int, seed: int, auto: bool, steps: int) -> tuple[int, bool]:
     """Shots until the exact energy is at the goal, and whether it came to that within `steps`."""
-    import qngd
-    from experiments.zoo_cases import problem_of
-    from qngd.evaluators.choice import evaluator_for
-    from qngd.interop import as_observable
-    from qngd.measured.shots import AutoShots
-
     problem = problem_of(row.problem, start)
     circuit, observable = problem.circuit, as_observable(problem.observable, problem.circuit)
     total = row.shots * qngd.cost(problem, backend="statevector", shots=1).step.circuits
@@ -90,50 +78,67 @@ def spent(row: Row, start: int, seed: int, auto: bool, steps: int) -> tuple[int,
     return int(state.cost.shots), False
 
 
-def run(row: Row, pairs: int, steps: int) -> dict[str, Any]:
-    """All pairs of a row, and what they say."""
-    import numpy as np
-
-    runs = {
-        kind: [spent(row, k % row.starts, k, kind == "auto", steps) for k in range(pairs)] for kind in ("equal", "auto")
-    }
-    totals = {kind: np.array([shots for shots, _ in found], dtype=float) for kind, found in runs.items()}
-    data: dict[str, Any] = {"problem": row.problem, "shots": row.shots, "pairs": pairs, "max_steps": steps}
-    for kind, found in runs.items():
-        logs = np.log(totals[kind] / totals["equal"])
-        data[kind] = {
-            "median": float(np.median(totals[kind])),
-            "arrived": sum(arrived for _, arrived in found),
-            "ratio": float(np.exp(logs.mean())),
-            "error": float(np.exp(logs.mean()) * logs.std(ddof=1) / np.sqrt(pairs)),
-        }
-    return data
-
-
-def show(data: dict[str, Any]) -> None:
-    for kind in ("equal", "auto"):
-        row = data[kind]
-        ratio = "" if kind == "equal" else f"ratio {row['ratio']:.2f} ± {row['error']:.2f}"
-        arrived = f"{row['arrived']}/{data['pairs']} arrived"
-        name = f"{data['problem']}, {data['shots']}"
-        print(f"{name:22s} {kind:6s} median {row['median']:9.0f} shots, {arrived:14s} {ratio}", flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("problems", nargs="*", help="left out: all")
-    parser.add_argument("--smoke", action="store_true", help="two pairs of two small problems, to show that it runs")
-    arguments = parser.parse_args()
-    os.environ.update(QNGD_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    pairs, steps = (2, 4) if arguments.smoke else (PAIRS, STEPS)
-    names = ["maxcut-4", "pauli-ladder-5"] if arguments.smoke else arguments.problems
-    OUT.mkdir(parents=True, exist_ok=True)
+def measure(smoke: bool) -> list[dict[str, Any]]:
+    """Per problem, the shots of all runs of either kind and which of them arrived."""
+    pairs, steps = (2, 4) if smoke else (PAIRS, STEPS)
+    rows = []
     for row in ROWS:
-        if not names or row.problem in names:
-            data = run(row, pairs, steps)
-            (OUT / f"{row.name}.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
-            show(data)
+        if smoke and row.problem not in SMOKE:
+            continue
+        data: dict[str, Any] = {"problem": row.problem, "shots_per_circuit": row.shots, "max_steps": steps}
+        for kind in ("equal", "auto"):
+            runs = [spent(row, k % row.starts, k, kind == "auto", steps) for k in range(pairs)]
+            data[kind] = {"shots": [shots for shots, _ in runs], "arrived": sum(arrived for _, arrived in runs)}
+        rows.append(data)
+        print(row.problem, "ratio {:.3f} ± {:.3f}".format(*ratio(data)), flush=True)
+    return rows
 
+
+def ratio(data: dict[str, Any]) -> tuple[float, float]:
+    """Shots of "auto" over those of an equal division, and its standard error."""
+    logs = np.log(np.array(data["auto"]["shots"]) / np.array(data["equal"]["shots"]))
+    mean = float(np.exp(logs.mean()))
+    return mean, mean * float(logs.std(ddof=1)) / np.sqrt(len(logs))
+
+
+def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
+    verdicts = []
+    for data in rows:
+        mean, error = ratio(data)
+        runs = len(data["auto"]["shots"])
+        said = ", ".join(
+            f"{kind} {np.median(data[kind]['shots']):,.0f} shots in the median, {data[kind]['arrived']}/{runs} arrive"
+            for kind in ("auto", "equal")
+        )
+        claim = f"{data['problem']}, {data['shots_per_circuit']} shots a circuit: no more shots than divided equally"
+        verdicts.append(Verdict(claim, mean <= 1, f"{mean:.3f} ± {error:.3f} times as many; {said}"))
+    beyond = [data["problem"] for data in rows if ratio(data)[0] - 1 > 2 * ratio(data)[1]]
+    verdicts.append(Verdict("more of them by over two standard errors", None, ", ".join(beyond) or "nowhere"))
+    return verdicts
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    figure, axes = plt.subplots(figsize=(6, 3))
+    for place, data in enumerate(rows):
+        each = np.array(data["auto"]["shots"]) / np.array(data["equal"]["shots"])
+        axes.plot(each, [place] * len(each), "|", color="0.6")
+        mean, error = ratio(data)
+        axes.errorbar(mean, place, xerr=error, fmt="o", color="C0", capsize=3)
+    axes.axvline(1, color="0.3", linewidth=0.8)
+    axes.set(xscale="log", xlabel="shots of auto / shots divided equally", yticks=range(len(rows)))
+    axes.set_yticklabels([data["problem"] for data in rows])
+    axes.invert_yaxis()
+    return figure
+
+
+EXPERIMENT = Experiment(
+    "auto_shots",
+    "Shots divided by what a step needs are no more than the same shots divided equally",
+    "a quarter of an hour",
+    measure,
+    judge,
+    draw,
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)
