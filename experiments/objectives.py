@@ -1,37 +1,33 @@
 """What a step of an `Objective` takes, and how well losses over data are fitted.
 
-Claims: a plan of 100 samples is made in well under a second; an exact step of 100 samples, 6 qubits and 36 parameters
-takes at most 5 times one sample's step times 100 over the cores; and the natural gradient fits a classifier's loss in
-fewer steps than Adam.
+A plan of 100 samples; an exact step of 100 samples, 6 qubits and 36 parameters, in units of one sample's step times 100
+over the cores, with data in angles of their own and as products with parameters; and a classifier of 60 samples on 4
+qubits, 40 steps of the natural gradient with either metric and of Adam at the best rate of five.
 
-    python -m experiments.objectives            results/objectives/times.json
+    python -m experiments.objectives            a minute
     python -m experiments.objectives --smoke    10 samples, a few repetitions
-
-Expected (November 2026, two shared cores): a plan of 6700 circuits, data in angles of their own, .05 s; of 9100, data
-multiplied with parameters, .35 s; steps .7 to 1.2 times one sample's times 100/2, with either metric and either kind
-of data. The classifier, 60 samples on 4 qubits, 40 steps from a loss of 1.32: to .57 by Adam, .39 by Gauss-Newton, .35
-by the Fubini-Study metric. Half a minute.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 import qngd
+from experiments.record import Experiment, Verdict, main
 from qngd._system.threads import num_threads
 from qngd.evaluators.objectives.given import read_objective
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.metrics.names import as_metric
 
-OUT = Path("results/objectives")
 QUBITS, LAYERS = 6, 3
+PLAN_SECONDS, TIMES = 1.0, 5.0  # of a plan of 100 samples; of a step, in steps of one sample over the cores
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  # of Adam
 
 
 def circuit(kind: str) -> qngd.CircuitBuilder:
@@ -131,32 +127,92 @@ def classifier(samples: int, max_steps: int) -> list[dict[str, Any]]:
             made = made.cx(q, (q + 1) % 4)
     start = 0.2 * rng.normal(size=36)
     rows = []
-    for name, optimizer, metric in (
-        ("Fubini-Study", "qng", "fubini-study"),
-        ("Gauss-Newton", "qng", "gauss-newton"),
-        ("Adam", "adam", "fubini-study"),
-    ):
+    optimizers: list[tuple[str, Any, str]] = [
+        ("Fubini–Study metric", "qng", "fubini-study"),
+        ("Gauss–Newton metric", "qng", "gauss-newton"),
+        *((f"Adam, rate {rate:g}", qngd.baselines.Adam(rate), "fubini-study") for rate in RATES),
+    ]
+    for name, optimizer, metric in optimizers:
         fit = qngd.Objective(
             made, {"IIIZ": 1.0}, lambda o, t: np.mean((o - t) ** 2), data=data, targets=signs,
             inputs=[f"x{q}" for q in range(4)], metric=metric,
         )  # fmt: skip
-        found = qngd.minimize(fit, theta0=start, optimizer=optimizer, max_steps=max_steps)
-        rows.append({"what": "fit", "optimizer": name, "start": float(found.history[0]), "loss": found.energy})
+        found = qngd.minimize(fit, theta0=start, optimizer=optimizer, max_steps=max_steps, tol=0)
+        rows.append({"optimizer": name, "losses": found.history.tolist()})
     return rows
 
 
-def main() -> None:
-    """Run all, and write it down."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true")
-    smoke = parser.parse_args().smoke
-    rows = steps(10 if smoke else 100, 2 if smoke else 20)
-    rows += classifier(6 if smoke else 60, 2 if smoke else 40)
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "times.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    for row in rows:
-        print(*(f"{name}={value:.3g}" if isinstance(value, float) else value for name, value in row.items()))
+def measure(smoke: bool) -> dict[str, Any]:
+    samples = 10 if smoke else 100
+    return {
+        "samples": samples,
+        "cores": num_threads(),
+        "steps": steps(samples, 2 if smoke else 20),
+        "fits": classifier(6 if smoke else 60, 2 if smoke else 40),
+    }
 
+
+def judge(data: dict[str, Any]) -> list[Verdict]:
+    plans = [row for row in data["steps"] if row["what"] == "plan"]
+    exact = [row for row in data["steps"] if row["what"] == "step"]
+    own, adam = best_fits(data)
+    losses = {row["optimizer"]: row["losses"][-1] for row in own}
+    there = [_steps_to(row["losses"], adam["losses"][-1]) for row in own]
+    reached = ["not" if steps is None else f"in {steps} steps" for steps in there]
+    return [
+        Verdict(
+            f"a plan of {data['samples']} samples is made in under {PLAN_SECONDS:g} s",
+            max(row["seconds"] for row in plans) < PLAN_SECONDS,
+            "; ".join(f"{row['circuits']} circuits in {row['seconds']:.2f} s, data as {row['data']}" for row in plans),
+        ),
+        Verdict(
+            f"an exact step of {data['samples']} samples takes at most {TIMES:g} times one sample's, times the samples "
+            "over the cores",
+            max(row["ratio"] for row in exact) <= TIMES,
+            "; ".join(f"{row['ratio']:.2f} times, {row['metric']}, data as {row['data']}" for row in exact)
+            + f"; {data['cores']} threads",
+        ),
+        *(
+            Verdict(
+                f"a classifier: the natural gradient, {row['optimizer']}, is in fewer steps where Adam ends",
+                steps is not None and steps < len(adam["losses"]) - 1,
+                f"{said}; {adam['optimizer']}, the best of {len(RATES)}, ends at {adam['losses'][-1]:.3f} in "
+                f"{len(adam['losses']) - 1} steps, and it at {losses[row['optimizer']]:.3f}",
+            )
+            for row, steps, said in zip(own, there, reached, strict=True)
+        ),
+    ]
+
+
+def best_fits(data: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Those of the natural gradient, and Adam's at its best rate."""
+    own = [row for row in data["fits"] if not row["optimizer"].startswith("Adam")]
+    rivals = [row for row in data["fits"] if row["optimizer"].startswith("Adam")]
+    return own, min(rivals, key=lambda row: row["losses"][-1])
+
+
+def _steps_to(losses: list[float], goal: float) -> int | None:
+    return next((step for step, loss in enumerate(losses) if loss <= goal), None)
+
+
+def draw(data: dict[str, Any]) -> Figure:
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    own, adam = best_fits(data)
+    for row in (*own, adam):
+        axes.plot(row["losses"], label=row["optimizer"])
+    axes.set(xlabel="step", ylabel="loss of the classifier")
+    axes.legend(frameon=False)
+    return figure
+
+
+EXPERIMENT = Experiment(
+    "objectives",
+    "Losses over data: steps as cheap as their samples, and fits in fewer steps than Adam's",
+    "a minute",
+    measure,
+    judge,
+    draw,
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)
