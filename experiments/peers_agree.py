@@ -2,15 +2,21 @@
 
 Random circuits of three qubits, ten for each parametrized gate, in which parameters are shared, scaled and shifted. The
 full metric and the gradient of an asymmetric observable, by qngd from the Qiskit circuit and from a QNode, by PennyLane
-(`qml.metric_tensor(approx=None)`, `qml.grad`) and by Qiskit (`LinCombQGT`, `ParamShiftEstimatorGradient` of
-qiskit-algorithms), each beside central differences of the state that Qiskit's `Statevector` gives.
+(`qml.metric_tensor(approx=None)`, `qml.grad`), by Qiskit (`LinCombQGT`, `ParamShiftEstimatorGradient` of
+qiskit-algorithms) and by Divi (what a program hands to its `QNGOptimizer`, from the QNode), each beside central
+differences of the state that Qiskit's `Statevector` gives. Divi's `FubiniStudyMetricEstimator` is block-diagonal, and
+takes Pauli rotations by bare parameters alone, of which none of these circuits is made; so there are as many in which
+every parameter turns one qubit in one of two layers, and of Divi's metric the blocks of these are compared.
 
-    python -m experiments.peers_agree            twenty minutes on one core
-    python -m experiments.peers_agree --smoke    one circuit for each of two gates
+    python -m experiments.peers_agree            twenty minutes on one core; installs Divi in .bench/divi first
+    python -m experiments.peers_agree --smoke    one circuit of three kinds, without Divi
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +30,7 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
+from experiments.peers.environments import ROOT, python_of
 from experiments.record import Experiment, Verdict, main
 
 QUBITS, PARAMETERS = 3, 4
@@ -42,6 +49,8 @@ GATES: dict[str, tuple[int, int, str]] = {  # Qiskit's name: angles, qubits, Pen
     "crz": (1, 2, "CRZ"),
     "cp": (1, 2, "ControlledPhaseShift"),
 }
+PLAIN, BLOCKS = "bare rotations in layers", np.kron(np.eye(2), np.ones((2, 2)))  # and where its metric has blocks
+DIVI = "Divi"
 _AGREES = 1e-5  # the differences of second order are right to about 1e-8
 
 Angle = tuple[int, float, float]  # the parameter, its factor, and what is added
@@ -57,6 +66,17 @@ def random_circuit(special: str, rng: np.random.Generator) -> list[Gate]:
             qubits = [qubit] if name != special else rng.permutation(QUBITS)[:width].tolist()
             gates.append((name, qubits, [_angle(rng) for _ in range(angles)]))
         gates.append(("cx", rng.permutation(QUBITS)[:2].tolist(), []))
+    return gates
+
+
+def layered_circuit(rng: np.random.Generator) -> list[Gate]:
+    """Two layers of two rotations, each by a parameter of its own, with CNOTs between them."""
+    gates: list[Gate] = []
+    for pair in ((0, 1), (2, 3)):
+        qubits = rng.permutation(QUBITS).tolist()
+        for parameter, qubit in zip(pair, qubits, strict=False):
+            gates.append((str(rng.choice(["ry", "rx"])), [qubit], [(parameter, 1.0, 0.0)]))
+        gates += [("cx", rng.permutation(QUBITS)[:2].tolist(), []) for _ in range(3)]
     return gates
 
 
@@ -77,11 +97,15 @@ def in_pennylane(gates: list[Gate]) -> qml.QNode:
     @qml.qnode(qml.device("default.qubit", wires=QUBITS + 1))  # one more for the Hadamard tests
     def node(theta: Any) -> Any:
         for name, qubits, angles in gates:
-            operation = qml.CNOT if name == "cx" else getattr(qml, GATES[name][2])
+            operation = getattr(qml, pennylane_name(name))
             operation(*(factor * theta[k] + shift for k, factor, shift in angles), wires=qubits)
         return qml.expval(qml.dot([value for _, value in OBSERVABLE], words))
 
     return node
+
+
+def pennylane_name(name: str) -> str:
+    return "CNOT" if name == "cx" else GATES[name][2]
 
 
 def differences(gates: list[Gate], theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +160,23 @@ def _spread(value: np.ndarray, used: list[int]) -> np.ndarray:
     return whole
 
 
+def by_divi(circuits: list[tuple[list[Gate], np.ndarray]]) -> list[dict[str, Any]]:
+    """Of each circuit "gradient" and "metric", an array or the kind of error, from Divi's own environment."""
+    questions = [
+        {
+            "gates": [(pennylane_name(name), qubits, angles) for name, qubits, angles in gates],
+            "theta": theta.tolist(),
+            "terms": [(label[::-1], value) for label, value in OBSERVABLE],
+        }
+        for gates, theta in circuits
+    ]
+    done = subprocess.run(
+        [str(python_of("divi")), "-m", "experiments.peers.divi"], input=json.dumps(questions), text=True, check=True,
+        stdout=subprocess.PIPE, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 PACKAGES: dict[str, Callable[[list[Gate], np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
     "qngd, from Qiskit": by_qngd_from_qiskit,
     "qngd, from PennyLane": by_qngd_from_pennylane,
@@ -152,27 +193,45 @@ def outcome(package: str, gates: list[Gate], theta: np.ndarray, truth: tuple[np.
             found = PACKAGES[package](gates, theta)
     except Exception as error:  # whatever a package does not do
         return [type(error).__name__] * 2
-    shapes = [value.shape == true.shape for value, true in zip(found, truth, strict=True)]
-    return [
-        "agrees" if fits and np.allclose(value, true, rtol=0, atol=_AGREES) else "differs"
-        for value, true, fits in zip(found, truth, shapes, strict=True)
-    ]
+    return [_compared(value, true) for value, true in zip(found, truth, strict=True)]
+
+
+def _compared(value: Any, true: np.ndarray) -> str:
+    if isinstance(value, str):  # an error of Divi's
+        return value
+    value = np.asarray(value)
+    return "agrees" if value.shape == true.shape and np.allclose(value, true, rtol=0, atol=_AGREES) else "differs"
 
 
 def measure(smoke: bool) -> list[dict[str, Any]]:
     """Per gate and package, how often the metric and the gradient agree with the differences."""
-    names, count = (["crx", "u"], 1) if smoke else (list(GATES), 17)
+    names, count = (["crx", "u", PLAIN], 1) if smoke else ([*GATES, PLAIN], 17)
     rows = []
     for name in names:
-        rng = np.random.default_rng([list(GATES).index(name), 2026])
-        circuits = [(random_circuit(name, rng), rng.uniform(-np.pi, np.pi, PARAMETERS)) for _ in range(count)]
+        rng = np.random.default_rng([[*GATES, PLAIN].index(name), 2026])
+        circuits = []
+        for _ in range(count):
+            gates = layered_circuit(rng) if name == PLAIN else random_circuit(name, rng)
+            circuits.append((gates, rng.uniform(-np.pi, np.pi, PARAMETERS)))
         truths = [differences(*circuit) for circuit in circuits]
         for package in PACKAGES:
-            pairs = zip(circuits, truths, strict=True)
-            metrics, gradients = zip(*(outcome(package, *circuit, truth) for circuit, truth in pairs), strict=True)
-            rows.append({"gate": name, "package": package, "metric": _counts(metrics), "gradient": _counts(gradients)})
-            print(rows[-1], flush=True)
+            outcomes = [outcome(package, *circuit, truth) for circuit, truth in zip(circuits, truths, strict=True)]
+            rows.append(_row(name, package, outcomes))
+        if not smoke:
+            blocks = BLOCKS if name == PLAIN else 1.0
+            outcomes = [
+                [_compared(answer["metric"], metric * blocks), _compared(answer["gradient"], gradient)]
+                for answer, (metric, gradient) in zip(by_divi(circuits), truths, strict=True)
+            ]
+            rows.append(_row(name, DIVI, outcomes))
     return rows
+
+
+def _row(gate: str, package: str, outcomes: list[list[str]]) -> dict[str, Any]:
+    metrics, gradients = zip(*outcomes, strict=True)
+    row = {"gate": gate, "package": package, "metric": _counts(metrics), "gradient": _counts(gradients)}
+    print(row, flush=True)
+    return row
 
 
 def _counts(outcomes: tuple[str, ...]) -> dict[str, int]:
@@ -181,7 +240,7 @@ def _counts(outcomes: tuple[str, ...]) -> dict[str, int]:
 
 def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
     verdicts = []
-    for package in PACKAGES:
+    for package in dict.fromkeys(row["package"] for row in rows):
         own = [row for row in rows if row["package"] == package]
         found = []
         for what in ("metric", "gradient"):
@@ -198,7 +257,8 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
         if package.startswith("qngd"):
             verdicts.append(Verdict(f"{package}, agrees with finite differences", whole, "; ".join(found)))
         else:
-            verdicts.append(Verdict(f"{package} does", None, "; ".join(found)))
+            claim = "Divi does, its metric block by block" if package == DIVI else f"{package} does"
+            verdicts.append(Verdict(claim, None, "; ".join(found)))
     return verdicts
 
 

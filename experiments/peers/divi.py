@@ -1,0 +1,70 @@
+"""Divi's gradients and block-diagonal metrics of given circuits, run by `experiments.peers_agree` in an environment of
+its own: JSON on the standard input and output.
+
+Each circuit: "gates", of PennyLane's name, wires and angles (parameter, factor, what is added), "theta", and "terms" of
+the observable, PennyLane's Pauli words and numbers. Each answer: "gradient" and "metric", a list or the kind of error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+from divi.backends import MaestroSimulator
+from divi.qprog import CustomVQA, FubiniStudyMetricEstimator, QNGOptimizer
+from scipy.optimize import OptimizeResult
+
+
+class Asked(QNGOptimizer):
+    """Takes no step: keeps the gradient, or the metric, that the program hands to its optimizer."""
+
+    found: Any = None
+
+    def __init__(self, what: str) -> None:
+        super().__init__(metric_estimator=FubiniStudyMetricEstimator() if what == "metric" else None)
+        self.what = {"gradient": "jac", "metric": "metric_fn"}[what]
+
+    def optimize(self, cost_fn: Any, initial_params: Any = None, callback_fn: Any = None, **given: Any) -> Any:
+        theta = np.asarray(initial_params, dtype=float).reshape(-1)
+        self.found = np.asarray(given[self.what](theta)).tolist()
+        return OptimizeResult(x=theta, fun=np.zeros(1), nit=1, success=True, message="asked")
+
+
+def node_of(circuit: dict[str, Any]) -> qml.QNode:
+    words = [qml.pauli.string_to_pauli_word(word) for word, _ in circuit["terms"]]
+    observable = qml.dot([value for _, value in circuit["terms"]], words)
+
+    @qml.qnode(qml.device("default.qubit"))
+    def node(theta: Any) -> Any:
+        for name, wires, angles in circuit["gates"]:
+            getattr(qml, name)(*(factor * theta[k] + shift for k, factor, shift in angles), wires=wires)
+        return qml.expval(observable)
+
+    return node
+
+
+def answer(circuit: dict[str, Any], what: str) -> Any:
+    optimizer = Asked(what)
+    shapes = {"theta": (len(circuit["theta"]),)}
+    try:
+        program = CustomVQA(
+            node_of(circuit), arg_shapes=shapes, backend=MaestroSimulator(), optimizer=optimizer, max_iterations=1
+        )
+        program.run(initial_params=np.array([circuit["theta"]]), perform_final_computation=False)
+    except Exception as error:  # whatever it does not do
+        return type(error).__name__
+    return optimizer.found
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    for circuit in json.load(sys.stdin):
+        print(json.dumps({what: answer(circuit, what) for what in ("gradient", "metric")}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
