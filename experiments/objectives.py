@@ -27,7 +27,7 @@ from qngd.metrics.names import as_metric
 
 QUBITS, LAYERS = 6, 3
 PLAN_SECONDS, TIMES = 1.0, 5.0  # of a plan of 100 samples; of a step, in steps of one sample over the cores
-RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  # of Adam
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of Adam
 
 
 def circuit(kind: str) -> qngd.CircuitBuilder:
@@ -87,11 +87,13 @@ def steps(samples: int, repeats: int) -> list[dict[str, Any]]:
             together = best(lambda: whole.evaluate(theta, gradient=True, metric=metric), repeats)  # noqa: B023
             ratio = together / (alone * samples / num_threads())
             rows.append({"what": "step", "data": kind, "metric": approx, "seconds": together, "ratio": ratio})
-        fresh = many.evaluator(shots=100)
-        assert isinstance(fresh, SampledObjective)
-        start = time.perf_counter()
-        plan = fresh.planned(theta, metric=as_metric("block-diag"))
-        seconds = time.perf_counter() - start
+        seconds = np.inf
+        for _ in range(3):
+            fresh = many.evaluator(shots=100)  # one that has planned keeps what it found
+            assert isinstance(fresh, SampledObjective)
+            start = time.perf_counter()
+            plan = fresh.planned(theta, metric=as_metric("block-diag"))
+            seconds = min(seconds, time.perf_counter() - start)
         rows.append({"what": "plan", "data": kind, "circuits": plan.num_circuits, "seconds": seconds})
     return rows
 
