@@ -1,37 +1,27 @@
 """Braket's local simulator and IQM's fake device run a short optimization, each in an environment of its own.
 
-Claim: with `pip install -e . qiskit-braket-provider amazon-braket-pennylane-plugin`, and in another environment with
-`pip install -e . 'iqm-client[qiskit]'` (whose pin brings Qiskit 2.1), `qngd.minimize` runs with shots on
-`BraketLocalBackend`, on PennyLane's "braket.local.qubit" and on `IQMFakeAdonis`.
+H₂ in two qubits, 4000 shots, ten steps: on `BraketLocalBackend`, on PennyLane's "braket.local.qubit", both ideal, and
+on `IQMFakeAdonis`, which is noisy. Braket draws its own random numbers, so that its runs do not repeat.
 
-    python -m experiments.other_providers            makes results/envs/*; results/other_providers/runs.json
-    python -m experiments.other_providers --smoke    one step, only in environments that are already there
-
-Expected (optimum −0.8246): BraketLocalBackend −0.8249 ± 0.0041 and braket.local.qubit −0.8261 ± 0.0042, both ideal;
-IQMFakeAdonis, noisy, −0.7149 ± 0.0061, where the noiseless energy is −0.82430. Braket draws its own random numbers.
-About five minutes, environments included.
+    python -m experiments.other_providers            two minutes on one core; makes .bench/braket and .bench/iqm first
+    python -m experiments.other_providers --smoke    one step, in those of the environments that are there
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = ROOT / "results" / "envs"
-OUT = Path("results/other_providers")
-PACKAGES = {
-    "braket": ["qiskit-braket-provider", "amazon-braket-pennylane-plugin"],
-    "iqm": ["iqm-client[qiskit]"],
-}
+from experiments.peers.environments import CACHE, ROOT, BuildError, python_of
+from experiments.record import Experiment, Verdict, main
+
+PLACES = ("braket", "iqm")
 WORTH_KNOWING = (
     "qiskit", "pennylane", "qiskit-braket-provider", "amazon-braket-sdk", "amazon-braket-pennylane-plugin",
     "iqm-client", "qiskit-aer",
@@ -40,27 +30,7 @@ TERMS = {"IZ": 0.4, "ZI": 0.4, "XX": 0.2}
 START = [-0.2, -0.2, 0.0, 0.0]
 OPTIMUM = -0.82462113
 SEED = 0
-
-
-def prepare(name: str) -> tuple[Path, str]:
-    """The Python of an environment, made if it is missing, and what pip said if it failed."""
-    folder = ENVIRONMENTS / name
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    if not has_packages(python, name):
-        command = [python, "-m", "pip", "install", "-q", "-e", str(ROOT), *PACKAGES[name]]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            return python, done.stderr.strip()
-    return python, ""
-
-
-def has_packages(python: Path, name: str) -> bool:
-    if not python.exists():
-        return False
-    wanted = ["qngd", *(package.partition("[")[0] for package in PACKAGES[name])]
-    return subprocess.run([python, "-m", "pip", "show", "-q", *wanted], capture_output=True).returncode == 0
+IDEAL = ("BraketLocalBackend", "braket.local.qubit")
 
 
 def braket_backend() -> Any:
@@ -124,7 +94,7 @@ def run(name: str, make: Callable[[], Any], shots: int, steps: int) -> dict[str,
 
 
 def inside(environment: str, shots: int, steps: int) -> dict[str, Any]:
-    """All runs of this environment, and the versions in it."""
+    """All runs of this environment, and the versions in it: called in a process of its Python."""
     warnings.simplefilter("ignore")
     installed = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in metadata.distributions()}
     return {
@@ -135,50 +105,66 @@ def inside(environment: str, shots: int, steps: int) -> dict[str, Any]:
 
 
 def outside(environment: str, smoke: bool) -> dict[str, Any]:
-    """The same, from here: in a process of the environment."""
-    python = ENVIRONMENTS / environment / "bin" / "python"
-    if smoke and not has_packages(python, environment):
+    """The same, from here."""
+    if smoke and not (CACHE / environment).exists():
         return {"environment": environment, "skipped": "not installed"}
-    python, failure = prepare(environment)
-    if failure:
-        return {"environment": environment, "pip": failure}
-    command = [str(python), "-m", "experiments.other_providers", "--inside", environment]
-    command += ["--smoke"] if smoke else []
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    try:
+        python = python_of(environment)
+    except BuildError as error:
+        return {"environment": environment, "skipped": str(error)}
+    shots, steps = (200, 1) if smoke else (4000, 10)
+    call = f"inside({environment!r}, {shots}, {steps})"
+    program = f"import json; from experiments.other_providers import inside; print(json.dumps({call}))"
+    done = subprocess.run(
+        [str(python), "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     if done.returncode:
         return {"environment": environment, "failed": done.stderr.strip()}
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def show(found: dict[str, Any]) -> None:
-    for reason in ("skipped", "pip", "failed"):
-        if reason in found:
-            print(f"{found['environment']}: {reason}: {found[reason]}")
-    for r in found.get("rows", []):
-        print(
-            f"{r['device']:20s} {r['energy']:.4f} ± {r['stderr']:.4f}  optimum {OPTIMUM:.4f}  "
-            f"noiseless energy there {r['noiseless_energy_there']:.5f}  {r['steps']} steps, {r['shots']} shots, "
-            f"{r['seconds']} s",
-            flush=True,
-        )
+def measure(smoke: bool) -> list[dict[str, Any]]:
+    return [outside(place, smoke) for place in PLACES]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="one step, in environments that are there")
-    parser.add_argument("--inside", choices=list(PACKAGES), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.inside:
-        print(json.dumps(inside(arguments.inside, *((200, 1) if arguments.smoke else (4000, 10)))))
-        return
-    found = [outside(environment, arguments.smoke) for environment in PACKAGES]
+def judge(found: list[dict[str, Any]]) -> list[Verdict]:
+    verdicts = []
     for part in found:
-        show(part)
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / "runs.json"
-    path.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    print(f"data: {path}")
+        if "skipped" in part:
+            verdicts.append(Verdict(f"{part['environment']}: cannot be installed here", None, part["skipped"][-300:]))
+        if "failed" in part:
+            verdicts.append(Verdict(f"{part['environment']}: runs", False, part["failed"][-300:]))
+        for row in part.get("rows", []):
+            there = row["noiseless_energy_there"] - OPTIMUM
+            said = (
+                f"last energy {row['energy']:.4f} ± {row['stderr']:.4f}, optimum {OPTIMUM:.4f}, noiseless energy there "
+                f"{row['noiseless_energy_there']:.5f}; {row['steps']} steps, {row['circuits']} circuits, "
+                f"{row['shots']} shots, {row['seconds']} s; {_versions(part['versions'])}"
+            )
+            claim = f"{row['device']} ends within chemical accuracy, 1.6 mHa, of the optimum, as a simulator sees it"
+            verdicts.append(Verdict(claim, there <= 1.6e-3, said))
+            if row["device"] in IDEAL:
+                away = abs(row["energy"] - row["noiseless_energy_there"]) / row["stderr"]
+                claim = f"{row['device']}: the energy that it gives is right to three standard errors"
+                verdicts.append(Verdict(claim, away <= 3, f"{away:.1f} standard errors away"))
+    return verdicts
 
+
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{package} {version}" for package, version in versions.items())
+
+
+EXPERIMENT = Experiment(
+    "other_providers",
+    "Braket's local simulators and a fake device of IQM's run a short optimization",
+    "two minutes",
+    measure,
+    judge,
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)
