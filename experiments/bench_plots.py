@@ -60,6 +60,12 @@ def draw(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
         yield path
 
 
+def over_qubits(rows: Sequence[Row]) -> Figure:
+    """Times of further calls by the number of qubits."""
+    shown = [row for row in rows if row.layers == LAYERS]
+    return _picture(shown, list(PANELS), "num_qubits", _steady, "seconds")
+
+
 def _steady(row: Row) -> float | None:
     return row.median
 

@@ -64,7 +64,7 @@ def write(folder: Path) -> None:
 
 
 def targets(rows: Sequence[Row], claims: Mapping[str, float]) -> Iterator[Target]:
-    """What issue 5 wants of this run."""
+    """What is wanted of a run, and what was measured."""
     steady, first = (lambda row: row.median), (lambda row: row.first)
     for n in (8, 10, 12):
         size, what = ("full_metric", n, 4), f"full metric ({n}, 4)"
