@@ -4,11 +4,15 @@ Random circuits of three qubits, ten for each parametrized gate, in which parame
 full metric and the gradient of an asymmetric observable, by qngd from the Qiskit circuit and from a QNode, by PennyLane
 (`qml.metric_tensor(approx=None)`, `qml.grad`), by Qiskit (`LinCombQGT`, `ParamShiftEstimatorGradient` of
 qiskit-algorithms) and by Divi (what a program hands to its `QNGOptimizer`, from the QNode), each beside central
-differences of the state that Qiskit's `Statevector` gives. Divi's `FubiniStudyMetricEstimator` is block-diagonal, and
-takes Pauli rotations by bare parameters alone, of which none of these circuits is made; so there are as many in which
-every parameter turns one qubit in one of two layers, and of Divi's metric the blocks of these are compared.
+differences of the state that Qiskit's `Statevector` gives.
 
-    python -m experiments.peers_agree            twenty minutes on one core; installs Divi in .bench/divi first
+Of Divi (0.15.1): its QNode begins with identities on all wires in their order, for it numbers the wires of an observable
+as they are met, and those of gates by their names. Its programs of a QNode take the two-term rule for every parameter,
+shared and scaled ones too. Its `FubiniStudyMetricEstimator` is block-diagonal and takes Pauli rotations by bare
+parameters alone, of which none of these circuits is made; so there are as many in which every parameter turns one qubit
+in one of two layers, and of Divi's metric the blocks of these are compared.
+
+    python -m experiments.peers_agree            ten minutes on one core; installs Divi in .bench/divi first
     python -m experiments.peers_agree --smoke    one circuit of three kinds, without Divi
 """
 
@@ -265,7 +269,7 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
 EXPERIMENT = Experiment(
     "peers_agree",
     "Metrics and gradients of random circuits agree with finite differences",
-    "twenty minutes",
+    "ten minutes",
     measure,
     judge,
 )

@@ -30,7 +30,7 @@ class Asked(QNGOptimizer):
 
     def optimize(self, cost_fn: Any, initial_params: Any = None, callback_fn: Any = None, **given: Any) -> Any:
         theta = np.asarray(initial_params, dtype=float).reshape(-1)
-        self.found = np.asarray(given[self.what](theta)).tolist()
+        self.found = given[self.what](theta)
         return OptimizeResult(x=theta, fun=np.zeros(1), nit=1, success=True, message="asked")
 
 
@@ -38,8 +38,10 @@ def node_of(circuit: dict[str, Any]) -> qml.QNode:
     words = [qml.pauli.string_to_pauli_word(word) for word, _ in circuit["terms"]]
     observable = qml.dot([value for _, value in circuit["terms"]], words)
 
-    @qml.qnode(qml.device("default.qubit"))
+    @qml.qnode(qml.device("default.qubit", wires=len(circuit["terms"][0][0])))
     def node(theta: Any) -> Any:
+        for wire in range(len(circuit["terms"][0][0])):  # Divi takes the observable's wires in the order they are met
+            qml.Identity(wires=wire)
         for name, wires, angles in circuit["gates"]:
             getattr(qml, name)(*(factor * theta[k] + shift for k, factor, shift in angles), wires=wires)
         return qml.expval(observable)
@@ -48,16 +50,21 @@ def node_of(circuit: dict[str, Any]) -> qml.QNode:
 
 
 def answer(circuit: dict[str, Any], what: str) -> Any:
-    optimizer = Asked(what)
-    shapes = {"theta": (len(circuit["theta"]),)}
+    """In the order of theta, with zeros for parameters that the circuit does not have."""
+    optimizer, theta = Asked(what), np.array(circuit["theta"])
     try:
         program = CustomVQA(
-            node_of(circuit), arg_shapes=shapes, backend=MaestroSimulator(), optimizer=optimizer, max_iterations=1
-        )
-        program.run(initial_params=np.array([circuit["theta"]]), perform_final_computation=False)
+            node_of(circuit), arg_shapes={"theta": theta.shape}, backend=MaestroSimulator(), optimizer=optimizer,
+            max_iterations=1,
+        )  # fmt: skip
+        order = [int(str(parameter).rsplit("_", 1)[1]) for parameter in program.cost_circuit.parameters]
+        program.run(initial_params=theta[None, order], perform_final_computation=False)
     except Exception as error:  # whatever it does not do
         return type(error).__name__
-    return optimizer.found
+    found = np.asarray(optimizer.found)
+    whole = np.zeros(theta.shape * found.ndim)
+    whole[np.ix_(*[order] * found.ndim)] = found
+    return whole.tolist()
 
 
 def main() -> None:
