@@ -1,12 +1,12 @@
 """Metrics and gradients of random circuits: where packages differ, finite differences decide.
 
-Random circuits of three qubits, ten for each parametrized gate, in which parameters are shared, scaled and shifted. The
+Random circuits of three qubits, seventeen for each parametrized gate, in which parameters are shared, scaled and shifted. The
 full metric and the gradient of an asymmetric observable, by qngd from the Qiskit circuit and from a QNode, by PennyLane
 (`qml.metric_tensor(approx=None)`, `qml.grad`), by Qiskit (`LinCombQGT`, `ParamShiftEstimatorGradient` of
 qiskit-algorithms) and by Divi (what a program hands to its `QNGOptimizer`, from the QNode), each beside central
 differences of the state that Qiskit's `Statevector` gives.
 
-Of Divi (0.15.1): its QNode begins with identities on all wires in their order, for it numbers the wires of an observable
+Of Divi (0.15.1): its QNode begins with identities on all wires in their order, for it numbers those of an observable
 as they are met, and those of gates by their names. Its programs of a QNode take the two-term rule for every parameter,
 shared and scaled ones too. Its `FubiniStudyMetricEstimator` is block-diagonal and takes Pauli rotations by bare
 parameters alone, of which none of these circuits is made; so there are as many in which every parameter turns one qubit
