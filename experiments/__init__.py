@@ -1,5 +1,6 @@
-"""Measured claims, one module each: its docstring says the claim, the command and the expected number.
+"""Measured claims, one module each: its docstring says what is measured, its `judge` what is claimed.
 
-Each writes its results as data under results/, draws plots from data alone, and has a `--smoke` mode that shows that
-it runs. The package belongs to the checkout and is not installed with `qngd`.
+What each found is kept in evidence/ (`experiments.record`), and pages are made from that (`experiments.index`); plots are
+drawn from data alone, and a `--smoke` mode shows that a measurement runs. The package belongs to the checkout and is not
+installed with `qngd`.
 """

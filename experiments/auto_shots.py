@@ -133,7 +133,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
 
 EXPERIMENT = Experiment(
     "auto_shots",
-    "Shots divided by what a step needs are no more than the same shots divided equally",
+    "Shots divided by what a step needs take a run to its goal with no more than the same divided equally",
     "a quarter of an hour",
     measure,
     judge,

@@ -1,14 +1,18 @@
-"""The page of evidence and README's summary, made from the records in experiments/evidence/.
+"""The page of evidence, README's summary and what other pages show of the records in experiments/evidence/.
 
-python -m experiments.index            writes docs/evidence.md, docs/evidence/*.svg and README's summary
+python -m experiments.index            writes docs/evidence.md, README's summary, and the blocks of other pages
 python -m experiments.index --check    exits with 1 if they are out of date
+
+A page shows the record of an experiment between `<!-- evidence NAME -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,16 @@ from experiments.record import EVIDENCE, ROOT
 
 PAGE = ROOT / "docs" / "evidence.md"
 README = ROOT / "README.md"
-_WORDS = {True: "holds", False: "**fails**", None: "beside it"}
+DOCS = ROOT / "docs"
+_WORDS = {True: "**Holds**", False: "**Fails**", None: "*Beside it*"}
 _BEGIN, _END = "<!-- evidence: made by python -m experiments.index -->", "<!-- end -->"
+_SHOWN = re.compile(r"(<!-- evidence (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_UNRECORDED = {
+    "zoo": "every optimizer on every example problem, with tables and plots in results/zoo/",
+    "bench_exact": "what exact computations take, the part of `bench_peers` that needs no peers",
+    "bench_report": "the table of all measurements of `bench_peers` and its plots, in results/bench_peers/",
+    "roofline": "how near each kernel of the exact engine comes to what the machine can do, in results/roofline/",
+}
 
 
 def records() -> dict[str, dict[str, Any]]:
@@ -36,34 +48,67 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "shows in seconds that it runs; with `--check` it judges the record anew and fails where the claim does.",
         "",
     ]
-    return "\n".join([*head, *_overview(found, "#"), *(line for item in found.items() for line in _section(*item))])
+    return "\n".join([*head, *_overview(found, "#"), *_unrecorded(found), *_sections(found)]) + "\n"
 
 
 def _overview(found: dict[str, dict[str, Any]], target: str) -> list[str]:
-    rows = ["| claim | command | verdict |", "|---|---|---|"]
+    rows = ["| `python -m experiments.` | claim | verdict |", "|---|---|---|"]
     for name, record in found.items():
         judged = [verdict["holds"] for verdict in record["verdicts"] if verdict["holds"] is not None]
         verdict = "holds" if judged == [True] else f"{sum(judged)} of {len(judged)} hold"
-        link = f"[{record['title']}]({target}{name.replace('_', '-')})"
-        rows.append(f"| {link} | `{record['command']}` | {verdict} |")
+        rows.append(f"| [{name}]({target}{_anchor(name)}) | {record['title']} | {verdict} |")
     return rows
 
 
-def _section(name: str, record: dict[str, Any]) -> list[str]:
+def _unrecorded(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Commands of experiments/ whose results are not kept."""
+    lines = ["", "Further commands measure what differs from machine to machine, and no record of them is kept:", ""]
+    return [*lines, *(f"- `{name}`: {what}" for name, what in _UNRECORDED.items() if name not in found)]
+
+
+def _anchor(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _sections(found: dict[str, dict[str, Any]]) -> list[str]:
+    lines = []
+    for name, record in found.items():
+        lines += ["", f"## {_anchor(name)}", "", f"{record['title']}.", "", *_verdicts(record)]
+        if (EVIDENCE / f"{name}.svg").exists():
+            lines += ["", f"![{record['title']}](../experiments/evidence/{name}.svg)"]
+        lines += ["", *_stamp(name, record)]
+    return lines
+
+
+def _verdicts(record: dict[str, Any]) -> list[str]:
+    """A list, which reads on a phone as well, of lines that Markdown takes for nothing else."""
+    lines = []
+    for verdict in record["verdicts"]:
+        text = f"{_WORDS[verdict['holds']]}: {verdict['claim']}: {verdict['found']}"
+        first, *rest = textwrap.wrap(text, 118, break_on_hyphens=False, break_long_words=False)
+        lines += [f"- {first}", *("  " + re.sub(r"^([-+*>#]|\d+[.)])(?= )", r"\\\1", line) for line in rest)]
+    return lines
+
+
+def _stamp(name: str, record: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
-    lines = ["", f"## {name.replace('_', '-')}", "", f"{record['title']}.", ""]
-    lines += ["| | claim | found |", "|---|---|---|"]
-    lines += [
-        f"| {_WORDS[verdict['holds']]} | {verdict['claim']} | {verdict['found']} |" for verdict in record["verdicts"]
-    ]
-    if (EVIDENCE / f"{name}.svg").exists():
-        lines += ["", f"![{record['title']}](../experiments/evidence/{name}.svg)"]
-    lines += [
-        "",
+    text = (
         f"`{record['command']}`, commit {record['commit']}, {record['date']}, {record['seconds']} s on "
-        f"{record['machine']}; Python {record['python']}, {versions}. Data: `experiments/evidence/{name}.json`.",
-    ]
-    return [*lines, ""]
+        f"{record['machine']}; Python {record['python']}, {versions}. Data: `experiments/evidence/{name}.json`."
+    )
+    return textwrap.wrap(text, 120, break_on_hyphens=False, break_long_words=False)
+
+
+def shown(text: str, found: dict[str, dict[str, Any]], page: str) -> str:
+    """The text of a page of docs/ with its blocks of evidence renewed; `page`: how it names the page of evidence."""
+
+    def block(match: re.Match[str]) -> str:
+        begin, name, end = match.groups()
+        record = found[name]
+        more = f"By `{record['command']}`, {record['date']}; versions and machine: [evidence]({page}#{_anchor(name)})."
+        return begin + "\n".join([*_verdicts(record), "", more, ""]) + end
+
+    return _SHOWN.sub(block, text)
 
 
 def readme(text: str, found: dict[str, dict[str, Any]]) -> str:
@@ -73,12 +118,22 @@ def readme(text: str, found: dict[str, dict[str, Any]]) -> str:
     return "\n".join([before + _BEGIN, *_overview(found, "docs/evidence.md#"), _END]) + after
 
 
+def pages(found: dict[str, dict[str, Any]]) -> dict[Path, str]:
+    """Every page that shows records, as it should be."""
+    wanted = {PAGE: page(found), README: readme(README.read_text(encoding="utf-8"), found)}
+    for path in sorted(DOCS.rglob("*.md")):
+        if path != PAGE and "_build" not in path.parts and _SHOWN.search(text := path.read_text(encoding="utf-8")):
+            up = "../" * (len(path.relative_to(DOCS).parts) - 1)
+            wanted[path] = shown(text, found, f"{up}{PAGE.name}")
+    return wanted
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exits with 1 if a page is out of date")
     check = parser.parse_args().check
     found = records()
-    wanted: dict[Path, str] = {PAGE: page(found), README: readme(README.read_text(encoding="utf-8"), found)}
+    wanted = pages(found)
     late = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         sys.exit(

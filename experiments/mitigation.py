@@ -133,6 +133,16 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
         )
         holds = None if not own else bool(min(gains) > 2)
         verdicts.append(Verdict(f"{label} brings the energy of H₂ nearer", holds, found or "mitiq is not installed"))
+    for label in dict.fromkeys(row["mitigation"] for row in rows):
+        found = "; ".join(
+            f"{row['device']} {1000 * row['run_error']:+.0f} ± {1000 * row['run_stderr']:.0f} mHa, exact energy there "
+            f"{1000 * row['run_exact_error']:+.1f} mHa, {row['circuits']} circuits and {row['shots']:,} shots a step"
+            for row in rows
+            if row["mitigation"] == label
+        )
+        verdicts.append(
+            Verdict(f"the last energy of a run, {label if label != PLAIN else 'no mitigation'}", None, found)
+        )
     return verdicts
 
 

@@ -1,8 +1,8 @@
 """Metrics and gradients of random circuits: where packages differ, finite differences decide.
 
-Random circuits of three qubits, seventeen for each parametrized gate, in which parameters are shared, scaled and shifted. The
-full metric and the gradient of an asymmetric observable, by qngd from the Qiskit circuit and from a QNode, by PennyLane
-(`qml.metric_tensor(approx=None)`, `qml.grad`), by Qiskit (`LinCombQGT`, `ParamShiftEstimatorGradient` of
+Random circuits of three qubits, seventeen for each parametrized gate, in which parameters are shared, scaled and
+shifted. The full metric and the gradient of an asymmetric observable, by qngd from the Qiskit circuit and from a QNode,
+by PennyLane (`qml.metric_tensor(approx=None)`, `qml.grad`), by Qiskit (`LinCombQGT`, `ParamShiftEstimatorGradient` of
 qiskit-algorithms) and by Divi (what a program hands to its `QNGOptimizer`, from the QNode), each beside central
 differences of the state that Qiskit's `Statevector` gives.
 

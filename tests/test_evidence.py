@@ -9,6 +9,7 @@ import pytest
 from experiments import index, record
 
 RECORDS = sorted(record.EVIDENCE.glob("*.json"))
+FOLDER = record.ROOT / "experiments"
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
@@ -22,10 +23,27 @@ def test_record_is_judged_the_same_today(path):
 
 
 def test_pages_are_made_from_the_records():
-    found = index.records()
-    assert index.PAGE.read_text(encoding="utf-8") == index.page(found)
-    text = index.README.read_text(encoding="utf-8")
-    assert index.readme(text, found) == text
+    wanted = index.pages(index.records())
+    assert {index.PAGE, index.README} < set(wanted)  # and those that show a single record
+    for path, text in wanted.items():
+        assert path.read_text(encoding="utf-8") == text, path
+
+
+def test_every_record_is_made_by_a_module_and_every_other_command_is_named():
+    commands = {
+        path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    }
+    assert {path.stem for path in RECORDS} <= commands
+    page = index.PAGE.read_text(encoding="utf-8")
+    assert not [name for name in commands - {"index"} if f"`{name}`" not in page and f"[{name}]" not in page]
+
+
+def test_a_line_of_a_verdict_begins_no_list_of_its_own():
+    found = "word " * 22 + "- 3. * text " * 12
+    lines = index._verdicts({"verdicts": [{"claim": "claim", "holds": True, "found": found}]})
+    assert lines[0].startswith("- **Holds**: claim: word")
+    assert all(line.startswith("  ") and line[2:3] not in "-*3" for line in lines[1:])
+    assert " ".join(line.strip() for line in lines).replace("\\", "").endswith(found.strip()[-60:])
 
 
 def test_every_record_has_its_command_and_stamp():

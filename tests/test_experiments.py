@@ -19,6 +19,12 @@ SMOKES = [
 ]  # fmt: skip
 
 
+def test_every_command_has_a_smoke_mode_that_is_tried():
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "experiments").glob("*.py")}
+    commands = {name for name, text in texts.items() if '__name__ == "__main__"' in text}
+    assert commands - {"index", "bench_report"} == set(SMOKES)  # these two make pages of what is there
+
+
 @pytest.mark.parametrize("name", SMOKES)
 def test_smoke(name, tmp_path):
     """In a folder of its own, where it leaves its results."""
