@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd._system.memory import available_bytes, format_bytes
 from qngd._system.progress import telling
 from qngd.circuit.active import active_qubits
@@ -32,6 +33,7 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 
 
+@hinted
 def expectation(
     circuit: CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,
@@ -68,6 +70,7 @@ def expectation(
     return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
+@hinted
 def gradient(
     circuit: CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,
@@ -106,6 +109,7 @@ def gradient(
     return slope
 
 
+@hinted
 def metric_tensor(
     circuit: CircuitLike | Objective,
     theta: Theta | None = None,
@@ -171,6 +175,7 @@ def metric_tensor(
         return evaluator.metric(at.theta, metric, checked_seed(seed))
 
 
+@hinted
 def outputs(
     objective: Objective,
     theta: Theta,
@@ -218,6 +223,7 @@ def _asked(
     return at, evaluator_for(at.circuit, at.target, backend, shots, grouping)
 
 
+@hinted
 def sample(
     circuit: CircuitLike,
     theta: Theta | None = None,
@@ -253,6 +259,7 @@ def sample(
     return sample_bits(at.circuit, at.theta, shots, backend, checked_seed(seed), qubits)
 
 
+@hinted
 def probabilities(
     circuit: CircuitLike, theta: Theta | None = None, *, qubits: Sequence[Whole] | Whole | None = None
 ) -> np.ndarray:
@@ -276,6 +283,7 @@ def probabilities(
     return marginal(at.circuit, at.theta, read_qubits(at.circuit, qubits))
 
 
+@hinted
 def statevector(circuit: CircuitLike, theta: Theta | None = None) -> np.ndarray:
     """The amplitudes of |ψ(θ)⟩, shape (2ⁿ,), up to a global phase; qubit 0 is the lowest bit of the index.
 

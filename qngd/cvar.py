@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, is_number, shown, unboxed
 
 _WANTED = "alpha must be a number above 0 and up to 1, or an ascending list of such numbers"
 
 
+@hinted
 @dataclass(frozen=True, eq=False)
 class CVaR:
     """The conditional value at risk: the mean of the lowest share `alpha` of an observable's measured values

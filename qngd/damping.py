@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import MetricTensor
 
@@ -43,6 +44,7 @@ class Damping(ABC):
         return np.ones(len(metric.value))
 
 
+@hinted
 @dataclass(frozen=True)
 class Absolute(Damping):
     """f = 1/(w + λ): Tikhonov, (g + λI)⁻¹, with λ > 0 in the units of g, radians⁻²."""
@@ -59,6 +61,7 @@ class Absolute(Damping):
         return self.value
 
 
+@hinted
 @dataclass(frozen=True)
 class Relative(Damping):
     """f = 1/(w + λ·w̄) with the mean eigenvalue w̄ = tr(g)/P: the same λ for metrics of any scale."""
@@ -76,6 +79,7 @@ class Relative(Damping):
         return self.value * float(basis.values.mean())
 
 
+@hinted
 @dataclass(frozen=True)
 class PseudoInverse(Damping):
     """f = 1/w above P·ε·max w, what rounding makes of zero, and 0 below: the Moore–Penrose inverse."""
@@ -88,6 +92,7 @@ class PseudoInverse(Damping):
         return rounding_level(basis.values)
 
 
+@hinted
 @dataclass(frozen=True)
 class SpectralCutoff(Damping):
     """f = 1/(w·(1 + (c/w)⁶)) with c = `value` times the largest eigenvalue: a smooth step from 1/w to 0
@@ -112,6 +117,7 @@ class SpectralCutoff(Damping):
         return self.value * float(basis.values.max(initial=0.0))
 
 
+@hinted
 @dataclass(frozen=True)
 class SignalToNoise(Damping):
     """f·1/(1 + (t·σ/|ρ|)⁶): suppress eigendirections whose slope ρ is not clearly larger than its error σ, on top
@@ -137,6 +143,7 @@ class SignalToNoise(Damping):
         return self.on.scale(metric)
 
 
+@hinted
 @dataclass(frozen=True)
 class NoiseBound(Damping):
     """f = 1/(w + λ) with λ = max(floor, η·σ/r), the least with which the errors of a sampled gradient, σ on average,
@@ -175,6 +182,7 @@ def at_rate(damping: Damping, rate: float) -> Damping:
     return replace(damping, rate=rate) if isinstance(damping, NoiseBound) else damping
 
 
+@hinted
 @dataclass(frozen=True)
 class UnitDiagonal(Damping):
     """Another rule in the coordinates in which g has a unit diagonal: with `Absolute(λ)` the direction is
@@ -199,6 +207,7 @@ class UnitDiagonal(Damping):
         return np.where(used, np.sqrt(np.where(used, diagonal, 1.0)), np.inf)
 
 
+@hinted
 @dataclass(frozen=True)
 class Shrinkage(Damping):
     """Another rule on the shrunk metric (1−κ)g + κw̄I, w̄ = tr(g)/P, with the κ that makes the expected squared error

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import ParameterError, SettingError, check_word, require_positive, require_range
 
 __all__ = ["QNGOptimizer", "metric_tensor"]
@@ -20,6 +21,7 @@ __all__ = ["QNGOptimizer", "metric_tensor"]
 _Approx = Literal["block-diag", "diag"] | None
 
 
+@hinted
 class QNGOptimizer:
     """PennyLane's `QNGOptimizer` with the metric and the gradients of qngd: θ ← θ − η(g + λI)⁺∇E.
 
@@ -173,6 +175,7 @@ class QNGOptimizer:
         return _joined(self.metric_tensor)
 
 
+@hinted
 def metric_tensor(
     node: Callable[..., Any],
     approx: _Approx = None,

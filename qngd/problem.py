@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from qngd._system.brief import brief_fields
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, require_range, shown, unboxed
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 
 
+@hinted
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A circuit, an observable and a start.

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qngd._system.keywords import hinted
+
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Minimizer"]
 
 
+@hinted
 class Minimizer:
     """The natural gradient as Qiskit's packages call an optimizer: `minimizer(fun, x0, jac, bounds)`.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
 from qngd.circuit.angles import is_shared
 from qngd.damping import Absolute, Damping, NoiseBound, Relative, SpectralCutoff, as_damping
@@ -44,6 +45,7 @@ _AS_IT_IS: Any = _AsItIs()
 
 
 @renamed(length="step")
+@hinted
 @dataclass(frozen=True, init=False, repr=False)
 class QNG:
     """Quantum natural gradient descent, θ ← θ − η (g + λI)⁻¹ ∇E (arXiv:1909.02108).

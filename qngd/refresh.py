@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, require_range, settle_whole, shown
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import project
@@ -15,6 +16,7 @@ from qngd.estimates.positive import project
 Positive = Callable[[np.ndarray], tuple[np.ndarray, str]]
 
 
+@hinted
 @dataclass(frozen=True)
 class Refresh:
     """When the metric is measured: it changes slowly, so it may be kept for some steps, and noisy ones may be averaged.

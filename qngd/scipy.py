@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qngd._system.keywords import hinted
+
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["method"]
 
 
+@hinted
 def method(
     circuit: Any,
     *,

@@ -100,6 +100,7 @@ MEANT = {
     ("_system/compilation.py", "file._version"),  # of Numba, too
     ("cli/config.py", "ctx.default_map"),  # of Typer, meant to be set by what reads a file of options
     ("_system/renamed.py", "kind.__init__"),  # of a class that is being made
+    ("_system/keywords.py", "kind.__init__"),  # the same
 }
 
 

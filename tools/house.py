@@ -19,8 +19,8 @@ END = "<!-- end -->"
 # names from anywhere when they are first used.
 ORDER = {
     "errors": "errors, warnings, and the checks of settings",
-    "cvar": "CVaR: an observable's lowest values in place of its mean",
     "_system": "compilation, memory, threads, progress of long work, packages that may be missing",
+    "cvar": "CVaR: an observable's lowest values in place of its mean",
     "problem": "a circuit with its observable and start",
     "circuit": "the neutral form: strings, operations, angles, builder, frame, units, layers, light cones, observable",
     "estimates": "numbers with errors; metric tensors; costs; evaluations; making a matrix positive",

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, rounding
@@ -28,6 +29,7 @@ from qngd.solve.state import State, StepInfo, Submissions, described, energies_a
 _MET = 1e-6  # of an energy, between the end of a sweep and what was expected there: far above rounding
 
 
+@hinted
 @dataclass(frozen=True)
 class Rotosolve:
     """Every parameter in turn to its minimum (Ostaszewski, Grant and Benedetti, arXiv:1905.09692; Nakanishi, Fujii and
@@ -119,6 +121,7 @@ class Rotosolve:
         return lines
 
 
+@hinted
 @dataclass(frozen=True)
 class ExcitationSolve(Rotosolve):
     """`Rotosolve` for excitations, whose generators fulfil G³ = G (Jäger et al., arXiv:2409.05939): two harmonics and

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.damping import PseudoInverse
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.estimate import Estimate, MetricTensor
@@ -74,6 +75,7 @@ class _Descent(ABC):
         )
 
 
+@hinted
 @dataclass(frozen=True)
 class GradientDescent(_Descent):
     """θ ← θ − η∇E with a fixed learning rate η.
@@ -92,6 +94,7 @@ class GradientDescent(_Descent):
         return -self.learning_rate * slope, memory
 
 
+@hinted
 @dataclass(frozen=True)
 class Adam(_Descent):
     """Adam (Kingma & Ba, arXiv:1412.6980): with the running means m of the gradient and v of its square, entry by

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd._system.packages import load
 from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
@@ -23,6 +24,7 @@ _ENOUGH = ("maxiter", "maxfevals", "timeout")
 _DONE = ("tolfun", "tolfunhist", "tolfunrel", "tolx", "ftarget")
 
 
+@hinted
 @dataclass(frozen=True)
 class CMAES:
     """Covariance matrix adaptation (Hansen and Ostermeier, doi:10.1162/106365601750190398; arXiv:1604.00772); a step is

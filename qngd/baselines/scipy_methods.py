@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -44,6 +45,7 @@ _LIMITS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
 }
 
 
+@hinted
 @dataclass(frozen=True)
 class SciPy:
     """scipy.optimize.minimize, a step being one evaluation: of energy and gradient, or of the energy alone.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_positive, require_range, settle_whole
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -14,6 +15,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
 
 
+@hinted
 @dataclass(frozen=True)
 class SPSA:
     """Simultaneous perturbation stochastic approximation (Spall, doi:10.1109/9.119632).

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, require_range, shown
 
 _PARTS = ("per_shot", "per_circuit", "per_task", "per_second", "minimum")
@@ -28,6 +29,7 @@ class JobSizes:
         return JobSizes(self.circuits[which], self.shots[which], seconds)
 
 
+@hinted
 @dataclass(frozen=True)
 class Prices:
     """What a provider charges. A job costs the sum of its parts, but at least the minimum.

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
+from qngd._system.keywords import hinted
 from qngd._system.memory import available_bytes, format_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -30,6 +31,7 @@ from qngd.exact.kernels.propagation import Cutoffs, PairTape, Strings
 _ENTRY = 30  # bytes of a pair on the tape, or of a string's numbers, while they grow
 
 
+@hinted
 @dataclass(frozen=True)
 class PauliPropagation:
     """Which Pauli strings are left out: give it as a `backend`. The name "pauli-propagation" is that of its defaults.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_positive, settle_whole
 from qngd.estimates.estimate import Estimate
 from qngd.exact.point import Point
@@ -63,6 +64,7 @@ def covariance_of(signs: np.ndarray, slopes: np.ndarray, variances: np.ndarray) 
     return found
 
 
+@hinted
 @dataclass(frozen=True)
 class SimultaneousPerturbation(GradientMethod):
     """The mean of differences along random directions, of all parameters at once: two circuits a direction, for every

@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
+from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.errors import settle_whole
 from qngd.estimates.estimate import Estimate
@@ -73,6 +74,7 @@ class SampledChance:
         return total
 
 
+@hinted
 @dataclass(frozen=True)
 class SampledShift(GradientMethod):
     """A random part of the circuits of the shift rules, weighted so that the gradient stays unbiased: for a parameter

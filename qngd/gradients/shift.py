@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qngd._system.keywords import hinted
 from qngd.errors import check_word
 from qngd.estimates.estimate import Estimate
 from qngd.exact.point import Point
@@ -14,6 +15,7 @@ from qngd.measured.gradient import AskedGradient, MeasuredGroup, all_shifts
 from qngd.measured.shifts import ShiftKind
 
 
+@hinted
 @dataclass(frozen=True)
 class ParameterShift(GradientMethod):
     """All circuits of the shift rules: the gradient without any error but that of shots.

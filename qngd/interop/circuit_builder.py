@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qngd._system.brief import brief
+from qngd._system.keywords import hinted
 from qngd.circuit import builder
 from qngd.circuit.angles import Angle
 from qngd.circuit.circuit import Circuit, finish
@@ -35,6 +36,7 @@ class _Instruction:
     qubits: tuple[int, ...]
 
 
+@hinted
 class CircuitBuilder:
     """A circuit to be written gate by gate; it goes wherever a circuit goes, as does what `build` returns.
 

@@ -7,12 +7,14 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from qngd._system.keywords import hinted
 from qngd._system.packages import load
 from qngd.errors import SettingError
 from qngd.loggers.base import Callback, scalars
 from qngd.solve.state import StepInfo
 
 
+@hinted
 class MLflow(Callback):
     """The numbers of every step as metrics of a run of its own. No global state of MLflow is touched.
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd._system.packages import load
 from qngd.loggers.base import Callback, scalars
 from qngd.solve.state import StepInfo
 
 
+@hinted
 class TensorBoard(Callback):
     """The numbers of every step as scalars, the metric's eigenvalues and the parameters as histograms.
 

@@ -10,6 +10,7 @@ import weakref
 from pathlib import Path
 from typing import Any, TextIO
 
+from qngd._system.keywords import hinted
 from qngd._system.logs import logger as _package_logger
 from qngd.errors import QngdWarning, SettingError
 from qngd.estimates.estimate import format_with_error
@@ -23,6 +24,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+@hinted
 class Logging(Callback):
     """A line a step to the standard library's `logging`.
 
@@ -57,6 +59,7 @@ class Logging(Callback):
         return f"Logging({self._logger.name!r})"
 
 
+@hinted
 class CSV(Callback):
     """A row a step in a file; each is written before the next step begins. A file that this class has begun is added
     to, as by a run that is resumed.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import settle_whole
 
@@ -24,6 +25,7 @@ _ROUNDS = 200
 _STREAM = 5  # of the seed, whose other streams are those of shots, metrics and gradients
 
 
+@hinted
 @dataclass(frozen=True)
 class RandomPaulis:
     """`grouping`: random Pauli measurements, whose bases are drawn anew in every step.

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.angles import is_shared
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.estimates.evaluation import Spread
@@ -48,6 +49,7 @@ class FixedShots:
         return np.full(plan.num_circuits, self.per_circuit)
 
 
+@hinted
 @dataclass(frozen=True)
 class AutoShots:
     """As many shots a step as it is expected to gain most by for each of them, divided so that the error of the natural
@@ -165,6 +167,7 @@ class AutoShots:
         return int(np.clip(ratio + np.sqrt(ratio**2 + count * self.start * ratio), least, most))
 
 
+@hinted
 @dataclass(frozen=True)
 class TargetError:
     """As many shots as a standard error takes: of the energy, of every entry of the gradient (by default the same)

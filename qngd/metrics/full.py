@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.estimates.estimate import MetricTensor
 from qngd.exact.point import Point
@@ -49,6 +50,7 @@ class FullTerms:
     crosses: tuple[CrossTerm, ...]
 
 
+@hinted
 @dataclass(frozen=True)
 class Full(SumOfParts):
     """All entries."""

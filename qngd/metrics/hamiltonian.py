@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.observable import Observable
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import projected
@@ -34,6 +35,7 @@ from qngd.metrics.squared_slopes import Readings, readings_of, variances_of
 _LEAST = 0.25
 
 
+@hinted
 @dataclass(frozen=True)
 class HamiltonianAware(Metric):
     """Σ_s a_s² ∂_i⟨P_s⟩ ∂_j⟨P_s⟩ / (2√Σ a_s²), from the gradient's own circuits."""

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.estimates.estimate import MetricTensor
 from qngd.exact.point import Point
 from qngd.measured.draft import Draft
@@ -62,6 +63,7 @@ class LayerMetric(SumOfParts):
         return block_bounds(plan, plan.terms.blocks)
 
 
+@hinted
 @dataclass(frozen=True)
 class BlockDiagonal(LayerMetric):
     """The blocks of the layers: a parameter that several gates of a layer share gets the exact variance of its summed
@@ -72,6 +74,7 @@ class BlockDiagonal(LayerMetric):
     is_diagonal = False
 
 
+@hinted
 @dataclass(frozen=True)
 class Diagonal(LayerMetric):
     """The covariances inside a unit, the commuting rotations of one gate that one parameter moves."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import projected
 from qngd.exact.point import Point
@@ -31,6 +32,7 @@ from qngd.metrics.fisher import BasisTerm, fisher_from_shots, unseen_fisher
 _RARE = 0.1  # share of the shots with an outcome of their own, from which on the user is told
 
 
+@hinted
 @dataclass(frozen=True)
 class RandomBasis(Metric):
     """The mean of F/2 in `BASES` random bases, each as many circuits as a gradient."""

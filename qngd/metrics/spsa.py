@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_positive, settle_whole
 from qngd.estimates.estimate import MetricTensor
 from qngd.exact.point import Point
@@ -71,6 +72,7 @@ class SpsaTerm:
     pair: Pair
 
 
+@hinted
 @dataclass(frozen=True)
 class QNSPSA(Metric):
     """The mean of random samples of the full metric, by four overlaps each. Runs average all measurements.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, require_range, settle_whole, shown
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import UNITS, Cost
@@ -22,6 +23,7 @@ _HOW_TO_KNOW = {
 }
 
 
+@hinted
 @dataclass(frozen=True)
 class Budget:
     """Limits on what a run may spend; None means no limit. What would exceed one is not sent.

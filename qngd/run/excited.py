@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd._system.seeds import derived
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
@@ -65,6 +66,7 @@ class ExcitedState(Result):
     __repr__ = Result.__repr__
 
 
+@hinted
 def excited_states(
     problem_or_circuit: Problem | CircuitLike,
     count: Whole,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from qngd._system.interrupts import Stoppable
+from qngd._system.keywords import hinted
 from qngd._system.logs import logger
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
@@ -41,6 +42,7 @@ from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
 __all__ = ["Budget", "Result", "Status", "minimize"]
 
 
+@hinted
 def minimize(
     problem_or_circuit: Problem | CircuitLike | Objective,
     observable: ObservableLike | Theta | None = None,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from qngd._system.keywords import hinted
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.objectives.given import GivenObjective, evaluator_of, read_any
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 
 
+@hinted
 def evaluator(
     problem_or_circuit: Any,
     observable: Any = None,

@@ -12,6 +12,7 @@ import numpy as np
 
 from qngd._system.brief import brief_fields
 from qngd._system.html import rows_table
+from qngd._system.keywords import hinted
 from qngd._system.memory import format_bytes
 from qngd.backends import BackendBase, resolve
 from qngd.backends.base import Footprint
@@ -261,6 +262,7 @@ class ConePrice(PriceHere):
         }
 
 
+@hinted
 def cost(
     problem_or_circuit: Any,
     observable: Any = None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit, as_flat, values_by_name
 from qngd.errors import ParameterError
 from qngd.interop import one_round_longer, wrap_for
@@ -16,6 +17,7 @@ from qngd.interop.given import read_given
 from qngd.start.rounds import rounds_of
 
 
+@hinted
 def interpolated(result: Any, circuit: CircuitLike, theta: Theta | None = None) -> Any:
     """A start for a circuit of p + 1 rounds from the best angles of p: each kind of angle, as a function of the round,
     is drawn out over one round more (INTERP, arXiv:1812.01041).

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.sparse.linalg import lsqr
 
+from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.errors import checked_seed, require_positive
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
@@ -21,6 +22,7 @@ _WIDTHS = (0.7, 0.35, 0.5, 0.9)  # the first for choosing signs
 _SIGNS = ((1, 1), (-1, 1), (1, -1), (-1, -1))  # of cost and driver, as annealing has them first
 
 
+@hinted
 def ramp(
     circuit: Problem | CircuitLike,
     observable: ObservableLike | Theta | None = None,

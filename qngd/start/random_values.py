@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, checked_seed, require_positive, require_range
 from qngd.evaluators.arguments import Whole
 from qngd.interop.arguments import CircuitLike, Theta
@@ -14,6 +15,7 @@ from qngd.interop.given import read_given
 from qngd.problem import Problem
 
 
+@hinted
 def near_zero(
     circuit: Problem | CircuitLike, theta: Theta | None = None, *, scale: float = 0.1, seed: Whole | None = None
 ) -> Any:
@@ -47,6 +49,7 @@ def near_zero(
     return given.shaped(rng.normal(scale=scale, size=given.circuit.num_parameters))
 
 
+@hinted
 def uniform(
     circuit: Problem | CircuitLike,
     theta: Theta | None = None,

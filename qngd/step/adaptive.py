@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, settle_whole, shown
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -16,6 +17,7 @@ from qngd.step.search import ConjugateDirections
 _NARROW = 0.02  # radians: a plane is not searched closer than this when the search begins
 
 
+@hinted
 @dataclass(frozen=True)
 class Adaptive(StepRule):
     """`QuasiNewton`; and `ConjugateDirections` for as long as the natural gradient's norm √(dᵀgd) is more than `slow`

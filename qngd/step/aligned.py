@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -14,6 +15,7 @@ from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, gradient_of
 _EARLY = 5  # steps in which a rate is found, at first by factors of up to e
 
 
+@hinted
 @dataclass(frozen=True)
 class AlignedMomentum(StepRule):
     """δ = −η·(g + λ)⁻¹m with the running mean m of the gradients, and a rate η that learns from every step.

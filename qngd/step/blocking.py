@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_positive, require_range
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along
 
 
+@hinted
 @dataclass(frozen=True)
 class Blocking(StepRule):
     """δ = −η·d, unless the energy rises by more than is allowed.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.damping import Damping, at_rate
 from qngd.errors import require_positive, settle_whole
 from qngd.estimates.estimate import Estimate
@@ -28,6 +29,7 @@ from qngd.step.base import (
 _OF_A_BATCH = 0.25  # the power with which what one mini-batch says of the rate counts
 
 
+@hinted
 @dataclass(frozen=True)
 class CurvatureRate(StepRule):
     """The rate follows the curvature that the last step met, as Barzilai and Borwein do for plain gradients

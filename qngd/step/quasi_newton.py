@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import settle_whole
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction, Product
@@ -17,6 +18,7 @@ _SHORTEST = 1e-6  # radians, of a bound: one of zero could not grow again
 _LOOK = 0.05  # radians, of an energy that is asked for on the way
 
 
+@hinted
 @dataclass(frozen=True)
 class QuasiNewton(CurvatureRate):
     """L-BFGS whose first guess of the inverse Hessian is the damped inverse metric (Nocedal and Wright,

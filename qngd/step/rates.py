@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.damping import Damping, at_rate
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.evaluation import Evaluation
@@ -13,6 +14,7 @@ from qngd.solve.direction import Direction
 from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, gradient_of
 
 
+@hinted
 @dataclass(frozen=True)
 class FixedRate(StepRule):
     """δ = −η·d: textbook natural gradient descent (arXiv:1909.02108)."""
@@ -29,6 +31,7 @@ class FixedRate(StepRule):
         return along(direction, here, self.learning_rate)
 
 
+@hinted
 @dataclass(frozen=True)
 class DecayingRate(StepRule):
     """δ = −η_k·d with η_k = η₀/(1 + k/T)^a: half of η₀ after T steps for a = 1 (Robbins and Monro,
@@ -59,6 +62,7 @@ class DecayingRate(StepRule):
         return {"count": np.array(memory["count"] + 1)}
 
 
+@hinted
 @dataclass(frozen=True)
 class Momentum(StepRule):
     """δ_k = −η·d + ρ·δ_{k−1}: a heavy ball in the natural gradient's field (Momentum-QNG, arXiv:2409.01978).

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
 from qngd.errors import require_positive
 from qngd.estimates.evaluation import Evaluation
@@ -24,6 +25,7 @@ from qngd.step.base import (
 
 
 @renamed(decrease="sufficient_decrease", largest="max_rate")
+@hinted
 @dataclass(frozen=True)
 class Armijo(StepRule):
     """Backtracking: δ = −η·d is accepted if E falls by at least c·η·d·∇E, less two standard errors of the difference;
@@ -70,6 +72,7 @@ class Armijo(StepRule):
 
 
 @renamed(probe="probe_ratio")
+@hinted
 @dataclass(frozen=True)
 class ConjugateDirections(StepRule):
     """δ = −α·d + β·δ_last, with α and β where a parabola over the plane of both is lowest: the generalized conjugate

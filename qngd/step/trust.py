@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -25,6 +26,7 @@ _SMALLEST = 1e-6  # radians, of a radius: one of zero could not grow again
 _TINY = float(np.finfo(float).tiny)  # of a rate
 
 
+@hinted
 @dataclass(frozen=True)
 class TrustRegion(StepRule):
     """δ = −η·d within √(δᵀgδ) ≤ r, the radius r adapted to how the energy follows the model (Conn, Gould and Toint,

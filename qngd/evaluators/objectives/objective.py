@@ -7,11 +7,13 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from qngd._system.brief import brief_fields
+from qngd._system.keywords import hinted
 from qngd.errors import SettingError, check_word, settle_whole, shown
 
 METRICS = ("fubini-study", "gauss-newton")
 
 
+@hinted
 @dataclass(frozen=True, eq=False)
 class Objective:
     """A loss of expectation values, over data, in the place of a circuit and its observable:

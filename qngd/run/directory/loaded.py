@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError, StorageError
 from qngd.estimates.estimate import MetricTensor, format_with_error
@@ -36,6 +37,7 @@ from qngd.solve.state import State, StepInfo
 _UNSET: Any = object()
 
 
+@hinted
 def load(run_dir: str | os.PathLike[str], *, repair: bool = False) -> StoredRun:
     """The run that a directory holds, as it stands now; another process may go on with it meanwhile.
 
