@@ -25,6 +25,7 @@ from experiments.peers.environments import ROOT
 from experiments.peers.launch import OVER_LIMIT, Contender, Row
 from experiments.peers.launch import measure as launch
 from experiments.record import Experiment, Verdict, main
+from qngd.errors import counted
 
 CONES = Contender("qngd, light cones", "qngd", {"energy": "cone_energy", "gradient": "cone_gradient"})
 PROPAGATION = Contender(
@@ -90,7 +91,7 @@ def ratios(rows: Sequence[Row], own: Contender, peer: Contender, kind: str) -> d
     for row in rows:
         base = ours.get((row.num_qubits, row.layers))
         if (row.label, row.kind) == (peer.label, kind) and row.median is not None and base:
-            found[f"{row.num_qubits} qubits, {row.layers} layers"] = row.median / base
+            found[f"{row.num_qubits} qubits, {counted(row.layers, 'layer')}"] = row.median / base
     return found
 
 
@@ -142,7 +143,7 @@ def _unreached(rows: Sequence[Row], limit: float, peer: Contender) -> Verdict:
     """What a peer did not get through."""
     missed = [row for row in rows if row.label == peer.label and row.median is None]
     said = [
-        f"{row.kind} of {row.num_qubits} qubits, {row.layers} layers ({row.note or row.status})"
+        f"{row.kind} of {row.num_qubits} qubits, {counted(row.layers, 'layer')} ({row.note or row.status})"
         for row in missed
         if row.status != "not tried" or OVER_LIMIT in row.note
     ]

@@ -124,6 +124,17 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def counted(count: float, noun: str, form: str = "") -> str:
+    """A count with its noun in the right number; `form`: how the count is written, as "," for thousands.
+
+    >>> counted(1, "job"), counted(2000, "shot", ","), counted(0, "entry")
+    ('1 job', '2,000 shots', '0 entries')
+    """
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count:{form}} {noun}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the known one that is closest to it, or nothing if none is close.
 

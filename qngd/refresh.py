@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.errors import SettingError, require_range, settle_whole, shown
+from qngd.errors import SettingError, counted, require_range, settle_whole, shown
 from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import project
 
@@ -69,5 +69,5 @@ class Refresh:
             np.hypot(old * known.raw_stderr, new * fresh.raw_stderr),
             fresh.approx,
             known.shots + fresh.shots,
-            f"average of {count + 1} metrics" + (f"; {note}" if note else ""),
+            f"average of {counted(count + 1, 'metric')}" + (f"; {note}" if note else ""),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
@@ -9,6 +10,9 @@ from typer.testing import CliRunner, Result
 from qngd.cli import commands as cli
 
 ROOT = Path(__file__).resolve().parent.parent
+NULL_BYTES = (
+    "SyntaxError: " if sys.version_info >= (3, 11, 4) else ""
+) + "source code string cannot contain null bytes"
 TOY = str(ROOT / "tests" / "toy.py")
 
 

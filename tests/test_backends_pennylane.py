@@ -426,7 +426,7 @@ def test_devices_that_cannot_be_made_from_a_name(monkeypatch):
 
 
 def test_too_few_wires():
-    with pytest.raises(BackendError, match=r"default\.qubit has 1 wires, the circuit needs 2"):
+    with pytest.raises(BackendError, match=r"default\.qubit has 1 wire, the circuit needs 2"):
         submitted(from_object(qml.device("default.qubit", wires=1)))
 
 

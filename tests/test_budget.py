@@ -200,13 +200,13 @@ def test_the_last_word_is_had_before_each_submission(inner):
     assert device.jobs == result.cost.jobs == 6
     assert result.status == "budget"
     assert result.steps == (5 if inner is FIXED else 2)
-    assert "1 jobs where 0 jobs are left" in result.message
+    assert "1 job where 0 jobs are left" in result.message
     more = minimize(device, optimizer=Silent(inner), state=result.state, max_steps=1, budget=qngd.Budget(jobs=20))
     assert more.steps == 1
     assert more.cost.jobs == device.jobs
     whole = minimize(optimizer=Silent(inner), max_steps=result.steps + 1)
     assert np.array_equal(more.history[-1], whole.history[-1])  # as if it had not stopped
-    with pytest.raises(qngd.SettingError, match=r"budget: the evaluation at theta0 alone needs .*1 jobs where 0 jobs"):
+    with pytest.raises(qngd.SettingError, match=r"budget: the evaluation at theta0 alone needs .*1 job where 0 jobs"):
         minimize(optimizer=Silent(inner), budget=qngd.Budget(jobs=0))
 
 

@@ -25,7 +25,7 @@ from qngd.measured.grouping import GroupingName
 from qngd.metrics.names import METRICS
 from qngd.report import live as _progress
 from qngd.report.live import details
-from tests.command_line import ROOT, TOY, file_with, qngd, refused
+from tests.command_line import NULL_BYTES, ROOT, TOY, file_with, qngd, refused
 
 FILES = ["convergence.png", "history.csv", "result.json", "settings.toml", "spectrum.csv", "spectrum.png"]
 
@@ -335,7 +335,7 @@ def test_what_is_no_problem_file(target: str, words: str):
         ("def problem():\n    raise KeyError('two\\nlines')\n", "mine.py:2: KeyError: 'two\\nlines'"),
         ("def problem():\n    int('x')\n", "mine.py:2: invalid literal for int()"),
         ("import qngd\ndef problem():\n    return qngd.Problem(3)\n", "circuit: int is not a circuit"),
-        ("\0", "mine.py:1: SyntaxError"),
+        ("\0", f"mine.py:1: {NULL_BYTES}"),
     ],
 )
 def test_code_that_fails_is_named_with_file_and_line(text: str, words: str, tmp_path: Path):

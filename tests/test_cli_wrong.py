@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import ROOT, TOY, file_with, qngd, refused
+from tests.command_line import NULL_BYTES, ROOT, TOY, file_with, qngd, refused
 
 WRITE = "write def problem(**settings): return qngd.Problem(circuit, observable, theta0)"
 
@@ -83,7 +83,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path):
         (b"def problem(:\n", "mine.py:1: SyntaxError: invalid syntax"),
         (b"def problem():\n\tx = 1\n        y = 2\n", "mine.py:3: TabError"),
         (b"x = '\xe9'\n", "mine.py:1: SyntaxError: (unicode error)"),
-        (bytes(range(256)), "mine.py:1: SyntaxError"),
+        (bytes(range(256)), f"mine.py:1: {NULL_BYTES}"),
         (b"import sys\nsys.exit(0)\n", "mine.py:2: SystemExit: 0; the file ends the program: what it does on its own"),
         (b"def problem():\n    raise SystemExit\n", "belongs under if __name__ == '__main__':"),
         (b"def problem(): pass\n", "problem() returned NoneType, not a qngd.Problem; end it with return qngd.Problem("),
@@ -93,7 +93,10 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path):
         (b"def problem(): raise MemoryError\n", "mine.py:1: MemoryError"),
         (b"class E(Exception):\n    def __str__(self): 1/0\ndef problem(): raise E\n", "mine.py:3: E"),
         (b"import qngd\ndef problem(): return qngd.Problm()\n", "has no attribute 'Problm'. Did you mean 'Problem'?"),
-        (b"import qngd\ndef problem(): return qngd.Problem(x=1)\n", "mine.py:2: TypeError: Problem.__init__() got an"),
+        (
+            b"import qngd\ndef problem(): return qngd.Problem(x=1)\n",
+            "mine.py:2: TypeError: Problem() got an",
+        ),
         (b"def problem(a: 'x.y' = 1, b: '1 +' = 2): return a\n", "problem() returned int"),
         (b"import sys\ndef problem(a: 'sys.nope' = 1): return a\n", "problem() returned int"),
         (b"import networkx_is_not_there\n", "mine.py:1: ModuleNotFoundError"),

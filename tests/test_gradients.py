@@ -3,8 +3,6 @@
 import numpy as np
 import pennylane as qml
 import pytest
-from qiskit_algorithms.optimizers import QNSPSA as QiskitQNSPSA
-from qiskit_algorithms.optimizers import spsa as qiskit_spsa
 
 import qngd
 from qngd.circuit.observable import Observable
@@ -218,6 +216,7 @@ def submission_seed(seed, done):
 
 def test_qn_spsa_takes_the_steps_of_qiskits_algorithm(monkeypatch):
     """On the same random signs; Qiskit's gradient goes along the first of the metric's directions."""
+    theirs_of = pytest.importorskip("qiskit_algorithms.optimizers")
     steps = 6
     circuit, terms = two_qubits()
     pairs = [random_pairs(4, submission_seed(5, k), 1, 0.01)[0] for k in range(steps)]
@@ -227,14 +226,14 @@ def test_qn_spsa_takes_the_steps_of_qiskits_algorithm(monkeypatch):
     )
     mine = walked(qngd.QNG.qn_spsa(0.05, perturbation=0.01, regularization=0.01, blocking=False), steps)
     signs = [each for pair in pairs for each in (pair.first, pair.second)]
-    monkeypatch.setattr(qiskit_spsa, "bernoulli_perturbation", lambda *_: signs.pop(0))
+    monkeypatch.setattr(theirs_of.spsa, "bernoulli_perturbation", lambda *_: signs.pop(0))
     matrix = dense.observable_matrix(terms)
 
     def state(x):
         return dense.statevector(circuit, np.asarray(x))
 
     theirs = []
-    optimizer = QiskitQNSPSA(
+    optimizer = theirs_of.QNSPSA(
         lambda x, y: abs(np.vdot(state(x), state(y))) ** 2,
         maxiter=steps,
         blocking=False,

@@ -525,7 +525,7 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask(observables=[]), ObservableError, "the list is empty"),
         (lambda: ask(observables=[qngd.CVaR({"IIZ": 1.0, "IIX": 1.0}, 0.5)]), ObservableError, "do not commute"),
         (lambda: ask(observables=None), ObservableError, "observables: the circuit brings none"),
-        (lambda: ask(observables=[{"Z": 1.0}]), ObservableError, "acts on 1 qubits"),
+        (lambda: ask(observables=[{"Z": 1.0}]), ObservableError, "acts on 1 qubit"),
         (lambda: ask([built(), built()], [{"IIZ": 1.0}] * 3), ObservableError, "3 entries for 2 circuits"),
         (lambda: ask(circuit=[]), CircuitError, "the list is empty"),
         (lambda: qngd.minimize(qngd.Objective(built(), OBSERVABLES, loss)), ParameterError, "theta0 is missing"),

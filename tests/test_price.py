@@ -204,6 +204,7 @@ def test_device_time_is_that_of_every_shot():
     assert price.run_seconds == pytest.approx(10 * expected, rel=1e-12)
     count = len(templates)
     assert (price.depth, price.two_qubit_depth, price.two_qubit_gates) == (10 * count, 3 * count, 4 * count)
+    assert (price.step.depth, price.step.two_qubit_gates) == (price.run.depth, 4 * count) == (price.depth, 4 * count)
     assert price.is_noisy
     assert price.backend == device.name
 
@@ -232,7 +233,7 @@ def test_prices_for_people():
     price = qngd.cost(circuit, terms, theta, backend=Compiler(), shots=100, steps=20)
     rows = price.rows()
     assert rows["backend"] == "exact counts (noisy)"
-    assert rows["one step"] == f"1 jobs, {price.step.circuits} circuits, {price.step.shots} shots"
+    assert rows["one step"] == f"1 job, {price.step.circuits} circuits, {price.step.shots} shots"
     assert rows["20 steps"] == f"21 jobs, {21 * price.step.circuits} circuits, {21 * price.step.shots} shots"
     assert re.findall(r"\d+", rows["circuits"]) == [
         str(n) for n in (price.energy_circuits, price.gradient_circuits, price.metric_circuits)

@@ -489,7 +489,7 @@ def _unequal():
     ("theta", "circuit", "text"),
     [
         ([0.1, 0.2, 0.3, 0.4], by_qiskit(2)[0], "more rounds"),
-        ([0.1, 0.2, 0.3], by_qiskit(2)[0], "1 parameters more"),
+        ([0.1, 0.2, 0.3], by_qiskit(2)[0], "1 parameter more"),
         ([0.1, 0.2], _unequal(), "repeats its rounds"),
         ([], by_qiskit(1)[0], "at least one"),
         (["a", 0.2], by_qiskit(2)[0], "real numbers"),

@@ -189,12 +189,12 @@ def test_a_run_dir_that_cannot_be(tmp_path):
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
-        ({"Z": 1.0}, r"acts on 1 qubits, the circuit has 2; .*'IZ' in the place of 'Z'"),
+        ({"Z": 1.0}, r"acts on 1 qubit, the circuit has 2; .*'IZ' in the place of 'Z'"),
         (
             {"ZZZ": 1.0},
             "3 qubits, the circuit has 2; write one letter for each qubit, the rightmost for qubit 0",
         ),
-        ({"ZZ": 1.0, "X": 0.5}, "'X' has 1 letters and not 2; write one for each qubit, the rightmost for qubit 0"),
+        ({"ZZ": 1.0, "X": 0.5}, "'X' has 1 letter and not 2; write one for each qubit, the rightmost for qubit 0"),
     ],
 )
 def test_labels_of_another_length(terms, words):

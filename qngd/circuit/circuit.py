@@ -30,7 +30,7 @@ from qngd.circuit.outputs import Outputs
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.circuit.split import SplitGates, find_split_gates
 from qngd.circuit.units import assign_units
-from qngd.errors import ObservableError, ParameterError, shown
+from qngd.errors import ObservableError, ParameterError, counted, shown
 
 _FIXED_SHOWN = 6  # names of fixed arguments in a circuit's text
 _LAYERS_SHOWN, _ROTATIONS_SHOWN = 20, 20_000  # in a notebook
@@ -114,7 +114,9 @@ def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
         return list(zip(names, values, strict=True))
     except (TypeError, ValueError):
         shape = np.shape(values)
-        raise ParameterError(f"theta: {_name_of(key)} has {len(names)} elements; got values of shape {shape}") from None
+        raise ParameterError(
+            f"theta: {_name_of(key)} has {counted(len(names), 'element')}; got values of shape {shape}"
+        ) from None
 
 
 def as_flat(theta: Any, count: int, names: Sequence[str] = ()) -> np.ndarray:
@@ -184,8 +186,8 @@ class Layer:
 
     def __str__(self) -> str:
         names = self.parameters
-        rotations = f"{len(self)} rotation{'' if len(self) == 1 else 's'}"
-        parameters = f"{len(names)} parameter{'' if len(names) == 1 else 's'}"
+        rotations = counted(len(self), "rotation")
+        parameters = counted(len(names), "parameter")
         shown = names if len(names) <= 6 else (*names[:3], "…", names[-1])
         head = f"layer {self.index}: {rotations}, {parameters} ({', '.join(shown)})"
         return "\n".join([head, *(f"  {rotation}" for rotation in self.rotations)])
@@ -282,8 +284,8 @@ class Circuit:
     def _repr_html_(self) -> str:
         """For notebooks: the layers, with their rotations and parameters."""
         title = (
-            f"Circuit: {self.num_qubits} qubits, {self.num_parameters} parameters, "
-            f"{self.num_rotations} rotations, {self.num_layers} layers"
+            f"Circuit: {counted(self.num_qubits, 'qubit')}, {counted(self.num_parameters, 'parameter')}, "
+            f"{counted(self.num_rotations, 'rotation')}, {counted(self.num_layers, 'layer')}"
         )
         if self.num_rotations > _ROTATIONS_SHOWN:
             return columns_table(title, (), [("layers", "too many rotations to list; see .layers")])
@@ -357,7 +359,8 @@ class Circuit:
             (label,) = observable.strings[-1:].labels()
             remedy += f": {'I' * missing + label!r} in the place of {label!r}"
         raise ObservableError(
-            f"observable: it acts on {observable.num_qubits} qubits, the circuit has {self.num_qubits}; {remedy}"
+            f"observable: it acts on {counted(observable.num_qubits, 'qubit')}, the circuit has {self.num_qubits}; "
+            f"{remedy}"
         )
 
     @cached_property

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd._system.brief import brief_fields
+from qngd.errors import counted
 
 LETTERS = "IXYZ"
 # letter code -> (x bit, z bit), in the order of LETTERS
@@ -81,8 +82,8 @@ class PauliStrings:
         for row, label in enumerate(labels):
             if len(label) != n:
                 raise ValueError(
-                    f"Pauli label {label!r} has {len(label)} letters and not {n}; write one for each qubit, the "
-                    "rightmost for qubit 0 and I where nothing acts"
+                    f"Pauli label {label!r} has {counted(len(label), 'letter')} and not {n}; write one for each qubit, "
+                    "the rightmost for qubit 0 and I where nothing acts"
                 )
             for qubit, letter in enumerate(reversed(label)):
                 if letter == "I":

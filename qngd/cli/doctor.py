@@ -15,7 +15,7 @@ import typer
 from qngd._system.threads import num_threads, usable_cores
 from qngd._system.version import __version__
 from qngd.cli.work import echo_json, echo_table
-from qngd.errors import how_to_install
+from qngd.errors import counted, how_to_install
 
 _OURS = ("numpy", "scipy", "numba", "stim", "matplotlib", "rich", "typer", "threadpoolctl")
 # by the extra that brings them
@@ -141,12 +141,14 @@ def _tell(found: dict[str, Any]) -> None:
         "qngd": f"{found['qngd']} in {found['folder']}",
         "python": f"{found['python']}, {found['executable']}",
         "platform": found["platform"],
-        "threads": f"{threads['kernels']} of {threads['usable_cores']} cores"
+        "threads": f"{threads['kernels']} of {counted(threads['usable_cores'], 'core')}"
         + (f" (QNGD_NUM_THREADS={limit})" if limit else ""),
-        "BLAS": "; ".join(f"{b['internal_api']} {b['version']}, {b['num_threads']} threads" for b in found["blas"]),
+        "BLAS": "; ".join(
+            f"{b['internal_api']} {b['version']}, {counted(b['num_threads'], 'thread')}" for b in found["blas"]
+        ),
         "cache": "no folder can be written to: kernels are compiled anew in every process; set NUMBA_CACHE_DIR"
         if cache["folder"] is None
-        else f"{cache['folder']}, {cache['bytes'] / 1e6:.0f} MB in {cache['files']} files"
+        else f"{cache['folder']}, {cache['bytes'] / 1e6:.0f} MB in {counted(cache['files'], 'file')}"
         + ("" if cache["writable"] else "; it cannot be written to: set NUMBA_CACHE_DIR"),
         "backends": ", ".join(found["backends"]),
         **packages,

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from qngd.cli.errors import UsageError
-from qngd.errors import StorageError
+from qngd.errors import StorageError, counted
 from qngd.report import files, live
 from qngd.report.compared import compared_table
 from qngd.report.groups import grouped
@@ -52,7 +52,10 @@ def _runs(wanted: Wanted) -> tuple[RunData, ...]:
         return compare(list(wanted.directories)).runs
     labels = wanted.labels.split(",")
     if len(labels) != len(wanted.directories):
-        raise UsageError(f"--labels: {len(labels)} names for {len(wanted.directories)} directories; give as many")
+        raise UsageError(
+            f"--labels: {counted(len(labels), 'name')} for {counted(len(wanted.directories), 'directory')}; "
+            "give as many"
+        )
     named: dict[str, list[Path]] = {}
     for label, directory in zip(labels, wanted.directories, strict=True):
         named.setdefault(label.strip(), []).append(directory)

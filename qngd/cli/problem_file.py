@@ -26,6 +26,7 @@ from qngd.cli.settings import WRITE, parse_settings
 from qngd.errors import QngdError, did_you_mean, how_to_install
 from qngd.problem import Problem
 
+_NULL_BYTES = "source code string cannot contain null bytes"
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _EXTRA = {
     "openqasm3": "qiskit", "qiskit": "qiskit", "qiskit_aer": "qiskit", "qiskit_ibm_runtime": "qiskit",
@@ -168,6 +169,8 @@ def _line_in(origin: str, error: BaseException) -> int | None:
     """The innermost line of the file that the error came through."""
     if isinstance(error, SyntaxError) and error.filename in (origin, None):  # None: null bytes
         return error.lineno or 1
+    if _NULL_BYTES in str(error):  # a ValueError before Python 3.11.4
+        return 1
     line = None
     trace = error.__traceback__
     while trace is not None:

@@ -13,7 +13,7 @@ import typer
 
 from qngd.cli.errors import UsageError
 from qngd.cli.work import echo_table
-from qngd.errors import QngdError, StorageError
+from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
 from qngd.report import live
 from qngd.run.directory.loaded import StoredRun, load
@@ -29,7 +29,8 @@ def show(directory: Path, as_json: bool) -> None:
     last = found.sessions[-1]
     rows = {
         "problem": str(found.about["problem"]),
-        "circuit": f"{found.about['num_qubits']} qubits, {len(found.about['parameters'])} parameters",
+        "circuit": f"{counted(found.about['num_qubits'], 'qubit')}, "
+        + counted(len(found.about["parameters"]), "parameter"),
         "status": found.status.replace("_", " "),
         "message": found.message,
         "steps": str(found.steps),

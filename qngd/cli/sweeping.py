@@ -23,7 +23,7 @@ from qngd.cli.problem_file import open_problem
 from qngd.cli.spending import echo_columns
 from qngd.cli.work import echo_json, opened
 from qngd.cli.written import split
-from qngd.errors import SettingError, did_you_mean
+from qngd.errors import SettingError, counted, did_you_mean
 from qngd.problem import Problem
 from qngd.report import files
 from qngd.sweeps.grid import GridPoint, combinations
@@ -139,7 +139,7 @@ def _shown(total: int, as_json: bool) -> Iterator[Callable[[dict[str, Any], int,
     if as_json:
         yield None
     elif not console.is_terminal:
-        typer.echo(f"{total} runs")
+        typer.echo(counted(total, "run"))
         yield _print_row
     else:
         rows: list[dict[str, Any]] = []
@@ -160,7 +160,7 @@ def _print_row(row: Mapping[str, Any], done: int, total: int) -> None:
 
 def _drawn(rows: Sequence[Mapping[str, Any]], done: int, total: int) -> Table:
     heads, *lines = table(summarized(rows))
-    drawn = Table(*heads, title=f"{done} of {total} runs", box=None)
+    drawn = Table(*heads, title=f"{done} of {counted(total, 'run')}", box=None)
     for line in lines:
         drawn.add_row(*line)
     return drawn

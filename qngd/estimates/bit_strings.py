@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qngd.errors import counted
+
 
 class BitString(NamedTuple):
     """One bit string, rightmost bit qubit 0, its energy, and its probability or the share of the shots it had."""
@@ -47,7 +49,7 @@ class BitStrings:
         return len(self.energies)
 
     def __repr__(self) -> str:
-        kind = f"{self.shots} shots" if self.shots else "exact"
+        kind = counted(self.shots, "shot") if self.shots else "exact"
         return f"BitStrings({kind}; best: {self.best(1)[0] if len(self) else 'none'})"
 
     @property

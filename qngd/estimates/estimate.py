@@ -10,6 +10,7 @@ import numpy as np
 
 from qngd._system.brief import brief_fields
 from qngd._system.html import matrix_picture, rows_table
+from qngd.errors import counted
 
 _ROUNDING = 64 * float(np.finfo(float).eps)  # of an energy, relative
 _LISTED = 20  # numbers that a notebook shows of an array
@@ -62,7 +63,13 @@ class Estimate:
         rows = {", ".join(map(str, place)) or "value": text for place, text in zip(places, texts, strict=False)}
         if len(values) > _LISTED:
             rows["…"] = f"{len(values) - _LISTED} more"
-        kind = "exact" if self.is_exact else f"from {self.shots} shots" if self.shots else "with a standard error"
+        kind = (
+            "exact"
+            if self.is_exact
+            else f"from {counted(self.shots, 'shot')}"
+            if self.shots
+            else "with a standard error"
+        )
         return rows_table(f"Estimate, {kind}", rows)
 
 
@@ -166,12 +173,16 @@ class MetricTensor:
     def __str__(self) -> str:
         low, high = self.eigenvalues[[0, -1]] if len(self.value) else (0.0, 0.0)
         count = len(self.value)
-        return f"{self.approx} metric of {count} parameters, {self._kind}; eigenvalues {low:.3g} to {high:.3g}"
+        return (
+            f"{self.approx} metric of {counted(count, 'parameter')}, {self._kind}; eigenvalues {low:.3g} to {high:.3g}"
+        )
 
     @property
     def _kind(self) -> str:
         """Where it comes from, in words."""
-        return "exact" if self.is_exact else f"from {self.shots} shots" if self.shots else "from random samples"
+        return (
+            "exact" if self.is_exact else f"from {counted(self.shots, 'shot')}" if self.shots else "from random samples"
+        )
 
     def _repr_html_(self) -> str:
         """For notebooks: what it is, its eigenvalues, and the matrix in colours."""

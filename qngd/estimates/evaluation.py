@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 import numpy as np
 
 from qngd._system.brief import brief_fields
+from qngd.errors import counted
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
 
@@ -87,10 +88,10 @@ class Cost:
         return cls(*map(int, whole), *known)
 
     def __str__(self) -> str:
-        spent = f"{self.jobs} jobs, {self.circuits} circuits, {self.shots} shots"
+        spent = f"{counted(self.jobs, 'job')}, {counted(self.circuits, 'circuit')}, {counted(self.shots, 'shot')}"
         if not self.depth:
             return spent
-        return f"{spent}; circuits up to depth {self.depth} with {self.two_qubit_gates} two-qubit gates"
+        return f"{spent}; circuits up to depth {self.depth} with {counted(self.two_qubit_gates, 'two-qubit gate')}"
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

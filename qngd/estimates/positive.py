@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qngd.errors import counted
 from qngd.estimates.estimate import MetricTensor
 
 
@@ -16,7 +17,8 @@ def project(matrix: np.ndarray) -> tuple[np.ndarray, str]:
         return matrix, ""
     fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T
     note = (
-        f"projected onto the positive cone: {int(negative.sum())} of {len(values)} eigenvalues were negative, the "
+        f"projected onto the positive cone: {int(negative.sum())} of {counted(len(values), 'eigenvalue')} were "
+        "negative, the "
         f"lowest {values[0]:.3g}; the matrix moved by {np.linalg.norm(values[negative]):.3g}"
     )
     return 0.5 * (fixed + fixed.T), note

@@ -12,7 +12,7 @@ from qngd.circuit.active import without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.errors import BackendError, MemoryLimitError, SettingError
+from qngd.errors import BackendError, MemoryLimitError, SettingError, counted
 from qngd.evaluators.engine import EngineEvaluator
 from qngd.exact.cones import outlook
 from qngd.exact.cones.outlook import Crowd
@@ -45,7 +45,11 @@ class LightConeEvaluator(EngineEvaluator):
         self._cones = cone_simulator_of(circuit)
         super().__init__(circuit, observable, self._cones)
         n, widest = circuit.num_qubits, 0 if self._terms is None else self._terms.bundle.largest
-        self.note = f"{n} qubits, computed exactly by light cones of up to {widest} qubits" if was_chosen else ""
+        self.note = (
+            f"{counted(n, 'qubit')}, computed exactly by light cones of up to {counted(widest, 'qubit')}"
+            if was_chosen
+            else ""
+        )
 
     def default_metric(self) -> Metric:
         few = self.circuit.num_parameters <= _FULL_UP_TO
@@ -127,5 +131,6 @@ def in_place_of_a_state(circuit: Circuit, observable: Observable | None) -> Ligh
         return LightConeEvaluator(circuit, observable, was_chosen=True)
     except MemoryLimitError as error:
         raise MemoryLimitError(
-            f"a statevector of {circuit.num_qubits} qubits does not fit in memory, nor do its light cones: {error}"
+            f"a statevector of {counted(circuit.num_qubits, 'qubit')} does not fit in memory, nor do its light cones: "
+            f"{error}"
         ) from None

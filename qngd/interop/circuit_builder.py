@@ -17,7 +17,7 @@ from qngd.circuit.angles import Angle
 from qngd.circuit.circuit import Circuit, finish
 from qngd.circuit.gates import STANDARD_GATES
 from qngd.circuit.pauli import PauliStrings, anticommute
-from qngd.errors import CircuitError, did_you_mean, is_number, shown, whole_number
+from qngd.errors import CircuitError, counted, did_you_mean, is_number, shown, whole_number
 from qngd.interop.angle_slots import AngleSlots
 from qngd.interop.expressions import Expression, Graph
 from qngd.interop.named_theta import NamedTheta
@@ -130,7 +130,7 @@ class CircuitBuilder:
             )
         angles, qubits = known.angles, known.qubits
         if len(arguments) != len(angles) + len(qubits):
-            got = f"{len(arguments)} argument{'' if len(arguments) == 1 else 's'}"
+            got = counted(len(arguments), "argument")
             raise self._refusal(name, f"it is written {_written(name)}; got {got}")
         return self._append(name, (), arguments[: len(angles)], arguments[len(angles) :])
 
@@ -158,8 +158,8 @@ class CircuitBuilder:
             first, places = terms[0][0], ", ".join(map(str, range(length)))
             raise self._refusal(
                 "rotation",
-                f"{first!r} needs {length} qubits, one a letter, and has {len(qubits)}; write rotation({first!r}, "
-                f"angle, {places}), or *reversed(range({length})) for the label of an observable",
+                f"{first!r} needs {counted(length, 'qubit')}, one a letter, and has {len(qubits)}; write "
+                f"rotation({first!r}, angle, {places}), or *reversed(range({length})) for the label of an observable",
             )
         return self._append("rotation", terms, (angle,), qubits)
 

@@ -13,7 +13,7 @@ from qngd._system.packages import packages_of
 from qngd.circuit.bound import BoundCircuit, bind, joined
 from qngd.circuit.chosen import columns_of
 from qngd.circuit.circuit import Circuit
-from qngd.errors import CircuitError, ParameterError, QngdError, SettingError, shown
+from qngd.errors import CircuitError, ParameterError, QngdError, SettingError, counted, shown
 from qngd.interop import is_function, load_pennylane, wrap, wrap_for
 from qngd.interop.circuit_builder import CircuitBuilder
 
@@ -155,7 +155,8 @@ def _columns(circuit: Circuit, data: Data) -> list[list[int]]:
         if width != len(columns):
             names = ", ".join(circuit.parameters[column] for column in columns[:4])
             raise SettingError(
-                f"data: it has {width} numbers a sample, and {len(columns)} parameters hold them ({names}"
+                f"data: it has {counted(width, 'number')} a sample, and {counted(len(columns), 'parameter')} hold them "
+                f"({names}"
                 f"{', …' if len(columns) > 4 else ''}); give an array of shape (samples, {len(columns)})"
             )
     return found
@@ -170,7 +171,8 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data, own_outputs:
     parts = data.columns
     if len(parts) != len(arguments.names):
         raise SettingError(
-            f"data: {len(parts)} arrays for the {len(arguments.names)} arguments {', '.join(arguments.names)}"
+            f"data: {counted(len(parts), 'array')} for the {counted(len(arguments.names), 'argument')} "
+            f"{', '.join(arguments.names)}"
         )
     if not any(part.dtype.kind == "c" for part in parts):
         try:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
-from qngd.errors import QngdError, QngdWarning, SettingError, shown
+from qngd.errors import QngdError, QngdWarning, SettingError, counted, shown
 from qngd.solve.state import StepInfo
 
 _OF_STEP = (
@@ -87,4 +87,4 @@ class Several(Callback):
                 each.close()
 
     def __repr__(self) -> str:
-        return f"Several({len(self._callbacks)} callbacks)"
+        return f"Several({counted(len(self._callbacks), 'callback')})"

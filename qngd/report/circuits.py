@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
+from qngd.errors import counted
 
 if TYPE_CHECKING:
     from qngd.run.price import PlannedStep
@@ -24,27 +25,22 @@ def describe_circuit(circuit: Circuit) -> str:
         "parameter": circuit.num_parameters,
         "layer": circuit.num_layers,
     }
-    texts = [plural(count, name) for name, count in counts.items()]
+    texts = [counted(count, name) for name, count in counts.items()]
     active = len(active_qubits(circuit))
     if active < circuit.num_qubits:
         texts[0] += f" ({active} active)"
     return ", ".join(texts)
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: '1 layer', '2 layers'."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def step_measurements(step: PlannedStep) -> dict[str, str]:
     """What one step measures on a device, from row names to text: the circuits that `qngd.cost` counts."""
     energy = "no observable given"
     if step.num_terms:
-        circuits, terms = plural(step.energy_circuits, "circuit"), plural(step.num_terms, "Pauli term")
+        circuits, terms = counted(step.energy_circuits, "circuit"), counted(step.num_terms, "Pauli term")
         energy = f"{circuits} for {terms}, {_GROUPED.get(str(step.grouping), 'in random bases')}"
     own = "" if step.metric_circuits else " of its own"
     name = "none" if step.plan.metric is None else step.plan.metric.name
-    rows = {"energy": energy, "metric": f"{plural(step.metric_circuits, 'circuit')}{own} ({name})"}
+    rows = {"energy": energy, "metric": f"{counted(step.metric_circuits, 'circuit')}{own} ({name})"}
     if step.num_terms:
-        rows["gradient"] = f"{plural(step.gradient_circuits, 'circuit')} of the energy at shifted angles"
+        rows["gradient"] = f"{counted(step.gradient_circuits, 'circuit')} of the energy at shifted angles"
     return rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qngd._system.html import columns_table
-from qngd.errors import SettingError, did_you_mean
+from qngd.errors import SettingError, counted, did_you_mean
 from qngd.report.compared import compared_table
 from qngd.report.groups import Group, grouped
 from qngd.report.run_data import RunData
@@ -82,7 +82,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         names = ", ".join(f"{group.label}: {len(group.runs)}" for group in self.groups[:6])
-        return f"Comparison({len(self.runs)} runs: {names}{', …' if len(self.groups) > 6 else ''})"
+        return f"Comparison({counted(len(self.runs), 'run')}: {names}{', …' if len(self.groups) > 6 else ''})"
 
     def _repr_html_(self) -> str:
         """For notebooks: the table, and the energy over steps."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from qngd.errors import counted
 from qngd.estimates.estimate import format_with_error
 from qngd.report import figures
 from qngd.report.curves import (
@@ -63,7 +64,7 @@ def _energy_words(groups: Groups, over: str, axis: str) -> str:
         history = run.history
         start = format_with_error(float(history["energy"][0]), float(history["stderr"][0]))
         end = format_with_error(float(history["energy"][-1]), float(history["stderr"][-1]))
-        spent = f"{history[over][-1]:,.6g} {axis}" if over != "step" else f"{run.steps} steps"
+        spent = f"{history[over][-1]:,.6g} {axis}" if over != "step" else counted(run.steps, "step")
         text = f"Energy against {axis}: from {start} to {run.with_unit(end)}, after {spent}."
         if run.reference is not None:
             text += f" Dashed: the reference, {run.with_unit(f'{run.reference:.6g}')}."

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from qngd.errors import counted
 from qngd.report.run_data import CHEMICAL_ACCURACY, RunData
 from qngd.report.style import (
     BLUE,
@@ -138,7 +139,7 @@ def draw_rank(axes: Axes, data: RunData) -> None:
     count = data.eigenvalues.shape[1]
     axes.axhline(count, color=GREY, linestyle=":", linewidth=1.2)
     axes.annotate(
-        f"{count} parameters", (1, count), xycoords=("axes fraction", "data"), xytext=(-4, 3),
+        counted(count, 'parameter'), (1, count), xycoords=("axes fraction", "data"), xytext=(-4, 3),
         textcoords="offset points", ha="right", fontsize=9, color=GREY,
     )  # fmt: skip
     marker = "o" if len(step) <= FEW_STEPS else None

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from qngd._system.version import __version__
+from qngd.errors import counted
 from qngd.report.catalogue import CATALOGUE, Drawn, Entry
 from qngd.report.compared import compared_table
 from qngd.report.files import write_whole
@@ -103,7 +104,7 @@ def _template() -> jinja2.Template:
 
 def _title(runs: Sequence[RunData]) -> str:
     names = list(dict.fromkeys(run.name for run in runs))
-    return names[0] if len(names) == 1 else f"{len(runs)} runs of {len(names)} problems"
+    return names[0] if len(names) == 1 else f"{counted(len(runs), 'run')} of {counted(len(names), 'problem')}"
 
 
 def _lead(runs: Sequence[RunData]) -> list[dict[str, str]]:
@@ -114,10 +115,12 @@ def _lead(runs: Sequence[RunData]) -> list[dict[str, str]]:
             name = str(run.result["status"])
             counts[name] = counts.get(name, 0) + 1
         ended = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-        return [{"status": "", "kind": "", "text": f"{len(runs)} runs side by side: {ended}.{_brackets(runs)}"}]
+        return [
+            {"status": "", "kind": "", "text": f"{counted(len(runs), 'run')} side by side: {ended}.{_brackets(runs)}"}
+        ]
     rows, status = runs[0].rows(), str(runs[0].result["status"])
     kind = "good" if status in _GOOD else "bad" if status in _BAD else "other"
-    text = f"Energy {rows['energy']} after {rows['steps'].split(',')[0]} steps."
+    text = f"Energy {rows['energy']} after {counted(int(rows['steps'].split(',')[0]), 'step')}."
     if "error" in rows:
         text += f" Error to the reference: {rows['error']}."
     return [{"status": rows["status"], "kind": kind, "text": text}]
@@ -210,7 +213,7 @@ def _setting_rows(run: RunData) -> dict[str, str]:
     size = [
         f"{problem[key]} {word}" for key, word in (("num_qubits", "qubits"), ("num_layers", "layers")) if key in problem
     ]
-    rows = {"circuit": ", ".join([*size, f"{len(problem.get('parameters', []))} parameters"])}
+    rows = {"circuit": ", ".join([*size, counted(len(problem.get("parameters", [])), "parameter")])}
     rows |= {name.replace("_", " "): f"{value}" for name, value in found.get("run", {}).items() if value is not None}
     versions = found.get("versions") or ({"qngd": found["qngd"]} if found.get("qngd") else {})
     if versions:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd.errors import counted
 from qngd.estimates.estimate import format_with_error
 from qngd.estimates.evaluation import Cost
 from qngd.solve.state import StepInfo
@@ -102,9 +103,9 @@ class RunData:
     def spent(self) -> str:
         """The cost in words."""
         cost = self.result["cost"]
-        text = f"{cost['jobs']:,} jobs, {cost['circuits']:,} circuits, {cost['shots']:,} shots"
+        text = ", ".join(counted(cost[f"{unit}s"], unit, ",") for unit in ("job", "circuit", "shot"))
         if cost.get("depth"):
-            text += f"; circuits up to depth {cost['depth']} with {cost['two_qubit_gates']} two-qubit gates"
+            text += f"; circuits up to depth {cost['depth']} with {counted(cost['two_qubit_gates'], 'two-qubit gate')}"
         if cost.get("seconds"):
             text += f"; {cost['seconds']:.3g} s of the device"
         return text + (f"; {cost['money']:.4g} of money" if cost.get("money") else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qngd.errors import counted
 from qngd.report.curves import (
     Drawn,
     Groups,
@@ -108,7 +109,7 @@ def bit_strings(groups: Groups) -> Drawn | str:
         f"The most probable bit strings at the end, rightmost bit qubit 0: {first['bits']} with "
         f"{first['probability']:.1%} and energy {energy}."
     )
-    return Drawn(figure, text + (f" From {shots:,} shots; bars: one standard error." if shots else ""))
+    return Drawn(figure, text + (f" From {counted(shots, 'shot', ',')}; bars: one standard error." if shots else ""))
 
 
 def _short(bits: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.errors import SettingError, require_range, settle_whole, shown
+from qngd.errors import SettingError, counted, require_range, settle_whole, shown
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import UNITS, Cost
 from qngd.estimates.prices import Prices
@@ -119,7 +119,7 @@ class Budget:
     def _text(self, name: str, amount: float) -> str:
         if name == "seconds":
             return f"{format_seconds(amount)} of device time"
-        return self.table.text(amount) if name == "money" else f"{amount:,} {name}"
+        return self.table.text(amount) if name == "money" else counted(amount, name[:-1], ",")
 
 
 def _amounts(cost: Cost, names: dict[str, float]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.errors import BackendError, SettingError, whole_number
+from qngd.errors import BackendError, SettingError, counted, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
@@ -103,7 +103,7 @@ class Price:
         parts = f"{self.energy_circuits} energy, {self.gradient_circuits} gradient, {self.metric_circuits} metric"
         rows = {
             "backend": self.backend + (" (noisy)" if self.is_noisy else ""),
-            "one step": f"{self.step}",
+            "one step": f"{replace(self.step, depth=0)}",  # which has a row of its own
             "jobs": f"{self.step.jobs} a step" + (f"; a job holds at most {self.limits}" if self.limits else ""),
             "circuits": parts,
             "two-qubit gates": f"at most {self.two_qubit_gates} in a circuit",
@@ -115,12 +115,21 @@ class Price:
             if self.seconds is None or self.run_seconds is None
             else f"{format_seconds(self.seconds)} a step, {format_seconds(self.run_seconds)} a run"
         )
-        rows[f"{self.steps} steps"] = f"{self.run}"
+        rows[counted(self.steps, "step")] = f"{replace(self.run, depth=0)}"
         return rows
 
     def table(self) -> list[list[str]]:
         """The offers for people, a row each under a row of headings; a column that no offer fills is left out."""
-        heads = ["a step of", "jobs", "circuits", "shots", "device time", "money", f"{self.steps} steps", "in money"]
+        heads = [
+            "a step of",
+            "jobs",
+            "circuits",
+            "shots",
+            "device time",
+            "money",
+            counted(self.steps, "step"),
+            "in money",
+        ]
         rows = [offer.row(self.prices) for offer in self.offers]
         if any(offer.affordable is not None for offer in self.offers):
             heads.append("the budget buys")
@@ -133,7 +142,7 @@ class Price:
 
     def _repr_html_(self) -> str:
         """For notebooks: the price as a table."""
-        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
+        return rows_table(f"{type(self).__name__} of {counted(self.steps, 'step')}", self.rows())
 
 
 @dataclass(frozen=True)
@@ -181,11 +190,11 @@ class Offer:
         counts = [f"{count:,}" for count in (self.step.jobs, self.step.circuits, self.step.shots)]
 
         def run_of(cost: Cost) -> str:
-            return time_of(cost) or f"{cost.shots:,} shots"
+            return time_of(cost) or counted(cost.shots, "shot", ",")
 
         run, money, bought = run_of(self.run), money_of(self.run), ""
         if self.affordable is not None:
-            bought = f"{self.affordable:,} steps"
+            bought = counted(self.affordable, "step", ",")
         if self.most is not None:
             run, money = _between(run, run_of(self.most)), _between(money, money_of(self.most))
             if self.affordable is not None:
@@ -258,7 +267,7 @@ class ConePrice(PriceHere):
             "metric": "from the gradients of single terms" if self.metric is None else str(self.metric),
             "memory": f"about {format_bytes(self.num_bytes)}",
             "time": f"about {format_seconds(self.seconds)} a step, after planning",
-            f"{self.steps} steps": f"about {format_seconds(self.run_seconds)}",
+            counted(self.steps, "step"): f"about {format_seconds(self.run_seconds)}",
         }
 
 
@@ -301,7 +310,7 @@ def cost(
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
     >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
-    1 jobs, 4 circuits, 400 shots
+    1 job, 4 circuits, 400 shots
     """
     steps = whole_number(steps, "steps", 0)
     given = read_any(problem_or_circuit, observable, theta0)
@@ -334,18 +343,22 @@ def cost(
         offers = tuple(
             _offer(each, step, given.theta, steps, budget, final_shots) for each in choices(approx, gradient)
         )
+    depth = _largest(footprints, lambda each: each.depth)
+    two_qubit_gates = (
+        max((t.num_two_qubit_gates for t in plan.templates), default=0)
+        if footprints is None
+        else max((f.two_qubit_gates for f in footprints), default=0)
+    )
     return Price(
         backend=device.name,
-        step=taken,
+        step=taken if depth is None else replace(taken, depth=depth, two_qubit_gates=two_qubit_gates),
         steps=steps,
         energy_circuits=step.energy_circuits,
         gradient_circuits=step.gradient_circuits,
         metric_circuits=step.metric_circuits,
-        depth=_largest(footprints, lambda each: each.depth),
+        depth=depth,
         two_qubit_depth=_largest(footprints, lambda each: each.two_qubit_depth),
-        two_qubit_gates=max((t.num_two_qubit_gates for t in plan.templates), default=0)
-        if footprints is None
-        else max((f.two_qubit_gates for f in footprints), default=0),
+        two_qubit_gates=two_qubit_gates,
         seconds=taken.seconds,
         is_noisy=device.is_noisy,
         limits=str(device.limits),

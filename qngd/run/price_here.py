@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from qngd._system.html import rows_table
+from qngd.errors import counted
 from qngd.estimates.evaluation import Cost
 
 
@@ -32,4 +33,4 @@ class PriceHere(ABC):
 
     def _repr_html_(self) -> str:
         """For notebooks: the price as a table."""
-        return rows_table(f"{type(self).__name__} of {self.steps} steps", self.rows())
+        return rows_table(f"{type(self).__name__} of {counted(self.steps, 'step')}", self.rows())

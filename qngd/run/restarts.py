@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import BackendError, SettingError, StorageError
+from qngd.errors import BackendError, SettingError, StorageError, counted
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.objectives.given import AnyGiven
 from qngd.run.directory.paths import as_folder, holds_run
@@ -104,7 +104,7 @@ def _best(results: list[Result], count: int, ended: Status | None = None, failur
         status, message = ended, REMEDY[ended].format(cost=_spent(results), failure=failure)
     elif last.status in ENDING:
         status, message = last.status, last.message
-    note = f"the best of {len(results)} starts, number {results.index(chosen)}"
+    note = f"the best of {counted(len(results), 'start')}, number {results.index(chosen)}"
     if len(results) < count:
         note += f"; {count - len(results)} more were not tried"
     return replace(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qngd._system.html import rows_table
+from qngd.errors import counted
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import format_with_error
 from qngd.estimates.evaluation import Cost
@@ -104,12 +105,12 @@ class Result:
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr)
-        return f"{energy} after {self.steps} steps: {self.status}, {self.message}"
+        return f"{energy} after {counted(self.steps, 'step')}: {self.status}, {self.message}"
 
     def __repr__(self) -> str:
         # no arrays: those of a long run are thousands of lines
         numbers = f"energy={float(self.energy)!r}, stderr={float(self.stderr)!r}, steps={self.steps}"
-        count = f"{np.size(self.state.theta)} parameters"
+        count = counted(np.size(self.state.theta), "parameter")
         return f"{type(self).__name__}({numbers}, status={str(self.status)!r}, cost={self.cost!r}, theta=<{count}>)"
 
     def _repr_html_(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from qngd._system.signatures import takes
 from qngd.cvar import CVaR
-from qngd.errors import ParameterError, SettingError, checked_seed, shown
+from qngd.errors import ParameterError, SettingError, checked_seed, counted, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
@@ -283,7 +283,7 @@ def _check_goes_on(task: Task, before: State) -> None:
     """Raise unless the run can go on from this state."""
     count = task.given.circuit.num_parameters
     if len(before.theta) != count:
-        raise ParameterError(f"state: it has {len(before.theta)} parameters, the circuit has {count}")
+        raise ParameterError(f"state: it has {counted(len(before.theta), 'parameter')}, the circuit has {count}")
     if before.made_by not in ("", task.kind):
         raise SettingError(f"state: it is one of {before.made_by}, and {task.kind} cannot go on from it")
     if before.problem not in ("", task.problem_of(before)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit, as_flat, values_by_name
-from qngd.errors import ParameterError
+from qngd.errors import ParameterError, counted
 from qngd.interop import one_round_longer, wrap_for
 from qngd.interop.arguments import CircuitLike, Theta
 from qngd.interop.arrays import as_numbers, in_kind_of
@@ -85,16 +85,16 @@ def _drawn_out(values: np.ndarray, deep: Circuit) -> np.ndarray:
     more = deep.num_parameters - len(values)
     if more <= 0:
         raise ParameterError(
-            f"circuit: it has {deep.num_parameters} parameters, the result {len(values)}; give a circuit with more "
-            "rounds than that of the result"
+            f"circuit: it has {counted(deep.num_parameters, 'parameter')}, the result {len(values)}; give a circuit "
+            "with more rounds than that of the result"
         )
     rounds = rounds_of(deep, lambda size: more % size == 0)
     series = [] if rounds is None else list(rounds.series())
     new = more // len(series) if series else 0
     if not series or min(map(len, series)) <= new:
         raise ParameterError(
-            f"circuit: it has {more} parameters more than the result, and does not consist of rounds that as many "
-            "parameters make up, of which the result has at least one; give a circuit that repeats its rounds"
+            f"circuit: it has {counted(more, 'parameter')} more than the result, and does not consist of rounds that "
+            "as many parameters make up, of which the result has at least one; give a circuit that repeats its rounds"
         )
     found = np.empty(deep.num_parameters)
     # the shallow circuit's parameters stand in the order of the deep one's, without those of the last rounds

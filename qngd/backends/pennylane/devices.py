@@ -12,7 +12,7 @@ from pennylane.devices import Device, LegacyDeviceFacade, device_constructor
 from pennylane.devices.capabilities import DeviceCapabilities, ExecutionCondition
 from pennylane.exceptions import DeviceError, QuantumFunctionError
 
-from qngd.errors import BackendError, MissingPackageError
+from qngd.errors import BackendError, MissingPackageError, counted
 
 # Simulators that compute what the embedded one computes, only slower.
 STATEVECTOR = frozenset(
@@ -94,7 +94,9 @@ def wires_of(device: Device, needed: int) -> list[Any]:
     if own is None:
         return list(range(needed))
     if len(own) < needed:
-        raise BackendError(f"{device.name} has {len(own)} wires, the circuit needs {needed}; make the device with more")
+        raise BackendError(
+            f"{device.name} has {counted(len(own), 'wire')}, the circuit needs {needed}; make the device with more"
+        )
     return list(own)
 
 

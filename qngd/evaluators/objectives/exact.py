@@ -10,7 +10,7 @@ from qngd._system.seeds import derived
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError
+from qngd.errors import SettingError, counted
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
@@ -216,7 +216,11 @@ class ConeObjective(ExactObjective):
 
     @property
     def note(self) -> str:
-        own = f"{self.model.circuit.num_qubits} qubits, computed exactly by light cones" if self._was_chosen else ""
+        own = (
+            f"{counted(self.model.circuit.num_qubits, 'qubit')}, computed exactly by light cones"
+            if self._was_chosen
+            else ""
+        )
         return "; ".join(filter(None, [own, self._batch_note]))
 
     def _simulator(self, part: DataCircuit) -> ConeBatch:

@@ -21,6 +21,7 @@ from qiskit.circuit import Clbit, Gate, QuantumCircuit, QuantumRegister
 from qiskit.circuit.library import GlobalPhaseGate
 from qiskit.transpiler import Layout, TranspileLayout
 
+from qngd.errors import counted
 from qngd.interop.expressions import Expression, Graph
 from qngd.interop.openqasm.gates import INCLUDES
 from qngd.interop.openqasm.making import GateMaker
@@ -165,7 +166,7 @@ class Program:
         first = self.circuit.num_qubits
         size = 1 if node.size is None else integer(node.size, frame.names)
         if size < 1:
-            raise refusal(node, f"{node.qubit.name} has {size} qubits; a register has at least one")
+            raise refusal(node, f"{node.qubit.name} has {counted(size, 'qubit')}; a register has at least one")
         self._add_qubits(size)
         value = Qubits(tuple(range(first, first + size)), is_register=node.size is not None)
         self._declare(node, node.qubit.name, value, frame)
@@ -287,7 +288,7 @@ class Program:
         """Run a subroutine's body in the place of the call; its value is what it returns."""
         name, given, formal = definition.name.name, node.arguments, definition.arguments
         if len(given) != len(formal):
-            raise refusal(node, f"{name} takes {len(formal)} arguments, not {len(given)}")
+            raise refusal(node, f"{name} takes {counted(len(formal), 'argument')}, not {len(given)}")
         local = {f.name.name: self._argument(g, f, frame) for g, f in zip(given, formal, strict=True)}
         with self._opened(node, name, "subroutine"):
             try:
@@ -303,7 +304,7 @@ class Program:
             qubits = self._qubits(given, frame)
             size = 1 if formal.size is None else integer(formal.size, frame.names)
             if len(qubits.numbers) != size:
-                raise refusal(given, f"{formal.name.name} is {size} qubits, not {len(qubits.numbers)}")
+                raise refusal(given, f"{formal.name.name} is {counted(size, 'qubit')}, not {len(qubits.numbers)}")
             return Qubits(qubits.numbers, is_register=formal.size is not None)
         if isinstance(formal.type, (ast.ArrayType, ast.ArrayReferenceType)):
             value = frame.names.get(getattr(given, "name", ""))
@@ -332,7 +333,7 @@ class Program:
         gate, operands = found
         places = [place for operand in operands for place in self._qubits(operand, frame).numbers]
         if len(places) != gate.num_qubits:
-            raise refusal(node, f"the matrix acts on {gate.num_qubits} qubits, not on {len(places)}")
+            raise refusal(node, f"the matrix acts on {counted(gate.num_qubits, 'qubit')}, not on {len(places)}")
         frame.circuit.append(gate, places[::-1])
         self._mark(node)
 
@@ -385,7 +386,7 @@ class Program:
     def _append(self, node: ast.QuantumGate | ast.QuantumPhase, gate: Gate, frame: _Scope) -> None:
         operands = [self._qubits(qubits, frame) for qubits in node.qubits]
         if len(operands) != gate.num_qubits:
-            raise refusal(node, f"{gate.name} acts on {gate.num_qubits} qubits, not on {len(operands)}")
+            raise refusal(node, f"{gate.name} acts on {counted(gate.num_qubits, 'qubit')}, not on {len(operands)}")
         for qubits in broadcast(node, operands):
             if len(set(qubits)) != len(qubits):
                 raise refusal(node, f"{gate.name} acts twice on the same qubit; give different ones")

@@ -14,7 +14,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
-from qngd.errors import SettingError, StorageError
+from qngd.errors import SettingError, StorageError, counted
 from qngd.estimates.estimate import MetricTensor, format_with_error
 from qngd.estimates.evaluation import Cost
 from qngd.problem import Problem
@@ -239,7 +239,7 @@ class StoredRun:
 
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr) if len(self.history) else "no energy yet"
-        return f"{energy} after {self.steps} steps: {self.status}"
+        return f"{energy} after {counted(self.steps, 'step')}: {self.status}"
 
     def as_dict(self) -> dict[str, Any]:
         """All that is known of the run, but its states, as plain numbers, texts, lists and dicts."""
