@@ -25,7 +25,7 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 
 def test_the_page_tells_of_every_table():
     text = (DOCS / PAGE).read_text(encoding="utf-8")
-    assert all(f"| `{name}` |" in text for name in TABLES)
+    assert all(f"\n`{name}`\n: " in text for name in TABLES)
     assert f"{APPLICATION:#X}".replace("X", "x") in text
     assert f"version of this format, {FORMAT})" in text
 
