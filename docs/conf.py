@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.metadata import version as installed
 from typing import Any
@@ -29,6 +30,7 @@ myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "
 myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 3
 
+os.environ.pop("MPLBACKEND", None)  # a notebook shows its figures by a backend of its own
 nb_execution_mode = "cache"  # under docs/_build: a tutorial runs again when its text has changed
 nb_execution_cache_path = "docs/_build/.jupyter_cache"
 nb_execution_timeout = 300
