@@ -722,7 +722,7 @@ ERRORS = {
     "def f(qubit p) { x p; }\nf(q);": (5, "p is 1 qubit, not 2"),
     "def f(float x) { rx(x) one; }\nf(a);": (4, "one is no qubit here"),
     "def f(qubit p) { f(p); }\nf(one);": (4, "calls itself"),
-    "def f(qubit p) { x p; }\nf(one, 1.0);": (5, "f takes 1 arguments, not 2"),
+    "def f(qubit p) { x p; }\nf(one, 1.0);": (5, "f takes 1 argument, not 2"),
     "def f(qubit p) -> bit { return measure p; }\nbit d = f(one);\nif (d) { x q[0]; }": (6, "classical control"),
     "h q\nx one;": (5, "'x' is not expected here, a semicolon"),
     "h q[0];\nfor int i in [0:1] {": (5, "ends in the middle"),

@@ -169,7 +169,7 @@ def _line_in(origin: str, error: BaseException) -> int | None:
     """The innermost line of the file that the error came through."""
     if isinstance(error, SyntaxError) and error.filename in (origin, None):  # None: null bytes
         return error.lineno or 1
-    if _NULL_BYTES in str(error):  # a ValueError before Python 3.11.4
+    if error.args == (_NULL_BYTES,):  # a ValueError before Python 3.11.4
         return 1
     line = None
     trace = error.__traceback__
