@@ -1,14 +1,17 @@
-"""Divi's gradients and block-diagonal metrics of given circuits, run by `experiments.peers_agree` in an environment of
-its own: JSON on the standard input and output.
+"""Divi's gradients and block-diagonal metrics of given circuits, and runs of its QNG, in an environment of its own: JSON
+on the standard input and output, for `experiments.peers_agree` and `experiments.divi_rival`.
 
 Each circuit: "gates", of PennyLane's name, wires and angles (parameter, factor, what is added), "theta", and "terms" of
-the observable, PennyLane's Pauli words and numbers. Each answer: "gradient" and "metric", a list or the kind of error.
+the observable, PennyLane's Pauli words and numbers. Each answer: "gradient" and "metric", a list or the kind of error;
+or, where the circuit has a "run" of so many "iterations" with "step_size" and "metric" ("fubini-study" or "pullback"),
+its "losses", "seconds" of the processor, and "error", its kind if there was one.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -67,10 +70,32 @@ def answer(circuit: dict[str, Any], what: str) -> Any:
     return whole.tolist()
 
 
+def run(circuit: dict[str, Any]) -> dict[str, Any]:
+    asked, theta, error = circuit["run"], np.array(circuit["theta"]), ""
+    metric = FubiniStudyMetricEstimator() if asked["metric"] == "fubini-study" else None
+    program = CustomVQA(
+        node_of(circuit), arg_shapes={"theta": theta.shape}, backend=MaestroSimulator(),
+        optimizer=QNGOptimizer(step_size=asked["step_size"], metric_estimator=metric),
+        max_iterations=asked["iterations"],
+    )  # fmt: skip
+    order = [int(str(parameter).rsplit("_", 1)[1]) for parameter in program.cost_circuit.parameters]
+    begin = time.process_time()
+    try:
+        program.run(initial_params=theta[None, order], perform_final_computation=False)
+    except Exception as raised:  # such as an update that is not finite; what it had reached stands
+        error = type(raised).__name__
+    losses = [float(next(iter(each.values()))) for each in program.losses_history]
+    return {"losses": losses, "seconds": time.process_time() - begin, "error": error}
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     for circuit in json.load(sys.stdin):
-        print(json.dumps({what: answer(circuit, what) for what in ("gradient", "metric")}), flush=True)
+        if "run" in circuit:
+            found = run(circuit)
+        else:
+            found = {what: answer(circuit, what) for what in ("gradient", "metric")}
+        print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""The default beside the QNG of Divi (PyPI `qoro-divi`), exactly, from the same starts.
+
+Circuits that Divi's Fubini-Study metric takes, Pauli rotations by parameters of their own: H₂ in two qubits with four
+layers of RY, and a Heisenberg chain of four spins in a field that grows along it, with three layers of RY and RZ. Divi
+with either of its metrics at each of four step sizes, 60 iterations on its own simulator, without shots; ours with its
+defaults, 60 steps. A run arrives when its energy is within 1.6e-3 of the ground energy. Seconds are of the processor.
+
+    python -m experiments.divi_rival            ten minutes on one core; installs Divi in .bench/divi first
+    python -m experiments.divi_rival --smoke    one start of H₂, ours alone
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from typing import Any
+
+import numpy as np
+
+import qngd
+from experiments.peers.environments import ROOT, python_of
+from experiments.record import Experiment, Verdict, main
+
+H2 = {"II": -1.052373245772859, "IZ": 0.39793742484318045, "ZI": -0.39793742484318045, "ZZ": -0.01128010425623538,
+      "XX": 0.18093119978423156}  # fmt: skip
+GOAL, ITERATIONS, STARTS = 1.6e-3, 60, 5
+STEP_SIZES = (0.03, 0.1, 0.3, 1.0)
+METRICS = ("fubini-study", "pullback")
+
+Gate = tuple[str, list[int], list[int]]  # PennyLane's name, qubits, parameters
+
+
+def hydrogen() -> tuple[int, list[Gate], dict[str, float]]:
+    gates: list[Gate] = []
+    for layer in range(4):
+        gates += [("RY", [q], [2 * layer + q]) for q in range(2)]
+        gates += [("CZ", [0, 1], [])] if layer < 3 else []
+    return 2, gates, H2
+
+
+def heisenberg() -> tuple[int, list[Gate], dict[str, float]]:
+    size, gates, k = 4, [], 0
+    for layer in range(3):
+        for name in ("RY", "RZ"):
+            gates += [(name, [q], [k + q]) for q in range(size)]
+            k += size
+        gates += [("CNOT", [q, q + 1], []) for q in range(size - 1)] if layer < 2 else []
+    terms = {}
+    for q in range(size):
+        terms[_label(size, {q: "Z"})] = 0.3 * (q + 1)
+        terms |= {_label(size, {q: p, q + 1: p}): 1.0 for p in "XYZ" if q + 1 < size}
+    return size, gates, terms
+
+
+def _label(size: int, letters: dict[int, str]) -> str:
+    return "".join(letters.get(q, "I") for q in reversed(range(size)))
+
+
+PROBLEMS = {"H₂": hydrogen, "Heisenberg chain of 4": heisenberg}
+
+
+def ours(size: int, gates: list[Gate], terms: dict[str, float], theta: np.ndarray) -> dict[str, Any]:
+    builder = qngd.CircuitBuilder(size)
+    parameters = builder.parameters(*(f"t{k}" for k in range(len(theta))))
+    for name, qubits, numbers in gates:
+        gate = getattr(builder, {"CNOT": "cx"}.get(name, name.lower()))
+        gate(*(parameters[k] for k in numbers), *qubits)
+    begin = time.process_time()
+    found = qngd.minimize(builder, terms, theta, max_steps=ITERATIONS, tol=0)
+    return {"losses": found.history.tolist(), "seconds": time.process_time() - begin, "error": ""}
+
+
+def theirs(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [str(python_of("divi")), "-m", "experiments.peers.divi"], input=json.dumps(questions), text=True, check=True,
+        stdout=subprocess.PIPE, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measure(smoke: bool) -> list[dict[str, Any]]:
+    rows = []
+    for name, make in PROBLEMS.items():
+        if smoke and name != "H₂":
+            continue
+        size, gates, terms = make()
+        ground = float(np.linalg.eigvalsh(_matrix(terms))[0])
+        count = 1 + max(k for _, _, numbers in gates for k in numbers)
+        starts = [np.random.default_rng(seed).uniform(-np.pi, np.pi, count) for seed in range(1 if smoke else STARTS)]
+        ours(size, gates, terms, starts[0])  # compiles what is not cached
+        methods = {"qngd, default": [ours(size, gates, terms, start) for start in starts]}
+        for metric in () if smoke else METRICS:
+            for step_size in STEP_SIZES:
+                question = {
+                    "gates": [(gate, qubits, [(k, 1.0, 0.0) for k in numbers]) for gate, qubits, numbers in gates],
+                    "terms": [(label[::-1], value) for label, value in terms.items()],
+                    "run": {"metric": metric, "step_size": step_size, "iterations": ITERATIONS},
+                }
+                label = f"Divi, {metric}, step size {step_size:g}"
+                methods[label] = theirs([question | {"theta": start.tolist()} for start in starts])
+                print(name, label, [_steps(run, ground) for run in methods[label]], flush=True)
+        rows.append({"problem": name, "ground": ground, "methods": methods})
+    return rows
+
+
+def _matrix(terms: dict[str, float]) -> np.ndarray:
+    paulis = {
+        "I": np.eye(2),
+        "X": np.array([[0, 1], [1, 0]]),
+        "Y": np.array([[0, -1j], [1j, 0]]),
+        "Z": np.diag([1, -1]),
+    }
+    total: Any = 0
+    for label, value in terms.items():
+        product: Any = np.eye(1)
+        for letter in label:
+            product = np.kron(product, paulis[letter])
+        total = total + value * product
+    return total
+
+
+def _steps(run: dict[str, Any], ground: float) -> float:
+    """Until it arrives; inf if it does not."""
+    return next((step for step, loss in enumerate(run["losses"]) if loss <= ground + GOAL), np.inf)
+
+
+def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
+    verdicts = []
+    for row in rows:
+        found = {}
+        for name, runs in row["methods"].items():
+            steps = [_steps(run, row["ground"]) for run in runs]
+            each = sum(run["seconds"] for run in runs) / sum(max(1, len(run["losses"]) - 1) for run in runs)
+            found[name] = (int(np.isfinite(steps).sum()), float(np.median(steps)), each)
+        own, *others = found
+        if others:
+            best = max(others, key=lambda name: (found[name][0], -found[name][1]))
+            verdicts.append(
+                Verdict(
+                    f"{row['problem']}: the default arrives from as many starts as Divi at its best setting, or more",
+                    found[own][0] >= found[best][0],
+                    f"{_said(found[own])}; {best}: {_said(found[best])}",
+                )
+            )
+            verdicts.append(
+                Verdict(
+                    f"{row['problem']}: in no more steps in the median",
+                    found[own][1] <= found[best][1],
+                    f"{_median(found[own])} against {_median(found[best])}",
+                )
+            )
+        said = "; ".join(f"{name}: {_said(numbers)}" for name, numbers in found.items())
+        verdicts.append(Verdict(f"{row['problem']}: all settings", None, said))
+    return verdicts
+
+
+def _said(numbers: tuple[int, float, float]) -> str:
+    return f"{numbers[0]} arrive, {_median(numbers)} steps in the median, {1e3 * numbers[2]:.3g} ms a step"
+
+
+def _median(numbers: tuple[int, float, float]) -> str:
+    return "∞" if np.isinf(numbers[1]) else f"{numbers[1]:g}"
+
+
+EXPERIMENT = Experiment(
+    "divi_rival",
+    "Exactly, the default arrives from as many starts as Divi's QNG at its best setting, in fewer steps",
+    "ten minutes",
+    measure,
+    judge,
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
