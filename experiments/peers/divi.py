@@ -1,5 +1,5 @@
-"""Divi's gradients and block-diagonal metrics of given circuits, and runs of its QNG, in an environment of its own: JSON
-on the standard input and output, for `experiments.peers_agree` and `experiments.divi_rival`.
+"""Divi's gradients and block-diagonal metrics of given circuits, and runs of its QNG, in an environment of its own:
+JSON on the standard input and output, for `experiments.peers_agree` and `experiments.divi_rival`.
 
 Each circuit: "gates", of PennyLane's name, wires and angles (parameter, factor, what is added), "theta", and "terms" of
 the observable, PennyLane's Pauli words and numbers. Each answer: "gradient" and "metric", a list or the kind of error;
