@@ -1,14 +1,13 @@
 """docs/loops.md does what it says: its code is run as it stands there."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import qngd
+from tests.pages import DOCS
 
-PAGE = Path(qngd.__file__).parent.parent / "docs" / "loops.md"
+PAGE = DOCS / "loops.md"
 LOWEST = -np.hypot(1.0, 0.25)  # of what the circuit reaches
 
 

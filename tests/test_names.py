@@ -152,7 +152,7 @@ def test_a_type_checker_sees_what_is_wrong_and_nothing_else(tmp_path):
 
 def test_the_package_says_that_it_is_typed():
     """Else a type checker takes all of it for Any. `packages = ["qngd"]` puts every file of the folder in the wheel."""
-    assert (ROOT / "qngd" / "py.typed").exists()
+    assert (Path(qngd.__file__).parent / "py.typed").exists()
     assert 'packages = ["qngd"]' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 

@@ -1,15 +1,14 @@
 """The page on objectives: what it shows is run; and the command line takes objectives."""
 
 import re
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-import qngd
 from qngd.cli.commands import app
+from tests.pages import DOCS
 
-PAGE = Path(qngd.__file__).parents[1] / "docs" / "objectives.md"
+PAGE = DOCS / "objectives.md"
 
 PROBLEM = """
 import numpy as np
