@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import qngd
 from tests.pages import DOCS
 
 PAGE = DOCS / "loops.md"
