@@ -2,8 +2,8 @@
 
 Circuits that Divi's Fubini-Study metric takes, Pauli rotations by parameters of their own: H₂ in two qubits with four
 layers of RY, and a Heisenberg chain of four spins in a field that grows along it, with three layers of RY and RZ. Divi
-with either of its metrics at each of four step sizes, 60 iterations on its own simulator, without shots; ours with its
-defaults, 60 steps. A run arrives when its energy is within 1.6e-3 of the ground energy. Seconds are of the processor.
+with either of its metrics, three step sizes and two regularizations, 60 iterations on its own simulator, without shots;
+ours with its defaults, 60 steps. A run arrives when its energy is within 1.6e-3 of the ground energy. Seconds are of the processor.
 
     python -m experiments.divi_rival            ten minutes on one core; installs Divi in .bench/divi first
     python -m experiments.divi_rival --smoke    one start of H₂, ours alone
@@ -11,6 +11,7 @@ defaults, 60 steps. A run arrives when its energy is within 1.6e-3 of the ground
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -26,8 +27,9 @@ from experiments.record import Experiment, Verdict, main
 
 H2 = {"II": -1.052373245772859, "IZ": 0.39793742484318045, "ZI": -0.39793742484318045, "ZZ": -0.01128010425623538,
       "XX": 0.18093119978423156}  # fmt: skip
-GOAL, ITERATIONS, STARTS = 1.6e-3, 60, 5
-STEP_SIZES = (0.03, 0.1, 0.3, 1.0)
+GOAL, ITERATIONS, STARTS = 1.6e-3, 60, 3
+STEP_SIZES = (0.03, 0.1, 0.3)
+REGULARIZATIONS = (1e-3, 0.1)  # the first is its default
 METRICS = ("fubini-study", "pullback")
 
 Gate = tuple[str, list[int], list[int]]  # PennyLane's name, qubits, parameters
@@ -93,13 +95,18 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
         ours(size, gates, terms, starts[0])  # compiles what is not cached
         methods = {"qngd, default": [ours(size, gates, terms, start) for start in starts]}
         for metric in () if smoke else METRICS:
-            for step_size in STEP_SIZES:
+            for step_size, regularization in itertools.product(STEP_SIZES, REGULARIZATIONS):
                 question = {
                     "gates": [(gate, qubits, [(k, 1.0, 0.0) for k in numbers]) for gate, qubits, numbers in gates],
                     "terms": [(label[::-1], value) for label, value in terms.items()],
-                    "run": {"metric": metric, "step_size": step_size, "iterations": ITERATIONS},
+                    "run": {
+                        "metric": metric,
+                        "step_size": step_size,
+                        "regularization": regularization,
+                        "iterations": ITERATIONS,
+                    },
                 }
-                label = f"Divi, {metric}, step size {step_size:g}"
+                label = f"Divi, {metric}, step size {step_size:g}, regularization {regularization:g}"
                 methods[label] = theirs([question | {"theta": start.tolist()} for start in starts])
                 print(name, label, [_steps(run, ground) for run in methods[label]], flush=True)
         rows.append({"problem": name, "ground": ground, "methods": methods})
@@ -134,7 +141,7 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
         found = {name: _summary(runs, row["ground"]) for name, runs in row["methods"].items()}
         own, *others = found.values()
         if others:
-            claim = f"{what}: the default arrives from as many starts as Divi at its best step size and metric"
+            claim = f"{what}: the default arrives from as many starts as Divi at its best setting"
             most = max(other.arrived for other in others)
             said = f"{own.arrived} of {len(next(iter(row['methods'].values())))}; Divi {most}"
             verdicts.append(Verdict(claim, own.arrived >= most if own.arrived or most else None, said))
@@ -179,7 +186,7 @@ def _summary(runs: list[dict[str, Any]], ground: float) -> Summary:
 
 EXPERIMENT = Experiment(
     "divi_rival",
-    "Exactly, the default comes as far as Divi's QNG at its best step size and metric, from the same starts",
+    "Exactly, the default comes as far as Divi's QNG at its best setting, from the same starts",
     "ten minutes",
     measure,
     judge,

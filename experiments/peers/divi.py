@@ -3,8 +3,8 @@ JSON on the standard input and output, for `experiments.peers_agree` and `experi
 
 Each circuit: "gates", of PennyLane's name, wires and angles (parameter, factor, what is added), "theta", and "terms" of
 the observable, PennyLane's Pauli words and numbers. Each answer: "gradient" and "metric", a list or the kind of error;
-or, where the circuit has a "run" of so many "iterations" with "step_size" and "metric" ("fubini-study" or "pullback"),
-its "losses", "seconds" of the processor, and "error", its kind if there was one.
+or, where the circuit has a "run" of so many "iterations" with "step_size", "regularization" and "metric"
+("fubini-study" or "pullback"), its "losses", "seconds" of the processor, and "error", its kind if there was one.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run(circuit: dict[str, Any]) -> dict[str, Any]:
     metric = FubiniStudyMetricEstimator() if asked["metric"] == "fubini-study" else None
     program = CustomVQA(
         node_of(circuit), arg_shapes={"theta": theta.shape}, backend=MaestroSimulator(),
-        optimizer=QNGOptimizer(step_size=asked["step_size"], metric_estimator=metric),
+        optimizer=QNGOptimizer(asked["step_size"], asked["regularization"], metric_estimator=metric),
         max_iterations=asked["iterations"],
     )  # fmt: skip
     order = [int(str(parameter).rsplit("_", 1)[1]) for parameter in program.cost_circuit.parameters]
