@@ -2,8 +2,8 @@
 
 Circuits that Divi's Fubini-Study metric takes, Pauli rotations by parameters of their own: H₂ in two qubits with four
 layers of RY, and a Heisenberg chain of four spins in a field that grows along it, with three layers of RY and RZ. Divi
-with either of its metrics, three step sizes and two regularizations, 60 iterations on its own simulator, without shots;
-ours with its defaults, 60 steps. A run arrives when its energy is within 1.6e-3 of the ground energy. Seconds are of the
+with either of its metrics, three step sizes and two regularizations, 60 iterations on its own simulator, exactly; ours
+with its defaults, 60 steps. A run arrives when its energy is within 1.6e-3 of the ground energy. Seconds are of the
 processor.
 
     python -m experiments.divi_rival            ten minutes on one core; installs Divi in .bench/divi first
