@@ -54,7 +54,8 @@ def _qngd(
 ) -> None:
     """Quantum natural gradient descent for variational quantum circuits.
 
-    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 interrupted by
+    Ctrl-C, 143 ended by SIGTERM.
     """
 
 

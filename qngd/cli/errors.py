@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import typer
 
+from qngd._system.interrupts import Terminated
 from qngd.errors import QngdError
 
 # settings of Python's that are options here, where a message begins with one
@@ -39,6 +40,8 @@ def one_line_errors(traceback: bool) -> Iterator[None]:
         sys.stdout.flush()
         typer.echo(f"qngd: error: {as_typed(str(error))}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+    except Terminated as ended:  # which Typer would take for Ctrl-C
+        raise typer.Exit(ended.code) from None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd._system.interrupts import Stoppable
+from qngd._system.interrupts import Stoppable, Terminated
 from qngd._system.logs import logger
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
@@ -120,7 +120,8 @@ def minimize(
     Returns:
         A `Result`; numerical trouble, Ctrl-C, a backend that fails for good and a full disk end a run with a status,
         never with an exception (unless nothing was reached yet). Any other exception, say of the callback, comes
-        through, and what was reached is its `.result`.
+        through, and what was reached is its `.result`; so is the KeyboardInterrupt that SIGTERM ends a run with
+        (docs/run-directory.md).
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -198,6 +199,8 @@ def _carried_out(task: Task) -> Result:
         task.store.end(result.status, result.message, result.note)
         if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
             result = replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+    if stoppable.terminated:  # what called this must end too
+        raise Terminated(result)
     return result
 
 

@@ -67,7 +67,8 @@ def sweep(
         reference energy), `steps`, `cost` and `theta`. `qngd.sweeps.summary.summarized` makes medians and quartiles of
         them.
 
-    A run whose worker dies is taken up by another one where it was. In a script, call it under
+    A run whose worker dies is taken up by another one where it was. Ctrl-C and SIGTERM end the sweep with a
+    KeyboardInterrupt; called again, it goes on. In a script, call it under
     ``if __name__ == "__main__":``, since the processes import the script.
 
     Raises:

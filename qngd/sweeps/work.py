@@ -19,12 +19,12 @@ from qngd.errors import QngdError, SettingError, StorageError
 from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
 from qngd.run.identity import RunIdentity
-from qngd.run.loop import Result, minimize
+from qngd.run.loop import Result, Status, minimize
 from qngd.run.optimizers import as_optimizer
 from qngd.sweeps.grid import GridPoint
 
 _DONE = "done.json"
-_NOT_DONE = ("interrupted", "failed")  # such a run goes on when the sweep is called again
+_NOT_DONE = "failed"  # such a run goes on when the sweep is called again
 
 
 class Recipe(Protocol):
@@ -87,8 +87,10 @@ def _carried_out(job: SweepRun) -> dict[str, Any]:
         return known
     _made(folder)
     result = minimize(problem, **{**how, "seed": job.seed, "run_dir": folder / "run"})
+    if result.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt  # the sweep around it must end too; the run goes on when that is called again
     row = job.row(**_told(result, problem))
-    if row["status"] not in _NOT_DONE:
+    if row["status"] != _NOT_DONE:
         _keep(folder, {"key": key, "row": row})
     return row
 
