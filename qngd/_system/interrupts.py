@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: held back while something must not be cut in two, and turned into KeyboardInterrupt elsewhere.
 
 Ctrl-C comes from somebody who is there: it ends one run, and what is done next is for the program to say. SIGTERM asks
-the whole program to end: what it has stopped raises `Terminated` once nothing can be lost by it. A program's own handlers
-of either stay.
+the whole program to end: what it has stopped raises `Terminated` once nothing can be lost by it. A program's own
+handlers of either stay.
 
 Only Python's main thread is ever interrupted; in others nothing is done here.
 """

@@ -43,6 +43,7 @@ from qngd.backends.pennylane.devices import (
     innermost,
     is_noisy,
     make,
+    noise_digest,
     plain_name,
     samples_fast,
     wires_of,
@@ -95,6 +96,11 @@ class PennyLaneBackend(BackendBase):
         if isinstance(self._given, str):
             return self._given not in IDEAL
         return is_noisy(self._given)
+
+    @property
+    def noise_digest(self) -> str:
+        """A hash of the noise that was added to the device, or nothing."""
+        return "" if isinstance(self._given, str) else noise_digest(self._given)
 
     is_lazy = True  # devices return with their results
 
