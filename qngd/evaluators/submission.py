@@ -71,7 +71,7 @@ def run_plan(
     )
     known = [seconds for seconds in used if seconds is not None]
     cost = meter.paid(cost, sizes, sum(known) if parts and len(known) == len(parts) else None)
-    meter.count(cost)
+    meter.count(cost, errand.log is not None)
     return outcomes, cost
 
 

@@ -204,7 +204,7 @@ def read_task(
         wraps=bool(wrap_angles),
         shots=shots,
         clock=clock or Clock(),
-        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
+        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store),
         about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
         progress=bool(progress),
     )
