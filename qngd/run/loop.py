@@ -14,6 +14,7 @@ import numpy as np
 
 from qngd._system.interrupts import Stoppable, Terminated
 from qngd._system.logs import logger
+from qngd._system.secrets import scrubbed
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -337,7 +338,7 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
         if record.has_begun:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
-                status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
+                status = record.ended(Status.FAILED, f"{text}: {scrubbed(str(error))}" if str(error) else text)
                 found = error.result = _ended(_result(record, status, task), task)  # type: ignore[attr-defined]
                 task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")

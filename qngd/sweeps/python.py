@@ -19,6 +19,7 @@ from qngd.sweeps.cluster import Told, rows_of
 from qngd.sweeps.grid import GridPoint, combinations, label_of
 from qngd.sweeps.work import Recipe, SweepRun, fixed_text
 
+_MOST = 10**6  # runs, each of which has a folder
 _BY_SWEEP = {
     "seed": "the runs of a point get seeds of their own; write seeds=, and seed= for the sweep's first",
     "run_dir": "each run has a folder of its own below out",
@@ -114,6 +115,8 @@ def swept(
     """The rows of all runs of these points; see `sweep`."""
     count, first = whole_number(seeds, "seeds", 1), whole_number(seed, "seed", 0)
     workers = None if workers is None else whole_number(workers, "workers", 0)
+    if len(points) * count > _MOST:
+        raise SettingError(f"seeds: {len(points)} combinations with {count} seeds each are more than {_MOST} runs")
     folder = _made(out)
     jobs = [
         SweepRun(recipe, point, repetition, point.seed(first, repetition), str(folder))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
+from qngd._system.secrets import scrubbed
 from qngd.errors import QngdError, SettingError, StorageError
 from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
@@ -75,7 +76,7 @@ def carried_out(job: SweepRun, threads: int | None = None) -> dict[str, Any]:
 
 def _failed(job: SweepRun, message: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("energy", "stderr", "error", "steps", "cost", "theta"))
-    return job.row(status="error", message=" ".join(message.split()), **nothing)
+    return job.row(status="error", message=" ".join(scrubbed(message).split()), **nothing)
 
 
 def _carried_out(job: SweepRun) -> dict[str, Any]:
