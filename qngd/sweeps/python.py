@@ -20,6 +20,7 @@ from qngd.sweeps.grid import GridPoint, combinations, label_of
 from qngd.sweeps.work import Recipe, SweepRun, fixed_text
 
 _MOST = 10**6  # runs, each of which has a folder
+_MOST_THREADS = 4096
 _BY_SWEEP = {
     "seed": "the runs of a point get seeds of their own; write seeds=, and seed= for the sweep's first",
     "run_dir": "each run has a folder of its own below out",
@@ -115,6 +116,9 @@ def swept(
     """The rows of all runs of these points; see `sweep`."""
     count, first = whole_number(seeds, "seeds", 1), whole_number(seed, "seed", 0)
     workers = None if workers is None else whole_number(workers, "workers", 0)
+    each = whole_number(threads, "threads", 1)
+    if each > _MOST_THREADS:
+        raise SettingError(f"threads: {each} are more than the {_MOST_THREADS} that a run can have")
     if len(points) * count > _MOST:
         raise SettingError(f"seeds: {len(points)} combinations with {count} seeds each are more than {_MOST} runs")
     folder = _made(out)
@@ -123,7 +127,7 @@ def swept(
         for point in points
         for repetition in range(count)
     ]
-    return rows_of(jobs, workers, scheduler, whole_number(threads, "threads", 1), on_run)
+    return rows_of(jobs, workers, scheduler, each, on_run)
 
 
 @dataclass(frozen=True, eq=False)
