@@ -80,6 +80,11 @@ class Dask(Forwarding):
         """That of the backend, and the parts' size, which decides the results."""
         return f"{self.inner.name} on Dask, {self.size} requests a task"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its tasks cost nothing, as those of the backend; they are gone with the client."""
+        return self.inner.is_local
+
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Sent:
         return _Sent(
             [
