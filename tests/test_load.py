@@ -270,7 +270,7 @@ def test_foreign_directories_are_named(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for read in (qngd.load, lambda folder: run(run_dir=folder)):
-        with pytest.raises(StorageError, match="has format 99, and this qngd reads up to 1; update qngd"):
+        with pytest.raises(StorageError, match="has format 99, and this qngd reads up to 2; update qngd"):
             read(tmp_path / "start-0")
 
 
