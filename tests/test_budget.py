@@ -14,6 +14,7 @@ from qngd.estimates.prices import JobSizes
 from qngd.evaluators.meter import Meter, current_meter, metering
 from qngd.refresh import Refresh
 from qngd.run.budget import Clock
+from tests.silent import Silent
 from tests.strategies import GateUse, Program, ansatz
 
 TERMS = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
@@ -174,22 +175,6 @@ def test_an_exact_fit_is_spent(optimizer):
             "rotosolve",
             OPTIMIZERS["refresh"],
         )  # whose steps may take less than announced
-
-
-@dataclasses.dataclass(frozen=True)
-class Silent:
-    """An optimizer that says of every step that it is free."""
-
-    inner: object = FIXED
-
-    def init(self, evaluator, theta=None, seed=None):
-        return self.inner.init(evaluator, theta, seed)
-
-    def preview(self, evaluator, theta, spread, first=False):
-        return Cost()
-
-    def step(self, evaluator, state):
-        return self.inner.step(evaluator, state)
 
 
 @pytest.mark.parametrize("inner", [FIXED, qngd.baselines.SPSA(a=0.1)], ids=["one submission", "two"])

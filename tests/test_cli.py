@@ -63,7 +63,8 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole groups of processes")
-def test_an_interrupted_run_keeps_what_it_reached(tmp_path: Path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_what_it_reached(number, code, tmp_path: Path):
     command = [sys.executable, "-m", "qngd", "run", TOY, "--steps", "1000000", "--tol", "0"]
     command += ["--learning-rate", "1e-4", "--out", str(tmp_path)]
     # A shell that started the tests in the background would have made its children deaf to the signal.
@@ -72,9 +73,9 @@ def test_an_interrupted_run_keeps_what_it_reached(tmp_path: Path):
         assert running.stdout is not None
         while not running.stdout.readline().startswith("step"):
             assert running.poll() is None
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         output, _ = running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == code
     assert "interrupted from the keyboard" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     stored = json.loads((tmp_path / "result.json").read_text())

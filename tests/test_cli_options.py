@@ -319,8 +319,7 @@ def test_files_that_cannot_be_read(tmp_path: Path):
 
 def test_every_command_has_json():
     for name, command in COMMANDS.items():
-        if name != "report":  # its page and table are for people; show --json has the data
-            assert "as_json" in {parameter.name for parameter in command.params}, name
+        assert "as_json" in {parameter.name for parameter in command.params}, name
 
 
 def test_keys_of_json(tmp_path: Path):

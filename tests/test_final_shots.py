@@ -1,11 +1,15 @@
 """The end of a run, measured again: unbiased, paid for within the budget, once."""
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
 import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError
+from tests.run_files import table
 from tests.strategies import ansatz
 
 TERMS = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
@@ -155,20 +159,46 @@ def test_an_interrupted_run_sends_nothing_more():
 
 
 def test_an_end_that_cannot_be_kept_is_in_the_result(tmp_path, monkeypatch):
-    def full(path, content):
-        raise OSError(28, "No space left on device")
+    def full(self, key, data):
+        raise qngd.StorageError("No space left on device")
 
-    monkeypatch.setattr("qngd.run.kept.replace_file", full)
+    monkeypatch.setattr("qngd.run.directory.journal.Journal.keep_end", full)
     with pytest.warns(qngd.QngdWarning, match="No space left"):
         result = minimize(run_dir=tmp_path)
     assert result.energy == minimize().energy
 
 
-def test_a_damaged_end_is_named(tmp_path):
-    minimize(run_dir=tmp_path)
-    (path,) = tmp_path.glob("final*")
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(qngd.StorageError, match=r"final.* cannot be read"):
+def test_a_stored_run_says_what_its_result_does(tmp_path):
+    result = minimize(run_dir=tmp_path)
+    stored = qngd.load(tmp_path)
+    assert (stored.energy, stored.stderr, stored.cost) == (result.energy, result.stderr, result.cost)
+    longer = minimize(run_dir=tmp_path, max_steps=5, final_shots=None)
+    assert qngd.load(tmp_path).energy == longer.energy  # the end is that of an earlier point
+
+
+def test_an_end_of_before_format_2_is_known_again(tmp_path):
+    """It lay in a file of its own beside the run's."""
+    whole = minimize(run_dir=tmp_path / "whole")
+    minimize(run_dir=tmp_path / "old", final_shots=None)
+    (end,) = table(tmp_path / "whole", "ends")
+    path = tmp_path / "old" / "final.npz"
+    path.write_bytes(end["data"])
+    with closing(sqlite3.connect(tmp_path / "old" / "run.sqlite")) as file:
+        file.executescript("DROP TABLE ends; PRAGMA user_version = 1")
+    assert qngd.load(tmp_path / "old").steps == 4  # without a change of the file
+    device = Lab()
+    again = minimize(device, run_dir=tmp_path / "old")
+    assert device.asked == []
+    assert (again.energy, again.cost) == (whole.energy, whole.cost)
+    path.unlink()
+    assert minimize(device, run_dir=tmp_path / "old").energy == whole.energy
+    assert device.asked == []
+
+
+def test_a_damaged_end_of_before_format_2_is_named(tmp_path):
+    minimize(run_dir=tmp_path, final_shots=None)
+    (tmp_path / "final.npz").write_bytes(b"PK garbage")
+    with pytest.raises(qngd.StorageError, match=r"final.npz holds what this version of qngd cannot read"):
         minimize(run_dir=tmp_path)
 
 

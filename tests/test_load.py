@@ -136,7 +136,7 @@ known_runs.run(run_dir={str(tmp_path)!r}, callback=lambda info: (print(info.step
         assert qngd.load(tmp_path).status == "running"
         process.terminate()  # SIGTERM, while its callback sleeps
         process.wait(30)
-        assert process.returncode == 0
+        assert process.returncode == 128 + signal.SIGTERM
     stored = qngd.load(tmp_path)
     assert (stored.status, stored.steps) == ("interrupted", 1)
     assert np.array_equal(run(run_dir=tmp_path).history, run().history)
@@ -270,7 +270,7 @@ def test_foreign_directories_are_named(tmp_path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for read in (qngd.load, lambda folder: run(run_dir=folder)):
-        with pytest.raises(StorageError, match="has format 99, and this qngd reads up to 1; update qngd"):
+        with pytest.raises(StorageError, match="has format 99, and this qngd reads up to 2; update qngd"):
             read(tmp_path / "start-0")
 
 
@@ -377,17 +377,19 @@ def test_steps_that_are_not_finite_are_not_paid_for_again_and_again(tmp_path, mo
     assert np.isfinite(qngd.load(tmp_path).history).all()
 
 
-def test_handlers_of_signals_are_given_back(tmp_path):
+def test_handlers_of_signals_stay_and_are_given_back():
     def mine(number, frame):
         raise AssertionError
 
     before = signal.signal(signal.SIGTERM, mine)
     try:
-        result = run(callback=lambda info: signal.raise_signal(signal.SIGTERM))
-        assert (result.status, result.steps) == ("interrupted", 1)
+        run(callback=lambda info: signal.getsignal(signal.SIGTERM) is mine or 1 / 0)
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)
+    with pytest.raises(KeyboardInterrupt):
+        run(callback=lambda info: signal.raise_signal(signal.SIGTERM))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -18,6 +18,7 @@ from qngd.measured.planner import Planner
 from tests.pennylane_devices import FakeQPU
 from tests.qiskit_devices import Remembering, Unreliable, dead, new_estimator, new_sampler
 from tests.run_files import jobs_of, table
+from tests.silent import Silent
 from tests.strategies import ansatz
 
 THETA = np.array([0.3, -0.6, 0.9, 0.2])
@@ -60,10 +61,14 @@ def test_a_dead_job_of_a_submission_does_not_make_the_others_be_paid_again(tmp_p
     """Without transient errors around it: the run fails, and goes on when it is called again."""
     device = Remembering(*({},) * 5, dead("calibration"))
     failed = run(device, tmp_path)
-    assert (failed.status, failed.cost.jobs) == ("failed", 4)
+    assert (failed.status, failed.cost.jobs) == ("failed", 8)
+    assert failed.cost == qngd.load(tmp_path).cost
+    assert "4 jobs, 10 circuits, 600 shots of its cost were sent where it broke off" in failed.note
+    assert qngd.load(tmp_path).sent.in_units() == {"jobs": 4, "circuits": 10, "shots": 600, "seconds": 0, "money": 0}
     assert device.jobs[5].job_id() in failed.message
     result = run(device, tmp_path)
     expected = run(Remembering())
+    assert qngd.load(tmp_path).sent == qngd.Cost()
     assert len(device.runs) == 12 + 1
     assert np.array_equal(result.history, expected.history)
     assert result.cost.jobs == len(device.runs)  # the lost one is in it
@@ -348,3 +353,27 @@ def test_a_submission_without_a_seed_is_found_again(approx, interrupted, tmp_pat
             run(device, tmp_path, **how)
     result = run(device, tmp_path, **how)
     assert len(device.runs) == result.cost.jobs == 2
+
+
+def test_a_step_that_the_budget_ends_half_way_is_counted_once(tmp_path):
+    """SPSA sends two submissions a step, of which it announces nothing here."""
+    silent = Silent(qngd.baselines.SPSA(a=0.1))
+    for limit in range(1, 6):
+        device, folder = Remembering(), tmp_path / f"{limit}"
+        first = run(device, folder, optimizer=silent, limits=None, budget=qngd.Budget(jobs=limit))
+        assert first.status == ("budget" if limit < 5 else "max_steps")
+        assert first.cost.jobs == len(device.runs) == qngd.load(folder).cost.jobs <= limit
+        assert f"({first.cost} spent)" in first.message or limit == 5
+        whole = run(device, folder, optimizer=silent, limits=None)
+        assert whole.cost.jobs == len(device.runs) == 5
+        assert np.array_equal(whole.history, run(Remembering(), optimizer=silent, limits=None).history)
+
+
+def test_before_anything_was_reached_the_error_says_what_was_sent(tmp_path):
+    device = Remembering({}, {}, STOP)
+    with pytest.raises(KeyboardInterrupt) as ended:
+        run(device, tmp_path)
+    *_, note = ended.value.__notes__  # the exception is one of several tests
+    assert "sent before: 4 jobs, 10 circuits, 600 shots" in note
+    assert qngd.load(tmp_path).cost.jobs == 4
+    assert run(device, tmp_path).cost.jobs == len(device.runs) == 12

@@ -377,3 +377,16 @@ def test_what_cannot_be_offered_says_why():
     asked_for, *others = qngd.cost(objective, theta0=[0.3], shots=10, approx="block-diag").offers
     assert "gauss-newton" in others[-1].refused
     assert asked_for.name == "as asked"
+
+
+def test_a_run_of_any_length_has_a_price():
+    """Of a rule whose steps take more and more shots up to a limit."""
+    few, one, two, many = (
+        next(
+            offer for offer in qngd.cost(toy.problem(), steps=steps, shots="auto").offers if offer.most is not None
+        ).most
+        for steps in (5, 300, 301, 10**40)
+    )
+    last = two.shots - one.shots
+    assert few.shots < 5 * last
+    assert many.shots == one.shots + last * (10**40 - 300)

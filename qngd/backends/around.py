@@ -83,6 +83,15 @@ class Around(Forwarding, ResumableBackend):
         return f"{self.inner.name}, {self.about}"
 
     @property
+    def corrects(self) -> str:
+        """The correction's settings, as text."""
+        return ""
+
+    @property
+    def set_to(self) -> str:
+        return "; ".join(filter(None, (self.corrects, super().set_to)))
+
+    @property
     def is_local(self) -> bool:
         return self.inner.is_local
 

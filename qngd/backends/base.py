@@ -21,7 +21,7 @@ from qngd.measured.template import Template
 _ASKED = (
     "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
     "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
-    "send", "tagged", "noise_digest",
+    "send", "tagged", "noise_digest", "set_to",
 )  # fmt: skip
 
 
@@ -129,6 +129,17 @@ class BackendBase(ABC):
     def rep_delay(self) -> float | None:
         """Seconds between two shots; None where that is unknown."""
         return 0.0
+
+    @property
+    def noise_digest(self) -> str:
+        """What tells its noise from that of another backend with its name, as text; nothing where that is not known."""
+        return ""
+
+    @property
+    def set_to(self) -> str:
+        """What else of its settings decides what it returns, such as corrections, where they are not as usual; nothing
+        that is secret. A stored run is recognized by it."""
+        return ""
 
     @property
     def seed(self) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.secrets import scrubbed
 from qngd.errors import BackendError, QngdError
 from qngd.measured.outcomes import Counts, Means, Outcome
 from qngd.measured.plan import Request
@@ -74,7 +75,7 @@ def is_of_code(error: BaseException) -> bool:
 
 def failure(name: str, error: BaseException) -> str:
     """What a run says of an error in a backend's code."""
-    return f"{name} failed: {type(error).__name__}: {error}"
+    return f"{name} failed: {type(error).__name__}: {scrubbed(str(error))}"
 
 
 def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Request], name: str) -> list[Outcome]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.secrets import scrubbed
 from qngd.backends.base import BackendBase, Load
 from qngd.backends.forwarding import Forwarding
 from qngd.errors import BackendError, SettingError, whole_number
@@ -79,6 +80,11 @@ class Dask(Forwarding):
         """That of the backend, and the parts' size, which decides the results."""
         return f"{self.inner.name} on Dask, {self.size} requests a task"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its tasks cost nothing, as those of the backend; they are gone with the client."""
+        return self.inner.is_local
+
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> _Sent:
         return _Sent(
             [
@@ -93,7 +99,7 @@ class Dask(Forwarding):
         except BackendError:
             raise
         except Exception as error:  # of the cluster, or of the backend in a worker
-            raise BackendError(f"Dask: a task failed: {type(error).__name__}: {error}") from error
+            raise BackendError(f"Dask: a task failed: {type(error).__name__}: {scrubbed(str(error))}") from error
         finally:
             self.client.cancel(handle.futures)
         return [outcome for part in handle.done for outcome in part.outcomes]

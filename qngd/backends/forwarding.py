@@ -21,6 +21,11 @@ class Forwarding(BackendBase):
         return str(getattr(self.inner, "noise_digest", ""))
 
     @property
+    def set_to(self) -> str:
+        """As `noise_digest`."""
+        return str(getattr(self.inner, "set_to", ""))
+
+    @property
     def is_noisy(self) -> bool:
         return self.inner.is_noisy
 

@@ -63,6 +63,10 @@ class PostSelected(Around):
             raise SettingError('give a symmetry: parities=["ZZZZ"], particles=[(0, 1), (2, 3)] or particles="all"')
         self._sieves: WeakKeyDictionary[Template, Sieve] = WeakKeyDictionary()
 
+    @property
+    def corrects(self) -> str:
+        return f"parities={self.parities}, particles={self.particles}"
+
     def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """The same requests of circuits that measure what the symmetries need.
 

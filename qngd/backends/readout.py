@@ -57,6 +57,10 @@ class ReadoutCorrected(Around):
         self.shots = shots
         self._made: dict[tuple[tuple[int, ...], bool], Template] = {}
 
+    @property
+    def corrects(self) -> str:
+        return "" if self.shots is None else f"shots={self.shots}"
+
     def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """The requests, and those of a circuit of zeros and one of ones on all qubits that they read."""
         if not requests:

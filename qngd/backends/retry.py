@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from qngd._system.logs import logger
+from qngd._system.secrets import scrubbed
 from qngd.errors import BackendError, QngdError, SettingError, require_positive, require_range, settle_whole, shown
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
@@ -88,7 +89,8 @@ class Retry:
             except Exception as error:
                 if delay is None or not transient(error):
                     raise BackendError(_message(what, error, self, transient(error))) from error
-                logger.info("%s: %s: %s; trying again in %g s", what, type(error).__name__, error, delay)
+                said = scrubbed(str(error))
+                logger.info("%s: %s: %s; trying again in %g s", what, type(error).__name__, said, delay)
             self.sleep(delay)
         raise AssertionError("the last delay is None")
 
@@ -166,4 +168,4 @@ def _is_network_error(error: BaseException) -> bool:
 
 def _message(what: str, error: BaseException, retry: Retry, transient: bool) -> str:
     tried = f" (tried {retry.retries + 1} times)" if transient and retry.retries else ""
-    return f"{what}{tried}: {type(error).__name__}: {error}"
+    return f"{what}{tried}: {type(error).__name__}: {scrubbed(str(error))}"

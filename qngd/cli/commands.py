@@ -54,7 +54,8 @@ def _qngd(
 ) -> None:
     """Quantum natural gradient descent for variational quantum circuits.
 
-    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 interrupted by
+    Ctrl-C, 143 ended by SIGTERM.
     """
 
 
@@ -371,6 +372,7 @@ def report(
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)] = None,
     watch: _Watch = False,
     every: _Every = 2.0,
+    as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
     """Make a page about runs, with all figures in it: one run, or several side by side.
@@ -380,13 +382,14 @@ def report(
     Example: qngd report runs/h2-* --html h2.html
     """
     with one_line_errors(traceback):
-        from qngd.cli.looking import Wanted, follow, report_once
+        from qngd.cli.looking import Wanted, follow, refuse_both, report_once
 
+        refuse_both(watch, as_json)
         wanted = Wanted(tuple(directories), html, figures, labels, title)
         if watch:
             follow(wanted, every)
         else:
-            report_once(wanted)
+            report_once(wanted, as_json)
 
 
 _Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
@@ -406,8 +409,9 @@ def show(
     """
     with one_line_errors(traceback):
         if watch:
-            from qngd.cli.looking import Wanted, follow
+            from qngd.cli.looking import Wanted, follow, refuse_both
 
+            refuse_both(watch, as_json)
             follow(Wanted((directory,)), every)
             return
         from qngd.cli.stored import show as show_stored

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 
 import typer
 
+from qngd._system.interrupts import Terminated
+from qngd._system.secrets import scrubbed
 from qngd.errors import QngdError
 
 # settings of Python's that are options here, where a message begins with one
@@ -37,8 +39,10 @@ def one_line_errors(traceback: bool) -> Iterator[None]:
         if traceback:
             raise
         sys.stdout.flush()
-        typer.echo(f"qngd: error: {as_typed(str(error))}", err=True)
+        typer.echo(f"qngd: error: {as_typed(scrubbed(str(error)))}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+    except Terminated as ended:  # which Typer would take for Ctrl-C
+        raise typer.Exit(ended.code) from None
 
 
 @contextmanager
@@ -63,4 +67,5 @@ def as_typed(text: str) -> str:
     '--run-dir: cannot write to results/h2: disk full'
     """
     line = " ".join(text.split()).replace("shots=…", "--shots N")
+    line = re.sub(r"^budget(?=:)", "--budget-*", line)  # of all limits together
     return _OPTIONS.sub(lambda found: f"--{found[0].replace('_', '-')}", line)

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from qngd.cli.errors import UsageError
+from qngd.cli.work import echo_json
 from qngd.errors import StorageError, counted
 from qngd.report import files, live
 from qngd.report.compared import compared_table
@@ -38,9 +39,19 @@ class Wanted:
     title: str | None = None
 
 
-def report_once(wanted: Wanted) -> None:
-    """Write what is wanted and say so; print a table where no file is."""
+def refuse_both(watch: bool, as_json: bool) -> None:
+    """Raise UsageError where a run is to be followed, and told as one document."""
+    if watch and as_json:
+        raise UsageError("--json: one document says how a run stands now, and --watch goes on; leave one of them out")
+
+
+def report_once(wanted: Wanted, as_json: bool = False) -> None:
+    """Write what is wanted and say so; print a table where no file is. As JSON: both."""
     runs = _runs(wanted)
+    if as_json:
+        table = compared_table(grouped(runs))
+        echo_json({"columns": table["columns"], "rows": table["rows"], "files": _written(wanted, runs)})
+        return
     if wanted.html is None and wanted.figures is None:
         _print_table(runs)
     for path in _written(wanted, runs):

@@ -11,8 +11,8 @@ from qngd.cli.errors import UsageError
 from qngd.cli.spending import read_budget
 from qngd.cli.written import NAMES, built, read_optimizer_settings, read_rule, split
 from qngd.cvar import CVaR
-from qngd.errors import SettingError
-from qngd.evaluators.objectives.given import AnyGiven
+from qngd.errors import ParameterError, SettingError
+from qngd.evaluators.objectives.given import AnyGiven, read_any
 from qngd.interop import in_order
 from qngd.problem import Problem
 from qngd.run.names import SETTINGS
@@ -177,4 +177,9 @@ def with_start(problem: Problem, text: str | None) -> Problem:
     if not isinstance(start, (list, dict)):
         raise UsageError(f"--theta0 {text}: write a list such as [0.1, 0.2], or an object of numbers by name")
     observable, _ = in_order(problem.observable, problem.theta0)
-    return replace(problem, observable=observable, theta0=start)
+    found = replace(problem, observable=observable, theta0=start)
+    try:
+        read_any(found)
+    except ParameterError as error:
+        raise SettingError(f"--theta0 {text}: {error}") from None
+    return found

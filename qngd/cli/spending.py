@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
 from qngd.cli.errors import UsageError
-from qngd.errors import did_you_mean
+from qngd.errors import SettingError, did_you_mean
 from qngd.estimates.prices import Prices
 from qngd.run.budget import Budget
 
@@ -22,7 +23,18 @@ def read_budget(prices: Sequence[str] | None, **limits: float | None) -> Budget 
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if not given and not prices:
         return None
-    return Budget(**given, prices=read_prices(prices) if prices else None)  # type: ignore[arg-type]
+    table = read_prices(prices) if prices else None
+    for name, limit in given.items():  # one after the other, so that it is known whose a message is
+        _named(f"--budget-{name}", Budget, **{name: limit, "prices": table})
+    return Budget(**given, prices=table)  # type: ignore[arg-type]
+
+
+def _named(option: str, make: Callable[..., Any], **given: Any) -> Any:
+    """What is made of a setting, whose error names the option that says it."""
+    try:
+        return make(**given)
+    except SettingError as error:
+        raise SettingError(f"{option}: {error}") from None
 
 
 def read_prices(texts: Sequence[str]) -> Prices:
@@ -43,7 +55,7 @@ def read_prices(texts: Sequence[str]) -> Prices:
             found[name] = value if name == "currency" else float(value)
         except ValueError:
             raise UsageError(f"--price {text}: {value!r} is no number") from None
-    return Prices(**found)  # type: ignore[arg-type]
+    return _named(f"--price {' '.join(texts)}", Prices, **found)
 
 
 def echo_columns(rows: Sequence[Sequence[str]]) -> None:

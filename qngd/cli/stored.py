@@ -36,6 +36,7 @@ def show(directory: Path, as_json: bool) -> None:
         "steps": str(found.steps),
         "energy": str(found).partition(" after ")[0],
         "cost": str(found.cost),
+        "of it sent": f"{found.sent}, which gave nothing yet" if found.sent.jobs else "",
         **{name: text for name, text in found.settings.items() if name != "optimizer"},
         "optimizer": str(found.about["optimizer"]),
         "jobs": _jobs(found),

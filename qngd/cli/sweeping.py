@@ -77,7 +77,11 @@ def carry_out(
         for labels, argv in _combinations(grid, _settings_of(target), known)
     ]
     with _shown(len(points) * how["seeds"], as_json) as told:
-        rows = swept(FileRecipe(place), points, on_run=told, **how)
+        try:
+            rows = swept(FileRecipe(place), points, on_run=told, **how)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; the same command goes on from there", err=True)
+            raise
     summary = summarized(rows)
     _keep({"runs": rows, "summary": summary}, folder)
     if as_json:

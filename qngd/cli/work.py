@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from qngd._system.interrupts import Terminated
 from qngd.cli import config
 from qngd.cli.meaning import meant
 from qngd.cli.options import as_data
@@ -89,11 +90,11 @@ def _told(texts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _minimized(problem: Problem, **how: Any) -> tuple[Result, Exception | None]:
-    """The result; and the error that ended the run, where one came through after something was reached."""
+def _minimized(problem: Problem, **how: Any) -> tuple[Result, BaseException | None]:
+    """The result; and what ended the run, an error or SIGTERM, where that came through after something was reached."""
     try:
         return minimize(problem, **how), None
-    except Exception as error:  # of the problem's own backend, or of a terminal that cannot show a step
+    except (Exception, Terminated) as error:  # of the problem's own backend, or of a terminal that shows no step
         if not isinstance(kept := getattr(error, "result", None), Result):
             raise
         return kept, error

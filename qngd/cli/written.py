@@ -138,7 +138,11 @@ def _read(kind: Callable[..., Any], text: str, label: str, needed: bool = True) 
             found[key] = read_rule(_INSIDE[key], value.strip().removeprefix("(").removesuffix(")"))
         else:
             plain.append(f"{key}={value}")
-    return {**found, **parse_settings(kind, plain, label, write="{}=…", known_anyway=tuple(found) if needed else names)}
+    known = tuple(found) if needed else names
+    try:
+        return {**found, **parse_settings(kind, plain, label, write="{}=…", known_anyway=known)}
+    except UsageError as error:  # of a setting alone
+        raise UsageError(f"{error}" if label in f"{error}" else f"{label}: {error}") from None
 
 
 def _pairs(text: str, names: Iterable[str], label: str) -> Iterable[tuple[str, str]]:

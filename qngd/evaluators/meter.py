@@ -43,15 +43,17 @@ class Meter:
     prices: Prices = field(default_factory=Prices)
     spent: Cost = field(default_factory=Cost)
     allows: Callable[[Cost, Cost], bool] = _allows_all
+    logged: Cost = field(default_factory=Cost)  # of what it has counted that which a run's log holds
 
     def check(self, ahead: Cost) -> None:
         """Raise OverBudget unless this may be sent."""
         if not self.allows(self.spent, ahead):
             raise OverBudget(ahead)
 
-    def count(self, cost: Cost) -> None:
-        """Add what a submission has taken."""
+    def count(self, cost: Cost, logged: bool = False) -> None:
+        """Add what a submission has taken, and whether a log holds it."""
         self.spent += cost
+        self.logged += cost if logged else Cost()
 
     def ahead(self, cost: Cost, jobs: JobSizes) -> Cost:
         """The cost of a submission before it is sent, given its jobs and their seconds by the device's times."""

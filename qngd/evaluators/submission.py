@@ -71,7 +71,7 @@ def run_plan(
     )
     known = [seconds for seconds in used if seconds is not None]
     cost = meter.paid(cost, sizes, sum(known) if parts and len(known) == len(parts) else None)
-    meter.count(cost)
+    meter.count(cost, errand.log is not None)
     return outcomes, cost
 
 
@@ -173,3 +173,9 @@ def noise_of(backend: BackendBase) -> str:
     """What tells a backend's noise from that of another with its name, as a stored run is recognized by it."""
     digest = getattr(backend, "noise_digest", "")
     return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", digest]))
+
+
+def settings_of(backend: BackendBase) -> dict[str, str]:
+    """What else a stored run is recognized by of its backend, by names for people; nothing where all is as usual."""
+    found = str(getattr(backend, "set_to", ""))
+    return {"settings of the backend": found} if found else {}

@@ -24,6 +24,7 @@ _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many 
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
 _LEFT = 1 / 9  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = 0.8
 _GROWTH = 1.3  # from one step to the next, at most
+_GROWN = 2000  # steps after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
 _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
@@ -132,7 +133,7 @@ class AutoShots:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
             return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
-        return int(min(self.first * _GROWTH**step, self.limit))
+        return int(min(self.first * _GROWTH ** min(step, _GROWN), self.limit))
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""

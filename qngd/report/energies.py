@@ -68,7 +68,9 @@ def _energy_words(groups: Groups, over: str, axis: str) -> str:
         text = f"Energy against {axis}: from {start} to {run.with_unit(end)}, after {spent}."
         if run.reference is not None:
             text += f" Dashed: the reference, {run.with_unit(f'{run.reference:.6g}')}."
-        return text + (" Bars: one standard error." if run.has_shots else "")
+        text += " Bars: one standard error." if run.has_shots else ""
+        again = run.has_shots and run.energy != history["energy"][-1]
+        return text + (f" Measured again at the end: {format_with_error(run.energy, run.stderr)}." if again else "")
     return f"Energy against {axis}. {how_drawn(groups)}"
 
 

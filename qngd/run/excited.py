@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.interrupts import Terminated
 from qngd._system.keywords import hinted
 from qngd._system.seeds import derived
 from qngd.circuit.observable import Observable
@@ -149,6 +150,9 @@ def excited_states(
             break
         try:
             found.append(search.done(whole_number(restarts, "restarts", 1), None if chosen is None else chosen[k]))
+        except Terminated as error:
+            error.result = _listed(found)
+            raise
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             if not found:
                 raise

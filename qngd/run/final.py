@@ -6,9 +6,8 @@ compared with others before it was kept. One more measurement of the point that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,11 @@ from qngd.errors import SettingError, whole_number
 from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.run.directory.paths import as_folder
-from qngd.run.kept import evaluated_once, evaluation_at
+from qngd.run.kept import evaluated_once, kept_evaluation
+from qngd.run.store import Nowhere, Store
 from qngd.solve.state import State
 
 _OF_ENDS = 2**21  # the number of a submission that no run comes to
@@ -32,12 +30,12 @@ _OF_ENDS = 2**21  # the number of a submission that no run comes to
 
 @dataclass(frozen=True, eq=False)
 class Final:
-    """What measures ends with `shots` a circuit: the `evaluators` of a run's stages, and the file that keeps the last
-    measurement, if any does."""
+    """What measures ends with `shots` a circuit: the `evaluators` of a run's stages, and the store that keeps
+    what they measure."""
 
     shots: int
     evaluators: tuple[Evaluator, ...]
-    path: Path | None = None
+    store: Store = field(default_factory=Nowhere)
 
     def cost(self, theta: np.ndarray) -> Cost:
         """What a measurement takes."""
@@ -46,12 +44,12 @@ class Final:
     @cached_property
     def paid(self) -> Cost:
         """What the ends of a stored run have taken before this call."""
-        kept = None if self.path is None else evaluation_at(self.path)
+        kept = kept_evaluation(self.store)
         return Cost() if kept is None else kept.cost
 
     def measured(self, state: State, theta: np.ndarray, problem: str, seed: int | None) -> Evaluation:
         """The energy at θ (P,), where the run in this state is said to have ended. Its cost is that of all ends of the
-        run; one that the file holds is not measured again.
+        run; one that the store holds is not measured again.
 
         Raises:
             BackendError, StorageError: it failed, or cannot be kept.
@@ -68,7 +66,7 @@ class Final:
             return replace(found, cost=self.paid + found.cost)
 
         key = f"{problem} {self.shots} {state.stage} {state.evaluations} {theta.tobytes().hex()}"
-        return evaluated_once(self.path, key, state, measure)
+        return evaluated_once(self.store, key, state, measure)
 
 
 def read_final(
@@ -78,8 +76,7 @@ def read_final(
     final_shots: Any,
     grouping: Grouping,
     cross: CrossMethod,
-    job_log: JobLog | None,
-    run_dir: Any,
+    store: Store,
 ) -> Final | None:
     """What `final_shots` of `minimize` asks for; `first` answers the run's steps.
 
@@ -96,9 +93,9 @@ def read_final(
         )
     evaluators: tuple[Evaluator, ...]
     if isinstance(given, GivenObjective):
-        evaluators = (given.evaluator(backend, shots, grouping, cross, job_log).of_all(),)
+        evaluators = (given.evaluator(backend, shots, grouping, cross, store.jobs).of_all(),)
     else:
         stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
-        how = (given.circuit, given.target, backend, shots, grouping, cross, job_log)
+        how = (given.circuit, given.target, backend, shots, grouping, cross, store.jobs)
         evaluators = tuple(evaluator_for(*how, stage) for stage in stages)
-    return Final(shots, evaluators, None if run_dir is None else as_folder(run_dir) / "final.npz")
+    return Final(shots, evaluators, store)

@@ -1,4 +1,4 @@
-"""One measurement beside a run on disk, paid for once."""
+"""One measurement at the end of a run on disk, paid for once."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.run.directory.database import make_folder, replace_file
 from qngd.run.directory.encoding import arrays_of, as_json, from_json, packed, state_from, unpacked
 from qngd.run.directory.trouble import told
+from qngd.run.store import Store
 from qngd.solve.state import State
 
 Measured = tuple[Estimate, Estimate, Cost]  # two estimates and what they cost
@@ -62,45 +63,38 @@ def _sum(row: dict[str, Any]) -> str:
     return hashlib.sha256(as_json(row).encode()).hexdigest()
 
 
-def evaluated_once(path: Path | None, key: str, like: State, measure: Callable[[], Evaluation]) -> Evaluation:
-    """As `measured_once`, a whole evaluation; `like` is a state of the run that it belongs to.
+def evaluated_once(store: Store, key: str, like: State, measure: Callable[[], Evaluation]) -> Evaluation:
+    """What the store of a run holds of the measurement of an end, or what `measure` gives, which it then keeps; `like`
+    is the run's state there.
 
     Warns:
-        QngdWarning: the file cannot be written.
+        QngdWarning: it cannot be written.
     """
-    if path is None:
-        return measure()
-    kept = evaluation_at(path, key)
+    kept = kept_evaluation(store, key)
     if kept is not None:
         return kept
     found = measure()
-    arrays = arrays_of(State(like.step, found, {}, like.evaluations, found.cost))
+    data = packed({"key": key, **arrays_of(State(like.step, found, {}, like.evaluations, found.cost))})
     try:
-        with told(path, "write"):
-            make_folder(path.parent)
-            replace_file(path, packed({"key": key, **arrays}))
+        store.keep_end(key, data)
     except StorageError as error:  # it is paid for, and not lost for that
         warnings.warn(f"{error}; the energy of the end is in the result alone", QngdWarning, stacklevel=2)
     return found
 
 
-def evaluation_at(path: Path, key: str | None = None) -> Evaluation | None:
-    """The evaluation that `path` holds, None where there is none or, if a key is given, one with another key.
+def kept_evaluation(store: Store, key: str | None = None) -> Evaluation | None:
+    """The evaluation of an end that the store holds, with this key or the last; None where there is none.
 
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: it cannot be read.
     """
-    if not path.exists():
+    data = store.end_at(key)
+    if data is None:
         return None
-    with told(path, "read"):
-        content = path.read_bytes()
     try:
-        arrays = unpacked(content)
-        return state_from(arrays).evaluation if key in (None, str(arrays["key"])) else None
+        return state_from(unpacked(data)).evaluation
     except (ValueError, KeyError, TypeError, EOFError, AttributeError, AssertionError, BadZipFile) as error:
-        raise StorageError(
-            f"run_dir: {path} cannot be read ({type(error).__name__}); delete it, and what it held is measured again"
-        ) from error
+        raise StorageError(f"run_dir: the measurement of its end cannot be read ({type(error).__name__})") from error
 
 
 def _row(estimate: Estimate) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from qngd._system.interrupts import Stoppable
+from qngd._system.interrupts import Stoppable, Terminated
 from qngd._system.keywords import hinted
 from qngd._system.logs import logger
+from qngd._system.secrets import scrubbed
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -122,7 +123,8 @@ def minimize(
     Returns:
         A `Result`; numerical trouble, Ctrl-C, a backend that fails for good and a full disk end a run with a status,
         never with an exception (unless nothing was reached yet). Any other exception, say of the callback, comes
-        through, and what was reached is its `.result`.
+        through, and what was reached is its `.result`; so is the KeyboardInterrupt that SIGTERM ends a run with
+        (docs/run-directory.md).
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -194,21 +196,40 @@ def _carried_out(task: Task) -> Result:
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             # Ctrl-C in a step, in the store or in the callback; where nothing was reached, there is nothing to return
             if not record.has_begun:
+                if (sent := task.store.sent()).jobs:
+                    error.add_note(f"sent before: {sent}; the same call with this run_dir collects what it gives")
                 raise
             status = _ended_by(error, record)
         result = _at_end(_result(record, status, task), task, stoppable)
         task.store.end(result.status, result.message, result.note)
         if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
             result = replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+    if stoppable.terminated:  # what called this must end too
+        raise Terminated(result)
     return result
 
 
 def _at_end(result: Result, task: Task, stoppable: Stoppable) -> Result:
     """The result with what is measured at the end."""
     try:
-        return stoppable.run(partial(measured_again, result, task))
+        return stoppable.run(partial(_ended, result, task))
     except KeyboardInterrupt:
         return replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
+
+
+def _ended(found: Result, task: Task) -> Result:
+    """The result with what is measured at its end, and with what was sent from its last state on and gave nothing that
+    is in it, because the run broke off."""
+    found = measured_again(found, task)
+    sent = task.store.sent()
+    if not sent.jobs:
+        return found
+    share = sent.shots / max(found.cost.shots, 1)
+    seconds, money = (None if each is None else each * share for each in (found.cost.seconds, found.cost.money))
+    cost = found.cost + replace(sent, seconds=seconds, money=money)
+    note = f"{sent} of its cost were sent where it broke off; the same call with this run_dir collects what they give"
+    note = "; ".join(filter(None, (found.note, note)))
+    return replace(found, cost=cost, state=replace(found.state, cost=cost), note=note)
 
 
 @contextmanager
@@ -319,8 +340,8 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
         if record.has_begun:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
-                status = record.ended(Status.FAILED, f"{text}: {error}" if str(error) else text)
-                found = error.result = measured_again(_result(record, status, task), task)  # type: ignore[attr-defined]
+                status = record.ended(Status.FAILED, f"{text}: {scrubbed(str(error))}" if str(error) else text)
+                found = error.result = _ended(_result(record, status, task), task)  # type: ignore[attr-defined]
                 task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
@@ -358,9 +379,12 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
                 record.spend(meter.spent - task.before_this - record.state.cost)
             raise
         except OverBudget as error:
-            # only now is it known what this takes; what of the step was paid before is spent, and the step not made
-            record.spend(meter.spent - task.before_this - record.state.cost)
-            return record.ended(Status.BUDGET, task.lacking(record.state.cost, error.ahead))
+            # only now is it known what this takes; what of the step was paid before is spent, and the step not made.
+            # What a log holds of it is found again when the run goes on.
+            paid = meter.spent - task.before_this - record.state.cost - meter.logged
+            if paid.circuits:
+                record.spend(paid, counts=False)
+            return record.ended(Status.BUDGET, task.lacking(record.state.cost + task.store.sent(), error.ahead))
     task.clock.timed(began)
     return moved
 

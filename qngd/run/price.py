@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any, cast
+from itertools import count
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -399,13 +400,14 @@ def _offer(
     dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
     if dearest is None:
         return offer
-    most = sum((dearest(k) for k in range(1, steps + 1)), start + end)
+    growing = min(steps, dearest.grown)
+    most = sum((dearest(k) for k in range(1, growing + 1)), start + end) + dearest(dearest.grown) * (steps - growing)
     return replace(offer, most=most, affordable_at_most_shots=_bought(budget, start + end, dearest, offer.affordable))
 
 
 def _dearest(
     optimizer: Optimizer, evaluator: SampledEvaluator | SampledObjective, plan: Plan | JointPlan, theta: np.ndarray
-) -> Callable[[int], Cost] | None:
+) -> _Dearest | None:
     """What the steps from number 1 on take at most, where a rule chooses their shots; None where all take the same."""
     most = getattr(evaluator.shots, "most", None)
     if most is None or most(plan, 1) == most(plan, 0):
@@ -415,16 +417,31 @@ def _dearest(
     def at(shots: int) -> Cost:
         return optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None)
 
-    return lambda step: at(most(plan, step))
+    last = most(plan, 2**62)
+    return _Dearest(lambda step: at(most(plan, step)), next(k for k in count(1) if most(plan, k) == last))
 
 
-def _bought(budget: Budget, spent: Cost, dearest: Callable[[int], Cost], most: int | None) -> int | None:
+class _Dearest(NamedTuple):
+    """What a step takes at most by its number; from number `grown` on all take the same."""
+
+    of: Callable[[int], Cost]
+    grown: int
+
+    def __call__(self, step: int) -> Cost:
+        return self.of(step)
+
+
+def _bought(budget: Budget, spent: Cost, dearest: _Dearest, most: int | None) -> int | None:
     """How many steps the budget buys after what is `spent`, each as dear as it may be; no more than the `most` that it
     buys of the cheapest."""
+    if most is None:
+        return None
     done = 0
-    while most is not None and done < most and budget.allows(spent, ahead := dearest(done + 1)):
+    while done < min(most, dearest.grown) and budget.allows(spent, ahead := dearest(done + 1)):
         spent, done = spent + ahead, done + 1
-    return None if most is None else done
+    if done < dearest.grown:
+        return done
+    return min(most, done + (budget.steps(spent, dearest(dearest.grown), Cost()) or 0))
 
 
 @dataclass(frozen=True, eq=False)

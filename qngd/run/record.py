@@ -100,14 +100,14 @@ class Record:
         """Keep a text for the result's note."""
         self._remarks.append(text)
 
-    def spend(self, cost: Cost) -> None:
-        """Count a step that led nowhere: the state before it stays."""
-        self.stay(replace(self.state, cost=self.state.cost + cost))
+    def spend(self, cost: Cost, counts: bool = True) -> None:
+        """Count a step that led nowhere: the state before it stays. `counts` as for `Store.keep`."""
+        self.stay(replace(self.state, cost=self.state.cost + cost), counts)
 
-    def stay(self, state: State) -> None:
+    def stay(self, state: State, counts: bool = True) -> None:
         """Take a state at the same point: only what was spent, or remembered, has changed."""
         self.state = state
-        self._store.keep(self.kept)
+        self._store.keep(self.kept, counts)
 
     @property
     def kept(self) -> State:
@@ -177,7 +177,7 @@ class Record:
             target=limits.target,
             noise=self._noise_steps,
             max_steps=limits.max_steps,
-            cost=self.state.cost,
+            cost=self.state.cost + self._store.sent(),
             failure=self.failure,
         )
         if status is Status.MAX_STEPS and self.state.finished:

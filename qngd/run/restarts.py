@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.interrupts import Terminated
 from qngd.errors import BackendError, SettingError, StorageError, counted
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.objectives.given import AnyGiven
@@ -47,6 +48,10 @@ def best_of(count: int, read: Reader, seed: int | None, run_dir: Any, run: Calla
             return _best(results, count, Status.BUDGET)
         try:
             results.append(run(task))
+        except Terminated as error:
+            results += [error.result] if isinstance(error.result, Result) else []
+            error.result = _best(results, count, Status.INTERRUPTED) if results else None
+            raise
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             if not results:
                 raise

@@ -50,7 +50,7 @@ REMEDY = {
     Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or " + _GO_ON,
     Status.BUDGET: "the next step would exceed the budget ({cost} spent){failure}; raise it and " + _GO_ON,
     Status.STOPPED: "the callback asked to stop; " + _GO_ON,
-    Status.INTERRUPTED: "interrupted from the keyboard; " + _GO_ON,
+    Status.INTERRUPTED: "interrupted from the keyboard or by SIGTERM; " + _GO_ON,
     Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
     "use a smaller learning_rate or a larger damping",
     Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,

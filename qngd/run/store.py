@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import JobLog
 from qngd.run.identity import RunIdentity
 from qngd.solve.state import State, StepInfo
@@ -47,8 +48,28 @@ class Store(Protocol):
     def add(self, state: State, info: StepInfo) -> None:
         """Store a step and the state it led to."""
 
-    def keep(self, state: State) -> None:
-        """Store the state alone, where a step has only made it costlier."""
+    def keep(self, state: State, counts: bool) -> None:
+        """Store the state alone, where a step has only made it costlier; whether its cost holds all that was sent from
+        it on, of which nothing is then collected again."""
+
+    def sent(self) -> Cost:
+        """What was sent from the last state on and is in no state's cost, because the run broke off; it is collected,
+        and counted, when the run goes on."""
+
+    def end_at(self, key: str | None = None) -> bytes | None:
+        """What is kept of the measurement of an end with this key, without one of the last; None where there is none.
+        Also before `resume`.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+
+    def keep_end(self, key: str, data: bytes) -> None:
+        """Store the measurement of an end, whose cost holds all that was sent from the last state on.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
 
     def end(self, status: str, message: str, note: str) -> None:
         """Store why the run has stopped. That it cannot be stored is no error: nothing is lost by it."""
@@ -74,7 +95,16 @@ class Nowhere:
     def add(self, state: State, info: StepInfo) -> None:
         pass
 
-    def keep(self, state: State) -> None:
+    def keep(self, state: State, counts: bool) -> None:
+        pass
+
+    def sent(self) -> Cost:
+        return Cost()
+
+    def end_at(self, key: str | None = None) -> bytes | None:
+        return None
+
+    def keep_end(self, key: str, data: bytes) -> None:
         pass
 
     def end(self, status: str, message: str, note: str) -> None:

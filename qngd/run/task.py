@@ -16,7 +16,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
-from qngd.evaluators.submission import noise_of
+from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots
 from qngd.run.about import problem_in_words, settings_in_words
 from qngd.run.budget import Clock
@@ -204,7 +204,7 @@ def read_task(
         wraps=bool(wrap_angles),
         shots=shots,
         clock=clock or Clock(),
-        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store.jobs, run_dir),
+        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store),
         about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
         progress=bool(progress),
     )
@@ -221,6 +221,7 @@ def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: s
         settings["bounds"] = evaluator.text
     if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
         settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
+        settings |= settings_of(backend)
     return settings
 
 

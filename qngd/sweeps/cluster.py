@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from qngd._system.interrupts import terminable
 from qngd._system.packages import load
 from qngd._system.threads import usable_cores
 from qngd.errors import BackendError, SettingError
@@ -33,7 +34,7 @@ def rows_of(
         for number, job in enumerate(jobs):
             take(number, carried_out(job, threads))
     else:
-        with client_of(workers, scheduler, threads, len(jobs)) as client:
+        with terminable(), client_of(workers, scheduler, threads, len(jobs)) as client:
             _spread(jobs, client, threads, take)
     return [found[number] for number in range(len(jobs))]
 

@@ -19,6 +19,8 @@ from qngd.sweeps.cluster import Told, rows_of
 from qngd.sweeps.grid import GridPoint, combinations, label_of
 from qngd.sweeps.work import Recipe, SweepRun, fixed_text
 
+_MOST = 10**6  # runs, each of which has a folder
+_MOST_THREADS = 4096
 _BY_SWEEP = {
     "seed": "the runs of a point get seeds of their own; write seeds=, and seed= for the sweep's first",
     "run_dir": "each run has a folder of its own below out",
@@ -67,7 +69,8 @@ def sweep(
         reference energy), `steps`, `cost` and `theta`. `qngd.sweeps.summary.summarized` makes medians and quartiles of
         them.
 
-    A run whose worker dies is taken up by another one where it was. In a script, call it under
+    A run whose worker dies is taken up by another one where it was. Ctrl-C and SIGTERM end the sweep with a
+    KeyboardInterrupt; called again, it goes on. In a script, call it under
     ``if __name__ == "__main__":``, since the processes import the script.
 
     Raises:
@@ -113,13 +116,18 @@ def swept(
     """The rows of all runs of these points; see `sweep`."""
     count, first = whole_number(seeds, "seeds", 1), whole_number(seed, "seed", 0)
     workers = None if workers is None else whole_number(workers, "workers", 0)
+    each = whole_number(threads, "threads", 1)
+    if each > _MOST_THREADS:
+        raise SettingError(f"threads: {each} are more than the {_MOST_THREADS} that a run can have")
+    if len(points) * count > _MOST:
+        raise SettingError(f"seeds: {len(points)} combinations with {count} seeds each are more than {_MOST} runs")
     folder = _made(out)
     jobs = [
         SweepRun(recipe, point, repetition, point.seed(first, repetition), str(folder))
         for point in points
         for repetition in range(count)
     ]
-    return rows_of(jobs, workers, scheduler, whole_number(threads, "threads", 1), on_run)
+    return rows_of(jobs, workers, scheduler, each, on_run)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,16 +15,17 @@ from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
+from qngd._system.secrets import scrubbed
 from qngd.errors import QngdError, SettingError, StorageError
 from qngd.evaluators.objectives.given import read_any
 from qngd.problem import Problem
 from qngd.run.identity import RunIdentity
-from qngd.run.loop import Result, minimize
+from qngd.run.loop import Result, Status, minimize
 from qngd.run.optimizers import as_optimizer
 from qngd.sweeps.grid import GridPoint
 
 _DONE = "done.json"
-_NOT_DONE = ("interrupted", "failed")  # such a run goes on when the sweep is called again
+_NOT_DONE = "failed"  # such a run goes on when the sweep is called again
 
 
 class Recipe(Protocol):
@@ -75,7 +76,7 @@ def carried_out(job: SweepRun, threads: int | None = None) -> dict[str, Any]:
 
 def _failed(job: SweepRun, message: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("energy", "stderr", "error", "steps", "cost", "theta"))
-    return job.row(status="error", message=" ".join(message.split()), **nothing)
+    return job.row(status="error", message=" ".join(scrubbed(message).split()), **nothing)
 
 
 def _carried_out(job: SweepRun) -> dict[str, Any]:
@@ -87,8 +88,10 @@ def _carried_out(job: SweepRun) -> dict[str, Any]:
         return known
     _made(folder)
     result = minimize(problem, **{**how, "seed": job.seed, "run_dir": folder / "run"})
+    if result.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt  # the sweep around it must end too; the run goes on when that is called again
     row = job.row(**_told(result, problem))
-    if row["status"] not in _NOT_DONE:
+    if row["status"] != _NOT_DONE:
         _keep(folder, {"key": key, "row": row})
     return row
 

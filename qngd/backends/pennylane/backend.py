@@ -32,6 +32,7 @@ from pennylane.devices import (
 )
 from pennylane.tape import QuantumScript
 
+from qngd._system.secrets import scrubbed
 from qngd.backends.base import BackendBase, Load
 from qngd.backends.boundary import DeficientResult
 from qngd.backends.limits import Limits, divided, require_limits
@@ -43,6 +44,7 @@ from qngd.backends.pennylane.devices import (
     innermost,
     is_noisy,
     make,
+    noise_digest,
     plain_name,
     samples_fast,
     wires_of,
@@ -95,6 +97,11 @@ class PennyLaneBackend(BackendBase):
         if isinstance(self._given, str):
             return self._given not in IDEAL
         return is_noisy(self._given)
+
+    @property
+    def noise_digest(self) -> str:
+        """A hash of the noise that was added to the device, or nothing."""
+        return "" if isinstance(self._given, str) else noise_digest(self._given)
 
     is_lazy = True  # devices return with their results
 
@@ -167,7 +174,8 @@ class PennyLaneBackend(BackendBase):
             config = device.setup_execution_config(ExecutionConfig(), scripts[0])
             batch, post = device.preprocess_transforms(config)(scripts)
         except Exception as error:  # of the device's own code
-            raise BackendError(f"{self.name} refuses the circuits: {type(error).__name__}: {error}") from error
+            said = scrubbed(str(error))
+            raise BackendError(f"{self.name} refuses the circuits: {type(error).__name__}: {said}") from error
         return _DeviceJob(device, tuple(batch), post, config, seed)
 
     def collect(self, handle: _Batch | None) -> list[Outcome]:

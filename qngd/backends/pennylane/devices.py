@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -73,6 +75,21 @@ def is_noisy(device: Device) -> bool:
         return True
     inner = innermost(device)
     return plain_name(inner) not in IDEAL or bool(getattr(inner, "readout_err", None))
+
+
+def noise_digest(device: Device) -> str:
+    """A hash of the noise that was added to the device and of its readout error, as far as they have a text; nothing
+    where there is none."""
+    added = [
+        (str(layer.transform), layer.targs, sorted(layer.tkwargs.items()))
+        for layer in _layers(device)
+        if getattr(layer, "transform", None) in _NOISE
+    ]
+    misread = getattr(innermost(device), "readout_err", None)
+    if not added and not misread:
+        return ""
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr((added, misread)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def samples_fast(device: Device) -> bool:

@@ -14,6 +14,7 @@ from qngd.backends.base import Footprint, Load, ResumableBackend
 from qngd.backends.limits import Limits, divided
 from qngd.backends.qiskit import jobs
 from qngd.backends.qiskit.compile import Compiler
+from qngd.backends.qiskit.defaults import mitigation
 from qngd.backends.qiskit.device import Device
 from qngd.backends.qiskit.seeds import Seeds
 from qngd.backends.qiskit.tags import finder_by_tag, takes_tags
@@ -161,6 +162,11 @@ class OnDevice(ResumableBackend):
     def noise_digest(self) -> str:
         """A hash of the device's noise model, or nothing."""
         return self.device.noise_digest
+
+    @property
+    def set_to(self) -> str:
+        """How circuits are compiled, and what mitigates errors, where that is not as usual."""
+        return ", ".join([*self.settings.compiling, *mitigation(self.native)])
 
     @property
     def rep_delay(self) -> float:

@@ -16,6 +16,7 @@ from qngd.errors import is_number
 _IBM_SHOTS = 4096
 _IBM_PRECISION = 1 / 64
 _NOISE_FACTORS = (1, 3, 5)
+_MITIGATION = ("resilience_level", "resilience", "twirling", "dynamical_decoupling")
 
 
 def device_shots(native: Any) -> int | None:
@@ -59,6 +60,29 @@ def noise_factors(native: Any) -> int:
         return 1
     factors = _option(_option(resilience, "zne"), "noise_factors")
     return len(factors) if isinstance(factors, (list, tuple)) else len(_NOISE_FACTORS)
+
+
+def mitigation(native: Any) -> list[str]:
+    """The options of a primitive of IBM's that change what it returns, where they are set: name=value. Of all others
+    nothing is said; they may hold what is private."""
+    options: Any = getattr(native, "options", None)
+    made: Any = type(options)
+    try:
+        usual = made()
+    except Exception:  # of a class of somebody's own
+        return []
+    return [
+        text for name in _MITIGATION for text in _set(name, getattr(options, name, None), getattr(usual, name, None))
+    ]
+
+
+def _set(name: str, value: Any, usual: Any) -> list[str]:
+    """A setting that is not as usual, or those inside of it."""
+    if type(value) is type(usual) and hasattr(value, "__dict__"):
+        inner = [each for each in vars(value) if not each.startswith("_")]
+        return [text for each in inner for text in _set(f"{name}.{each}", vars(value)[each], vars(usual).get(each))]
+    text = repr(value)
+    return [] if text == repr(usual) or " at 0x" in text else [f"{name}={text}"]
 
 
 def _option(options: Any, name: str) -> Any:

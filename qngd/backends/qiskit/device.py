@@ -8,7 +8,7 @@ import math
 import operator
 import warnings
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +73,13 @@ class QiskitSettings:
         self.retry()
         if self.initial_layout is not None and self.initial_layout != BEST:
             object.__setattr__(self, "initial_layout", _physical(self.initial_layout))
+
+    @property
+    def compiling(self) -> list[str]:
+        """What decides the compiled circuits, where it is not the default: name=value."""
+        decide = ("optimization_level", "seed_transpiler", "fractional_gates", "initial_layout")
+        usual = {each.name: each.default for each in fields(self)}
+        return [f"{name}={getattr(self, name)!r}" for name in decide if getattr(self, name) != usual[name]]
 
     def retry(self) -> Retry:
         """How failures are tried again, and how long jobs are waited for."""

@@ -25,7 +25,7 @@ from typing import Any
 
 from qngd._system.interrupts import held
 from qngd.errors import StorageError
-from qngd.run.directory.schema import APPLICATION, FORMAT, NAME, TABLES, columns, statements
+from qngd.run.directory.schema import APPLICATION, FORMAT, NAME, TABLES, columns, statements, upgrade
 from qngd.run.directory.trouble import damaged, refuse_pipes, told
 
 SYNCHRONOUS = "EXTRA"  # FULL, and the folder's entry too
@@ -121,6 +121,7 @@ class Database:
             _check_ours(connection, named or path)
             copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             connection.backup(copy)
+            _upgrade(copy)
         finally:
             connection.close()
         found = cls(named or path, copy)
@@ -134,6 +135,7 @@ class Database:
         (said,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
             raise damaged(self.path, said.splitlines()[-1])
+        _upgrade(self._connection)
         self.verify()
 
     def close(self) -> None:
@@ -293,8 +295,18 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
             f"run_dir: {path} has format {version}, and this qngd reads up to {FORMAT}; update qngd, or give another "
             "directory"
         )
-    if version != FORMAT or not tables:
+    if version < 1 or not tables:
         raise damaged(path, f"its format is {version}, which never was" if tables else "its tables are gone")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a file of an earlier format to this one, as a whole or not at all."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if statements := upgrade(version):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("COMMIT")
 
 
 def make_folder(directory: Path) -> None:

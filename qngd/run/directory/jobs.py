@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from qngd.errors import QngdWarning, StorageError
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import Note, Sent
+from qngd.evaluators.parts import rows_and_shots
 from qngd.measured.outcomes import Outcome
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing
@@ -45,6 +47,16 @@ class StoredJobs:
         """Submissions start from the state after this step from now on."""
         if step != self.step:
             self.step, self._open, self._row = step, {}, {}
+
+    def settle(self, change: Writing) -> None:
+        """All that was sent from this step on is in what is written with this change: nothing of it is taken again."""
+        for row in self._file.rows("submissions", "step = ? AND dropped IS NULL", self.step):
+            change.change("submissions", row["row"], dropped=now())
+        change.then(self._open.clear)
+
+    def sent(self) -> Cost:
+        """What was sent from this step on, and is in the cost of no state yet."""
+        return sent_from(self._file, self.step)
 
     def take(self, submission: str) -> Sent:
         rows = self._open.get(submission)
@@ -113,6 +125,39 @@ class StoredJobs:
     def _file(self) -> Database:
         assert self._database is not None, "the store opens its file before anything is sent"
         return self._database
+
+
+def sent_from(database: Database, step: int) -> Cost:
+    """What was sent from the state after this step on, and is in the cost of no state yet: jobs that failed count as
+    jobs, and all of which nothing else is known as if they gave what was asked for."""
+    total = Cost()
+    for (of,) in [(row["row"],) for row in database.rows("submissions", "step = ? AND dropped IS NULL", step)]:
+        ids, notes = _by_place(database, "jobs", of), _by_place(database, "notes", of)
+        there = {row["place"] for row in database.rows("outcomes", "of = ?", of)}
+        for place in {*ids, *notes}:
+            total += _sent(ids.get(place, []), notes.get(place, []), place in there)
+    return total
+
+
+def _by_place(database: Database, table: str, of: int) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in database.rows(table, "of = ?", of):
+        found.setdefault(row["place"], []).append(row)
+    return found
+
+
+def _sent(ids: list[dict[str, Any]], notes: list[dict[str, Any]], is_there: bool) -> Cost:
+    """What was sent for one part of a submission."""
+    events = [note["event"] for note in notes]
+    count, doubts = len({row["job"] for row in ids}), events.count("doubtful")
+    is_open = not is_there and events.count("sending") > count + events.count("refused") + doubts
+    lasts = is_there or is_open or (count > 0 and events[-1:] == ["sending"])
+    whole = lasts + doubts + events.count("spoiled")
+    jobs = max(count, int(is_there and bool(notes))) + doubts + is_open
+    if not notes:
+        return Cost(jobs)
+    rows, shots = rows_and_shots(notes[-1]["holds"])
+    return Cost(jobs, whole * len(rows), whole * int(shots.sum()))
 
 
 def forget_jobs(database: Database, step: int) -> int:

@@ -9,10 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from qngd.errors import QngdWarning, SettingError, StorageError
+from qngd.estimates.evaluation import Cost
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing, make_folder
 from qngd.run.directory.encoding import arrays_of, as_json, as_row, from_json, info_from, packed, state_from, unpacked
@@ -27,6 +29,7 @@ from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored
 from qngd.solve.state import State, StepInfo
 
+_END = "final.npz"  # of before format 2
 _WHOLE = 1 << 20  # bytes up to which the state after every step is kept, and not the last one's alone
 
 
@@ -61,6 +64,8 @@ class Journal:
                     self._begin_file(change, identity)
                     if older is not None:
                         self._take_over(change, identity, older)
+                if (end := self._older_end()) is not None:
+                    change.add("ends", key=end[0], data=end[1], measured="")
                 self._begin_session(change, identity)
             stored = self._load()
             self.jobs.resume(self._file, -1 if stored is None else stored.state.step)
@@ -155,11 +160,47 @@ class Journal:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
 
-    def keep(self, state: State) -> None:
+    def keep(self, state: State, counts: bool) -> None:
         with self._writing() as change:
+            if counts:
+                self.jobs.settle(change)
             if self._last is not None:
                 change.remove("states", self._last[0])
             self._add_state(change, state)
+
+    def sent(self) -> Cost:
+        if self._database is None:
+            return Cost()
+        with suppress(StorageError):  # which was said elsewhere
+            return self.jobs.sent()
+        return Cost()
+
+    def end_at(self, key: str | None = None) -> bytes | None:
+        if self._database is not None:
+            rows = self._file.rows("ends")
+        elif (self.directory / NAME).exists():  # of another run of a batch, before it is gone on with
+            database = Database.to_read(self.directory / NAME)
+            rows = database.rows("ends")
+            database.close()
+        else:
+            rows = []
+        found = [row["data"] for row in rows if key in (None, row["key"])]
+        return found[-1] if found else None
+
+    def keep_end(self, key: str, data: bytes) -> None:
+        with self._writing() as change:
+            self.jobs.settle(change)
+            change.add("ends", key=key, data=data, measured=now())
+
+    def _older_end(self) -> tuple[str, bytes] | None:
+        """Key and archive of an end that a file of its own holds, as of before format 2, where none is in the store."""
+        path = self.directory / _END
+        if not path.exists() or self._file.rows("ends"):
+            return None
+        with told(path, "read"):
+            data = path.read_bytes()
+        with readable(path):
+            return str(unpacked(data)["key"]), data
 
     def copy(self, first: int, theta0: np.ndarray, start: dict[str, float], infos: list[StepInfo], last: State) -> None:
         """Store a whole run: where it began, its steps, their θ flat, and the state that they led to."""
@@ -223,7 +264,7 @@ def readable(path: Path) -> Iterator[None]:
     """While reading what stands in rows: what is none of ours becomes a StorageError that says so."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, EOFError, AttributeError, BadZipFile) as error:
         raise StorageError(
             f"run_dir: {path} holds what this version of qngd cannot read ({type(error).__name__}: {error}); give "
             "another directory, or the version that wrote it (qngd show says which)"

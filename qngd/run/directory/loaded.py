@@ -16,12 +16,12 @@ from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError, StorageError, counted
 from qngd.estimates.estimate import MetricTensor, format_with_error
-from qngd.estimates.evaluation import Cost
+from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.problem import Problem
 from qngd.run.budget import Budget
 from qngd.run.directory.database import Database
 from qngd.run.directory.encoding import from_json, info_from, state_from, unpacked
-from qngd.run.directory.jobs import forget_jobs
+from qngd.run.directory.jobs import forget_jobs, sent_from
 from qngd.run.directory.journal import readable
 from qngd.run.directory.lock import Lock, holder_of
 from qngd.run.directory.paths import as_folder
@@ -100,6 +100,8 @@ class StoredRun:
         infos: what each step saw and did, as in `Result`, θ flat.
         state: what `minimize(…, state=…)` goes on from; None before the first energy.
         cost: jobs, circuits and shots spent.
+        sent: of the cost what was sent after the last step and gave nothing that is in it yet, because the run goes on
+            or broke off; going on collects it.
         jobs: of every job the step, its backend, the provider's id, when it was sent, and whether its outcomes are
             kept.
         settings: what the run was asked for: optimizer, seed, backend and so on, as text.
@@ -124,6 +126,8 @@ class StoredRun:
             steps = database.rows("steps")
             states = [(row["step"], row["data"]) for row in database.rows("states")]
             self._states = [(step, state_from(unpacked(data))) for step, data in states]
+            self._end = _last_end(database, self._states)
+            self.sent = sent_from(database, self._states[-1][0] if self._states else -1)
             self._start = from_json(steps[0]["info"]) if steps else None
             self.infos: tuple[StepInfo, ...] = tuple(info_from(from_json(row["info"])) for row in steps[1:])
             width = len(np.frombuffer(self._problem["theta0"], dtype="<f8"))
@@ -156,11 +160,15 @@ class StoredRun:
     @property
     def energy(self) -> float:
         """The energy that the run would return now; NaN before the first."""
+        if self._end is not None:
+            return float(self._end.energy.value)
         return float("nan") if self.state is None else float(self.state.lowest[1])
 
     @property
     def stderr(self) -> float:
         """Its standard error."""
+        if self._end is not None:
+            return float(self._end.energy.stderr)
         return float(self.history_stderr[-1]) if len(self.history) else float("nan")
 
     @property
@@ -175,8 +183,9 @@ class StoredRun:
 
     @property
     def cost(self) -> Cost:
-        """Jobs, circuits and shots spent by what is stored."""
-        return Cost() if self.state is None else self.state.cost
+        """Jobs, circuits and shots spent, those that are `sent` included."""
+        spent = Cost() if self.state is None else self.state.cost
+        return spent + self.sent if self._end is None else spent + self._end.cost + self.sent
 
     @cached_property
     def metrics(self) -> tuple[MetricTensor | None, ...]:
@@ -248,6 +257,7 @@ class StoredRun:
             **{name: getattr(self, name) for name in ("status", "message", "note", "running", "steps", "energy")},
             "stderr": self.stderr,
             "cost": asdict(self.cost),
+            "sent": asdict(self.sent),
             "history": self.history.tolist(),
             "history_stderr": self.history_stderr.tolist(),
             "thetas": self.thetas.tolist(),
@@ -386,6 +396,15 @@ def _plain(value: Any) -> Any:
 def _session(row: dict[str, Any]) -> dict[str, Any]:
     names = ("began", "ended", "host", "pid", "status", "message", "note")
     return {**{name: row[name] for name in names}, **{name: from_json(row[name]) for name in ("versions", "asked")}}
+
+
+def _last_end(database: Database, states: list[tuple[int, State]]) -> Evaluation | None:
+    """The last measurement of its end, where it is that of where the run stands."""
+    rows = database.rows("ends")
+    if not rows or not states:
+        return None
+    end, (_, now) = state_from(unpacked(rows[-1]["data"])), states[-1]
+    return end.evaluation if (end.step, end.evaluations) == (now.step, now.evaluations) else None
 
 
 def _jobs(database: Database) -> tuple[dict[str, Any], ...]:

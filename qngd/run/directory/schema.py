@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "run.sqlite"
 APPLICATION = 0x716E6764  # "qngd", SQLite's application_id
-FORMAT = 1  # SQLite's user_version; of another one the file is refused
+FORMAT = 2  # SQLite's user_version; a file of a later one is refused
 
 TABLES: dict[str, tuple[str, ...]] = {
     "about": ("name TEXT", "value TEXT"),
@@ -27,23 +27,32 @@ TABLES: dict[str, tuple[str, ...]] = {
     "notes": ("of INTEGER", "place INTEGER", "event TEXT", "holds TEXT", "at TEXT"),
     "jobs": ("of INTEGER", "place INTEGER", "job TEXT", "sent TEXT"),
     "outcomes": ("of INTEGER", "place INTEGER", "data BLOB", "taken TEXT"),
+    "ends": ("key TEXT", "data BLOB", "measured TEXT"),
 }
+_SINCE = {"ends": 2}  # the format from which on there is a table
 """Columns of each table, between `row`, its number, and `sum`, its checksum."""
 
 
 def statements() -> list[str]:
     """What makes an empty file."""
-    made = [
-        f"CREATE TABLE {name} (row INTEGER PRIMARY KEY, {', '.join(columns)}, sum BLOB NOT NULL)"
-        for name, columns in TABLES.items()
-    ]
     return [
         f"PRAGMA application_id = {APPLICATION}",
         f"PRAGMA user_version = {FORMAT}",
-        *made,
+        *map(_made, TABLES),
         "CREATE TABLE seal (row INTEGER PRIMARY KEY, rows INTEGER NOT NULL, total BLOB NOT NULL)",
         f"INSERT INTO seal VALUES (1, 0, x'{'00' * 16}')",
     ]
+
+
+def upgrade(version: int) -> list[str]:
+    """What makes a file of an earlier format one of this; nothing for this one."""
+    if version == FORMAT:
+        return []
+    return [*(_made(name) for name, since in _SINCE.items() if since > version), f"PRAGMA user_version = {FORMAT}"]
+
+
+def _made(table: str) -> str:
+    return f"CREATE TABLE {table} (row INTEGER PRIMARY KEY, {', '.join(TABLES[table])}, sum BLOB NOT NULL)"
 
 
 def columns(table: str) -> list[str]:
