@@ -98,7 +98,8 @@ class Record:
         row = (info.decrease, info.significance, info.natural_norm, info.predicted_decrease)
         self._trail = [*self._trail[1 - _TAIL_STEPS :], row]
         self._note(info.energy, info.stderr)
-        self._store.add(self.kept, info)
+        if self.is_kept:
+            self._store.add(self.kept, info)
         return info
 
     def remark(self, text: str) -> None:
