@@ -74,10 +74,10 @@ def _runs(part: str, problem: str, smoke: bool) -> dict[str, dict[str, Any]]:
 def one_run(part: str, name: str, method: str, seed: int) -> dict[str, Any]:
     """The energies of a run, and the exact energy where it ended."""
     problem = problem_of(name, seed)
-    limit = CASES[name].max_steps if part == "exact" else SHOT_STEPS
+    limit = METHODS[method].steps * (CASES[name].max_steps if part == "exact" else SHOT_STEPS)
     start = time.process_time()
     result = qngd.minimize(
-        problem, optimizer=METHODS[method].optimizer, backend="statevector", max_steps=int(limit * METHODS[method].steps),
+        problem, optimizer=METHODS[method].optimizer, backend="statevector", max_steps=int(limit),
         shots=SHOTS if part == "shots" else None, seed=seed, tol=TOL[part],
     )  # fmt: skip
     seconds = time.process_time() - start
