@@ -17,12 +17,12 @@ from typing import Any
 if __name__ == "__main__":  # before numba and BLAS look at it
     os.environ.update(QNGD_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import qngd  # noqa: E402
-from circuits import heisenberg  # noqa: E402
-from experiments.record import Experiment, Verdict, main  # noqa: E402
-from experiments.wall_time import METHODS, open_chain, run, wrapped  # noqa: E402
+import qngd
+from circuits import heisenberg
+from experiments.record import Experiment, Verdict, main
+from experiments.wall_time import METHODS, open_chain, run, wrapped
 
 STARTS = 10
 OURS = "QNG()"
