@@ -1,21 +1,21 @@
-"""Tables and plot of the zoo experiment, from its stored runs alone."""
+"""How the zoo experiment counts: scores of runs, verdicts over all problems, and the figure."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.record import Verdict
 from experiments.zoo_cases import BASELINES, CASES, DEFAULT, METHODS
 
 RELATIVE, CHEMICAL, WITH_SHOTS = 1e-3, 1.6e-3, 1e-2  # of a success: relative; hartree; relative, with shots
-LADDER_STEPS = 50
-Runs = Mapping[str, Mapping[str, Any]]  # method -> its file
+Runs = Mapping[str, Mapping[str, Any]]  # method -> its runs
 _COLORS = (
     "#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#6B6B6B",
     "#8C564B", "#9467BD", "#17BECF",
@@ -45,33 +45,6 @@ class Score:
     @property
     def text(self) -> str:
         return f"{self.successes}/{len(self.steps)}, {_number(self.median_steps)}"
-
-
-def write(out: Path) -> list[Path]:
-    """Draw all there is data for; returns the files."""
-    exact, shots = (_load(out / "runs" / part) for part in ("exact", "shots"))
-    scores = {name: _scores(name, runs) for name, runs in exact.items()}
-    lines = ["# The zoo: `QNG()` against fixed settings and baselines", ""]
-    lines += _main_table(exact, scores) + _ranking(scores) + _ladder_table(exact) + _shots_table(exact, shots)
-    paths = [out / "table.md", out / "summary.json", out / "profile.png"]
-    paths[0].write_text("\n".join(lines) + "\n", encoding="utf-8")
-    summary = {name: [asdict(s) for s in of.values()] for name, of in scores.items()}
-    paths[1].write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    curves = _curves(scores)
-    if curves:
-        _profile(curves).savefig(paths[2], dpi=150)
-    return [path for path in paths if path.exists()]
-
-
-def _load(folder: Path) -> dict[str, Runs]:
-    """The stored runs by problem and method, in the order of the tables of cases."""
-    found: dict[str, Runs] = {}
-    for name in CASES:
-        paths = {method: folder / name / f"{method}.json" for method in METHODS}
-        runs = {method: json.loads(path.read_text(encoding="utf-8")) for method, path in paths.items() if path.exists()}
-        if runs:
-            found[name] = runs
-    return found
 
 
 # --- scores ---
@@ -129,48 +102,129 @@ def _best(scores: Mapping[str, Score], groups: Sequence[str]) -> Score | None:
     return min((s for s in scores.values() if METHODS[s.method].group in groups), key=lambda s: s.rank, default=None)
 
 
-# --- tables ---
+def compact(name: str, exact: Runs, shots: Runs) -> dict[str, Any]:
+    """What a record keeps of a problem's runs. Exact, by method: the steps to the goal of each seed (None: it was not
+    reached), how many stopped above it, the seconds of the processor to it (median), and the circuits of a step. With
+    shots: how far above the reference, relatively, the exact energy ends, whether that is near, and the shots spent."""
+    reference = references(name, {**exact, **{f"{method} with shots": _ended(file) for method, file in shots.items()}})
+    return {
+        "problem": name,
+        "parameters": next(iter(_all(exact)))["parameters"],
+        "max_steps": CASES[name].max_steps,
+        "exact": {method: _as_plain(_score(method, file, reference)) for method, file in exact.items()},
+        "shots": {method: _with_shots(file, reference) for method, file in shots.items()},
+    }
 
 
-def _main_table(exact: Mapping[str, Runs], scores: Mapping[str, Mapping[str, Score]]) -> list[str]:
-    lines = [
-        "Exact. A cell is seeds that reached the goal, median steps of those; t: seeds that stopped above it, caught",
-        "in another state; s: seconds. The goal: within 1e-3 relative (1.6e-3 hartree) of the ground energy, or of the",
-        "lowest value that any method found. Circuits: steps times what one takes at most on a device, where the",
-        "metric is the block-diagonal one.",
-        "",
-        _row("problem", "P", "`QNG()`", "t", "s", "best fixed η-λ", "best candidate", "best baseline", "winner (steps)",
-             "winner (circuits)"),
-        _row(*["---"] * 10),
+def _ended(file: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the exact energies at the ends in place of the sampled ones."""
+    return {**file, "runs": [{**one, "energies": [one["final"]]} for one in file["runs"]]}
+
+
+def _as_plain(score: Score) -> dict[str, Any]:
+    """A score with None for what is infinite, as JSON wants it."""
+    known = {key: None if value == np.inf else value for key, value in asdict(score).items()}
+    return known | {"steps": [None if step == np.inf else step for step in score.steps]}
+
+
+def _from_plain(kept: Mapping[str, Any]) -> Score:
+    known = {key: np.inf if value is None else value for key, value in kept.items()}
+    return Score(**known | {"steps": tuple(np.inf if step is None else step for step in kept["steps"])})
+
+
+def _with_shots(file: Mapping[str, Any], reference: Mapping[int, float]) -> dict[str, Any]:
+    runs = file["runs"]
+    excess = [(one["final"] - reference[one["seed"]]) / abs(reference[one["seed"]]) for one in runs]
+    hits = sum(one["final"] <= _goal(reference[one["seed"]], one["unit"], WITH_SHOTS) for one in runs)
+    return {"hits": hits, "of": len(runs), "excess": excess, "shots": float(np.median([one["shots"] for one in runs]))}
+
+
+# --- verdicts ---
+
+
+def judge(data: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    scores = {row["problem"]: {m: _from_plain(kept) for m, kept in row["exact"].items()} for row in data}
+    limits = [row["max_steps"] for row in data]
+    return [
+        _as_many(scores, ("fixed",), "the best fixed (η, λ) of the grid for each problem"),
+        _as_many(scores, BASELINES, "the best baseline, at its best setting, for each problem"),
+        _fewer_than_one_setting(scores, limits),
+        *_verdict_with_shots(data),
+        Verdict("candidates: steps relative to the best of them, failures", None, _ranking(scores, limits)),
+        *(Verdict(name, None, _row(of)) for name, of in scores.items()),
     ]  # fmt: skip
+
+
+def _as_many(scores: Mapping[str, Mapping[str, Score]], groups: Sequence[str], rivals: str) -> Verdict:
+    fewer, ours, theirs, total = [], 0, 0, 0
     for name, of in scores.items():
-        ours = of.get(DEFAULT)
-        if ours is None:
-            continue
-        rivals = [_best(of, groups) for groups in (("fixed",), ("candidate",), BASELINES)]
-        contenders = [s for s in (ours, rivals[0], rivals[2]) if s is not None]
-        most = max(s.successes for s in contenders)
-        fewest = min((s for s in of.values() if s.successes >= most and s.method not in _others()),
-                     key=lambda s: s.median_circuits)  # fmt: skip
-        parameters = next(iter(_all(exact[name])))["parameters"]
-        lines.append(
-            _row(
-                name,
-                parameters,
-                ours.text,
-                ours.trapped,
-                _number(ours.median_seconds),
-                *("" if s is None else f"{s.method}: {s.text}" for s in rivals),
-                min(contenders, key=lambda s: s.rank).method,
-                f"{fewest.method}: {_number(fewest.median_circuits)} (`QNG()` {_number(ours.median_circuits)})",
-            )
-        )
-    return [*lines, ""]
+        best, own = _best(of, groups), of[DEFAULT]
+        assert best is not None
+        ours, theirs, total = ours + own.successes, theirs + best.successes, total + len(own.steps)
+        if own.successes < best.successes:
+            fewer.append(f"{name} {own.successes} against {best.successes} of {best.method}")
+    found = f"{ours} of {total} starts against {theirs}" + (f"; fewer on {', '.join(fewer)}" if fewer else "")
+    return Verdict(f"QNG() reaches the goal from as many starts as {rivals}, on every problem", not fewer, found)
 
 
-def _others() -> set[str]:
-    """The candidates besides the default: they do not compete with it in the first table."""
-    return {name for name, method in METHODS.items() if method.group == "candidate"} - {DEFAULT}
+def _fewer_than_one_setting(scores: Mapping[str, Mapping[str, Score]], limits: Sequence[int]) -> Verdict:
+    fixed = [m for m in METHODS if METHODS[m].group == "fixed" and all(m in of for of in scores.values())]
+    steps = {m: [np.array(of[m].steps) for of in scores.values()] for m in (DEFAULT, *fixed)}
+    found = relative_steps(steps, limits)
+    best = min(fixed, key=lambda m: found[m][0])
+    return Verdict(
+        "its steps, relative to the fewest from each start (geometric mean; a failure counts as all that are allowed), "
+        "are fewer than those of any one fixed setting for all problems",
+        found[DEFAULT][0] < found[best][0],
+        "; ".join(f"{m} {found[m][0]:.2f}, {found[m][1]} failures" for m in (DEFAULT, best)),
+    )
+
+
+def _verdict_with_shots(data: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    rows = [row for row in data if row["shots"]]
+    hits: dict[str, int] = {}
+    for m in METHODS:
+        if all(m in row["shots"] for row in rows):
+            hits[m] = sum(row["shots"][m]["hits"] for row in rows)
+    if not hits:
+        return []
+    rivals = {m: count for m, count in hits.items() if METHODS[m].group in BASELINES}
+    total = sum(row["shots"][DEFAULT]["of"] for row in rows)
+    claim = "with shots the exact energy at the end is near the reference from as many starts as with any baseline"
+    every = ", ".join(f"{m} {count}" for m, count in sorted(hits.items(), key=lambda item: -item[1]))
+    return [
+        Verdict(claim, hits[DEFAULT] >= max(rivals.values()), f"{hits[DEFAULT]} of {total}; all: {every}"),
+        *(Verdict(f"{row['problem']} with shots", None, _row_with_shots(row["shots"])) for row in rows),
+    ]
+
+
+def _row_with_shots(of: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of every method its successes, the median of the excess, and of the shots."""
+    return "; ".join(
+        f"{m} {kept['hits']}/{kept['of']}, {np.median(kept['excess']):.1e}, {kept['shots']:.1e} shots"
+        for m, kept in of.items()
+    )
+
+
+def _row(of: Mapping[str, Score]) -> str:
+    """The default, the best fixed setting and the best of each baseline: successes and median steps; who wins."""
+    rivals = [best for group in ("fixed", *BASELINES) if (best := _best(of, (group,))) is not None]
+    shown = "; ".join(f"{s.method} {s.text}" for s in (of[DEFAULT], *rivals))
+    contenders = [of[DEFAULT], *rivals]
+    most = max(s.successes for s in contenders)
+    cheapest = min((s for s in contenders if s.successes == most), key=lambda s: s.median_circuits)
+    fastest = min((s for s in contenders if s.successes == most), key=lambda s: s.median_seconds)
+    return (
+        f"{shown}; fewest steps {min(contenders, key=lambda s: s.rank).method}, fewest circuits {cheapest.method}, "
+        f"fastest {fastest.method}"
+    )
+
+
+def _ranking(scores: Mapping[str, Mapping[str, Score]], limits: Sequence[int]) -> str:
+    candidates = [m for m in METHODS if METHODS[m].group == "candidate" and all(m in of for of in scores.values())]
+    found = relative_steps({m: [np.array(of[m].steps) for of in scores.values()] for m in candidates}, limits)
+    ordered = sorted(candidates, key=lambda m: found[m][0])
+    return ", ".join(f"{m} {found[m][0]:.2f}, {found[m][1]}" for m in ordered)
 
 
 def relative_steps(steps: Mapping[str, Sequence[np.ndarray]], limits: Sequence[int]) -> dict[str, tuple[float, int]]:
@@ -197,103 +251,29 @@ def relative_steps(steps: Mapping[str, Sequence[np.ndarray]], limits: Sequence[i
     return {name: (float(np.exp(np.mean(of))) if of else np.nan, failures[name]) for name, of in logs.items()}
 
 
-def _ranking(scores: Mapping[str, Mapping[str, Score]]) -> list[str]:
-    # of an experiment that is not done, what most of its problems have
-    candidates = [
-        m for m, method in METHODS.items()
-        if method.group == "candidate" and 2 * sum(m in of for of in scores.values()) > len(scores)
-    ]  # fmt: skip
-    complete = {name: of for name, of in scores.items() if set(candidates) <= set(of)}
-    fixed = [m for m in METHODS if METHODS[m].group == "fixed" and all(m in of for of in complete.values())]
-    steps = {m: [np.array(of[m].steps) for of in complete.values()] for m in (*candidates, *fixed)}
-    found = relative_steps(steps, [CASES[name].max_steps for name in complete])
-    lines = [
-        f"The candidates over {len(complete)} problems: geometric mean of steps relative to the best of all candidates",
-        "and fixed settings on each seed (a failure counts as all steps allowed), the seeds it fails where one of them",
-        "succeeds, and the seeds it stops above the goal; below them the three fixed settings that are best as one",
-        "setting for all problems.",
-        "",
-        _row("candidate", "steps relative to the best", "failures", "trapped"),
-        _row(*["---"] * 4),
-    ]
-    for name in (*sorted(candidates, key=lambda m: found[m][0]), *sorted(fixed, key=lambda m: found[m][0])[:3]):
-        trapped = sum(of[name].trapped for of in complete.values())
-        lines.append(_row(name, f"{found[name][0]:.3f}", found[name][1], trapped))
-    return [*lines, ""]
-
-
-def _ladder_table(exact: Mapping[str, Runs]) -> list[str]:
-    """R7: what 50 steps reach."""
-    names = [name for name in exact if name.startswith("pauli-ladder")]
-    if not names:
-        return []
-    lines = [f"Mean energy after {LADDER_STEPS} steps (the lowest until then), the best settings of each kind:", ""]
-    groups = [("`QNG()`", [DEFAULT])]
-    groups += [(g, [m for m, one in METHODS.items() if one.group == g]) for g in ("fixed", "candidate", *BASELINES)]
-    lines += [_row("problem", *(title for title, _ in groups)), _row(*["---"] * (1 + len(groups)))]
-    for name in names:
-        cells = []
-        for _, methods in groups:
-            means = {m: _mean_after(exact[name][m], LADDER_STEPS) for m in methods if m in exact[name]}
-            best = min(means, key=lambda m: means[m], default="")
-            cells.append(f"{means[best]:.4f} ({best})" if best else "")
-        lines.append(_row(name, *cells))
-    return [*lines, ""]
-
-
-def _mean_after(file: Mapping[str, Any], steps: int) -> float:
-    return float(np.mean([np.min(one["energies"][: steps + 1]) for one in file["runs"]]))
-
-
-def _shots_table(exact: Mapping[str, Runs], shots: Mapping[str, Runs]) -> list[str]:
-    if not shots:
-        return []
-    methods = [m for m, one in METHODS.items() if one.with_shots and any(m in runs for runs in shots.values())]
-    lines = [
-        "1000 shots a circuit, 60 steps at most (180 for SPSA and COBYLA). A cell: seeds whose *exact* energy at the",
-        "end is within 1e-2 relative (1.6e-3 hartree) of the reference; median of its excess; median of shots spent.",
-        "",
-        _row("problem", *methods),
-        _row(*["---"] * (1 + len(methods))),
-    ]
-    for name, runs in shots.items():
-        reference = references(name, {**exact.get(name, {}), **({} if name in exact else _ended(runs))})
-        lines.append(_row(name, *(_shots_cell(runs.get(m), reference) for m in methods)))
-    return [*lines, ""]
-
-
-def _ended(runs: Runs) -> Runs:
-    """The same with the exact energies at the ends in place of the sampled ones."""
-    return {m: {**f, "runs": [{**one, "energies": [one["final"]]} for one in f["runs"]]} for m, f in runs.items()}
-
-
-def _shots_cell(file: Mapping[str, Any] | None, reference: Mapping[int, float]) -> str:
-    if file is None:
-        return ""
-    runs = file["runs"]
-    hits = sum(one["final"] <= _goal(reference[one["seed"]], one["unit"], WITH_SHOTS) for one in runs)
-    excess = np.median([one["final"] - reference[one["seed"]] for one in runs])
-    return f"{hits}/{len(runs)}, {excess:.1e}, {np.median([one['shots'] for one in runs]):.1e}"
-
-
-def _row(*cells: object) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
-
-
 def _number(value: float) -> str:
     return "–" if not np.isfinite(value) else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-# --- plot ---
+# --- figure ---
 
 
-def _profile(curves: Mapping[str, np.ndarray]) -> Figure:
-    """Performance profiles (Dolan and Moré, doi:10.1007/s101070100263)."""
+def draw(data: Sequence[Mapping[str, Any]]) -> Figure:
+    """Performance profiles (Dolan and Moré, doi:10.1007/s101070100263), and what is reached with shots."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
+    _profile(left, _curves({row["problem"]: {m: _from_plain(k) for m, k in row["exact"].items()} for row in data}))
+    rows = [row["shots"] for row in data if row["shots"]]
+    names = [m for m in METHODS if rows and all(m in of for of in rows)]
+    shares = [np.mean([of[m]["hits"] / of[m]["of"] for of in rows]) for m in names]
+    right.barh(names[::-1], shares[::-1], color=["0.6"] * (len(names) - 1) + ["black"])
+    right.set(xlim=(0, 1), xlabel="share of starts near the reference", title=f"with shots, {len(rows)} problems")
+    return figure
+
+
+def _profile(axes: Axes, curves: Mapping[str, np.ndarray]) -> None:
     best = np.min(np.maximum(list(curves.values()), 1.0), axis=0)
     solved = np.isfinite(best)
     factors = np.geomspace(1, 100, 400)
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
     for color, (name, steps) in zip(_COLORS, curves.items(), strict=False):
         ratios = np.maximum(steps, 1.0)[solved] / best[solved]
         width = 2.4 if name == DEFAULT else 1.2
@@ -304,22 +284,19 @@ def _profile(curves: Mapping[str, np.ndarray]) -> Figure:
     )  # fmt: skip
     axes.grid(True, color="0.9", linewidth=0.6)
     axes.legend(loc="lower right", fontsize=8)
-    return figure
 
 
 def _curves(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, np.ndarray]:
     """Steps of the default, of the best fixed setting of each problem, of the best one for all, of each baseline at
-    its best for the problem: over all (problem, seed), infinite for no success."""
-    ours = [of for of in scores.values() if DEFAULT in of]
-    # what most problems have: of an experiment that is not done, and of methods that cannot do all
-    groups = [g for g in ("fixed", *BASELINES) if 2 * sum(_best(of, (g,)) is not None for of in ours) > len(ours)]
-    every = [of for of in ours if all(_best(of, (g,)) for g in groups)]
-    curves = {DEFAULT: [of[DEFAULT].steps for of in every]}
-    for group in groups:
+    its best for the problem: over all (problem, seed), infinite for no success or where it cannot do the problem."""
+    curves = {DEFAULT: [of[DEFAULT].steps for of in scores.values()]}
+    for group in ("fixed", *BASELINES):
+        found = [(_best(of, (group,)), of[DEFAULT]) for of in scores.values()]
+        if 2 * sum(best is not None for best, _ in found) <= len(found):
+            continue  # made for few of the problems
         label = f"{group}, best per problem" if group in ("fixed", "gd", "adam", "spsa", "momentum-qng") else group
-        curves[label] = [best.steps for of in every if (best := _best(of, (group,))) is not None]
-    common = [m for m in METHODS if METHODS[m].group == "fixed" and all(m in of for of in every)]
-    if common and every:
-        one = min(common, key=lambda m: -sum(of[m].successes for of in every))
-        curves[f"{one} everywhere"] = [of[one].steps for of in every]
-    return {name: np.concatenate(steps) for name, steps in curves.items()} if every else {}
+        curves[label] = [(np.inf,) * len(own.steps) if best is None else best.steps for best, own in found]
+    common = [m for m in METHODS if METHODS[m].group == "fixed" and all(m in of for of in scores.values())]
+    one = min(common, key=lambda m: -sum(of[m].successes for of in scores.values()))
+    curves[f"{one} everywhere"] = [of[one].steps for of in scores.values()]
+    return {name: np.concatenate(steps) for name, steps in curves.items()}

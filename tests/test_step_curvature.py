@@ -289,6 +289,21 @@ def test_a_curvature_within_its_error_teaches_nothing(sigmas, slope, shared):
     assert rate == pytest.approx(0.1 * (expected if sigmas > 2 else 1))
 
 
+@pytest.mark.parametrize(("sigmas", "factor"), [(0.5, 1 / (0.2 * (1 + 4))), (1.0, 1 / (0.2 * 3)), (0.1, 1.0)])
+def test_of_a_tail_a_hidden_curvature_allows_what_it_is_at_most(sigmas, factor):
+    """δᵀy is a fifth of what was promised, and `sigmas` standard errors: at most two more than it is."""
+    here = at()
+    direction, rule = dataclasses.replace(toward(here), noise=0.0), CurvatureRate()
+    proposal = rule.propose(direction, here, rule.start(), no_probe)
+    step = proposal.delta / np.linalg.norm(proposal.delta)
+    error = 0.2 * proposal.predicted / sigmas / np.linalg.norm(proposal.delta)
+    there = at(gradient=0.8 * GRADIENT, covariance=error**2 * np.outer(step, step))
+    for mean, expected in ((None, 0.1), (here.energy, 0.1 * factor)):
+        begin = dataclasses.replace(here, mean=mean)
+        rate = float(rule.learn(Trial(proposal, direction, begin, there), True, rule.start())["rate"])
+        assert rate == pytest.approx(expected)
+
+
 def test_standard_errors_alone_count_as_independent():
     here = at()
     direction, rule = toward(here), CurvatureRate()

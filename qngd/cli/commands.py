@@ -77,7 +77,7 @@ def run(
         float,
         typer.Option(
             min=0.0,
-            help="Stop when the energy changes by less than this three steps in a row; 0 never does.",
+            help="Stop when the energy changes by less than this (`minimize` says for how many steps); 0 never does.",
         ),
     ] = 1e-8,
     gtol: Annotated[

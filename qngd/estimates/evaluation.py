@@ -187,9 +187,8 @@ class Evaluation:
     @property
     def is_finite(self) -> bool:
         """Whether no number in it is NaN or infinite."""
-        parts = [self.energy.value, self.arrived.value]
-        parts += [part.value for part in (self.gradient, self.metric) if part is not None]
-        return all(bool(np.all(np.isfinite(part))) for part in parts)
+        parts = (self.energy, self.before, self.gradient, self.metric)
+        return all(np.isfinite(part.value).all() for part in parts if part is not None)
 
     def completed(self, other: Evaluation) -> Evaluation:
         """This energy with the gradient and metric of a later evaluation at the same θ."""

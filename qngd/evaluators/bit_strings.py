@@ -26,10 +26,17 @@ def exact_bit_strings(circuit: Circuit, observable: Observable, theta: np.ndarra
     energies = CommonBasis.of(inside, np.arange(len(active))).energies
     simulator = simulator_of(without_idle(circuit), whole=True)
     weights = simulator.probabilities(circuit.angle_map(theta))
-    probable = np.argsort(-weights, kind="stable")[:_KEPT]
     seen = np.flatnonzero(weights > _LEAST)
-    lowest = seen[np.argsort(energies[seen], kind="stable")[:_KEPT]]
-    rows = np.union1d(probable[weights[probable] > _LEAST], lowest)
+    rows = np.union1d(seen[_smallest(-weights[seen])], seen[_smallest(energies[seen])])
     ones = np.zeros((len(rows), circuit.num_qubits), dtype=bool)
     ones[:, active] = (rows[:, None] >> np.arange(len(active)) & 1).astype(bool)
     return BitStrings(ones, energies[rows], weights[rows])
+
+
+def _smallest(values: np.ndarray) -> np.ndarray:
+    """Where the `_KEPT` smallest of these values (n,) are, of equal ones the first."""
+    if len(values) <= _KEPT:
+        return np.arange(len(values))
+    last = np.partition(values, _KEPT - 1)[_KEPT - 1]
+    below, equal = np.flatnonzero(values < last), np.flatnonzero(values == last)
+    return np.concatenate([below, equal[: _KEPT - len(below)]])

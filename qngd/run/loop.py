@@ -89,7 +89,8 @@ def minimize(
             `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included.
-        tol: stop when the energy changes by less than this three steps in a row, or when a sampled gradient is
+        tol: stop when the energy changes by less than this three steps in a row, or an exact one once where decreases
+            fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
             within its error five steps in a row (that of a CVaR ten); 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
         target: stop when the energy plus its standard error is at most this.

@@ -19,6 +19,7 @@ _TAIL_STEPS = 10  # the same for a CVaR: what lies below its quantile shows in f
 _NOTED = 3  # steps whose notes a result repeats
 _LOST_STEPS = 5  # trials in a row without a finite energy
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
+_LEFT = 0.01  # of `tol`: what may be left to gain where decreases fall off as they were promised to
 
 
 class Record:
@@ -35,7 +36,7 @@ class Record:
         self._shaped = shaped
         self._made_by = made_by
         self._store = store
-        self._trail: list[tuple[float, float, float]] = []
+        self._trail: list[tuple[float, ...]] = []
         self._remarks: list[str] = []
         self._unshaped = ""
         self._resumed_with = 0
@@ -84,16 +85,21 @@ class Record:
     def _take(self, state: State) -> None:
         self.state = state
         if state.trail is not None:
-            self._trail = [(float(a), float(b), float(c)) for a, b, c in state.trail]
+            # before 0.2 without the promised decrease
+            rows = np.full((len(state.trail), 4), np.nan)
+            rows[:, : state.trail.shape[1]] = state.trail
+            self._trail = [tuple(row) for row in rows.tolist()]
 
     def add(self, state: State, info: StepInfo) -> StepInfo:
         """Count a step, and return what it said with its θ in the user's structure."""
         info = replace(info, theta=self._in_structure(state.theta))
         self.state = state
         self.infos.append(info)
-        self._trail = [*self._trail[1 - _TAIL_STEPS :], (info.decrease, info.significance, info.natural_norm)]
+        row = (info.decrease, info.significance, info.natural_norm, info.predicted_decrease)
+        self._trail = [*self._trail[1 - _TAIL_STEPS :], row]
         self._note(info.energy, info.stderr)
-        self._store.add(self.kept, info)
+        if self.is_kept:
+            self._store.add(self.kept, info)
         return info
 
     def remark(self, text: str) -> None:
@@ -112,7 +118,7 @@ class Record:
     @property
     def kept(self) -> State:
         """The state with all that is needed to go on from it in another run."""
-        return replace(self.state, trail=np.array(self._trail).reshape(-1, 3), made_by=self._made_by)
+        return replace(self.state, trail=np.array(self._trail).reshape(-1, 4), made_by=self._made_by)
 
     def _in_structure(self, theta: np.ndarray | None) -> Any:
         """A flat θ as the user writes it. That was tried at the start; should it fail now, the numbers are not lost."""
@@ -141,17 +147,33 @@ class Record:
         recent = self._trail[-_STILL_STEPS:]
         # a tail within one outcome gives the same number again and again, and says nothing of what lies below
         unseen = self._is_tail and float(self.state.evaluation.energy.stderr) > limits.tol
-        is_still = len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, _, _ in recent)
+        is_still = len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, *_ in recent)
         if is_still and not unseen:
             return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
         if recent and recent[-1][2] < limits.gtol:
             return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
+        if self._has_nothing_left(limits.tol):
+            return f"the energy fell by less than tol={limits.tol:g}, as was promised, with less than that to come"
         return ""
+
+    def _has_nothing_left(self, tol: float) -> bool:
+        """Whether the last exact energy fell by less than `tol`, as its step had promised, and so much less than in the
+        step before that a geometric series of such decreases has next to nothing left: so it is where a model of the
+        energy holds, and steps converge faster than by a fixed factor."""
+        here = self.state.evaluation
+        if len(self._trail) < 2 or here.energy.stderr or here.batch is not None or self._is_tail:
+            return False
+        (before, *_, promised_before), (now, *_, promised) = self._trail[-2:]
+        rise = min([0.0, *(earlier for earlier, *_ in self._trail[-3:-2])])  # a bounce falls as far as it rose
+        # NaN where an optimizer promises nothing
+        larger, smaller = np.minimum(before + rise, promised_before), np.maximum(now, promised)
+        falls_off = larger > smaller and smaller**2 < _LEFT * tol * (larger - smaller)
+        return bool(falls_off and smaller < tol and now > -_LEFT * tol)
 
     def _is_noise(self) -> bool:
         """Whether the last gradients cannot be told from zero, neither alone nor together: they are independent, so
         that n significances of s each are one of s·√n."""
-        recent = [significance for _, significance, _ in self._trail[-self._noise_steps :]]
+        recent = [significance for _, significance, *_ in self._trail[-self._noise_steps :]]
         if len(recent) < self._noise_steps or not all(significance < 2 for significance in recent):
             return False
         return bool(sum(recent) < 2 * np.sqrt(self._noise_steps))

@@ -5,10 +5,9 @@ A step along the gradient cannot leave a point without one, be it a saddle or a 
 not matter. (The metric would not do: g_ii = 0 says that the state does not move to first order, as under the mixer of
 QAOA at its start, not that it never will.)
 
-Exact energies: with the Hessian H in these coordinates, whose products come from central differences of exact
-gradients,
+Exact energies: with the Hessian H in these coordinates, whose products come from differences of exact gradients,
 
-    H·v ≈ (∇E(θ + εv) − ∇E(θ − εv))/2ε,
+    H·v ≈ (∇E(θ + εv) − ∇E(θ))/ε   or, where the sign is not clear from that,   (∇E(θ + εv) − ∇E(θ − εv))/2ε,
 
 Lanczos' method finds its lowest eigenvalue (Golub and Van Loan, Matrix Computations, 10.1). Where that is negative, and
 the gradient is small beside it, both ways along the eigenvector are tried, ever closer, until the energy
@@ -38,6 +37,7 @@ _TRIALS = 6  # distances along a direction
 _NUDGES = 3  # random directions of a sampled run
 _REACH = 1.0  # radians, of the longest trial
 _DIFFERENCE = 3e-5  # ε, radians: its square and rounding/ε are both about 1e-10
+_CLEAR = 1e-2  # of the largest curvature; and what the error of one-sided differences may be of the lowest
 _FLAT = 1e-4  # of the largest curvature: below it one is as good as zero, as those left over near minima are
 _INEXACT = 1e-8  # of an energy: the error of a curvature by differences
 _BROKEN = 1e-6  # of the largest Ritz value: below it what is left of a product is rounding
@@ -82,14 +82,12 @@ def _exact_way(asked: Submissions, here: Evaluation, floor: float) -> WayDown | 
         return None
     slope = scale * slope
 
-    def times(vector: np.ndarray) -> np.ndarray:
-        shift = _DIFFERENCE * scale * vector
-        ahead, behind = (_slope(asked, here.theta + way * shift) for way in (1, -1))
-        return scale * (ahead - behind) / (2 * _DIFFERENCE)
+    def beside(vector: np.ndarray) -> np.ndarray:
+        return scale * _slope(asked, here.theta + _DIFFERENCE * scale * vector)
 
     # the answer must not depend on the run's seed: an exact run has no random numbers
     start = np.where(used, np.random.default_rng(0).normal(size=len(scale)), 0.0)
-    values, vectors, weights = lanczos(times, start, min(_PRODUCTS, int(used.sum())))
+    values, vectors, weights = _curvatures(beside, slope, start, min(_PRODUCTS, int(used.sum())))
     largest = float(np.abs(values).max())
     zero = max(_FLAT * largest, _INEXACT * max(abs(float(here.energy.value)), 1.0))
     if values[0] < -zero:
@@ -106,6 +104,29 @@ def _exact_way(asked: Submissions, here: Evaluation, floor: float) -> WayDown | 
         floor += 2 * _REACH * abs(float(slope @ direction))  # what a slope that is left may do
     downhill = -1.0 if slope @ direction > 0 else 1.0
     return _tried(asked, here, downhill * scale * direction, floor, why)
+
+
+def _curvatures(
+    beside: Callable[[np.ndarray], np.ndarray], slope: np.ndarray, start: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `lanczos` finds of the Hessian, from slopes `beside` this point: on one side, and on the other too where the
+    lowest value is not clearly another than zero."""
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def times(vector: np.ndarray) -> np.ndarray:
+        seen.append((vector, beside(vector)))
+        return (seen[-1][1] - slope) / _DIFFERENCE
+
+    values, vectors, weights = lanczos(times, start, count)
+    rows, ahead = (np.array(part) for part in zip(*seen, strict=True))
+    behind = [beside(-rows[0])]
+    error = float(np.linalg.norm(ahead[0] + behind[0] - 2 * slope)) / (2 * _DIFFERENCE)
+    if abs(values[0]) > max(_CLEAR * float(np.abs(values).max()), error / _CLEAR):
+        return values, vectors, weights
+    images = (ahead - [*behind, *(beside(-row) for row in rows[1:])]) / (2 * _DIFFERENCE)
+    within = rows @ images.T
+    values, parts = np.linalg.eigh(0.5 * (within + within.T))
+    return values, rows.T @ parts, float(np.linalg.norm(start)) * parts[0]
 
 
 def _tried(asked: Submissions, here: Evaluation, direction: np.ndarray, floor: float, why: str) -> WayDown | None:

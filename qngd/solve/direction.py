@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 
 Product = Callable[[np.ndarray], np.ndarray]
 _KEPT = 256  # directions of a matrix-free solve that others in the same metric begin with
+_FEW = 32  # rows, which BLAS does not share out
 _LEFT_OVER = 1e-6  # of a gradient that a matrix-free solve may leave over unsaid
 
 
@@ -128,9 +130,11 @@ def _axes(metric: MetricTensor, weights: np.ndarray) -> tuple[MetricTensor, np.n
     known = _AXES.get(metric)
     if known is not None and np.array_equal(known[0], weights):
         return known[1]
-    outer = np.outer(weights, weights)
-    scaled = MetricTensor(outer * metric.value, outer * metric.stderr, metric.approx, metric.shots)
-    with one_blas_thread():
+    scaled = metric
+    if np.any(weights != 1):
+        outer = np.outer(weights, weights)
+        scaled = MetricTensor(outer * metric.value, outer * metric.stderr, metric.approx, metric.shots)
+    with one_blas_thread() if len(weights) > _FEW else nullcontext():
         values, vectors = np.linalg.eigh(scaled.value)
     found = (scaled, values, weights[:, None] * vectors)
     _AXES[metric] = (weights, found)

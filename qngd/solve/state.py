@@ -31,9 +31,10 @@ class State:
     this amounts to: "converged", "max_steps" or "stalled".
 
     `looked` says that the surroundings of this point were looked at and nothing lower was seen; of a sampled run, that
-    they were looked at once. `trail` (≤ 10, 3) holds decrease, significance and natural norm of the last steps, by
-    which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer that can go on, of
-    `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that it is in.
+    they were looked at once. `trail` (≤ 10, 4) holds decrease, significance, natural norm and promised decrease
+    of the last steps, by which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer
+    that can go on, of `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that
+    it is in.
     """
 
     step: int

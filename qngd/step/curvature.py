@@ -109,7 +109,9 @@ class CurvatureRate(StepRule):
 def curvature_factor(trial: Trial, significance: float) -> float:
     """The factor to multiply δ by so that it ends at the minimum of the parabola through the slopes at both ends.
 
-    Infinite where the slope does not rise; 1 where noise hides the curvature.
+    Infinite where the slope does not rise; 1 where noise hides the curvature. Of a CVaR, whose scale changes with its
+    quantile, so that a rate found before may be far too low, it is then what the largest curvature that the noise
+    allows would make of it, if that is more.
     """
     if trial.proposal.length == 0:
         return 1.0
@@ -118,7 +120,8 @@ def curvature_factor(trial: Trial, significance: float) -> float:
     curvature -= trial.proposal.rate * trial.direction.noise
     error = np.sqrt(sum(_variance_along(delta, end) for end in (here, there)))
     if abs(curvature) < significance * error:
-        return 1.0
+        is_tail = here.mean is not None
+        return max(1.0, trial.slope / (max(curvature, 0.0) + significance * error)) if is_tail else 1.0
     return trial.slope / curvature if curvature > 0 else np.inf
 
 
