@@ -73,22 +73,29 @@ def _covariance_of_means(
 ) -> Influence:
     """From expectation values of the strings and of their products, whose errors are independent, so that unlike
     a sample covariance the result can be indefinite. A product of two means is too large by their covariance on
-    average, which is taken off."""
+    average, which is taken off.
+
+    With C the covariance of the sums of means, the second order of the variance is C_aa C_bb + C_ab², and an estimated
+    first order is too large by twice that."""
     count = len(jacobian)
-    middle, products = outcome.values[:count], np.eye(count) + covariance_of_means(outcome, count)
+    middle, joint = outcome.values[:count], covariance_of_means(outcome, count)
+    products = np.eye(count) + joint
     i, j = np.triu_indices(count, 1)
     products[i, j] += outcome.values[count:]
     products[j, i] += outcome.values[count:]
     everywhere = np.broadcast_to(jacobian.T @ middle + elsewhere, jacobian.shape)
     place, _ = template.independent
     uncertain = np.concatenate([place >= 0, place[i] != place[j]])
+    moved = _symmetric(jacobian.T @ joint @ jacobian)
+    second = np.outer(np.diag(moved), np.diag(moved)) + moved**2
     return Influence(
         value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
         weights=widened(outcome.stderr**2, unseen(outcome.shots) * uncertain),
         left=np.concatenate([-jacobian, jacobian[i]]),
         right=np.concatenate([everywhere, jacobian[j]]),
         shots=0,
-        bend=np.zeros((jacobian.shape[1],) * 2),
+        bend=second,
+        excess=2 * second,
     )
 
 
@@ -116,7 +123,9 @@ def diagonal(
     left = 2 * (found.left * found.right) @ select
     value = np.diag(np.diag(found.value) @ select)
     if isinstance(outcome, Means):
-        return DiagonalInfluence(value, found.weights, left, left, 0, np.zeros_like(value))
+        moved = sums.T @ covariance_of_means(outcome, len(sums)) @ sums
+        bend = np.diag(((2 * moved**2 @ select) * select).sum(axis=0))
+        return DiagonalInfluence(value, found.weights, left, left, 0, bend, excess=2 * bend)
     squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
     bend = np.diag(((squares @ select) * select).sum(axis=0))
     variances = np.diag(found.value)

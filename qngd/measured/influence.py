@@ -7,9 +7,10 @@ distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
 
 For expectation values with independent errors the sum runs over these, and w_u are their variances.
 
-An estimated first order is too large by as much as its own noise, which matters where there is hardly any first order, as
-in the variance of a string whose mean is 0: `excess` is taken off again. What is left is unbiased but may be negative,
-and counts as `SECOND_LEAST` of the second order at least: errors of such entries come out up to a quarter too large.
+An estimated first order is too large by as much as its own noise, which matters where there is hardly any first order,
+as in the variance of a string whose mean is 0: `excess` is taken off again. What is left is unbiased but may be
+negative, and counts as `SECOND_LEAST` of the second order at least: errors of such entries come out up to a quarter too
+large.
 
 Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
 is widened by the one that independent errors (2/N)² of all means, and of all products, of strings would make.
