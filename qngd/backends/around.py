@@ -65,6 +65,15 @@ class Around(Forwarding, ResumableBackend):
                 f"backend: {self.name} is two corrections, one around the other; the inner one would correct the "
                 "circuits that the outer one adds, so take one of them"
             )
+        if self.inner.gives_counts is False:
+            raise BackendError(self._needs_counts)
+
+    @property
+    def _needs_counts(self) -> str:
+        return (
+            f"backend: {self.inner.name} gives expectation values, and {self.about} needs counts; take a sampler, or "
+            "the estimator's own mitigation"
+        )
 
     def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """What is sent for these requests.
@@ -147,10 +156,7 @@ class Around(Forwarding, ResumableBackend):
         found = checked(self.inner.collect(handle.inner), handle.sent.templates, handle.sent.requests, self.inner.name)
         counts = [outcome for outcome in found if isinstance(outcome, Counts)]
         if len(counts) < len(found):
-            raise BackendError(
-                f"backend: {self.inner.name} gives expectation values, and {self.about} needs counts; take a sampler, "
-                "or the estimator's own mitigation"
-            )
+            raise BackendError(self._needs_counts)
         handle.shots = sum(outcome.shots for outcome in counts)
         return self.read(handle, counts)
 

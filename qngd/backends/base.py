@@ -21,7 +21,7 @@ from qngd.measured.template import Template
 _ASKED = (
     "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
     "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
-    "send", "tagged", "noise_digest",
+    "send", "tagged", "noise_digest", "gives_counts",
 )  # fmt: skip
 
 
@@ -118,6 +118,12 @@ class BackendBase(ABC):
     @property
     def default_shots(self) -> int | None:
         """The shots of a circuit for a user who gives none; None asks for exact values."""
+        return None
+
+    @property
+    def gives_counts(self) -> bool | None:
+        """Whether outcomes of requests with shots are counts; False where they are expectation values, so that what
+        needs single shots is refused before anything is sent. None where nobody knows until they come."""
         return None
 
     @property

@@ -87,10 +87,19 @@ class Executor(BackendBase):
     def default_shots(self) -> int | None:
         return self._shots
 
+    @property
+    def gives_counts(self) -> bool:
+        return not self.gives_values
+
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
-        """What these requests cost, all runs of their circuits counted; a call of the function is a job for each."""
-        shots = sum(request.shots or 0 for request in requests)
-        return Cost(self._jobs(len(requests)), len(requests) * self.runs, shots * self.runs)
+        """What these requests cost, all runs of their circuits counted; a call of the function is a job for each.
+
+        Raises:
+            BackendError: the function runs other numbers of shots than are asked for.
+        """
+        for r, request in enumerate(requests):
+            self._check_shots(request.shots, r)
+        return self.spent(None, requests)
 
     def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
         rows = np.repeat(np.arange(len(requests)), self.runs)
@@ -99,7 +108,8 @@ class Executor(BackendBase):
         return [Load(rows[part], shots[part]) for part in parts]
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
-        return self.preview(requests, ())
+        shots = sum(request.shots or 0 for request in requests)
+        return Cost(self._jobs(len(requests)), len(requests) * self.runs, shots * self.runs)
 
     def runs_whole(self, circuit: Circuit) -> bool:
         return False

@@ -29,6 +29,10 @@ class Forwarding(BackendBase):
         return self.inner.default_shots
 
     @property
+    def gives_counts(self) -> bool | None:
+        return self.inner.gives_counts
+
+    @property
     def limits(self) -> Limits:
         return self.inner.limits
 

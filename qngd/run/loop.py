@@ -267,6 +267,7 @@ def _first_state(task: Task, record: Record) -> State:
     began = task.clock.elapsed
     seed = _seed_of(task)
     with task.metered(Cost()):
+        task.reserve(Cost())  # what cannot be measured at the end is said now
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
             raise SettingError(f"budget: {_too_little(task, first)}")
