@@ -176,7 +176,7 @@ class Record:
             finished=self.finished,
             target=limits.target,
             noise=self._noise_steps,
-            max_steps=limits.max_steps,
+            max_steps=limits.steps,
             cost=self.state.cost,
             failure=self.failure,
         )
