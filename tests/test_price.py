@@ -269,14 +269,15 @@ def test_bad_arguments_are_named():
 
 def runs_of(name):
     """How a run with the settings of an offer is asked for."""
-    optimizer = qngd.QNG.qn_spsa() if name == "QN-SPSA" else qngd.QNG(approx="block-diag")
+    way = "sampled" if name == 'gradient="sampled"' else "shift"
+    optimizer = qngd.QNG.qn_spsa() if name == "QN-SPSA" else qngd.QNG(approx="block-diag", gradient=way)
     return {"optimizer": optimizer, "shots": "auto" if name == 'shots="auto"' else 40}
 
 
 def test_offers_cost_what_the_backend_is_asked_for():
     circuit, terms, theta = problem()
     price = qngd.cost(circuit, terms, theta, shots=40, steps=2, final_shots=70)
-    assert [offer.name for offer in price.offers] == ["as asked", 'shots="auto"', "QN-SPSA"]
+    assert [offer.name for offer in price.offers] == ["as asked", 'shots="auto"', 'gradient="sampled"', "QN-SPSA"]
     for offer in price.offers:
         device = Counting()
         how = runs_of(offer.name)

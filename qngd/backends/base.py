@@ -127,6 +127,12 @@ class BackendBase(ABC):
         return None
 
     @property
+    def sent_whole(self) -> bool:
+        """Whether a submission goes to it as one, as where it adds circuits or runs some several times: its `loads` then
+        say what that takes, and not how to divide it."""
+        return False
+
+    @property
     def limits(self) -> Limits:
         """What one job may hold."""
         return Limits()

@@ -91,8 +91,13 @@ class Executor(BackendBase):
     def gives_counts(self) -> bool:
         return not self.gives_values
 
+    @property
+    def sent_whole(self) -> bool:
+        return self.batched or self.runs > 1
+
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
-        """What these requests cost, all runs of their circuits counted; a call of the function is a job for each.
+        """What these requests cost, all runs of their circuits counted. A circuit is a job for each of its runs; a
+        list of all of them is one, though the function is called once for every number of shots in it.
 
         Raises:
             BackendError: the function runs other numbers of shots than are asked for.
@@ -109,7 +114,8 @@ class Executor(BackendBase):
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
         shots = sum(request.shots or 0 for request in requests)
-        return Cost(self._jobs(len(requests)), len(requests) * self.runs, shots * self.runs)
+        jobs = min(1, len(requests)) if self.batched else len(requests) * self.runs
+        return Cost(jobs, len(requests) * self.runs, shots * self.runs)
 
     def runs_whole(self, circuit: Circuit) -> bool:
         return False
@@ -174,9 +180,6 @@ class Executor(BackendBase):
 
     def _call(self, arguments: Sequence[Any], shots: int | None) -> Any:
         return self.function(*arguments, **({"shots": shots} if self._takes_shots else {}))
-
-    def _jobs(self, count: int) -> int:
-        return min(1, count) if self.batched else count * self.runs
 
     def _check_shots(self, shots: int | None, r: int) -> None:
         if shots is None and not self.gives_values:

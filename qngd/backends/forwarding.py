@@ -33,6 +33,10 @@ class Forwarding(BackendBase):
         return self.inner.gives_counts
 
     @property
+    def sent_whole(self) -> bool:
+        return self.inner.sent_whole
+
+    @property
     def limits(self) -> Limits:
         return self.inner.limits
 

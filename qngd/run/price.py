@@ -209,11 +209,10 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
     """The settings that are priced side by side: as they are asked for, and others."""
     # an objective may have a metric of its own
     asked = QNG(approx=None if approx == _DEFAULT else approx, gradient=gradient)
-    return (
-        Choice("as asked", asked),
-        Choice('shots="auto"', asked, "auto"),
-        Choice("QN-SPSA", QNG.qn_spsa()),
-    )
+    found = [Choice("as asked", asked), Choice('shots="auto"', asked, "auto")]
+    if not as_gradient(gradient).is_random:
+        found.append(Choice('gradient="sampled"', replace(asked, gradient="sampled")))
+    return (*found, Choice("QN-SPSA", QNG.qn_spsa()))
 
 
 @dataclass(frozen=True)
