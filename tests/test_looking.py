@@ -83,7 +83,7 @@ def test_tables_and_pictures_of_notebooks(long_run):
 def test_a_notebook_shows_figures_and_medians_without_pyplot(long_run):
     formats = pytest.importorskip("IPython.core.formatters")
     several = qngd.compare([qngd.minimize(problem(), shots=20, seed=s, max_steps=2, tol=0) for s in range(3)])
-    for figure in (long_run.plot(), long_run.plot("spectrum"), several.plot()):
+    for figure in (long_run[1].plot(), long_run[1].plot("spectrum"), several.plot()):
         shown, _ = formats.DisplayFormatter().format(figure)
         assert shown["image/png"].startswith((b"\x89PNG", "iVBOR"))
     assert "Lines are medians over the runs" in several._repr_html_()

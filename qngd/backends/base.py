@@ -128,8 +128,8 @@ class BackendBase(ABC):
 
     @property
     def sent_whole(self) -> bool:
-        """Whether a submission goes to it as one, as where it adds circuits or runs some several times: its `loads` then
-        say what that takes, and not how to divide it."""
+        """Whether a submission goes to it as one, as where it adds circuits or runs some several times: its `loads`
+        then say what that takes, and not how to divide it."""
         return False
 
     @property
