@@ -82,8 +82,8 @@ class Price:
     seconds: float | None
     is_noisy: bool
     limits: str = ""
-    offers: tuple[Offer, ...] = ()
-    prices: Prices = field(default_factory=Prices)
+    offers: tuple[Offer, ...] = field(default=(), repr=False)
+    prices: Prices = field(default_factory=Prices, repr=False)
 
     @property
     def run(self) -> Cost:
