@@ -14,6 +14,7 @@ from qngd.estimates.prices import JobSizes
 from qngd.evaluators.meter import Meter, current_meter, metering
 from qngd.refresh import Refresh
 from qngd.run.budget import Clock
+from qngd.run.stop import StopRule
 from tests.silent import Silent
 from tests.strategies import GateUse, Program, ansatz
 
@@ -382,3 +383,46 @@ def test_of_a_division_that_is_not_known_the_dearest_is_counted():
     assert result.cost.money >= device.inner.money - 7.0 * device.inner.seconds  # which were charged there
     limit = 0.8 * result.cost.money
     assert minimize(Plain(), budget=qngd.Budget(money=limit, prices=prices)).cost.money <= limit
+
+
+# --- how many steps ---
+
+
+@pytest.mark.parametrize("unit", ["jobs", "circuits", "shots", "seconds", "money"])
+def test_a_budget_alone_ends_a_run(unit):
+    """Without max_steps a run goes on beyond 200 steps, until nothing is left for another."""
+    circuit = qngd.CircuitBuilder(1)
+    circuit = circuit.ry(circuit.parameter("a"), 0)
+
+    def run(**how):
+        return qngd.minimize(circuit, {"Z": 1.0}, [0.3], optimizer=qngd.QNG(0.01), shots=2, seed=1, tol=0, **how)
+
+    prices = qngd.Prices(per_shot=0.01)
+    known = run(backend=Timed(), budget=qngd.Budget(prices=prices), max_steps=230)
+    limit = getattr(known.cost, unit)
+    budget = qngd.Budget(**{unit: limit}, prices=prices)
+    result = run(backend=Timed(), budget=budget)
+    assert (result.steps, result.status) == (230, "budget")
+    assert np.array_equal(result.theta, known.theta)
+    assert run(backend=Timed(), budget=budget, max_steps=3).status == "max_steps"
+
+
+def test_what_costs_nothing_is_no_limit():
+    """Exact steps spend nothing of shots, and a table of prices alone limits nothing: 200 steps as without."""
+    circuit = qngd.CircuitBuilder(1)
+    circuit = circuit.ry(circuit.parameter("a"), 0)
+    for budget in (qngd.Budget(shots=10, seconds=1), qngd.Budget(prices=PRICES), None):
+        result = qngd.minimize(circuit, {"Z": 1.0}, [0.3], optimizer=qngd.QNG(1e-6), tol=0, budget=budget)
+        assert (result.steps, result.status) == (200, "max_steps")
+    rule = StopRule.read(None, 1e-8, 0.0, None, qngd.Budget(wall=5))
+    assert not rule.took_all(10**6, Cost())
+    assert StopRule.read(7, 1e-8, 0.0, None, qngd.Budget(wall=5)).took_all(7, Cost())
+
+
+def test_starts_share_a_budget():
+    """Each takes 200 steps at most, or the first would leave nothing to the others."""
+    circuit = qngd.CircuitBuilder(1)
+    circuit = circuit.ry(circuit.parameter("a"), 0)
+    how = {"optimizer": qngd.QNG(0.01), "shots": 1, "seed": 1, "tol": 0, "backend": Timed()}
+    result = qngd.minimize(circuit, {"Z": 1.0}, [0.3], restarts=2, budget=qngd.Budget(jobs=300), **how)
+    assert [each.steps for each in result.restarts] == [200, 98]

@@ -14,7 +14,7 @@ def test_the_page_about_budgets(capsys):
     assert abs(result.cost.money - by_hand) < 1e-9
     assert page.short.status == "budget"
     assert page.short.cost.seconds <= 2
-    asked, auto, spsa = page.price.offers
+    asked, auto, _sampled, spsa = page.price.offers
     assert asked.affordable == result.steps
     assert 0 < auto.step.shots < asked.step.shots  # its first step, as the page says
     assert spsa.step.circuits > 0

@@ -141,8 +141,33 @@ def test_one_basis_is_needed():
         qngd.expectation(ladder(4, 1), qngd.CVaR({"XIIII": 1.0}, 0.5), theta, shots=100)
 
 
+@pytest.mark.parametrize("alpha", [0.4, 1.0])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"ZIIII": 0.8, "IZZII": -0.7, "IIIIZ": 0.3},  # Z alone where no gate acts
+        {"ZZIII": 0.8, "IZIII": -0.3, "IIIZI": 0.4},  # strings that are the same beside it
+        {"ZIIII": 0.8, "ZIIIZ": 0.5, "IIIIZ": -0.5, "IIIII": 2.0},  # and cancel there
+        {"ZIIII": 0.8, "IIIII": 2.0},
+        {"IIIII": 2.0},
+        {"ZIIXX": 0.8, "IIIXX": 0.3, "IZIII": 0.4},
+    ],
+)
+def test_z_on_idle_qubits_and_constants(terms, alpha):
+    """Z is 1 in every shot where no gate acts: nothing is missed, and there is nothing of X or Y to refuse."""
+    circuit, theta = ladder(4, also_idle=1), np.linspace(-1, 2, 7)
+    target = qngd.CVaR(terms, alpha)
+    found = qngd.expectation(circuit, target, theta, shots=4000, seed=3, backend="statevector")
+    assert abs(float(found) - tail_of(circuit, terms, theta, alpha)) <= 4 * found.stderr + 1e-12
+    slope = qngd.gradient(circuit, target, theta, shots=4000, seed=4, backend="statevector")
+    exact = qngd.gradient(circuit, target, theta)
+    assert np.all(np.abs(slope.value - exact.value) <= 4.5 * slope.stderr + 1e-12)
+
+
 def test_expectation_values_are_not_enough():
-    with pytest.raises(qngd.BackendError, match="this backend gives expectation values"):
+    with pytest.raises(
+        qngd.BackendError, match="gives expectation values, and observable: a CVaR needs the distribution"
+    ):
         qngd.expectation(ladder(), qngd.CVaR(DIAGONAL, 0.5), np.zeros(7), backend="default.qubit")
 
 

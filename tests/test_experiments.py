@@ -15,7 +15,7 @@ SMOKES = [
     "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "crash_test", "mitigation",
     "molecules", "pauli_ladder", "spin_chains", "noise_levels",
     "ten_minutes", "qaoa_tuning", "shared_parameters",
-    "budgets", "killed_sweep", "other_providers", "divi_rival", "chain_minima",
+    "budgets", "killed_sweep", "other_providers", "divi_rival", "chain_minima", "estimators",
 ]  # fmt: skip
 
 

@@ -60,11 +60,23 @@ class Around(Forwarding, ResumableBackend):
         from qngd.backends import resolve  # which knows all backends, these included
 
         self.inner = resolve(backend)
-        if isinstance(self.inner, Around):
+        if (inside := _correction_in(self.inner)) is not None:
             raise BackendError(
-                f"backend: {self.name} is two corrections, one around the other; the inner one would correct the "
-                "circuits that the outer one adds, so take one of them"
+                f"backend: {self.name} is two corrections, one around the other, and neither order is right: readout "
+                "errors are undone in expectation values, of which no shot can be left out, and circuits that measure "
+                "readout errors must lose none. Write one of them around the device itself: "
+                f"qngd.backends.{type(self).__name__}({inside.inner.name}, …) or "
+                f"qngd.backends.{type(inside).__name__}({inside.inner.name}, …)"
             )
+        if self.inner.gives_counts is False:
+            raise BackendError(self._needs_counts)
+
+    @property
+    def _needs_counts(self) -> str:
+        return (
+            f"backend: {self.inner.name} gives expectation values, and {self.about} needs counts; take a sampler, or "
+            "the estimator's own mitigation"
+        )
 
     def sent(self, templates: Sequence[Template], requests: Sequence[Request]) -> Asked:
         """What is sent for these requests.
@@ -94,6 +106,10 @@ class Around(Forwarding, ResumableBackend):
     @property
     def is_local(self) -> bool:
         return self.inner.is_local
+
+    @property
+    def sent_whole(self) -> bool:
+        return not self.by_job
 
     @property
     def is_lazy(self) -> bool:
@@ -156,10 +172,7 @@ class Around(Forwarding, ResumableBackend):
         found = checked(self.inner.collect(handle.inner), handle.sent.templates, handle.sent.requests, self.inner.name)
         counts = [outcome for outcome in found if isinstance(outcome, Counts)]
         if len(counts) < len(found):
-            raise BackendError(
-                f"backend: {self.inner.name} gives expectation values, and {self.about} needs counts; take a sampler, "
-                "or the estimator's own mitigation"
-            )
+            raise BackendError(self._needs_counts)
         handle.shots = sum(outcome.shots for outcome in counts)
         return self.read(handle, counts)
 
@@ -173,6 +186,13 @@ class Around(Forwarding, ResumableBackend):
 
     def read_by(self, templates: Sequence[Template]) -> list[tuple[int, ...]]:
         return self.inner.read_by(templates)
+
+
+def _correction_in(backend: Any) -> Around | None:
+    """The correction that a backend is, or is around, as one on a cluster is."""
+    while backend is not None and not isinstance(backend, Around):
+        backend = getattr(backend, "inner", None) if isinstance(backend, Forwarding) else None
+    return backend
 
 
 @dataclass(frozen=True)

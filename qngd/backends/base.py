@@ -21,7 +21,7 @@ from qngd.measured.template import Template
 _ASKED = (
     "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
     "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
-    "send", "tagged", "noise_digest", "set_to",
+    "send", "tagged", "noise_digest", "set_to", "gives_counts",
 )  # fmt: skip
 
 
@@ -119,6 +119,18 @@ class BackendBase(ABC):
     def default_shots(self) -> int | None:
         """The shots of a circuit for a user who gives none; None asks for exact values."""
         return None
+
+    @property
+    def gives_counts(self) -> bool | None:
+        """Whether outcomes of requests with shots are counts; False where they are expectation values, so that what
+        needs single shots is refused before anything is sent. None where nobody knows until they come."""
+        return None
+
+    @property
+    def sent_whole(self) -> bool:
+        """Whether a submission goes to it as one, as where it adds circuits or runs some several times: its `loads`
+        then say what that takes, and not how to divide it."""
+        return False
 
     @property
     def limits(self) -> Limits:

@@ -87,10 +87,24 @@ class Executor(BackendBase):
     def default_shots(self) -> int | None:
         return self._shots
 
+    @property
+    def gives_counts(self) -> bool:
+        return not self.gives_values
+
+    @property
+    def sent_whole(self) -> bool:
+        return self.batched or self.runs > 1
+
     def preview(self, requests: Sequence[Request], templates: Sequence[Template]) -> Cost:
-        """What these requests cost, all runs of their circuits counted; a call of the function is a job for each."""
-        shots = sum(request.shots or 0 for request in requests)
-        return Cost(self._jobs(len(requests)), len(requests) * self.runs, shots * self.runs)
+        """What these requests cost, all runs of their circuits counted. A circuit is a job for each of its runs; a
+        list of all of them is one, though the function is called once for every number of shots in it.
+
+        Raises:
+            BackendError: the function runs other numbers of shots than are asked for.
+        """
+        for r, request in enumerate(requests):
+            self._check_shots(request.shots, r)
+        return self.spent(None, requests)
 
     def loads(self, requests: Sequence[Request], templates: Sequence[Template]) -> list[Load]:
         rows = np.repeat(np.arange(len(requests)), self.runs)
@@ -99,7 +113,9 @@ class Executor(BackendBase):
         return [Load(rows[part], shots[part]) for part in parts]
 
     def spent(self, handle: Any, requests: Sequence[Request]) -> Cost:
-        return self.preview(requests, ())
+        shots = sum(request.shots or 0 for request in requests)
+        jobs = min(1, len(requests)) if self.batched else len(requests) * self.runs
+        return Cost(jobs, len(requests) * self.runs, shots * self.runs)
 
     def runs_whole(self, circuit: Circuit) -> bool:
         return False
@@ -164,9 +180,6 @@ class Executor(BackendBase):
 
     def _call(self, arguments: Sequence[Any], shots: int | None) -> Any:
         return self.function(*arguments, **({"shots": shots} if self._takes_shots else {}))
-
-    def _jobs(self, count: int) -> int:
-        return min(1, count) if self.batched else count * self.runs
 
     def _check_shots(self, shots: int | None, r: int) -> None:
         if shots is None and not self.gives_values:

@@ -57,6 +57,11 @@ class Foreign(BackendBase):
         return bool(getattr(self.own, "is_lazy", False))
 
     @property
+    def gives_counts(self) -> bool | None:
+        known = getattr(self.own, "gives_counts", None)
+        return None if known is None else bool(known)
+
+    @property
     def limits(self) -> Limits:
         found = getattr(self.own, "limits", None)
         return found if isinstance(found, Limits) else Limits()

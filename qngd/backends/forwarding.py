@@ -34,6 +34,14 @@ class Forwarding(BackendBase):
         return self.inner.default_shots
 
     @property
+    def gives_counts(self) -> bool | None:
+        return self.inner.gives_counts
+
+    @property
+    def sent_whole(self) -> bool:
+        return self.inner.sent_whole
+
+    @property
     def limits(self) -> Limits:
         return self.inner.limits
 

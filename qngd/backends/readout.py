@@ -49,6 +49,7 @@ class ReadoutCorrected(Around):
     """
 
     about = "readout corrected"
+    gives_counts = False
 
     def __init__(self, backend: Any, *, shots: int | None = None) -> None:
         super().__init__(backend)

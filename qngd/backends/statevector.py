@@ -87,6 +87,7 @@ class StatevectorSampler(BackendBase):
     name = "statevector"
     is_noisy = False
     is_local = True
+    gives_counts = True
 
     def submit(
         self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None

@@ -88,7 +88,7 @@ def _frame_on(frame: Frame, qubits: np.ndarray) -> Frame:
 
 
 def flips_zeros(pulled: Observable, qubits: np.ndarray) -> bool:
-    """Whether a string of an observable has X or Y where all but these qubits are |0⟩: `beside_zeros` then has its
+    """Whether a string of an observable has X or Y beside these qubits, where all is |0⟩: `beside_zeros` then has its
     expectation values, and not what it makes of a state."""
     others = np.setdiff1d(np.arange(pulled.num_qubits), qubits)
     x = unpack_bits(pulled.strings.x[pulled.acting], pulled.num_qubits)

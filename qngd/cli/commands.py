@@ -65,7 +65,16 @@ def run(
     problem: options.PROBLEM,
     settings: options.SET = None,
     config: options.CONFIG = None,
-    max_steps: Annotated[int, typer.Option("--max-steps", "--steps", min=0, help="Steps at most.")] = 100,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--max-steps",
+            "--steps",
+            min=0,
+            help="Steps at most: 100, or where a budget limits them as many as it buys.",
+            show_default=False,
+        ),
+    ] = None,
     optimizer: options.OPTIMIZER = "qng",
     learning_rate: options.LEARNING_RATE = None,
     step: options.STEP = None,

@@ -130,8 +130,8 @@ def view(run: StoredRun) -> list[str]:
     """A run in a few lines: what it is, its last step, and what it has cost."""
     lines = [f"{run.about.get('problem', 'problem')}: {run.status}"]
     if run.infos:
-        limit = str(run.settings.get("max_steps", run.infos[-1].step))
-        lines.append(live.line(run.infos[-1], int(limit), run.about.get("reference_energy")))
+        limit = run.sessions[-1].get("asked", {}).get("max_steps") if run.sessions else None
+        lines.append(live.line(run.infos[-1], limit, run.about.get("reference_energy")))
         lines += live.details(run.infos[-1])
     else:
         lines.append(f"  {run}")

@@ -24,6 +24,7 @@ _AS_THEY_ARE = (
     "max_steps", "tol", "gtol", "target", "seed", "backend", "cross", "run_dir", "restarts", "final_shots",
     "wrap_angles",
 )  # fmt: skip
+_STEPS = 100  # of a run without a budget
 _UNITS = ("jobs", "circuits", "shots", "seconds", "money", "wall")
 NOT_HERE = {
     "problem_or_circuit": "PROBLEM",
@@ -47,6 +48,8 @@ def meant(problem: Problem, given: AnyGiven, texts: Mapping[str, Any]) -> tuple[
     how["grouping"] = read_rule("grouping", texts["grouping"])
     how["optimizer"] = read_optimizer(texts)
     how["budget"] = budget_of(texts)
+    if how["max_steps"] is None and (how["budget"] is None or how["budget"].is_open or texts["restarts"] > 1):
+        how["max_steps"] = _STEPS
     how["frozen"] = texts["frozen"] or None
     how["bounds"] = read_bounds(texts["bounds"] or [])
     return with_start(with_cvar(problem, given, texts["cvar"]), texts["theta0"]), how

@@ -61,7 +61,7 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
     if not as_json:
         typer.echo(f"{problem.name}: {describe_circuit(found.given.circuit)}")
     start = time.perf_counter()
-    shown = nullcontext() if as_json else live.progress(texts["max_steps"], problem.reference_energy)
+    shown = nullcontext() if as_json else live.progress(how["max_steps"], problem.reference_energy)
     with found.file.blamed(), placed(texts) as how["backend"], shown as show:
         result, error = _minimized(problem, callback=show, **how)
     seconds = time.perf_counter() - start

@@ -62,6 +62,8 @@ def _measured(
     reads = PauliStrings.from_bits(np.zeros_like(z), z)
     template = observable_template(active, reads, device.runs_whole(circuit))
     request = Request(0, circuit.angle_map(theta)[template.rotations], shots)
+    if device.gives_counts is False:
+        raise BackendError(f"backend: {device.name} returns expectation values, not samples; take a sampler")
     with calling(device.name):
         found = device.collect(device.submit([template], [request], seed))
         (outcome,) = checked(found, [template], [request], device.name)

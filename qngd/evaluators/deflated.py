@@ -156,6 +156,14 @@ def energy_spread(evaluator: Evaluator, observable: Observable, theta: np.ndarra
 Deflated = ExactDeflated | SampledDeflated
 
 
+def require_overlaps(evaluator: Evaluator) -> None:
+    """Raise BackendError where it is known that overlaps cannot be measured."""
+    inner = evaluator.inner if isinstance(evaluator, Bounded) else evaluator
+    if isinstance(inner, SampledEvaluator):
+        theta = np.zeros(inner.circuit.num_parameters)
+        SampledDeflated(inner, Penalties(theta[None], np.ones(1))).undeflated_cost(theta)
+
+
 def deflated(inner: Evaluator, thetas: Sequence[np.ndarray], weights: Sequence[float]) -> Deflated:
     """The evaluator, which has no bounds, with penalties on these states.
 

@@ -126,7 +126,11 @@ def divided(
 ) -> list[JobPart]:
     """The parts into which the backend divides a submission, in places from `first` on, each with a seed of its own.
     Of what is left of another one, `numbers` (R,) are those of its requests there."""
-    loads = [load for load in backend.loads(plan.requests, plan.templates) if len(load.requests)]
+    if backend.sent_whole:
+        shots = np.array([request.shots or 0 for request in plan.requests], dtype=float)
+        loads = [Load(np.arange(len(plan.requests)), shots)] if plan.requests else []
+    else:
+        loads = [load for load in backend.loads(plan.requests, plan.templates) if len(load.requests)]
     return [
         JobPart(
             place,

@@ -27,10 +27,19 @@ from qngd.measured.plan import Submission
 def submission_cost(backend: BackendBase, plan: Submission) -> Cost:
     """Jobs, circuits, shots, device time and money of a plan on this backend, which may split it over several jobs or
     run a circuit several times."""
+    require_outcomes(backend, plan)
     with calling(backend.name):
         footprints = backend.describe(plan.templates)
         sizes = job_sizes(backend, plan, footprints)
         return current_meter().ahead(backend.preview(plan.requests, plan.templates), sizes)
+
+
+def require_outcomes(backend: BackendBase, plan: Submission) -> None:
+    """Raise BackendError where a plan takes single shots, and it is known beforehand that there will be none."""
+    if not (needed := plan.of_single_shots):
+        return
+    if backend.gives_counts is False or any(request.shots is None for request in plan.requests):
+        raise BackendError(f"{backend.name} gives expectation values, and {needed}")
 
 
 def run_plan(
@@ -44,6 +53,7 @@ def run_plan(
         OverBudget: the budget of the run that goes on does not allow it; nothing was sent.
     """
     meter = current_meter()
+    require_outcomes(backend, plan)
     with calling(backend.name):
         footprints = backend.describe(plan.templates) or []  # before anything is sent
         sizes = job_sizes(backend, plan, footprints or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd.measured.influence import DiagonalInfluence, Influence
-from qngd.measured.outcomes import Counts, Means, Outcome, centred_sums, means, unseen, widened
+from qngd.measured.outcomes import Counts, Means, Outcome, centred_sums, covariance_of_means, means, unseen, widened
 from qngd.measured.template import Template
 
 
@@ -14,8 +14,10 @@ def covariance(
 ) -> Influence:
     """The covariance (p, p) of the sums jacobianᵀ·strings, `jacobian` (m, p).
 
-    From counts it is the unbiased sample covariance S, never indefinite; the second order of its variance is
-    (S_aa S_bb + S_ab²)/(N(N−1)), and for what was not seen see `_least_of_covariance`. `elsewhere` (p,) are sums of
+    From counts it is the unbiased sample covariance S, never indefinite. With M_ab the mean of c_a²c_b², c the centred
+    sums, the first order of its variance is (M_ab − S_ab²)/N, whose estimate is too large by
+    (2 S_aa S_bb + 7 S_ab² − 5 M_ab)/N², and the second order is (S_aa S_bb + S_ab²)/(N(N−1)); for what was not seen see
+    `_least_of_covariance`. `elsewhere` (p,) are sums of
     means of other circuits, whose products with the means of these sums are taken from the matrix in other parts; their
     errors through these means are counted here.
     """
@@ -26,9 +28,17 @@ def covariance(
         return _unknown(jacobian)
     matrix = _symmetric((weights[:, None] * centred).T @ centred) * (outcome.shots / (outcome.shots - 1))
     variances = np.diag(matrix)
-    bend = (np.outer(variances, variances) + matrix**2) / (outcome.shots * (outcome.shots - 1))
+    products = np.outer(variances, variances)
+    bend = (products + matrix**2) / (outcome.shots * (outcome.shots - 1))
+    excess = (2 * products + 7 * matrix**2 - 5 * _fourth(weights, centred)) / outcome.shots**2
     least = _least_of_covariance(outcome, template, jacobian, elsewhere)
-    return Influence(matrix, weights, centred, 0.5 * centred - elsewhere, outcome.shots, bend, least)
+    return Influence(matrix, weights, centred, 0.5 * centred - elsewhere, outcome.shots, bend, least, excess)
+
+
+def _fourth(weights: np.ndarray, centred: np.ndarray) -> np.ndarray:
+    """The means of c_a²c_b² (p, p)."""
+    squares = centred**2
+    return (weights[:, None] * squares).T @ squares
 
 
 def _least_of_covariance(
@@ -62,21 +72,30 @@ def _covariance_of_means(
     outcome: Means, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
 ) -> Influence:
     """From expectation values of the strings and of their products, whose errors are independent, so that unlike
-    a sample covariance the result can be indefinite."""
+    a sample covariance the result can be indefinite. A product of two means is too large by their covariance on
+    average, which is taken off.
+
+    With C the covariance of the sums of means, the second order of the variance is C_aa C_bb + C_ab², and an estimated
+    first order is too large by twice that."""
     count = len(jacobian)
-    middle, products = outcome.values[:count], np.eye(count)
+    middle, joint = outcome.values[:count], covariance_of_means(outcome, count)
+    products = np.eye(count) + joint
     i, j = np.triu_indices(count, 1)
-    products[i, j] = products[j, i] = outcome.values[count:]
+    products[i, j] += outcome.values[count:]
+    products[j, i] += outcome.values[count:]
     everywhere = np.broadcast_to(jacobian.T @ middle + elsewhere, jacobian.shape)
     place, _ = template.independent
     uncertain = np.concatenate([place >= 0, place[i] != place[j]])
+    moved = _symmetric(jacobian.T @ joint @ jacobian)
+    second = np.outer(np.diag(moved), np.diag(moved)) + moved**2
     return Influence(
         value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
         weights=widened(outcome.stderr**2, unseen(outcome.shots) * uncertain),
         left=np.concatenate([-jacobian, jacobian[i]]),
         right=np.concatenate([everywhere, jacobian[j]]),
         shots=0,
-        bend=np.zeros((jacobian.shape[1],) * 2),
+        bend=second,
+        excess=2 * second,
     )
 
 
@@ -90,8 +109,9 @@ def diagonal(
     """The diagonal (p, p) of the covariance of the sums jacobianᵀ·strings, without what correlates different blocks:
     Σ_b Var(Σ_{k in b} jacobian_ka·string k) for every a, where `block` (m,) numbers the blocks.
 
-    The second order of its variance is 2 Σ_bc S_ba,ca²/(N(N−1)), S the covariance of the sums of block and parameter;
-    for what was not seen see `_least_of_diagonal`.
+    With S the covariance of the sums of block and parameter, and M the mean of the products of their squares, the
+    second order of its variance is 2 Σ_bc S_ba,ca²/(N(N−1)), and the first comes out too large by
+    Σ_bc (5 S_ba,ba S_ca,ca + 4 S_ba,ca² − 5 M_ba,ca)/N²; for what was not seen see `_least_of_diagonal`.
     """
     if isinstance(outcome, Counts) and outcome.shots < 2:
         return _unknown(jacobian)
@@ -103,11 +123,16 @@ def diagonal(
     left = 2 * (found.left * found.right) @ select
     value = np.diag(np.diag(found.value) @ select)
     if isinstance(outcome, Means):
-        return DiagonalInfluence(value, found.weights, left, left, 0, np.zeros_like(value))
+        moved = sums.T @ covariance_of_means(outcome, len(sums)) @ sums
+        bend = np.diag(((2 * moved**2 @ select) * select).sum(axis=0))
+        return DiagonalInfluence(value, found.weights, left, left, 0, bend, excess=2 * bend)
     squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
     bend = np.diag(((squares @ select) * select).sum(axis=0))
+    variances = np.diag(found.value)
+    beyond = 5 * np.outer(variances, variances) + 4 * found.value**2 - 5 * _fourth(found.weights, found.left)
+    excess = np.diag(((beyond @ select) * select).sum(axis=0)) / found.shots**2
     least = np.diag(_least_of_diagonal(outcome, template, sums, outside, select))
-    return DiagonalInfluence(value, found.weights, left, left, found.shots, bend, least)
+    return DiagonalInfluence(value, found.weights, left, left, found.shots, bend, least, excess)
 
 
 def _least_of_diagonal(

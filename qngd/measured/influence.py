@@ -7,6 +7,11 @@ distinct outcomes and A_u = y_u z_uᵀ + z_u y_uᵀ, so
 
 For expectation values with independent errors the sum runs over these, and w_u are their variances.
 
+An estimated first order is too large by as much as its own noise, which matters where there is hardly any first order,
+as in the variance of a string whose mean is 0: `excess` is taken off again. What is left is unbiased but may be
+negative, and counts as `SECOND_LEAST` of the second order at least: errors of such entries come out up to a quarter too
+large.
+
 Where the shots agree, that says too little: what they have not shown is not impossible (see `outcomes`). So a variance
 is widened by the one that independent errors (2/N)² of all means, and of all products, of strings would make.
 """
@@ -19,6 +24,8 @@ import numpy as np
 
 from qngd.measured.outcomes import widened
 
+SECOND_LEAST = 0.25  # of the second order: what a variance is at least, lest it now and then be 0
+
 
 @dataclass(frozen=True, eq=False)
 class Influence:
@@ -30,6 +37,7 @@ class Influence:
         shots: N, or 0 for independent numbers.
         bend: (p, p), the second order of the variance; infinite where nothing is known.
         least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
+        excess: (p, p), by how much the first order is too large on average.
     """
 
     value: np.ndarray
@@ -39,11 +47,13 @@ class Influence:
     shots: int
     bend: np.ndarray
     least: np.ndarray | float = 0.0
+    excess: np.ndarray | float = 0.0
 
     @property
     def variance(self) -> np.ndarray:
         """Of every entry, (p, p)."""
-        return widened(self.first_order + self.bend, self.least)
+        found = self.first_order + self.bend - self.excess
+        return widened(np.maximum(found, SECOND_LEAST * self.bend), self.least)
 
     @property
     def first_order(self) -> np.ndarray:

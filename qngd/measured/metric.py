@@ -56,6 +56,10 @@ class MeasuredMetric(ABC):
                 'observable=, or take "block-diag"'
             )
 
+    def of_single_shots(self, plan: Plan) -> str:
+        """As of a plan: what of its estimate expectation values cannot give, and what to take instead."""
+        return ""
+
     def own_requests(self, plan: Plan) -> np.ndarray:
         """The places of the requests that only the metric needs."""
         return np.flatnonzero(plan.of_metric)

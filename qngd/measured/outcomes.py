@@ -57,6 +57,14 @@ class Means:
 Outcome = Counts | Means
 
 
+def covariance_of_means(outcome: Means, count: int) -> np.ndarray:
+    """That of the values of the first `count` strings (m, m); of independent errors where nothing more is known."""
+    if outcome.covariance is None:
+        return np.diag(outcome.stderr[:count] ** 2)
+    shared = 0.0 if outcome.shared is None else outcome.shared.T @ outcome.shared
+    return outcome.covariance + shared
+
+
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:
     """Σ_t c_t⟨string t⟩ and the variance of this estimate.
 

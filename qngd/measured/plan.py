@@ -46,6 +46,12 @@ class Submission:
     def num_circuits(self) -> int:
         return len(self.requests)
 
+    @property
+    def of_single_shots(self) -> str:
+        """What of it is made of single shots, and what to take where there are none but expectation values; nothing
+        where these do."""
+        return ""
+
     @cached_property
     def of_metric(self) -> np.ndarray:
         """Which requests (mask over R) are of the metric alone."""
@@ -135,6 +141,17 @@ class Plan(Submission):
     def is_overlap(self, request: int | np.integer) -> bool:
         """Whether a request is of an overlap."""
         return self.overlaps is not None and self.requests[request].template == self.overlaps.template
+
+    @property
+    def of_single_shots(self) -> str:
+        if self.share is not None:
+            return "observable: a CVaR needs the distribution of the energies; take a sampler with a number of shots"
+        if self.overlaps is not None:
+            return (
+                "an overlap of two states needs counts; take a sampler with shots, or the embedded simulator "
+                "(backend=None)"
+            )
+        return "" if self.metric is None else self.metric.of_single_shots(self)
 
     @property
     def without_overlaps(self) -> Plan:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.circuit.active import as_measured, without_idle
+from qngd.circuit.active import active_qubits, as_measured, flips_zeros, without_idle
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -49,9 +49,10 @@ class _Group:
         return float(np.linalg.norm(self.coefficients)) if not len(self.own) else 0.5
 
 
-def require_all_values(given: Observable, measured: Observable) -> None:
-    """Raise ObservableError where strings of an observable are not measured, whose values a CVaR would miss."""
-    if len(measured.acting) < len(given.acting):
+def require_all_values(observable: Observable, circuit: Circuit) -> None:
+    """Raise ObservableError where strings of an observable are not measured, whose values a CVaR would miss. A Z where
+    no gate acts is 1 in every shot, and misses nothing."""
+    if flips_zeros(observable, active_qubits(circuit)):
         raise ObservableError(
             "observable: a string of it has X or Y on a qubit that no gate acts on, whose values this CVaR would "
             "miss; put a gate there (a rotation by 0), or leave the string out"
@@ -97,7 +98,7 @@ class Planner:
         if share is not None and random_paulis(grouping) is not None:
             raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
         if share is not None:
-            self._require_one_basis(observable)
+            self._require_one_basis(circuit, observable)
 
     def lifted(self, penalties: Penalties) -> Planner:
         """The same planner, with penalties on the overlaps with these states in the energy."""
@@ -162,10 +163,10 @@ class Planner:
             found.append(_Group(observable_template(self.circuit, strings[rows], self._whole, inside), parts, inside))
         return found
 
-    def _require_one_basis(self, given: Observable | None) -> None:
+    def _require_one_basis(self, circuit: Circuit, given: Observable | None) -> None:
         if given is None or self.observable is None:
             raise ObservableError("observable: a CVaR needs one, and none was given")
-        require_all_values(given, self.observable)
+        require_all_values(given, circuit)
         if len(self._groups) > 1:
             labels = [group.template.strings[[0]].labels()[0] for group in self._groups[:2]]
             raise ObservableError(

@@ -133,7 +133,8 @@ class AutoShots:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
             return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
-        return int(min(self.first * _GROWTH ** min(step, _GROWN), self.limit))
+        # of all circuits together it is no whole number
+        return int(np.ceil(min(self.first * _GROWTH ** min(step, _GROWN), self.limit)))
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""

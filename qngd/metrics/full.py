@@ -77,6 +77,11 @@ class Full(SumOfParts):
     def is_joint(self, plan: Plan) -> bool:
         return bool(plan.terms.crosses)
 
+    def of_single_shots(self, plan: Plan) -> str:
+        if not any(term.signs for term in plan.terms.crosses):
+            return ""
+        return 'an overlap needs counts; take cross="hadamard", or a sampler'
+
     def bounds(self, plan: Plan) -> np.ndarray:
         """Those of the blocks, and outcomes not seen between layers."""
         found = block_bounds(plan, plan.terms.blocks)

@@ -23,16 +23,13 @@ from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import projected
 from qngd.exact.point import Point
 from qngd.measured.draft import Draft
+from qngd.measured.influence import SECOND_LEAST
 from qngd.measured.metric import Estimated
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.spread import StepModel
 from qngd.metrics.base import Metric
 from qngd.metrics.squared_slopes import Readings, readings_of, variances_of
-
-# A variance is at least this part of its second order: errors of entries that are nothing but noise come out too large
-# (by up to a quarter) rather than now and then as 0.
-_LEAST = 0.25
 
 
 @hinted
@@ -76,7 +73,7 @@ class HamiltonianAware(Metric):
             shots += sum(read.outcomes[r].shots for r in readings.requests)
             if read.with_spread:  # they are large
                 kept.append(readings)
-        stderr = np.sqrt(np.maximum(variance, _LEAST * second))
+        stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second))
         return Estimated(projected(value, stderr, self.name, shots), kept)
 
     def step_worth(self, read: Readout, parts: Sequence[Readings], step: StepModel) -> np.ndarray:

@@ -71,6 +71,9 @@ class RandomBasis(Metric):
         shots = sum(read.outcomes[r].shots for term in terms for r in term.requests)
         return Estimated(projected(value, stderr, self.name, shots, note))
 
+    def of_single_shots(self, plan: Plan) -> str:
+        return 'approx="random-basis" needs counts; take a sampler, or approx="block-diag"'
+
     def own_requests(self, plan: Plan) -> np.ndarray:
         """Those that F depends on. Its error is mostly that of the bases, so nobody knows the worth of a shot."""
         return np.array(sorted({r for term in plan.terms for r in term.requests}), dtype=int)

@@ -149,6 +149,12 @@ class QNSPSA(Metric):
         tensor = metric_from(matrices, shots, np.sqrt(least) / len(matrices))
         return Estimated(tensor, {r: variance for r, (_, variance) in found.items()})
 
+    def of_single_shots(self, plan: Plan) -> str:
+        return (
+            'approx="qn-spsa" is made of overlaps, which need counts; take a sampler, or approx="block-diag" '
+            '(or, with gradient="spsa", approx="identity")'
+        )
+
     def step_worth(self, read: Readout, parts: dict[int, float], step: StepModel) -> np.ndarray:
         worth, terms = step.of_gradient.copy(), read.plan.terms
         for term in terms:

@@ -26,7 +26,7 @@ _PART_DRAWN, _PART_PRINTED = 1.0, 10.0  # seconds that work takes until it is sa
 
 @contextmanager
 def progress(
-    max_steps: int, reference: float | None, stream: TextIO | None = None
+    max_steps: int | None, reference: float | None, stream: TextIO | None = None
 ) -> Iterator[Callable[[StepInfo], None]]:
     """Yields a callback for `minimize`: a bar and a few lines redrawn in place on a terminal and in a notebook, a line
     every tenth of the run elsewhere. `stream` is where they go, by default the standard output."""
@@ -49,12 +49,12 @@ def progress(
         redrawn.end()
 
 
-def line(info: StepInfo, max_steps: int, reference: float | None) -> str:
-    """What there is to say of a step, in 80 columns.
+def line(info: StepInfo, max_steps: int | None, reference: float | None) -> str:
+    """What there is to say of a step, in 80 columns; of `max_steps` nothing where a budget ends the run.
 
     The energy is that after the step, gradient and condition number are those of the point it started from.
     """
-    parts = [f"step {info.step:>{len(str(max_steps))}}/{max_steps}"]
+    parts = [f"step {info.step}" if max_steps is None else f"step {info.step:>{len(str(max_steps))}}/{max_steps}"]
     parts.append(f"energy {format_with_error(info.energy, info.stderr)}")
     if np.isfinite(info.mean):
         parts.append(f"mean {info.mean:.6g}")
@@ -85,11 +85,11 @@ def details(info: StepInfo) -> list[str]:
 class _Printed:
     """Prints every tenth step or so of a run, and how far work is that takes long, where there is no terminal."""
 
-    def __init__(self, max_steps: int, reference: float | None, stream: TextIO | None = None) -> None:
+    def __init__(self, max_steps: int | None, reference: float | None, stream: TextIO | None = None) -> None:
         self._stream = stream
         self._max_steps = max_steps
         self._reference = reference
-        self._every = max(1, -(-max_steps // _LINES))
+        self._every = _LINES if max_steps is None else max(1, -(-max_steps // _LINES))
         self._said: float | None = None
 
     def __call__(self, info: StepInfo) -> None:
@@ -154,7 +154,7 @@ class _InNotebook:
 class _Redrawn:
     """Redraws a run's last step in place, at most every tenth of a second: a step may take less."""
 
-    def __init__(self, screen: _Screen, max_steps: int, reference: float | None) -> None:
+    def __init__(self, screen: _Screen, max_steps: int | None, reference: float | None) -> None:
         self._screen = screen
         self._taken = 0
         self._max_steps = max_steps
@@ -185,7 +185,8 @@ class _Redrawn:
     def _draw(self, lines: list[str]) -> None:
         now = time.monotonic()
         refresh = now >= self._due
-        self._screen.draw(lines, min(1.0, self._taken / max(self._max_steps, 1)), refresh)
+        part = 0.0 if self._max_steps is None else min(1.0, self._taken / max(self._max_steps, 1))
+        self._screen.draw(lines, part, refresh)
         if refresh:
             self._due = now + _REDRAW
 

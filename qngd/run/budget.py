@@ -78,6 +78,10 @@ class Budget:
     def _limits(self) -> dict[str, float]:
         return {name: limit for name in UNITS if (limit := getattr(self, name)) is not None}
 
+    def limits(self, spent: Cost) -> bool:
+        """Whether it limits anything of which this was spent, or the time."""
+        return self.wall is not None or any(getattr(spent, name) for name in self._limits)
+
     def allows(self, spent: Cost, ahead: Cost) -> bool:
         """Whether what is `ahead` can still be paid after what was `spent`, as far as a cost tells: `wall` is for a
         `Clock`.

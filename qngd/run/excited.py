@@ -22,7 +22,7 @@ from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
-from qngd.evaluators.deflated import Deflated, deflated, energy_spread
+from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
 from qngd.evaluators.meter import Meter, metering
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
@@ -145,6 +145,8 @@ def excited_states(
     found: list[_Found] = []
     for k in range(number):
         search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
+        if k == 0 and number > 1:
+            require_overlaps(search.task.evaluators[0])  # before the first state is paid for
         if k > 0 and not affordable(search.task):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
             break

@@ -36,6 +36,7 @@ from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stationary import WayDown, look_cost, way_down
+from qngd.run.stop import STEPS
 from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
@@ -54,7 +55,7 @@ def minimize(
     shots: Shots | None = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
-    max_steps: Whole = 200,
+    max_steps: Whole | None = None,
     tol: float = 1e-8,
     gtol: float = 0.0,
     target: Real | None = None,
@@ -88,7 +89,8 @@ def minimize(
             shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
             `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
-        max_steps: steps at most, rejected trials included.
+        max_steps: steps at most, rejected trials included. None is 200; with a `budget` that limits what the run spends
+            it is as many as that buys, until nothing more is to be gained. With restarts it is 200 again.
         tol: stop when the energy changes by less than this three steps in a row, or an exact one once where decreases
             fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
             within its error five steps in a row (that of a CVaR ten); 0 never stops so.
@@ -150,6 +152,7 @@ def minimize(
         return carry_out(read(None, seed, run_dir, Cost()))
     if state is not None:
         raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
+    max_steps = STEPS if max_steps is None else max_steps  # the first run would leave nothing to the others
     return best_of(count, read, checked_seed(seed), run_dir, carry_out)
 
 
@@ -172,7 +175,7 @@ def _shown(task: Task) -> Iterator[Task]:
     from qngd.report.live import progress  # a terminal's tools, wanted here alone
 
     reference = task.about.get("problem", {}).get("reference_energy")
-    with progress(task.limits.max_steps, reference, sys.stderr) as show:
+    with progress(task.steps_known, reference, sys.stderr) as show:
         yield replace(task, callback=_both(show, task.callback))
 
 
@@ -291,6 +294,7 @@ def _first_state(task: Task, record: Record) -> State:
     began = task.clock.elapsed
     seed = _seed_of(task)
     with task.metered(Cost()):
+        task.reserve(Cost())  # what cannot be measured at the end is said now
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
             raise SettingError(f"budget: {_too_little(task, first)}")
@@ -406,7 +410,7 @@ def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
 def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The optimizer's next step, or the limit that forbids it."""
     state, limits = record.state, task.limits
-    if len(record.infos) >= limits.max_steps:
+    if limits.took_all(len(record.infos), state.cost):
         return Status.MAX_STEPS
     if not limits.budget.is_open:
         ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
@@ -418,7 +422,7 @@ def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
 def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The step into the next stage of a schedule, at whose start the optimizer begins anew where it stands."""
     state, limits = replace(record.state, stage=record.state.stage + 1, best=None), task.limits
-    if len(record.infos) >= limits.max_steps:
+    if limits.took_all(len(record.infos), state.cost):
         return Status.MAX_STEPS
     evaluator = task.evaluator_at(state)
     if not limits.budget.is_open:
@@ -450,7 +454,7 @@ def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | 
     if way is None:
         record.stay(replace(state.spent(asked), looked=True))
         return rest
-    if len(record.infos) >= limits.max_steps:
+    if limits.took_all(len(record.infos), state.cost):
         record.stay(state.spent(asked))
         return record.ended(Status.SADDLE, f"the energy falls by {way.decrease:.3g} {way.why}")
     return _moved(task.optimizer, asked, state, way)

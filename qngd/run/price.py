@@ -84,8 +84,8 @@ class Price:
     seconds: float | None
     is_noisy: bool
     limits: str = ""
-    offers: tuple[Offer, ...] = ()
-    prices: Prices = field(default_factory=Prices)
+    offers: tuple[Offer, ...] = field(default=(), repr=False)
+    prices: Prices = field(default_factory=Prices, repr=False)
 
     @property
     def run(self) -> Cost:
@@ -153,11 +153,12 @@ class Offer:
     Attributes:
         name: of the settings.
         start, step, end: of one run: the evaluation at theta0, a step (where a rule chooses the shots of each, the
-            first), and the measurement by `final_shots`.
+            first; where a rejected one measures its beginning anew, one that is accepted), and the measurement by
+            `final_shots`.
         steps: how many steps the run is priced for.
         affordable: the steps that the budget buys if all are as `step`; None where it does not limit them.
-        most: the whole run where every step takes as many shots as its rule allows, each circuit the same; None where
-            all steps take the same.
+        most: the whole run where every step takes as many shots as its rule allows, each circuit the same, or is
+            rejected and measures its beginning anew; None where all steps take the same.
         affordable_at_most_shots: the steps that the budget buys then.
         refused: why there is no such run, or nothing.
     """
@@ -220,11 +221,10 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
     """The settings that are priced side by side: as they are asked for, and others."""
     # an objective may have a metric of its own
     asked = QNG(approx=None if approx == _DEFAULT else approx, gradient=gradient)
-    return (
-        Choice("as asked", asked),
-        Choice('shots="auto"', asked, "auto"),
-        Choice("QN-SPSA", QNG.qn_spsa()),
-    )
+    found = [Choice("as asked", asked), Choice('shots="auto"', asked, "auto")]
+    if not as_gradient(gradient).is_random:
+        found.append(Choice('gradient="sampled"', replace(asked, gradient="sampled")))
+    return (*found, Choice("QN-SPSA", QNG.qn_spsa()))
 
 
 @dataclass(frozen=True)
@@ -396,6 +396,10 @@ def _offer(
         step = choice.optimizer.preview(evaluator, theta, None)
     except (SettingError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
+    if step == start + start:  # a step that is rejected measures its beginning anew
+        offer = Offer(choice.name, start, start, end, steps, budget.steps(start, start, end))
+        most = start + step * steps + end
+        return replace(offer, most=most, affordable_at_most_shots=budget.steps(start, step, end))
     offer = Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
     dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
     if dearest is None:

@@ -198,7 +198,7 @@ class Record:
             finished=self.finished,
             target=limits.target,
             noise=self._noise_steps,
-            max_steps=limits.max_steps,
+            max_steps=limits.steps,
             cost=self.state.cost + self._store.sent(),
             failure=self.failure,
         )

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import SettingError, require_range, shown, unboxed, whole_number
+from qngd.estimates.evaluation import Cost
 from qngd.run.budget import Budget
+
+STEPS = 200  # at most, where the user says nothing and no budget limits them
 
 
 @dataclass(frozen=True)
 class StopRule:
-    """What a run stops at."""
+    """What a run stops at; `max_steps` is None for as many as the budget buys."""
 
-    max_steps: int
+    max_steps: int | None
     tol: float
     gtol: float
     target: float | None
@@ -31,4 +34,15 @@ class StopRule:
             require_range(target, "target", "a finite energy", lambda number: -np.inf < number < np.inf)
         if not isinstance(budget, (Budget, type(None))):
             raise SettingError(f"budget: write budget=qngd.Budget(shots=100_000); got {shown(budget)}")
-        return cls(whole_number(max_steps, "max_steps", 0), tol, gtol, target, budget or Budget())
+        steps = None if max_steps is None else whole_number(max_steps, "max_steps", 0)
+        return cls(steps, tol, gtol, target, budget or Budget())
+
+    @property
+    def steps(self) -> int:
+        """Steps at most, unless a budget ends the run."""
+        return STEPS if self.max_steps is None else self.max_steps
+
+    def took_all(self, steps: int, spent: Cost) -> bool:
+        """Whether a run that made so many steps may make no more. Where its user gave a budget and no number of steps,
+        the budget alone ends it, if it limits anything that this run spends."""
+        return steps >= self.steps and (self.max_steps is not None or not self.budget.limits(spent))

@@ -121,7 +121,13 @@ class Task:
     def stage_ends(self, state: State, steps: int) -> bool:
         """Whether a run at this state has used up its stage's part of the steps, and another stage follows."""
         count, done = len(self.evaluators), state.stage + 1
-        return done < count and steps * count >= done * self.limits.max_steps
+        return done < count and steps * count >= done * self.limits.steps
+
+    @property
+    def steps_known(self) -> int | None:
+        """Steps at most; None where a budget may end the run instead."""
+        limits = self.limits
+        return None if limits.max_steps is None and not limits.budget.is_open else limits.steps
 
     @property
     def kind(self) -> str:

@@ -90,6 +90,7 @@ class QiskitEstimator(Primitive):
     """
 
     _measure = False
+    gives_counts = False
     native: BaseEstimatorV2
 
     def __init__(self, native: Any, settings: QiskitSettings | None = None, retry: Retry | None = None) -> None:

@@ -52,7 +52,7 @@ class DataPlanner:
         if random_paulis(grouping) is not None:
             raise SettingError('grouping: an Objective measures all outputs together; take grouping="auto"')
         for k in part.shares:
-            require_all_values(part.observables[k], self._own[k])
+            require_all_values(part.observables[k], part.circuit)
         self._first = Planner(active, union, grouping, cross, whole, overlap=False, of_values=bool(part.shares))
         self._grouping = grouping
         self._at: dict[int, Planner] = {}
@@ -168,6 +168,10 @@ class JointPlan(Submission):
     def metric(self) -> MeasuredMetric | None:
         """The metric that is measured, or None."""
         return self.pieces[-1].plan.metric
+
+    @property
+    def of_single_shots(self) -> str:
+        return next(filter(None, (piece.plan.of_single_shots for piece in self.pieces)), "")
 
     def shots_for_metric(self, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
         """As of a `Plan`, for the average over the samples: with M pieces that add to an entry and B samples, errors of
