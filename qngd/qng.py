@@ -28,8 +28,9 @@ from qngd.step import Adaptive, AlignedMomentum, Blocking, CurvatureRate, FixedR
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 # the default rules: made once, as they are asked for often
-_ON_EXACT, _SAMPLED, _ELSEWHERE = Adaptive(), AlignedMomentum(), CurvatureRate()
-_DEFAULT_DAMPING, _OF_SAMPLED = NoiseBound(), Relative(0.3)
+_ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()
+_SAMPLED, _SHARED = AlignedMomentum(momentum=0.0), AlignedMomentum()
+_DEFAULT_DAMPING, _OF_SHARED = NoiseBound(), Relative(0.3)
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -221,8 +222,9 @@ class QNG:
             return self.step_rule
         if evaluator.is_exact:
             return _ON_EXACT
-        averages = is_shared(evaluator.circuit.angle_map.pattern) and here is not None and _is_sampled_mean(here)
-        return _SAMPLED if averages else self.step_rule
+        if here is None or not _is_sampled_mean(here):
+            return self.step_rule
+        return _SHARED if is_shared(evaluator.circuit.angle_map.pattern) else _SAMPLED
 
     @property
     def _steps_by_default(self) -> bool:
@@ -237,8 +239,8 @@ class QNG:
         """`damping_rule`, but for two cases of the default. `AlignedMomentum` as the default has what it was chosen
         with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and
         all there is of a better state: nothing of that is damped away."""
-        if self.damping is None and rule is _SAMPLED:
-            return _OF_SAMPLED
+        if self.damping is None and rule is _SHARED:
+            return _OF_SHARED
         is_tail = self.damping is None and here.mean is not None
         return Absolute(_DEFAULT_DAMPING.floor) if is_tail else self.damping_rule
 

@@ -21,7 +21,7 @@ from qngd.measured.plan import Plan
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
 _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
-_LEFT = 1 / 9  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = 0.8
+_LEFT = 1 / 3  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = ½
 _GROWTH = 1.3  # from one step to the next, at most
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -63,7 +63,7 @@ class AutoShots:
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
     κη[(1 − κ/2)A − κS/2N] on average. Where many gates share a parameter the default steps along a mean of gradients,
-    with a ninth of S. For every shot, and the `start` of each of C circuits, that is most for
+    with a third of S. For every shot, and the `start` of each of C circuits, that is most for
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
@@ -156,7 +156,7 @@ class AutoShots:
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
         averages = is_shared(plan.jacobian)
-        least = self.first * count if averages else 0
+        least = self.first * count // 2 if averages else 0
         most = min(_GROWTH * max(spread.taken, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:

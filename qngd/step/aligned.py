@@ -35,7 +35,7 @@ class AlignedMomentum(StepRule):
     """
 
     initial: float = 0.1
-    momentum: float = 0.8
+    momentum: float = 0.5
     pace: float = 0.2
     max_length: float = 0.5
     may_reject = True
