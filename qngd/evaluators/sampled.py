@@ -91,12 +91,12 @@ class SampledEvaluator:
         spread: Spread | None = None,
     ) -> Evaluation:
         if gradient:
-            plan = self._full_plan(theta, metric, seed, self._way(gradient, metric, spread))
+            plan = self._full_plan(theta, metric, seed, self.way(gradient, metric, spread))
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
         return self._run(plan, theta, seed, spread)
 
-    def _way(self, gradient: Asked, metric: Metric | None, spread: Spread | None) -> Asked:
+    def way(self, gradient: Asked, metric: Metric | None, spread: Spread | None = None) -> Asked:
         """How to take a gradient that was asked for without a way: where shots are chosen here, with few of them."""
         by_default = gradient is True and isinstance(self.shots, AutoShots) and self.shots.total is None
         if not by_default or self.planner.refusal(_FEW_SHOTS, metric):
@@ -123,7 +123,7 @@ class SampledEvaluator:
         self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
-        kept, gradient = self._kept, self._way(gradient, metric, spread)
+        kept, gradient = self._kept, self.way(gradient, metric, spread)
         if not gradient:
             plan = self.planner.plan(theta, gradient=False, metric=metric)
         elif kept is not None and kept[0].metric is metric and kept[1][0] == gradient:

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from qngd.gradients.sampled import SampledShift
     from qngd.gradients.shift import ParameterShift
 
-__all__ = ["EconomicalShift", "GradientMethod", "ParameterShift", "SampledShift", "SimultaneousPerturbation", "as_gradient"]
+__all__ = [
+    "EconomicalShift",
+    "GradientMethod",
+    "ParameterShift",
+    "SampledShift",
+    "SimultaneousPerturbation",
+    "as_gradient",
+]
 
 _MODULE_OF = {"GradientMethod": "base", **{class_name: module for module, class_name, _ in HOMES.values()}}
 

@@ -78,7 +78,7 @@ class AutoShots:
         minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
             been seen.
         first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
-            share a parameter it is the least of all steps.
+            share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
 

@@ -1,4 +1,4 @@
-"""Momentum with a rate that follows how steps and slopes agree: for shots and parameters that many gates share."""
+"""Momentum with a rate that follows how steps and slopes agree: the default with shots."""
 
 from __future__ import annotations
 
