@@ -29,8 +29,9 @@ from qngd.step import Adaptive, AlignedMomentum, Blocking, CurvatureRate, FixedR
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 # the default rules: made once, as they are asked for often
-_ON_EXACT, _SAMPLED, _ELSEWHERE = Adaptive(), AlignedMomentum(), CurvatureRate()
-_DEFAULT_DAMPING, _OF_SAMPLED = NoiseBound(), Relative(0.3)
+_ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()
+_SAMPLED, _SHARED = AlignedMomentum(momentum=0.0), AlignedMomentum()
+_DEFAULT_DAMPING, _OF_SHARED = NoiseBound(), Relative(0.3)
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -52,9 +53,9 @@ class QNG:
 
     Args:
         learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
-            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, elsewhere
-            `qngd.step.CurvatureRate`); or, with shots and parameters that many gates share, to how steps and slopes
-            agree (`qngd.step.AlignedMomentum`).
+            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, with
+            mini-batches and CVaR `qngd.step.CurvatureRate`); or, with shots, to how steps and slopes agree
+            (`qngd.step.AlignedMomentum`, without momentum where parameters move few gates).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
@@ -63,10 +64,11 @@ class QNG:
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
             errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`); 0.3 of the mean
-            eigenvalue where `AlignedMomentum` is the default.
+            eigenvalue with shots and parameters that many gates share.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
-        gradient: "shift", all circuits of the shift rules; "sampled", a random part of them; "spsa", differences along
-            random directions; or an object of `qngd.gradients`. docs/gradients.md says which to choose.
+        gradient: "shift", all circuits of the shift rules, with `shots="auto"` what takes the fewest; "auto" is that with
+            any shots; "sampled", a random part of them; "spsa", differences along random directions; or an object of
+            `qngd.gradients`. docs/gradients.md says which to choose.
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step (but see `approx`), and with "qn-spsa" averages all measurements
             (arXiv:2103.09232).
@@ -215,16 +217,18 @@ class QNG:
         """The rule of a step from `here`, None at the start of a run: `step_rule`, but for two cases of the default.
 
         On an exact backend energies cost no submissions and curvatures have no errors, so that it may be `Adaptive`;
-        its memory has all that of `CurvatureRate` has. Where many gates share a parameter, the errors of a sampled
-        expectation value or loss average out along the way of `AlignedMomentum`. Where a device answers exactly there
+        its memory has all that of `CurvatureRate` has. Of a sampled expectation value or loss the curvatures that stand
+        out of the noise are chosen by it, and the agreement of slopes that `AlignedMomentum` follows is not; where many
+        gates share a parameter, errors average out along its way, too. Where a device answers exactly there
         are none; a CVaR's slope is seldom seen; and `CurvatureRate` has what mini-batches take.
         """
         if not self._steps_by_default:
             return self.step_rule
         if evaluator.is_exact:
             return _ON_EXACT
-        averages = is_shared(evaluator.circuit.angle_map.pattern) and here is not None and _is_sampled_mean(here)
-        return _SAMPLED if averages else self.step_rule
+        if here is None or not _is_sampled_mean(here):
+            return self.step_rule
+        return _SHARED if is_shared(evaluator.circuit.angle_map.pattern) else _SAMPLED
 
     @property
     def _steps_by_default(self) -> bool:
@@ -236,11 +240,11 @@ class QNG:
         return _DEFAULT_DAMPING if self.damping is None else as_damping(self.damping)
 
     def _damping_at(self, here: Evaluation, rule: StepRule) -> Damping:
-        """`damping_rule`, but for two cases of the default. `AlignedMomentum` as the default has what it was chosen
-        with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and
+        """`damping_rule`, but for two cases of the default. `AlignedMomentum` with momentum has as the default what it
+        was chosen with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and
         all there is of a better state: nothing of that is damped away."""
-        if self.damping is None and rule is _SAMPLED:
-            return _OF_SAMPLED
+        if self.damping is None and rule is _SHARED:
+            return _OF_SHARED
         is_tail = self.damping is None and here.mean is not None
         return Absolute(_DEFAULT_DAMPING.floor) if is_tail else self.damping_rule
 

@@ -329,7 +329,7 @@ def test_runs_are_resumed_as_if_they_had_not_stopped(tmp_path, gradient, shots):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: as_gradient("spas"), "gradient: 'spas' is none of shift, sampled, spsa. Did you mean 'spsa'"),
+        (lambda: as_gradient("spas"), "gradient: 'spas' is none of shift, sampled, spsa, auto. Did you mean 'spsa'"),
         (lambda: qngd.QNG(gradient=3), "gradient: 3 is none of"),
         (lambda: qngd.gradient(uneven(), TERMS, THETA, method="finite"), "method: 'finite' is none of"),
         (lambda: SampledShift(1), "circuits"),

@@ -20,15 +20,18 @@ from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
+from qngd.gradients.economical import EconomicalShift
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
-from qngd.measured.shots import FixedShots, ShotRule
+from qngd.measured.shots import AutoShots, FixedShots, ShotRule
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
+
+_FEW_SHOTS = EconomicalShift()
 
 
 class SampledEvaluator:
@@ -88,10 +91,19 @@ class SampledEvaluator:
         spread: Spread | None = None,
     ) -> Evaluation:
         if gradient:
-            plan = self._full_plan(theta, metric, seed, gradient)
+            plan = self._full_plan(theta, metric, seed, self.way(gradient, metric, spread))
         else:
             plan = self.planner.plan(theta, gradient=False, metric=metric, seed=seed)
         return self._run(plan, theta, seed, spread)
+
+    def way(self, gradient: Asked, metric: Metric | None, spread: Spread | None = None) -> Asked:
+        """How to take a gradient that was asked for without a way: where shots are chosen here, with few of them."""
+        by_default = gradient is True and isinstance(self.shots, AutoShots) and self.shots.total is None
+        if not by_default or self.planner.refusal(_FEW_SHOTS, metric):
+            return gradient
+        assert isinstance(self.shots, AutoShots)
+        seen = spread is not None and spread.taken > 0 and len(spread) > 0
+        return _FEW_SHOTS.of_shots(spread.taken / len(spread) if seen else self.shots.first)
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
@@ -111,7 +123,7 @@ class SampledEvaluator:
         self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
         """What an evaluation would cost, at any θ: every θ takes the same circuits."""
-        kept = self._kept
+        kept, gradient = self._kept, self.way(gradient, metric, spread)
         if not gradient:
             plan = self.planner.plan(theta, gradient=False, metric=metric)
         elif kept is not None and kept[0].metric is metric and kept[1][0] == gradient:

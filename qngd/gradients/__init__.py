@@ -4,6 +4,7 @@ device. `docs/gradients.md` says which to choose.
 ParameterShift            all circuits of the shift rules
 SampledShift              a random part of them, weighted
 SimultaneousPerturbation  differences along random directions, whatever P is
+EconomicalShift           of every parameter what takes the fewest shots
 
 Imports `exact` and `measured`, as `metrics` does. They are loaded when first used.
 """
@@ -17,11 +18,19 @@ from qngd.gradients.names import HOMES, as_gradient
 
 if TYPE_CHECKING:
     from qngd.gradients.base import GradientMethod
+    from qngd.gradients.economical import EconomicalShift
     from qngd.gradients.perturbation import SimultaneousPerturbation
     from qngd.gradients.sampled import SampledShift
     from qngd.gradients.shift import ParameterShift
 
-__all__ = ["GradientMethod", "ParameterShift", "SampledShift", "SimultaneousPerturbation", "as_gradient"]
+__all__ = [
+    "EconomicalShift",
+    "GradientMethod",
+    "ParameterShift",
+    "SampledShift",
+    "SimultaneousPerturbation",
+    "as_gradient",
+]
 
 _MODULE_OF = {"GradientMethod": "base", **{class_name: module for module, class_name, _ in HOMES.values()}}
 

@@ -11,13 +11,14 @@ from qngd.errors import SettingError, check_word, shown
 if TYPE_CHECKING:
     from qngd.gradients.base import GradientMethod
 
-GradientName = Literal["shift", "sampled", "spsa"]
+GradientName = Literal["shift", "sampled", "spsa", "auto"]
 
 # by name: the module in this folder, the class, and a few words for people
 HOMES: dict[GradientName, tuple[str, str, str]] = {
     "shift": ("shift", "ParameterShift", "all circuits of the shift rules"),
     "sampled": ("sampled", "SampledShift", "a random part of them"),
     "spsa": ("perturbation", "SimultaneousPerturbation", "differences along random directions"),
+    "auto": ("economical", "EconomicalShift", "of every parameter what takes the fewest shots"),
 }
 GRADIENTS = tuple(HOMES)
 

@@ -253,16 +253,9 @@ class Planner:
         if metric is not None:
             metric.require(self.observable)
             gradient = gradient or metric.needs_gradient
-            self._check_together(gradient, metric)
-        if self.is_random and not isinstance(gradient, bool) and gradient.is_random:
-            raise SettingError(
-                f'grouping: the error of random measurements and of gradient="{gradient.name}" together is not known; '
-                'take gradient="shift", or grouping="auto"'
-            )
-        if self._share is not None and not isinstance(gradient, bool) and gradient.is_random:
-            raise SettingError(
-                f'gradient="{gradient.name}" is that of a mean, and this is a CVaR; take gradient="shift"'
-            )
+            self._check_grouping(metric)
+        if not isinstance(gradient, bool) and (refusal := self.refusal(gradient, metric)):
+            raise SettingError(refusal)
         draft = self.draft(theta, seed)
         book, phi = draft.book, draft.phi
         groups = self._groups_at(seed) if energy or gradient else []
@@ -311,14 +304,27 @@ class Planner:
         ]
         return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)
 
-    def _check_together(self, gradient: bool | MeasuredGradient, metric: MeasuredMetric) -> None:
+    def refusal(self, gradient: MeasuredGradient, metric: MeasuredMetric | None) -> str:
+        """Why this way to take gradients does not go with what is measured; empty where it does."""
+        if not gradient.is_random:
+            return ""
+        if metric is not None and metric.needs_gradient:
+            return (
+                f'approx="{metric.name}" is estimated from all circuits of the shift rules, and '
+                f'gradient="{gradient.name}" runs a random part; take gradient="shift", or another approx'
+            )
+        if self.is_random:
+            return (
+                f'grouping: the error of random measurements and of gradient="{gradient.name}" together is not known; '
+                'take gradient="shift", or grouping="auto"'
+            )
+        if self._share is not None:
+            return f'gradient="{gradient.name}" is that of a mean, and this is a CVaR; take gradient="shift"'
+        return ""
+
+    def _check_grouping(self, metric: MeasuredMetric) -> None:
         if metric.needs_gradient and self._grouping not in ("qubit-wise", "commuting"):
             raise SettingError(
                 f'approx="{metric.name}" measures every string in one circuit; take grouping="qubit-wise" or '
                 '"commuting", or another approx'
-            )
-        if metric.needs_gradient and not isinstance(gradient, bool) and gradient.is_random:
-            raise SettingError(
-                f'approx="{metric.name}" is estimated from all circuits of the shift rules, and '
-                f'gradient="{gradient.name}" runs a random part; take gradient="shift", or another approx'
             )

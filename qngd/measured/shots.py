@@ -22,7 +22,7 @@ from qngd.measured.plan import Plan
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
 _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
 _RATE = 0.4  # κ, of the best learning rate, that a step's total is for
-_LEFT = 1 / 9  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = 0.8
+_LEFT = 1 / 3  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = ½
 _GROWTH = 1.3  # from one step to the next, at most
 _GROWN = 2000  # steps after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
@@ -66,7 +66,7 @@ class AutoShots:
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
     κη[(1 − κ/2)A − κS/2N] on average. Where many gates share a parameter the default steps along a mean of gradients,
-    with a ninth of S. For every shot, and the `start` of each of C circuits, that is most for
+    with a third of S. For every shot, and the `start` of each of C circuits, that is most for
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
@@ -81,7 +81,7 @@ class AutoShots:
         minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
             been seen.
         first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
-            share a parameter it is the least of all steps.
+            share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots.
 
@@ -160,7 +160,7 @@ class AutoShots:
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
         averages = is_shared(plan.jacobian)
-        least = self.first * count if averages else 0
+        least = self.first * count // 2 if averages else 0
         most = min(_GROWTH * max(spread.taken, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:

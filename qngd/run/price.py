@@ -505,14 +505,16 @@ def planned_step(
 ) -> PlannedStep:
     """The circuits that a step from what was given takes: those of the metric alone where there is no observable, with
     a `share` those of a CVaR. Arguments and errors as for `cost`."""
-    metric, way = as_metric(approx), as_gradient(gradient)
+    metric, chosen_way = as_metric(approx), as_gradient(gradient)
     if isinstance(given, GivenObjective):
-        require_shifts(way, "an Objective")
+        require_shifts(chosen_way, "an Objective")
         return _planned_objective(given, backend, shots, metric, grouping, cross)
     chosen, shots = backend_and_shots(given.circuit, backend, shots)
     device = resolve(None) if chosen is None else chosen
     evaluator = SampledEvaluator(given.circuit, observable, device, _rule(shots), grouping, cross, None, share)
-    plan = evaluator.planner.plan(given.theta, gradient=way if observable is not None else False, metric=metric)
+    # as `QNG` asks for the default
+    way = False if observable is None else evaluator.way(gradient == "shift" or chosen_way, metric)
+    plan = evaluator.planner.plan(given.theta, gradient=way, metric=metric)
     return PlannedStep(device, shots, plan, grouping, evaluator)
 
 

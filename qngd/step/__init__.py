@@ -6,11 +6,11 @@ FixedRate            δ = −η·d
 DecayingRate         η falls with the number of steps
 Momentum             a heavy ball
 Blocking             a fixed rate; steps after which the energy is higher are taken back
-CurvatureRate        the rate follows the curvature met; the default with shots
+CurvatureRate        the rate follows the curvature met
 QuasiNewton          curvature pairs (L-BFGS) on top of the metric
 Adaptive             QuasiNewton, and ConjugateDirections where it stagnates; the default on exact backends
 TrustRegion          the length in state space is bounded by an adapted radius
-AlignedMomentum      a mean of gradients, and a rate that follows how steps and slopes agree
+AlignedMomentum      the rate follows how steps and slopes agree, along a mean of gradients; the default with shots
 Armijo               backtracking
 ConjugateDirections  the plane of the direction and the last step
 """

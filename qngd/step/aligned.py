@@ -1,4 +1,4 @@
-"""Momentum with a rate that follows how steps and slopes agree: for shots and parameters that many gates share."""
+"""Momentum with a rate that follows how steps and slopes agree: the default with shots."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AlignedMomentum(StepRule):
     """
 
     initial: float = 0.1
-    momentum: float = 0.8
+    momentum: float = 0.5
     pace: float = 0.2
     max_length: float = 0.5
     may_reject = True

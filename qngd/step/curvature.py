@@ -1,4 +1,4 @@
-"""A rate from the curvature that the last step met: the default with shots."""
+"""A rate from the curvature that the last step met."""
 
 from __future__ import annotations
 

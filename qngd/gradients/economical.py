@@ -1,0 +1,123 @@
+"""The gradient with few shots: shift rules, differences where those would take many more, and a random part of either.
+
+An energy that m commuting rotations move together turns with frequencies up to Σ|c|, and an exact shift rule pays for
+the highest, by 2Σ|b| ≥ Ω_max (see `qngd.measured.shifts`), though most of it turns slowly: with independent signs the
+spectrum of G = ½Σ c_k P_k is about ω = √(Σc²) wide, which is also 2√g of a random state. A difference over ±κ/ω,
+
+    ∂E ≈ ω·[E(κ/ω) − E(−κ/ω)]/2κ,
+
+has an error of ωσ/(κ√N) from N shots of spread σ, and a bias of about ωσκ²/6: the slope of an energy averaged over the
+shift. Both are equal for κ³ = 6/√N. So the shift falls with the root N^⅙ of the shots, and the bias never rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+from qngd.errors import require_positive
+from qngd.estimates.estimate import Estimate
+from qngd.exact.point import Point
+from qngd.gradients.base import GradientMethod
+from qngd.gradients.sampled import SampledShift, strata_of
+from qngd.gradients.shift import ParameterShift
+from qngd.measured.draft import Draft
+from qngd.measured.gradient import AskedGradient, MeasuredGroup, Rules, all_shifts
+from qngd.measured.shifts import ShiftKind, ShiftRule
+
+_PAIRS = 8  # of a parameter, all of which are run
+_FEW = 2  # pairs that are not worth a difference: so few frequencies may all be high
+_WORTH = np.sqrt(2)  # times the error of a difference, twice its shots: what a rule without bias may have
+_USUAL, _MOST = 0.6, 0.75  # κ by which differences are chosen, and the largest
+_AVERAGED = 3  # gradients that a step of momentum ½ is a mean of
+
+
+@dataclass(frozen=True)
+class EconomicalShift(GradientMethod):
+    """Of every parameter what takes the fewest shots: the shift rules; where the error of a rule at equal shots would
+    be 1.5 times that of a difference or more, as of many gates that share a parameter, the difference over ±κ/ω with
+    ω² = Σc² over the coefficients c of the parameter's rotations; and of more than 8 pairs of circuits a random 8, as
+    `SampledShift` takes them.
+
+    Where it takes differences it is biased, by about ωσκ²/6 with the spread σ of the energy: no more than the error of
+    shots in a mean of gradients, where κ follows the shots. Errors are those of shots and of chance.
+
+    Args:
+        reach: κ, radians, of a rotation by itself that turns as fast.
+
+    Raises:
+        SettingError: the reach is not positive.
+
+    >>> EconomicalShift().of_shots(10_000).reach
+    0.288
+    """
+
+    name = "auto"
+    is_random = True
+
+    reach: float = _USUAL
+
+    def __post_init__(self) -> None:
+        require_positive(self.reach, "reach")
+
+    def of_shots(self, shots: float) -> Self:
+        """The same with the reach whose bias is as large as the error of so many shots a circuit."""
+        together = 2 * _AVERAGED * max(shots, 1.0)
+        return replace(self, reach=round(min(_MOST, (36 / together) ** (1 / 6)), 3))
+
+    def asked(self, draft: Draft, groups: Sequence[MeasuredGroup]) -> AskedGradient:
+        cheap = [self._cheap(draft, each) for each in groups]
+        rules = [each.rules("auto") for each in cheap]
+        strata = strata_of(rules, [each.size for each in groups], [each.weight for each in groups])
+        if all(len(pairs) <= _PAIRS for pairs in strata):
+            return all_shifts(draft, cheap)
+        return SampledShift().asked(draft, cheap)
+
+    def exact(self, point: Point) -> Estimate:
+        """The gradient itself, which no shots would have to be saved for."""
+        return ParameterShift().exact(point)
+
+    def _cheap(self, draft: Draft, group: MeasuredGroup) -> MeasuredGroup:
+        found = with_differences(group.rules("auto"), self.reach)
+
+        def rules(_: ShiftKind) -> Rules:
+            return found
+
+        return replace(group, rules=rules)
+
+
+def with_differences(rules: Rules, reach: float) -> Rules:
+    """The rules, with a difference in place of those of every variable that this is worth it for. Which these are does
+    not depend on the reach."""
+    directions, mixing = rules
+    columns = mixing.tocsc()
+    alone = np.diff(columns.indptr) == 1
+    errors = abs(mixing) @ np.array([2 * np.abs(each.weights).sum() for each in directions])
+    kept = np.ones(len(directions), dtype=bool)
+    found: list[ShiftRule] = []
+    variables: list[int] = []
+    for variable in np.flatnonzero(np.diff(mixing.indptr) > 0):
+        span = slice(mixing.indptr[variable], mixing.indptr[variable + 1])
+        own = mixing.indices[span]
+        if not alone[own].all():
+            continue
+        moved = [value * directions[d].coefficients for d, value in zip(own, mixing.data[span], strict=True)]
+        coefficients, rotations = np.concatenate(moved), np.concatenate([directions[d].rotations for d in own])
+        frequency = float(np.linalg.norm(coefficients))
+        pairs = sum(len(directions[d].shifts) for d in own)
+        if pairs <= _FEW or errors[variable] < _WORTH * frequency / _USUAL:
+            continue
+        kept[own] = False
+        shift = reach / frequency
+        found.append(ShiftRule(rotations, coefficients, np.array([shift]), np.array([0.5 / shift])))
+        variables.append(int(variable))
+    if not found:
+        return rules
+    ones = (np.ones(len(found)), (variables, range(len(found))))
+    added = sparse.coo_array(ones, shape=(mixing.shape[0], len(found)))
+    left = [each for each, stays in zip(directions, kept, strict=True) if stays]
+    return left + found, sparse.hstack([columns[:, np.flatnonzero(kept)], added]).tocsr()
