@@ -66,9 +66,9 @@ class QNG:
             errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`); 0.3 of the mean
             eigenvalue with shots and parameters that many gates share.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
-        gradient: "shift", all circuits of the shift rules, with `shots="auto"` what takes the fewest; "auto" is that with
-            any shots; "sampled", a random part of them; "spsa", differences along random directions; or an object of
-            `qngd.gradients`. docs/gradients.md says which to choose.
+        gradient: "shift", all circuits of the shift rules, with `shots="auto"` what takes the fewest; "auto" is that
+            with any shots; "sampled", a random part of them; "spsa", differences along random directions; or an object
+            of `qngd.gradients`. docs/gradients.md says which to choose.
         refresh: a `qngd.refresh.Refresh`: when the metric is measured anew and how measurements are averaged; None
             measures it at every step (but see `approx`), and with "qn-spsa" averages all measurements
             (arXiv:2103.09232).
@@ -241,8 +241,8 @@ class QNG:
 
     def _damping_at(self, here: Evaluation, rule: StepRule) -> Damping:
         """`damping_rule`, but for two cases of the default. `AlignedMomentum` with momentum has as the default what it
-        was chosen with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and
-        all there is of a better state: nothing of that is damped away."""
+        was chosen with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or
+        two, and all there is of a better state: nothing of that is damped away."""
         if self.damping is None and rule is _SHARED:
             return _OF_SHARED
         is_tail = self.damping is None and here.mean is not None

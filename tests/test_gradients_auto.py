@@ -1,4 +1,4 @@
-"""Gradients with few shots: which parameters take differences, that these are what they say, and when they are taken."""
+"""Gradients with few shots: which parameters take differences, that they are what they say, and when they are taken."""
 
 import numpy as np
 import pytest

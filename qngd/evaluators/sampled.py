@@ -102,8 +102,9 @@ class SampledEvaluator:
         if not by_default or self.planner.refusal(_FEW_SHOTS, metric):
             return gradient
         assert isinstance(self.shots, AutoShots)
-        seen = spread is not None and spread.taken > 0 and len(spread) > 0
-        return _FEW_SHOTS.of_shots(spread.taken / len(spread) if seen else self.shots.first)
+        if spread is None or not spread.taken:
+            return _FEW_SHOTS.of_shots(self.shots.first)
+        return _FEW_SHOTS.of_shots(spread.taken / len(spread))
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
         """The plan of energy, gradient and metric; the last one is kept."""
