@@ -47,7 +47,7 @@ def test_a_run_from_start_to_files(tmp_path: Path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     stored = json.loads((tmp_path / "out" / "result.json").read_text())
     assert stored["run"]["set"] == ["layers=3"]
-    assert stored["run"]["max_steps"] == 100
+    assert "max_steps" not in stored["run"]  # nobody gave it
     assert stored["status"] == "converged"
 
 
@@ -524,7 +524,7 @@ def test_cost_shows_settings_side_by_side_and_what_a_budget_buys():
     heads, *rows = [line for line in output.splitlines() if "EUR" in line or "a step of" in line]
     assert heads.startswith("a step of")
     assert heads.endswith("the budget buys")
-    assert [line.split("  ")[0] for line in rows] == ["as asked", 'shots="auto"', "QN-SPSA"]
+    assert [line.split("  ")[0] for line in rows] == ["as asked", 'shots="auto"', 'gradient="sampled"', "QN-SPSA"]
     assert all(line.endswith("steps") for line in rows)
     assert len({len(line) for line in rows}) == 1
 

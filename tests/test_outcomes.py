@@ -113,8 +113,9 @@ def test_means_are_taken_as_they_are(shots):
     assert np.array_equal(mean, exact[:5])
     assert np.array_equal(spread, errors[:5] ** 2)
     matrix = covariance(given, template, jacobian).value
-    # the sample covariance of counts divides by N − 1
-    assert np.allclose(matrix, covariance(counts, template, jacobian).value * 299 / 300, rtol=0, atol=1e-12)
+    # the sample covariance of counts divides by N − 1; squares of means are too large by their variances
+    expected = covariance(counts, template, jacobian).value * 299 / 300 + (jacobian.T * errors[:5] ** 2) @ jacobian
+    assert np.allclose(matrix, expected, rtol=0, atol=1e-12)
 
 
 def test_overlaps_need_counts():

@@ -23,7 +23,7 @@ def minimize(**how):
 
 ARGUMENTS = {
     "optimizer": [3, "QNGG", "newton", qngd.QNG, baselines.Adam, {"learning_rate": 0.1}, RULE, [], "gd"],
-    "max_steps": [2.5, -1, "10", None, True, NAN, INF, [3], 1j, np.array([1, 2])],
+    "max_steps": [2.5, -1, "10", True, NAN, INF, [3], 1j, np.array([1, 2])],
     "tol": [*NO_NUMBER, -1e-9, INF],
     "gtol": [*NO_NUMBER, -1e-9, INF],
     "target": ["low", [1.0], True, NAN, -INF, 1j],

@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from qngd._system.keywords import hinted
 from qngd.errors import require_positive
 from qngd.estimates.estimate import Estimate
 from qngd.exact.point import Point
@@ -36,6 +37,7 @@ _USUAL, _MOST = 0.6, 0.75  # κ by which differences are chosen, and the largest
 _AVERAGED = 3  # gradients that a step of momentum ½ is a mean of
 
 
+@hinted
 @dataclass(frozen=True)
 class EconomicalShift(GradientMethod):
     """Of every parameter what takes the fewest shots: the shift rules; where the error of a rule at equal shots would
@@ -53,7 +55,7 @@ class EconomicalShift(GradientMethod):
         SettingError: the reach is not positive.
 
     >>> EconomicalShift().of_shots(10_000).reach
-    0.288
+    0.29
     """
 
     name = "auto"
