@@ -46,7 +46,7 @@ class Trouble:
         self.asked = 0
 
     def job_id(self) -> str:
-        return f"id-of-{self._job.job_id()[:4]}"
+        return f"id-of-{self._job.job_id()[:8]}"  # of 4 letters two would agree now and then
 
     def status(self) -> JobStatus:
         return self._status
