@@ -90,8 +90,10 @@ def gradient(
     Args:
         circuit, observable, theta, backend, shots, seed, grouping: as for `expectation`.
         method: "shift", all circuits of the shift rules; "sampled", an unbiased estimate from a random part of them;
-            "spsa", differences along random directions, biased by terms of the order of their length squared; or an
-            object of `qngd.gradients`, which has their settings. The last two are random on exact backends too.
+            "spsa", differences along random directions, biased by terms of the order of their length squared; "auto",
+            of every parameter what takes the fewest shots, biased where that is a difference, and exact where the
+            backend is; or an object of `qngd.gradients`, which has their settings. "sampled" and "spsa" are random on
+            exact backends too.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
