@@ -24,6 +24,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 import qngd
 from circuits import maxcut
@@ -211,15 +212,21 @@ def draw(data: dict[str, Any]) -> Figure:
     for axes in grid.flat[len(data) :]:
         axes.set_axis_off()
     for axes, (name, problem) in zip(grid.flat, data.items(), strict=False):
-        for shots, group, setting in ranking(problem):
-            if np.isfinite(shots):
-                low, _, high = quartiles(problem["methods"][setting]["runs"], problem["seeds"])
-                color = "C1" if group == "auto" else "C0"
-                axes.plot([low, min(high, 1e9)], [groups.index(group)] * 2, color=color, alpha=0.4)
-                axes.plot(shots, groups.index(group), "o", color=color)
+        arrived = [rank for rank in ranking(problem) if np.isfinite(rank[0])]
+        end = 5 * max((rank[0] for rank in arrived), default=1.0)  # bars that reach it are endless
+        if not arrived:
+            axes.text(0.5, 0.5, "no method arrives", transform=axes.transAxes, ha="center")
+        for shots, group, setting in arrived:
+            low, _, high = quartiles(problem["methods"][setting]["runs"], problem["seeds"])
+            color = "C1" if group == "auto" else "C0"
+            axes.plot([low, min(high, end)], [groups.index(group)] * 2, color=color, alpha=0.4)
+            axes.plot(shots, groups.index(group), "o", color=color)
         axes.set(xscale="log", title=name, ylim=(-0.5, len(groups) - 0.5))
+        if arrived:  # so that there is a number on the axis
+            axes.set_xlim(10 ** np.floor(np.log10(arrived[0][0] / 2)), 1.3 * end)
         axes.set_yticks(range(len(groups)), groups if axes in grid[:, 0] else [""] * len(groups), fontsize=8)
         axes.grid(axis="x", alpha=0.3)
+        axes.xaxis.set_minor_formatter(NullFormatter())
     for axes in grid[-1]:
         axes.set_xlabel("shots")
     figure.tight_layout()
