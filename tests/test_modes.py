@@ -64,8 +64,8 @@ def test_what_has_no_modes():
         pass
 
 
-def test_the_command_line(seen, tmp_path):
-    path = tmp_path / "small.py"
+def small_problem(folder):
+    path = folder / "small.py"
     path.write_text(
         "import qngd\n"
         "def problem():\n"
@@ -73,6 +73,11 @@ def test_the_command_line(seen, tmp_path):
         "    c.ry(c.parameter('a'), 0).cx(0, 1)\n"
         "    return qngd.Problem(c, {'ZI': 1.0}, [0.3])\n"
     )
+    return path
+
+
+def test_the_command_line(seen, tmp_path):
+    path = small_problem(tmp_path)
     asked = ["run", str(path), "--backend", "fake_manila", "--shots", "50", "--max-steps", "1"]
     done = command(*asked, "--mode", "batch", "--initial-layout", "3,4")
     assert "steps" in done.output, done.output
@@ -83,14 +88,7 @@ def test_the_command_line(seen, tmp_path):
 
 def test_a_price_is_that_of_the_chosen_qubits_and_opens_nothing(seen, tmp_path):
     """Qubits 0 and 4 of this device are not coupled, so that gates are added."""
-    path = tmp_path / "small.py"
-    path.write_text(
-        "import qngd\n"
-        "def problem():\n"
-        "    c = qngd.CircuitBuilder(2)\n"
-        "    c.ry(c.parameter('a'), 0).cx(0, 1)\n"
-        "    return qngd.Problem(c, {'ZI': 1.0}, [0.3])\n"
-    )
+    path = small_problem(tmp_path)
     asked = ["cost", str(path), "--backend", "fake_manila", "--shots", "50", "--json"]
     near = json.loads(command(*asked, "--mode", "session", "--initial-layout", "3,4").output)
     far = json.loads(command(*asked, "--initial-layout", "0,4").output)

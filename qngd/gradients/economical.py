@@ -24,13 +24,12 @@ from qngd.errors import require_positive
 from qngd.estimates.estimate import Estimate
 from qngd.exact.point import Point
 from qngd.gradients.base import GradientMethod
-from qngd.gradients.sampled import SampledShift, strata_of
+from qngd.gradients.sampled import PAIRS, SampledShift, strata_of_groups
 from qngd.gradients.shift import ParameterShift
 from qngd.measured.draft import Draft
 from qngd.measured.gradient import AskedGradient, MeasuredGroup, Rules, all_shifts
 from qngd.measured.shifts import ShiftKind, ShiftRule
 
-_PAIRS = 8  # of a parameter, all of which are run
 _FEW = 2  # pairs that are not worth a difference: so few frequencies may all be high
 _WORTH = np.sqrt(2)  # times the error of a difference, twice its shots: what a rule without bias may have
 _USUAL, _MOST = 0.6, 0.75  # κ by which differences are chosen, and the largest
@@ -40,8 +39,8 @@ _AVERAGED = 3  # gradients that a step of momentum ½ is a mean of
 @hinted
 @dataclass(frozen=True)
 class EconomicalShift(GradientMethod):
-    """Of every parameter what takes the fewest shots: the shift rules; where the error of a rule at equal shots would
-    be 1.5 times that of a difference or more, as of many gates that share a parameter, the difference over ±κ/ω with
+    """Of every parameter what takes the fewest shots: the shift rules; where a rule would take twice the shots of a
+    difference or more for the same error, as of many gates that share a parameter, the difference over ±κ/ω with
     ω² = Σc² over the coefficients c of the parameter's rotations; and of more than 8 pairs of circuits a random 8, as
     `SampledShift` takes them.
 
@@ -72,18 +71,17 @@ class EconomicalShift(GradientMethod):
         return replace(self, reach=round(min(_MOST, (36 / together) ** (1 / 6)), 3))
 
     def asked(self, draft: Draft, groups: Sequence[MeasuredGroup]) -> AskedGradient:
-        cheap = [self._cheap(draft, each) for each in groups]
-        rules = [each.rules("auto") for each in cheap]
-        strata = strata_of(rules, [each.size for each in groups], [each.weight for each in groups])
-        if all(len(pairs) <= _PAIRS for pairs in strata):
+        cheap = [self._cheap(each) for each in groups]
+        strata = strata_of_groups(cheap)
+        if all(len(pairs) <= PAIRS for pairs in strata):
             return all_shifts(draft, cheap)
-        return SampledShift().asked(draft, cheap)
+        return SampledShift().drawn_from(strata, draft, cheap)
 
     def exact(self, point: Point) -> Estimate:
         """The gradient itself, which no shots would have to be saved for."""
         return ParameterShift().exact(point)
 
-    def _cheap(self, draft: Draft, group: MeasuredGroup) -> MeasuredGroup:
+    def _cheap(self, group: MeasuredGroup) -> MeasuredGroup:
         found = with_differences(group.rules("auto"), self.reach)
 
         def rules(_: ShiftKind) -> Rules:

@@ -27,7 +27,7 @@ from qngd.measured.gradient import AskedGradient, MeasuredGroup, Rules
 from qngd.measured.plan import Plan
 from qngd.measured.shifts import ShiftRule, shift_rules
 
-_PAIRS = 8  # of every parameter where the user says nothing
+PAIRS = 8  # of every parameter where the user says nothing
 _LEAST = 2  # pairs of a parameter that say something about the error
 _STREAM = 3  # of the seed, whose other streams are those of shots and metrics
 
@@ -103,9 +103,13 @@ class SampledShift(GradientMethod):
         settle_whole(self, {"circuits": 4})
 
     def asked(self, draft: Draft, groups: Sequence[MeasuredGroup]) -> AskedGradient:
-        rules = [each.rules("auto") for each in groups]
-        mixing = draft.mixed([each[1] for each in rules])
-        strata = strata_of(rules, [each.size for each in groups], [each.weight for each in groups])
+        return self.drawn_from(strata_of_groups(groups), draft, groups)
+
+    def drawn_from(
+        self, strata: Sequence[Sequence[ShiftPair]], draft: Draft, groups: Sequence[MeasuredGroup]
+    ) -> AskedGradient:
+        """The same where the pairs of these groups are known."""
+        mixing = draft.mixed([each.rules("auto")[1] for each in groups])
         chosen, pairs = self.chosen(strata, draft.seed)
         entries: list[Entry] = []
         requests = []
@@ -146,7 +150,7 @@ class SampledShift(GradientMethod):
     ) -> tuple[tuple[Draw, ...], list[tuple[float, ShiftPair]]]:
         """The draws from every sum, and in their order the pairs, with what they count by."""
         rng = np.random.default_rng(None if seed is None else [seed, _STREAM])
-        counts = [min(len(each), _PAIRS) for each in strata]
+        counts = [min(len(each), PAIRS) for each in strata]
         if self.circuits is not None:
             wanted = self.circuits // 2
             if wanted < sum(min(len(each), _LEAST) for each in strata):
@@ -165,6 +169,12 @@ class SampledShift(GradientMethod):
 def _chance(draws: tuple[Draw, ...], pairs: Sequence[tuple[float, ShiftPair]], requests: np.ndarray) -> SampledChance:
     columns = np.array([pair.column for _, pair in pairs], dtype=int)
     return SampledChance(draws, columns, np.array([pair.weight for _, pair in pairs]), requests)
+
+
+def strata_of_groups(groups: Sequence[MeasuredGroup]) -> list[list[ShiftPair]]:
+    """The pairs of what is measured, see `strata_of`."""
+    rules = [each.rules("auto") for each in groups]
+    return strata_of(rules, [each.size for each in groups], [each.weight for each in groups])
 
 
 def strata_of(rules: Sequence[Rules], sizes: Sequence[float], weights: Sequence[float]) -> list[list[ShiftPair]]:
