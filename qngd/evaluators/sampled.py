@@ -98,10 +98,10 @@ class SampledEvaluator:
 
     def way(self, gradient: Asked, metric: Metric | None, spread: Spread | None = None) -> Asked:
         """How to take a gradient that was asked for without a way: where shots are chosen here, with few of them."""
-        by_default = gradient is True and isinstance(self.shots, AutoShots) and self.shots.total is None
-        if not by_default or self.planner.refusal(_FEW_SHOTS, metric):
+        if gradient is not True or not isinstance(self.shots, AutoShots) or self.shots.total is not None:
             return gradient
-        assert isinstance(self.shots, AutoShots)
+        if self.planner.refusal(_FEW_SHOTS, metric):
+            return gradient
         if spread is None or not spread.taken:
             return _FEW_SHOTS.of_shots(self.shots.first)
         return _FEW_SHOTS.of_shots(spread.taken / len(spread))
