@@ -62,6 +62,23 @@ def test_bad_settings_are_named(name, value):
         CurvatureRate(**{name: value})
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e-4, 1.0])
+@pytest.mark.parametrize("curved", [-1.0, 1e-6])
+def test_an_exact_rate_finds_its_unit_at_once_and_a_sampled_one_by_its_bound(unit, curved):
+    """Where the energy curves down along the step, or so little up that its minimum is far."""
+    slopes = unit * np.array([[0.2, 0.0, 0.0], [0.2 - curved * 1e-3, 0.0, 0.0]])
+    for covariance in (None, 1e-12 * unit**2 * np.eye(3)):
+        here, there = (at(gradient=slope, metric=np.eye(3), covariance=covariance) for slope in slopes)
+        rule = CurvatureRate(initial=0.1)
+        rate, proposal = rate_after(rule, here, there, damping=Absolute(1e-9))
+        assert proposal.length == pytest.approx(0.02 * unit)
+        if covariance is not None:
+            assert rate == pytest.approx(0.5 if curved < 0 else rate)
+        elif unit < 1:
+            assert rate * np.linalg.norm(slopes[1]) == pytest.approx(0.05, rel=0.01)
+        assert rate <= (0.5 if covariance is not None or unit == 1 else np.inf) * (1 + 1e-9)
+
+
 # --- the curvature that a step met ---
 
 
