@@ -8,8 +8,8 @@ may be a single energy (COBYLA, SPSA, CMA-ES: three times as many are allowed) o
 (Rotosolve, ExcitationSolve: a quarter). Where a method cannot do a problem (Rotosolve a spin glass, whose couplings
 have no common measure) it is not run.
 
-Three starts or instances of a problem exact, four with shots, and eight fixed settings, so that it ends within a quarter
-of an hour: `SEEDS` takes more. `zoo_cases` is where a candidate or a problem is added.
+Three starts or instances of a problem exact, four with shots, and eight fixed settings, so that it ends within a
+quarter of an hour: `SEEDS` takes more. `zoo_cases` is where a candidate or a problem is added.
 
     python -m experiments.zoo                      a quarter of an hour on one core
     python -m experiments.zoo --smoke              seconds
