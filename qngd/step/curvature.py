@@ -9,7 +9,7 @@ import numpy as np
 from qngd._system.keywords import hinted
 from qngd.damping import Damping, at_rate
 from qngd.errors import require_positive, settle_whole
-from qngd.estimates.estimate import Estimate
+from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 from qngd.step.base import (
@@ -103,7 +103,9 @@ class CurvatureRate(StepRule):
         """What the rate may be multiplied by: without errors as much as leads to `_SHORT`, where the step was less."""
         gradient, length = trial.there.gradient, trial.proposal.length
         assert gradient is not None
-        return self.grow if np.any(gradient.stderr) or not length > 0 else max(self.grow, _SHORT / length)
+        if np.any(gradient.stderr) or trial.decrease <= rounding(trial.here.energy) or length == 0:
+            return self.grow  # errors, or rounding, decide what curvature was met
+        return max(self.grow, _SHORT / length)
 
     def _with(self, here: Evaluation, memory: Memory) -> np.ndarray:
         """The last energies and their errors, the current one included once: (≤ window, 2)."""
