@@ -65,7 +65,7 @@ def test_bad_settings_are_named(name, value):
 @pytest.mark.parametrize("unit", [1e-5, 1e-3, 1.0])
 @pytest.mark.parametrize("curved", [-1.0, 1e-6])
 def test_an_exact_rate_finds_its_unit_at_once_and_a_sampled_one_by_its_bound(unit, curved):
-    """Where the energy curves down along the step, or so little up that its minimum is far."""
+    """Where the energy curves down along the first step, or so little up that its minimum is far."""
     slopes = unit * np.array([[0.2, 0.0, 0.0], [0.2 - curved * 1e-3, 0.0, 0.0]])
     energies = -unit * np.array([0.0, 0.1 * 0.2**2 * unit])
     for covariance in (None, 1e-12 * unit**2 * np.eye(3)):
@@ -80,6 +80,9 @@ def test_an_exact_rate_finds_its_unit_at_once_and_a_sampled_one_by_its_bound(uni
         elif unit < 1:
             assert rate * np.linalg.norm(slopes[1]) == pytest.approx(0.05, rel=0.01)
         assert rate <= (0.5 if covariance is not None or unit == 1 else np.inf) * (1 + 1e-9)
+        if covariance is None:
+            later = {**rule.start(), "recent": np.array([[1.0, 0.0]])}
+            assert rate_after(rule, here, there, memory=later, damping=Absolute(1e-9))[0] == pytest.approx(0.5)
 
 
 def test_what_rounding_makes_of_a_slope_is_no_reason_to_go_far():
