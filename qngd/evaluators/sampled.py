@@ -14,7 +14,7 @@ from qngd.backends.foreign import completed
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError
+from qngd.errors import SettingError, joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
@@ -133,6 +133,10 @@ class SampledEvaluator:
             plan = self._full_plan(theta, metric, None, gradient)
         return submission_cost(self.backend, self._with_shots(plan, spread))
 
+    def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> Plan:
+        """What an evaluation would send, without shots."""
+        return self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric)
+
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = replace(plan, is_noisy=self.backend.is_noisy)
         return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
@@ -191,7 +195,7 @@ class SampledEvaluator:
             evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))
         if evaluation.metric is None or not self.note:
             return evaluation
-        notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
+        notes = joined(evaluation.metric.note, self.note)
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
 
 
