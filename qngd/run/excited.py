@@ -16,7 +16,7 @@ from qngd._system.keywords import hinted
 from qngd._system.seeds import derived
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, shown, whole_number
+from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, joined, shown, whole_number
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
@@ -331,7 +331,7 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
         )
     known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
     known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
-    known["note"] = "; ".join(filter(None, notes))
+    known["note"] = joined(*notes)
     return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
 
 
