@@ -50,7 +50,6 @@ class SampledEvaluator:
         job_log: JobLog | None = None,  # of a run that is kept on disk
         share: float | None = None,  # of a CVaR
     ) -> None:
-        self.made_with = (circuit, observable, backend, shots, grouping, cross, job_log)
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
@@ -63,7 +62,7 @@ class SampledEvaluator:
     def with_shots(self, rule: ShotRule) -> Self:
         """The same with other shots; planner and backend are shared."""
         found = copy.copy(self)
-        vars(found).update(shots=rule, made_with=(*self.made_with[:3], rule, *self.made_with[4:]))
+        vars(found).update(shots=rule)
         return found
 
     @property
