@@ -16,12 +16,13 @@ from qiskit.circuit.library import PauliGate, UnitaryGate
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
 from scipy.linalg import expm
+from typer.testing import CliRunner
 
 import qngd
 from qngd.circuit.gates import STANDARD_GATES
+from qngd.cli import commands as cli
 from qngd.errors import CircuitError, ParameterError, SettingError
 from tests import dense
-from tests.command_line import qngd as command
 from tests.sdks import SDKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -311,10 +312,10 @@ def problem(*, layers: int = 2) -> qngd.Problem:
 def test_a_problem_file(tmp_path):
     path, out = tmp_path / "mine.py", tmp_path / "out"
     path.write_text(PROBLEM, encoding="utf-8")
-    done = command("run", str(path), "--out", str(out))
+    done = CliRunner().invoke(cli.app, ["run", str(path), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "-1.118" in done.output
-    listed = command("layers", str(path), "--set", "layers=1")
+    listed = CliRunner().invoke(cli.app, ["layers", str(path), "--set", "layers=1"])
     assert "ry #1 on 1: R_Y(b0)" in listed.output
 
 

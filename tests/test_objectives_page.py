@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.command_line import qngd as command
+from qngd.cli.commands import app
 from tests.pages import DOCS
 
 PAGE = DOCS / "objectives.md"
@@ -47,16 +48,21 @@ def problem(tmp_path):
 
 
 def test_the_command_line_takes_an_objective(problem, tmp_path):
+    runner = CliRunner()
     out = tmp_path / "out"
-    ran = command("run", str(problem), "--steps", "4", "--out", str(out), "--run-dir", str(tmp_path / "kept"))
+    ran = runner.invoke(
+        app, ["run", str(problem), "--steps", "4", "--out", str(out), "--run-dir", str(tmp_path / "kept")]
+    )
     assert ran.exit_code == 0, ran.output
     assert "a fit: 2 qubits, 2 parameters" in ran.output
     assert (out / "convergence.png").exists()
-    sampled = command("run", str(problem), "--set", "size=2", "--steps", "2", "--shots", "50", "--seed", "1")
+    sampled = runner.invoke(
+        app, ["run", str(problem), "--set", "size=2", "--steps", "2", "--shots", "50", "--seed", "1"]
+    )
     assert sampled.exit_code == 0, sampled.output
     assert "mini-batches of 2 of 3 samples" in sampled.output
-    price = command("cost", str(problem), "--shots", "50", "--steps", "3")
+    price = runner.invoke(app, ["cost", str(problem), "--shots", "50", "--steps", "3"])
     assert price.exit_code == 0, price.output
-    layers = command("layers", str(problem))
+    layers = runner.invoke(app, ["layers", str(problem)])
     assert layers.exit_code == 0, layers.output
     assert "layer 0" in layers.output
