@@ -144,7 +144,7 @@ class AutoShots:
         return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
 
     def _shares(self, plan: Plan, spread: Spread | None, beforehand: np.ndarray) -> np.ndarray:
-        """The part (R,) of every circuit in what is divided by what was seen, or, where nothing was, as `beforehand`."""
+        """The part (R,) of every circuit in what is divided by what was seen; where nothing was, `beforehand`."""
         count = plan.num_circuits
         if spread is None or len(spread.step) != count or not spread.step.any():
             return beforehand
