@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -29,7 +30,7 @@ class ExactNoise:
         self._backend = QiskitBackend(device)
         model = noise_model(device)
         self._simulator = AerSimulator(method="density_matrix", noise_model=model, max_parallel_experiments=0)
-        self._readout = readout_matrices(model)
+        self._readout = readout_matrices(model.to_dict()["errors"])
         self.name = f"{device.name}, exact"
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> list[Means]:
@@ -56,9 +57,9 @@ def noise_model(device: BackendV2) -> NoiseModel:
     return device.options.noise_model
 
 
-def readout_matrices(model: NoiseModel) -> dict[int, np.ndarray]:
-    """P(read j | is i) as [i, j] for each qubit with readout errors; other errors of a measurement are not expected."""
-    errors = model.to_dict()["errors"]
+def readout_matrices(errors: Sequence[dict[str, Any]]) -> dict[int, np.ndarray]:
+    """P(read j | is i) as [i, j] for each qubit with readout errors, of those of a noise model; other errors of a
+    measurement are not expected."""
     assert not [e for e in errors if e["type"] != "roerror" and "measure" in e["operations"]]
     readout = [e for e in errors if e["type"] == "roerror"]
     return {qubit: np.array(e["probabilities"]) for e in readout for (qubit,) in e["gate_qubits"]}

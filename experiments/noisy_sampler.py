@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,7 +21,6 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction, ParameterExpression
 from qiskit.providers import BackendV2
 from qiskit.quantum_info import PTM, SuperOp
-from qiskit_aer.noise import NoiseModel
 from qiskit_aer.noise.errors import QuantumError
 from scipy.linalg import hadamard
 from scipy.sparse import csr_array
@@ -89,11 +89,11 @@ class NoisySampler(BackendBase):
     name = ""  # that of an instance
 
     def __init__(self, device: BackendV2) -> None:
-        model = noise_model(device)
         self.name = f"{device.name}, drawn"
         self._compiler = Compiler(Device(device, device.name, QiskitSettings()), measure=True)
-        self._errors = Errors(model)
-        self._readout = readout_matrices(model)
+        errors = noise_model(device).to_dict()["errors"]
+        self._errors = Errors(errors)
+        self._readout = readout_matrices(errors)
         self._programs: WeakKeyDictionary[Template, Program] = WeakKeyDictionary()
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> list[Outcome]:
@@ -124,8 +124,8 @@ class NoisySampler(BackendBase):
 class Errors:
     """What a device's noise does after a gate, on Pauli coefficients; of those gates that are asked for."""
 
-    def __init__(self, model: NoiseModel) -> None:
-        found = [error for error in model.to_dict()["errors"] if error["type"] == "qerror"]
+    def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
+        found = [error for error in errors if error["type"] == "qerror"]
         self._known = {
             (name, tuple(q)): each for each in found for name in each["operations"] for q in each["gate_qubits"]
         }
