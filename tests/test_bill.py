@@ -52,6 +52,10 @@ SETTINGS = {
     "calibrated by 77 shots": {"backend": lambda: ReadoutCorrected("statevector", shots=77)},
     "corrected, auto": {"backend": lambda: ReadoutCorrected("statevector"), "shots": "auto"},
     "post-selected": {"backend": selected, "final_shots": 50},
+    "corrected, then selected": {
+        "backend": lambda: PostSelected(ReadoutCorrected("statevector", shots=77), particles="all"),
+        "final_shots": 50,
+    },
     "function": {"backend": lambda: Executor(uniform, runs=3)},
     "function of lists": {"backend": lambda: Executor(lists, runs=2), "final_shots": 50},
     "function of lists, auto": {"backend": lambda: Executor(lists), "shots": "auto"},

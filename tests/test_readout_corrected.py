@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 import qngd
-from qngd.backends import ReadoutCorrected
+from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.readout import EVERYTHING, Misread, calibration
 from qngd.backends.results import joined
 from qngd.evaluators.choice import evaluator_for
@@ -173,13 +173,22 @@ def test_what_cannot_be_corrected_is_refused():
         corrected(shots=0)
 
 
-def test_an_interrupted_submission_is_found_again(tmp_path):
+def hopping():
+    made = qngd.CircuitBuilder(3)
+    a, b, c = made.parameters("a", "b", "c")
+    return made.x(0).rxx(a, 0, 1).ryy(a, 0, 1).rzz(c, 0, 2).rxx(b, 1, 2).ryy(b, 1, 2)
+
+
+@pytest.mark.parametrize("is_selected", [False, True])
+def test_an_interrupted_submission_is_found_again(is_selected, tmp_path):
     """Its two circuits are in the job that was under way."""
     lab = shown("howto/add-a-backend.md").PatientLab
 
     def run(service, **given):
-        backend = ReadoutCorrected(lab(service))
-        return qngd.minimize(circuit(), ENERGY, START, backend=backend, shots=300, seed=2, max_steps=3, tol=0, **given)
+        backend, made = ReadoutCorrected(lab(service)), circuit()
+        if is_selected:
+            backend, made = PostSelected(backend, particles="all"), hopping()
+        return qngd.minimize(made, ENERGY, START, backend=backend, shots=300, seed=2, max_steps=3, tol=0, **given)
 
     expected = run(Service())
     service = Service()
@@ -189,3 +198,4 @@ def test_an_interrupted_submission_is_found_again(tmp_path):
     result = run(service, run_dir=tmp_path)
     assert len(service.jobs) == 4
     assert np.array_equal(result.theta, expected.theta)
+    assert result.cost == expected.cost
