@@ -162,7 +162,8 @@ def draw(data: dict[str, Any], columns: int = 5) -> Figure:
             color = "C1" if group == "auto" else "C0"
             axes.plot([low, min(high, end)], [groups.index(group)] * 2, color=color, alpha=0.4)
             axes.plot(shots, groups.index(group), "o", color=color)
-        axes.set(xscale="log", title=name, ylim=(-0.5, len(groups) - 0.5))
+        axes.set(xscale="log", ylim=(-0.5, len(groups) - 0.5))
+        axes.set_title(name, fontsize=9)
         if arrived:  # so that there is a number on the axis
             axes.set_xlim(10 ** np.floor(np.log10(arrived[0][0] / 2)), 1.3 * end)
         axes.set_yticks(range(len(groups)), groups if axes in grid[:, 0] else [""] * len(groups), fontsize=8)
