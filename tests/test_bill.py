@@ -56,6 +56,8 @@ SETTINGS = {
         "backend": lambda: PostSelected(ReadoutCorrected("statevector", shots=77), particles="all"),
         "final_shots": 50,
     },
+    "post-selected, auto": {"backend": selected, "shots": "auto"},
+    "post-selected, auto from 5": {"backend": selected, "shots": qngd.AutoShots(first=5)},
     "function": {"backend": lambda: Executor(uniform, runs=3)},
     "function of lists": {"backend": lambda: Executor(lists, runs=2), "final_shots": 50},
     "function of lists, auto": {"backend": lambda: Executor(lists), "shots": "auto"},

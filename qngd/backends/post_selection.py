@@ -62,6 +62,7 @@ class PostSelected(Around):
 
     about = "post-selected"
     goes_around = (ReadoutCorrected,)
+    least_shots = 20  # so that some are kept of every circuit: with half of them lost, all are once in a million
 
     def __init__(self, backend: Any, *, parities: Iterable[str] = (), particles: Any = ()) -> None:
         super().__init__(backend)

@@ -134,7 +134,7 @@ class SampledEvaluator:
         return submission_cost(self.backend, self._with_shots(plan, spread))
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
-        plan = replace(plan, is_noisy=self.backend.is_noisy)
+        plan = replace(plan, is_noisy=self.backend.is_noisy, least_shots=self.backend.least_shots)
         return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

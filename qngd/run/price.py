@@ -515,6 +515,7 @@ def planned_step(
     # as `QNG` asks for the default
     way = False if observable is None else evaluator.way(gradient == "shift" or chosen_way, metric)
     plan = evaluator.planner.plan(given.theta, gradient=way, metric=metric)
+    plan = replace(plan, least_shots=evaluator.backend.least_shots)
     return PlannedStep(device, shots, plan, grouping, evaluator)
 
 
