@@ -80,7 +80,7 @@ class AutoShots:
         energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
             energy's part of the circuits.
         minimum: shots that every circuit gets before the rest is divided by what was seen; None is half of the shots,
-            divided as said above.
+            divided as said above. Without a total it is 20 at least where a backend leaves shots out.
         first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
             share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
@@ -109,7 +109,7 @@ class AutoShots:
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
         total = self._total(plan, spread) if self.total is None else self.total
-        least = _LEAST_SHOTS if self.minimum is None else self.minimum
+        least = self._least(plan)
         if total < least * count:
             if self.total is not None:
                 raise SettingError(
@@ -132,12 +132,18 @@ class AutoShots:
         seen = spread.taken / len(spread.step)
         return 1 - 0.5 * seen / (seen + _DOUBTFUL)
 
+    def _least(self, plan: Plan) -> int:
+        """Shots that every circuit gets whatever its share is."""
+        if self.minimum is not None:
+            return self.minimum
+        return _LEAST_SHOTS if self.total is not None else max(_LEAST_SHOTS, plan.least_shots)
+
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
             return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
         # of all circuits together it is no whole number
-        return int(np.ceil(min(self.first * _GROWTH ** min(step, _GROWN), self.limit)))
+        return int(np.ceil(max(min(self.first * _GROWTH ** min(step, _GROWN), self.limit), self._least(plan))))
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -211,7 +217,7 @@ class TargetError:
             return np.full(count, min(_FIRST_SHOTS, self.limit))
         needed = self._of_loss(spread) if spread.gradient is not None else self._of_energy(plan, spread)
         needed = plan.shots_for_metric(spread.metric, self.metric, needed)
-        return np.minimum(np.ceil(needed), self.limit).astype(int)
+        return np.minimum(np.maximum(np.ceil(needed), plan.least_shots), self.limit).astype(int)
 
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit that a step takes at most; number 0 is the start."""
