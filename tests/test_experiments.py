@@ -14,7 +14,7 @@ SMOKES = [
     "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "peers_agree", "tutorials", "final_point",
     "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "shots_noisy", "crash_test", "mitigation",
     "molecules", "pauli_ladder", "spin_chains", "noise_levels",
-    "ten_minutes", "qaoa_tuning", "shared_parameters",
+    "ten_minutes", "qaoa_tuning", "shared_parameters", "damping_with_shots",
     "budgets", "killed_sweep", "other_providers", "divi_rival", "chain_minima", "estimators",
 ]  # fmt: skip
 
