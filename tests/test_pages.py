@@ -1,10 +1,13 @@
 """What README and docs/ show is run and compared: the helper that does so, and that no page is left out."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
+from qngd.cli.commands import app
 from tests.pages import DOCS, agrees, blocks, commands, shown, text_of
 
 PAGES = [
@@ -118,6 +121,24 @@ def test_output_is_shown_where_it_is_compared(name):
     assert not untold, f"{name} shows what no test compares; write # → in its place"
     lone = re.findall(r"(?<!^```\n\n)^```output$", text, re.MULTILINE)
     assert not lone, f"{name} has output that does not stand right below its code"
+
+
+def lines_of_qngd(name):
+    """Every call of the command on a page, in blocks of the console or set in by four spaces."""
+    for block in blocks(name, "console"):
+        lines = block.replace("\\\n", " ").splitlines()
+        yield from (line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith("qngd "))
+    outside = re.sub(r"^```.*?^```$", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"^    (qngd .*)$", outside, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "line"), [(name, line) for name in PAGES for line in lines_of_qngd(name)])
+def test_commands_are_ones_that_there_are(name, line):
+    """Parsed as they stand, not run."""
+    command = typer.main.get_command(app)
+    _, called, *arguments = shlex.split(line, comments=True)
+    parent = command.make_context("qngd", [called, *arguments])
+    command.get_command(parent, called).make_context(called, arguments, parent)
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if any(output.strip() for _, output in commands(name))])
