@@ -153,7 +153,7 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
         Verdict(
             "no rule's point is lower on average after either number of steps and after neither higher on some problem",
             not winners,
-            ", ".join(map(_named, winners)) or "; ".join(_why_not(rule, better, worse) for rule in OTHERS),
+            ", ".join(map(_named, winners)) or "; ".join(_why_not(rule, better, worse, len(rows)) for rule in OTHERS),
         )
     ]
     for steps, own in lengths.items():
@@ -170,10 +170,9 @@ def _less(gain: tuple[float, float]) -> tuple[float, float]:
     return -gain[0], gain[1]
 
 
-def _why_not(rule: str, better: dict[str, list[int]], worse: dict[str, list[dict[str, Any]]]) -> str:
+def _why_not(rule: str, better: dict[str, list[int]], worse: dict[str, list[dict[str, Any]]], count: int) -> str:
     lower = f"lower after {' and '.join(map(str, better[rule]))} steps" if better[rule] else "not lower"
-    places = [f"{row['problem']} with {row['shots']} shots after {row['max_steps']}" for row in worse[rule]]
-    return f"{_named(rule)} {lower}, " + (f"higher on {', '.join(places)}" if places else "nowhere higher")
+    return f"{_named(rule)} {lower}, higher on {len(worse[rule])} of {count}"
 
 
 def _named(rule: str) -> str:
