@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from qngd.cli.commands import app
+from tests.command_line import TOY, qngd
 from tests.pages import DOCS, agrees, blocks, commands, shown, text_of
 
 PAGES = [
@@ -133,12 +134,33 @@ def lines_of_qngd(name):
 
 
 @pytest.mark.parametrize(("name", "line"), [(name, line) for name in PAGES for line in lines_of_qngd(name)])
-def test_commands_are_ones_that_there_are(name, line):
-    """Parsed as they stand, not run."""
-    command = typer.main.get_command(app)
-    _, called, *arguments = shlex.split(line, comments=True)
-    parent = command.make_context("qngd", [called, *arguments])
-    command.get_command(parent, called).make_context(called, arguments, parent)
+def test_commands_are_ones_that_there_are(name, line, tmp_path, monkeypatch):
+    """Parsed as they stand; those of circuits/h2.py are run for a step, on a small problem with the same settings."""
+    _, *arguments = shlex.split(line, comments=True)
+    parsed(arguments)
+    if arguments[1] != "circuits/h2.py" or arguments[0] not in ("run", "cost", "layers"):
+        return
+    if "--backend" in arguments:
+        pytest.importorskip("qiskit_ibm_runtime")
+    monkeypatch.chdir(tmp_path)
+    short = ["--max-steps", "1"] if arguments[0] == "run" else []
+    done = qngd(arguments[0], TOY, *arguments[2:], *short)
+    assert done.exit_code == 0, done.output
+
+
+def parsed(arguments):
+    """What the command reads of its arguments."""
+    command, (called, *own) = typer.main.get_command(app), arguments
+    parent = command.make_context("qngd", list(arguments))
+    return command.get_command(parent, called).make_context(called, own, parent).params
+
+
+def test_the_file_of_options_is_one(tmp_path):
+    (options,) = blocks("reference/cli.md", "toml")
+    (tmp_path / "run.toml").write_text(options, encoding="utf-8")
+    found = parsed(["run", TOY, "--config", str(tmp_path / "run.toml")])
+    assert (found["max_steps"], found["seed"], found["budget_shots"]) == (50, 7, 1_000_000)
+    assert found["step"] == "trust-region:radius=0.1"
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if any(output.strip() for _, output in commands(name))])
