@@ -27,7 +27,6 @@ _WORDS = {True: "**Holds**", False: "**Fails**", None: "*Beside it*"}
 _BEGIN, _END = "<!-- evidence: made by python -m experiments.index -->", "<!-- end -->"
 _SHOWN = re.compile(r"(<!-- evidence (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNRECORDED = {
-    "bench_peers": "the exact engine beside TensorCircuit-ng, qulacs, PennyLane and Qiskit: needs a machine to itself",
     "bench_exact": "what exact computations take, the part of `bench_peers` that needs no peers",
     "bench_report": "the table of all measurements of `bench_peers` and its plots, in results/bench_peers/",
     "roofline": "how near each kernel of the exact engine comes to what the machine can do, in results/roofline/",
