@@ -1,5 +1,6 @@
 """What README and docs/ show is run and compared: the helper that does so, and that no page is left out."""
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import qngd as package
 from qngd.cli.commands import app
 from tests.command_line import TOY, qngd
 from tests.pages import DOCS, agrees, blocks, commands, shown, text_of
@@ -166,3 +168,32 @@ def test_the_file_of_options_is_one(tmp_path):
 @pytest.mark.parametrize("name", [name for name in PAGES if any(output.strip() for _, output in commands(name))])
 def test_commands_that_show_output_are_run(name):
     assert f'commands("{name}")' in TESTS
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_names_of_the_package_are_there(name):
+    pytest.importorskip("qiskit")
+    pytest.importorskip("pennylane")
+    lost = {one for one in re.findall(r"\bqngd(?:\.[A-Za-z]\w*)+", text_of(name)) if not is_there(one)}
+    assert not lost
+
+
+def is_there(name):
+    """Whether a dotted name is a module, or what a module has."""
+    try:
+        pkgutil.resolve_name(name)
+    except (AttributeError, ImportError):
+        return False
+    return True
+
+
+OF_THE_HOUSE = [name for name in PAGES if name in ("architecture.md", "theory.md") or name.startswith("howto/")]
+ELSEWHERE = ("circuits/", "experiments/", "tests/")
+
+
+@pytest.mark.parametrize("name", OF_THE_HOUSE)
+def test_files_of_the_package_are_there(name):
+    home = Path(package.__file__).parent
+    files = [f"/{path.relative_to(home.parent).as_posix()}" for path in home.rglob("*.py")]
+    cited = [one for one in re.findall(r"`([a-z_/]+\.py)`", text_of(name)) if not one.startswith(ELSEWHERE)]
+    assert not [one for one in cited if not any(file.endswith(f"/{one}") for file in files)]
