@@ -1,6 +1,6 @@
 """Runs with shots end at the exact optimum, or at the noise floor of the device, within their error bars.
 
-Claim: H₂ in four qubits (circuits/h2.py) with 4000 shots per circuit and a fixed seed. On ideal backends the last
+H₂ in four qubits (circuits/h2.py) with 4000 shots per circuit and a fixed seed. On ideal backends the last
 energy is within a few standard errors of the ground state. On fake_nairobi it is within a few standard errors of the
 device's noise floor: the lowest energy of the *compiled* circuits under the device's gate and readout errors, by
 density matrices and without sampling (L-BFGS over θ from the run's end and from the noiseless optimum). 10⁶ shots
