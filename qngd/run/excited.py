@@ -23,6 +23,7 @@ from qngd.errors import (
     checked_seed,
     counted,
     is_number,
+    joined,
     shown,
     unboxed,
     whole_number,
@@ -359,7 +360,7 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
         )
     known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
     known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
-    known["note"] = "; ".join(filter(None, notes))
+    known["note"] = joined(*notes)
     return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
 
 
