@@ -71,7 +71,7 @@ WITHOUT = {
     "MemoryLimitError", "MetricTensor", "MissingPackageError", "ObservableError", "ParameterError",
     "Price", "QngdError", "QngdWarning", "Result", "SettingError", "Status", "StepInfo", "StorageError",
     "StoredRun", "compare", "sweep", "wrap", "GradientMethod", "as_gradient", "Callback", "Several", "scalars",
-    "Identity", "Metric", "as_metric", "Memory", "Proposal", "StepRule", "Trial", "Damping", "Eigenbasis",
+    "Identity", "Metric", "as_metric", "Memory", "MetricAge", "Proposal", "StepRule", "Trial", "Damping", "Eigenbasis",
 }  # fmt: skip
 
 
