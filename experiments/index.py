@@ -9,6 +9,7 @@ A page shows the record of an experiment between `<!-- evidence NAME -->` and `<
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import sys
@@ -21,6 +22,7 @@ from experiments.record import EVIDENCE, ROOT
 PAGE = ROOT / "docs" / "evidence.md"
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
+FOLDER = ROOT / "experiments"
 _WORDS = {True: "**Holds**", False: "**Fails**", None: "*Beside it*"}
 _BEGIN, _END = "<!-- evidence: made by python -m experiments.index -->", "<!-- end -->"
 _SHOWN = re.compile(r"(<!-- evidence (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -45,6 +47,10 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "What is claimed, the command that measures it, and what it found. This page is made from the records in",
         "`experiments/evidence/` by `python -m experiments.index`; no number on it was typed. With `--smoke` a command",
         "shows in seconds that it runs; with `--check` it judges the record anew and fails where the claim does.",
+        "",
+        "Of several runs the median is told, the quartiles in parentheses, ∞ where so many did not arrive at the goal.",
+        "± is one standard error. HVA is a Hamiltonian variational ansatz, each of whose parameters moves all gates of",
+        "a kind, HEA a hardware-efficient one, whose parameters move a gate each.",
         "",
     ]
     return "\n".join([*head, *_overview(found, "#"), *_unrecorded(found), *_sections(found)]) + "\n"
@@ -72,11 +78,17 @@ def _anchor(name: str) -> str:
 def _sections(found: dict[str, dict[str, Any]]) -> list[str]:
     lines = []
     for name, record in found.items():
-        lines += ["", f"## {_anchor(name)}", "", f"{record['title']}.", "", *_verdicts(record)]
+        lines += ["", f"## {_anchor(name)}", "", f"{record['title']}.", "", *_setup(name), *_verdicts(record)]
         if (EVIDENCE / f"{name}.svg").exists():
             lines += ["", f"![{record['title']}](../experiments/evidence/{name}.svg)"]
         lines += ["", *_stamp(name, record)]
     return lines
+
+
+def _setup(name: str) -> list[str]:
+    """What is run, in the words of the experiment's own module: all below its first line, but for its commands."""
+    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    return [line for part in text.split("\n\n")[1:] if not part.startswith("    ") for line in (*part.split("\n"), "")]
 
 
 def _verdicts(record: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ A case is the number of wires and a function of four parameters and the wires.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,9 @@ from pennylane import math as qmath
 from scipy.stats import unitary_group
 
 ADJ, CTRL = qml.adjoint, qml.ctrl
+
+
+IQP_HAS_OWN_WIRES = "num_wires" in inspect.signature(qml.IQP).parameters  # until 0.45: 0, 1, 2, whatever the device's
 
 
 class Case(NamedTuple):
@@ -223,7 +227,7 @@ TEMPLATES = {
     "ControlledSequence": Case(3, lambda p, w: qml.ControlledSequence(qml.RX(p[0], w[0]), control=w[1:])),
     "FABLE": Case(3, lambda p, w: qml.FABLE(np.array([[0.1, 0.2], [0.3, -0.2]]), wires=w)),
     "GQSP": Case(2, lambda p, w: qml.GQSP(qml.RX(p[0], w[1]), np.array([[0.1, 0.2], [0.3, 0.5], [0.6, 0.7]]), w[0])),
-    "IQP": Case(3, lambda p, w: qml.IQP(p[:3], 3, [[[0]], [[1, 2]], [[0, 2]]])),
+    "IQP": Case(3, lambda p, w: qml.IQP(p[:3], 3 if IQP_HAS_OWN_WIRES else w, [[[0]], [[1, 2]], [[0, 2]]])),
     "PrepSelPrep": Case(3, lambda p, w: qml.PrepSelPrep(lcu(w), control=w[1:])),
     "Qubitization": Case(3, lambda p, w: qml.Qubitization(lcu(w), control=w[1:])),
     "QuantumPhaseEstimation": Case(
@@ -286,7 +290,29 @@ TEMPLATES = {
     "TTN": Case(4, lambda p, w: qml.TTN(w, 2, block, 2, [p[:2], p[1:3], p[2:]])),
 }
 
-GATES = {**ELEMENTARY, **MATRICES, **COMPOSED, **TEMPLATES}
+# What PennyLane 0.46 adds.
+NEWER = {
+    "FFFT": Case(4, lambda p, w: qml.FFFT(wires=w)),
+    "TwoWireFFT": Case(2, lambda p, w: qml.TwoWireFFT(wires=w)),
+    "Incrementer": Case(4, lambda p, w: qml.Incrementer(w[:3], w[3:])),
+    "OutSquare": Case(6, lambda p, w: qml.OutSquare(w[:2], w[2:4], w[4:])),
+    "SignedOutSquare": Case(6, lambda p, w: qml.SignedOutSquare(w[:2], w[2:4], w[4:])),
+    "SignedOutMultiplier": Case(10, lambda p, w: qml.SignedOutMultiplier(w[:2], w[2:3], w[3:5], w[5:])),
+}
+NEWER_PREPARATIONS = {
+    "FFQRAM": Case(3, lambda p, w: qml.FFQRAM(np.array([0.6, 0.8]), w, ["01", "10"])),
+    "PartialUnaryStatePreparation": Case(
+        5, lambda p, w: qml.PartialUnaryStatePreparation(np.array([0.6, 0.8]), w[:3], [1, 6], w[3:])
+    ),
+}
+
+
+def there(cases: dict[str, Case]) -> dict[str, Case]:
+    """Those that this PennyLane has."""
+    return {name: case for name, case in cases.items() if hasattr(qml, name)}
+
+
+GATES = {**ELEMENTARY, **MATRICES, **COMPOSED, **TEMPLATES, **there(NEWER)}
 
 # At the start of a circuit.
 PREPARATIONS = {
@@ -317,6 +343,7 @@ PREPARATIONS = {
             work_wires=w[3:],
         ),
     ),
+    **there(NEWER_PREPARATIONS),
 }
 
 # PennyLane needs wires allocated on the fly to run it: see test_interop_unitaries.py.
@@ -342,7 +369,8 @@ REFUSED = {
     **dict.fromkeys(
         ("QutritAmplitudeDamping", "QutritChannel", "QutritDepolarizingChannel", "TritFlip",
          "ControlledQutritUnitary", "QutritUnitary", "TAdd", "TClock", "THadamard", "TSWAP", "TShift",
-         "GellMann", "THermitian", "TRX", "TRY", "TRZ", "QutritBasisState", "QutritBasisStatePreparation"),
+         "GellMann", "THermitian", "TRX", "TRY", "TRZ", "QutritBasisState", "QutritBasisStatePreparation",
+         "QutritDensityMatrix"),
         "qutrits",
     ),
     **dict.fromkeys(("Projector", "SparseHamiltonian"), "not unitary"),

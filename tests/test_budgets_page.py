@@ -1,6 +1,11 @@
 """docs/budgets.md does what it says."""
 
-from tests.pages import shown
+import shlex
+
+import pytest
+
+from tests.command_line import qngd
+from tests.pages import assert_printed, commands, shown
 
 
 def test_the_page_about_budgets(capsys):
@@ -19,3 +24,11 @@ def test_the_page_about_budgets(capsys):
     assert 0 < auto.step.shots < asked.step.shots  # its first step, as the page says
     assert spsa.step.circuits > 0
     assert f"{asked.run.money} {asked.affordable}" in capsys.readouterr().out
+
+
+def test_its_command_prints_what_it_shows():
+    pytest.importorskip("qiskit_ibm_runtime")
+    ((command, output),) = commands("budgets.md")
+    name, *arguments = shlex.split(command)
+    assert name == "qngd"
+    assert_printed(qngd(*arguments).output, output, "budgets.md")

@@ -23,6 +23,7 @@ from qngd.circuit.gates import STANDARD_GATES
 from qngd.cli import commands as cli
 from qngd.errors import CircuitError, ParameterError, SettingError
 from tests import dense
+from tests.pages import blocks, shown
 from tests.sdks import SDKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -420,22 +421,17 @@ def test_example_arguments_belong_to_qnodes():
 # --- without an SDK ---
 
 
-def blocks_of_readme():
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-
-
 def test_the_first_example_of_the_readme_needs_no_sdk():
     """Run where no SDK can be imported; its numbers are those of the same circuit in OpenQASM, the second example."""
-    first, second = blocks_of_readme()[:2]
+    first = blocks("README.md")[0]
     no_sdk = f"import sys; sys.modules.update(dict.fromkeys({sorted(SDKS)!r}))\n"
     code = f"{no_sdk}{first}\nprint(repr(result.energy), *result.theta)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     energy, *theta = map(float, done.stdout.splitlines()[-1].split())
-    space = {"qngd": qngd, "energy": {"ZZ": 1.0, "XI": 0.5, "IY": -0.25}}
-    exec(second, space)
-    assert space["result"].energy == pytest.approx(energy, abs=1e-9)
-    assert np.allclose(space["result"].theta, theta, atol=1e-6)
+    second = shown("README.md", [1], qngd=qngd, energy={"ZZ": 1.0, "XI": 0.5, "IY": -0.25})
+    assert second.result.energy == pytest.approx(energy, abs=1e-9)
+    assert np.allclose(second.result.theta, theta, atol=1e-6)
 
 
 def test_without_an_sdk_programs_point_to_the_builder():

@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SMOKES = [
     "noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline", "auto_shots",
     "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "peers_agree", "tutorials", "final_point",
-    "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "crash_test", "mitigation",
+    "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "shots_noisy", "crash_test", "mitigation",
     "molecules", "pauli_ladder", "spin_chains", "noise_levels",
-    "ten_minutes", "qaoa_tuning", "shared_parameters",
+    "ten_minutes", "qaoa_tuning", "shared_parameters", "damping_with_shots",
     "budgets", "killed_sweep", "other_providers", "divi_rival", "chain_minima", "estimators",
 ]  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_smoke(name, programs, tmp_path):
         pytest.importorskip("qiskit_algorithms")
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
-    if name == "budgets":
+    if name in ("budgets", "shots_noisy"):
         pytest.importorskip("qiskit_ibm_runtime")
     if name == "killed_sweep":
         pytest.importorskip("distributed")

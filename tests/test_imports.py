@@ -161,7 +161,7 @@ def test_these_tests_see_what_they_should(source, floors, sdks):
 
 def run(code):
     """The printed output of a fresh interpreter."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -15,7 +15,16 @@ from pennylane.operation import Operation, Operator
 from qngd.errors import CircuitError, ObservableError, ParameterError
 from qngd.interop import as_observable, wrap
 from tests import dense
-from tests.pennylane_cases import ELSEWHERE, GATES, MOVING, PREPARATIONS, REFUSED, state, unitary
+from tests.pennylane_cases import (
+    ELSEWHERE,
+    GATES,
+    IQP_HAS_OWN_WIRES,
+    MOVING,
+    PREPARATIONS,
+    REFUSED,
+    state,
+    unitary,
+)
 
 EXAMPLE = pnp.array([0.37, -0.81, 1.23, 0.54])
 THETA = np.array([0.9, 0.41, -0.77, 2.1])
@@ -90,7 +99,7 @@ def wire_orders(name, count):
     size = max(count + 1, 2)
     numbers, texts = list(range(size)), [f"q{i}" for i in range(size)][::-1]
     yield numbers, numbers[:count]
-    if name == "IQP":  # it always acts on the wires 0, 1, 2
+    if name == "IQP" and IQP_HAS_OWN_WIRES:
         return
     for seed, labels in enumerate((numbers, texts)):
         order = np.random.default_rng(seed).permutation(size)[:count]

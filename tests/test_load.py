@@ -1,6 +1,7 @@
 """A run given back from its directory, without the code that made it; going on, damage, one process at a time."""
 
 import dataclasses
+import gc
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from qngd.errors import StorageError
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.run.directory import loaded, lock
 from qngd.run.directory.circuits import circuit_from, circuit_to
+from qngd.run.directory.database import Database
 from tests.known_runs import CIRCUIT, RUNS, TERMS, THETA, run
 from tests.run_files import table
 from tests.strategies import ansatz
@@ -143,6 +145,18 @@ known_runs.run(run_dir={str(tmp_path)!r}, callback=lambda info: (print(info.step
 
 
 # --- where and with what ---
+
+
+def test_what_was_read_is_closed_with_its_last_reader(tmp_path):
+    """Nobody closes a run that was loaded."""
+    run(run_dir=tmp_path)
+    database = Database.to_read(tmp_path / "run.sqlite")
+    connection = database._connection
+    assert database.rows("steps")
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_place_is_meant_when_it_is_said(tmp_path, monkeypatch):

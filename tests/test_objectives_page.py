@@ -1,14 +1,10 @@
 """The page on objectives: what it shows is run; and the command line takes objectives."""
 
-import re
-
 import pytest
 from typer.testing import CliRunner
 
 from qngd.cli.commands import app
-from tests.pages import DOCS
-
-PAGE = DOCS / "objectives.md"
+from tests.pages import shown
 
 PROBLEM = """
 import numpy as np
@@ -30,14 +26,10 @@ def problem(size: int = 0):
 
 
 def test_every_example_on_the_page_runs():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) >= 8
-    names: dict = {}
-    for block in blocks:
-        exec(compile(block, str(PAGE), "exec"), names)
-    assert names["found"].stderr > 0
-    assert names["result"].theta[0] == 0.1
-    assert 0.0 <= names["result"].theta[1] <= 0.5
+    page = shown("objectives.md")
+    assert page.found.stderr > 0
+    assert page.result.theta[0] == 0.1
+    assert 0.0 <= page.result.theta[1] <= 0.5
 
 
 @pytest.fixture

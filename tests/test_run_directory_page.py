@@ -9,12 +9,12 @@ import qngd
 from qngd.run.directory.schema import APPLICATION, FORMAT, TABLES, columns
 from tests.pages import DOCS, shown
 
-PAGE = "run-directory.md"
+PAGE = DOCS / "run-directory.md"
 
 
 def test_the_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    page = shown(PAGE)
+    page = shown("run-directory.md")
     assert page.run.steps == page.result.steps == 6
     expected = qngd.minimize(page.circuit, page.observable, page.theta0, shots=200, seed=1, max_steps=6)
     assert np.array_equal(page.run.history, expected.history)
@@ -24,7 +24,7 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 
 
 def test_the_page_tells_of_every_table():
-    text = (DOCS / PAGE).read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     assert all(f"\n`{name}`\n: " in text for name in TABLES)
     assert f"{APPLICATION:#X}".replace("X", "x") in text
     assert f"version of this format, {FORMAT})" in text

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 import qngd
 from tests.pages import DOCS, shown
+from tests.toy import problem
 
 
 def test_first_run_gives_the_same_from_every_package():
@@ -23,6 +25,27 @@ def test_first_run_gives_the_same_from_every_package():
 
 def test_front_page_runs():
     assert shown("index.md").result.status == "converged"
+
+
+def test_readme_gives_the_same_from_every_way(tmp_path, monkeypatch):
+    """Its two circuits, the second one with shots too, reach what they can."""
+    pytest.importorskip("qiskit_aer")
+    pytest.importorskip("pennylane")
+    monkeypatch.chdir(tmp_path)
+    lowest = -np.hypot(1.0, 0.25)
+    first, node, sampled = (shown("README.md", range(count)).result for count in (2, 3, 4))
+    assert first.energy == pytest.approx(lowest, abs=1e-7)
+    assert node.energy == pytest.approx(-1.0, abs=1e-6)
+    assert sampled.energy == pytest.approx(lowest, abs=0.02 + 5 * sampled.stderr)
+    assert qngd.load("results/my-run").steps == sampled.steps
+
+
+def test_the_page_about_the_solver():
+    def draw(info):
+        raise ValueError("no canvas")
+
+    page = shown("solver.md", problem=problem(), draw=draw)
+    assert (page.result.status, page.result.steps) == ("failed", 1)
 
 
 def test_other_packages_do_the_same():

@@ -1,7 +1,6 @@
 """An installation without any SDK: it does its main job, and says which extra brings what is missing."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from scipy.optimize import minimize
 import qngd
 from qngd.errors import how_to_install
 from tests.dense import observable_matrix, rotation_matrix
+from tests.pages import blocks
 from tests.sdks import SDKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def example_energy(theta):
 
 
 def test_the_first_example_of_the_readme():
-    first = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    first = blocks("README.md")[0]
     assert "import qngd" in first
     assert "import q" not in first.replace("import qngd", "")
     energy, *theta = map(float, said(f"{first}\nprint(result.energy, *result.theta)").splitlines()[-1].split())

@@ -134,10 +134,14 @@ class SampledEvaluator:
 
     def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> Plan:
         """What an evaluation would send, without shots."""
-        return self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric)
+        return self._as_run(self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric))
+
+    def _as_run(self, plan: Plan) -> Plan:
+        """A plan with what is to be known of the backend."""
+        return replace(plan, is_noisy=self.backend.is_noisy, least_shots=self.backend.least_shots)
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
-        plan = replace(plan, is_noisy=self.backend.is_noisy)
+        plan = self._as_run(plan)
         return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

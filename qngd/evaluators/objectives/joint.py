@@ -153,6 +153,7 @@ class JointPlan(Submission):
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
     mixing = None  # a rule for shots chooses no total by the gradient of one energy
+    least_shots = 1
 
     @property
     def metric(self) -> MeasuredMetric | None:

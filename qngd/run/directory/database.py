@@ -17,6 +17,7 @@ import sqlite3
 import struct
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -120,11 +121,12 @@ class Database:
         try:
             _check_ours(connection, named or path)
             copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            found = cls(named or path, copy)
+            weakref.finalize(found, copy.close)  # whoever reads has nothing to close; Python 3.13 warns of what is not
             connection.backup(copy)
             _upgrade(copy)
         finally:
             connection.close()
-        found = cls(named or path, copy)
         found.verify()
         return found
 

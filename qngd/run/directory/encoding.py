@@ -49,7 +49,7 @@ def unpacked(archive: bytes) -> dict[str, Any]:
 
 def outcomes_to(outcomes: Sequence[Outcome]) -> bytes:
     """The outcomes of a job as one archive: of outcome number k `k_bits` and `k_counts`, or `k_values`, `k_stderr` and
-    `k_shots`, with `k_covariance` and `k_shared` where they are known."""
+    `k_shots`, with `k_covariance`, `k_shared` and `k_joint` where they are known."""
     arrays: dict[str, Any] = {"count": len(outcomes)}
     for k, outcome in enumerate(outcomes):
         parts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
@@ -72,6 +72,7 @@ def _outcome(arrays: Mapping[str, Any], k: int) -> Outcome:
         int(arrays[f"{k}_shots"]),
         arrays.get(f"{k}_covariance"),
         arrays.get(f"{k}_shared"),
+        arrays.get(f"{k}_joint"),
     )
 
 
