@@ -126,6 +126,17 @@ class Budget:
         return self.table.text(amount) if name == "money" else counted(amount, name[:-1], ",")
 
 
+def as_budget(given: object) -> Budget:
+    """The budget that a `budget` argument stands for; None limits nothing.
+
+    Raises:
+        SettingError: it is none.
+    """
+    if not isinstance(given, (Budget, type(None))):
+        raise SettingError(f"budget: write budget=qngd.Budget(shots=100_000); got {shown(given)}")
+    return given or Budget()
+
+
 def _amounts(cost: Cost, names: dict[str, float]) -> dict[str, float]:
     """What is limited of a cost; SettingError where that is not known."""
     found = {name: getattr(cost, name) for name in names}

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 
 from qngd._system.seeds import derived
-from qngd.cvar import CVaR
 from qngd.errors import SettingError, whole_number
 from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, evaluators_of
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.run.kept import evaluated_once, kept_evaluation
@@ -95,7 +93,5 @@ def read_final(
     if isinstance(given, GivenObjective):
         evaluators = (given.evaluator(backend, shots, grouping, cross, store.jobs).of_all(),)
     else:
-        stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
-        how = (given.circuit, given.target, backend, shots, grouping, cross, store.jobs)
-        evaluators = tuple(evaluator_for(*how, stage) for stage in stages)
+        evaluators = evaluators_of(given, backend, shots, grouping, cross, store.jobs)
     return Final(shots, evaluators, store)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import SettingError, require_range, shown, unboxed, whole_number
+from qngd.errors import require_range, unboxed, whole_number
 from qngd.estimates.evaluation import Cost
-from qngd.run.budget import Budget
+from qngd.run.budget import Budget, as_budget
 
 STEPS = 200  # at most, where the user says nothing and no budget limits them
 
@@ -32,10 +32,9 @@ class StopRule:
         target = unboxed(target)
         if target is not None:
             require_range(target, "target", "a finite energy", lambda number: -np.inf < number < np.inf)
-        if not isinstance(budget, (Budget, type(None))):
-            raise SettingError(f"budget: write budget=qngd.Budget(shots=100_000); got {shown(budget)}")
+        granted = as_budget(budget)
         steps = None if max_steps is None else whole_number(max_steps, "max_steps", 0)
-        return cls(steps, tol, gtol, target, budget or Budget())
+        return cls(steps, tol, gtol, target, granted)
 
     @property
     def steps(self) -> int:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from qngd._system.signatures import takes
-from qngd.cvar import CVaR
 from qngd.errors import ParameterError, SettingError, checked_seed, counted, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
-from qngd.evaluators.objectives.given import AnyGiven, evaluator_of, read_any
+from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots
 from qngd.run.about import problem_in_words, settings_in_words
@@ -170,10 +169,7 @@ def read_task(
     reached = None if before is None else before.theta
     given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
-    stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
-    evaluators = tuple(
-        evaluator_of(given, backend, shots, grouping, cross, store.jobs, bounds, stage) for stage in stages
-    )
+    evaluators = evaluators_of(given, backend, shots, grouping, cross, store.jobs, bounds)
     seed = _checked_seed(seed, before)
     settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
     if given.words:

@@ -11,6 +11,7 @@ from qngd.circuit.angles import AngleMap
 from qngd.circuit.bound import bind
 from qngd.circuit.chosen import PartOfTheta, chosen, limits
 from qngd.circuit.circuit import Circuit
+from qngd.cvar import CVaR
 from qngd.errors import BackendError, ParameterError, SettingError
 from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.base import Evaluator
@@ -148,6 +149,20 @@ def evaluator_of(
         found = evaluator_for(given.circuit, given.target, backend, shots, grouping, cross, job_log, stage)
     box = limits(bounds, given.circuit.parameters)
     return found if box is None else Bounded(found, *box)
+
+
+def evaluators_of(
+    given: AnyGiven,
+    backend: Any = None,
+    shots: Any = None,
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+    job_log: JobLog | None = None,
+    bounds: Any = None,
+) -> tuple[Evaluator, ...]:
+    """The evaluators of all stages of a run: one, unless a CVaR has a schedule. As `evaluator_of`."""
+    stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
+    return tuple(evaluator_of(given, backend, shots, grouping, cross, job_log, bounds, stage) for stage in stages)
 
 
 def read_objective(

@@ -28,12 +28,11 @@ from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
-from qngd.run.budget import Budget
+from qngd.run.budget import Budget, as_budget
 from qngd.run.pricing.cones import ConePrice
 from qngd.run.pricing.offers import Offer, choices, offers_of
 from qngd.run.pricing.planned import PlannedStep, planned_step
 from qngd.run.pricing.propagation import PropagationPrice, price_of_propagation
-from qngd.run.stop import StopRule
 
 
 @dataclass(frozen=True)
@@ -184,10 +183,10 @@ def cost(
         given, given.target, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross,
         gradient=gradient,
     )  # fmt: skip
-    budget = StopRule.read(0, 0, 0, None, budget).budget
-    with metering(Meter(budget.table)):
-        offers = offers_of(step, choices(approx, gradient), given.theta, steps, budget, final_shots)
-        return _price_of_circuits(step, steps, offers, budget.table)
+    granted = as_budget(budget)
+    with metering(Meter(granted.table)):
+        offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
+        return _price_of_circuits(step, steps, offers, granted.table)
 
 
 def _one_circuit(given: AnyGiven, backend: str, otherwise: str = "") -> Given:
