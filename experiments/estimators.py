@@ -441,6 +441,7 @@ def selections() -> Iterator[Estimator]:
 
     for name, backend, rates in (
         ("energy without noise", "statevector", np.zeros_like(RATES)), ("energy of what is kept", misreading(), RATES),
+        ("energy, readout corrected", ReadoutCorrected(misreading()), np.zeros_like(RATES)),
     ):  # fmt: skip
         yield Estimator("post-selected", name, _number(ask(backend)), lambda rates=rates: np.array([_kept(rates)]))
     slope = ask("statevector", gradient="shift")

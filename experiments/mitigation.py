@@ -31,7 +31,7 @@ SPINS = [(0, 2), (1, 3)]
 H2 = SparsePauliOp.from_sparse_list(H2_AT_0_7, num_qubits=4)
 EXACT = float(np.linalg.eigvalsh(H2.to_matrix())[0])
 FACTORS = (1.0, 3.0)
-PLAIN = "none"
+PLAIN, BOTH = "none", "readout corrected, then post-selected"
 
 
 def ansatz() -> QuantumCircuit:
@@ -83,6 +83,7 @@ def mitigations(name: str, shots: int) -> dict[str, Callable[[], Any]]:
         PLAIN: placed,
         "readout corrected": lambda: ReadoutCorrected(placed()),
         "post-selected": lambda: PostSelected(placed(), particles=SPINS),
+        BOTH: lambda: PostSelected(ReadoutCorrected(placed()), particles=SPINS),
     }
     if importlib.util.find_spec("mitiq") is not None:
         found["zero-noise extrapolation"] = lambda: zero_noise(device, line, shots)
@@ -119,7 +120,7 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
 def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
     plain = {row["device"]: row for row in rows if row["mitigation"] == PLAIN}
     verdicts = []
-    for label in ("readout corrected", "post-selected", "zero-noise extrapolation"):
+    for label in ("readout corrected", "post-selected", BOTH, "zero-noise extrapolation"):
         own = [row for row in rows if row["mitigation"] == label]
         gains = [
             (abs(plain[row["device"]]["error"]) - abs(row["error"]))

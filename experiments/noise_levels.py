@@ -2,7 +2,7 @@
 
 arXiv:2502.20288 finds that the natural gradient converges faster there, and from more starts. Here it is tried on the
 critical Ising ring of four spins, by its Hamiltonian variational ansatz from random angles. Noise is exact, by density
-matrices and without sampling (`noise_floor.ExactNoise`): depolarization of the compiled circuits' gates with readout
+matrices and without sampling (`exact_noise.ExactNoise`): depolarization of the compiled circuits' gates with readout
 errors at three levels, and two fake devices. The floor is the lowest energy that L-BFGS finds under the noise, from the
 noiseless optimum; a run has arrived where 5 % of the way there from the mean of the starts are left. Gradient descent
 takes its best rate of a grid for each level, which two of the five starts choose.
@@ -30,7 +30,8 @@ from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qngd
 from circuits import tfim
-from experiments.noise_floor import ExactNoise, floor, noiseless_optimum
+from experiments.exact_noise import ExactNoise
+from experiments.noise_floor import floor, noiseless_optimum
 from experiments.race import Goal, Grid, Ours, Start, arrivals, draw_medians, median, named, race, row
 from experiments.record import Experiment, Verdict, main
 from qngd.backends import ReadoutCorrected, resolve

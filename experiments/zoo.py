@@ -8,8 +8,8 @@ may be a single energy (COBYLA, SPSA, CMA-ES: three times as many are allowed) o
 (Rotosolve, ExcitationSolve: a quarter). Where a method cannot do a problem (Rotosolve a spin glass, whose couplings
 have no common measure) it is not run.
 
-Three starts or instances of a problem exact, two with shots, and eight fixed settings, so that it ends within a quarter
-of an hour: `SEEDS` takes more. `zoo_cases` is where a candidate or a problem is added.
+Three starts or instances of a problem exact, four with shots, and eight fixed settings, so that it ends within a
+quarter of an hour: `SEEDS` takes more. `zoo_cases` is where a candidate or a problem is added.
 
     python -m experiments.zoo                      a quarter of an hour on one core
     python -m experiments.zoo --smoke              seconds
@@ -34,7 +34,7 @@ from experiments.zoo_cases import CASES, METHODS, problem_of  # noqa: E402
 from experiments.zoo_report import compact, draw, judge  # noqa: E402
 from qngd.errors import SettingError  # noqa: E402
 
-SEEDS = {"exact": 3, "shots": 2}
+SEEDS = {"exact": 3, "shots": 4}
 SHOTS, SHOT_STEPS = 1000, 60
 TOL = {"exact": 1e-9, "shots": 1e-8}
 SMOKE = ("default", "unit-diagonal", "fixed-0.1-1e-02", "adam-0.05", "l-bfgs-b")

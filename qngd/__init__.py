@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from qngd.run.excited import ExcitedState, excited_states
     from qngd.run.loop import Result, Status, minimize
     from qngd.run.own_loop import evaluator
-    from qngd.run.price import Price, cost
+    from qngd.run.pricing.price import Price, cost
     from qngd.run.side_by_side import compare
     from qngd.solve.state import StepInfo
     from qngd.sweeps.python import sweep
@@ -107,8 +107,8 @@ _HOME = {
     "Objective": "evaluators.objectives.objective",
     "evaluator": "run.own_loop",
     "QNG": "qng",
-    "Price": "run.price",
-    "cost": "run.price",
+    "Price": "run.pricing.price",
+    "cost": "run.pricing.price",
     "Problem": "problem",
     "Comparison": "report.comparison",
     "compare": "run.side_by_side",

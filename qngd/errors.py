@@ -135,6 +135,11 @@ def counted(count: float, noun: str, form: str = "") -> str:
     return f"{count:{form}} {noun}"
 
 
+def joined(*notes: str) -> str:
+    """Several notes as one text, those that say nothing left out."""
+    return "; ".join(filter(None, notes))
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the known one that is closest to it, or nothing if none is close.
 

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
-from qngd.circuit.angles import is_shared
-from qngd.damping import Absolute, Damping, NoiseBound, Relative, SpectralCutoff, as_damping
+from qngd.damping import Absolute, Damping, SpectralCutoff, as_damping
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.gradients.base import GradientLike, GradientMethod
+from qngd.gradients.base import GradientLike, GradientMethod, as_asked, is_random
 from qngd.gradients.names import as_gradient
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
-from qngd.refresh import Refresh
+from qngd.refresh import MetricAge, Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
-from qngd.step import Adaptive, AlignedMomentum, Blocking, CurvatureRate, FixedRate, Memory, Proposal, StepRule, Trial
+from qngd.step import Blocking, FixedRate, Memory, Proposal, StepRule, Trial, defaults
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
-# the default rules: made once, as they are asked for often
-_ON_EXACT, _ELSEWHERE = Adaptive(), CurvatureRate()
-_SAMPLED, _SHARED = AlignedMomentum(momentum=0.0), AlignedMomentum()
-_DEFAULT_DAMPING, _OF_SHARED = NoiseBound(), Relative(0.3)
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -208,45 +204,25 @@ class QNG:
 
     @property
     def step_rule(self) -> StepRule:
-        """How far a step goes: the rule given, or that of the learning rate, or the default."""
+        """How far a step goes: the rule given, or that of the learning rate, or the default where energies are neither
+        exact nor seen to be means of shots."""
         if self.learning_rate is not None:
             return FixedRate(self.learning_rate)
-        return _ELSEWHERE if self._step is None else self._step
+        return defaults.OTHERWISE if self._step is None else self._step
 
     def rule_for(self, evaluator: Evaluator, here: Evaluation | None = None) -> StepRule:
-        """The rule of a step from `here`, None at the start of a run: `step_rule`, but for two cases of the default.
-
-        On an exact backend energies cost no submissions and curvatures have no errors, so that it may be `Adaptive`;
-        its memory has all that of `CurvatureRate` has. Of a sampled expectation value or loss the curvatures that stand
-        out of the noise are chosen by it, and the agreement of slopes that `AlignedMomentum` follows is not; where many
-        gates share a parameter, errors average out along its way, too. Where a device answers exactly there
-        are none; a CVaR's slope is seldom seen; and `CurvatureRate` has what mini-batches take.
-        """
-        if not self._steps_by_default:
-            return self.step_rule
-        if evaluator.is_exact:
-            return _ON_EXACT
-        if here is None or not _is_sampled_mean(here):
-            return self.step_rule
-        return _SHARED if is_shared(evaluator.circuit.angle_map.pattern) else _SAMPLED
-
-    @property
-    def _steps_by_default(self) -> bool:
-        return self.learning_rate is None and self._step is None
+        """The rule of a step from `here`, None at the start of a run: `step_rule`, or the default there."""
+        is_open = self.learning_rate is None and self._step is None
+        return defaults.default_step(evaluator, here) if is_open else self.step_rule
 
     @property
     def damping_rule(self) -> Damping:
         """The damping of the solve: the one given, or the default."""
-        return _DEFAULT_DAMPING if self.damping is None else as_damping(self.damping)
+        return defaults.DAMPING if self.damping is None else as_damping(self.damping)
 
     def _damping_at(self, here: Evaluation, rule: StepRule) -> Damping:
-        """`damping_rule`, but for two cases of the default. `AlignedMomentum` with momentum has as the default what it
-        was chosen with. And what a few shots below the quantile of a CVaR say of its slope is no more than an error or
-        two, and all there is of a better state: nothing of that is damped away."""
-        if self.damping is None and rule is _SHARED:
-            return _OF_SHARED
-        is_tail = self.damping is None and here.mean is not None
-        return Absolute(_DEFAULT_DAMPING.floor) if is_tail else self.damping_rule
+        """The same for a step from `here` by this rule."""
+        return self.damping_rule if self.damping is not None else defaults.default_damping(here, rule)
 
     @property
     def refresh_rule(self) -> Refresh:
@@ -267,11 +243,6 @@ class QNG:
         return as_gradient(self.gradient)
 
     @property
-    def _way(self) -> bool | GradientMethod:
-        """The same as evaluators are asked for it; True, which evaluators of anybody know, for the default."""
-        return self.gradient == "shift" or self.gradient_method
-
-    @property
     def _chosen(self) -> Metric | None:
         """The metric that the user chose; None where there is no matrix, or the choice is left to the evaluator."""
         return None if self.approx is None or self.is_matrix_free else as_metric(self.approx)
@@ -285,26 +256,26 @@ class QNG:
         theta = start_at(evaluator, theta)
         if self.is_matrix_free:
             evaluator.metric_product(theta)
-        asked = Submissions(evaluator, seed, 0)
-        memory = {**self.rule_for(evaluator).start(), **_measured(0)}
+        asked, age = Submissions(evaluator, seed, 0), MetricAge()
+        memory = self.rule_for(evaluator).start()
         metric = self._metric(evaluator, memory)
-        first = asked.evaluate(theta, gradient=self._way, metric=metric)
+        first = asked.evaluate(theta, gradient=as_asked(self.gradient), metric=metric)
         if self.refresh_rule.from_identity and metric is not None and first.metric is not None:
             known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
-            first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, 1, metric.positive))
-            memory |= _measured(1)
-        return State(0, first, memory, asked.count, asked.cost, seed)
+            age = age.renewed
+            first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, age.count, metric.positive))
+        return State(0, first, {**memory, **age.as_memory}, asked.count, asked.cost, seed)
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
-        way = self.gradient_method
-        full = evaluator.preview(theta, gradient=self._way, metric=self._metric(evaluator), spread=spread)
+        gradient = as_asked(self.gradient)
+        full = evaluator.preview(theta, gradient=gradient, metric=self._metric(evaluator), spread=spread)
         if first:
             return full
         rule = self.rule_for(evaluator)
-        if way.is_random and rule.may_reject:  # then it is taken anew
+        if is_random(gradient) and rule.may_reject:  # then it is taken anew
             full += full
         if rule.num_probes:
             full += energies_ahead(evaluator, theta, rule.num_probes, spread)
@@ -326,31 +297,28 @@ class QNG:
         proposal = rule.propose(direction, here, memory, probe)
         with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
             theta = here.theta + proposal.delta
-        age, path = int(memory["metric_age"]) + 1, float(memory["metric_path"]) + proposal.length
-        due, metric = self._is_due(evaluator, memory, age, path), self._metric(evaluator, memory)
-        asks = metric if due else None
-        first = self._energy_first(evaluator)
-        if first:
-            there = asked.evaluate(theta, gradient=False, metric=None)
+        last = MetricAge.of(memory)
+        age = last.after(proposal.length)
+        metric = self._metric(evaluator, memory) if self._is_due(evaluator, memory, age) else None
+        gradient = as_asked(self.gradient)
+        whole = partial(asked.evaluate, gradient=gradient, metric=metric)
+        if self._energy_first(evaluator):
+            trial = Trial(proposal, direction, here, asked.evaluate(theta, gradient=False, metric=None))
+            accepted = rule.judge(trial, memory)
+            if accepted:
+                trial = replace(trial, there=trial.there.completed(whole(theta)))
         else:
-            there = asked.evaluate(theta, gradient=self._way, metric=asks)
-        accepted = rule.judge(Trial(proposal, direction, here, there), memory)
-        if accepted and first:
-            there = there.completed(asked.evaluate(theta, gradient=self._way, metric=asks))
-        trial = Trial(proposal, direction, here, there)
+            trial = Trial(proposal, direction, here, whole(theta))
+            accepted = rule.judge(trial, memory)
         learnt = rule.learn(trial, accepted, memory)
-        end = there if accepted else here
-        upkeep: Memory
-        if not accepted and self.gradient_method.is_random:  # or the next step would be the same again
-            end = asked.evaluate(here.theta, gradient=self._way, metric=asks)
-        if end is here:
-            upkeep = {name: memory[name] for name in _measured(0)}
+        if accepted:
+            end, last = self._with_metric(here, trial.there, metric, age)
+        elif is_random(gradient):  # or the next step would be the same again
+            end, last = self._with_metric(here, whole(here.theta), metric, age)
         else:
-            if due and metric is not None:
-                end = self._averaged(metric, here, end, memory)
-            end, upkeep = _kept(here, end, memory, due, age, path)
-        new = state.moved(asked, end, {**learnt, **upkeep})
-        return new, _describe(new, trial, accepted, asked, self.gradient_method.is_random)
+            end = here
+        new = state.moved(asked, end, {**learnt, **last.as_memory})
+        return new, _describe(new, trial, accepted, asked, is_random(gradient))
 
     def _metric(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
         """The metric that an evaluation measures, None if there is none to measure: with the `memory` of a step the one
@@ -370,20 +338,24 @@ class QNG:
         """Whether the metric is chosen step by step, by what it costs and gains."""
         return self.approx is None and self.refresh is None and evaluator.is_exact
 
-    def _is_due(self, evaluator: Evaluator, memory: Memory, age: int, path: float) -> bool:
+    def _is_due(self, evaluator: Evaluator, memory: Memory, age: MetricAge) -> bool:
         """Whether to measure the metric at the end of a step, or to go on with the last one."""
         if self._chooses(evaluator):
-            return path > _STILL_GOOD or not self.rule_for(evaluator).is_settled(memory)
-        return self.refresh_rule.is_due(age, path)
+            return age.path > _STILL_GOOD or not self.rule_for(evaluator).is_settled(memory)
+        return self.refresh_rule.is_due(age.steps, age.path)
 
-    def _averaged(self, metric: Metric, here: Evaluation, there: Evaluation, memory: Memory) -> Evaluation:
-        """`there`, its metric averaged with what was known before."""
+    def _with_metric(
+        self, here: Evaluation, there: Evaluation, metric: Metric | None, age: MetricAge
+    ) -> tuple[Evaluation, MetricAge]:
+        """`there` with the metric to go on with, and its age: the one `here` where none was measured, else what was,
+        averaged with what was known before."""
+        if metric is None:
+            return replace(there, metric=here.metric), age
         if there.metric is None or here.metric is None or not there.is_finite:
-            return there
-        count = int(memory["metric_count"]) + 1
-        return replace(
-            there, metric=self.refresh_rule.averaged(there.metric, here.metric, count, metric.positive)
-        )  # fmt: skip
+            return there, age.renewed
+        count = age.renewed.count
+        tensor = self.refresh_rule.averaged(there.metric, here.metric, count, metric.positive)
+        return replace(there, metric=tensor), age.renewed
 
     def _direction(self, evaluator: Evaluator, here: Evaluation, damping: Damping) -> Direction:
         assert here.gradient is not None
@@ -393,30 +365,9 @@ class QNG:
         return natural_direction(here.metric, here.gradient, damping)
 
 
-def _is_sampled_mean(here: Evaluation) -> bool:
-    """Whether a gradient has errors, and is that of one mean over all shots and samples."""
-    return here.gradient is not None and bool(np.any(here.gradient.stderr)) and here.mean is None and here.batch is None
-
-
 def _as_a_rate(given: object) -> str:
     """What to write in place of a number that stands where a step rule belongs."""
     return f"; write learning_rate={given}" if is_number(given) else ""
-
-
-def _kept(
-    here: Evaluation, there: Evaluation, memory: Memory, measured: bool, age: int, path: float
-) -> tuple[Evaluation, Memory]:
-    """`there` with the metric to go on with, and what is remembered of its measurement."""
-    count = int(memory["metric_count"])
-    if measured:
-        return there, _measured(count + 1)
-    kept = {"metric_count": np.array(count), "metric_age": np.array(age), "metric_path": np.array(path)}
-    return replace(there, metric=here.metric), kept
-
-
-def _measured(count: int) -> dict[str, np.ndarray]:
-    """What is remembered right after measurement number `count` of the metric: steps and path since then."""
-    return {"metric_count": np.array(count), "metric_age": np.array(0), "metric_path": np.array(0.0)}
 
 
 def _describe(state: State, trial: Trial, accepted: bool, asked: Submissions, by_chance: bool) -> StepInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,3 +71,32 @@ class Refresh:
             known.shots + fresh.shots,
             f"average of {counted(count + 1, 'metric')}" + (f"; {note}" if note else ""),
         )
+
+
+@dataclass(frozen=True)
+class MetricAge:
+    """How often a run's metric was measured anew, and accepted `steps` and `path` (Σ√(δᵀgδ), radians) since then."""
+
+    count: int = 0
+    steps: int = 0
+    path: float = 0.0
+
+    @classmethod
+    def of(cls, memory: Mapping[str, np.ndarray]) -> MetricAge:
+        """What a state's memory holds of it."""
+        return cls(int(memory["metric_count"]), int(memory["metric_age"]), float(memory["metric_path"]))
+
+    @property
+    def as_memory(self) -> dict[str, np.ndarray]:
+        """The same as arrays, for a state's memory."""
+        numbers = {"metric_count": self.count, "metric_age": self.steps, "metric_path": self.path}
+        return {name: np.array(number) for name, number in numbers.items()}
+
+    def after(self, length: float) -> MetricAge:
+        """One accepted step of this length later."""
+        return MetricAge(self.count, self.steps + 1, self.path + length)
+
+    @property
+    def renewed(self) -> MetricAge:
+        """Right after one more measurement."""
+        return MetricAge(self.count + 1)

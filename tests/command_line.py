@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
+from unittest import mock
 
-from typer.testing import CliRunner, Result
+from typer import testing
+from typer.main import get_command
 
 from qngd.cli import commands as cli
 
@@ -16,9 +19,14 @@ NULL_BYTES = (
 TOY = str(ROOT / "tests" / "toy.py")
 
 
-def qngd(*arguments: str) -> Result:
+# which takes longer than most calls of it, and which Typer's runner does for each
+_made = cache(get_command)
+
+
+def qngd(*arguments: str) -> testing.Result:
     """The command in this process."""
-    return CliRunner().invoke(cli.app, list(arguments), prog_name="qngd")
+    with mock.patch.object(testing, "_get_command", _made):
+        return testing.CliRunner().invoke(cli.app, list(arguments), prog_name="qngd")
 
 
 def refused(*arguments: str, code: int) -> str:

@@ -20,7 +20,7 @@ from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.interop.given import read_given
 from qngd.report.circuits import describe_circuit, step_measurements
-from qngd.run.price import planned_step
+from qngd.run.pricing.planned import planned_step
 from tests import dense
 from tests.strategies import GateUse, Program, Sketch, examples, programs, random_program
 

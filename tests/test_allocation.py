@@ -123,13 +123,51 @@ def test_nearly_null_directions_of_the_metric_do_not_take_the_shots():
     assert of_other == pytest.approx(variance[0] / (0.25 + damping), rel=1e-3)
 
 
-def test_the_first_step_divides_equally():
+def test_the_first_step_divides_a_total_equally():
     found = AutoShots(PLAN.num_circuits * 500).shots(PLAN, None)
     assert np.all(found == 500)
     other = Spread(*(np.ones(PLAN.num_circuits + 1),) * 3)  # of a plan of another kind
     assert np.all(AutoShots(PLAN.num_circuits * 500).shots(PLAN, other) == 500)
-    assert np.all(AutoShots().shots(PLAN, None) == 20)
-    assert np.all(AutoShots(first=50).shots(PLAN, None) == 50)
+
+
+def test_without_a_total_the_first_step_divides_by_the_weights_of_shifts_and_terms():
+    sketch = Sketch(2, 2)
+    a, b = sketch.t
+    circuit = sketch("ry", 0, a)("rx", 1, 0.5 * b)("cx", 0, 1).circuit()
+    plan = plan_of(circuit, np.array([0.7, 0.4]), {"IX": 3.0, "ZI": 1.0})
+    found = AutoShots(first=600).shots(plan, None)
+    assert 0 <= 600 * plan.num_circuits - found.sum() < plan.num_circuits
+    norms = np.array([0.0 if c is None else np.linalg.norm(c) for c in plan.coefficients])
+    of_term = norms[[request.template for request in plan.requests]]
+    energies = plan.energy_weights != 0
+    # a shot of the term of weight 3 leaves three times the error
+    assert found[energies & (of_term == 3)] == pytest.approx(3 * found[energies & (of_term == 1)], rel=0.01)
+    assert found[energies].sum() == pytest.approx(600 * energies.sum(), rel=0.01)
+    slopes = abs((plan.mixing @ plan.slopes).toarray())
+    moved = [slopes[k] > 0 for k in range(2)]  # by half an angle: a slope is half as much
+    assert found[moved[0] & (of_term == 3)].sum() == pytest.approx(2 * found[moved[1] & (of_term == 3)].sum(), rel=0.01)
+    assert found[of_metric(plan)] == pytest.approx(600, rel=0.01)
+
+
+def test_by_what_is_known_beforehand_gradients_have_smaller_errors_on_average():
+    """Exact variances at random parameters: for one fixed division the other would do as well by chance."""
+    circuit, _, terms = lopsided()
+    of_equal, of_known = [], []
+    for theta in np.random.default_rng(4).uniform(-np.pi, np.pi, (12, 4)):
+        plan = plan_of(circuit, theta, terms)
+        _, spread = exactly(plan, theta)
+        one_shot = (plan.mixing @ plan.slopes).toarray() ** 2 * spread.energy
+        of_equal.append((one_shot / 400).sum())
+        of_known.append((one_shot / AutoShots(first=400).shots(plan, None)).sum())
+    assert np.mean(of_known) < 0.5 * np.mean(of_equal)
+
+
+def test_without_a_total_no_more_shots_are_sent_than_announced():
+    for first in (2, 3, 20):
+        rule = AutoShots(first=first)
+        found = rule.shots(PLAN, None)
+        assert found.min() >= 2
+        assert found.sum() <= PLAN.num_circuits * rule.most(PLAN, 0)
 
 
 # --- how many ---

@@ -26,7 +26,7 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.measured.cutting import observable_template
 from qngd.measured.plan import Request
 from qngd.metrics import BlockDiagonal
-from qngd.run.price import cost
+from qngd.run.pricing.price import cost
 from tests.qiskit_devices import SERIAL, Counting, new_estimator, new_sampler
 from tests.step_requests import one_request, requests_of
 from tests.strategies import ansatz, examples, random_observable

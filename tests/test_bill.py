@@ -5,6 +5,7 @@ import pytest
 
 import qngd
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
+from tests.noisy_backends import Misreading
 
 CIRCUIT = qngd.CircuitBuilder(3)
 A, B, C = CIRCUIT.parameters("a", "b", "c")
@@ -51,6 +52,12 @@ SETTINGS = {
     "calibrated by 77 shots": {"backend": lambda: ReadoutCorrected("statevector", shots=77)},
     "corrected, auto": {"backend": lambda: ReadoutCorrected("statevector"), "shots": "auto"},
     "post-selected": {"backend": selected, "final_shots": 50},
+    "corrected, then selected": {
+        "backend": lambda: PostSelected(ReadoutCorrected("statevector", shots=77), particles="all"),
+        "final_shots": 50,
+    },
+    "post-selected, auto": {"backend": selected, "shots": "auto"},
+    "post-selected, auto from 5": {"backend": selected, "shots": qngd.AutoShots(first=5)},
     "function": {"backend": lambda: Executor(uniform, runs=3)},
     "function of lists": {"backend": lambda: Executor(lists, runs=2), "final_shots": 50},
     "function of lists, auto": {"backend": lambda: Executor(lists), "shots": "auto"},
@@ -121,3 +128,69 @@ def test_a_submission_goes_whole_to_a_function_and_a_correction():
         calls.clear()
         qngd.expectation(CIRCUIT, TERMS, THETA, backend=ReadoutCorrected(backend, shots=90), shots=30)
         assert sorted(calls) == [30] * price.energy_circuits + [90] * 2
+
+
+class Stopped:
+    """Ctrl-C in the middle of the second submission, once."""
+
+    def __init__(self, before):
+        self.left = before
+
+    def __call__(self):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def function_of(stop, **given):
+    def told(circuit, *, shots):
+        stop()
+        return uniform(circuit, shots=shots)
+
+    return Executor(told, **given)
+
+
+def device_of(stop):
+    """A device of the user's own, which is not this process."""
+
+    class Away(Misreading):
+        def collect(self, handle):
+            stop()
+            return super().collect(handle)
+
+    return Away(np.zeros((2, 3)))
+
+
+AWAY = {  # the calls of the first submission, and a few more; then the backend
+    "readout corrected": (0, lambda stop: ReadoutCorrected(device_of(stop), shots=77)),
+    "function": (3, lambda stop: function_of(stop, runs=3)),
+    "corrected function": (5, lambda stop: ReadoutCorrected(function_of(stop, runs=3), shots=40)),
+    "device": (0, device_of),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("name", AWAY)
+def test_a_submission_that_breaks_off_costs_all_that_it_asked_for(name, kept, tmp_path):
+    """The circuits of its calibration too, and all runs of each; and it is paid for again when the run goes on."""
+    if "function" in name:
+        pytest.importorskip("qiskit")
+    more, make = AWAY[name]
+    how = {"shots": SHOTS, "optimizer": qngd.QNG(approx="block-diag"), "max_steps": STEPS, "tol": 0, "seed": 2}
+    own = qngd.cost(CIRCUIT, TERMS, THETA, backend=make(Stopped(0)), shots=SHOTS, steps=STEPS)
+    calls = own.step.circuits // 3 if "function" in name else 1
+    backend = make(Stopped(calls + more + 1 if more else 2))
+    directory = tmp_path / "run" if kept else None
+    broken = qngd.minimize(CIRCUIT, TERMS, THETA, backend=backend, run_dir=directory, **how)
+    assert (broken.status, broken.steps) == ("interrupted", 0)
+    one = own.step
+    assert (broken.cost.circuits, broken.cost.shots) == (2 * one.circuits, 2 * one.shots)
+    if kept:
+        assert qngd.load(directory).cost == broken.cost
+        with pytest.warns(qngd.QngdWarning, match="counts as paid"):
+            result = qngd.minimize(CIRCUIT, TERMS, THETA, backend=backend, run_dir=directory, **how)
+        whole = own.offers[0].run
+        assert (result.cost.circuits, result.cost.shots) == (
+            whole.circuits + one.circuits,
+            whole.shots + one.shots,
+        )

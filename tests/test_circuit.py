@@ -13,10 +13,11 @@ from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, Angle, AngleMap
 from qngd.circuit.builder import OpsBuilder
-from qngd.circuit.circuit import FlatTheta, finish
+from qngd.circuit.circuit import finish
 from qngd.circuit.gates import STANDARD_GATES
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Op
+from qngd.circuit.theta import FlatTheta
 from qngd.errors import ObservableError, ParameterError
 from tests import dense
 from tests.strategies import (

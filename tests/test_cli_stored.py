@@ -4,15 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import qngd
-from qngd.cli import commands as cli
+from tests.command_line import qngd as command
 from tests.known_runs import run
 
 
 def qngd_command(*words):
-    done = CliRunner().invoke(cli.app, [str(word) for word in words])
+    done = command(*map(str, words))
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done
 

@@ -218,6 +218,8 @@ def test_a_budget_is_for_all_states_together():
     [
         (0, {}, "count"),
         (2.5, {}, "count"),
+        (H2, {}, r"comes second, as in excited_states\(circuit, 3, observable, theta0\)"),
+        (5, {}, "count: a circuit of 2 qubits has 4 orthogonal states; got 5"),
         (3, {"weights": -1.0}, "weights"),
         (3, {"weights": [1.0]}, "each of the first 2"),
         (3, {"weights": "large"}, "weights"),

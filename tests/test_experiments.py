@@ -1,10 +1,10 @@
 """Every experiment that needs nothing special runs in its --smoke mode."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forked import Programs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SMOKES = [
     "noise_floor", "ibm_estimator", "forty_qubits", "bench_exact", "bench_peers", "zoo", "roofline", "auto_shots",
     "qiskit_loops", "objectives", "cvar_portfolio", "wall_time", "starts", "peers_agree", "tutorials", "final_point",
-    "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "crash_test", "mitigation",
+    "cheaper_gradients", "light_cones", "bench_cones", "shots_to_solution", "shots_noisy", "crash_test", "mitigation",
     "molecules", "pauli_ladder", "spin_chains", "noise_levels",
-    "ten_minutes", "qaoa_tuning", "shared_parameters",
+    "ten_minutes", "qaoa_tuning", "shared_parameters", "damping_with_shots",
     "budgets", "killed_sweep", "other_providers", "divi_rival", "chain_minima", "estimators",
 ]  # fmt: skip
 
@@ -25,8 +25,15 @@ def test_every_command_has_a_smoke_mode_that_is_tried():
     assert commands - {"index", "bench_report"} == set(SMOKES)  # these two make pages of what is there
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    made = Programs(tmp_path_factory.mktemp("home"))
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize("name", SMOKES)
-def test_smoke(name, tmp_path):
+def test_smoke(name, programs, tmp_path):
     """In a folder of its own, where it leaves its results."""
     if name != "roofline":
         pytest.importorskip("qiskit_aer")
@@ -35,12 +42,10 @@ def test_smoke(name, tmp_path):
         pytest.importorskip("qiskit_algorithms")
     if name == "ibm_estimator":
         pytest.importorskip("qiskit_ibm_runtime.executor_estimator")
-    if name == "budgets":
+    if name in ("budgets", "shots_noisy"):
         pytest.importorskip("qiskit_ibm_runtime")
     if name == "killed_sweep":
         pytest.importorskip("distributed")
-    command = [sys.executable, "-m", f"experiments.{name}", "--smoke"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    code, said = programs.run(f"experiments.{name}", "--smoke", folder=tmp_path)
+    assert code == 0, said
     assert list((tmp_path / "results" / name).glob("*.json"))

@@ -14,7 +14,8 @@ from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
 from qngd.errors import CircuitError, ParameterError, QngdWarning
 from qngd.interop import wrap
-from qngd.interop.expressions import Expression, Graph, NodeProgram
+from qngd.interop.expressions import Expression, Graph
+from qngd.interop.node_program import NodeProgram
 from qngd.interop.qiskit import angles as _qiskit_angles
 
 POINT = (0.37, -0.83, 1.29)
@@ -119,7 +120,7 @@ def linearized(tree):
     graph = Graph(NAMES)
     root = made(tree, [Expression(graph, graph.parameter(i)) for i in range(3)], ours)
     gradient = graph.gradient(root.node)
-    value, *derivatives = NodeProgram(graph, [root.node, *gradient.values()])(np.array(POINT))
+    value, *derivatives = NodeProgram.of(graph, [root.node, *gradient.values()])(np.array(POINT))
     jacobian = np.zeros(3)
     jacobian[list(gradient)] = derivatives
     return value, jacobian

@@ -9,6 +9,8 @@ import qngd
 from qngd.baselines import METHODS, SPSA, Adam, GradientDescent, SciPy
 from qngd.refresh import Refresh
 from qngd.run.directory.database import Database
+from tests.command_line import TOY
+from tests.command_line import qngd as command
 from tests.step_rules import RULES
 from tests.strategies import ansatz
 
@@ -261,9 +263,6 @@ def test_a_disk_that_is_full_from_the_start(full_disk, tmp_path):
 
 
 def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypatch):
-    from typer.testing import CliRunner
-
-    from qngd.cli import commands as cli
     from qngd.report import files
     from qngd.report import live as _progress
 
@@ -276,7 +275,7 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
         yield show
 
     monkeypatch.setattr(_progress, "progress", progress)
-    done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "9", "--out", str(tmp_path)])
+    done = command("run", TOY, "--steps", "9", "--out", str(tmp_path))
     assert isinstance(done.exception, UnicodeError)
     assert "no such letter" in done.output
     assert files.read(tmp_path).result["steps"] == 3
@@ -284,16 +283,13 @@ def test_the_command_line_keeps_what_a_failed_run_had_reached(tmp_path, monkeypa
 
 def test_what_a_folder_cannot_hold_is_shown(tmp_path, monkeypatch):
     """The command line: θ is printed where it cannot be written."""
-    from typer.testing import CliRunner
-
-    from qngd.cli import commands as cli
     from qngd.report import files
 
     def full(path, content, argument):
         raise qngd.SettingError(f"{argument}: cannot write {path}: no space left on device")
 
     monkeypatch.setattr(files, "write_whole", full)
-    done = CliRunner().invoke(cli.app, ["run", "tests/toy.py", "--steps", "3", "--out", str(tmp_path)])
+    done = command("run", TOY, "--steps", "3", "--out", str(tmp_path))
     assert done.exit_code == 1
     assert "theta: [" in done.output
     assert "error: --out: cannot write" in done.output

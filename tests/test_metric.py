@@ -11,8 +11,11 @@ from scipy import sparse
 import qngd
 from qngd._system import threads as _threads
 from qngd.damping import PseudoInverse
+from qngd.evaluators.choice import evaluator_for
 from qngd.exact import tangents
 from qngd.exact.simulator import Simulator
+from qngd.interop import as_observable
+from qngd.metrics import Full
 from qngd.solve.direction import natural_direction
 from tests import dense
 from tests.expected_metrics import expected_metrics
@@ -94,6 +97,44 @@ def test_a_full_metric_of_many_parameters_in_many_layers(num_qubits, density):
     expected = jacobian.T @ dense.rotation_metric(circuit, phi) @ jacobian
     found = Simulator(circuit).full_metric(phi, sparse.csr_array(jacobian))
     assert np.allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def alternating(num_qubits, num_rounds, shared):
+    """Couplings of a ring and a mixer in turn, as in QAOA; all rounds `shared` two parameters, or each has its own."""
+    circuit = qngd.CircuitBuilder(num_qubits)
+    for q in range(num_qubits):
+        circuit = circuit.h(q)
+    names = [(f"coupling{k}", f"mixer{k}") for k in range(1 if shared else num_rounds)]
+    angles = {name: circuit.parameter(name) for pair in names for name in pair}
+    for k in range(num_rounds):
+        coupling, mixer = names[k % len(names)]
+        for q in range(num_qubits):
+            circuit = circuit.rzz((0.4 + 0.1 * q) * angles[coupling], q, (q + 1) % num_qubits)
+        for q in range(num_qubits):
+            circuit = circuit.rx((1 - 0.05 * q) * angles[mixer], q)
+    return qngd.wrap(circuit)
+
+
+@pytest.mark.parametrize("num_qubits", [4, 7, 8])
+@pytest.mark.parametrize("shared", [True, False])
+def test_full_metrics_where_parameters_move_many_commuting_gates(num_qubits, shared):
+    """Also of an evaluation, which gives the metric the state that the energy has taken, with and without a trial's
+    energy before it."""
+    circuit = alternating(num_qubits, 3, shared)
+    theta = np.linspace(0.3, 1.1, circuit.num_parameters)
+    phi, jacobian = circuit.angle_map.linearize(theta)
+    expected = jacobian.T @ dense.rotation_metric(circuit, phi) @ jacobian
+    assert np.allclose(Simulator(circuit).full_metric(phi, jacobian), expected, rtol=0, atol=1e-12)
+    observable = as_observable({"Z" * num_qubits: 1.0, "I" * (num_qubits - 2) + "XY": 0.5}, circuit)
+    evaluator = evaluator_for(circuit, observable, "statevector")
+    alone = evaluator.evaluate(theta)
+    for with_a_trial in (False, True):
+        if with_a_trial:
+            evaluator.evaluate(theta, gradient=False)
+        found = evaluator.evaluate(theta, metric=Full())
+        assert np.allclose(found.metric.value, expected, rtol=0, atol=1e-12)
+        assert np.allclose(found.gradient.value, alone.gradient.value, rtol=0, atol=1e-13)
+        assert float(found.energy.value) == pytest.approx(float(alone.energy.value), abs=1e-13)
 
 
 @pytest.mark.parametrize("num_qubits", range(1, 9))

@@ -16,5 +16,7 @@ def test_the_page_about_noise():
         assert 0 < found.stderr < 0.1
         assert abs(found.value - exact) < 0.15 + 5 * found.stderr
     assert page.selected.shots < page.plain.shots
+    assert abs(page.found.value - exact) < 0.1 + 4 * page.found.stderr
+    assert page.found.shots < page.corrected.shots
     assert page.price.step.shots == 1000 * page.price.step.circuits
     assert page.price.step.circuits % 2 == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import qngd
-from qngd.backends import PostSelected, resolve
+from qngd.backends import PostSelected, ReadoutCorrected, resolve
 from qngd.backends.post_selection import Sieve
 from qngd.circuit.observable import Observable
 from qngd.measured.planner import Planner
@@ -109,6 +109,20 @@ def test_shots_left_out_are_in_the_cost():
     assert price.shots == qngd.cost(circuit(), ENERGY, START, backend=noisy(), shots=200).step.shots
     found = qngd.expectation(circuit(), ENERGY, START, backend=backend, shots=200, seed=1)
     assert found.shots < 200 * len(lab.asked[-1][1])
+
+
+@pytest.mark.parametrize("shots", ["auto", qngd.TargetError(0.5)])
+def test_a_rule_leaves_every_circuit_shots_to_keep(shots):
+    """Where it would take two of them, a run would end as soon as both were left out."""
+    lab = noisy()
+    for backend in (PostSelected(lab, particles=SPINS), PostSelected(ReadoutCorrected(lab), particles=SPINS)):
+        lab.asked.clear()
+        result = qngd.minimize(circuit(), ENERGY, START, backend=backend, shots=shots, seed=1, max_steps=12)
+        assert result.status in ("max_steps", "noise", "converged")
+        assert min(request.shots for _, requests in lab.asked for request in requests) >= 20
+    plain = qngd.minimize(circuit(), ENERGY, START, backend=lab, shots=shots, seed=1, max_steps=12)
+    assert plain.status != "failed"
+    assert min(request.shots for _, requests in lab.asked for request in requests) < 20
 
 
 def test_a_parity_in_another_basis():

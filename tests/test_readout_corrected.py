@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 import qngd
-from qngd.backends import ReadoutCorrected
+from qngd.backends import PostSelected, ReadoutCorrected
+from qngd.backends.readout import EVERYTHING, Misread, calibration
+from qngd.backends.results import joined
+from qngd.evaluators.choice import evaluator_for
+from qngd.measured.outcomes import Counts, Means
+from qngd.metrics.names import as_metric
 from tests.lab import Service
 from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
@@ -59,6 +65,75 @@ def test_standard_errors_are_right(shots, calibration):
         assert np.allclose(values.std(axis=0), told, rtol=0.1)
 
 
+def misread_by(zeros, ones, shots):
+    """What the two circuits say where so many of the shots are wrong."""
+    counts = [
+        Counts(np.array([[right], [1 - right]], dtype=np.uint64), np.array([shots - wrong, wrong]))
+        for right, wrong in ((0, zeros), (1, ones))
+    ]
+    return Misread.of((0,), *counts, "lab")
+
+
+@pytest.mark.parametrize("angle", [0.8, 2.0])
+def test_what_bias_is_left_falls_as_the_square_of_the_calibrations_shots(angle):
+    """Over all that the two circuits can give, with the counts that the device gives on average. By the rates alone, as
+    if they were not estimated, the bias would fall as 1/N."""
+    rates, biases, uncorrected = (0.15, 0.25), [], []
+    one = np.sin(angle / 2) ** 2
+    seen = one * (1 - rates[1]) + (1 - one) * rates[0]
+    outcome = Counts(np.array([[0], [1]], dtype=np.uint64), np.array([1 - seen, seen]) * 10**9)
+    template = calibration((0,), False)
+    for shots in (60, 120):
+        chances = [binom.pmf(np.arange(shots + 1), shots, rate) for rate in rates]
+        mean = plain = 0.0
+        for zeros, ones in np.argwhere(np.multiply.outer(*chances) > 1e-10):
+            misread = misread_by(zeros, ones, shots)
+            found = misread.corrected(outcome, template.measured, (0,), template, EVERYTHING)
+            weight = chances[0][zeros] * chances[1][ones]
+            mean += weight * found.values[0]
+            plain += weight * (1 - 2 * seen + (zeros - ones) / shots) / (1 - (zeros + ones) / shots)
+        biases.append(abs(mean - np.cos(angle)))
+        uncorrected.append(abs(plain - np.cos(angle)))
+    assert uncorrected[0] / uncorrected[1] == pytest.approx(2, rel=0.1)
+    assert biases[0] / biases[1] > 3.5
+    assert biases[0] < 0.1 * uncorrected[0]
+
+
+def test_errors_of_a_metric_are_right():
+    """Of strings that share qubits, whose values and products err together."""
+    made = qngd.CircuitBuilder(3)
+    a, b = made.parameters("a", "b")
+    made.ry(0.7, 0).ry(-0.5, 1).rx(0.9, 2).rzz(a, 0, 1).rzz(a, 1, 2).rz(b, 0).rx(b, 0)
+    theta, repetitions = np.array([0.8, 0.5]), 400
+    for approx in ("block-diag", "diag"):
+        exact = np.asarray(qngd.metric_tensor(made, theta, approx=approx))
+        evaluator = evaluator_for(qngd.wrap(made), None, corrected(shots=300), 300)
+        found = [evaluator.metric(theta, as_metric(approx), seed) for seed in range(repetitions)]
+        values, told = np.array([each.raw for each in found]), np.array([each.raw_stderr for each in found])
+        moves = values.std(axis=0) > 1e-12
+        told = np.sqrt(np.mean(told**2, axis=0))[moves]
+        assert moves.sum() >= 2
+        assert np.allclose(values.std(axis=0)[moves], told, rtol=0.1)
+        assert np.all(np.abs(values.mean(axis=0) - exact)[moves] < 4 * told / np.sqrt(repetitions))
+
+
+def test_parts_that_are_joined_keep_what_errs_together():
+    """Each part has rates of its own, and its outcomes share no errors with others."""
+    template = calibration((0, 1), False)
+    rng = np.random.default_rng(3)
+    parts = []
+    for shots in (100, 300):
+        own, shared = rng.normal(size=(5, 2)), rng.normal(size=(4, 2))
+        stderr = np.sqrt((own**2).sum(axis=0) + (shared**2).sum(axis=0))
+        parts.append(Means(rng.normal(size=2), stderr, shots, own.T @ own, shared))
+    found = joined(parts, template)
+    weights = [0.25, 0.75]
+    expected = sum(w**2 * (p.covariance + p.shared.T @ p.shared) for w, p in zip(weights, parts, strict=True))
+    assert np.allclose(found.covariance, expected)
+    assert np.allclose(found.stderr**2, np.diag(expected))
+    assert found.shared is None
+
+
 def test_two_circuits_more_in_the_same_submission():
     lab = Misreading(RATES)
     plain = qngd.cost(circuit(), ENERGY, START, backend=lab, shots=500).step
@@ -88,7 +163,7 @@ def test_what_cannot_be_corrected_is_refused():
         )
     with pytest.raises(qngd.BackendError, match="needs counts"):
         qngd.expectation(circuit(), ENERGY, START, backend=ReadoutCorrected(ExactDevice("means")), shots=10)
-    with pytest.raises(qngd.BackendError, match="two corrections"):
+    with pytest.raises(qngd.BackendError, match=r"twice; write qngd.backends.ReadoutCorrected\(misreading lab, …\)"):
         ReadoutCorrected(corrected())
     with pytest.raises(qngd.BackendError, match="number of shots"):
         qngd.expectation(circuit(), ENERGY, START, backend=corrected())
@@ -98,13 +173,22 @@ def test_what_cannot_be_corrected_is_refused():
         corrected(shots=0)
 
 
-def test_an_interrupted_submission_is_found_again(tmp_path):
+def hopping():
+    made = qngd.CircuitBuilder(3)
+    a, b, c = made.parameters("a", "b", "c")
+    return made.x(0).rxx(a, 0, 1).ryy(a, 0, 1).rzz(c, 0, 2).rxx(b, 1, 2).ryy(b, 1, 2)
+
+
+@pytest.mark.parametrize("is_selected", [False, True])
+def test_an_interrupted_submission_is_found_again(is_selected, tmp_path):
     """Its two circuits are in the job that was under way."""
     lab = shown("howto/add-a-backend.md").PatientLab
 
     def run(service, **given):
-        backend = ReadoutCorrected(lab(service))
-        return qngd.minimize(circuit(), ENERGY, START, backend=backend, shots=300, seed=2, max_steps=3, tol=0, **given)
+        backend, made = ReadoutCorrected(lab(service)), circuit()
+        if is_selected:
+            backend, made = PostSelected(backend, particles="all"), hopping()
+        return qngd.minimize(made, ENERGY, START, backend=backend, shots=300, seed=2, max_steps=3, tol=0, **given)
 
     expected = run(Service())
     service = Service()
@@ -114,3 +198,4 @@ def test_an_interrupted_submission_is_found_again(tmp_path):
     result = run(service, run_dir=tmp_path)
     assert len(service.jobs) == 4
     assert np.array_equal(result.theta, expected.theta)
+    assert result.cost == expected.cost

@@ -108,6 +108,10 @@ def selected(backend):
     return PostSelected(backend, particles="all")
 
 
+def both(backend):
+    return selected(ReadoutCorrected(backend))
+
+
 # by name: what makes what counts and the backend, and the shots asked of it
 KINDS = {
     "sampler": (lambda: plain(Lab()), SHOTS),
@@ -124,6 +128,7 @@ KINDS = {
     "selected sampler": (lambda: corrected(Lab(), selected), SHOTS),
     "selected values": (lambda: corrected(LabOfValues(), selected), SHOTS),
     "selected estimator": (lambda: corrected(Counting(), selected), SHOTS),
+    "corrected and selected sampler": (lambda: corrected(Lab(), both), SHOTS),
 }
 QNG = qngd.QNG
 SETTINGS = {

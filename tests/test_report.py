@@ -16,7 +16,7 @@ from qngd.report import figures as _figures
 from qngd.report import files as report
 from qngd.report.circuits import step_measurements
 from qngd.report.summary import format_seconds, summary
-from qngd.run.price import planned_step
+from qngd.run.pricing.planned import planned_step
 from qngd.step import CurvatureRate
 from tests.toy import problem
 

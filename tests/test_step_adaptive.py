@@ -136,3 +136,13 @@ def test_a_run_does_not_depend_on_where_it_is_cut(tmp_path):
     qngd.minimize(circuit, terms, start, max_steps=11, run_dir=tmp_path, **how)
     resumed = qngd.minimize(circuit, terms, start, max_steps=30, run_dir=tmp_path, **how)
     assert np.array_equal(whole.history, resumed.history)
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1e-3, 1e5])
+def test_a_run_leaves_the_neighbourhood_of_a_maximum_in_any_unit(unit):
+    """Curved down there, no pair of slopes says how far to go, and in small units the first rate hardly moves."""
+    circuit = qngd.CircuitBuilder(2)
+    a, b = circuit.parameters("a", "b")
+    circuit = circuit.ry(a, 0).rz(b, 0).cx(0, 1)
+    result = qngd.minimize(circuit, {"IZ": unit, "ZI": 0.3 * unit}, [0.3, 0.4])
+    assert result.energy == pytest.approx(-1.3 * unit, rel=1e-3)

@@ -62,6 +62,34 @@ def test_bad_settings_are_named(name, value):
         CurvatureRate(**{name: value})
 
 
+@pytest.mark.parametrize("unit", [1e-5, 1e-3, 1.0])
+@pytest.mark.parametrize("curved", [-1.0, 1e-6])
+def test_an_exact_rate_finds_its_unit_at_once_and_a_sampled_one_by_its_bound(unit, curved):
+    """Where the energy curves down along the step, or so little up that its minimum is far."""
+    slopes = unit * np.array([[0.2, 0.0, 0.0], [0.2 - curved * 1e-3, 0.0, 0.0]])
+    energies = -unit * np.array([0.0, 0.1 * 0.2**2 * unit])
+    for covariance in (None, 1e-12 * unit**2 * np.eye(3)):
+        here, there = (
+            at(energy, slope, np.eye(3), covariance=covariance) for energy, slope in zip(energies, slopes, strict=True)
+        )
+        rule = CurvatureRate(initial=0.1)
+        rate, proposal = rate_after(rule, here, there, damping=Absolute(1e-9))
+        assert proposal.length == pytest.approx(0.02 * unit)
+        if covariance is not None:
+            assert rate == pytest.approx(0.5 if curved < 0 else rate)
+        elif unit < 1:
+            assert rate * np.linalg.norm(slopes[1]) == pytest.approx(0.05, rel=0.01)
+        assert rate <= (0.5 if covariance is not None or unit == 1 else np.inf) * (1 + 1e-9)
+
+
+def test_what_rounding_makes_of_a_slope_is_no_reason_to_go_far():
+    """At a minimum: the energy stays, and the slope falls along a step of 1e-9 rad by chance."""
+    here, there = (at(-1.0, (slope, 0.0)) for slope in (1e-9, 1.01e-9))
+    rate, proposal = rate_after(CurvatureRate(initial=0.1), here, there)
+    assert proposal.length < 1e-8
+    assert rate == pytest.approx(0.5)
+
+
 # --- the curvature that a step met ---
 
 

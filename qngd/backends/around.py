@@ -55,21 +55,29 @@ class Around(Forwarding, ResumableBackend):
     """A backend around another one, the `inner`. Its jobs are found again where those of the inner one are."""
 
     about: str  # in its name
+    goes_around: tuple[type[Around], ...] = ()  # other corrections
 
     def __init__(self, backend: Any) -> None:
         from qngd.backends import resolve  # which knows all backends, these included
 
         self.inner = resolve(backend)
+        if isinstance(self.inner, self.goes_around):
+            return
         if (inside := _correction_in(self.inner)) is not None:
-            raise BackendError(
-                f"backend: {self.name} is two corrections, one around the other, and neither order is right: readout "
-                "errors are undone in expectation values, of which no shot can be left out, and circuits that measure "
-                "readout errors must lose none. Write one of them around the device itself: "
-                f"qngd.backends.{type(self).__name__}({inside.inner.name}, …) or "
-                f"qngd.backends.{type(inside).__name__}({inside.inner.name}, …)"
-            )
+            raise BackendError(f"backend: {self.name} is {self._wrongly_around(inside)}")
         if self.inner.gives_counts is False:
             raise BackendError(self._needs_counts)
+
+    def _wrongly_around(self, inside: Around) -> str:
+        """What is wrong with a correction around another one, and what to write."""
+        own, other, device = type(self).__name__, type(inside).__name__, inside.inner.name
+        if own == other:
+            return f"the same correction twice; write qngd.backends.{own}({device}, …)"
+        return (
+            "one correction around another, which is right in one order: readout errors are undone first, since shots "
+            "that were left out by what was misread cannot be corrected. Write "
+            f"qngd.backends.PostSelected(qngd.backends.ReadoutCorrected({device}), …)"
+        )
 
     @property
     def _needs_counts(self) -> str:
@@ -169,12 +177,20 @@ class Around(Forwarding, ResumableBackend):
         Raises:
             BackendError: it failed, or returned something other than counts.
         """
+        return self.read(handle, self.counts(handle))
+
+    def counts(self, handle: AroundHandle) -> list[Counts]:
+        """What the inner backend gives for all that was sent.
+
+        Raises:
+            BackendError: as `collect`.
+        """
         found = checked(self.inner.collect(handle.inner), handle.sent.templates, handle.sent.requests, self.inner.name)
         counts = [outcome for outcome in found if isinstance(outcome, Counts)]
         if len(counts) < len(found):
             raise BackendError(self._needs_counts)
         handle.shots = sum(outcome.shots for outcome in counts)
-        return self.read(handle, counts)
+        return counts
 
     def spent(self, handle: AroundHandle, requests: Sequence[Request]) -> Cost:
         """What the inner backend's submission took, all its shots included."""

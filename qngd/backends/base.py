@@ -133,6 +133,11 @@ class BackendBase(ABC):
         return False
 
     @property
+    def least_shots(self) -> int:
+        """How many shots every circuit should have where a rule chooses them, as where some are left out."""
+        return 1
+
+    @property
     def limits(self) -> Limits:
         """What one job may hold."""
         return Limits()

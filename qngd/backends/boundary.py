@@ -137,9 +137,13 @@ def _wrong_means(outcome: Means, template: Template) -> str:
             return f"{name} that are NaN or infinite"
     if (np.asarray(outcome.stderr) < 0).any():
         return "a negative standard error"
-    for name, more, rows in (("a covariance", outcome.covariance, count), ("shared errors", outcome.shared, None)):
+    for name, more, rows, columns in (
+        ("a covariance", outcome.covariance, count, count),
+        ("shared errors", outcome.shared, None, count),
+        ("joint errors", outcome.joint, None, len(outcome.values)),
+    ):
         if more is not None and (
-            more.shape != (len(more) if rows is None else rows, count) or not np.isfinite(more).all()
+            more.shape != (len(more) if rows is None else rows, columns) or not np.isfinite(more).all()
         ):
-            return f"{name} of shape {more.shape} where {count} columns of finite numbers were expected"
+            return f"{name} of shape {more.shape} where {columns} columns of finite numbers were expected"
     return "" if outcome.shots >= 0 else f"{outcome.shots} shots"

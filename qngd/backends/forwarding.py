@@ -42,6 +42,10 @@ class Forwarding(BackendBase):
         return self.inner.sent_whole
 
     @property
+    def least_shots(self) -> int:
+        return self.inner.least_shots
+
+    @property
     def limits(self) -> Limits:
         return self.inner.limits
 

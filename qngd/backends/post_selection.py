@@ -6,6 +6,11 @@ N = Σ_q (1 − Z_q)/2, if rotations that commute with each other can be gathere
 as φ(XX + YY) does though neither part does. A shift rule moves one of these parts alone, and the number is then not
 conserved, but its parity is. Where a symmetry does not hold, or the measured basis does not show it, nothing is left
 out: so no estimate of a circuit without noise is changed by this.
+
+Around a backend whose readout errors are undone there are no shots to leave out: means are then taken over the sector
+of the symmetries in the corrected distribution, which may have negative parts. The projector on a number of m ones on k
+qubits is Σ_j e^{iθ_j(N − m)}/(k + 1) with θ_j = 2πj/(k + 1), and on a parity (1 ± P)/2: sums of products over qubits,
+as a `Sector` is.
 """
 
 from __future__ import annotations
@@ -20,10 +25,11 @@ import numpy as np
 
 from qngd.backends.around import Around, AroundHandle, Asked
 from qngd.backends.base import Footprint, ResumableBackend
+from qngd.backends.readout import EVERYTHING, ReadoutCorrected, Sector
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
-from qngd.circuit.pauli import LETTERS, PauliStrings, anticommute, product
+from qngd.circuit.pauli import LETTERS, PauliStrings, anticommute, product, unpack_bits
 from qngd.errors import BackendError, SettingError, counted, shown
 from qngd.measured.grouping import Basis
 from qngd.measured.outcomes import Counts, Outcome
@@ -40,20 +46,23 @@ class PostSelected(Around):
     What a symmetry's value is follows from the circuit. Energies, gradients and metrics use it alike, each circuit
     where it holds (see the module). Circuits measure the qubits that a symmetry needs besides their own, in bases that
     need no further two-qubit gates. Shots left out have been paid for and count; errors are those of the shots that are
-    kept.
+    kept. Around `ReadoutCorrected` it selects what is read when readout errors are undone, and gives expectation values
+    alone; they are ratios, whose bias falls as 1/N² with the shots.
 
     Args:
-        backend: as in `minimize`; one that gives counts.
+        backend: as in `minimize`; one that gives counts, or a `ReadoutCorrected` one.
         parities: Pauli strings that the circuit conserves, as labels such as "ZZZZ" (rightmost letter is qubit 0).
         particles: sets of qubits on each of which the number of ones is conserved, as [(0, 1), (2, 3)], or "all" for
             the number on all qubits. Where a circuit conserves only the parity of a number, that is used.
 
     Raises:
-        BackendError: it is no backend, or a correction itself.
+        BackendError: it is no backend, or has shots left out already.
         SettingError: no symmetry is given, or one is none.
     """
 
     about = "post-selected"
+    goes_around = (ReadoutCorrected,)
+    least_shots = 20  # so that some are kept of every circuit: with half of them lost, all are once in a million
 
     def __init__(self, backend: Any, *, parities: Iterable[str] = (), particles: Any = ()) -> None:
         super().__init__(backend)
@@ -91,6 +100,13 @@ class PostSelected(Around):
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
         return self.inner.describe([self._sieve(template).template for template in templates])
+
+    def collect(self, handle: AroundHandle) -> list[Outcome]:
+        if not isinstance(self.inner, ReadoutCorrected):
+            return super().collect(handle)
+        templates = handle.asked.templates
+        sectors = [self._sieve(templates[r.template]).sector(r.angles) for r in handle.asked.requests]
+        return self.inner.selected(handle.inner, templates, sectors)
 
     def read(self, handle: AroundHandle, outcomes: list[Counts]) -> list[Outcome]:
         asked, found = handle.asked, []
@@ -188,6 +204,35 @@ class Sieve:
             crossings = np.bitwise_count(outcome.bits[:, None] & basis.z[rows][None]).sum(axis=2)
             keep &= ((crossings & 1).astype(bool) ^ (basis.sign[rows] < 0)).sum(axis=1) == ones
         return Counts(outcome.bits[keep], outcome.counts[keep])
+
+    def sector(self, angles: np.ndarray) -> Sector:
+        """The shots with all symmetries that hold, over the qubits that are measured."""
+        found = EVERYTHING
+        for rows, ones in self.checks(angles):
+            found = found.also(self._sector_of(rows, ones))
+        return found
+
+    def _sector_of(self, rows: np.ndarray, ones: int) -> Sector:
+        """Where so many of these strings are −1. Of several that read more than a qubit each, their product alone."""
+        basis = self.template.basis
+        inside = unpack_bits(basis.z[rows], self.template.num_qubits)[:, self.template.measured]  # (k, m)
+        signs = basis.sign[rows].astype(float)
+        if len(rows) > 1 and inside.sum() > len(rows):
+            inside, signs, ones = (
+                np.bitwise_xor.reduce(inside, axis=0, keepdims=True),
+                signs.prod(keepdims=True),
+                ones % 2,
+            )
+        if len(signs) == 1:
+            phases = 0.5 * np.array([1.0, (-1) ** ones * signs[0]])
+            return Sector(phases, np.stack([np.ones(inside.shape[1]), np.where(inside[0], -1.0, 1.0)]))
+        waves = np.exp(2j * np.pi * np.arange(len(rows) + 1) / (len(rows) + 1))  # w_j = e^{iθ_j}
+        phases = waves ** ((signs < 0).sum() - ones) / len(waves)
+        own = waves[:, None] ** signs  # of every string, (k + 1, k): e^{iθ} where it is −1, if its sign is 1
+        turns = np.ones((len(waves), inside.shape[1]), dtype=complex)
+        for row, reads in enumerate(inside):
+            turns[:, reads] *= own[:, [row]]
+        return Sector(phases, turns)
 
     @cached_property
     def _generators(self) -> tuple[PauliStrings, np.ndarray]:

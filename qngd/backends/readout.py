@@ -1,12 +1,20 @@
 """Readout errors measured by two more circuits and undone in the counts of all others.
 
 Every qubit q is taken to misread by itself: it reads 1 of |0⟩ with probability p and 0 of |1⟩ with r, which a circuit
-of zeros and one of ones show. Undoing that turns the value ±1 of Z_q in one shot into (±1 + p − r)/(1 − p − r), and the
-value of a Z string in one shot into the product over its qubits: the inverse of the tensor product of the confusion
-matrices on the string's qubits (arXiv:2006.14044). So the mean over shots is unbiased, and its error is that of the
-sample, covariances included, and that of p and r, which all circuits of a submission share:
+of zeros and one of ones show. Undoing that turns the value ±1 of Z_q in one shot into z_q = (±1 + p − r)/(1 − p − r),
+and the value of a Z string in one shot into the product over its qubits: the inverse of the tensor product of the
+confusion matrices on the string's qubits (arXiv:2006.14044). With the true p and r the mean over shots is unbiased.
+With estimated ones it is as a function F that is linear in each z_q, so that
 
-    ∂⟨S⟩/∂p_q = (⟨S⟩ + ⟨S without q⟩)/(1 − p_q − r_q),   ∂⟨S⟩/∂r_q = (⟨S⟩ − ⟨S without q⟩)/(1 − p_q − r_q).
+    ∂F/∂p_q = (F − F at z_q = −1)/(1 − p_q − r_q),   ∂F/∂r_q = (F − F at z_q = 1)/(1 − p_q − r_q),
+
+and the second derivatives are 2/(1 − p_q − r_q) times the first. Half of these times the variances of p and r is the
+bias of the order of 1/N of a calibration of N shots, which is taken off; what is left falls as 1/N². The error of a
+mean is that of the sample, covariances included, and that of p and r, which all circuits of a submission share.
+
+Of the shots in a `Sector` alone, as a symmetry leaves them, the mean is a ratio F/D: with the projector Π on the sector
+F is the mean of Π times the string, and D that of Π, each linear in every z_q as above. Its bias of the order of 1/N,
+Var(D)F/D³ − Cov(F, D)/D² and the like for p and r, is taken off too.
 """
 
 from __future__ import annotations
@@ -28,16 +36,18 @@ from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
 _LEAST = 0.1  # of 1 − p − r: below it a qubit tells hardly anything
+_ELEMENTS = 1 << 20  # numbers of a sector's parts that are handled at once
+_LEAST_SHARE = 0.05  # of the shots in a sector: below it their mean is anything
 
 
 class ReadoutCorrected(Around):
     """A backend that gives counts, with the readout errors of its qubits undone.
 
     Every submission gets two more circuits in the same batch, all qubits in |0⟩ and all in |1⟩, and corrects its own
-    counts by these alone: errors drift, and so a value's standard error holds all that is uncertain about it. Outcomes
-    become expectation values, whose errors are those of the shots times what the correction costs. What needs single
-    shots (`sample`, a CVaR, `cross="overlap"`, `approx="qn-spsa"`) is refused. Errors of a metric take the strings'
-    values as independent.
+    counts by these alone: errors drift, and so a value's standard error holds all that is uncertain about it. What bias
+    is left falls as 1/N² with the N shots of these circuits. Outcomes become expectation values, whose errors are those
+    of the shots times what the correction costs. What needs single shots (`sample`, a CVaR, `cross="overlap"`,
+    `approx="qn-spsa"`) is refused.
 
     Args:
         backend: as in `minimize`; one that gives counts.
@@ -86,14 +96,54 @@ class ReadoutCorrected(Around):
         return self._made[qubits, ones]
 
     def read(self, handle: AroundHandle, outcomes: list[Counts]) -> list[Outcome]:
+        return self._corrected(handle, outcomes, handle.asked.templates, [EVERYTHING] * len(handle.asked.requests))
+
+    def selected(self, handle: AroundHandle, templates: Sequence[Template], sectors: Sequence[Sector]) -> list[Outcome]:
+        """The expectation values of strings that the `templates` name, beside those whose circuits were asked for, over
+        the shots in each request's sector.
+
+        Raises:
+            BackendError: as `collect`, or hardly any shot is there.
+        """
+        return self._corrected(handle, self.counts(handle), templates, sectors)
+
+    def _corrected(
+        self, handle: AroundHandle, outcomes: list[Counts], templates: Sequence[Template], sectors: Sequence[Sector]
+    ) -> list[Outcome]:
         asked = handle.asked
         if not asked.requests:
             return []
         zeros = handle.sent.templates[-1]
         misread = Misread.of(zeros.wires, outcomes[-2], outcomes[-1], self.name)
         places = self.read_by(asked.templates)
-        pairs = zip(asked.requests, outcomes[:-2], strict=True)
-        return [misread.corrected(found, asked.templates[r.template], places[r.template]) for r, found in pairs]
+        found: list[Outcome] = []
+        for r, (request, outcome, sector) in enumerate(zip(asked.requests, outcomes[:-2], sectors, strict=True)):
+            t = request.template
+            means = misread.corrected(outcome, asked.templates[t].measured, places[t], templates[t], sector)
+            if means is None:
+                raise BackendError(
+                    f"{self.name}: hardly any of the {outcome.shots} shots of request {r} has the symmetries that its "
+                    "circuit conserves; take more shots, or a device with less noise"
+                )
+            found.append(means)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Sector:
+    """A projector on measured qubits (k,) that is diagonal: Σ_c phases_c Π_j [(1 + w_cj)/2 + (1 − w_cj)/2·Z_j], which
+    multiplies by w_cj where qubit j is 1. Phases (C,), w (C, k) or what broadcasts to it."""
+
+    phases: np.ndarray
+    turns: np.ndarray
+
+    def also(self, other: Sector) -> Sector:
+        """Both projectors, one behind the other."""
+        phases = np.multiply.outer(self.phases, other.phases).ravel()
+        return Sector(phases, (self.turns[:, None] * other.turns[None]).reshape(len(phases), -1))
+
+
+EVERYTHING = Sector(np.ones(1), np.ones((1, 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,41 +175,79 @@ class Misread:
             )
         return cls(qubits, rates, variances)
 
-    def corrected(self, outcome: Counts, template: Template, places: Sequence[int]) -> Means:
-        """The expectation values of a template whose qubits are read by these of the device's."""
-        on = np.array([self.qubits.index(places[q]) for q in template.measured], dtype=np.int64)
+    def corrected(
+        self, outcome: Counts, measured: np.ndarray, places: Sequence[int], wanted: Template, sector: Sector
+    ) -> Means | None:
+        """The expectation values of a template's strings, from an outcome of `measured` (k,) qubits, each of which is
+        read by one of the device's `places`; None where hardly any shot is in the sector."""
+        on = np.array([self.qubits.index(places[q]) for q in measured], dtype=np.int64)
         (p, r), gap = self.rates[:, on], 1 - self.rates[:, on].sum(axis=0)
-        bits = outcome.unpacked(template.num_qubits)[:, template.measured]
-        factors = (np.where(bits, -1.0, 1.0) + p - r) / gap  # (U, k): the corrected value of Z in one shot
-        masks, sign = z_strings(template)
-        inside = unpack_bits(masks, template.num_qubits)[:, template.measured]  # (K, k)
-        weights, shots = outcome.counts / outcome.shots, outcome.shots
-        singles = sign * _products(factors, inside)
-        values = weights @ singles
-        slopes = np.zeros((2, len(self.qubits), len(values)))
-        for j, place in enumerate(on):
-            through = inside[:, j]
-            without = inside[through].copy()
-            without[:, j] = False
-            rest = sign[through] * (weights @ _products(factors, without))
-            slopes[0, place, through] = (values[through] + rest) / gap[j]
-            slopes[1, place, through] = (values[through] - rest) / gap[j]
-        shared = (slopes * np.sqrt(self.variances)[:, :, None]).reshape(-1, len(values))
-        centred = singles - values
-        variances = weights @ centred**2 / max(shots - 1, 1)
-        count = len(template.strings)
-        own = centred[:, :count]
-        covariance = (weights[:, None] * own).T @ own / max(shots - 1, 1)
-        stderr = np.sqrt(variances + (shared**2).sum(axis=0))
-        return Means(values, stderr, shots, covariance, shared[:, :count])
+        z = (np.where(outcome.unpacked(wanted.num_qubits)[:, measured], -1.0, 1.0) + p - r) / gap  # (U, k)
+        masks, sign = z_strings(wanted)
+        # the last is the identity, whose mean is the share of the shots that are in the sector
+        inside = np.vstack([unpack_bits(masks, wanted.num_qubits)[:, measured], np.zeros(len(on), dtype=bool)])
+        weights, shots, sign = outcome.counts / outcome.shots, outcome.shots, np.append(sign, 1.0)
+        single, apart = _projected(z, weights, sector, inside)
+        single, slopes = sign * single, sign * apart / gap[:, None]  # (U, K + 1), (2, k, K + 1)
+        whole = weights @ single
+        share = whole[-1]
+        if share < _LEAST_SHARE:
+            return None
+        values = whole[:-1] / share
+        centred = (single[:, :-1] - values * single[:, -1:]) / share
+        bias = -(weights @ (centred * single[:, -1:])) / share / max(shots - 1, 1)
+        own = (slopes[:, :, :-1] - values * slopes[:, :, -1:]) / share
+        variances = self.variances[:, on, None]
+        bias += (variances * own * (1 / gap[:, None] - slopes[:, :, -1:] / share)).sum(axis=(0, 1))
+        shared = np.zeros((2, len(self.qubits), len(values)))
+        shared[:, on] = own * np.sqrt(variances)
+        kept = max(round(shots * min(share, 1.0)), 1)
+        moved = np.sqrt(weights / max(shots - 1, 1))[:, None] * centred
+        return _means(values - bias, moved, shared.reshape(-1, len(values)), kept, wanted)
 
 
-def _products(factors: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Π_j factors[u, j] over the j that are inside[k, j], (U, K)."""
-    found = np.ones((len(factors), len(inside)))
-    for j in range(factors.shape[1]):
-        found[:, inside[:, j]] *= factors[:, [j]]
-    return found
+def _means(values: np.ndarray, moved: np.ndarray, shared: np.ndarray, shots: int, template: Template) -> Means:
+    """Values (K,) of strings and their products, given how independent errors move them: those of the shots (U, K), and
+    shared ones (C, K)."""
+    count = len(template.strings)
+    stderr = np.sqrt((moved**2).sum(axis=0) + (shared**2).sum(axis=0))
+    joint = None
+    if template.pairs:
+        joint = np.vstack([moved, shared])
+        if len(joint) > len(values):  # as few, with the same covariance
+            joint = np.asarray(np.linalg.qr(joint, mode="r"))
+    own = moved[:, :count]
+    return Means(values, stderr, shots, own.T @ own, shared[:, :count], joint)
+
+
+def _projected(z: np.ndarray, weights: np.ndarray, sector: Sector, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The projector times each Z string in every shot (U, K), from the values z (U, k) of the qubits' Z, and by how
+    much the means would change, with `weights` (U,), from z_j = −1 and from z_j = 1 to what they are, (2, k, K).
+
+    The strings are `inside` (K, k) the measured qubits. A factor (1 + w)/2 + (1 − w)/2·z is never 0, as |w| = 1 and z
+    is real and not 0, so a product without it is a quotient."""
+    found, apart = np.zeros((len(z), len(inside))), np.zeros((2, z.shape[1], len(inside)))
+    step = max(_ELEMENTS // max(found.size, 1), 1)
+    for first in range(0, len(sector.phases), step):
+        part = slice(first, first + step)
+        phases, turns = sector.phases[part], sector.turns[part]
+        w = np.where(inside, -turns[:, None], turns[:, None])  # (C, K, k)
+        products = np.ones((1, *found.shape)) * phases[:, None, None]
+        acting = [np.flatnonzero((w[:, :, j] != 1).any(axis=0)) for j in range(z.shape[1])]
+        for j, acts in enumerate(acting):
+            products[:, :, acts] *= _factor(w[:, None, acts, j], z[:, j, None])
+        found += products.sum(axis=0).real
+        means = np.einsum("u,cuk->ck", weights, products)
+        for j, acts in enumerate(acting):
+            rest = products[:, :, acts] / _factor(w[:, None, acts, j], z[:, j, None])
+            without = np.einsum("u,cuk->ck", weights, rest)
+            apart[0, j, acts] += (means[:, acts] - without * w[:, acts, j]).sum(axis=0).real
+            apart[1, j, acts] += (means[:, acts] - without).sum(axis=0).real
+    return found, apart
+
+
+def _factor(w: np.ndarray, z: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + w) + 0.5 * (1 - w) * z
 
 
 def calibration(qubits: tuple[int, ...], ones: bool) -> Template:

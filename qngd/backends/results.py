@@ -16,7 +16,7 @@ import numpy as np
 
 from qngd.circuit.pauli import pack_bits
 from qngd.errors import is_number
-from qngd.measured.outcomes import Counts, Means, Outcome, weighted_values
+from qngd.measured.outcomes import Counts, Means, Outcome, covariance_of_means, weighted_values
 from qngd.measured.template import Template
 
 _WHOLE = 1e-6  # a weight this near to a whole number is one
@@ -91,7 +91,22 @@ def joined(parts: Sequence[Outcome], template: Template) -> Outcome:
     weights = shots / shots.sum() if shots.sum() else np.full(len(means), 1 / len(means))  # 0 where exact
     values = sum(weight * part.values for weight, part in zip(weights, means, strict=True))
     variance = sum((weight * part.stderr) ** 2 for weight, part in zip(weights, means, strict=True))
-    return Means(np.asarray(values), np.sqrt(variance), int(shots.sum()))
+    return Means(np.asarray(values), np.sqrt(variance), int(shots.sum()), *_errors_of(means, weights, template))
+
+
+def _errors_of(
+    means: Sequence[Means], weights: np.ndarray, template: Template
+) -> tuple[np.ndarray | None, None, np.ndarray | None]:
+    """Covariance, shared and joint errors of a weighted mean of `means`. What the outcomes of a submission share is
+    another for each of several, and so stands in the covariance."""
+    covariance = joint = None
+    if any(part.covariance is not None for part in means):
+        each = np.array([covariance_of_means(part, len(template.strings)) for part in means])
+        covariance = np.einsum("k,kij->ij", weights**2, each)
+    if any(part.joint is not None for part in means):
+        moved = [np.diag(part.stderr) if part.joint is None else part.joint for part in means]
+        joint = np.vstack([weight * one for weight, one in zip(weights, moved, strict=True)])
+    return covariance, None, joint
 
 
 def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int, overhead: float = 0.0) -> Tally:

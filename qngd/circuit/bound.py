@@ -19,8 +19,9 @@ import numpy as np
 from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, AngleMap, Expressions
-from qngd.circuit.circuit import Circuit, FlatTheta, ThetaStructure
+from qngd.circuit.circuit import Circuit
 from qngd.circuit.layering import assign_layers, running_order
+from qngd.circuit.theta import FlatTheta, ThetaStructure
 from qngd.circuit.units import assign_units
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.circuit.circuit import ThetaStructure, as_flat
+from qngd.circuit.theta import ThetaStructure, as_flat
 from qngd.errors import ParameterError, SettingError, did_you_mean, is_number, shown
 
 

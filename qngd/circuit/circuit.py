@@ -10,15 +10,13 @@ rightmost letter of a label.
 from __future__ import annotations
 
 import copy
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from qngd._system.brief import brief_fields
 from qngd._system.html import columns_table
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.builder import Gate, OpsBuilder
@@ -27,178 +25,15 @@ from qngd.circuit.layering import assign_layers, running_order
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Ops
 from qngd.circuit.outputs import Outputs
-from qngd.circuit.pauli import LETTERS, PauliStrings
+from qngd.circuit.pauli import PauliStrings
+from qngd.circuit.rotations import Layer, Rotation, layers_of, rotations_of
 from qngd.circuit.split import SplitGates, find_split_gates
+from qngd.circuit.theta import FlatTheta, ThetaStructure
 from qngd.circuit.units import assign_units
-from qngd.errors import ObservableError, ParameterError, counted, shown
+from qngd.errors import ObservableError, ParameterError, counted
 
 _FIXED_SHOWN = 6  # names of fixed arguments in a circuit's text
 _LAYERS_SHOWN, _ROTATIONS_SHOWN = 20, 20_000  # in a notebook
-
-
-class ThetaStructure(Protocol):
-    """How the user writes parameter values, and how that maps to a flat vector of P numbers."""
-
-    def flatten(self, theta: Any) -> np.ndarray:
-        """The values as a flat float array (P,); raises ParameterError where they do not fit."""
-
-    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
-        """The flat values in the structure of `like`, which is what `flatten` was given."""
-
-    def split(self, flat: np.ndarray) -> Any:
-        """The flat values by arguments."""
-
-
-@dataclass(frozen=True)
-class FlatTheta:
-    """Parameter values as one array in the order of `names`, or as a mapping from parameters, or their names, to
-    values; a whole vector of parameters (Qiskit's `ParameterVector`) has an array of values."""
-
-    names: tuple[str, ...]
-
-    def flatten(self, theta: Any) -> np.ndarray:
-        if isinstance(theta, Mapping):
-            given = values_by_name(theta)
-            missing = [name for name in self.names if name not in given]
-            unknown = [name for name in given if name not in self.names]
-            if missing or unknown:
-                raise ParameterError(
-                    f"theta: missing {missing or 'none'}, unknown {unknown or 'none'}; "
-                    f"the circuit's parameters are {list(self.names)}"
-                )
-            theta = [given[name] for name in self.names]
-        return as_flat(theta, len(self.names), self.names)
-
-    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
-        if isinstance(like, Mapping):
-            order = dict(zip(self.names, flat, strict=True))
-            return {
-                key: np.array([order[name] for name in _names_of(key)])
-                if _is_vector(key)
-                else float(order[_name_of(key)])
-                for key in like
-            }
-        return np.array(flat)
-
-    def split(self, flat: np.ndarray) -> Any:
-        return np.array(flat)
-
-
-def _is_vector(key: Any) -> bool:
-    return hasattr(key, "params")
-
-
-def _name_of(key: Any) -> str:
-    return str(getattr(key, "name", key))
-
-
-def _names_of(key: Any) -> list[str]:
-    return [_name_of(parameter) for parameter in key.params] if _is_vector(key) else [_name_of(key)]
-
-
-def values_by_name(theta: Mapping[Any, Any]) -> dict[str, Any]:
-    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters.
-
-    Raises:
-        ParameterError: a vector has another number of values.
-    """
-    return {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
-
-
-def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
-    """A mapping's entry, one by one where it is a vector of parameters."""
-    if not _is_vector(key):
-        return [(_name_of(key), values)]
-    names = _names_of(key)
-    try:
-        return list(zip(names, values, strict=True))
-    except (TypeError, ValueError):
-        shape = np.shape(values)
-        raise ParameterError(
-            f"theta: {_name_of(key)} has {counted(len(names), 'element')}; got values of shape {shape}"
-        ) from None
-
-
-def as_flat(theta: Any, count: int, names: Sequence[str] = ()) -> np.ndarray:
-    """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it, and what the
-    parameters are called where `names` has them."""
-    try:
-        values = np.asarray(theta)
-        if np.iscomplexobj(values) or (values.dtype == object and any(value is None for value in values.flat)):
-            raise TypeError
-        values = values.astype(float)
-    except (TypeError, ValueError):
-        raise ParameterError(f"theta must be {count} real numbers; got {shown(theta)}") from None
-    if values.shape != (count,):
-        order = f", one number each for {_in_order(names)}" if names else ""
-        raise ParameterError(f"theta must have shape ({count},){order}; got {values.shape}")
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        raise ParameterError(f"theta[{bad[0]}] is {values[bad[0]]}; parameters must be finite")
-    return values
-
-
-def _in_order(names: Sequence[str]) -> str:
-    """Names in a message, those in the middle left out where they are many."""
-    return ", ".join(names if len(names) <= 8 else [*names[:3], "…", names[-1]])
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """One Pauli rotation exp(−i φ/2 · P) of a circuit.
-
-    `gate` is the user's gate, number `position` in the circuit counting from 0, on `gate_qubits`. `pauli` and
-    `qubits` say how it acts (letter i on qubits[i]); `generator` is the label
-    with the Clifford gates pushed to the end; `angle` is φ as text; `moves` whether a parameter moves it.
-    """
-
-    index: int
-    gate: str
-    position: int
-    gate_qubits: tuple[int, ...]
-    pauli: str
-    qubits: tuple[int, ...]
-    angle: str
-    generator: str
-    moves: bool
-    layer: int
-
-    def __str__(self) -> str:
-        gate = f"{self.gate} #{self.position} on {', '.join(map(str, self.gate_qubits))}"
-        turn = f"R_{self.pauli}({self.angle})"
-        if self.qubits != self.gate_qubits:
-            turn += f" on {', '.join(map(str, self.qubits))}"
-        return f"{gate}: {turn}"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Commuting rotations with parameters, measured by one circuit: a block of the metric."""
-
-    index: int
-    rotations: tuple[Rotation, ...]
-    parameters: tuple[str, ...]
-
-    __repr__ = brief_fields
-
-    def __len__(self) -> int:
-        return len(self.rotations)
-
-    def __str__(self) -> str:
-        names = self.parameters
-        rotations = counted(len(self), "rotation")
-        parameters = counted(len(names), "parameter")
-        shown = names if len(names) <= 6 else (*names[:3], "…", names[-1])
-        head = f"layer {self.index}: {rotations}, {parameters} ({', '.join(shown)})"
-        return "\n".join([head, *(f"  {rotation}" for rotation in self.rotations)])
-
-    def row(self) -> tuple[str, str, str, str]:
-        """Its number, how many rotations it has, their gates and its parameters, for a table."""
-        gates = Counter(rotation.gate for rotation in self.rotations)
-        shown = self.parameters if len(self.parameters) <= 6 else (*self.parameters[:3], "…", self.parameters[-1])
-        kinds = ", ".join(f"{count} {gate}" for gate, count in gates.most_common(4))
-        more = f" and {len(gates) - 4} more kinds" if len(gates) > 4 else ""
-        return str(self.index), str(len(self)), kinds + more, ", ".join(shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +133,7 @@ class Circuit:
         """The same circuit at other angles that the same parameters move: what is known of its structure stays
         known."""
         found = copy.copy(self)
-        for name in ("rotations", "layers", "_affine_constant"):
+        for name in ("rotations", "layers"):
             vars(found).pop(name, None)
         vars(found).update(angle_map=angle_map)
         return found
@@ -370,40 +205,12 @@ class Circuit:
         One whose angle is a sum over parameters, R_P(a + b) = R_P(a)·R_P(b), appears once for each of them (with
         the same `index`); one with a nonlinear angle appears once.
         """
-        labels = self.generators.labels()
-        made = []
-        for k, position in enumerate(self.ops.rotations):
-            gate_index = int(self.ops.gate[position])
-            gate = self.gates[gate_index]
-            common = Rotation(
-                index=k,
-                gate=gate.name,
-                position=gate_index,
-                gate_qubits=gate.qubits,
-                pauli="".join(LETTERS[code] for code in self.ops.letters_of(position)),
-                qubits=tuple(int(q) for q in self.ops.qubits_of(position)),
-                angle="",
-                generator=("-" if self.generators.sign[k] < 0 else "") + labels[k],
-                moves=bool(self.moving[k]),
-                layer=int(self.level[k]),
-            )
-            made += [replace(common, angle=text) for text in self._angle_texts(k)]
-        return tuple(made)
+        return rotations_of(self)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers in running order."""
-        members: list[list[Rotation]] = [[] for _ in range(self.num_layers)]
-        for rotation in self.rotations:
-            if rotation.moves:
-                members[rotation.layer].append(rotation)
-        pattern = self.angle_map.pattern
-        made = []
-        for index, rotations in enumerate(members):
-            columns = sorted({int(c) for r in rotations for c in _row(pattern, r.index)[0]})
-            names = tuple(self.parameters[c] for c in columns)
-            made.append(Layer(index, tuple(rotations), names))
-        return tuple(made)
+        return layers_of(self)
 
     @cached_property
     def split_gates(self) -> SplitGates:
@@ -435,35 +242,6 @@ class Circuit:
             f"a parameter of {', '.join(names)} turns in several layers, and the correlations between them are left "
             'out: approx="full" has them'
         )
-
-    def _angle_texts(self, k: int) -> list[str]:
-        """The angle of rotation k for people, one text for each parameter it is a sum over."""
-        columns, values = _row(self.angle_map.pattern, k)
-        names = [self.parameters[c] for c in columns]
-        if not self.angle_map.is_affine:
-            return [f"f({', '.join(names)})" if names else f"{self.angle_map.constant[k]:.6g}"]
-        constant = float(self._affine_constant[k])
-        texts = [_scaled(v, name) for name, v in zip(names, values, strict=True)]
-        if not texts:
-            return [f"{constant:.6g}"]
-        if abs(constant) > 1e-15:
-            texts[0] += f" {'-' if constant < 0 else '+'} {abs(constant):.6g}"
-        return texts
-
-    @cached_property
-    def _affine_constant(self) -> np.ndarray:
-        return self.angle_map(np.zeros(self.num_parameters))
-
-
-def _scaled(factor: float, name: str) -> str:
-    if abs(factor) == 1:
-        return name if factor > 0 else f"-{name}"
-    return f"{factor:.6g}*{name}"
-
-
-def _row(matrix: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
-    span = slice(matrix.indptr[k], matrix.indptr[k + 1])
-    return matrix.indices[span], matrix.data[span]
 
 
 def finish(

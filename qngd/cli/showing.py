@@ -13,9 +13,11 @@ from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
 from qngd.cli.written import read_rule
 from qngd.report.circuits import describe_circuit, step_measurements
-from qngd.run.price import ConePrice, Price, planned_step
-from qngd.run.price import cost as price_of
-from qngd.run.price_propagation import PropagationPrice
+from qngd.run.pricing.cones import ConePrice
+from qngd.run.pricing.planned import planned_step
+from qngd.run.pricing.price import Price
+from qngd.run.pricing.price import cost as price_of
+from qngd.run.pricing.propagation import PropagationPrice
 
 
 def show_layers(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qngd.errors import counted
+from qngd.errors import counted, joined
 from qngd.estimates.estimate import MetricTensor
 
 
@@ -29,7 +29,7 @@ def projected(value: np.ndarray, stderr: np.ndarray, approx: str, shots: int, no
     if shots:
         value, stderr = _without_still(value, stderr)
     positive, done = project(value)
-    notes = "; ".join(filter(None, (note, done)))
+    notes = joined(note, done)
     if not done:
         return MetricTensor(value, stderr, approx, shots, notes)
     return MetricTensor.made_positive(positive, value, stderr, approx, shots, notes)

@@ -13,8 +13,8 @@ from qngd.circuit.active import active_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
+from qngd.evaluators import light_cone
 from qngd.evaluators.choice import backend_and_shots
-from qngd.evaluators.light_cone import NAME
 from qngd.evaluators.some_qubits import exact_bits, read_qubits
 from qngd.exact.point import simulator_of
 from qngd.measured.cutting import observable_template
@@ -37,7 +37,7 @@ def sample_bits(
         MemoryLimitError: neither a statevector nor light cones fit in memory.
     """
     wanted = read_qubits(circuit, qubits)
-    if isinstance(backend, str) and backend == NAME:
+    if light_cone.is_meant(backend):
         if shots is None and circuit.device_shots is None:
             raise _NO_SHOTS
         whole = check_shots(circuit.device_shots if shots is None else shots)

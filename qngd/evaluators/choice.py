@@ -40,7 +40,7 @@ def evaluator_for(
     """
     check_grouping(grouping)
     check_cross(cross)
-    if isinstance(backend, str) and backend == light_cone.NAME:
+    if light_cone.is_meant(backend):
         return light_cone.evaluator(circuit, target, shots)
     if (truncation := pauli_propagation.truncation_of(backend)) is not None:
         return pauli_propagation.evaluator(circuit, target, shots, truncation)

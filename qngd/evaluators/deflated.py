@@ -121,8 +121,9 @@ class SampledDeflated(SampledEvaluator):
     """A sampled evaluator's answers with the penalties added, in the same submission."""
 
     def __init__(self, inner: SampledEvaluator, penalties: Penalties) -> None:
-        super().__init__(*inner.made_with)
-        self.planner = self.planner.lifted(penalties)
+        vars(self).update(vars(inner))
+        self.planner = inner.planner.lifted(penalties)
+        self._kept = None
 
     def undeflated(
         self, theta: np.ndarray, seed: int | None, spread: Spread | None = None

@@ -24,7 +24,7 @@ from qngd.measured.outcomes import Outcome
 class Note(NamedTuple):
     """What happened to a job: it was "sending", before it was sent; "refused", and nothing came of that; "doubtful",
     where nobody knows whether it arrived; "spoiled", where it gave something other than what was asked for. `holds`
-    says which circuits."""
+    says which circuits, as in `parts`."""
 
     event: str
     holds: str

@@ -89,6 +89,11 @@ def metric_outlook(cones: ConeSimulator, metric: Metric) -> Crowd | None:
     return None if metric.entries is None else outlook.of_metric(cones, metric.entries)
 
 
+def is_meant(backend: object) -> bool:
+    """Whether a user's backend stands for light cones."""
+    return isinstance(backend, str) and backend == NAME
+
+
 def evaluator(circuit: Circuit, target: Observable | CVaR | None, shots: object) -> LightConeEvaluator:
     """Light cones, which the user asked for.
 

@@ -2,7 +2,9 @@
 
 A part holds some of the submission's circuits: a request and a number of shots each, as text "0-9x4000,3x1000" for the
 requests 0 to 9 with 4000 shots each and request 3 with 1000. So jobs that were sent stay of use where the submission
-would now be divided otherwise: what they hold is taken from what is asked for, and the rest divided anew.
+would now be divided otherwise: what they hold is taken from what is asked for, and the rest divided anew. Behind that
+stand the circuits and shots that a backend adds to a whole submission, as "0-9x4000+2:8000" for two with 8000 shots in
+all.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import Note, Sent
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request, Submission
+from qngd.measured.template import Template
 
 
 @dataclass(eq=False)
@@ -85,14 +88,19 @@ class JobPart:
         """What was noted of it last."""
         return self.notes[-1].event if self.notes else ""
 
-    @property
-    def lost(self) -> Cost:
+    def takes(self, backend: BackendBase, templates: Sequence[Template]) -> Cost:
+        """What it takes if it is sent once, with what a backend adds that is given whole submissions."""
+        if backend.sent_whole or self.is_whole:
+            return backend.preview(self.requests, templates)
+        return Cost(1, len(self.rows), self.shots)
+
+    def lost(self, takes: Cost) -> Cost:
         """What was paid for it and gave nothing: jobs that failed, with shots those that gave something else, or of
         which nobody knows."""
         of_use = len(self.ids) if self.is_whole else self.is_found or self.outcomes is not None
         doubts = sum(note.event == "doubtful" for note in self.notes)
         whole = doubts + sum(note.event == "spoiled" for note in self.notes)
-        return Cost(max(len(set(self.ids)) - of_use, 0) + doubts, whole * len(self.rows), whole * self.shots)
+        return Cost(max(len(set(self.ids)) - of_use, 0) + doubts, whole * takes.circuits, whole * takes.shots)
 
 
 def held(rows: Sequence[int] | np.ndarray, shots: Sequence[int] | np.ndarray) -> str:
@@ -108,11 +116,32 @@ def held(rows: Sequence[int] | np.ndarray, shots: Sequence[int] | np.ndarray) ->
     return ",".join(f"{first}x{n}" if first == last else f"{first}-{last}x{n}" for first, last, n in runs)
 
 
+def beyond(takes: Cost, part: JobPart) -> str:
+    """What a part takes besides its own circuits, as text behind these; nothing mostly.
+
+    >>> beyond(Cost(1, 4, 500), JobPart(0, np.arange(2), (Request(0, np.zeros(0), 50), Request(1, np.zeros(0), 50)), 1))
+    '+2:400'
+    """
+    circuits, shots = takes.circuits - len(part.rows), takes.shots - part.shots
+    return f"+{circuits}:{shots}" if circuits or shots else ""
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Circuits and shots that `held` and `beyond` wrote.
+
+    >>> size_of("0-2x100,7x50+2:400")
+    (6, 750)
+    """
+    rows, shots = rows_and_shots(text)
+    circuits, _, more = text.partition("+")[2].partition(":")
+    return len(rows) + int(circuits or 0), int(shots.sum()) + int(more or 0)
+
+
 def rows_and_shots(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """What `held` wrote."""
+    """What `held` wrote, whatever stands behind it."""
     rows: list[int] = []
     shots: list[int] = []
-    for run in text.split(","):
+    for run in text.partition("+")[0].split(","):
         span, _, count = run.partition("x")
         first, _, last = span.partition("-")
         found = range(int(first), int(last or first) + 1)

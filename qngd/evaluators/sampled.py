@@ -14,7 +14,7 @@ from qngd.backends.foreign import completed
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError
+from qngd.errors import SettingError, joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
@@ -50,7 +50,6 @@ class SampledEvaluator:
         job_log: JobLog | None = None,  # of a run that is kept on disk
         share: float | None = None,  # of a CVaR
     ) -> None:
-        self.made_with = (circuit, observable, backend, shots, grouping, cross, job_log)
         self.circuit = circuit
         self.backend = completed(backend)
         self.shots = shots
@@ -63,7 +62,7 @@ class SampledEvaluator:
     def with_shots(self, rule: ShotRule) -> Self:
         """The same with other shots; planner and backend are shared."""
         found = copy.copy(self)
-        vars(found).update(shots=rule, made_with=(*self.made_with[:3], rule, *self.made_with[4:]))
+        vars(found).update(shots=rule)
         return found
 
     @property
@@ -133,8 +132,16 @@ class SampledEvaluator:
             plan = self._full_plan(theta, metric, None, gradient)
         return submission_cost(self.backend, self._with_shots(plan, spread))
 
+    def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> Plan:
+        """What an evaluation would send, without shots."""
+        return self._as_run(self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric))
+
+    def _as_run(self, plan: Plan) -> Plan:
+        """A plan with what is to be known of the backend."""
+        return replace(plan, is_noisy=self.backend.is_noisy, least_shots=self.backend.least_shots)
+
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
-        plan = replace(plan, is_noisy=self.backend.is_noisy)
+        plan = self._as_run(plan)
         return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -191,7 +198,7 @@ class SampledEvaluator:
             evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))
         if evaluation.metric is None or not self.note:
             return evaluation
-        notes = "; ".join(filter(None, (evaluation.metric.note, self.note)))
+        notes = joined(evaluation.metric.note, self.note)
         return replace(evaluation, metric=replace(evaluation.metric, note=notes))
 
 

@@ -20,7 +20,7 @@ from qngd.backends.boundary import DeficientResult, checked
 from qngd.backends.retry import speaks_of_the_way
 from qngd.errors import BackendError, QngdWarning
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.parts import JobPart
+from qngd.evaluators.parts import JobPart, beyond
 from qngd.measured.plan import Submission
 
 
@@ -39,7 +39,8 @@ class Errand:
     def note(self, part: JobPart, event: str) -> None:
         """Write down what happens to a part."""
         if self.log is not None:
-            self.log.note(self.plan.fingerprint, part.place, event, part.holds)
+            more = beyond(part.takes(self.backend, self.plan.templates), part)
+            self.log.note(self.plan.fingerprint, part.place, event, part.holds + more)
 
     def settle(self, part: JobPart, event: str) -> None:
         """Write down what became of a part of which only that it was sent was known."""

@@ -68,14 +68,13 @@ def run_plan(
                 collect(errand, part)
         except BaseException:
             if log is None and not backend.is_local:  # what a log holds is counted when the run goes on
-                meter.count(_sent_so_far(meter, parts, sizes))
+                meter.count(_sent_so_far(meter, backend, plan, parts, sizes))
             raise
         outcomes = put_together(plan, parts)
-        spent = sum((_spent(backend, part) for part in parts), lost)
+        spent = sum((_spent(backend, plan, part) for part in parts), lost)
         used = [backend.usage(part.handle) for part in parts if part.handle is not None]
     cost = replace(
         spent,
-        shots=lost.shots + (spent.shots - lost.shots or sum(outcome.shots for outcome in outcomes)),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
@@ -96,11 +95,12 @@ def _taken_up(
         errand = Errand(backend, plan, log, sent.tag or "")
         if whole.is_open:
             look_for(errand, whole)
-        return _written(errand, sent, [whole]), [whole], whole.lost
+        return _written(errand, sent, [whole]), [whole], whole.lost(whole.takes(backend, plan.templates))
     before = known_parts(backend, plan, seed, sent)
     errand = Errand(backend, plan, log, sent.tag or "", attempts=attempts(before))
     parts = [part for part in before if find(errand, part)]
-    lost = Cost() if backend.is_local else sum((part.lost for part in before), Cost())
+    failed = () if backend.is_local else before
+    lost = sum((part.lost(part.takes(backend, plan.templates)) for part in failed), Cost())
     parts += missing(backend, plan, seed, parts, 1 + max((part.place for part in before), default=0))
     return _written(errand, sent, parts), parts, lost
 
@@ -134,21 +134,29 @@ def _send_all(errand: Errand, parts: Sequence[JobPart]) -> None:
             raise BackendError(f"{error}; sent before: {', '.join(before)}") from error.__cause__
 
 
-def _sent_so_far(meter: Meter, parts: Sequence[JobPart], sizes: JobSizes) -> Cost:
+def _sent_so_far(
+    meter: Meter, backend: BackendBase, plan: Submission, parts: Sequence[JobPart], sizes: JobSizes
+) -> Cost:
     """What the jobs take that were sent before a submission broke off: nobody will ask what became of them, and so all
     count as paid. Of a job that was sent again after it failed, the last is one with circuits and shots."""
     sent = [k for k, part in enumerate(parts) if part.ids or (part.is_sent and part.last_event != "refused")]
+    taken = [parts[k].takes(backend, plan.templates) for k in sent]
     cost = Cost(
-        sum(max(len(set(parts[k].ids)), 1) for k in sent),
-        sum(len(parts[k].rows) for k in sent),
-        sum(parts[k].shots for k in sent),
+        sum(len(set(parts[k].ids)) or one.jobs for k, one in zip(sent, taken, strict=True)),
+        sum(one.circuits for one in taken),
+        sum(one.shots for one in taken),
     )
     return meter.ahead(cost, sizes.of(sent) if len(parts) == len(sizes.shots) else sizes)
 
 
-def _spent(backend: BackendBase, part: JobPart) -> Cost:
-    """The jobs and circuits that a part took in the end."""
-    return Cost(1, len(part.rows)) if part.handle is None else backend.spent(part.handle, part.requests)
+def _spent(backend: BackendBase, plan: Submission, part: JobPart) -> Cost:
+    """The jobs, circuits and shots that a part took in the end."""
+    returned = sum(outcome.shots for outcome in part.outcomes or ())
+    if part.handle is None:  # of an interrupted run, which kept what it gave
+        takes = part.takes(backend, plan.templates)
+        return replace(takes, shots=max(takes.shots, returned))
+    spent = backend.spent(part.handle, part.requests)
+    return replace(spent, shots=spent.shots or returned)
 
 
 class _OfEnergies(Protocol):

@@ -268,13 +268,13 @@ class Simulator:
         found = 0.25 * (jacobian.T @ split.covariances(phi, mean) @ jacobian).toarray()
         metric += np.diag(np.diag(found)) if diagonal else found
 
-    def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array) -> np.ndarray:
+    def full_metric(self, phi: np.ndarray, jacobian: sparse.csr_array, final: np.ndarray | None = None) -> np.ndarray:
         """The whole metric over parameters, (P, P): see `tangents`. In blocks where memory is short (QNGD_MEMORY_MIB
-        bounds it)."""
+        bounds it). Where the state at the end of the circuit is known, `final` spares a sweep."""
         self._require_states(4, "a full metric")
         if self._plan is None or self._plan.jacobian is not jacobian:
             self._plan = TangentPlan.of(self.schedule, jacobian)
-        return gram_metric(self.num_qubits, self._plan, self.schedule.rotations(phi))
+        return gram_metric(self.num_qubits, self._plan, self.schedule.rotations(phi), final)
 
 
 def _add_blocks(

@@ -172,28 +172,33 @@ def _cut(schedule: Schedule, stage: np.ndarray, column: np.ndarray, parameters: 
 
 class Ways:
     """The derivative states of a plan, in the frame of its cut, at given angles; `work` counts those that were made.
+    `final` is the state (2, N) at the end of the circuit, if it is known.
 
     Attributes:
-        center: the state at the cut, (2, N).
+        center: the state at the cut, (2, N), which the first lanes bring along.
     """
 
-    def __init__(self, num_qubits: int, plan: TangentPlan, rotations: Rotations, work: Work) -> None:
+    center: np.ndarray
+
+    def __init__(
+        self, num_qubits: int, plan: TangentPlan, rotations: Rotations, work: Work, final: np.ndarray | None = None
+    ) -> None:
         self._plan = plan
         self._work = work
         self._num_qubits = num_qubits
-        self.center = zero_state(num_qubits)
-        run_schedule(self.center, plan.schedule, rotations, 0, plan.cut)
-        self._final = self.center.copy()
-        run_schedule(self._final, plan.schedule, rotations, plan.cut)
+        if final is None:
+            final = zero_state(num_qubits)
+            run_schedule(final, plan.schedule, rotations)
+        self._final = final
         self._rotations = (rotations, _undone(rotations))
 
     def lanes(self, block: slice) -> np.ndarray:
         """The derivative states |T_i⟩ whose numbers (see the plan's `parameter`) lie in `block`, side by side in one
         array (2, N, length of the block)."""
-        out = np.empty((2, self.center.shape[1], block.stop - block.start))
+        out = np.empty((2, self._final.shape[1], block.stop - block.start))
         threads = num_threads() if out.size >= _THREADS_FROM else 1
         each = max(1, min(_LANES, -(-out.shape[2] // threads)))
-        calls: list[Callable[[], None]] = []
+        calls: list[Callable[[], np.ndarray]] = []
         counts: list[int] = []
         before = 0
         for way, side in enumerate(self._plan.sides):
@@ -204,13 +209,14 @@ class Ways:
                 calls.append(partial(self._carry, way, a, last, out, a + before - block.start))
                 counts.append(last - a)
             before += count
-        together(calls, threads, lambda number: self._work.advance(counts[number]))
+        self.center = together(calls, threads, lambda number: self._work.advance(counts[number]))[0]
         return out
 
-    def _carry(self, way: int, first: int, last: int, out: np.ndarray, column: int) -> None:
-        """Lanes first…last−1 of one side into out, from `column` on."""
+    def _carry(self, way: int, first: int, last: int, out: np.ndarray, column: int) -> np.ndarray:
+        """Lanes first…last−1 of one side into out, from `column` on; and the state at the cut."""
         state = self._final.copy() if way else zero_state(self._num_qubits)
         self._plan.sides[way].carry(state, self._rotations[way], first, last, out, column)
+        return state
 
 
 def _undone(rotations: Rotations) -> Rotations:
@@ -219,8 +225,11 @@ def _undone(rotations: Rotations) -> Rotations:
     return Rotations(x=_reversed(r.x), z=_reversed(r.z), cos=_reversed(r.cos), sin=_reversed(-r.sin))
 
 
-def gram_metric(num_qubits: int, plan: TangentPlan, rotations: Rotations) -> np.ndarray:
-    """The full metric over parameters, (P, P), with the schedule's rotations at some angles.
+def gram_metric(
+    num_qubits: int, plan: TangentPlan, rotations: Rotations, final: np.ndarray | None = None
+) -> np.ndarray:
+    """The full metric over parameters, (P, P), with the schedule's rotations at some angles; `final` is the state at
+    the end of the circuit, if it is known.
 
     If the derivative states do not fit in memory, they are made in blocks, all pairs of blocks after each other.
 
@@ -232,7 +241,7 @@ def gram_metric(num_qubits: int, plan: TangentPlan, rotations: Rotations) -> np.
         return np.zeros((plan.jacobian.shape[1],) * 2)
     blocks = _blocks(count, num_qubits)
     work = Work("derivative states of the metric", sum(block.stop for block in blocks))
-    ways = Ways(num_qubits, plan, rotations, work)
+    ways = Ways(num_qubits, plan, rotations, work, final)
     gram, means = np.zeros((count, count)), np.zeros(count)
     for i, block in enumerate(blocks):
         lanes = ways.lanes(block)

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.exact.point import Point
-from qngd.gradients.names import GradientName
+from qngd.gradients.names import GradientName, as_gradient
 from qngd.measured.gradient import MeasuredGradient
 
 
@@ -24,7 +24,13 @@ class GradientMethod(MeasuredGradient):
 
 
 GradientLike = GradientName | GradientMethod
-Asked = bool | GradientMethod  # whether a gradient is asked for, and how: True is by the shift rules
+Asked = bool | GradientMethod  # whether a gradient is asked for, and how: True is as the evaluator does by default
+
+
+def as_asked(gradient: GradientLike) -> Asked:
+    """How evaluators are asked for the gradient that a user has chosen: "shift" is their default, which those of
+    anybody know."""
+    return gradient == "shift" or as_gradient(gradient)
 
 
 def is_random(asked: Asked) -> bool:

@@ -16,7 +16,8 @@ from scipy import sparse
 from qngd.circuit.angles import AffineExpressions, Angle, Expressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.errors import ParameterError
-from qngd.interop.expressions import Graph, NodeProgram
+from qngd.interop.expressions import Graph
+from qngd.interop.node_program import NodeProgram
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class AngleSlots:
             gradient = graph.gradient(node)
             slots.append(NonlinearSlot(tuple(gradient), graph.text(node), place))
             slopes += gradient.values()
-        program = NodeProgram(graph, [*self._nonlinear, *slopes])
+        program = NodeProgram.of(graph, [*self._nonlinear, *slopes])
         return SymbolicExpressions(tuple(graph.names), tuple(slots), program)
 
     def _angle(self, node: int) -> Angle | float:

@@ -8,7 +8,6 @@ not 2ⁿ, and one `NodeProgram` evaluates values and derivatives together, a who
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,59 +17,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from qngd.errors import CircuitError
+from qngd.interop.operations import NUMBER, OPERATIONS, PARAMETER
 
-_NUMBER, _PARAMETER = "number", "parameter"
 _LONGEST = 160  # characters of an expression in a message
-_IMAGINARY_TOLERANCE = 1e-12  # of the modulus, or of 1: what complex powers leave of a real value
-
-
-def _of_real(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that has a derivative on the real axis alone: nan elsewhere."""
-
-    def of_any(x: np.ndarray) -> np.ndarray:
-        if not np.iscomplexobj(x):
-            return function(x)
-        return np.where(_is_real(x), function(x.real), np.nan)
-
-    return of_any
-
-
-def _up_to_one(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """arcsin or arccos: a real argument beyond ±1 lies on the branch cut, where it has no value here."""
-
-    def of_any(x: np.ndarray) -> np.ndarray:
-        return np.where(_is_real(x), function(x.real), function(x)) if np.iscomplexobj(x) else function(x)
-
-    return of_any
-
-
-def _is_real(x: np.ndarray) -> np.ndarray:
-    return abs(x.imag) <= _IMAGINARY_TOLERANCE * np.maximum(1.0, abs(x))
-
-
-# Of arrays of floats or of complex numbers; nan where there is no value.
-_OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "pow": np.power,
-    "neg": np.negative,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": _up_to_one(np.arcsin),
-    "acos": _up_to_one(np.arccos),
-    "atan": np.arctan,
-    "exp": np.exp,
-    "log": np.log,
-    "abs": _of_real(np.abs),
-    "sign": _of_real(np.sign),
-    "conj": _of_real(np.positive),
-    # the derivatives of abs and sign, which have none at 0
-    "slope of abs": _of_real(lambda x: np.where(x == 0, np.nan, np.sign(x))),
-    "slope of sign": _of_real(lambda x: np.where(x == 0, np.nan, 0.0)),
-}
 _SIGNS = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "pow": "**"}
 _STRENGTH = {"add": 1, "sub": 1, "neg": 2, "mul": 3, "div": 3, "pow": 4}  # what binds stronger needs no brackets
 
@@ -137,7 +86,7 @@ class Expression:
         return self.function("abs")
 
     def function(self, name: str) -> Expression:
-        """A function of it, by its name in `_OPERATIONS`."""
+        """A function of it, by its name in `interop.operations`."""
         return Expression(self.graph, self.graph.apply(name, self.node))
 
     def sin(self) -> Expression:
@@ -213,12 +162,12 @@ class Graph:
 
     def parameter(self, column: int) -> int:
         """The parameter that stands at this place in θ."""
-        return self._place(_PARAMETER, (column,))
+        return self._place(PARAMETER, (column,))
 
     def number(self, value: complex) -> int:
         """A fixed number."""
         value = complex(value)
-        return self._place(_NUMBER, (value if value.imag else value.real + 0.0,))
+        return self._place(NUMBER, (value if value.imag else value.real + 0.0,))
 
     def apply(self, operation: str, *operands: int) -> int:
         """An operation on earlier nodes: a number where it is known, an earlier node where it changes nothing."""
@@ -235,10 +184,10 @@ class Graph:
     def value_of(self, node: int) -> complex | None:
         """The value of a fixed number, None for everything else."""
         operation, operands = self._nodes[node]
-        return operands[0] if operation == _NUMBER else None
+        return operands[0] if operation == NUMBER else None
 
     def is_parameter(self, node: int) -> bool:
-        return self._nodes[node][0] == _PARAMETER
+        return self._nodes[node][0] == PARAMETER
 
     def column_of(self, parameter: int) -> int:
         return self._nodes[parameter][1][0]
@@ -249,7 +198,7 @@ class Graph:
     def operands(self, node: int) -> tuple[int, ...]:
         """The nodes that it is an operation on."""
         operation, operands = self._nodes[node]
-        return () if operation in (_NUMBER, _PARAMETER) else operands
+        return () if operation in (NUMBER, PARAMETER) else operands
 
     def below(self, *roots: int) -> list[int]:
         """All nodes that these depend on and they themselves, each after its operands."""
@@ -385,13 +334,13 @@ class Graph:
     def _text(self, node: int, texts: Mapping[int, tuple[str, int]]) -> tuple[str, int]:
         """The text, and how strongly its last operation binds."""
         operation, operands = self._nodes[node]
-        if operation == _NUMBER:
+        if operation == NUMBER:
             value = operands[0]
             return f"{value:.12g}", 2 if isinstance(value, float) and value < 0 else 5
-        if operation == _PARAMETER:
+        if operation == PARAMETER:
             return self.names[operands[0]], 5
         strength = _STRENGTH.get(operation, 5)
-        if operation == "mul" and self.operation(operands[1]) == _NUMBER:
+        if operation == "mul" and self.operation(operands[1]) == NUMBER:
             operands = operands[::-1]  # 2*a, not a*2
         if operation not in _STRENGTH:
             text = f"{operation}({texts[operands[0]][0]})"
@@ -416,7 +365,7 @@ def _known(operation: str, numbers: Sequence[Any]) -> complex | None:
         if kind is float and any(isinstance(number, complex) for number in numbers):
             continue
         with np.errstate(all="ignore"):
-            value = complex(_OPERATIONS[operation](*[np.array(number, dtype=kind) for number in numbers])[()])
+            value = complex(OPERATIONS[operation](*[np.array(number, dtype=kind) for number in numbers])[()])
         if math.isfinite(value.real) and math.isfinite(value.imag):
             return value
     return None
@@ -443,91 +392,3 @@ _SLOPES: dict[str, Callable[..., tuple[_Slope, ...]]] = {
     "sign": lambda v, x: (lambda: x.function("slope of sign"),),
     "conj": lambda v, x: (lambda: 1.0,),  # it is refused where its argument is not real
 }
-
-
-class NodeProgram:
-    """Evaluates some nodes of a graph at a θ.
-
-    Nodes are sorted by level (one above the highest operand) and operation, so that each operation of a level is
-    one call on arrays.
-    """
-
-    def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
-        nodes = graph.below(*roots)
-        levels: dict[int, int] = {}
-        for node in nodes:
-            levels[node] = 1 + max((levels[operand] for operand in graph.operands(node)), default=-1)
-        nodes.sort(key=lambda node: (levels[node], graph.operation(node)))
-        place = {node: i for i, node in enumerate(nodes)}
-        self._roots = np.array([place[root] for root in roots], dtype=np.int64)
-        self._parameters: tuple[np.ndarray, np.ndarray] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-        self._start = np.zeros(len(nodes), dtype=complex)
-        self._calls: list[tuple[str, slice, tuple[np.ndarray, ...]]] = []
-        first = 0
-        for (_, operation), run in itertools.groupby(nodes, key=lambda node: (levels[node], graph.operation(node))):
-            members = list(run)
-            part = slice(first, first + len(members))
-            first = part.stop
-            if operation == _NUMBER:
-                self._start[part] = [graph.value_of(node) for node in members]
-            elif operation == _PARAMETER:
-                columns = np.array([graph.column_of(node) for node in members])
-                self._parameters = (np.arange(part.start, part.stop), columns)
-            else:
-                rows = np.array([[place[operand] for operand in graph.operands(node)] for node in members])
-                self._calls.append((operation, part, tuple(rows.T)))
-
-    def as_arrays(self) -> dict[str, np.ndarray]:
-        """The program as named arrays, from which `from_arrays` makes it again."""
-        places, columns = self._parameters
-        rows = [np.stack(operands) for _, _, operands in self._calls]
-        return {
-            "roots": self._roots,
-            "places": places,
-            "columns": columns,
-            "start": self._start,
-            "operations": np.array([operation for operation, _, _ in self._calls], dtype=str),
-            "parts": np.array([(part.start, part.stop) for _, part, _ in self._calls], dtype=np.int64).reshape(-1, 2),
-            "operands": np.array([len(each) for each in rows], dtype=np.int64),
-            "rows": np.concatenate([each.ravel() for each in rows]) if rows else np.zeros(0, dtype=np.int64),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> NodeProgram:
-        """The program that these arrays tell."""
-        made = cls.__new__(cls)
-        made._roots, made._start = arrays["roots"], arrays["start"]
-        made._parameters = arrays["places"], arrays["columns"]
-        made._calls = []
-        taken = 0
-        for operation, (first, last), count in zip(
-            arrays["operations"], arrays["parts"], arrays["operands"], strict=True
-        ):
-            size = int(count * (last - first))
-            operands = arrays["rows"][taken : taken + size].reshape(int(count), -1)
-            made._calls.append((str(operation), slice(int(first), int(last)), tuple(operands)))
-            taken += size
-        return made
-
-    def __call__(self, theta: np.ndarray) -> np.ndarray:
-        """The values of the roots, in their order; nan where one is not a finite real number. At one θ (P,), or at
-        several at a time, (P, B)."""
-        values = np.full((len(self._roots), *np.shape(theta)[1:]), np.nan)
-        if not self._start.imag.any():
-            values = self._run(theta, self._start.real)
-        if not np.isfinite(values).all():  # a real value may have been reached through complex ones
-            others = self._run(theta, self._start)
-            is_missing = ~np.isfinite(values)
-            values[is_missing] = np.where(_is_real(others), others.real, np.nan)[is_missing]
-            values[~np.isfinite(values)] = np.nan
-        return values
-
-    def _run(self, theta: np.ndarray, start: np.ndarray) -> np.ndarray:
-        values = np.empty((len(start), *np.shape(theta)[1:]), dtype=start.dtype)
-        values.T[...] = start
-        places, columns = self._parameters
-        values[places] = theta[columns]
-        with np.errstate(all="ignore"):
-            for operation, part, operands in self._calls:
-                values[part] = _OPERATIONS[operation](*[values[operand] for operand in operands])
-        return values[self._roots]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.circuit.circuit import FlatTheta
+from qngd.circuit.theta import FlatTheta
 from qngd.interop.arrays import as_numbers, in_kind_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qngd.measured.influence import DiagonalInfluence, Influence
+from qngd.measured.influence import DiagonalInfluence, Influence, JointInfluence
 from qngd.measured.outcomes import Counts, Means, Outcome, centred_sums, covariance_of_means, means, unseen, widened
 from qngd.measured.template import Template
 
@@ -71,9 +71,9 @@ def _independent_sums(
 def _covariance_of_means(
     outcome: Means, template: Template, jacobian: np.ndarray, elsewhere: np.ndarray | float
 ) -> Influence:
-    """From expectation values of the strings and of their products, whose errors are independent, so that unlike
-    a sample covariance the result can be indefinite. A product of two means is too large by their covariance on
-    average, which is taken off.
+    """From expectation values of the strings and of their products, so that unlike a sample covariance the result can
+    be indefinite. Their errors are independent where nothing more is known. A product of two means is too large by
+    their covariance on average, which is taken off.
 
     With C the covariance of the sums of means, the second order of the variance is C_aa C_bb + C_ab², and an estimated
     first order is too large by twice that."""
@@ -88,7 +88,7 @@ def _covariance_of_means(
     uncertain = np.concatenate([place >= 0, place[i] != place[j]])
     moved = _symmetric(jacobian.T @ joint @ jacobian)
     second = np.outer(np.diag(moved), np.diag(moved)) + moved**2
-    return Influence(
+    found = Influence(
         value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
         weights=widened(outcome.stderr**2, unseen(outcome.shots) * uncertain),
         left=np.concatenate([-jacobian, jacobian[i]]),
@@ -97,6 +97,11 @@ def _covariance_of_means(
         bend=second,
         excess=2 * second,
     )
+    if outcome.joint is None:
+        return found
+    unseen_alone = np.diag(np.sqrt(found.weights - outcome.stderr**2))
+    joint = np.vstack([outcome.joint, unseen_alone[unseen_alone.any(axis=1)]])
+    return JointInfluence(**vars(found), joint=joint)
 
 
 def diagonal(
@@ -125,7 +130,11 @@ def diagonal(
     if isinstance(outcome, Means):
         moved = sums.T @ covariance_of_means(outcome, len(sums)) @ sums
         bend = np.diag(((2 * moved**2 @ select) * select).sum(axis=0))
-        return DiagonalInfluence(value, found.weights, left, left, 0, bend, excess=2 * bend)
+        weights = found.weights
+        if isinstance(found, JointInfluence):
+            left = found.joint @ left
+            weights = np.ones(len(left))
+        return DiagonalInfluence(value, weights, left, left, 0, bend, excess=2 * bend)
     squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
     bend = np.diag(((squares @ select) * select).sum(axis=0))
     variances = np.diag(found.value)

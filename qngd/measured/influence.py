@@ -18,7 +18,7 @@ is widened by the one that independent errors (2/N)² of all means, and of all p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -94,3 +94,26 @@ class DiagonalInfluence(Influence):
 
     def _moved(self, vector: np.ndarray) -> np.ndarray:
         return self.left * vector
+
+
+@dataclass(frozen=True, eq=False)
+class JointInfluence(Influence):
+    """Of numbers whose errors are not independent: these are moved by `joint` (F, U), how independent errors, one
+    standard error large, move each. `weights`, `shots` and `least` count for nothing."""
+
+    joint: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def first_order(self) -> np.ndarray:
+        found = np.zeros_like(self.value)
+        for a, (left, right) in enumerate(zip(self.left.T, self.right.T, strict=True)):
+            slopes = left[:, None] * self.right + right[:, None] * self.left
+            acts = np.flatnonzero(slopes.any(axis=1))
+            found[a] = ((self.joint[:, acts] @ slopes[acts]) ** 2).sum(axis=0)
+        return found
+
+    def _moved(self, vector: np.ndarray) -> np.ndarray:
+        return self.joint @ super()._moved(vector)
+
+    def _total(self, moved: np.ndarray) -> float:
+        return float((moved**2).sum())

@@ -45,13 +45,15 @@ class Means:
 
     Where it is known, `covariance` (m, m) is that of the strings' values by this outcome's own shots, and `shared`
     (C, m) are errors that all outcomes of a submission share, by how much each moves the values where it is one
-    standard error large. `stderr` holds both."""
+    standard error large. `stderr` holds both. `joint` (F, K) is where pairs are wanted how independent errors, one
+    standard error large, move all K values."""
 
     values: np.ndarray
     stderr: np.ndarray
     shots: int
     covariance: np.ndarray | None = None
     shared: np.ndarray | None = None
+    joint: np.ndarray | None = None
 
 
 Outcome = Counts | Means

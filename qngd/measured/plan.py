@@ -121,6 +121,7 @@ class Plan(Submission):
             where they were not drawn.
         overlaps: the template of the overlaps with other states, and the requests (D,) of these at θ; None where there
             are none.
+        least_shots: of every circuit where a rule chooses them, by the backend that it goes to.
     """
 
     constant: float
@@ -135,6 +136,7 @@ class Plan(Submission):
     chance: Chance | None = None
     bases: int | None = None
     overlaps: Overlaps | None = None
+    least_shots: int = 1
 
     __repr__ = brief_fields
 

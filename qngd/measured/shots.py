@@ -56,12 +56,13 @@ class AutoShots:
     """As many shots a step as it is expected to gain most by for each of them, divided so that the error of the natural
     gradient step is smallest; or a `total` of your own, divided in the same way.
 
-    The division is after van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before; the
-    first step divides equally. As the gradient vanishes, errors of the metric matter less, and its shots fade. What was
-    seen is uncertain and changes from step to step: with the defaults half of the shots, and more of a `total` where
-    few had been seen, are divided equally, and the energy gets what it would get of an equal division. By convexity the
-    variance of the step is then no larger than the mean of those by both divisions, and no error is more than √2 times
-    that of the same total divided equally.
+    The division is after van Straaten & Koczor (arXiv:2005.05172), with the variances seen in the step before. As the
+    gradient vanishes, errors of the metric matter less, and its shots fade. What was seen is uncertain and changes from
+    step to step: with the defaults half of the shots, and more of a `total` where few had been seen, are divided
+    without it, as all of the first step's are, and the energy gets what it would get of an equal division. A `total` is
+    then divided equally: by convexity the variance of the step is no larger than the mean of those by both divisions,
+    and no error is more than √2 times that of the same total divided equally. Without a total it is divided by what is
+    known beforehand: the weights of shift rules and of differences, and the coefficients of the observable.
 
     The total is after gCANS (arXiv:2108.10434), in the metric. With the square A of the natural gradient, and the
     variance S/N that N shots leave in it, a step with κ times the best rate η lowers the model of `StepModel` by
@@ -78,8 +79,8 @@ class AutoShots:
         total: shots of one step; None chooses them.
         energy_share: the part of it that goes to the energy itself, which the step's length is judged by; None is the
             energy's part of the circuits.
-        minimum: shots that every circuit gets; None is half of an equal division, and more of a total where few had
-            been seen.
+        minimum: shots that every circuit gets before the rest is divided by what was seen; None is half of the shots,
+            divided as said above. Without a total it is 20 at least where a backend leaves shots out.
         first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
             share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
@@ -108,7 +109,7 @@ class AutoShots:
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
         total = self._total(plan, spread) if self.total is None else self.total
-        least = _LEAST_SHOTS if self.minimum is None else self.minimum
+        least = self._least(plan)
         if total < least * count:
             if self.total is not None:
                 raise SettingError(
@@ -116,35 +117,43 @@ class AutoShots:
                     f"give {least * count} or more"
                 )
             total = least * count
+        beforehand = known_beforehand(plan) if self.total is None else np.full(count, 1 / max(count, 1))
+        found = np.full(count, least)
         if self.minimum is None:
-            least = max(least, int(self._equal_part(spread) * total) // max(count, 1))
-        free = total - least * count
-        return least + _whole(free * self._shares(plan, spread))
+            part = int(self._part_beforehand(spread) * total) - least * count
+            found += np.floor(max(part, 0) * beforehand).astype(int)
+        return found + _whole((total - found.sum()) * self._shares(plan, spread, beforehand))
 
-    def _equal_part(self, spread: Spread | None) -> float:
-        """The part of the shots that is divided equally: half, and more of a given total where few shots a circuit were
-        seen."""
+    def _part_beforehand(self, spread: Spread | None) -> float:
+        """The part of the shots that is divided without what was seen: half, and more of a given total where few shots
+        a circuit were seen."""
         if self.total is None or spread is None or not spread.taken:
             return 0.5
         seen = spread.taken / len(spread.step)
         return 1 - 0.5 * seen / (seen + _DOUBTFUL)
+
+    def _least(self, plan: Plan) -> int:
+        """Shots that every circuit gets whatever its share is."""
+        if self.minimum is not None:
+            return self.minimum
+        return _LEAST_SHOTS if self.total is not None else max(_LEAST_SHOTS, plan.least_shots)
 
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
             return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
         # of all circuits together it is no whole number
-        return int(np.ceil(min(self.first * _GROWTH ** min(step, _GROWN), self.limit)))
+        return int(np.ceil(max(min(self.first * _GROWTH ** min(step, _GROWN), self.limit), self._least(plan))))
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
         return self.total is None and spread.taken < 0.99 * self.limit * len(spread.step)
 
-    def _shares(self, plan: Plan, spread: Spread | None) -> np.ndarray:
-        """The part (R,) of every circuit in what is not divided equally."""
+    def _shares(self, plan: Plan, spread: Spread | None, beforehand: np.ndarray) -> np.ndarray:
+        """The part (R,) of every circuit in what is divided by what was seen; where nothing was, `beforehand`."""
         count = plan.num_circuits
         if spread is None or len(spread.step) != count or not spread.step.any():
-            return np.full(count, 1 / max(count, 1))
+            return beforehand
         is_energy = plan.energy_weights != 0
         of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
         of_step = _normalized(np.sqrt(spread.step))
@@ -208,7 +217,7 @@ class TargetError:
             return np.full(count, min(_FIRST_SHOTS, self.limit))
         needed = self._of_loss(spread) if spread.gradient is not None else self._of_energy(plan, spread)
         needed = plan.shots_for_metric(spread.metric, self.metric, needed)
-        return np.minimum(np.ceil(needed), self.limit).astype(int)
+        return np.minimum(np.maximum(np.ceil(needed), plan.least_shots), self.limit).astype(int)
 
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit that a step takes at most; number 0 is the start."""
@@ -272,6 +281,33 @@ def sharing(variances: np.ndarray) -> np.ndarray:
     """Shots (R,) for unit error of every row of Σ_r variances[i, r]/N_r, each row with its fewest shots in all."""
     roots = np.sqrt(variances)
     return (roots * roots.sum(axis=1, keepdims=True)).max(axis=0, initial=0.0)
+
+
+def known_beforehand(plan: Plan) -> np.ndarray:
+    """The part (R,) of the shots that every circuit gets before anything is seen of it.
+
+    The circuits of the energy share what an equal division gives them, and so do those of the gradient: each in
+    proportion to the error that a shot of a random state leaves in the estimate, its weights times √Σc² over the
+    coefficients of what it measures. The others get what an equal division gives them.
+    """
+    count = plan.num_circuits
+    found = np.full(count, 1 / max(count, 1))
+    if plan.mixing is None:
+        return found
+    sizes = np.array([_typical_size(plan, r) for r in range(count)])
+    in_gradient = np.sqrt(plan.linear.power(2).sum(axis=0))
+    for weights in (abs(plan.energy_weights) * sizes, in_gradient * sizes):
+        own = weights > 0
+        found[own] = np.count_nonzero(own) / count * _normalized(weights[own])
+    return _normalized(found)
+
+
+def _typical_size(plan: Plan, request: int) -> float:
+    """The deviation of a request's energy in one shot of a random state; 0 of the metric's."""
+    if plan.is_overlap(request):
+        return 1.0
+    coefficients = plan.coefficients[plan.requests[request].template]
+    return 0.0 if coefficients is None else float(np.linalg.norm(coefficients))
 
 
 def _whole(wanted: np.ndarray) -> np.ndarray:

@@ -61,6 +61,13 @@ class Full(SumOfParts):
     def exact(self, point: Point) -> MetricTensor:
         return MetricTensor.exact(point.engine.full_metric(point.phi, point.jacobian), self.name)
 
+    def exact_with_slope(self, point: Point) -> tuple[MetricTensor, float, np.ndarray]:
+        if point.ends is None:
+            return super().exact_with_slope(point)
+        ends = point.ends()
+        found = point.simulator.full_metric(point.phi, point.jacobian, ends.state)
+        return MetricTensor.exact(found, self.name), ends.energy, point.simulator.slopes(ends)
+
     def asked(self, draft: Draft) -> FullTerms:
         blocks = block_terms(draft, np.zeros_like(draft.circuit.unit))
         return FullTerms(blocks, tuple(_overlap_terms(draft) if draft.cross == "overlap" else _cross_terms(draft)))

@@ -33,7 +33,7 @@ class Identity(Metric):
         return Estimated(MetricTensor.exact(np.eye(read.plan.num_parameters), self.name))
 
     def step_worth(self, read: Readout, parts: Any, step: StepModel) -> np.ndarray:
-        """Nothing: automatic shots are divided equally, as in plain descent."""
+        """Nothing: automatic shots are divided as before anything is seen, as in plain descent."""
         return np.zeros(read.plan.num_circuits)
 
     def shots_for(self, plan: Plan, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.errors import counted
 
 if TYPE_CHECKING:
-    from qngd.run.price import PlannedStep
+    from qngd.run.pricing.planned import PlannedStep
 
 _GROUPED = {
     "qubit-wise": "grouped qubit by qubit",

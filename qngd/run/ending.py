@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qngd.errors import BackendError, StorageError
+from qngd.errors import BackendError, StorageError, joined
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.meter import OverBudget
 from qngd.run.result import REMEDY, Result, Status
@@ -48,7 +48,7 @@ def _with_cost(found: Result, more: Cost) -> Result:
 
 
 def _with_note(found: Result, note: str) -> Result:
-    return replace(found, note="; ".join(filter(None, (found.note, note))))
+    return replace(found, note=joined(found.note, note))
 
 
 def _not_measured(found: Result, status: Status, failure: str) -> Result:

@@ -16,7 +16,18 @@ from qngd._system.keywords import hinted
 from qngd._system.seeds import derived
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.errors import BackendError, SettingError, StorageError, checked_seed, is_number, shown, whole_number
+from qngd.errors import (
+    BackendError,
+    SettingError,
+    StorageError,
+    checked_seed,
+    counted,
+    is_number,
+    joined,
+    shown,
+    unboxed,
+    whole_number,
+)
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
@@ -104,7 +115,7 @@ def excited_states(
 
     Args:
         problem_or_circuit, observable, theta0: as for `minimize`.
-        count: the number of states.
+        count: the number of states, at most 2ⁿ of n qubits.
         weights: w_i, one number or one for each state but the last, in the order in which they are found. None takes
             1.5 times what lies between ψ_i's energy and a bound of the highest one, the mean eigenvalue plus Σ|c| of
             all strings but the identity, which is always enough. Smaller ones make the landscape less steep.
@@ -140,13 +151,14 @@ def excited_states(
             clock=clock, frozen=frozen, bounds=bounds,
         )  # fmt: skip
 
-    number = whole_number(count, "count", 1)
+    number = _count(count)
     chosen = _weights(weights, number)
     found: list[_Found] = []
     for k in range(number):
         search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
-        if k == 0 and number > 1:
-            require_overlaps(search.task.evaluators[0])  # before the first state is paid for
+        if k == 0 and number > 1:  # before the first state is paid for
+            _require_room(number, search.task.given.circuit.num_qubits)
+            require_overlaps(search.task.evaluators[0])
         if k > 0 and not affordable(search.task):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
             break
@@ -244,6 +256,23 @@ class _Search:
         return _measured(self.task, result, self.seed, weight, self.folder, self.at_end, self.final_shots)
 
 
+def _count(count: Any) -> int:
+    """How many states; raises SettingError for what is no such number, and says where it belongs."""
+    if not is_number(unboxed(count)):
+        raise SettingError(
+            "count: the number of states comes second, as in excited_states(circuit, 3, observable, theta0) or "
+            f"excited_states(problem, 3); got {shown(count)}"
+        )
+    return whole_number(unboxed(count), "count", 1)
+
+
+def _require_room(count: int, num_qubits: int) -> None:
+    """Raise SettingError if there are not so many orthogonal states."""
+    if count.bit_length() > num_qubits and count > 1 << num_qubits:
+        room = f"a circuit of {counted(num_qubits, 'qubit')} has {1 << num_qubits} orthogonal states"
+        raise SettingError(f"count: {room}; got {count}")
+
+
 def _weights(weights: Any, count: int) -> list[float] | None:
     if weights is None:
         return None
@@ -331,7 +360,7 @@ def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) 
         )
     known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
     known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
-    known["note"] = "; ".join(filter(None, notes))
+    known["note"] = joined(*notes)
     return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
 
 

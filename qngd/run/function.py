@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from qngd.circuit.circuit import Circuit, as_flat
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.theta import as_flat
 from qngd.errors import ParameterError, SettingError, checked_seed, did_you_mean, require_range, shown
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.differences import common_divisor, turns_of

@@ -16,7 +16,8 @@ from qngd.errors import QngdWarning, StorageError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.run.directory.database import make_folder, replace_file
-from qngd.run.directory.encoding import arrays_of, as_json, from_json, packed, state_from, unpacked
+from qngd.run.directory.encoding import as_json, from_json, packed, unpacked
+from qngd.run.directory.states import arrays_of, state_from
 from qngd.run.directory.trouble import told
 from qngd.run.store import Store
 from qngd.solve.state import State

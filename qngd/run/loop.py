@@ -16,7 +16,7 @@ from qngd._system.interrupts import Stoppable, Terminated
 from qngd._system.keywords import hinted
 from qngd._system.logs import logger
 from qngd._system.secrets import scrubbed
-from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
+from qngd.errors import BackendError, SettingError, StorageError, checked_seed, joined, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
@@ -32,14 +32,14 @@ from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.budget import Budget, Clock
 from qngd.run.ending import measured_again
+from qngd.run.next_step import next_step
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import REMEDY, Result, Status
-from qngd.run.stationary import WayDown, look_cost, way_down
 from qngd.run.stop import STEPS
 from qngd.run.store import Store
 from qngd.run.task import Task, read_task
-from qngd.solve.state import Optimizer, State, StepInfo, Submissions, described
+from qngd.solve.state import Optimizer, State, StepInfo
 
 __all__ = ["Budget", "Result", "Status", "minimize"]
 
@@ -232,7 +232,7 @@ def _ended(found: Result, task: Task) -> Result:
     seconds, money = (None if each is None else each * share for each in (found.cost.seconds, found.cost.money))
     cost = found.cost + replace(sent, seconds=seconds, money=money)
     note = f"{sent} of its cost were sent where it broke off; the same call with this run_dir collects what they give"
-    note = "; ".join(filter(None, (found.note, note)))
+    note = joined(found.note, note)
     return replace(found, cost=cost, state=replace(found.state, cost=cost), note=note)
 
 
@@ -378,7 +378,7 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
     spent, began = record.state.cost, task.clock.elapsed
     with task.metered(spent) as meter:
         try:
-            moved = _next(record, task)
+            moved = next_step(record, task)
         except (BackendError, KeyboardInterrupt):
             if not record.is_kept:  # a run that is kept finds what it has paid for when it goes on
                 record.spend(meter.spent - task.before_this - record.state.cost)
@@ -392,90 +392,3 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
             return record.ended(Status.BUDGET, task.lacking(record.state.cost + task.store.sent(), error.ahead))
     task.clock.timed(began)
     return moved
-
-
-def _next(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
-    """The next step: of the optimizer, into the next stage of a schedule, or away from where the run is at rest."""
-    rest = record.at_rest(task.limits)
-    if rest is Status.NOISE and task.may_see_more(record.state):
-        rest = None
-    if task.stage_ends(record.state, len(record.infos)):
-        return _next_stage(record, task)
-    moved = _stepped(record, task) if rest is None else _left(record, task, rest)
-    if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
-        return _next_stage(record, task)
-    return moved
-
-
-def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
-    """The optimizer's next step, or the limit that forbids it."""
-    state, limits = record.state, task.limits
-    if limits.took_all(len(record.infos), state.cost):
-        return Status.MAX_STEPS
-    if not limits.budget.is_open:
-        ahead = task.optimizer.preview(task.evaluator_at(state), state.theta, state.evaluation.spread)
-        if not task.allows(state.cost, ahead):
-            return record.ended(Status.BUDGET, task.lacking(state.cost, ahead))
-    return task.optimizer.step(task.evaluator_at(state), state)
-
-
-def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
-    """The step into the next stage of a schedule, at whose start the optimizer begins anew where it stands."""
-    state, limits = replace(record.state, stage=record.state.stage + 1, best=None), task.limits
-    if limits.took_all(len(record.infos), state.cost):
-        return Status.MAX_STEPS
-    evaluator = task.evaluator_at(state)
-    if not limits.budget.is_open:
-        ahead = task.optimizer.preview(evaluator, state.theta, None, first=True)
-        if not task.allows(state.cost, ahead):
-            return record.ended(Status.BUDGET, task.lacking(state.cost, ahead))
-    asked = Submissions.after(evaluator, state)
-    fresh = task.optimizer.init(evaluator, state.theta, asked.next_seed())
-    new = replace(state.continued(asked, replace(fresh, seed=state.seed)), best=None)
-    note = f"began stage {state.stage + 1} of {len(task.evaluators)}"
-    return new, described(
-        new, state.evaluation, new.evaluation, asked, step_cost=new.cost - state.cost, length=0.0, note=note
-    )
-
-
-def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | Status:
-    """The step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
-    state, limits, evaluator = record.state, task.limits, task.evaluator_at(record.state)
-    if state.looked or rest is Status.MAX_STEPS:
-        return rest
-    if not limits.budget.is_open:
-        looks = look_cost(evaluator, state.theta, state.evaluation.spread)
-        ahead = looks + task.optimizer.preview(evaluator, state.theta, None, first=True)
-        if not task.allows(state.cost, ahead):
-            record.remark("the budget does not allow to look whether this is a minimum")
-            return rest
-    asked = Submissions.after(evaluator, state)
-    way = way_down(asked, state.evaluation, limits.tol)
-    if way is None:
-        record.stay(replace(state.spent(asked), looked=True))
-        return rest
-    if limits.took_all(len(record.infos), state.cost):
-        record.stay(state.spent(asked))
-        return record.ended(Status.SADDLE, f"the energy falls by {way.decrease:.3g} {way.why}")
-    return _moved(task.optimizer, asked, state, way)
-
-
-def _moved(optimizer: Optimizer, asked: Submissions, state: State, way: WayDown) -> tuple[State, StepInfo]:
-    """The step down a way that was found, at whose end the optimizer begins anew: one of the run like any other."""
-    evaluator = asked.evaluator
-    fresh = optimizer.init(evaluator, state.theta + way.shift, asked.next_seed())
-    fresh = replace(fresh, seed=state.seed, looked=not evaluator.is_exact)
-    new = state.continued(asked, fresh)
-    slope = state.evaluation.gradient
-    info = described(
-        new,
-        state.evaluation,
-        new.evaluation,
-        asked,
-        step_cost=new.cost - state.cost,
-        gradient_norm=np.nan if slope is None else float(np.linalg.norm(slope.value)),
-        length=way.length,
-        predicted_decrease=way.decrease,
-        note=f"left a stationary point that is no minimum, {way.why}",
-    )
-    return new, info

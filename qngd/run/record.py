@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd.errors import joined
 from qngd.estimates.evaluation import Cost
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.stop import StopRule
@@ -207,7 +208,6 @@ class Record:
         of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
         if len(of_steps) > _NOTED:
             of_steps = [*of_steps[:_NOTED], f"and so {len(of_steps) - _NOTED} more times"]
-        notes = [note, *of_steps, *self._remarks, self._unshaped]
         return Result(
             theta=theta,
             energy=self.state.lowest[1],
@@ -220,5 +220,5 @@ class Record:
             infos=tuple(self.infos),
             cost=self.state.cost,
             state=self.kept,
-            note="; ".join(filter(None, notes)),
+            note=joined(note, *of_steps, *self._remarks, self._unshaped),
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from qngd._system.interrupts import Terminated
-from qngd.errors import BackendError, SettingError, StorageError, counted
+from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.objectives.given import AnyGiven
 from qngd.run.directory.paths import as_folder, holds_run
@@ -118,7 +118,7 @@ def _best(results: list[Result], count: int, ended: Status | None = None, failur
         message=message,
         cost=_spent(results),
         restarts=tuple(results),
-        note="; ".join(filter(None, (chosen.note, note))),
+        note=joined(chosen.note, note),
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.circuit.circuit import Circuit, as_flat, values_by_name
+from qngd.circuit.circuit import Circuit
+from qngd.circuit.theta import as_flat, values_by_name
 from qngd.errors import ParameterError, counted
 from qngd.interop import one_round_longer, wrap_for
 from qngd.interop.arguments import CircuitLike, Theta

@@ -9,7 +9,7 @@ import numpy as np
 from qngd._system.keywords import hinted
 from qngd.damping import Damping, at_rate
 from qngd.errors import require_positive, settle_whole
-from qngd.estimates.estimate import Estimate
+from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 from qngd.step.base import (
@@ -26,6 +26,7 @@ from qngd.step.base import (
     slack_between,
 )
 
+_SHORT = 0.05  # radians, of a step: an exact one that is shorter was limited by a rate in other units of energy
 _OF_A_BATCH = 0.25  # the power with which what one mini-batch says of the rate counts
 
 
@@ -52,7 +53,8 @@ class CurvatureRate(StepRule):
         initial: the first rate.
         max_length: bound on √(δᵀgδ), in radians.
         window: energies that a new one is compared with.
-        grow, shrink: bounds on the change of the rate from one step to the next.
+        grow, shrink: bounds on the change of the rate from one step to the next; of exact gradients it may grow until
+            steps are 0.05 rad long at once, whatever the unit of the energy.
         significance: standard errors that make a sampled curvature credible.
     """
 
@@ -92,10 +94,18 @@ class CurvatureRate(StepRule):
         if accepted and trial.there.before is not None:
             factor = np.clip(0.5 * parabola_factor(trial), self.shrink, self.grow) ** _OF_A_BATCH
         elif accepted:
-            factor = float(np.clip(curvature_factor(trial, self.significance), self.shrink, self.grow))
+            factor = float(np.clip(curvature_factor(trial, self.significance), self.shrink, self._most(trial)))
         else:
             factor = float(np.clip(parabola_factor(trial), self.shrink / 2, 0.5))
         return {"rate": np.array(trial.proposal.rate * factor), "recent": self._with(trial.here, memory)}
+
+    def _most(self, trial: Trial) -> float:
+        """What the rate may be multiplied by: without errors as much as leads to `_SHORT`, where the step was less."""
+        gradient, length = trial.there.gradient, trial.proposal.length
+        assert gradient is not None
+        if np.any(gradient.stderr) or trial.decrease <= rounding(trial.here.energy) or length == 0:
+            return self.grow  # errors, or rounding, decide what curvature was met
+        return max(self.grow, _SHORT / length)
 
     def _with(self, here: Evaluation, memory: Memory) -> np.ndarray:
         """The last energies and their errors, the current one included once: (≤ window, 2)."""

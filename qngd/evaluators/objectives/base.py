@@ -5,29 +5,20 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.objectives.batches import Batches
 from qngd.evaluators.objectives.gauss_newton import GaussNewton
-from qngd.evaluators.objectives.model import DataCircuit, Model
+from qngd.evaluators.objectives.model import Model
 from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
-
-
-@dataclass(frozen=True, eq=False)
-class Share:
-    """What a part has of a batch: its own rows, and their places in the batch."""
-
-    part: DataCircuit
-    rows: np.ndarray
-    places: np.ndarray
 
 
 class ObjectiveEvaluator(ABC):
@@ -127,15 +118,6 @@ class ObjectiveEvaluator(ABC):
         """What `energies` at so many points would cost at most."""
         return self.preview(theta, gradient=False, spread=spread) * count
 
-    def _shares(self, samples: np.ndarray) -> list[Share]:
-        """What every part has of these samples, ascending."""
-        found = []
-        for part in self.model.parts:
-            rows = np.flatnonzero(np.isin(part.samples, samples))
-            if len(rows):
-                found.append(Share(part, rows, np.searchsorted(samples, part.samples[rows])))
-        return found
-
     def own_metric(self, otherwise: Metric) -> Metric:
         """The metric that the objective has, or this one where it leaves the choice."""
         return GaussNewton() if self.model.objective.metric == GaussNewton.name else otherwise
@@ -157,19 +139,7 @@ class ObjectiveEvaluator(ABC):
         if self.model.objective.metric == GaussNewton.name:
             raise SettingError(f'approx: the objective has metric="gauss-newton"; leave approx="{approx}" out')
 
-    def _loss(self, outputs: np.ndarray, samples: np.ndarray) -> tuple[float, np.ndarray]:
-        """The loss of the outputs (b, K) of these samples, and its derivatives (b, K)."""
-        model = self.model
-        value, slopes = model.loss.slopes(model.shaped(outputs), model.targets_of(samples))
-        return value, model.flat(slopes)
 
-    def _bends(self, outputs: np.ndarray, samples: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
-        """The second derivatives of the loss times ∂outputs/∂θ (b, K, P), again (b, K, P)."""
-        model = self.model
-        used = np.flatnonzero(np.abs(jacobian).max(axis=(0, 1), initial=0.0) > 0)
-        found = np.zeros_like(jacobian)
-        if len(used):
-            directions = np.stack([model.shaped(jacobian[:, :, p]) for p in used])
-            bends = model.loss.bends(model.shaped(outputs), model.targets_of(samples), directions)
-            found[:, :, used] = np.moveaxis(np.asarray(bends).reshape(len(used), *jacobian.shape[:2]), 0, 2)
-        return found
+def seed_of(seed: int | None, number: int) -> int | None:
+    """A seed for one of several random estimates of a call."""
+    return derived(seed, number, 4)

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from qngd._system.seeds import derived
 from qngd.circuit.active import as_measured, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError, counted
+from qngd.errors import SettingError, counted, joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.exact import ExactEvaluator
-from qngd.evaluators.objectives.base import ObjectiveEvaluator, Share
+from qngd.evaluators.objectives.base import ObjectiveEvaluator, seed_of
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix, without_negative
-from qngd.evaluators.objectives.model import DataCircuit, Model
+from qngd.evaluators.objectives.model import BatchPart, DataCircuit, Model
 from qngd.evaluators.objectives.tails import WithTails
 from qngd.exact.batch import BatchAngles, BatchSimulator, Kind
 from qngd.exact.cones.batch import ConeBatch
@@ -41,7 +40,7 @@ class ExactObjective(ObjectiveEvaluator):
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self._simulators = {id(part): self._simulator(part) for part in model.parts}
+        self.simulators = {id(part): self._simulator(part) for part in model.parts}
 
     def _simulator(self, part: DataCircuit) -> BatchSimulator | WithTails | ConeBatch:
         """What answers for one of the circuits."""
@@ -62,7 +61,7 @@ class ExactObjective(ObjectiveEvaluator):
 
     def _full_fits(self) -> bool:
         """Whether the full metric is affordable."""
-        simulators = (each.simulator for each in self._simulators.values() if not isinstance(each, ConeBatch))
+        simulators = (each.simulator for each in self.simulators.values() if not isinstance(each, ConeBatch))
         qubits = max((each.num_qubits for each in simulators), default=0)
         return self.model.num_parameters << qubits <= _FULL_UP_TO
 
@@ -79,11 +78,11 @@ class ExactObjective(ObjectiveEvaluator):
         judged, samples, batch = self._asked(require_shifts(gradient, "an Objective"))
         before = None
         if judged is not None:
-            before = Estimate.exact(np.float64(self._loss(self.outputs(theta, judged), judged)[0]))
+            before = Estimate.exact(np.float64(self.model.loss_of(self.outputs(theta, judged), judged)[0]))
         run = _Run(self, theta, samples, _BATCHED.get(type(metric)))
-        value, slopes = self._loss(run.outputs, samples)
+        value, slopes = self.model.loss_of(run.outputs, samples)
         tensor = None if metric is None else self._metric(run, metric, seed)
-        circuits = sum(len(share.rows) for share in run.shares)
+        circuits = sum(len(each.rows) for each in run.parts)
         return Evaluation(
             theta=theta,
             energy=Estimate.exact(np.float64(value)),
@@ -113,12 +112,12 @@ class ExactObjective(ObjectiveEvaluator):
             return MetricTensor.exact(np.eye(len(run.theta)), name)
         if isinstance(metric, GaussNewton):
             jacobian = run.jacobian()
-            bends = self._bends(run.outputs, run.samples, jacobian)
+            bends = self.model.bent_jacobian(run.outputs, run.samples, jacobian)
             return MetricTensor.exact(
                 without_negative(gauss_newton_matrix(jacobian, bends)), name, _flat_note(jacobian, bends)
             )
         if run.metric is not None:
-            notes = "" if isinstance(metric, Full) else "; ".join(dict.fromkeys(_notes(run.shares)))
+            notes = "" if isinstance(metric, Full) else "; ".join(dict.fromkeys(_notes(run.parts)))
             return MetricTensor.exact(run.metric / len(run.samples), name, notes)
         return self._metric_by_sample(run, metric, seed)
 
@@ -127,11 +126,11 @@ class ExactObjective(ObjectiveEvaluator):
         size, count = self.model.num_parameters, len(run.samples)
         value, variance = np.zeros((size, size)), np.zeros((size, size))
         note, number = "", 0
-        for share in run.shares:
-            place = np.ix_(share.part.parameters, share.part.parameters)
-            for row in share.rows:
-                own = share.part.circuit.with_angles(share.part.bound.angles.of(int(row)))
-                at = run.theta[share.part.parameters]
+        for each in run.parts:
+            place = np.ix_(each.part.parameters, each.part.parameters)
+            for row in each.rows:
+                own = each.part.circuit.with_angles(each.part.bound.angles.of(int(row)))
+                at = run.theta[each.part.parameters]
                 found = ExactEvaluator(own, None).metric(at, metric, seed_of(seed, number))
                 value[place] += found.value / count
                 variance[place] += (found.stderr / count) ** 2
@@ -141,20 +140,23 @@ class ExactObjective(ObjectiveEvaluator):
     def preview(
         self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None, spread: Spread | None = None
     ) -> Cost:
-        return Cost(jobs=1, circuits=sum(len(share.rows) for share in self._shares(self._asked(bool(gradient))[1])))
+        return Cost(
+            jobs=1, circuits=sum(len(each.rows) for each in self.model.parts_of(self._asked(bool(gradient))[1]))
+        )
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v ↦ g·v with the full metric at θ, averaged over the samples."""
         self._check_free("matrix-free")
-        run = _Run(self, theta, self._asked(False)[1], None, start=False)
+        samples = self._asked(False)[1]
+        parts = [(each, _angles(each, theta)) for each in self.model.parts_of(samples)]
 
         def product(vector: np.ndarray) -> np.ndarray:
             total = np.zeros(len(theta))
-            for share, angles in zip(run.shares, run.angles, strict=True):
-                simulator, own = self._simulators[id(share.part)].simulator, share.part.parameters
+            for each, angles in parts:
+                simulator, own = self.simulators[id(each.part)].simulator, each.part.parameters
                 for row, phi in enumerate(angles.phi):
                     total[own] += simulator.metric_product(phi, angles.jacobian(row), vector[own])
-            return total / len(run.samples)
+            return total / len(samples)
 
         return product
 
@@ -162,40 +164,37 @@ class ExactObjective(ObjectiveEvaluator):
 class _Run:
     """The states of some samples at θ, and what is asked of them."""
 
-    def __init__(
-        self, owner: ExactObjective, theta: np.ndarray, samples: np.ndarray, kind: Kind | None, start: bool = True
-    ) -> None:
+    def __init__(self, owner: ExactObjective, theta: np.ndarray, samples: np.ndarray, kind: Kind | None) -> None:
         model = owner.model
         self.theta, self.samples = theta, samples
-        self.shares = owner._shares(samples)
-        self.angles = [_angles(share, theta) for share in self.shares]
+        self.parts = model.parts_of(samples)
         self.outputs = np.zeros((len(samples), model.num_outputs))
         self.metric: np.ndarray | None = None if kind is None else np.zeros((len(theta), len(theta)))
         self._gradients: list[Callable[[np.ndarray], np.ndarray]] = []
-        for share, angles in zip(self.shares if start else [], self.angles, strict=False):
-            values, metric, gradients = owner._simulators[id(share.part)].forward(angles, kind)
-            self.outputs[share.places, share.part.columns] = values
+        for each in self.parts:
+            values, metric, gradients = owner.simulators[id(each.part)].forward(_angles(each, theta), kind)
+            self.outputs[each.places, each.part.columns] = values
             if self.metric is not None and metric is not None:
-                self.metric[np.ix_(share.part.parameters, share.part.parameters)] += metric
+                self.metric[np.ix_(each.part.parameters, each.part.parameters)] += metric
             self._gradients.append(gradients)
 
     def gradient(self, weights: np.ndarray) -> np.ndarray:
         """Σ_bk w_bk·∇⟨H_k⟩_b, (P,)."""
         total = np.zeros(len(self.theta))
-        for share, gradients in zip(self.shares, self._gradients, strict=True):
-            own = weights[share.places, share.part.columns]
-            total[share.part.parameters] += gradients(own).sum(axis=0)
+        for each, gradients in zip(self.parts, self._gradients, strict=True):
+            own = weights[each.places, each.part.columns]
+            total[each.part.parameters] += gradients(own).sum(axis=0)
         return total
 
     def jacobian(self) -> np.ndarray:
         """The derivatives of all outputs, (b, K, P)."""
         found = np.zeros((*self.outputs.shape, len(self.theta)))
-        for share, gradients in zip(self.shares, self._gradients, strict=True):
-            count = share.part.columns.stop - share.part.columns.start
+        for each, gradients in zip(self.parts, self._gradients, strict=True):
+            count = each.part.columns.stop - each.part.columns.start
             for k in range(count):
-                weights = np.zeros((len(share.places), count))
+                weights = np.zeros((len(each.places), count))
                 weights[:, k] = 1.0
-                place = np.ix_(share.places, [share.part.columns.start + k], share.part.parameters)
+                place = np.ix_(each.places, [each.part.columns.start + k], each.part.parameters)
                 found[place] = gradients(weights)[:, None]
         return found
 
@@ -221,7 +220,7 @@ class ConeObjective(ExactObjective):
             if self._was_chosen
             else ""
         )
-        return "; ".join(filter(None, [own, self._batch_note]))
+        return joined(own, self._batch_note)
 
     def _simulator(self, part: DataCircuit) -> ConeBatch:
         if part.shares:
@@ -237,7 +236,7 @@ class ConeObjective(ExactObjective):
 
     @property
     def _cones(self) -> Iterator[ConeBatch]:
-        return (each for each in self._simulators.values() if isinstance(each, ConeBatch))
+        return (each for each in self.simulators.values() if isinstance(each, ConeBatch))
 
     def _metric_by_sample(self, run: _Run, metric: Metric, seed: int | None) -> MetricTensor:
         raise no_states()
@@ -249,22 +248,17 @@ def _pulled(part: DataCircuit) -> tuple[Circuit, list[Observable]]:
     return active, [active.pull(as_measured(each, part.circuit)) for each in part.observables]
 
 
-def _angles(share: Share, theta: np.ndarray) -> BatchAngles:
-    angles = share.part.bound.angles
-    phi, slopes = angles.linearize(theta[share.part.parameters], share.rows)
+def _angles(each: BatchPart, theta: np.ndarray) -> BatchAngles:
+    angles = each.part.bound.angles
+    phi, slopes = angles.linearize(theta[each.part.parameters], each.rows)
     return BatchAngles(phi, angles.pattern, np.ascontiguousarray(slopes))
 
 
-def _notes(shares: list[Share]) -> list[str]:
-    return [share.part.circuit.split_note for share in shares if share.part.circuit.split_note]
+def _notes(parts: list[BatchPart]) -> list[str]:
+    return [each.part.circuit.split_note for each in parts if each.part.circuit.split_note]
 
 
 def _flat_note(jacobian: np.ndarray, bends: np.ndarray) -> str:
     if bends.any() or not jacobian.any():
         return ""
     return 'the loss is linear in the outputs here, and metric="gauss-newton" is 0; take metric="fubini-study"'
-
-
-def seed_of(seed: int | None, number: int) -> int | None:
-    """A seed for one of several random estimates of a call."""
-    return derived(seed, number, 4)

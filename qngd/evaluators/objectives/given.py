@@ -18,8 +18,9 @@ from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import backend_and_shots, evaluator_for
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.exact import ConeObjective, ExactObjective
-from qngd.evaluators.objectives.model import Model, can_start_anywhere, model_of
+from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.objectives.reading import can_start_anywhere, model_of
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.exact.point import simulator_of
 from qngd.interop import in_order
@@ -80,7 +81,7 @@ class GivenObjective:
         """
         check_grouping(grouping)
         check_cross(cross)
-        if isinstance(backend, str) and backend == light_cone.NAME:
+        if light_cone.is_meant(backend):
             light_cone.require_mean(self.model.parts[0].circuit, None, shots, light_cone.NAME)
             return ConeObjective(self.model)
         if pauli_propagation.truncation_of(backend) is not None:

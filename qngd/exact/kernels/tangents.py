@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd._system.compilation import inner_loop, kernel
-from qngd.exact.kernels.diagonal import turn_diagonal
+from qngd.exact.kernels.diagonal import turn_diagonal, walsh
 from qngd.exact.kernels.layout import Amplitudes, Rows, amplitudes, in_chunks
 from qngd.exact.kernels.pairs import rotate_each
 from qngd.exact.kernels.strings import add_chunk
@@ -20,6 +20,7 @@ from qngd.exact.kernels.tiles import next_pass, run_tiles
 
 _TILE = 1 << 12  # amplitudes of all lanes of a tile
 _WRITTEN = 8  # lanes written side by side: a cache line
+_MANY = 4  # Z strings of a lane that a transform adds up in less time than one by one
 _NO_BITS = np.uint64(0)  # of an index within a row of lanes
 
 
@@ -58,10 +59,12 @@ def _multiply_rows(lanes, size, stride, width, rotations, begin, end):
 
 
 @kernel
-def _add_strings(state, rotations, entries, stage, begun, lanes, stride):
+def _add_strings(state, rotations, entries, stage, is_diagonal, begun, lanes, stride):
     """Every lane[e] += weight_e·P_eψ, for the entries e of one stage (see `layout.Entries`), sorted by lane; lanes from
     `begun` on have not begun and hold anything. Returns how many lanes have begun then."""
     whole = amplitudes(state)
+    if is_diagonal and _are_many(entries.lane[entries.start[stage] : entries.start[stage + 1]]):
+        return _add_diagonals(whole, rotations.z, entries, stage, begun, lanes, stride)
     chunks, chunk = in_chunks(state.shape[1])
     places = np.empty(_WRITTEN, dtype=np.int64)
     part = np.empty((2, chunk, _WRITTEN))
@@ -81,6 +84,36 @@ def _add_strings(state, rotations, entries, stage, begun, lanes, stride):
             _put(part[1], places, count, begun, lanes.im[here:], stride)
         begun = max(begun, places[count - 1] + 1)
         first = last
+    return begun
+
+
+@kernel
+def _are_many(lane):
+    """Whether these lanes, sorted, have so many entries each that a transform adds them up in less time."""
+    lanes = 1
+    for e in range(1, len(lane)):
+        lanes += lane[e] != lane[e - 1]
+    return len(lane) >= _MANY * lanes
+
+
+@kernel
+def _add_diagonals(whole, z, entries, stage, begun, lanes, stride):
+    """The same for Z strings: a lane gets Σ_e weight_e·(−1)^(z_e·b)·ψ_b, where the sum is the transform of weights."""
+    first, end = entries.start[stage], entries.start[stage + 1]
+    factors = np.empty(whole.re.shape[0])
+    while first < end:
+        lane = entries.lane[first]
+        factors[:] = 0.0
+        while first < end and entries.lane[first] == lane:
+            factors[z[entries.rotation[first]]] += entries.weight[first]
+            first += 1
+        walsh(factors)
+        for b in range(factors.shape[0]):
+            o = b * stride + lane
+            before_re, before_im = (lanes.re[o], lanes.im[o]) if lane < begun else (0.0, 0.0)
+            lanes.re[o] = before_re + factors[b] * whole.re[b]
+            lanes.im[o] = before_im + factors[b] * whole.im[b]
+        begun = max(begun, lane + 1)
     return begun
 
 
@@ -131,4 +164,4 @@ def carry(state, rotations, stages, count, active, entries, lanes, stride):
         if active[i]:
             begin, end = stages.start[i], stages.start[i + 1]
             _turn_lanes(lanes, size, stride, active[i], rotations, begin, end, stages.diagonal[i])
-        begun = _add_strings(state, rotations, entries, i, begun, lanes, stride)
+        begun = _add_strings(state, rotations, entries, i, stages.diagonal[i], begun, lanes, stride)

@@ -15,8 +15,6 @@ import numpy as np
 from qngd._system.packages import packages_of
 from qngd.errors import SettingError, shown
 
-Slopes = Callable[[np.ndarray], np.ndarray]
-
 
 class Differentiator(Protocol):
     """One way to differentiate a loss. Each may raise whatever the loss raises on the numbers that it is given."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pennylane as qml
 
-from qngd.circuit.circuit import as_flat
+from qngd.circuit.theta import as_flat
 from qngd.errors import ParameterError
 from qngd.interop.pennylane.frameworks import Framework, framework_of, numbers_of
 

@@ -20,12 +20,12 @@ import pennylane as qml
 from autograd import numpy as anp
 from autograd.tracer import isbox
 
-from qngd.circuit.circuit import ThetaStructure
+from qngd.circuit.theta import ThetaStructure
 from qngd.errors import CircuitError, ParameterError
 from qngd.interop.pennylane.arguments import Arguments, rebuild, unmarked, walk
 from qngd.interop.pennylane.calls import Call, calls_of_qnodes
 from qngd.interop.pennylane.frameworks import framework_of, numbers_of
-from qngd.interop.pennylane.tape import argument_names
+from qngd.interop.pennylane.signatures import argument_names
 from qngd.interop.pennylane.trace import plain
 
 

@@ -21,6 +21,8 @@ import numpy as np
 import pennylane as qml
 from pennylane.exceptions import DeviceError, NonDifferentiableError, QuantumFunctionError, WireError
 from pennylane.measurements import ExpectationMP, MeasurementProcess, ProbabilityMP
+from pennylane.operation import Operator
+from pennylane.tape import QuantumScript
 from scipy import sparse
 
 from qngd._system.memory import without_collection
@@ -32,12 +34,15 @@ from qngd.circuit.outputs import Outputs
 from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.interop.pennylane.arguments import Arguments, Leaf, is_whole
+from qngd.interop.pennylane.functions import NO_OPERATIONS, FunctionSource
 from qngd.interop.pennylane.gates import GateReader
 from qngd.interop.pennylane.observable import observable_of
 from qngd.interop.pennylane.outputs import outputs_of
+from qngd.interop.pennylane.scripts import ScriptSource
+from qngd.interop.pennylane.signatures import argument_names, uncompiled
 from qngd.interop.pennylane.site import Batched
 from qngd.interop.pennylane.slots import Slots, TracedExpressions, TracedRun, check_same_circuit
-from qngd.interop.pennylane.tape import NO_OPERATIONS, Source, Tape, source_of
+from qngd.interop.pennylane.tape import Source, Tape, Way
 from qngd.interop.pennylane.trace import tracing
 
 # PennyLane's optimizers take our answers for arrays, as in QNGOptimizer's metric_tensor_fn.
@@ -78,7 +83,27 @@ def read_circuit(native: Any, *example_args: Any) -> Circuit:
         ParameterError: an argument is not made of finite numbers, or is marked but cannot be a parameter.
         ObservableError: the QNode returns an expectation value whose observable cannot be read.
     """
-    return read_source(source_of(native, example_args))
+    return read_source(_source_of(native, example_args))
+
+
+def _source_of(native: Any, example: tuple[Any, ...]) -> Source:
+    """The source behind a QNode, quantum function or script.
+
+    Raises:
+        CircuitError: it is none of these, or example arguments are missing or superfluous.
+    """
+    if isinstance(native, QuantumScript):
+        if example:
+            raise CircuitError(
+                "a QuantumScript carries its own parameter values; call wrap(script) without example arguments"
+            )
+        return ScriptSource(native)
+    if isinstance(native, (Operator, MeasurementProcess)) or not callable(native):
+        raise CircuitError(
+            f"{type(native).__name__} is not a circuit; give a QNode, a quantum function or a QuantumScript"
+        )
+    native = uncompiled(native)
+    return FunctionSource(native, Arguments(example, argument_names(native, example)), Way())
 
 
 def read_source(source: Source) -> Circuit:

@@ -15,8 +15,10 @@ from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError
 from qngd.interop.pennylane.arguments import Arguments
 from qngd.interop.pennylane.frameworks import numbers_of
+from qngd.interop.pennylane.functions import FunctionSource
 from qngd.interop.pennylane.reader import FAILED, read_source
-from qngd.interop.pennylane.tape import FunctionSource, Way, uncompiled
+from qngd.interop.pennylane.signatures import uncompiled
+from qngd.interop.pennylane.tape import Way
 
 __all__ = ["FAILED", "DataArguments", "data_arguments", "read_joint", "read_one"]
 

@@ -23,7 +23,8 @@ from qngd.circuit.angles import Angle, Expressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.errors import CircuitError, QngdWarning
 from qngd.interop.angle_slots import AngleSlots, real_number
-from qngd.interop.expressions import Graph, NodeProgram
+from qngd.interop.expressions import Graph
+from qngd.interop.node_program import NodeProgram
 
 # Qiskit's name of a recorded operation, and ours; the operands of the last three stand the other way round.
 _BINARY = {"__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__pow__": "pow"}
@@ -121,7 +122,7 @@ class AngleReader:
             return
         theta = np.modf(0.29 + (math.sqrt(5) - 1) / 2 * np.arange(len(self._graph.names)))[0]
         nodes = dict.fromkeys([*self._nodes.values(), *self._rebuilt.values()])
-        ours = dict(zip(nodes, NodeProgram(self._graph, list(nodes))(theta), strict=True))
+        ours = dict(zip(nodes, NodeProgram.of(self._graph, list(nodes))(theta), strict=True))
         for expression, node in self._rebuilt.items():
             point = {parameter: ours[self._nodes[parameter]] for parameter in expression.parameters}
             try:

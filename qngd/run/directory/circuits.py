@@ -10,13 +10,14 @@ from scipy import sparse
 
 from qngd.circuit.angles import AffineExpressions, AngleMap, Expressions
 from qngd.circuit.builder import Gate
-from qngd.circuit.circuit import Circuit, FlatTheta
+from qngd.circuit.circuit import Circuit
 from qngd.circuit.frame import Frame
 from qngd.circuit.observable import Observable
 from qngd.circuit.ops import Ops
 from qngd.circuit.pauli import PauliStrings
+from qngd.circuit.theta import FlatTheta
 from qngd.interop.angle_slots import NonlinearSlot, SymbolicExpressions
-from qngd.interop.expressions import NodeProgram
+from qngd.interop.node_program import NodeProgram
 from qngd.run.directory.encoding import as_json, from_json, packed, unpacked
 
 _OPS = ("kind", "start", "qubits", "letters", "turns", "gate")

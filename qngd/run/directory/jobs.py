@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from qngd.errors import QngdWarning, StorageError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import Note, Sent
-from qngd.evaluators.parts import rows_and_shots
+from qngd.evaluators.parts import size_of
 from qngd.measured.outcomes import Outcome
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing
@@ -156,8 +156,8 @@ def _sent(ids: list[dict[str, Any]], notes: list[dict[str, Any]], is_there: bool
     jobs = max(count, int(is_there and bool(notes))) + doubts + is_open
     if not notes:
         return Cost(jobs)
-    rows, shots = rows_and_shots(notes[-1]["holds"])
-    return Cost(jobs, whole * len(rows), whole * int(shots.sum()))
+    circuits, shots = size_of(notes[-1]["holds"])
+    return Cost(jobs, whole * circuits, whole * shots)
 
 
 def forget_jobs(database: Database, step: int) -> int:

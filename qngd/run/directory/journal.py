@@ -17,13 +17,14 @@ from qngd.errors import QngdWarning, SettingError, StorageError
 from qngd.estimates.evaluation import Cost
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing, make_folder
-from qngd.run.directory.encoding import arrays_of, as_json, as_row, from_json, info_from, packed, state_from, unpacked
+from qngd.run.directory.encoding import as_json, as_row, from_json, info_from, packed, unpacked
 from qngd.run.directory.jobs import StoredJobs
 from qngd.run.directory.lock import Lock
 from qngd.run.directory.machine import host, versions
 from qngd.run.directory.older import FIRST, Older, read_older
 from qngd.run.directory.problems import problem_to
 from qngd.run.directory.schema import NAME
+from qngd.run.directory.states import arrays_of, state_from
 from qngd.run.directory.trouble import damaged, told
 from qngd.run.identity import RunIdentity
 from qngd.run.store import Stored

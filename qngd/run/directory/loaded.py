@@ -20,7 +20,7 @@ from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.problem import Problem
 from qngd.run.budget import Budget
 from qngd.run.directory.database import Database
-from qngd.run.directory.encoding import from_json, info_from, state_from, unpacked
+from qngd.run.directory.encoding import from_json, info_from, unpacked
 from qngd.run.directory.jobs import forget_jobs, sent_from
 from qngd.run.directory.journal import readable
 from qngd.run.directory.lock import Lock, holder_of
@@ -29,6 +29,7 @@ from qngd.run.directory.problems import circuit_of, target_from
 from qngd.run.directory.repair import repaired
 from qngd.run.directory.rules import Unknown, rebuilt
 from qngd.run.directory.schema import NAME
+from qngd.run.directory.states import state_from
 from qngd.run.directory.trouble import told
 from qngd.run.loop import minimize
 from qngd.run.result import Result

@@ -18,7 +18,8 @@ from typing import Any
 from zipfile import BadZipFile
 
 from qngd.errors import SettingError, StorageError
-from qngd.run.directory.encoding import from_json, info_from, state_from, unpacked
+from qngd.run.directory.encoding import from_json, info_from, unpacked
+from qngd.run.directory.states import state_from
 from qngd.run.identity import RunIdentity, has_default
 from qngd.solve.state import State, StepInfo
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from qngd._system.memory import format_bytes
+from qngd.errors import counted
 from qngd.estimates.estimate import format_seconds
+from qngd.evaluators.pauli_propagation import PropagationEvaluator
 from qngd.exact.cones.outlook import Crowd
 from qngd.exact.propagation import LeftOut
-from qngd.run.price_here import PriceHere
+from qngd.metrics.base import Metric
+from qngd.run.pricing.here import PriceHere
 
 
 @dataclass(frozen=True)
@@ -47,5 +53,19 @@ class PropagationPrice(PriceHere):
             "metric": "none that takes light cones" if self.metric is None else str(self.metric),
             "memory": f"about {format_bytes(self.num_bytes)}",
             "time": f"about {format_seconds(self.seconds)} a step, after planning",
-            f"{self.steps} steps": f"about {format_seconds(self.run_seconds)}",
+            counted(self.steps, "step"): f"about {format_seconds(self.run_seconds)}",
         }
+
+
+def price_of_propagation(
+    evaluator: PropagationEvaluator, theta: np.ndarray, metric: Metric, steps: int
+) -> PropagationPrice:
+    """One energy with its gradient is computed twice, the first time compiled."""
+    left_out, of_metric = evaluator.outlook(theta), evaluator.metric_outlook(metric)
+    start = time.perf_counter()
+    evaluator.outlook(theta)
+    seconds = time.perf_counter() - start
+    num_bytes = left_out.num_bytes(evaluator.circuit.num_qubits)
+    if of_metric is not None:
+        seconds, num_bytes = seconds + of_metric.seconds, max(num_bytes, of_metric.num_bytes)
+    return PropagationPrice(evaluator.name, left_out, of_metric, num_bytes, seconds, steps)

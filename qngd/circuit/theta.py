@@ -1,0 +1,118 @@
+"""How users write parameter values, and the flat vector of P numbers that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from qngd.errors import ParameterError, counted, shown
+
+
+class ThetaStructure(Protocol):
+    """How the user writes parameter values, and how that maps to a flat vector of P numbers."""
+
+    def flatten(self, theta: Any) -> np.ndarray:
+        """The values as a flat float array (P,); raises ParameterError where they do not fit."""
+
+    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
+        """The flat values in the structure of `like`, which is what `flatten` was given."""
+
+    def split(self, flat: np.ndarray) -> Any:
+        """The flat values by arguments."""
+
+
+@dataclass(frozen=True)
+class FlatTheta:
+    """Parameter values as one array in the order of `names`, or as a mapping from parameters, or their names, to
+    values; a whole vector of parameters (Qiskit's `ParameterVector`) has an array of values."""
+
+    names: tuple[str, ...]
+
+    def flatten(self, theta: Any) -> np.ndarray:
+        if isinstance(theta, Mapping):
+            given = values_by_name(theta)
+            missing = [name for name in self.names if name not in given]
+            unknown = [name for name in given if name not in self.names]
+            if missing or unknown:
+                raise ParameterError(
+                    f"theta: missing {missing or 'none'}, unknown {unknown or 'none'}; "
+                    f"the circuit's parameters are {list(self.names)}"
+                )
+            theta = [given[name] for name in self.names]
+        return as_flat(theta, len(self.names), self.names)
+
+    def unflatten(self, flat: np.ndarray, like: Any) -> Any:
+        if isinstance(like, Mapping):
+            order = dict(zip(self.names, flat, strict=True))
+            return {
+                key: np.array([order[name] for name in _names_of(key)])
+                if _is_vector(key)
+                else float(order[_name_of(key)])
+                for key in like
+            }
+        return np.array(flat)
+
+    def split(self, flat: np.ndarray) -> Any:
+        return np.array(flat)
+
+
+def _is_vector(key: Any) -> bool:
+    return hasattr(key, "params")
+
+
+def _name_of(key: Any) -> str:
+    return str(getattr(key, "name", key))
+
+
+def _names_of(key: Any) -> list[str]:
+    return [_name_of(parameter) for parameter in key.params] if _is_vector(key) else [_name_of(key)]
+
+
+def values_by_name(theta: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters.
+
+    Raises:
+        ParameterError: a vector has another number of values.
+    """
+    return {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
+
+
+def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
+    """A mapping's entry, one by one where it is a vector of parameters."""
+    if not _is_vector(key):
+        return [(_name_of(key), values)]
+    names = _names_of(key)
+    try:
+        return list(zip(names, values, strict=True))
+    except (TypeError, ValueError):
+        shape = np.shape(values)
+        raise ParameterError(
+            f"theta: {_name_of(key)} has {counted(len(names), 'element')}; got values of shape {shape}"
+        ) from None
+
+
+def as_flat(theta: Any, count: int, names: Sequence[str] = ()) -> np.ndarray:
+    """`theta` as a float array of shape (count,); raises ParameterError saying what is wrong with it, and what the
+    parameters are called where `names` has them."""
+    try:
+        values = np.asarray(theta)
+        if np.iscomplexobj(values) or (values.dtype == object and any(value is None for value in values.flat)):
+            raise TypeError
+        values = values.astype(float)
+    except (TypeError, ValueError):
+        raise ParameterError(f"theta must be {count} real numbers; got {shown(theta)}") from None
+    if values.shape != (count,):
+        order = f", one number each for {_in_order(names)}" if names else ""
+        raise ParameterError(f"theta must have shape ({count},){order}; got {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise ParameterError(f"theta[{bad[0]}] is {values[bad[0]]}; parameters must be finite")
+    return values
+
+
+def _in_order(names: Sequence[str]) -> str:
+    """Names in a message, those in the middle left out where they are many."""
+    return ", ".join(names if len(names) <= 8 else [*names[:3], "…", names[-1]])

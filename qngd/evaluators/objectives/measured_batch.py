@@ -1,0 +1,140 @@
+"""What came back for the samples of a batch, and what follows for the loss.
+
+Errors of shots go through the loss to first order (the delta method): with the derivatives w of the loss by the outputs
+and its second ones L, an error δo of the outputs moves the loss by w·δo, and the gradient Σ_bk w_bk·∇o_bk by
+w·δ(∇o) + (L·δo)·∇o. What is of second order, such as ½·L·Cov(o) in the loss, is not in it: it falls as 1/shots, the
+errors themselves as its root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.positive import projected
+from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix
+from qngd.evaluators.objectives.measured import Measured, Worth
+from qngd.evaluators.objectives.model import Model
+from qngd.measured.spread import damped_root
+
+_WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
+
+
+class MeasuredBatch:
+    """The pieces of these samples, ascending."""
+
+    def __init__(self, model: Model, pieces: Sequence[Measured], samples: np.ndarray) -> None:
+        self._model, self._pieces, self._samples = model, pieces, samples
+        self._size = model.num_parameters
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """(b, K)."""
+        found = np.zeros((len(self._samples), self._model.num_outputs))
+        for each in self._pieces:
+            found[each.piece.place, each.piece.columns] = each.outputs
+        return found
+
+    @property
+    def output_errors(self) -> np.ndarray:
+        """The standard errors of the outputs, (b, K)."""
+        found = np.zeros_like(self.outputs)
+        for each in self._pieces:
+            found[each.piece.place, each.piece.columns] = np.sqrt(np.diag(each.covariance))
+        return found
+
+    @cached_property
+    def _loss(self) -> tuple[float, np.ndarray]:
+        """The loss, and its derivatives (b, K)."""
+        return self._model.loss_of(self.outputs, self._samples)
+
+    @property
+    def _shots(self) -> int:
+        return sum(outcome.shots for each in self._pieces for outcome in each.outcomes)
+
+    @property
+    def energy(self) -> Estimate:
+        """The loss with its error, w·Cov(o)·w."""
+        (value, weights), variance = self._loss, 0.0
+        for each in self._pieces:
+            own = weights[each.piece.place, each.piece.columns]
+            variance += float(own @ each.covariance @ own)
+        return Estimate(np.float64(value), np.float64(np.sqrt(max(variance, 0.0))), self._shots)
+
+    @cached_property
+    def _jacobian(self) -> np.ndarray:
+        """(b, K, P)."""
+        found = np.zeros((*self.outputs.shape, self._size))
+        for each in self._pieces:
+            columns = np.arange(each.piece.columns.start, each.piece.columns.stop)
+            found[np.ix_(np.array([each.piece.place]), columns, each.piece.parameters)] = each.jacobian[None]
+        return found
+
+    @cached_property
+    def _bends(self) -> np.ndarray:
+        """L·J, (b, K, P)."""
+        return self._model.bent_jacobian(self.outputs, self._samples, self._jacobian)
+
+    @property
+    def gradient(self) -> Estimate:
+        """The gradient of the loss with its covariance."""
+        _, weights = self._loss
+        value, spread = np.zeros(self._size), np.zeros((self._size, self._size))
+        for each in self._pieces:
+            place, columns = each.piece.place, each.piece.columns
+            own = weights[place, columns]
+            value[each.piece.parameters] += own @ each.jacobian
+            spread += each.gradient_covariance(own, self._bends[place, columns])
+        return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
+
+    def worth(self, with_gradient: bool, metric: MetricTensor | None) -> list[Worth]:
+        """What a shot of each piece's requests is worth."""
+        _, weights = self._loss
+        root = np.eye(self._size) if metric is None else damped_root(metric.value)
+        found = []
+        for each in self._pieces:
+            place, columns = each.piece.place, each.piece.columns
+            bends = self._bends[place, columns] if with_gradient else None
+            found.append(each.worth(weights[place, columns], bends, root, metric is not None))
+        return found
+
+    def average(self) -> MetricTensor:
+        """The Fubini–Study metric, averaged over the samples."""
+        value, variance = np.zeros((self._size, self._size)), np.zeros((self._size, self._size))
+        count, shots, tensor = len(self._samples), 0, None
+        notes: dict[str, None] = {}
+        for each in self._pieces:
+            tensor = each.metric.tensor
+            place = np.ix_(each.piece.parameters, each.piece.parameters)
+            value[place] += tensor.raw / count
+            variance[place] += (tensor.raw_stderr / count) ** 2
+            shots += tensor.shots
+            if tensor.unprojected is None and tensor.note:
+                notes[tensor.note] = None
+        assert tensor is not None
+        return projected(value, np.sqrt(variance), tensor.approx, shots, "; ".join(notes))
+
+    def gauss_newton(self) -> MetricTensor:
+        """JᵀLJ without the bias that the errors of J make in it, as far as it is known."""
+        bends, hessian = self._bends, self._hessian()
+        raw = gauss_newton_matrix(self._jacobian, bends)
+        variance = np.zeros_like(raw)
+        for each in self._pieces:
+            place, columns = each.piece.place, each.piece.columns
+            own = None if hessian is None else hessian[place, columns, place, columns]
+            moved, bias = each.gauss_newton_errors(bends[place, columns], own)
+            variance += moved
+            raw = raw - bias
+        note = "" if hessian is not None else "errors of shots make it too large; take more shots, or smaller batches"
+        return projected(raw, np.sqrt(variance), GaussNewton.name, self._shots, note)
+
+    def _hessian(self) -> np.ndarray | None:
+        """All second derivatives of the loss, (b, K, b, K), if they are few."""
+        count = self.outputs.size
+        if count > _WHOLE_HESSIAN:
+            return None
+        units = np.eye(count).reshape(count, *self.outputs.shape)
+        return self._model.bends_of(self.outputs, self._samples, units).reshape(*self.outputs.shape * 2)

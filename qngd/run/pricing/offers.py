@@ -1,0 +1,165 @@
+"""What a run takes with the settings that were asked for, and with others beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
+from typing import Any
+
+import numpy as np
+
+from qngd.errors import BackendError, SettingError, counted, whole_number
+from qngd.estimates.estimate import format_seconds
+from qngd.estimates.evaluation import Cost
+from qngd.estimates.prices import Prices
+from qngd.evaluators.objectives.joint import JointPlan
+from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.gradients.base import GradientLike
+from qngd.gradients.names import as_gradient
+from qngd.measured.plan import Plan
+from qngd.measured.shots import FixedShots, as_rule
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx
+from qngd.qng import QNG
+from qngd.run.budget import Budget
+from qngd.run.pricing.planned import PlannedStep
+from qngd.solve.state import Optimizer
+
+_DEFAULT = "block-diag"  # what QNG() takes where there are shots
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a run with certain settings takes.
+
+    Attributes:
+        name: of the settings.
+        start, step, end: of one run: the evaluation at theta0, a step (where a rule chooses the shots of each, the
+            first; where a rejected one measures its beginning anew, one that is accepted), and the measurement by
+            `final_shots`.
+        steps: how many steps the run is priced for.
+        affordable: the steps that the budget buys if all are as `step`; None where it does not limit them.
+        most: the whole run where every step takes as many shots as its rule allows, each circuit the same, or is
+            rejected and measures its beginning anew; None where all steps take the same.
+        affordable_at_most_shots: the steps that the budget buys then.
+        refused: why there is no such run, or nothing.
+    """
+
+    name: str
+    start: Cost
+    step: Cost
+    end: Cost
+    steps: int
+    affordable: int | None = None
+    refused: str = ""
+    most: Cost | None = None
+    affordable_at_most_shots: int | None = None
+
+    @property
+    def run(self) -> Cost:
+        """The whole run, with its start and end, if all steps are as `step`."""
+        return self.start + self.step * self.steps + self.end
+
+    def row(self, prices: Prices) -> list[str]:
+        """The name, what a step takes and what the run does, for people."""
+        if self.refused:
+            return [self.name, self.refused]
+
+        def time_of(cost: Cost) -> str:
+            return "" if cost.seconds is None else format_seconds(cost.seconds)
+
+        def money_of(cost: Cost) -> str:
+            return "" if cost.money is None else prices.text(cost.money)
+
+        counts = [f"{count:,}" for count in (self.step.jobs, self.step.circuits, self.step.shots)]
+
+        def run_of(cost: Cost) -> str:
+            return time_of(cost) or counted(cost.shots, "shot", ",")
+
+        run, money, bought = run_of(self.run), money_of(self.run), ""
+        if self.affordable is not None:
+            bought = counted(self.affordable, "step", ",")
+        if self.most is not None:
+            run, money = _between(run, run_of(self.most)), _between(money, money_of(self.most))
+            if self.affordable is not None:
+                bought = _between(f"{self.affordable_at_most_shots:,}", bought)
+        return [self.name, *counts, time_of(self.step), money_of(self.step), run, money, bought]
+
+
+def _between(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings that offers are made of: a name, the `optimizer`, and `shots` that take the place of the user's."""
+
+    name: str
+    optimizer: Optimizer
+    shots: Any = None
+
+
+def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[Choice, ...]:
+    """The settings that are priced side by side: as they are asked for, and others."""
+    # an objective may have a metric of its own
+    asked = QNG(approx=None if approx == _DEFAULT else approx, gradient=gradient)
+    found = [Choice("as asked", asked), Choice('shots="auto"', asked, "auto")]
+    if not as_gradient(gradient).is_random:
+        found.append(Choice('gradient="sampled"', replace(asked, gradient="sampled")))
+    return (*found, Choice("QN-SPSA", QNG.qn_spsa()))
+
+
+def offers_of(
+    asked: PlannedStep, among: Sequence[Choice], theta: np.ndarray, steps: int, budget: Budget, final_shots: Any
+) -> tuple[Offer, ...]:
+    """What runs of these choices take, in place of the step asked for."""
+    end = Cost()
+    if final_shots is not None:
+        last = asked.evaluator.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
+        end = last.preview(theta, gradient=False, metric=None)
+    return tuple(_offer(each, asked, theta, steps, end, budget) for each in among)
+
+
+def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, end: Cost, budget: Budget) -> Offer:
+    """What a run of this choice takes; what does not fit together is said and not raised: others may be taken."""
+    evaluator = asked.evaluator if choice.shots is None else asked.evaluator.with_shots(as_rule(choice.shots))
+    try:
+        start = choice.optimizer.preview(evaluator, theta, None, first=True)
+        step = choice.optimizer.preview(evaluator, theta, None)
+    except (SettingError, BackendError) as error:
+        return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
+    dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
+    if step == start + start:  # one that is rejected measures its beginning anew
+        step, dearest = start, [step]
+    offer = Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
+    if not dearest:
+        return offer
+    most = sum(dearest[:steps], start + end) + dearest[-1] * max(steps - len(dearest), 0)
+    return replace(offer, most=most, affordable_at_most_shots=_bought(budget, start + end, dearest, offer.affordable))
+
+
+def _dearest(
+    optimizer: Optimizer, evaluator: SampledEvaluator | SampledObjective, plan: Plan | JointPlan, theta: np.ndarray
+) -> list[Cost]:
+    """What the steps from number 1 on take at most where a rule chooses their shots, those after the last of these all
+    as that one; nothing where all take the same."""
+    most = getattr(evaluator.shots, "most", None)
+    if most is None or most(plan, 1) == most(plan, 0):
+        return []
+    last = most(plan, 2**62)
+    growing = takewhile(lambda shots: shots < last, (most(plan, step) for step in count(1)))
+    return [optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None) for shots in (*growing, last)]
+
+
+def _bought(budget: Budget, spent: Cost, dearest: Sequence[Cost], most: int | None) -> int | None:
+    """How many steps the budget buys after what is `spent`, each as dear as it may be; no more than the `most` that it
+    buys of the cheapest."""
+    if most is None:
+        return None
+    for done, ahead in enumerate(dearest[:most]):
+        if not budget.allows(spent, ahead):
+            return done
+        spent += ahead
+    return min(most, len(dearest) + (budget.steps(spent, dearest[-1]) or 0))

@@ -1,0 +1,95 @@
+"""The circuits of one step, planned and not sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qngd.backends import resolve
+from qngd.backends.base import BackendBase
+from qngd.circuit.observable import Observable
+from qngd.cvar import CVaR
+from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.objectives.joint import JointPlan
+from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.sampled import SampledEvaluator
+from qngd.gradients.base import GradientLike, as_asked
+from qngd.measured.cross import CrossMethod
+from qngd.measured.grouping import Grouping
+from qngd.measured.plan import Plan
+from qngd.measured.shots import as_rule
+from qngd.metrics.base import Metric
+from qngd.metrics.names import Approx, as_metric
+
+_SHOTS = 1000  # per circuit where the user gives none
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedStep:
+    """The `plan` of a step's energy, gradient and metric, the `evaluator` that would send it, and how the observable's
+    terms are grouped."""
+
+    plan: Plan | JointPlan
+    evaluator: SampledEvaluator | SampledObjective
+    grouping: Grouping
+
+    @property
+    def device(self) -> BackendBase:
+        """Where it would be sent."""
+        return self.evaluator.backend
+
+    @property
+    def num_terms(self) -> int:
+        """The Pauli terms that must be measured."""
+        pairs = zip(self.plan.templates, self.plan.coefficients, strict=True)
+        # one may be in several groups
+        return len({label for t, weights in pairs if weights is not None for label in t.strings.labels()})
+
+    @property
+    def metric_circuits(self) -> int:
+        """The circuits that the metric takes beside those of energy and gradient."""
+        return int(self.plan.of_metric.sum())
+
+    @property
+    def energy_circuits(self) -> int:
+        """The circuits of the energy."""
+        return int(self._of_energy.sum())
+
+    @property
+    def gradient_circuits(self) -> int:
+        """The circuits that the gradient takes beside those of the energy."""
+        return int((~self.plan.of_metric & ~self._of_energy).sum())
+
+    @cached_property
+    def _of_energy(self) -> np.ndarray:
+        return (self.plan.energy_weights != 0) & ~self.plan.of_metric
+
+
+def planned_step(
+    given: AnyGiven,
+    target: Observable | CVaR | None,
+    *,
+    backend: Any = None,
+    shots: Any = None,
+    approx: Approx | Metric = "block-diag",
+    grouping: Grouping = "qubit-wise",
+    cross: CrossMethod = "hadamard",
+    gradient: GradientLike = "shift",
+) -> PlannedStep:
+    """The circuits that a step from what was given takes, those of all its samples where that is an objective: those of
+    the metric alone where there is no target. Arguments and errors as for `cost`."""
+    metric, asked = as_metric(approx), as_asked(gradient)
+    chosen, shots = backend_and_shots(given.circuit, backend, shots)
+    device, rule = resolve(None) if chosen is None else chosen, as_rule(_SHOTS if shots is None else shots)
+    if isinstance(given, GivenObjective):
+        of_samples = SampledObjective(given.model, device, rule, grouping, cross)
+        joint = of_samples.planned(given.theta, gradient=asked, metric=of_samples.own_metric(metric))
+        return PlannedStep(joint, of_samples, grouping)
+    observable, share = (target.observable, target.stages[-1]) if isinstance(target, CVaR) else (target, None)
+    evaluator = SampledEvaluator(given.circuit, observable, device, rule, grouping, cross, share=share)
+    plan = evaluator.planned(given.theta, gradient=observable is not None and asked, metric=metric)
+    return PlannedStep(plan, evaluator, grouping)
