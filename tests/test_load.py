@@ -326,9 +326,9 @@ def test_a_run_of_0_1_is_converted_and_goes_on(kind, names, tmp_path):
         run(f"{kind}, adaptive", run_dir=folder, seed=99)
     result = run(f"{kind}, adaptive", run_dir=folder)
     if kind == "exact":
-        assert np.array_equal(result.history, expected.history)
         # the last digits of the steps that are kept are those of the versions that took them
-        np.testing.assert_allclose(result.theta, expected.theta, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(result.history, expected.history, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(result.theta, expected.theta, rtol=0, atol=1e-13)
     kept = [json.loads(line)["energy"] for line in (folder / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
     assert result.history[: len(kept)].tolist() == kept  # the default damping of sampled runs is another by now
     assert result.cost == expected.cost
