@@ -15,7 +15,12 @@ N = 9
 @pytest.fixture(scope="module")
 def program():
     """Labels, angles, and the rotations that kernels make of them."""
-    labels = [*random_labels(5, N, 14), "IIIIIIIIX", "IIIIIIIIY", "YIIIIIIII", "IYYIIIIII", "ZIIZIIIII", "IIIXIIIII"]
+    return program_of(
+        [*random_labels(5, N, 14), "IIIIIIIIX", "IIIIIIIIY", "YIIIIIIII", "IYYIIIIII", "ZIIZIIIII", "IIIXIIIII"]
+    )
+
+
+def program_of(labels):
     strings = PauliStrings.from_labels(labels)
     angle = np.random.default_rng(6).normal(size=len(labels))
     x, z = (np.ascontiguousarray(masks[:, 0]) for masks in (strings.x, strings.z))
@@ -103,6 +108,18 @@ def test_lanes(width, tile, program, monkeypatch):
 def test_strings_are_added_to_lanes(lanes, begun, program):
     """More lanes than are written at once, several strings in one, and lanes that have begun before others that set
     what was there: those follow each other without a gap."""
+    add_strings(program, False, lanes, begun)
+
+
+@pytest.mark.parametrize("begun", [0, 2, 8])
+@pytest.mark.parametrize("lanes", [[0] * 4, [0, 0, 2, 2, 2, 2, 2, 2], [*range(9)], [1] * 9 + [2] * 3])
+def test_diagonal_strings_are_added_to_lanes(lanes, begun):
+    """By a transform where a lane has many of them, and one by one where it has few."""
+    diagonal = [label.translate(str.maketrans("XY", "ZI")) for label in random_labels(8, N, 12)]
+    add_strings(program_of(diagonal), True, lanes, begun)
+
+
+def add_strings(program, is_diagonal, lanes, begun):
     labels, weight, rotations = program
     lane = np.array([k for k in lanes if k < begun] + list(range(begun, begun + sum(k >= begun for k in lanes))))
     entry = np.arange(len(lane)) % len(labels)
@@ -120,7 +137,8 @@ def test_strings_are_added_to_lanes(lanes, begun, program):
         lane=np.r_[before, lane, lane[-1:], after[:1]],
         weight=np.r_[[np.nan] * 3, weight[entry], [np.nan] * 2],
     )
-    last = tangents._add_strings(state, rotations, entries, 1, begun, Amplitudes(*out.reshape(2, -1)), 41)
+    whole = Amplitudes(*out.reshape(2, -1))
+    last = tangents._add_strings(state, rotations, entries, 1, is_diagonal, begun, whole, 41)
     assert last == max(begun, lane.max() + 1)
     assert np.allclose((out[0] + 1j * out[1])[:, :last], expected[:, :last], rtol=0, atol=1e-14)
     assert np.isnan(out[:, :, last:]).all()

@@ -292,7 +292,7 @@ def known_beforehand(plan: Plan) -> np.ndarray:
     """
     count = plan.num_circuits
     found = np.full(count, 1 / max(count, 1))
-    if plan.mixing is None:
+    if plan.mixing is None or not count:
         return found
     sizes = np.array([_typical_size(plan, r) for r in range(count)])
     in_gradient = np.sqrt(plan.linear.power(2).sum(axis=0))
