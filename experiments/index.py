@@ -27,9 +27,8 @@ _WORDS = {True: "**Holds**", False: "**Fails**", None: "*Beside it*"}
 _BEGIN, _END = "<!-- evidence: made by python -m experiments.index -->", "<!-- end -->"
 _SHOWN = re.compile(r"(<!-- evidence (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNRECORDED = {
-    "bench_exact": "what exact computations take, the part of `bench_peers` that needs no peers",
+    "bench_exact": "the part of `bench_peers` that needs no peers",
     "bench_report": "the table of all measurements of `bench_peers` and its plots, in results/bench_peers/",
-    "roofline": "how near each kernel of the exact engine comes to what the machine can do, in results/roofline/",
 }
 
 
@@ -67,7 +66,7 @@ def _overview(found: dict[str, dict[str, Any]], target: str) -> list[str]:
 
 def _unrecorded(found: dict[str, dict[str, Any]]) -> list[str]:
     """Commands of experiments/ whose results are not kept."""
-    lines = ["", "Further commands measure what differs from machine to machine, and no record of them is kept:", ""]
+    lines = ["", "Further commands, of whose results no record is kept by itself:", ""]
     return [*lines, *(f"- `{name}`: {what}" for name, what in _UNRECORDED.items() if name not in found)]
 
 

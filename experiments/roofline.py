@@ -1,16 +1,11 @@
 """Where each kernel of the exact engine stands between what the machine streams and what it multiplies.
 
-Claim: measured in one run, on one thread, for states in every level of the memory: how fast this machine streams
+Measured in one run, on one thread, for states in every level of the memory: how fast this machine streams
 (a[i] = b[i] + s·c[i]) and multiplies and adds (chains in registers), and for each of our main kernels the bytes it
 must move and the operations it must do, its time, and its share of the roof min(peak, intensity × stream).
 
-    python -m experiments.roofline            about a minute; results/roofline/kernels.json and roofline.png
+    python -m experiments.roofline            about a minute
     python -m experiments.roofline --smoke    a few seconds
-
-Expected, on one of two shared cores of an AMD EPYC (Zen 4), 59 GFlop/s and 230/113/94/29 GB/s in L1/L2/L3/memory: a
-rotation takes 0.25 ns an amplitude in L2 and L3, where the stream bounds it, 0.9 ns where partners must be shuffled
-inside a row of 64, and 0.5 ns in memory; in tiles 0.4 ns each there, whatever the stream. The Walsh transform reaches
-a tenth of its roof: its additions depend on each other. The Gram matrix of 96 derivative states runs at 27 GFlop/s.
 
 Times are the shortest of several, in processor time of the thread, so that other work on the machine disturbs them
 little. Bytes count every array once per pass, operations are those of the formulas (signs included). The stream's
@@ -19,28 +14,29 @@ bytes are counted likewise, without the line that a store reads first, so that a
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numba
 import numpy as np
+from matplotlib.figure import Figure
 
+from experiments.record import Experiment, Verdict, main
 from qngd._system.threads import _controller
 from qngd.exact.kernels import diagonal, strings, sweeps, tangents, tiles
 from qngd.exact.kernels import rotations as rotation_kernels
 from qngd.exact.kernels.layout import CHUNK, CHUNK_BITS, ROW_BITS, Amplitudes, Rotations, Rows, Stages, rotation_at
 
-OUT = Path("results/roofline")
 SIZES = {"L1": 9, "L2": 13, "L3": 18, "memory": 22}  # qubits; one state is 16·2ⁿ bytes
 SMOKE = {"L1": 8}
 _CHAIN = 16  # multiply-adds per load
 _LANES = 32
 _TILE = 8  # directions of a tile
+_NEAR = 0.5  # of the roof
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,12 @@ class Point:
     bytes: float
     flops: float
     roof_share: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kernel:22} {self.level:7} {self.num_qubits:2d} {self.seconds * 1e3:10.4f} "
+            f"{self.bandwidth / 1e9:7.1f} {self.rate / 1e9:8.2f} {self.intensity:7.2f} {self.roof_share:8.2f}"
+        )
 
     @property
     def bandwidth(self) -> float:
@@ -115,7 +117,7 @@ def _time(repeated: Callable[..., None], arguments: tuple[object, ...], repeats:
     return time.thread_time() - start
 
 
-def machine(sizes: dict[str, int], budget: float) -> tuple[dict[str, float], float]:
+def speeds(sizes: dict[str, int], budget: float) -> tuple[dict[str, float], float]:
     """Bytes per second streamed from every level, and operations per second of multiply-adds."""
     streams = {}
     for level, n in sizes.items():
@@ -197,13 +199,61 @@ def gram(budget: float) -> dict[str, float]:
     return rates
 
 
-def draw(points: list[Point], streams: dict[str, float], peak: float, path: Path) -> None:
-    import matplotlib
+def measure(smoke: bool) -> dict[str, Any]:
+    sizes, budget = (SMOKE, 0.002) if smoke else (SIZES, 0.5)
+    with _controller().limit(limits=1, user_api="blas"):
+        streams, peak = speeds(sizes, budget)
+        products = gram(budget)
+    points = []
+    print(f"{'kernel':22} {'level':7} {'n':>2} {'ms':>10} {'GB/s':>7} {'GFlop/s':>8} {'flop/B':>7} {'of roof':>8}")
+    for level, n in sizes.items():
+        for name, (kernel, arguments, moved, flops) in cases(n).items():
+            seconds = shortest(kernel, arguments, budget)
+            roof = min(peak, flops / moved * streams[level])
+            points.append(Point(name, level, n, seconds, moved, flops, flops / seconds / roof))
+            print(points[-1], flush=True)
+    return {"stream": streams, "multiply_add": peak, "gram": products, "kernels": [asdict(p) for p in points]}
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5.5), constrained_layout=True)
+def judge(data: dict[str, Any]) -> list[Verdict]:
+    return list(_verdicts(data))
+
+
+def _verdicts(data: dict[str, Any]) -> Iterator[Verdict]:
+    points = [Point(**kept) for kept in data["kernels"]]
+    alone = {p.level: p for p in points if p.kernel == "rotation, rows"}
+    inside = {p.level: p for p in points if p.kernel == "rotations in tiles"}
+    cached = [alone[level] for level in ("L2", "L3") if level in alone]
+    yield Verdict(
+        f"a rotation of whole rows reaches {_NEAR:.0%} of its roof in L2 and L3",
+        all(point.roof_share >= _NEAR for point in cached),
+        ", ".join(f"{point.level} {point.roof_share:.0%}" for point in cached),
+    )
+    if "memory" in alone:
+        apart, tiled = (_nanoseconds(found["memory"]) for found in (alone, inside))
+        yield Verdict(
+            "from memory a rotation takes less time in tiles than by itself",
+            tiled < apart,
+            f"{tiled:.2g} ns an amplitude, by itself {apart:.2g}",
+        )
+    streams = ", ".join(f"{level} {stream / 1e9:.0f}" for level, stream in data["stream"].items())
+    yield Verdict("the machine", None, f"{data['multiply_add'] / 1e9:.3g} GFlop/s, streams in GB/s: {streams}")
+    rates = ", ".join(f"{lanes} {rate / 1e9:.3g}" for lanes, rate in data["gram"].items())
+    yield Verdict("the Gram matrix of derivative states by their number", None, f"GFlop/s: {rates}")
+    for name in dict.fromkeys(point.kernel for point in points):
+        own = [point for point in points if point.kernel == name]
+        shares = ", ".join(f"{point.level} {point.roof_share:.0%}" for point in own)
+        yield Verdict(f"{name}, share of the roof", None, shares)
+
+
+def _nanoseconds(point: Point) -> float:
+    """Of one rotation for one amplitude."""
+    return 7e9 * point.seconds / point.flops
+
+
+def draw(data: dict[str, Any]) -> Figure:
+    points, streams, peak = [Point(**kept) for kept in data["kernels"]], data["stream"], data["multiply_add"]
+    figure, axes = plt.subplots(figsize=(8, 5.5), constrained_layout=True)
     intensity = np.geomspace(0.05, 50, 200)
     for color, (level, stream) in enumerate(streams.items()):
         roof = np.minimum(peak, intensity * stream)
@@ -217,40 +267,17 @@ def draw(points: list[Point], streams: dict[str, float], peak: float, path: Path
     axes.set_xlabel("operations per byte")
     axes.set_ylabel("GFlop/s, one thread")
     axes.legend(fontsize=7, ncol=2)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    return figure
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small sizes, to show that it runs")
-    smoke = parser.parse_args().smoke
-    sizes, budget = (SMOKE, 0.002) if smoke else (SIZES, 0.5)
-    with _controller().limit(limits=1, user_api="blas"):
-        streams, peak = machine(sizes, budget)
-        products = gram(budget)
-    shown = ", ".join(f"{level} {stream / 1e9:.0f}" for level, stream in streams.items())
-    print(f"multiply-add {peak / 1e9:.1f} GFlop/s; stream, GB/s: {shown}")
-    shown = ", ".join(f"{lanes}: {rate / 1e9:.1f}" for lanes, rate in products.items())
-    print(f"Gram matrix by number of derivative states, GFlop/s: {shown}")
-    points = []
-    for level, n in sizes.items():
-        for name, (kernel, arguments, moved, flops) in cases(n).items():
-            seconds = shortest(kernel, arguments, budget)
-            roof = min(peak, flops / moved * streams[level])
-            points.append(Point(name, level, n, seconds, moved, flops, flops / seconds / roof))
-    print(f"{'kernel':22} {'level':7} {'n':>2} {'ms':>10} {'GB/s':>7} {'GFlop/s':>8} {'flop/B':>7} {'of roof':>8}")
-    for p in points:
-        print(
-            f"{p.kernel:22} {p.level:7} {p.num_qubits:2d} {p.seconds * 1e3:10.4f} {p.bandwidth / 1e9:7.1f} "
-            f"{p.rate / 1e9:8.2f} {p.intensity:7.2f} {p.roof_share:8.2f}"
-        )
-    OUT.mkdir(parents=True, exist_ok=True)
-    data = {"stream": streams, "multiply_add": peak, "gram": products, "kernels": [asdict(p) for p in points]}
-    (OUT / "kernels.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
-    draw(points, streams, peak, OUT / "roofline.png")
-    print(f"data: {OUT / 'kernels.json'}, plot: {OUT / 'roofline.png'}")
-
+EXPERIMENT = Experiment(
+    "roofline",
+    "Each kernel of the exact engine between what the machine streams and what it multiplies, on one thread",
+    "a minute",
+    measure,
+    judge,
+    draw,
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)
