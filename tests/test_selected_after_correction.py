@@ -14,22 +14,10 @@ from qngd.measured.planner import Planner
 from qngd.metrics.names import as_metric
 from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
+from tests.two_particles import ENERGY, SPINS, START, circuit
 
 RATES = [[0.03, 0.08, 0.02, 0.05], [0.09, 0.04, 0.07, 0.12]]
-ENERGY = {"ZZII": 0.4, "IZIZ": -0.3, "IIIZ": 0.7, "XXII": 0.25, "YYII": 0.25, "IIXX": 0.2, "IIYY": 0.2, "ZIIZ": 0.1}
 DIAGONAL = {"IIIZ": 0.7, "ZIIZ": 0.3, "IZZI": -0.5, "IZII": 0.25}
-THETA = [0.5, -0.8, 0.6]
-SPINS = [(0, 1), (2, 3)]
-
-
-def circuit():
-    """Two particles, one on each pair of sites, which hop by other angles."""
-    made = qngd.CircuitBuilder(4)
-    a, b, c = made.parameters("a", "b", "c")
-    made.x(0).x(2)
-    made.rxx(a, 0, 1).ryy(a, 0, 1).rz(c, 0)
-    made.rxx(b, 2, 3).rzz(c, 1, 3).ryy(b, 2, 3)
-    return made.rxx(c, 0, 1).ryy(c, 0, 1)
 
 
 def both(backend, **given):
@@ -40,7 +28,7 @@ def both(backend, **given):
 def test_a_sector_is_what_is_kept(grouping, parities):
     """As a projector on every bit string; of numbers that show in entangled bases the parity at least."""
     planner = Planner(qngd.wrap(circuit()), Observable.from_mapping(ENERGY), grouping)
-    plan = planner.plan(np.array(THETA), metric=as_metric("full"))
+    plan = planner.plan(np.array(START), metric=as_metric("full"))
     kinds = set()
     for request in plan.requests:
         template = plan.templates[request.template]
@@ -66,10 +54,10 @@ def test_a_sector_is_what_is_kept(grouping, parities):
 def test_nothing_changes_without_noise():
     backend = both(ExactDevice("counts"), particles=SPINS, parities=["ZZZZ"])
     for function in (qngd.expectation, qngd.gradient):
-        exact = function(circuit(), ENERGY, THETA).value
-        assert np.allclose(function(circuit(), ENERGY, THETA, backend=backend, shots=10**6).value, exact, atol=1e-5)
-    exact = np.asarray(qngd.metric_tensor(circuit(), THETA, approx="full"))
-    found = qngd.metric_tensor(circuit(), THETA, approx="full", backend=backend, shots=10**6)
+        exact = function(circuit(), ENERGY, START).value
+        assert np.allclose(function(circuit(), ENERGY, START, backend=backend, shots=10**6).value, exact, atol=1e-5)
+    exact = np.asarray(qngd.metric_tensor(circuit(), START, approx="full"))
+    found = qngd.metric_tensor(circuit(), START, approx="full", backend=backend, shots=10**6)
     assert np.allclose(found.raw, exact, atol=1e-5)
 
 
@@ -77,11 +65,11 @@ def test_readout_errors_alone_are_undone():
     """Energies, gradients and metrics alike, where every circuit selects what it conserves."""
     backend, shots = both(Misreading([[*rates, 0.0] for rates in RATES])), 40_000
     for function in (qngd.expectation, qngd.gradient):
-        exact = function(circuit(), ENERGY, THETA).value
-        found = function(circuit(), ENERGY, THETA, backend=backend, shots=shots, seed=1)
+        exact = function(circuit(), ENERGY, START).value
+        found = function(circuit(), ENERGY, START, backend=backend, shots=shots, seed=1)
         assert np.all(np.abs(found.value - exact) < 4 * np.asarray(found.stderr))
-    exact = np.asarray(qngd.metric_tensor(circuit(), THETA, approx="full"))
-    found = qngd.metric_tensor(circuit(), THETA, approx="full", backend=backend, shots=shots, seed=4)
+    exact = np.asarray(qngd.metric_tensor(circuit(), START, approx="full"))
+    found = qngd.metric_tensor(circuit(), START, approx="full", backend=backend, shots=shots, seed=4)
     assert np.all(np.abs(found.raw - exact) < 4.5 * found.raw_stderr + 1e-12)
 
 
@@ -110,7 +98,7 @@ def selected_energy(model):
     from qiskit.quantum_info import SparsePauliOp
     from qiskit_aer import AerSimulator
 
-    a, b, c = THETA
+    a, b, c = START
     bare = QuantumCircuit(4)
     bare.x([0, 2])
     for name, angle, *qubits in (
@@ -140,7 +128,7 @@ def test_energies_are_those_of_the_sector_of_the_density_matrix(noise):
         "selected": PostSelected(device, particles=SPINS),
     }
     found = {
-        name: qngd.expectation(circuit(), DIAGONAL, THETA, backend=each, shots=shots, seed=7)
+        name: qngd.expectation(circuit(), DIAGONAL, START, backend=each, shots=shots, seed=7)
         for name, each in kinds.items()
     }
     assert abs(found["both"].value - sector) < 4 * found["both"].stderr
@@ -160,7 +148,7 @@ def test_standard_errors_are_right():
 
     backend = both(Decaying([[*rates, 0.0] for rates in RATES]))
     evaluator = evaluator_for(qngd.wrap(circuit()), Observable.from_mapping(ENERGY), backend, 200)
-    found = [evaluator.evaluate(np.array(THETA), gradient=True, seed=seed) for seed in range(200)]
+    found = [evaluator.evaluate(np.array(START), gradient=True, seed=seed) for seed in range(200)]
     for name in ("energy", "gradient"):
         each = [getattr(one, name) for one in found]
         values, told = np.array([one.value for one in each]), np.array([one.stderr for one in each])
@@ -169,10 +157,10 @@ def test_standard_errors_are_right():
 
 def test_its_submissions_hold_the_calibration_and_all_is_paid():
     lab = Misreading([[*rates, 0.0] for rates in RATES])
-    plain = qngd.cost(circuit(), ENERGY, THETA, backend=lab, shots=200).step
-    price = qngd.cost(circuit(), ENERGY, THETA, backend=both(lab), shots=200).step
+    plain = qngd.cost(circuit(), ENERGY, START, backend=lab, shots=200).step
+    price = qngd.cost(circuit(), ENERGY, START, backend=both(lab), shots=200).step
     assert (price.circuits, price.shots) == (plain.circuits + 2, plain.shots + 400)
-    result = qngd.minimize(circuit(), ENERGY, THETA, backend=both(lab), shots=200, seed=1, max_steps=1, tol=0)
+    result = qngd.minimize(circuit(), ENERGY, START, backend=both(lab), shots=200, seed=1, max_steps=1, tol=0)
     assert result.cost.shots == sum(request.shots for _, requests in lab.asked for request in requests)
     assert both(lab).name == "misreading lab, readout corrected, post-selected"
     assert both(lab).set_to != both(lab, parities=["ZZZZ"]).set_to
@@ -187,7 +175,7 @@ def test_the_other_order_is_refused_with_the_one_to_write():
     with pytest.raises(qngd.BackendError, match="twice"):
         PostSelected(both(lab), particles=SPINS)
     with pytest.raises(qngd.BackendError, match="expectation values"):
-        qngd.sample(circuit(), THETA, backend=both(lab), shots=10)
+        qngd.sample(circuit(), START, backend=both(lab), shots=10)
 
 
 def test_where_hardly_any_shot_has_the_symmetry_that_is_said():
@@ -198,4 +186,4 @@ def test_where_hardly_any_shot_has_the_symmetry_that_is_said():
             return outcome if template.is_pinned else Counts(np.zeros((1, 1), np.uint64), np.array([outcome.shots]))
 
     with pytest.raises(qngd.BackendError, match="hardly any of the 50 shots of request 0"):
-        qngd.expectation(circuit(), {"IIIZ": 1.0}, THETA, backend=both(Empty(RATES)), shots=50)
+        qngd.expectation(circuit(), {"IIIZ": 1.0}, START, backend=both(Empty(RATES)), shots=50)

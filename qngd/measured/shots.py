@@ -7,6 +7,7 @@ variance of what is estimated. With N_r shots a request with spread a_r adds a_r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -271,10 +272,16 @@ def _unseen_energies(plan: Plan) -> np.ndarray:
 
 def _energy_bounds(plan: Plan) -> np.ndarray:
     """The largest value (R,) that a request's energy can take in one shot; 0 for those of the metric."""
-    per_template = [0.0 if c is None else float(np.abs(c).sum()) for c in plan.coefficients]
+    return _sizes(plan, lambda coefficients: np.abs(coefficients).sum()) / (plan.share or 1.0)
+
+
+def _sizes(plan: Plan, size: Callable[[np.ndarray], Any]) -> np.ndarray:
+    """What `size` makes of the coefficients that a request measures (R,): 1 for an overlap, 0 for those of the
+    metric."""
+    per_template = [0.0 if c is None else float(size(c)) for c in plan.coefficients]
     if plan.overlaps is not None:
         per_template[plan.overlaps.template] = 1.0
-    return np.array([per_template[request.template] for request in plan.requests]) / (plan.share or 1.0)
+    return np.array([per_template[request.template] for request in plan.requests])
 
 
 def sharing(variances: np.ndarray) -> np.ndarray:
@@ -294,20 +301,12 @@ def known_beforehand(plan: Plan) -> np.ndarray:
     found = np.full(count, 1 / max(count, 1))
     if plan.mixing is None or not count:
         return found
-    sizes = np.array([_typical_size(plan, r) for r in range(count)])
+    sizes = _sizes(plan, np.linalg.norm)
     in_gradient = np.sqrt(plan.linear.power(2).sum(axis=0))
     for weights in (abs(plan.energy_weights) * sizes, in_gradient * sizes):
         own = weights > 0
         found[own] = np.count_nonzero(own) / count * _normalized(weights[own])
     return _normalized(found)
-
-
-def _typical_size(plan: Plan, request: int) -> float:
-    """The deviation of a request's energy in one shot of a random state; 0 of the metric's."""
-    if plan.is_overlap(request):
-        return 1.0
-    coefficients = plan.coefficients[plan.requests[request].template]
-    return 0.0 if coefficients is None else float(np.linalg.norm(coefficients))
 
 
 def _whole(wanted: np.ndarray) -> np.ndarray:
