@@ -62,6 +62,14 @@ class Foreign(BackendBase):
         return None if known is None else bool(known)
 
     @property
+    def has_one_number(self) -> bool:
+        return bool(getattr(self.own, "has_one_number", False))
+
+    @property
+    def circuit_start(self) -> float:
+        return float(getattr(self.own, "circuit_start", super().circuit_start))
+
+    @property
     def limits(self) -> Limits:
         found = getattr(self.own, "limits", None)
         return found if isinstance(found, Limits) else Limits()

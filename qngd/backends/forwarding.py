@@ -46,6 +46,14 @@ class Forwarding(BackendBase):
         return self.inner.least_shots
 
     @property
+    def has_one_number(self) -> bool:
+        return self.inner.has_one_number
+
+    @property
+    def circuit_start(self) -> float:
+        return self.inner.circuit_start
+
+    @property
     def limits(self) -> Limits:
         return self.inner.limits
 

@@ -18,6 +18,7 @@ from qngd.errors import SettingError, joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.starts import starts_of
 from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift
@@ -134,14 +135,19 @@ class SampledEvaluator:
 
     def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> Plan:
         """What an evaluation would send, without shots."""
-        return self._as_run(self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric))
+        return self.as_run(self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric))
 
-    def _as_run(self, plan: Plan) -> Plan:
+    def as_run(self, plan: Plan) -> Plan:
         """A plan with what is to be known of the backend."""
-        return replace(plan, is_noisy=self.backend.is_noisy, least_shots=self.backend.least_shots)
+        return replace(
+            plan,
+            is_noisy=self.backend.is_noisy,
+            least_shots=self.backend.least_shots,
+            starts=starts_of(self.backend, plan, self.shots),
+        )
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
-        plan = self._as_run(plan)
+        plan = self.as_run(plan)
         return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

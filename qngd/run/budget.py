@@ -75,6 +75,14 @@ class Budget:
         return self.prices or Prices()
 
     @property
+    def scarce(self) -> str:
+        """What the best is to be made of, where it is more than shots: "money" where it is limited, or where there are
+        prices and no limit is in another unit that shots take; else "seconds" where these are. Nothing otherwise."""
+        if self.money is not None or (self.table.are_given and not self._limits):
+            return "money"
+        return "seconds" if self.seconds is not None else ""
+
+    @property
     def _limits(self) -> dict[str, float]:
         return {name: limit for name in UNITS if (limit := getattr(self, name)) is not None}
 

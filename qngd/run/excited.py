@@ -227,7 +227,8 @@ class _Search:
             lifted: Evaluator = evaluator.around(deflated(evaluator.inner, thetas, weights))
         else:
             lifted = deflated(evaluator, thetas, weights)
-        with metering(Meter(task.limits.budget.table, task.spent)):
+        budget = task.limits.budget
+        with metering(Meter(budget.table, task.spent, scarce=budget.scarce)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
         spent = task.spent + kept
@@ -303,7 +304,8 @@ def _measured(
         key = f"{task.identity.key} {theta.tobytes().hex()}"
         if final_shots is not None:
             key += f" {final_shots}"
-        with metering(Meter(task.limits.budget.table, result.cost)):  # whose budget has kept room for it
+        budget = task.limits.budget
+        with metering(Meter(budget.table, result.cost, scarce=budget.scarce)):  # which has kept room for it
             seen = _affordable(task, at_end, result, final_shots)
             energy, overlaps, cost = measured_once(
                 path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST), seen)
