@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -123,6 +123,20 @@ class Budget:
             elif each[name] > 0:
                 counts.append(int(left / each[name]))
         return min(counts, default=None)
+
+    def part(self, spent: Cost, elapsed: float, count: int) -> Budget:
+        """What the next of `count` runs may spend, which share alike what is left after what was `spent` and `elapsed`
+        by the clock; as limits on the sum of both, as this budget's are.
+
+        Raises:
+            SettingError: as `allows`.
+        """
+        used = _amounts(spent, self._limits)
+        own = {name: used[name] + max(limit - used[name], 0) / count for name, limit in self._limits.items()}
+        found = {name: limit if name in ("seconds", "money") else int(limit) for name, limit in own.items()}
+        if self.wall is not None:
+            found["wall"] = elapsed + max(self.wall - elapsed, 0) / count
+        return replace(self, **found)
 
     def _exceeded(self, spent: Cost, ahead: Cost) -> list[str]:
         total = _amounts(spent + ahead, self._limits)
