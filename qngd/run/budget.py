@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +134,7 @@ class Budget:
         """
         used = _amounts(spent, self._limits)
         own = {name: used[name] + max(limit - used[name], 0) / count for name, limit in self._limits.items()}
-        found = {name: limit if name in ("seconds", "money") else int(limit) for name, limit in own.items()}
+        found: dict[str, Any] = {n: limit if n in ("seconds", "money") else int(limit) for n, limit in own.items()}
         if self.wall is not None:
             found["wall"] = elapsed + max(self.wall - elapsed, 0) / count
         return replace(self, **found)
