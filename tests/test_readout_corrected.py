@@ -9,6 +9,7 @@ from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.readout import EVERYTHING, Misread, calibration
 from qngd.backends.results import joined
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts, Means
 from qngd.metrics.names import as_metric
 from tests.lab import Service
@@ -107,7 +108,7 @@ def test_errors_of_a_metric_are_right():
     theta, repetitions = np.array([0.8, 0.5]), 400
     for approx in ("block-diag", "diag"):
         exact = np.asarray(qngd.metric_tensor(made, theta, approx=approx))
-        evaluator = evaluator_for(qngd.wrap(made), None, corrected(shots=300), 300)
+        evaluator = evaluator_for(qngd.wrap(made), None, Setup(corrected(shots=300), 300))
         found = [evaluator.metric(theta, as_metric(approx), seed) for seed in range(repetitions)]
         values, told = np.array([each.raw for each in found]), np.array([each.raw_stderr for each in found])
         moves = values.std(axis=0) > 1e-12

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from qngd.backends.base import Backend, BackendBase
 from qngd.backends.foreign import completed
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
@@ -18,16 +17,15 @@ from qngd.errors import SettingError, joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
+from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift
 from qngd.measured.assemble import assemble
-from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
-from qngd.measured.shots import AutoShots, FixedShots, ShotRule
+from qngd.measured.shots import AutoShots, FixedShots, ShotRule, as_rule
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 
@@ -43,17 +41,15 @@ class SampledEvaluator:
         self,
         circuit: Circuit,
         observable: Observable | None,
-        backend: Backend | BackendBase,
-        shots: ShotRule,
-        grouping: Grouping = "qubit-wise",
-        cross: CrossMethod = "hadamard",
+        setup: Setup,  # with a backend
         job_log: JobLog | None = None,  # of a run that is kept on disk
         share: float | None = None,  # of a CVaR
     ) -> None:
         self.circuit = circuit
-        self.backend = completed(backend)
-        self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
+        self.shots: ShotRule = as_rule(setup.shots)
+        self.backend = completed(setup.backend)
+        whole = self.backend.runs_whole(circuit)
+        self.planner = Planner(circuit, observable, setup.grouping, setup.cross, whole, share)
         self.job_log = job_log
         self.is_mean = share is None
         self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend

@@ -35,6 +35,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
 from qngd.evaluators.meter import Meter, metering
+from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.interop.given import Given
@@ -142,11 +143,12 @@ def excited_states(
     [-1.0, 1.0]
     """
     parts, clock = in_order(observable, theta0), Clock()
+    setup = Setup(backend, shots, grouping, cross)
 
     def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
-            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
-            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, setup=setup,
+            limits=(max_steps, tol, gtol, None, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=None, spent=spent, final_shots=final_shots,
             clock=clock, frozen=frozen, bounds=bounds,
         )  # fmt: skip

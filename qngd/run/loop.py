@@ -25,6 +25,7 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.meter import OverBudget
 from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
@@ -138,11 +139,12 @@ def minimize(
     -1.0
     """
     parts, clock = in_order(observable, theta0), Clock()
+    setup = Setup(backend, shots, grouping, cross)
 
     def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
-            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
-            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
+            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, setup=setup,
+            limits=(max_steps, tol, gtol, target, budget), seed=seed,
             callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
             spent=spent, progress=progress, final_shots=final_shots, clock=clock,
         )  # fmt: skip

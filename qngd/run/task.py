@@ -15,6 +15,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.setup import USUAL, Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots
 from qngd.run.about import problem_in_words, settings_in_words
@@ -55,11 +56,11 @@ class Task:
     progress: bool = False  # whether it shows how far it is
     clock: Clock = field(default_factory=Clock)
     final: Final | None = None
-    shots: object = None  # as the user gave them
+    setup: Setup = USUAL  # as the user gave it
 
     def may_see_more(self, state: State) -> bool:
         """Whether steps from this state will take more shots than the last, where that one saw noise alone."""
-        rule = AutoShots() if isinstance(self.shots, str) else self.shots  # of words there is only "auto"
+        rule = AutoShots() if isinstance(self.setup.shots, str) else self.setup.shots  # of words there is only "auto"
         spread = state.evaluation.spread
         return isinstance(rule, AutoShots) and spread is not None and rule.may_grow(spread)
 
@@ -145,10 +146,7 @@ def read_task(
     theta0: Any,
     *,
     optimizer: Any,
-    backend: Any,
-    shots: Any,
-    grouping: Any,
-    cross: Any,
+    setup: Setup,
     limits: tuple[Any, ...],
     seed: Any,
     callback: Any,
@@ -169,9 +167,9 @@ def read_task(
     reached = None if before is None else before.theta
     given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
-    evaluators = evaluators_of(given, backend, shots, grouping, cross, store.jobs, bounds)
+    evaluators = evaluators_of(given, setup, store.jobs, bounds)
     seed = _checked_seed(seed, before)
-    settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
+    settings = _settings_of(evaluators[0], seed, setup)
     if given.words:
         settings["objective"] = given.words
     if before is not None:
@@ -179,15 +177,16 @@ def read_task(
     stop = StopRule.read(*limits)
     asked = {
         **_written(stop),
-        "backend": _backend(given, backend),
+        "backend": _backend(given, setup.backend),
         "wrap_angles": bool(wrap_angles),
         "final_shots": final_shots,
     }
     if isinstance(evaluators[0], Bounded):
         asked["bounds"] = [side.tolist() for side in evaluators[0].box]
     told = {
-        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": shots, "grouping": grouping,
-        "cross": cross, "seed": seed, "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
+        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": setup.shots,
+        "grouping": setup.grouping, "cross": setup.cross, "seed": seed,
+        "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
         "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
     }  # fmt: skip
     problem = problem_in_words(given, problem_or_circuit)
@@ -204,9 +203,9 @@ def read_task(
         identity=RunIdentity(given, chosen, settings, asked, problem),
         spent=spent,
         wraps=bool(wrap_angles),
-        shots=shots,
+        setup=setup,
         clock=clock or Clock(),
-        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store),
+        final=read_final(given, evaluators[0], setup, final_shots, store),
         about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
         progress=bool(progress),
     )
@@ -216,13 +215,13 @@ def read_task(
     return task
 
 
-def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: str, cross: str) -> dict[str, object]:
+def _settings_of(evaluator: Evaluator, seed: int | None, setup: Setup) -> dict[str, object]:
     """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
-    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": shots}
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": setup.shots}
     if isinstance(evaluator, Bounded):
         settings["bounds"] = evaluator.text
     if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
-        settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
+        settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(backend)}
         settings |= settings_of(backend)
     return settings
 

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from qngd.backends.base import Backend, BackendBase
 from qngd.backends.foreign import completed
 from qngd.errors import SettingError, joined
 from qngd.estimates.estimate import Estimate, MetricTensor
@@ -20,11 +19,10 @@ from qngd.evaluators.objectives.joint import DataPlanner, JointPlan
 from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.measured_batch import MeasuredBatch
 from qngd.evaluators.objectives.model import Model
+from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
-from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
-from qngd.measured.shots import FixedShots, ShotRule, sharing
+from qngd.measured.shots import FixedShots, ShotRule, as_rule, sharing
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
@@ -38,20 +36,18 @@ class SampledObjective(ObjectiveEvaluator):
     def __init__(
         self,
         model: Model,
-        backend: Backend | BackendBase,
-        shots: ShotRule,
-        grouping: Grouping = "qubit-wise",
-        cross: CrossMethod = "hadamard",
+        setup: Setup,  # with a backend
         job_log: JobLog | None = None,  # of a run that is kept on disk
     ) -> None:
         super().__init__(model)
-        self.backend = completed(backend)
-        self.shots = shots
+        self.shots: ShotRule = as_rule(setup.shots)
+        self.backend = completed(setup.backend)
         self.job_log = job_log
         self._noise_note = noise_note(self.backend)
         self._kept: tuple[Any, JointPlan, int] | None = None
         self._planners = {
-            id(part): DataPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
+            id(part): DataPlanner(part, setup.grouping, setup.cross, self.backend.runs_whole(part.circuit))
+            for part in model.parts
         }
 
     def with_shots(self, rule: ShotRule) -> Self:
