@@ -65,11 +65,6 @@ class SampledEvaluator:
     def name(self) -> str:
         return self.backend.name
 
-    @property
-    def own_seed(self) -> int | None:
-        """The seed that the user has fixed in the backend."""
-        return self.backend.seed
-
     def default_metric(self) -> Metric:
         return as_metric("block-diag")
 

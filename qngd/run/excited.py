@@ -31,8 +31,7 @@ from qngd.errors import (
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
-from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.setup import Setup
@@ -48,6 +47,7 @@ from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import ENDING, Reader, affordable, best_of
 from qngd.run.result import Result
+from qngd.run.stop import StopRule
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
@@ -143,14 +143,13 @@ def excited_states(
     [-1.0, 1.0]
     """
     parts, clock = in_order(observable, theta0), Clock()
-    setup = Setup(backend, shots, grouping, cross)
+    setup, limits = Setup(backend, shots, grouping, cross), StopRule.read(max_steps, tol, gtol, None, budget)
 
     def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
         return read_task(
             problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, setup=setup,
-            limits=(max_steps, tol, gtol, None, budget), seed=seed,
-            callback=callback, run_dir=run_dir, state=None, spent=spent, final_shots=final_shots,
-            clock=clock, frozen=frozen, bounds=bounds,
+            limits=limits, seed=seed, callback=callback, run_dir=run_dir, state=None, spent=spent,
+            final_shots=final_shots, clock=clock, frozen=frozen, bounds=bounds,
         )  # fmt: skip
 
     number = _count(count)
@@ -225,10 +224,8 @@ class _Search:
         identity = replace(task.identity, settings=settings, problem=problem)
         about = {**task.about, "problem": problem}
         evaluator = task.evaluators[0]
-        if isinstance(evaluator, Bounded):
-            lifted: Evaluator = evaluator.around(deflated(evaluator.inner, thetas, weights))
-        else:
-            lifted = deflated(evaluator, thetas, weights)
+        inner = deflated(without_bounds(evaluator), thetas, weights)
+        lifted = evaluator.around(inner) if isinstance(evaluator, Bounded) else inner
         with metering(Meter(task.limits.budget.table, task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
@@ -242,7 +239,7 @@ class _Search:
     def _at_end(self, task: Task) -> Deflated:
         """What measures the end of a task without penalties."""
         evaluator = task.evaluators[0] if task.final is None else task.final.evaluators[0]
-        return deflated(evaluator.inner if isinstance(evaluator, Bounded) else evaluator, *self._lifts)
+        return deflated(without_bounds(evaluator), *self._lifts)
 
     @cached_property
     def at_end(self) -> Deflated | None:

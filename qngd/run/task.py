@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -14,7 +14,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
-from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.objectives.given import AnyGiven, device_of, evaluators_of, read_any
 from qngd.evaluators.setup import USUAL, Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots
@@ -147,7 +147,7 @@ def read_task(
     *,
     optimizer: Any,
     setup: Setup,
-    limits: tuple[Any, ...],
+    limits: StopRule,
     seed: Any,
     callback: Any,
     run_dir: Any,
@@ -160,7 +160,7 @@ def read_task(
     clock: Clock | None = None,
     progress: bool = False,
 ) -> Task:
-    """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
+    """The task that arguments of `minimize` amount to. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
@@ -168,35 +168,22 @@ def read_task(
     given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
     evaluators = evaluators_of(given, setup, store.jobs, bounds)
-    seed = _checked_seed(seed, before)
-    settings = _settings_of(evaluators[0], seed, setup)
-    if given.words:
-        settings["objective"] = given.words
-    if before is not None:
-        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
-    stop = StopRule.read(*limits)
-    asked = {
-        **_written(stop),
-        "backend": _backend(given, setup.backend),
-        "wrap_angles": bool(wrap_angles),
-        "final_shots": final_shots,
-    }
-    if isinstance(evaluators[0], Bounded):
-        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
+    seed, device = _checked_seed(seed, before), device_of(evaluators[0])
     told = {
-        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": setup.shots,
-        "grouping": setup.grouping, "cross": setup.cross, "seed": seed,
-        "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
-        "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
+        "optimizer": repr(chosen), **vars(setup), "backend": evaluators[0].name, "seed": seed, **limits.arguments,
+        "bounds": bounds, "frozen": frozen,
     }  # fmt: skip
     problem = problem_in_words(given, problem_or_circuit)
+    settings = _settings_of(given, evaluators[0], setup, seed, before)
+    asked = _asked(given, evaluators[0], setup, limits)
+    asked |= {"wrap_angles": bool(wrap_angles), "final_shots": final_shots}
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=stop,
+        limits=limits,
         # a simulator that repeats its numbers at each submission would make the same error in every step
-        seed=getattr(evaluators[0], "own_seed", None) if seed is None else seed,
+        seed=device.seed if seed is None and device is not None else seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
@@ -215,28 +202,34 @@ def read_task(
     return task
 
 
-def _settings_of(evaluator: Evaluator, seed: int | None, setup: Setup) -> dict[str, object]:
+def _settings_of(
+    given: AnyGiven, evaluator: Evaluator, setup: Setup, seed: int | None, before: State | None
+) -> dict[str, object]:
     """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
     settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": setup.shots}
     if isinstance(evaluator, Bounded):
         settings["bounds"] = evaluator.text
-    if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
-        settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(backend)}
-        settings |= settings_of(backend)
+    if (device := device_of(evaluator)) is not None:
+        settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(device)}
+        settings |= settings_of(device)
+    if given.words:
+        settings["objective"] = given.words
+    if before is not None:
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
     return settings
 
 
-def _written(stop: StopRule) -> dict[str, object]:
-    """What a run stops at, as JSON takes it."""
-    found = {each.name: getattr(stop, each.name) for each in fields(stop) if each.name != "budget"}
-    return {**found, "budget": None if stop.budget.is_open else json.loads(written(stop.budget))}
-
-
-def _backend(given: AnyGiven, backend: Any) -> object:
-    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
-    nothing else is ever written: it may hold a token."""
-    own = getattr(given.circuit, "device", None) if backend is None else backend
-    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
+def _asked(given: AnyGiven, evaluator: Evaluator, setup: Setup, limits: StopRule) -> dict[str, object]:
+    """What else was asked for, as JSON takes it. Of a backend its name where that is all of it, or the kind of an
+    object: nothing else of it is ever written, since it may hold a token."""
+    backend = given.circuit.device if setup.backend is None else setup.backend
+    budget = limits.arguments["budget"]
+    asked = {
+        **limits.arguments,
+        "budget": None if budget is None else json.loads(written(budget)),
+        "backend": backend if backend is None or isinstance(backend, str) else {"object": type(backend).__name__},
+    }
+    return {**asked, "bounds": [side.tolist() for side in evaluator.box]} if isinstance(evaluator, Bounded) else asked
 
 
 def _store_of(run_dir: Any) -> Store:

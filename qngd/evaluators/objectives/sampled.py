@@ -59,11 +59,6 @@ class SampledObjective(ObjectiveEvaluator):
         return self.backend.name
 
     @property
-    def own_seed(self) -> int | None:
-        """The seed that the user has fixed in the backend."""
-        return self.backend.seed
-
-    @property
     def note(self) -> str:
         return joined(self._noise_note, self._batch_note)
 
