@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.circuit.bits import anticommuting, dot
+from qngd.circuit.bits import anticommuting, dot, ones
 from qngd.exact.kernels.paths import turned_sign
 from qngd.exact.kernels.spans import echelon, reduce
 from qngd.exact.kernels.table import find, new_table, slot
@@ -121,10 +121,7 @@ def _weight(x, z):
     """On how many qubits a string acts."""
     count = 0
     for w in range(x.shape[0]):
-        word = x[w] | z[w]
-        while word:
-            word &= word - _ONE
-            count += 1
+        count += ones(x[w] | z[w])
     return count
 
 
