@@ -14,7 +14,8 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
-from qngd.evaluators.objectives.given import AnyGiven, device_of, evaluators_of, read_any
+from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.on_device import backend_of
 from qngd.evaluators.setup import USUAL, Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots
@@ -168,7 +169,7 @@ def read_task(
     given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
     evaluators = evaluators_of(given, setup, store.jobs, bounds)
-    seed, device = _checked_seed(seed, before), device_of(evaluators[0])
+    seed, device = _checked_seed(seed, before), backend_of(evaluators[0])
     told = {
         "optimizer": repr(chosen), **vars(setup), "backend": evaluators[0].name, "seed": seed, **limits.arguments,
         "bounds": bounds, "frozen": frozen,
@@ -209,7 +210,7 @@ def _settings_of(
     settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": setup.shots}
     if isinstance(evaluator, Bounded):
         settings["bounds"] = evaluator.text
-    if (device := device_of(evaluator)) is not None:
+    if (device := backend_of(evaluator)) is not None:
         settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(device)}
         settings |= settings_of(device)
     if given.words:

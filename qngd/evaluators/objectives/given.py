@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from qngd.backends.base import BackendBase
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.bound import bind
 from qngd.circuit.chosen import PartOfTheta, chosen, limits
@@ -16,7 +15,7 @@ from qngd.cvar import CVaR
 from qngd.errors import BackendError, ParameterError, SettingError
 from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded, without_bounds
+from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import evaluator_for, settled
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.exact import ConeObjective, ExactObjective
@@ -24,7 +23,6 @@ from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.objectives.reading import can_start_anywhere, model_of
 from qngd.evaluators.objectives.sampled import SampledObjective
-from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.setup import USUAL, Setup
 from qngd.exact.point import simulator_of
 from qngd.interop import in_order
@@ -142,12 +140,6 @@ def evaluators_of(
     """The evaluators of all stages of a run: one, unless a CVaR has a schedule. As `evaluator_of`."""
     stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
     return tuple(evaluator_of(given, setup, job_log, bounds, stage) for stage in stages)
-
-
-def device_of(evaluator: Evaluator) -> BackendBase | None:
-    """The backend that runs an evaluator's circuits; None where answers are computed."""
-    inner = without_bounds(evaluator)
-    return inner.backend if isinstance(inner, SampledEvaluator | SampledObjective) else None
 
 
 def read_objective(
