@@ -16,16 +16,10 @@ from tests.lab import Service
 from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
 from tests.pages import shown
+from tests.three_angles import START, circuit
 
 RATES = [[0.02, 0.10, 0.05, 0.0], [0.08, 0.03, 0.12, 0.0]]
 ENERGY = {"ZZI": 1.0, "IZI": -0.4, "XIY": 0.5, "IYX": -0.25, "ZIZ": 0.3}
-START = [0.3, -0.7, 0.4]
-
-
-def circuit():
-    made = qngd.CircuitBuilder(3)
-    a, b, c = made.parameters("a", "b", "c")
-    return made.ry(a, 0).cx(0, 1).rz(2 * b, 1).rx(b, 2).ryy(c, 1, 2)
 
 
 def corrected(**given):
