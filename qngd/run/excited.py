@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -142,16 +142,11 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
-    parts, clock = in_order(observable, theta0), Clock()
-    setup, limits = Setup(backend, shots, grouping, cross), StopRule.read(max_steps, tol, gtol, None, budget)
-
-    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        return read_task(
-            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, setup=setup,
-            limits=limits, seed=seed, callback=callback, run_dir=run_dir, state=None, spent=spent,
-            final_shots=final_shots, clock=clock, frozen=frozen, bounds=bounds,
-        )  # fmt: skip
-
+    read = partial(
+        read_task, problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
+        setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, None, budget),
+        callback=callback, frozen=frozen, bounds=bounds, final_shots=final_shots, clock=Clock(),
+    )  # fmt: skip
     number = _count(count)
     chosen = _weights(weights, number)
     found: list[_Found] = []

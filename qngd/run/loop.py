@@ -138,18 +138,15 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    parts, clock, count = in_order(observable, theta0), Clock(), whole_number(restarts, "restarts", 1)
+    count = whole_number(restarts, "restarts", 1)
     if max_steps is None and count > 1:
         max_steps = STEPS  # the first run would leave nothing to the others
-    setup, limits = Setup(backend, shots, grouping, cross), StopRule.read(max_steps, tol, gtol, target, budget)
-
-    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        return read_task(
-            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, setup=setup,
-            limits=limits, seed=seed, callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds,
-            wrap_angles=wrap_angles, spent=spent, progress=progress, final_shots=final_shots, clock=clock,
-        )  # fmt: skip
-
+    read = partial(
+        read_task, problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
+        setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, target, budget),
+        callback=callback, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles, progress=progress,
+        final_shots=final_shots, clock=Clock(),
+    )  # fmt: skip
     if count == 1:
         return carry_out(read(None, seed, run_dir, Cost()))
     if state is not None:

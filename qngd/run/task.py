@@ -145,15 +145,16 @@ def read_task(
     problem_or_circuit: Any,
     observable: Any,
     theta0: Any,
+    start: Any,
+    seed: Any,
+    run_dir: Any,
+    spent: Cost,
     *,
     optimizer: Any,
     setup: Setup,
     limits: StopRule,
-    seed: Any,
     callback: Any,
-    run_dir: Any,
-    state: Any,
-    spent: Cost,
+    state: Any = None,
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
@@ -161,12 +162,14 @@ def read_task(
     clock: Clock | None = None,
     progress: bool = False,
 ) -> Task:
-    """The task that arguments of `minimize` amount to. Raises as it does."""
+    """The task that arguments of `minimize` amount to, in which `start` takes the place of theta0 where there is one,
+    and other runs have `spent` something of its budget. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
     reached = None if before is None else before.theta
-    given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
+    theta = theta0 if start is None else start
+    given = read_any(problem_or_circuit, observable, theta, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
     evaluators = evaluators_of(given, setup, store.jobs, bounds)
     seed, device = _checked_seed(seed, before), backend_of(evaluators[0])
