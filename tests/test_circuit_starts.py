@@ -16,6 +16,8 @@ from tests.strategies import examples
 CIRCUIT = qngd.CircuitBuilder(3)
 A, B = CIRCUIT.parameters("a", "b")
 CIRCUIT.ry(A, 0).cx(0, 1).rz(2 * B, 1).rx(B, 0).ry(A, 2).cx(1, 2)
+ONE_TURN = qngd.CircuitBuilder(1)
+ONE_TURN.ry(ONE_TURN.parameter("a"), 0)
 TERMS = {"ZIZ": 1.0, "XIY": 0.2, "IYI": -0.05, "IZX": 0.5}
 THETA = [0.3, -0.7]
 PRICES = qngd.Prices(per_circuit=0.30, per_shot=0.0009)  # a start as 333 shots
@@ -58,7 +60,8 @@ def on_aer(**how):
     devices = pytest.importorskip("tests.qiskit_devices")
     native = devices.Counting()
     backend = how.pop("around", lambda inner: inner)(qngd.backends.resolve(native))
-    result = qngd.minimize(CIRCUIT, TERMS, THETA, backend=backend, seed=1, tol=0, **how)
+    given = (ONE_TURN, {"Z": 1.0}, [0.3]) if how.pop("few", False) else (CIRCUIT, TERMS, THETA)
+    result = qngd.minimize(*given, backend=backend, seed=1, tol=0, **how)
     return [(len(run["circuits"]), run["shots"]) for run in native.runs], result
 
 
@@ -71,6 +74,22 @@ def test_few_shots_of_auto_take_hardly_more_circuits_than_equal_ones(around):
     assert ran[0][0] * ran[0][1] <= 1.1 * same[0][0] * same[0][1]  # nor more shots
     assert result.cost.circuits == sum(circuits for circuits, _ in ran)
     assert result.cost.shots == sum(circuits * shots for circuits, shots in ran)
+
+
+class Unequal:
+    """A rule that asks for 200 shots of most circuits, and 450 of two."""
+
+    def shots(self, plan, spread):
+        return np.where(np.arange(plan.num_circuits) < 2, 450, 200)
+
+
+@pytest.mark.parametrize(("budget", "unit"), [(None, 225), (qngd.Budget(prices=PRICES), 450)])
+def test_other_rules_are_rounded_up_by_what_a_start_costs(budget, unit):
+    """With R circuits 225·(R + 2) shots and as many starts, or 450·R: the first if a start is worth 20 shots, and the
+    second if it is worth 333 and R is small enough."""
+    ran, result = on_aer(shots=Unequal(), max_steps=0, budget=budget, optimizer=qngd.QNG(approx="diag"), few=True)
+    assert [shots for _, shots in ran] == [unit]
+    assert result.cost.circuits == ran[0][0]
 
 
 def test_a_preview_of_auto_says_what_is_sent():

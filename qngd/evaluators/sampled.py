@@ -17,7 +17,7 @@ from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.on_device import OnDevice
 from qngd.evaluators.setup import Setup
-from qngd.evaluators.starts import starts_of
+from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift
@@ -127,7 +127,7 @@ class SampledEvaluator(OnDevice):
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = self.as_run(plan)
-        return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
+        return plan.with_shots(divided(self.shots.shots(plan, _fitting(plan, spread)), plan.starts))
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         (found,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)

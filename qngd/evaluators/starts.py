@@ -8,6 +8,7 @@ import numpy as np
 
 from qngd.backends.base import BackendBase
 from qngd.backends.boundary import calling
+from qngd.backends.shots import equal_shots
 from qngd.evaluators.meter import Meter, current_meter, shot_times
 from qngd.measured.plan import Starts, Submission
 from qngd.measured.shots import FixedShots, ShotRule
@@ -23,6 +24,15 @@ def starts_of(backend: BackendBase, plan: Submission, rule: ShotRule) -> Starts:
     meter = current_meter()
     paid = _paid(backend, plan, meter) if meter.scarce and plan.num_circuits else 0.0
     return Starts(paid, max(paid, backend.circuit_start) if backend.has_one_number else None)
+
+
+def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
+    """The shots (R,) that a rule asks for, raised to what circuits of equal shots give where a job has one number: by
+    what a start costs here, which the backend does not know."""
+    if shots is None or starts.divided is None or not np.isfinite(starts.divided):
+        return shots
+    found = equal_shots(shots, start=starts.divided)
+    return found.shots * found.copies
 
 
 def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> float:

@@ -19,7 +19,7 @@ from qngd.evaluators.objectives.measured_batch import MeasuredBatch
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.on_device import OnDevice
 from qngd.evaluators.setup import Setup
-from qngd.evaluators.starts import starts_of
+from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.shots import FixedShots, sharing
@@ -155,7 +155,7 @@ class SampledObjective(OnDevice, ObjectiveEvaluator):
         fits = spread is not None and len(spread) == joint.num_circuits
         # a rule asks a plan for its circuits and energies, which a joint one has
         plan: Any = self.as_run(joint)
-        return joint.with_shots(self.shots.shots(plan, spread if fits else None))
+        return joint.with_shots(divided(self.shots.shots(plan, spread if fits else None), plan.starts))
 
     def _spread(
         self,
