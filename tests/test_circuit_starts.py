@@ -76,6 +76,26 @@ def test_few_shots_of_auto_take_hardly_more_circuits_than_equal_ones(around):
     assert result.cost.shots == sum(circuits * shots for circuits, shots in ran)
 
 
+@pytest.mark.parametrize(
+    "kind", ["StatevectorSampler", "StatevectorEstimator", "BackendSamplerV2", "BackendEstimatorV2"]
+)
+def test_primitives_take_hardly_more_circuits_of_auto(kind):
+    """An estimator by its precision, of which a job has one as well."""
+    primitives = pytest.importorskip("qiskit.primitives")
+    aer = pytest.importorskip("qiskit_aer").AerSimulator()
+    made = getattr(primitives, kind)
+    native = made(backend=aer) if kind.startswith("Backend") else made()
+    costs = {
+        shots: qngd.minimize(
+            CIRCUIT, TERMS, THETA, backend=native, shots=shots, seed=1, max_steps=0,
+            optimizer=qngd.QNG(gradient="auto"),
+        ).cost
+        for shots in ("auto", 20)
+    }  # fmt: skip
+    assert costs[20].circuits <= costs["auto"].circuits <= 1.2 * costs[20].circuits
+    assert costs["auto"].shots <= 1.1 * costs[20].shots
+
+
 class Unequal:
     """A rule that asks for 200 shots of most circuits, and 450 of two."""
 

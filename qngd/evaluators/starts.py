@@ -31,7 +31,7 @@ def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
     what a start costs here, which the backend does not know."""
     if shots is None or starts.divided is None or not np.isfinite(starts.divided):
         return shots
-    found = equal_shots(shots, start=starts.divided)
+    found = equal_shots(shots.tolist(), start=starts.divided)
     return found.shots * found.copies
 
 
