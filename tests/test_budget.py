@@ -420,7 +420,7 @@ def test_what_costs_nothing_is_no_limit():
 
 
 def test_starts_share_a_budget():
-    """Each has an equal part, or the first would leave nothing to the others; with a number of steps each takes that."""
+    """Each has an equal part, or the first would leave nothing to the others; with a number of steps that."""
     circuit = qngd.CircuitBuilder(1)
     circuit = circuit.ry(circuit.parameter("a"), 0)
     how = {"optimizer": qngd.QNG(0.01), "shots": 1, "seed": 1, "tol": 0, "backend": Timed()}
