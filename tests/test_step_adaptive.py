@@ -49,6 +49,15 @@ def test_a_search_is_that_of_conjugate_directions():
     assert np.array_equal(one.theta, other.theta)
 
 
+def test_after_a_search_failures_are_forgotten():
+    optimizer = QNG(step=Adaptive(span=2, slow=1e-9), damping=0.01)
+    state, _ = walk(optimizer, Parabola(), START, 3)
+    before = qngd_state(state, {**state.memory, "failed": np.array(True), "held": np.array(1)})
+    after, _ = optimizer.step(Parabola(), before)
+    assert not after.memory["failed"]
+    assert after.memory["held"] == 0
+
+
 def qngd_state(state, memory):
     import dataclasses
 

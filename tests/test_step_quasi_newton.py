@@ -65,6 +65,7 @@ def test_a_right_model_is_kept_and_a_step_of_it_ends_at_the_minimum():
     assert abs(state.theta[0]) < 1e-14
     assert infos[1].predicted_decrease == pytest.approx(infos[1].decrease)
     assert not state.memory["failed"]
+    assert state.memory["held"] == 1
     assert len(state.memory["steps"]) == 2
 
 
@@ -111,14 +112,17 @@ def test_what_is_kept():
     assert not rule.has_failed(memory)
 
 
+GOOD, CONCAVE, REFUSED = at(-0.05, [0.4, 0.1]), at(-0.05, [1.5, 0.0]), at(0.3, None, None)
+
+
 @pytest.mark.parametrize(
     ("there", "accepted"),
-    [(at(0.3, None, None), False), (at(-0.05, [1.5, 0.0]), True), (at(-0.05, [1.0, 3.0]), True)],
+    [(REFUSED, False), (CONCAVE, True), (at(-0.05, [1.0, 3.0]), True)],
     ids=["refused", "concave", "flat"],
 )
 def test_what_makes_it_forget(there, accepted):
     rule = QuasiNewton(initial=0.1)
-    before = pairs_after(rule, at(-0.05, [0.4, 0.1]))
+    before = {**pairs_after(rule, GOOD), "held": np.array(1)}
     memory = pairs_after(rule, there, accepted, before)
     assert not len(memory["steps"])
     assert rule.has_failed(memory)
@@ -126,6 +130,39 @@ def test_what_makes_it_forget(there, accepted):
     for count in range(1, 9):  # eight pairs are needed from now on
         memory = pairs_after(rule, at(-0.001, [0.999, 0.0]), True, {**memory, "rate": np.array(1e-3)})
         assert rule.is_settled(memory) == (count == 8)
+
+
+def test_a_failure_is_forgiven_after_steps_that_met_their_model():
+    """A step that is refused is tried again with its pairs; a negative curvature leaves none, but the next one counts;
+    and a second failure needs as many good steps again."""
+    rule = QuasiNewton(initial=0.1, reach=10)
+    memory = pairs_after(rule, GOOD)
+    for count in range(2):
+        assert memory["held"] == count
+        promised = tried(rule, HERE, GOOD, memory).proposal.predicted
+        memory = pairs_after(rule, at(-promised, [0.7, 0.1]), True, memory)
+    again = pairs_after(rule, REFUSED, False, memory)
+    assert len(again["steps"]) == len(memory["steps"])
+    assert float(again["bound"]) < tried(rule, HERE, REFUSED, memory).proposal.length
+    bent = pairs_after(rule, CONCAVE, True, memory)
+    assert not len(bent["steps"])
+    for forgiven in (again, pairs_after(rule, GOOD, True, bent)):
+        assert rule.is_settled(forgiven)
+        assert not rule.has_failed(forgiven)
+        assert rule.has_failed(pairs_after(rule, CONCAVE, True, forgiven))
+
+
+@pytest.mark.parametrize(
+    ("there", "limit", "fails"),
+    [(at(-0.02, [0.4, 0.1]), 0.5, True), (at(-0.03, [0.4, 0.1]), 0.5, False), (at(-0.03, [0.4, 0.1]), 0.1, True)],
+    ids=["falls short", "does as promised", "is as long as allowed"],
+)
+def test_a_first_step_far_from_a_minimum_is_not_forgiven(there, limit, fails):
+    """A quarter of what the slope of 1 promises over 0.1 rad is 0.025."""
+    rule = QuasiNewton(initial=0.1, max_length=limit)
+    assert rule.has_failed(pairs_after(rule, there)) is fails
+    later = {**rule.start(), "recent": np.zeros((1, 2))}
+    assert not rule.has_failed(pairs_after(rule, there, True, later))
 
 
 def test_what_was_seen_far_away_is_forgotten_without_a_failure():
@@ -150,7 +187,7 @@ def test_a_refused_step_of_the_rate_leaves_the_pairs_alone():
     rule = QuasiNewton(initial=0.1)
     before = {**pairs_after(rule, at(-0.05, [0.4, 0.1])), "failed": np.array(True)}
     assert not rule.is_settled(before)
-    memory = pairs_after(rule, at(0.3, None, None), False, before)
+    memory = pairs_after(rule, REFUSED, False, before)
     assert np.array_equal(memory["steps"], before["steps"])
     assert float(memory["rate"]) < float(before["rate"])
 
@@ -158,7 +195,7 @@ def test_a_refused_step_of_the_rate_leaves_the_pairs_alone():
 def test_a_short_step_that_is_refused_is_tried_again_with_all_its_pairs():
     rule = QuasiNewton(initial=0.1, short=0.3)
     before = pairs_after(rule, at(-0.05, [0.4, 0.1]))
-    refused = tried(rule, HERE, at(0.3, None, None), before)
+    refused = tried(rule, HERE, REFUSED, before)
     memory = rule.learn(refused, False, before)
     assert np.array_equal(memory["steps"], before["steps"])
     assert rule.is_settled(memory)

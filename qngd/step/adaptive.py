@@ -73,7 +73,7 @@ class Adaptive(StepRule):
         plane = dict(self.plane.learn(trial, accepted, memory))
         if self._stagnates(trial.direction, memory):
             near = self.near.followed(trial, memory) if accepted else memory
-            return {**near, **plane, **self.near.forgotten(), **norms}
+            return {**near, **plane, **self.near.anew(), **norms}
         # a search of the plane begins about as far around as steps have gone
         plane["radius"] = np.array(np.clip(2 * trial.proposal.length, _NARROW, self.plane.max_radius))
         return {**plane, **self.near.learn(trial, accepted, memory), **norms}

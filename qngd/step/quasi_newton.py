@@ -25,10 +25,15 @@ class QuasiNewton(CurvatureRate):
     doi:10.1007/978-0-387-40065-5, algorithm 7.4, with H₀ = γ(g + D)⁻¹ and γ = sᵀy/yᵀ(g + D)⁻¹y of the last pair).
 
     Steps s and the changes y of the gradient along them are kept as long as the path since then is no longer than
-    `reach` in state space: what was seen farther away says little. With fewer than `needed` pairs the step is that of
-    `CurvatureRate`. A quasi-Newton step that is refused though it is no longer than `short` is tried again, less far:
-    so near, more pairs mend the model. One that is longer, and any step that meets a negative curvature, forgets all
-    pairs. Until a step fails in one of these ways for the first time, a single pair is enough.
+    `reach` in state space: what was seen farther away says little. Without pairs the step is that of `CurvatureRate`,
+    and with one it is a quasi-Newton step. One that is refused is tried again, less far: more pairs mend the model. A
+    step that meets a negative curvature forgets all pairs.
+
+    A step fails where it meets a negative curvature, and a quasi-Newton step longer than `short` where it is refused.
+    That is forgiven if `trusted` quasi-Newton steps since the last failure have met their model. Otherwise the energy
+    is no parabola over such lengths: from then on a quasi-Newton step needs `needed` pairs, and one that fails forgets
+    them. So it is from the beginning if the first step of a run, along the gradient, is as long as a step may be, or
+    lowers the energy by less than a quarter of what the slope promises.
 
     A CVaR becomes another function wherever its quantile moves to another value, and its spread may be a thousandth of
     that before: the curvature that the last step met says little of the next. So with too few pairs an energy at 0.05
@@ -40,24 +45,26 @@ class QuasiNewton(CurvatureRate):
     Args:
         pairs: kept at most.
         reach: radians.
-        needed: pairs that a quasi-Newton step needs after that.
+        needed: pairs that a quasi-Newton step needs after a failure that was not forgiven.
         short: radians.
+        trusted: steps.
     """
 
     pairs: int = 20
     reach: float = 0.3
     needed: int = 8
     short: float = 0.1
+    trusted: int = 2
     num_probes = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        settle_whole(self, {"pairs": 1, "needed": 1})
+        settle_whole(self, {"pairs": 1, "needed": 1, "trusted": 0})
         require_length(self.reach, "reach")
         require_length(self.short, "short")
 
     def start(self) -> Memory:
-        return {**super().start(), **self.forgotten(), "failed": np.array(False)}
+        return {**super().start(), **self.anew()}
 
     def has_failed(self, memory: Memory) -> bool:
         return bool(memory["failed"])
@@ -92,29 +99,44 @@ class QuasiNewton(CurvatureRate):
         return trial.fell if self.is_settled(memory) else super().judge(trial, memory)
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
-        settled = self.is_settled(memory)
-        rest: Memory = {"rate": memory["rate"], "recent": self._with(trial.here, memory)}
+        settled, standing = self.is_settled(memory), self._standing(trial, accepted, memory)
+        rest: Memory = {"rate": memory["rate"], "recent": self._with(trial.here, memory), **standing}
         kept = {name: memory[name] for name in self.forgotten()}
         if settled and not accepted:
             length = trial.proposal.length
-            if length > self.short:
+            if length > self.short and self.has_failed(standing):
                 return {**rest, **self.forgotten()}
             return {**rest, **kept, "bound": np.array(length * np.clip(parabola_factor(trial), 0.1, 0.5))}
-        rest = self.followed(trial, memory) if settled else super().learn(trial, accepted, memory)
+        rest = {**rest, **(self.followed(trial, memory) if settled else super().learn(trial, accepted, memory))}
         if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
-            return {**rest, **kept, "failed": np.array(True)}
+            return {**rest, **kept}
         if not _is_curved(trial):
             return {**rest, **self.forgotten()}
         bound = self.max_length
         if settled:
             bound = trial.next_radius(shrink=0.5, near=0.8, smallest=_SHORTEST, largest=self.max_length)
-        return {**rest, "failed": memory["failed"], "bound": np.array(bound), **self._with_pair(trial, memory)}
+        return {**rest, "bound": np.array(bound), **self._with_pair(trial, memory)}
+
+    def _standing(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
+        """`failed`, whether a failure was not forgiven, and `held`, how many quasi-Newton steps since the last have met
+        their model."""
+        settled, length = self.is_settled(memory), trial.proposal.length
+        fails = not _is_curved(trial) if accepted else settled and length > self.short
+        if not len(memory["recent"]):
+            fails = fails or trial.failed_the_model or length >= self.max_length
+        if fails:
+            return {"failed": np.array(self.has_failed(memory) or memory["held"] < self.trusted), "held": np.array(0)}
+        return {"failed": memory["failed"], "held": np.array(memory["held"] + (settled and trial.met_the_model))}
+
+    def anew(self) -> Memory:
+        """What it knows at the start of a run: no pairs and no failure."""
+        return {**self.forgotten(), "failed": np.array(False), "held": np.array(0)}
 
     def forgotten(self) -> Memory:
-        """No pairs (s and y (m, P), the path since each step began (m,), radians), and no bound but that of all steps,
-        after a failure."""
+        """No pairs (s and y (m, P), the path since each step began (m,), radians), and no bound but that of all
+        steps."""
         empty = {"steps": np.zeros((0, 0)), "changes": np.zeros((0, 0)), "paths": np.zeros(0)}
-        return {**empty, "bound": np.array(self.max_length), "failed": np.array(True)}
+        return {**empty, "bound": np.array(self.max_length)}
 
     def followed(self, trial: Trial, memory: Memory) -> Memory:
         """`rate` and `recent` after an accepted step that was not −η·d: the rate is δᵀ(g + D)δ/δᵀy."""
