@@ -55,6 +55,7 @@ class SampledEvaluator:
         self.shots = shots
         self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
         self.job_log = job_log
+        self.energy_scale = None if observable is None else observable.deviation
         self.is_mean = share is None
         self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
@@ -192,7 +193,8 @@ class SampledEvaluator:
         """The evaluation that the outcomes of this plan alone give."""
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
-        evaluation = replace(evaluation, shots_for=shots_for(plan, outcomes))
+        used = shots_for(plan, outcomes)
+        evaluation = replace(evaluation, shots_for=used, energy_scale=self.energy_scale)
         if (found := evaluation.bit_strings) is not None:
             idle = np.setdiff1d(np.arange(self.circuit.num_qubits), active_qubits(self.circuit))
             evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))

@@ -103,6 +103,7 @@ class ExactTail(ExactEvaluator):
             metric=None if metric is None else self.metric(theta, metric, seed),
             cost=Cost(jobs=1, circuits=1),
             mean=Estimate.exact(np.float64(mean)),
+            energy_scale=self.energy_scale,
         )
 
 

@@ -28,6 +28,8 @@ _GROWTH = 1.3  # from one step to the next, at most
 _GROWN = 2000  # steps after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
+_ROUNDED = 1e-10  # of the largest energy: a spread of energies below it is none
+_DIGITS = 6  # of shots, where rounding errors begin
 _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
 
 
@@ -122,7 +124,7 @@ class AutoShots:
         found = np.full(count, least)
         if self.minimum is None:
             part = int(self._part_beforehand(spread) * total) - least * count
-            found += np.floor(max(part, 0) * beforehand).astype(int)
+            found += np.floor(np.round(max(part, 0) * beforehand, _DIGITS)).astype(int)
         return found + _whole((total - found.sum()) * self._shares(plan, spread, beforehand))
 
     def _part_beforehand(self, spread: Spread | None) -> float:
@@ -144,7 +146,11 @@ class AutoShots:
         if self.total is not None or plan.mixing is None:
             return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(self.first * _GROWTH ** min(step, _GROWN), self.limit), self._least(plan))))
+        return int(np.ceil(max(min(self._first(plan) * _GROWTH ** min(step, _GROWN), self.limit), self._least(plan))))
+
+    def _first(self, plan: Plan) -> int:
+        """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
+        return self.first if plan.share is None else min(int(np.ceil(self.first / plan.share)), self.limit)
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -156,7 +162,9 @@ class AutoShots:
         if spread is None or len(spread.step) != count or not spread.step.any():
             return beforehand
         is_energy = plan.energy_weights != 0
-        of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
+        spreads = np.sqrt(spread.energy)
+        rounding = 0.0 if plan.mixing is None else _ROUNDED * _energy_bounds(plan)
+        of_energy = _normalized(spreads * (is_energy & (spreads > rounding)))
         of_step = _normalized(np.sqrt(spread.step))
         part = np.count_nonzero(is_energy) / count if self.energy_share is None else self.energy_share
         part = part if of_energy.any() else 0.0
@@ -167,10 +175,11 @@ class AutoShots:
         count = plan.num_circuits
         if plan.mixing is None:  # no step to gain by
             return _SHOTS_PER_CIRCUIT * count
+        first = self._first(plan) * count
         if spread is None or not spread.taken or len(spread.step) != count:
-            return self.first * count
+            return first
         averages = is_shared(plan.jacobian)
-        least = self.first * count // 2 if averages else 0
+        least = first if plan.share is not None else first // 2 if averages else 0
         most = min(_GROWTH * max(spread.taken, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
@@ -311,9 +320,10 @@ def known_beforehand(plan: Plan) -> np.ndarray:
 
 def _whole(wanted: np.ndarray) -> np.ndarray:
     """Whole numbers (R,) beside these with the same sum, but for what is less than 1: the largest rests are rounded
-    up."""
+    up. Rounding errors, as another unit of energy makes, decide nothing."""
+    total, wanted = int(wanted.sum() * (1 + 1e-12)), np.round(wanted, _DIGITS)
     found = np.floor(wanted).astype(int)
-    left = int(wanted.sum() * (1 + 1e-12)) - int(found.sum())
+    left = total - int(found.sum())
     found[np.argsort(found - wanted, kind="stable")[:left]] += 1
     return found
 

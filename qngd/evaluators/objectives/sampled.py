@@ -101,6 +101,7 @@ class SampledObjective(ObjectiveEvaluator):
             batch=batch,
             before=None if earlier is None else earlier.energy,
             shots_for=parts,
+            energy_scale=now.energy_scale,
         )
 
     def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
