@@ -312,7 +312,7 @@ def _measured(
     if weight is None:
         weight = _to_the_top(observable, float(energy.value))
     spread, note = energy_spread(task.evaluators[0], observable, theta), ""
-    if spread > _NO_EIGENSTATE * float(np.linalg.norm(observable.coefficients[observable.acting])):
+    if spread > _NO_EIGENSTATE * observable.deviation > 0:  # of a constant all states are eigenstates
         note = (
             f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"
         )
