@@ -23,6 +23,7 @@ import qngd
 from experiments.record import Experiment, Verdict, main
 from experiments.zoo_cases import problem_of
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 from qngd.measured.shots import AutoShots
 
@@ -67,8 +68,8 @@ def spent(row: Row, start: int, seed: int, auto: bool, steps: int) -> tuple[int,
     problem = problem_of(row.problem, start)
     circuit, observable = problem.circuit, as_observable(problem.observable, problem.circuit)
     total = row.shots * qngd.cost(problem, backend="statevector", shots=1).step.circuits
-    sampled = evaluator_for(circuit, observable, "statevector", AutoShots(total) if auto else row.shots)
-    exact = evaluator_for(circuit, observable, "statevector")
+    sampled = evaluator_for(circuit, observable, Setup("statevector", AutoShots(total) if auto else row.shots))
+    exact = evaluator_for(circuit, observable, Setup("statevector"))
     optimizer = qngd.QNG()
     state = optimizer.init(sampled, circuit.flatten(problem.theta0), seed)
     for _ in range(steps):

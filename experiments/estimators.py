@@ -41,6 +41,7 @@ from experiments.record import Experiment, Verdict, main
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.deflated import deflated
+from qngd.evaluators.setup import Setup
 from qngd.gradients import ParameterShift, SampledShift, SimultaneousPerturbation, as_gradient
 from qngd.interop.given import read_given
 from qngd.metrics.names import as_metric
@@ -84,7 +85,7 @@ def asking(
     a seed to the estimate of the last of the three that is wanted."""
     given = read_given(wrapped() if circuit is None else circuit, target, at, role="point")
     how = {"backend": "statevector", "shots": SHOTS, **how}
-    evaluator = evaluator_for(given.circuit, given.target, **how)
+    evaluator = evaluator_for(given.circuit, given.target, Setup(**how))
 
     def ask(seed: int) -> Any:
         if metric is not None:
@@ -334,7 +335,7 @@ def excited() -> Iterator[Estimator]:
     others = THETA + np.array([[0.5, 0.2, -0.3, 0.4, -0.2], [-0.3, -0.6, -0.1, 0.4, -0.5]])
     weights = np.array([1.5, 0.8])
     given = read_given(wrapped(), MIXED, THETA, role="point")
-    plain: Any = evaluator_for(given.circuit, given.target, "statevector", SHOTS)
+    plain: Any = evaluator_for(given.circuit, given.target, Setup("statevector", SHOTS))
     lifted: Any = deflated(plain, [*others], weights.tolist())
 
     def total(theta: np.ndarray) -> float:

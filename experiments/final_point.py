@@ -23,6 +23,7 @@ import qngd
 from experiments.record import Experiment, Verdict, main
 from experiments.zoo_cases import problem_of
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 
 SEEDS = 24
@@ -105,7 +106,7 @@ def run(name: str, shots: int, seeds: int, steps: int) -> dict[str, Any]:
     errors = []
     for seed in range(seeds):
         problem = problem_of(name, seed)
-        exact = evaluator_for(problem.circuit, as_observable(problem.observable, problem.circuit), "statevector")
+        exact = evaluator_for(problem.circuit, as_observable(problem.observable, problem.circuit), Setup("statevector"))
         seen = trail(problem, shots, seed, steps)
         errors.append(float(seen[2][-1]))
         for rule, choose in RULES.items():

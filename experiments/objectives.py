@@ -23,6 +23,7 @@ from experiments.record import Experiment, Verdict, main
 from qngd._system.threads import num_threads
 from qngd.evaluators.objectives.given import read_objective
 from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.setup import Setup
 from qngd.metrics.names import as_metric
 
 QUBITS, LAYERS = 6, 3
@@ -89,7 +90,7 @@ def steps(samples: int, repeats: int) -> list[dict[str, Any]]:
             rows.append({"what": "step", "data": kind, "metric": approx, "seconds": together, "ratio": ratio})
         seconds = np.inf
         for _ in range(3):
-            fresh = many.evaluator(shots=100)  # one that has planned keeps what it found
+            fresh = many.evaluator(Setup(shots=100))  # one that has planned keeps what it found
             assert isinstance(fresh, SampledObjective)
             start = time.perf_counter()
             plan = fresh.planned(theta, metric=as_metric("block-diag"))

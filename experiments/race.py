@@ -27,6 +27,7 @@ import numpy as np  # noqa: E402
 import qngd  # noqa: E402
 from qngd.errors import CircuitError, SettingError  # noqa: E402
 from qngd.evaluators.choice import evaluator_for  # noqa: E402
+from qngd.evaluators.setup import Setup  # noqa: E402
 from qngd.interop import as_observable  # noqa: E402
 
 UNITS = ("steps", "circuits", "shots", "seconds")
@@ -58,7 +59,7 @@ class Goal:
 
     def evaluator(self, shots: Any = None) -> Any:
         observable = as_observable(self.problem.observable, self.problem.circuit)
-        return evaluator_for(self.problem.circuit, observable, self.backend, shots)
+        return evaluator_for(self.problem.circuit, observable, Setup(self.backend, shots))
 
     @cached_property
     def _exact(self) -> Any:

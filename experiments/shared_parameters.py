@@ -25,6 +25,7 @@ from experiments import shots_to_solution, zoo_cases
 from experiments.record import Experiment, Verdict, main
 from qngd.baselines import SPSA, Adam
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 
 SHOTS, SEEDS = 50, 5
@@ -56,8 +57,8 @@ def left_at_marks(title: str, seed: int, optimizer: Any, shots: Any, marks: tupl
     """What is left of the way when a mark is passed, or at the end of a run that stops before."""
     problem = PROBLEMS[title](seed)
     circuit, observable = problem.circuit, as_observable(problem.observable, problem.circuit)
-    sampled = evaluator_for(circuit, observable, "statevector", shots)
-    exact = evaluator_for(circuit, observable, "statevector")
+    sampled = evaluator_for(circuit, observable, Setup("statevector", shots))
+    exact = evaluator_for(circuit, observable, Setup("statevector"))
     high, low = ends(title, seed)
     state, found = optimizer.init(sampled, circuit.flatten(problem.theta0), seed), []
     for mark in marks:

@@ -33,6 +33,7 @@ from experiments.record import Experiment, main  # noqa: E402
 from experiments.zoo_cases import CASES, METHODS, problem_of  # noqa: E402
 from experiments.zoo_report import compact, draw, judge  # noqa: E402
 from qngd.errors import SettingError  # noqa: E402
+from qngd.evaluators.setup import Setup  # noqa: E402
 
 SEEDS = {"exact": 3, "shots": 4}
 SHOTS, SHOT_STEPS = 1000, 60
@@ -107,7 +108,7 @@ class Planned:
         problem = problem_of(name, 0)
         observable = as_observable(problem.observable, problem.circuit)
         self.circuit = problem.circuit
-        self._evaluator = evaluator_for(problem.circuit, observable, "statevector", 1)
+        self._evaluator = evaluator_for(problem.circuit, observable, Setup("statevector", 1))
         self.theta = problem.circuit.flatten(problem.theta0)
         self._counted: dict[tuple[bool, Any], Any] = {}
 

@@ -21,6 +21,7 @@ from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.objectives.given import AnyGiven, read_objective
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.setup import Setup
 from qngd.evaluators.some_qubits import marginal, read_qubits
 from qngd.exact.point import simulator_of
 from qngd.gradients.base import GradientLike
@@ -66,7 +67,7 @@ def expectation(
     >>> print(qngd.expectation(circuit, {"Z": 1.0}, [0.0]))
     1
     """
-    at, evaluator = _asked(circuit, observable, theta, backend, shots, grouping)
+    at, evaluator = _asked(circuit, observable, theta, Setup(backend, shots, grouping))
     return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
 
 
@@ -105,7 +106,7 @@ def gradient(
     array([1.])
     """
     way = as_gradient(method, "method")
-    at, evaluator = _asked(circuit, observable, theta, backend, shots, grouping)
+    at, evaluator = _asked(circuit, observable, theta, Setup(backend, shots, grouping))
     slope = evaluator.evaluate(at.theta, gradient=way, metric=None, seed=checked_seed(seed)).gradient
     assert slope is not None
     return slope
@@ -165,14 +166,14 @@ def metric_tensor(
     >>> np.asarray(qngd.metric_tensor(circuit, [0.3]))
     array([[0.25]])
     """
-    metric = as_metric(approx)
+    metric, setup = as_metric(approx), Setup(backend, shots, grouping, cross)
     objective = read_objective(circuit, observable, theta, role="point")
     if objective is not None:
-        wanted = objective.evaluator(backend, shots, grouping, cross).of_all()
+        wanted = objective.evaluator(setup).of_all()
         return wanted.metric(objective.theta, wanted.own_metric(metric), checked_seed(seed))
     at = read_given(circuit, observable, theta, role="point")
     needed = metric.needs_observable and at.has_observable
-    evaluator = evaluator_for(at.circuit, at.observable if needed else None, backend, shots, grouping, cross)
+    evaluator = evaluator_for(at.circuit, at.observable if needed else None, setup)
     with telling(None if progress is None else lambda _, part: progress(part)):
         return evaluator.metric(at.theta, metric, checked_seed(seed))
 
@@ -211,18 +212,16 @@ def outputs(
         objective = replace(objective, data=data, targets=None, batch_size=None)
     given = read_objective(objective, None, theta, role="point")
     assert given is not None
-    return given.evaluator(backend, shots, grouping).estimated_outputs(given.theta, checked_seed(seed))
+    return given.evaluator(Setup(backend, shots, grouping)).estimated_outputs(given.theta, checked_seed(seed))
 
 
-def _asked(
-    circuit: Any, observable: Any, theta: Any, backend: Any, shots: Any, grouping: Grouping
-) -> tuple[AnyGiven, Evaluator]:
+def _asked(circuit: Any, observable: Any, theta: Any, setup: Setup) -> tuple[AnyGiven, Evaluator]:
     """A circuit with its observable, or an objective, at θ, and what answers questions about it."""
     objective = read_objective(circuit, observable, theta, role="point")
     if objective is not None:
-        return objective, objective.evaluator(backend, shots, grouping).of_all()
+        return objective, objective.evaluator(setup).of_all()
     at = read_given(circuit, observable, theta, role="point")
-    return at, evaluator_for(at.circuit, at.target, backend, shots, grouping)
+    return at, evaluator_for(at.circuit, at.target, setup)
 
 
 @hinted

@@ -282,14 +282,17 @@ class QNG:
         full = evaluator.preview(theta, gradient=gradient, metric=self._metric(evaluator), spread=spread)
         if first:
             return full
-        rule = self.rule_for(evaluator)
-        if is_random(gradient) and rule.may_reject:  # then it is taken anew
+        if self.may_begin_anew(evaluator):
             full += full
-        if rule.num_probes:
-            full += energies_ahead(evaluator, theta, rule.num_probes, spread)
+        if probes := self.rule_for(evaluator).num_probes:
+            full += energies_ahead(evaluator, theta, probes, spread)
         if self._energy_first(evaluator):
             full += evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         return full
+
+    def may_begin_anew(self, evaluator: Evaluator) -> bool:
+        """Whether a step that is rejected measures its beginning anew, as where the next would be the same again."""
+        return is_random(as_asked(self.gradient)) and self.rule_for(evaluator).may_reject
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from qngd.circuit.angles import AffineExpressions, Angle
+from qngd.circuit.angles import AffineExpressions, Angle, Expressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import Circuit, finish
 from qngd.circuit.ops import Op
@@ -206,16 +206,12 @@ def ansatz(num_qubits: int, repetitions: int = 2, entangler: str = "cx") -> Circ
 
 
 @dataclass(frozen=True)
-class BentExpressions:
+class BentExpressions(Expressions):
     """e(θ) = y + bend·y² with y = A·θ + a: a reader whose user wrote nonlinear expressions."""
 
     matrix: sparse.csr_array
     offset: np.ndarray
     bend: float
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.matrix.shape
 
     @property
     def pattern(self) -> sparse.csr_array:

@@ -14,6 +14,7 @@ from qngd.circuit.observable import Observable
 from qngd.errors import SettingError
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.setup import Setup
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.planner import Planner
@@ -423,7 +424,7 @@ def test_targets_are_reached(target, problem, metric, cross):
     """After a first look with 200 shots a circuit; also of entries that several layers add to."""
     circuit, theta, terms = problem()
     observable = Observable.from_mapping(terms)
-    evaluator = SampledEvaluator(circuit, observable, StatevectorSampler(), target, cross=cross)
+    evaluator = SampledEvaluator(circuit, observable, Setup(StatevectorSampler(), target, cross=cross))
     first = evaluator.evaluate(theta, metric=as_metric(metric), seed=1)
     assert first.cost.shots == 200 * first.cost.circuits
     found = [evaluator.evaluate(theta, metric=as_metric(metric), seed=s, spread=first.spread) for s in range(2, 12)]
@@ -443,7 +444,7 @@ def test_targets_of_entries_known_to_second_order(metric):
     must not follow their estimates of zero down."""
     circuit, theta = real_amplitudes(4, 3, CHAIN), np.linspace(0.3, 2.4, 16)
     target = TargetError(0.1, metric=0.02)
-    evaluator = SampledEvaluator(circuit, Observable.from_mapping({"ZZZZ": 1.0}), StatevectorSampler(), target)
+    evaluator = SampledEvaluator(circuit, Observable.from_mapping({"ZZZZ": 1.0}), Setup(StatevectorSampler(), target))
     exact = expected_metrics(circuit, theta)[metric]
     found = [evaluator.evaluate(theta, metric=as_metric(metric), seed=1)]
     for seed in range(2, 52):

@@ -44,7 +44,7 @@ class Least:
 
 def run(backend, **given):
     return qngd.minimize(
-        ansatz(2, 1), TERMS, THETA, backend=backend, seed=1, max_steps=2, tol=0, **{"shots": 50} | given
+        ansatz(2, 1), TERMS, THETA, backend=backend, max_steps=2, tol=0, **{"shots": 50, "seed": 1} | given
     )
 
 
@@ -318,3 +318,54 @@ def test_a_type_checker_sees_what_a_backend_has(tmp_path):
     assert {SCRIPT.splitlines()[number - 1].strip().partition(":")[0] for number in faults} == {
         "def preview(self, requests", "nothing", "shots",
     }, done  # fmt: skip
+
+
+OTHERS = {
+    "name": "other",
+    "is_noisy": True,
+    "is_local": True,
+    "is_lazy": True,
+    "default_shots": 7,
+    "gives_counts": False,
+    "sent_whole": True,
+    "least_shots": 3,
+    "limits": Limits(circuits=5),
+    "rep_delay": 0.5,
+    "noise_digest": "T1 of today",
+    "set_to": "mitigated",
+    "seed": 11,
+}
+
+
+class Plain(BackendBase):
+    """One with the defaults."""
+
+    name, is_noisy = "least", False
+    submit = collect = None
+
+
+def test_all_that_a_backend_says_of_itself_is_used():
+    own = Least()
+    vars(own).update(OTHERS)
+    assert {name for name, found in vars(BackendBase).items() if isinstance(found, property)} == set(OTHERS)
+    assert {name: getattr(completed(own), name) for name in OTHERS} == OTHERS
+    usual = {name: getattr(completed(Least()), name) for name in OTHERS}
+    assert usual == {name: getattr(Plain(), name) for name in OTHERS}
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_an_error_in_what_a_backend_says_of_itself_is_a_backend_error(name):
+    def broken(self):
+        raise ConnectionError("no route to the lab")
+
+    kind = type("Broken", (Plain,), {name: property(broken)})
+    with pytest.raises(BackendError, match="no route to the lab"):
+        getattr(kind(), name)
+
+
+def test_a_seed_of_its_own_is_that_of_the_run():
+    own = Least()
+    own.seed = 5
+    assert np.array_equal(run(own, seed=None).history, run(Least(), seed=5).history)
+    own.seed = np.random.default_rng(1)  # what is no number is no seed
+    assert completed(own).seed is None

@@ -23,6 +23,7 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.setup import Setup
 from qngd.measured.cutting import observable_template
 from qngd.measured.plan import Request
 from qngd.metrics import BlockDiagonal
@@ -161,9 +162,7 @@ OBSERVABLE = Observable.from_mapping(TERMS)
 
 
 def evaluated(backend, **given):
-    evaluator = qngd.evaluators.sampled.SampledEvaluator(
-        CIRCUIT, OBSERVABLE, backend, qngd.measured.shots.as_rule(given.pop("shots", 100))
-    )
+    evaluator = qngd.evaluators.sampled.SampledEvaluator(CIRCUIT, OBSERVABLE, Setup(backend, given.pop("shots", 100)))
     return evaluator.evaluate(THETA, metric=BlockDiagonal(), **given)
 
 

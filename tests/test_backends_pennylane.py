@@ -16,6 +16,7 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, MissingPackageError
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.setup import Setup
 from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
@@ -84,7 +85,7 @@ NAMES = ["default.qubit", "lightning.qubit", "default.mixed"]
 def assert_exact(circuit, theta, backend):
     hamiltonian = observable(circuit.num_qubits)
     sought = ExactEvaluator(circuit, hamiltonian).evaluate(theta, metric=BlockDiagonal())
-    found = evaluator_for(circuit, hamiltonian, backend).evaluate(theta, gradient=True, metric=BlockDiagonal())
+    found = evaluator_for(circuit, hamiltonian, Setup(backend)).evaluate(theta, gradient=True, metric=BlockDiagonal())
     assert found.energy.value == pytest.approx(sought.energy.value, abs=1e-10)
     assert found.energy.stderr == 0
     np.testing.assert_allclose(found.gradient.value, sought.gradient.value, rtol=0, atol=1e-10)
@@ -117,7 +118,7 @@ DEVICES = {
 def test_sampled_values_lie_within_their_errors(make):
     circuit, hamiltonian = mixed_circuit(), observable(4)
     sought = ExactEvaluator(circuit, hamiltonian).evaluate(THETA, metric=BlockDiagonal())
-    evaluator = evaluator_for(circuit, hamiltonian, make(), 2000)
+    evaluator = evaluator_for(circuit, hamiltonian, Setup(make(), 2000))
     found = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=5)
     pairs = [(getattr(found, part), getattr(sought, part)) for part in ("energy", "gradient", "metric")]
     for estimate, exact in pairs:
@@ -127,7 +128,7 @@ def test_sampled_values_lie_within_their_errors(make):
 
 
 def test_the_metric_is_never_indefinite():
-    evaluator = evaluator_for(ansatz(4), None, "lightning.qubit", 20)
+    evaluator = evaluator_for(ansatz(4), None, Setup("lightning.qubit", 20))
     for seed in range(5):
         found = np.asarray(evaluator.metric(np.linspace(-1, 1, 16), BlockDiagonal(), seed=seed))
         assert np.linalg.eigvalsh(found).min() > -1e-12
@@ -152,11 +153,13 @@ def test_nothing_is_of_exponential_size():
         sketch("cz", qubit, qubit + 1)
     circuit = sketch("rx", n - 1, sketch.t[0]).circuit()
     device = FakeQPU(wires=n)
-    evaluator = evaluator_for(circuit, Observable.from_mapping({"Z" * n: 2.0, "X" + "I" * (n - 1): 1.0}), device, 50)
+    evaluator = evaluator_for(
+        circuit, Observable.from_mapping({"Z" * n: 2.0, "X" + "I" * (n - 1): 1.0}), Setup(device, 50)
+    )
     found = evaluator.evaluate(np.zeros(3), gradient=False, metric=BlockDiagonal(), seed=1)
     assert found.energy.value == 3.0  # every shot reads 0
     assert (
-        evaluator_for(circuit, Observable.from_mapping({"Z" * n: 2.0}), device)
+        evaluator_for(circuit, Observable.from_mapping({"Z" * n: 2.0}), Setup(device))
         .evaluate(np.zeros(3), gradient=False, metric=None, seed=1)
         .energy.value
         == 2.0
@@ -166,7 +169,7 @@ def test_nothing_is_of_exponential_size():
 
 def test_identities_and_empty_plans():
     circuit = ansatz(2)
-    empty = evaluator_for(circuit, Observable.from_mapping({"II": 1.5}), "default.qubit", 10)
+    empty = evaluator_for(circuit, Observable.from_mapping({"II": 1.5}), Setup("default.qubit", 10))
     assert empty.evaluate(np.zeros(8), gradient=False, metric=None, seed=0).energy.value == 1.5
     same_generator = Sketch(1, 2)
     same_generator("rx", 0, same_generator.t[0])("rx", 0, same_generator.t[1])
@@ -239,7 +242,7 @@ def test_minimize_on_a_device():
 def test_an_evaluation_is_one_execute(shots, monkeypatch):
     device = qml.device("default.qubit", wires=4)
     calls = counting_executes(device, monkeypatch)
-    evaluator = evaluator_for(mixed_circuit(), observable(4), device, shots)
+    evaluator = evaluator_for(mixed_circuit(), observable(4), Setup(device, shots))
     found = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=0)
     assert calls == [found.cost.circuits]
     assert found.cost.shots == found.cost.circuits * (shots or 0)
@@ -255,7 +258,7 @@ def test_a_batch_that_the_device_expands(shots, monkeypatch):
     device = twice(qml.device("default.qubit", wires=4))
     calls = counting_executes(device, monkeypatch)
     circuit, hamiltonian = mixed_circuit(), observable(4)
-    found = evaluator_for(circuit, hamiltonian, device, shots).evaluate(THETA, gradient=False, seed=0)
+    found = evaluator_for(circuit, hamiltonian, Setup(device, shots)).evaluate(THETA, gradient=False, seed=0)
     assert calls == [2 * found.cost.circuits]
     if shots is None:
         sought = ExactEvaluator(circuit, hamiltonian).evaluate(THETA, gradient=False)
@@ -419,7 +422,7 @@ def test_devices_that_cannot_be_made_from_a_name(monkeypatch):
         raise ImportError("needs the package quimb")
 
     with pytest.raises(BackendError, match=r"default\.mixed cannot be made .* more than 23 wires"):
-        evaluator_for(ansatz(24), None, "default.mixed", 5).metric(np.zeros(96), Diagonal(), seed=0)
+        evaluator_for(ansatz(24), None, Setup("default.mixed", 5)).metric(np.zeros(96), Diagonal(), seed=0)
     monkeypatch.setattr(qml, "device", missing)
     with pytest.raises(MissingPackageError, match="quimb"):
         submitted(resolve("default.tensor"))

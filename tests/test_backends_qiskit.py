@@ -57,11 +57,11 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, QngdWarning, SettingError
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.setup import Setup
 from qngd.measured.cutting import observable_template
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.plan import Request
 from qngd.measured.planner import Planner
-from qngd.measured.shots import as_rule
 from qngd.metrics import BlockDiagonal, Full
 from tests.dense import run_ops, same_state
 from tests.qiskit_devices import SERIAL, Counting, Unreliable, dead, new_estimator, new_sampler, without_last
@@ -87,7 +87,7 @@ def exactly(circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE):
 
 
 def sampled(native, shots, seed=5, circuit=CIRCUIT, theta=THETA, observable=OBSERVABLE, **what):
-    evaluator = SampledEvaluator(circuit, observable, from_object(native), as_rule(shots))
+    evaluator = SampledEvaluator(circuit, observable, Setup(from_object(native), shots))
     return evaluator.evaluate(theta, seed=seed, **({"gradient": True, "metric": BlockDiagonal()} | what))
 
 
@@ -188,7 +188,7 @@ def test_values_agree_within_their_errors(make):
 @pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 def test_metric_from_counts_is_positive(make):
     circuit = ansatz(3, 1)
-    evaluator = SampledEvaluator(circuit, None, from_object(make()), as_rule(20))
+    evaluator = SampledEvaluator(circuit, None, Setup(from_object(make()), 20))
     theta = np.linspace(-1, 1, circuit.num_parameters)
     for seed in range(3):
         assert evaluator.metric(theta, BlockDiagonal(), seed).eigenvalues[0] > -1e-12
@@ -205,7 +205,7 @@ def test_bits_belong_to_their_qubits(make):
 def test_a_full_metric_by_hadamard_tests_has_its_ancilla():
     circuit = ansatz(2, 2)
     theta = np.linspace(-1, 1, circuit.num_parameters)
-    evaluator = SampledEvaluator(circuit, None, from_object(AerSimulator(**SERIAL)), as_rule(1000))
+    evaluator = SampledEvaluator(circuit, None, Setup(from_object(AerSimulator(**SERIAL)), 1000))
     exact = ExactEvaluator(circuit, None).metric(theta, Full())
     found = evaluator.metric(theta, Full(), 3)
     assert np.abs(np.asarray(found) - np.asarray(exact)).max() < 0.06
@@ -284,7 +284,7 @@ def test_errors_that_cannot_be_right_are_corrected(reported, honest):
 
 def test_a_step_is_one_run_of_all_circuits():
     device = Counting()
-    evaluator = SampledEvaluator(CIRCUIT, OBSERVABLE, from_object(device), as_rule(50))
+    evaluator = SampledEvaluator(CIRCUIT, OBSERVABLE, Setup(from_object(device), 50))
     for step in range(1, 4):
         evaluation = evaluator.evaluate(THETA, gradient=True, metric=BlockDiagonal(), seed=step)
         assert len(device.runs) == step

@@ -13,6 +13,7 @@ import qngd
 from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
 from qngd.baselines.scipy_methods import ENERGY_ONLY, WITH_GRADIENT
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 from tests.strategies import ansatz
 
@@ -42,7 +43,7 @@ def slope(theta):
 
 def evaluator(shots=None):
     circuit, _ = circuit_and_theta()
-    return evaluator_for(circuit, as_observable(TERMS, circuit), None, shots)
+    return evaluator_for(circuit, as_observable(TERMS, circuit), Setup(shots=shots))
 
 
 # --- steps by hand ---

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qiskit.quantum_info import Operator
 from scipy import sparse
 
-from qngd.circuit.angles import AffineExpressions, Angle, AngleMap
+from qngd.circuit.angles import AffineExpressions, Angle, AngleMap, Expressions
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.circuit import finish
 from qngd.circuit.gates import STANDARD_GATES
@@ -220,8 +220,7 @@ def test_the_jacobian_is_the_derivative_of_the_angles(program):
 def test_the_pattern_of_nonlinear_expressions_holds_wherever_theta_is():
     """At θ = 0 the slope of θ² is 0, and the rotation moves nevertheless."""
 
-    class Square:
-        shape = (1, 1)
+    class Square(Expressions):
         pattern = sparse.csr_array(np.ones((1, 1)))
 
         def linearize(self, theta):

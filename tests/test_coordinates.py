@@ -11,6 +11,7 @@ from qngd.baselines import ExcitationSolve, Rotosolve
 from qngd.baselines.coordinates import lowest_along
 from qngd.errors import SettingError
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 from qngd.measured.shifts import harmonics
 from tests.strategies import ansatz, examples
@@ -193,7 +194,7 @@ def test_with_shots():
     circuit, terms = ansatz(3, 1), {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
     theta = np.random.default_rng(1).normal(size=circuit.num_parameters)
     backend = resolve("statevector")
-    evaluator = evaluator_for(circuit, as_observable(terms, circuit), backend, 2000)
+    evaluator = evaluator_for(circuit, as_observable(terms, circuit), Setup(backend, 2000))
     optimizer = Rotosolve()
     state = optimizer.init(evaluator, theta, seed=1)
     ahead = optimizer.preview(evaluator, theta)

@@ -11,6 +11,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 from qngd.metrics.names import as_metric
 from qngd.qng import QNG
@@ -23,7 +24,7 @@ TERMS = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.7, "IZI": 0.3}
 
 def evaluator(shots=None, backend=None):
     circuit = ansatz(3, 1)
-    return evaluator_for(circuit, as_observable(TERMS, circuit), backend, shots)
+    return evaluator_for(circuit, as_observable(TERMS, circuit), Setup(backend, shots))
 
 
 def points(count, seed=1):
@@ -161,7 +162,7 @@ def test_devices_begin_with_what_they_go_on_with():
 def test_energies_of_a_cvar_are_cvars(shots):
     circuit = ansatz(3, 1)
     target = as_observable({"ZZI": 1.0, "IZZ": -0.7, "ZII": 0.3}, circuit)
-    asked = evaluator_for(circuit, CVaR(target, 0.2), None, shots)
+    asked = evaluator_for(circuit, CVaR(target, 0.2), Setup(shots=shots))
     found, _ = asked.energies(points(2), seed=1)
     for each, theta in zip(found, points(2), strict=True):
         alone = asked.evaluate(theta, gradient=False, seed=2).energy

@@ -11,6 +11,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 import qngd
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.deflated import deflated
+from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 from qngd.metrics.names import as_metric
 from qngd.report.run_data import of_result
@@ -240,7 +241,7 @@ def test_wrong_settings(count, settings, text):
 
 def sampled(circuit, terms, thetas, weights, shots=300, **how):
     wrapped = qngd.wrap(circuit)
-    return deflated(evaluator_for(wrapped, as_observable(terms, wrapped), shots=shots, **how), thetas, weights)
+    return deflated(evaluator_for(wrapped, as_observable(terms, wrapped), Setup(shots=shots, **how)), thetas, weights)
 
 
 def shared():
@@ -279,7 +280,7 @@ def test_measured_penalties_are_those_of_statevectors():
 def test_a_step_with_penalties_is_one_submission(metric):
     theta = np.array([0.3, 0.9, -0.4])
     chosen = None if metric is None else as_metric(metric)
-    plain = evaluator_for(qngd.wrap(shared()), as_observable({"ZII": 1.0}, qngd.wrap(shared())), shots=20)
+    plain = evaluator_for(qngd.wrap(shared()), as_observable({"ZII": 1.0}, qngd.wrap(shared())), Setup(shots=20))
     others = np.array([[0.5, -0.3, 1.1], [1.4, 0.2, -0.6]])
     asked = sampled(shared(), {"ZII": 1.0}, others, [1.0, 1.0], shots=20)
     found = asked.evaluate(theta, gradient=True, metric=chosen, seed=1)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qngd
-from circuits import h2
 from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError, SettingError
 from qngd.estimates.evaluation import Cost
@@ -15,6 +14,7 @@ from qngd.measured.planner import Planner
 from qngd.metrics import HamiltonianAware
 from tests import dense
 from tests.dense_templates import draws
+from tests.hydrogen import error
 from tests.own_backends import assembled
 from tests.strategies import Sketch, examples, observables, programs
 from tests.three_qubits import TERMS, THETA, ansatz
@@ -188,9 +188,4 @@ def test_auto_shots_see_the_error_of_the_step():
 
 @pytest.mark.parametrize("shots", [None, 1000])
 def test_it_finds_the_ground_state_of_hydrogen(shots):
-    problem = h2.problem()
-    result = qngd.minimize(
-        problem, optimizer=qngd.QNG(approx="hamiltonian"), shots=shots, backend="statevector", seed=1, max_steps=60
-    )
-    exact = qngd.expectation(problem.circuit, problem.observable, result.theta, backend="statevector").value
-    assert exact - problem.reference_energy < (1e-8 if shots is None else 5e-3)
+    assert error("hamiltonian", shots) < (1e-8 if shots is None else 5e-3)

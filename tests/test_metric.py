@@ -12,6 +12,7 @@ import qngd
 from qngd._system import threads as _threads
 from qngd.damping import PseudoInverse
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.exact import tangents
 from qngd.exact.simulator import Simulator
 from qngd.interop import as_observable
@@ -126,7 +127,7 @@ def test_full_metrics_where_parameters_move_many_commuting_gates(num_qubits, sha
     expected = jacobian.T @ dense.rotation_metric(circuit, phi) @ jacobian
     assert np.allclose(Simulator(circuit).full_metric(phi, jacobian), expected, rtol=0, atol=1e-12)
     observable = as_observable({"Z" * num_qubits: 1.0, "I" * (num_qubits - 2) + "XY": 0.5}, circuit)
-    evaluator = evaluator_for(circuit, observable, "statevector")
+    evaluator = evaluator_for(circuit, observable, Setup("statevector"))
     alone = evaluator.evaluate(theta)
     for with_a_trial in (False, True):
         if with_a_trial:

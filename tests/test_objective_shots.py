@@ -8,6 +8,7 @@ from qiskit_aer import AerSimulator
 import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.evaluators.objectives.given import read_objective
+from qngd.evaluators.setup import Setup
 from qngd.metrics.names import as_metric
 
 RNG = np.random.default_rng(4)
@@ -50,7 +51,7 @@ class Watched(StatevectorSampler):
 
 def repeated(metric, shots, times):
     given = read_objective(objective(2, metric=metric), None, THETA)
-    sampled = given.evaluator(shots=shots)
+    sampled = given.evaluator(Setup(shots=shots))
     own = sampled.default_metric()
     exact = given.evaluator().evaluate(THETA, gradient=True, metric=own)
     return exact, [sampled.evaluate(THETA, gradient=True, metric=own, seed=seed) for seed in range(times)]
@@ -133,7 +134,7 @@ def test_data_rotations_take_no_circuits():
 def test_auto_shots_are_divided():
     given = read_objective(objective(), None, THETA)
     total = 60_000
-    auto = given.evaluator(shots=qngd.AutoShots(total=total))
+    auto = given.evaluator(Setup(shots=qngd.AutoShots(total=total)))
     first = auto.evaluate(THETA, gradient=True, metric=as_metric("block-diag"), seed=1)
     second = auto.evaluate(THETA, gradient=True, metric=as_metric("block-diag"), seed=2, spread=first.spread)
     assert 0.95 * total < second.cost.shots <= total
@@ -162,7 +163,7 @@ def test_expectation_values_without_errors_are_exact():
         .evaluator()
         .evaluate(THETA, gradient=True, metric=as_metric("block-diag"))
     )
-    device = read_objective(objective(), None, THETA).evaluator(backend=StatevectorEstimator())
+    device = read_objective(objective(), None, THETA).evaluator(Setup(backend=StatevectorEstimator()))
     found = device.evaluate(THETA, gradient=True, metric=as_metric("block-diag"))
     assert float(found.energy) == pytest.approx(float(exact.energy), abs=1e-8)
     np.testing.assert_allclose(found.gradient.value, exact.gradient.value, atol=1e-7)
@@ -183,7 +184,7 @@ def test_the_plan_of_one_sample_is_shifted_to_those_of_all(approx):
     x, y, a, b = made.parameters("x", "y", "a", "b")
     made = made.ry(x + a, 0).rx(y, 1).cx(0, 1).rz(b, 1).crx(a, 1, 2).ry(y, 2).rx(b, 2)
     affine = qngd.Objective(made, [{"IIZ": 1.0, "XXI": 0.5}, {"ZZZ": 1.0}], np.mean, data=X, inputs=["x", "y"])
-    evaluator = read_objective(affine, None, [0.3, 0.5]).evaluator(shots=10)
+    evaluator = read_objective(affine, None, [0.3, 0.5]).evaluator(Setup(shots=10))
     (planner,) = evaluator._planners.values()
     theta, rows = np.array([0.3, 0.5]), np.arange(3)
     metric = None if approx is None else as_metric(approx)

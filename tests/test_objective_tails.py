@@ -8,6 +8,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
 from qngd.evaluators.objectives.given import read_objective
+from qngd.evaluators.setup import Setup
 from qngd.metrics.names import as_metric
 
 DIAGONAL = {"IIZ": 0.7, "ZIZ": -0.9, "IZI": 0.4, "III": 0.3}
@@ -120,7 +121,7 @@ def test_one_cvar_that_stands_alone_is_that_of_a_circuit():
 def test_measured_values_gradients_and_errors_against_repetition():
     times, shots = 100, 1500
     given = read_objective(objective(), None, THETA)
-    sampled = given.evaluator(shots=shots, grouping="commuting")
+    sampled = given.evaluator(Setup(shots=shots, grouping="commuting"))
     found = [sampled.evaluate(THETA, gradient=True, metric=as_metric("diag"), seed=seed) for seed in range(times)]
     assert found[0].cost.jobs == 1
     energies, gradients = np.array([float(e.energy) for e in found]), np.array([e.gradient.value for e in found])
@@ -183,7 +184,7 @@ def test_a_target_error_is_that_of_the_loss(metric, with_tails):
         )  # fmt: skip
     given = read_objective(aim, None, THETA)
     rule = qngd.TargetError(0.02, gradient=0.05, metric=0.03)
-    sampled = given.evaluator(shots=rule, grouping="commuting")
+    sampled = given.evaluator(Setup(shots=rule, grouping="commuting"))
     own = sampled.default_metric()
     first = sampled.evaluate(THETA, gradient=True, metric=own, seed=1)
     asked = first.spread

@@ -8,6 +8,7 @@ import qngd
 from qngd.circuit.observable import Observable
 from qngd.errors import BackendError, MemoryLimitError, QngdWarning, SettingError
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.exact import propagation
 from tests.command_line import TOY
 from tests.command_line import qngd as command
@@ -54,7 +55,7 @@ def test_errors_are_within_their_bound_and_the_gradient_is_that_of_the_energy(na
     circuit = CIRCUITS[name]
     terms = random_terms(3, circuit.num_qubits, 8)
     theta = np.random.default_rng(2).normal(size=circuit.num_parameters)
-    asked = evaluator_for(circuit, Observable.from_mapping(terms), truncation)
+    asked = evaluator_for(circuit, Observable.from_mapping(terms), Setup(truncation))
     here = asked.evaluate(theta, gradient=True)
     left_out = asked.outlook(theta)
     exact = float(qngd.expectation(circuit, terms, theta))
@@ -132,7 +133,7 @@ def test_a_ring_of_seventy_is_minimized_as_by_light_cones():
     )
     assert one.energy == pytest.approx(other.energy, abs=1e-3)
     assert "approximate, by Pauli propagation" in one.note
-    assert "coefficient=1e-06" in evaluator_for(circuit, Observable.from_mapping(terms), backend).name
+    assert "coefficient=1e-06" in evaluator_for(circuit, Observable.from_mapping(terms), Setup(backend)).name
     assert one.stderr == pytest.approx(0, abs=1e-3)
 
 

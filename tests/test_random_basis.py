@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qngd
-from circuits import h2
 from qngd.circuit.active import without_idle
 from qngd.circuit.observable import Observable
 from qngd.errors import BackendError
@@ -25,6 +24,7 @@ from qngd.metrics.fisher import fisher_from_shots
 from qngd.metrics.names import METRICS, Approx
 from tests import dense
 from tests.dense_templates import draws
+from tests.hydrogen import error
 from tests.own_backends import ExactDevice
 from tests.strategies import Sketch, examples, programs
 from tests.three_qubits import TERMS, THETA, ansatz
@@ -229,12 +229,7 @@ def test_shots_that_are_shared_out_reach_the_bases():
 
 @pytest.mark.parametrize("shots", [None, 1000])
 def test_it_finds_the_ground_state_of_hydrogen(shots):
-    problem = h2.problem()
-    result = qngd.minimize(
-        problem, optimizer=qngd.QNG(approx="random-basis"), shots=shots, backend="statevector", seed=1, max_steps=60
-    )
-    exact = qngd.expectation(problem.circuit, problem.observable, result.theta, backend="statevector").value
-    assert exact - problem.reference_energy < (1e-8 if shots is None else 5e-3)
+    assert error("random-basis", shots) < (1e-8 if shots is None else 5e-3)
 
 
 def test_the_names_of_the_metrics_are_the_same_everywhere():

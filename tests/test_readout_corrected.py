@@ -9,22 +9,17 @@ from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.readout import EVERYTHING, Misread, calibration
 from qngd.backends.results import joined
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts, Means
 from qngd.metrics.names import as_metric
 from tests.lab import Service
 from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
 from tests.pages import shown
+from tests.three_angles import START, circuit
 
 RATES = [[0.02, 0.10, 0.05, 0.0], [0.08, 0.03, 0.12, 0.0]]
 ENERGY = {"ZZI": 1.0, "IZI": -0.4, "XIY": 0.5, "IYX": -0.25, "ZIZ": 0.3}
-START = [0.3, -0.7, 0.4]
-
-
-def circuit():
-    made = qngd.CircuitBuilder(3)
-    a, b, c = made.parameters("a", "b", "c")
-    return made.ry(a, 0).cx(0, 1).rz(2 * b, 1).rx(b, 2).ryy(c, 1, 2)
 
 
 def corrected(**given):
@@ -107,7 +102,7 @@ def test_errors_of_a_metric_are_right():
     theta, repetitions = np.array([0.8, 0.5]), 400
     for approx in ("block-diag", "diag"):
         exact = np.asarray(qngd.metric_tensor(made, theta, approx=approx))
-        evaluator = evaluator_for(qngd.wrap(made), None, corrected(shots=300), 300)
+        evaluator = evaluator_for(qngd.wrap(made), None, Setup(corrected(shots=300), 300))
         found = [evaluator.metric(theta, as_metric(approx), seed) for seed in range(repetitions)]
         values, told = np.array([each.raw for each in found]), np.array([each.raw_stderr for each in found])
         moves = values.std(axis=0) > 1e-12

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import qngd
 from qngd.errors import SettingError
+from qngd.evaluators.setup import Setup
 from qngd.interop.given import read_given
 from qngd.report import figures as _figures
 from qngd.report import files as report
@@ -263,9 +265,10 @@ def test_times(seconds: float, text: str):
 # --- what a step measures ---
 
 
-def measured(given: qngd.Problem, **how: object) -> dict[str, str]:
+def measured(given: qngd.Problem, approx: str = "block-diag", **how: Any) -> dict[str, str]:
     read = read_given(given, role="example")
-    return step_measurements(planned_step(read, read.observable if read.has_observable else None, **how))
+    observable = read.observable if read.has_observable else None
+    return step_measurements(planned_step(read, observable, Setup(**how), approx=approx))
 
 
 def test_what_a_step_measures(toy: qngd.Problem):

@@ -10,6 +10,7 @@ from qngd.circuit.observable import Observable
 from qngd.damping import SpectralCutoff, UnitDiagonal
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.refresh import Refresh
 from qngd.run.record import Record
 from qngd.run.stop import StopRule
@@ -662,7 +663,7 @@ def test_going_on_from_the_state_gives_the_same_digits(optimizer, shots):
     whole = minimize(optimizer, max_steps=10, **how)
     state = minimize(optimizer, callback=lambda info: info.step == 4, **how).state
     circuit, _ = circuit_and_theta()
-    evaluator = evaluator_for(circuit, Observable.from_mapping(TERMS), None, shots)
+    evaluator = evaluator_for(circuit, Observable.from_mapping(TERMS), Setup(shots=shots))
     for _ in range(6):
         state, _ = optimizer.step(evaluator, state)
     assert np.array_equal(state.theta, whole.state.theta)

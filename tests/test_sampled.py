@@ -11,6 +11,7 @@ from qngd.errors import BackendError, ObservableError, SettingError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.setup import Setup
 from qngd.measured.assemble import assemble
 from qngd.measured.planner import Planner
 from qngd.measured.shots import FixedShots
@@ -190,7 +191,7 @@ def test_the_functions_for_one_theta():
 def test_exact_devices_give_exact_results(kind):
     program, circuit, terms = problem()
     observable = Observable.from_mapping(terms)
-    evaluator = SampledEvaluator(circuit, observable, ExactDevice(kind), FixedShots(None))
+    evaluator = SampledEvaluator(circuit, observable, Setup(ExactDevice(kind), FixedShots(None)))
     exact = ExactEvaluator(circuit, observable)
     for approx in ("diag", "block-diag", "full"):
         found = evaluator.evaluate(program.theta, metric=as_metric(approx))
@@ -257,7 +258,7 @@ def test_an_unknown_cross_method_is_named(shots):
 def test_everything_of_an_evaluation_is_one_submission():
     program, circuit, terms = problem()
     device = ExactDevice()
-    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), device, FixedShots(70))
+    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), Setup(device, FixedShots(70)))
     found = evaluator.evaluate(program.theta, metric=Full(), seed=4)
     (templates, requests, seed) = device.submissions[0]
     assert len(device.submissions) == 1
@@ -299,7 +300,7 @@ class Splitting(ExactDevice):
 
 def test_what_a_device_makes_of_a_submission_is_announced():
     program, circuit, terms = problem()
-    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), Splitting(), FixedShots(70))
+    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), Setup(Splitting(), FixedShots(70)))
     count = evaluator.planner.plan(program.theta, metric=Diagonal()).num_circuits
     assert evaluator.preview(program.theta, metric=Diagonal()) == Cost(-(-2 * count // 3), 2 * count, 140 * count)
 
@@ -319,7 +320,7 @@ def test_a_step_under_a_budget_is_planned_once(monkeypatch):
 
 def numbers(seed, **what):
     program, circuit, terms = problem()
-    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), StatevectorSampler(), FixedShots(50))
+    evaluator = SampledEvaluator(circuit, Observable.from_mapping(terms), Setup(StatevectorSampler(), FixedShots(50)))
     found = evaluator.evaluate(program.theta, metric=BlockDiagonal(), seed=seed)
     return np.concatenate([[found.energy.value], found.gradient.value, found.metric.value.ravel()])
 

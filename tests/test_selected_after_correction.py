@@ -9,6 +9,7 @@ from qngd.backends.post_selection import Sieve
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import pack_bits
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts
 from qngd.measured.planner import Planner
 from qngd.metrics.names import as_metric
@@ -147,7 +148,7 @@ def test_standard_errors_are_right():
             return super().misread(outcome, template)
 
     backend = both(Decaying([[*rates, 0.0] for rates in RATES]))
-    evaluator = evaluator_for(qngd.wrap(circuit()), Observable.from_mapping(ENERGY), backend, 200)
+    evaluator = evaluator_for(qngd.wrap(circuit()), Observable.from_mapping(ENERGY), Setup(backend, 200))
     found = [evaluator.evaluate(np.array(START), gradient=True, seed=seed) for seed in range(200)]
     for name in ("energy", "gradient"):
         each = [getattr(one, name) for one in found]

@@ -7,17 +7,7 @@ import qngd
 from qngd.metrics.spsa import SIGNS, STEP, Pair, absolute, metric_from, random_pairs
 from tests import dense
 from tests.strategies import Sketch
-
-
-def ansatz() -> qngd.Circuit:
-    """Asymmetric, with a T gate and a shared parameter."""
-    sketch = Sketch(3, 4)
-    sketch("ry", 0, sketch.t[0])("rx", 1, sketch.t[1])("cx", 0, 1)("t", 1)("ry", 2, sketch.t[0])("cx", 1, 2)
-    sketch("rz", 2, sketch.t[2])("ry", 1, sketch.t[3])
-    return sketch.circuit()
-
-
-THETA = np.array([0.3, -0.7, 1.1, 0.4])
+from tests.three_qubits import THETA, ansatz
 
 
 def exact_metric(circuit: qngd.Circuit) -> np.ndarray:

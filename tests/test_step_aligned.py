@@ -8,6 +8,7 @@ import pytest
 import qngd
 from qngd.damping import Absolute
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop.given import read_given
 from qngd.qng import QNG
 from qngd.step import Adaptive, AlignedMomentum, FixedRate
@@ -116,7 +117,7 @@ def test_it_is_the_default_with_shots(share):
     theta = np.linspace(0.2, 0.5, 2 if share else 8)
     given = read_given(circuit, {"ZZII": 1.0, "IIIX": 0.5}, theta)
     for shots, wanted in ((50, AlignedMomentum(momentum=0.5 if share else 0.0)), (None, Adaptive())):
-        evaluator = evaluator_for(given.circuit, given.observable, "statevector", shots)
+        evaluator = evaluator_for(given.circuit, given.observable, Setup("statevector", shots))
         state = QNG().init(evaluator, theta, seed=1)
         assert QNG().rule_for(evaluator, state.evaluation) == wanted
         assert QNG(0.1).rule_for(evaluator, state.evaluation) == FixedRate(0.1)

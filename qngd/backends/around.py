@@ -8,7 +8,7 @@ from typing import Any
 
 from qngd.backends.base import Load, ResumableBackend
 from qngd.backends.boundary import checked
-from qngd.backends.forwarding import Forwarding
+from qngd.backends.forwarding import Forwarding, of_inner
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Counts, Outcome
@@ -119,13 +119,8 @@ class Around(Forwarding, ResumableBackend):
     def sent_whole(self) -> bool:
         return not self.by_job
 
-    @property
-    def is_lazy(self) -> bool:
-        return self.inner.is_lazy
-
-    @property
-    def seed(self) -> int | None:
-        return self.inner.seed
+    is_lazy = of_inner("is_lazy")
+    seed = of_inner("seed")
 
     def tagged(self, tag: str) -> list[str] | None:
         return self.inner.tagged(tag) if isinstance(self.inner, ResumableBackend) else None
@@ -207,7 +202,7 @@ class Around(Forwarding, ResumableBackend):
 def _correction_in(backend: Any) -> Around | None:
     """The correction that a backend is, or is around, as one on a cluster is."""
     while backend is not None and not isinstance(backend, Around):
-        backend = getattr(backend, "inner", None) if isinstance(backend, Forwarding) else None
+        backend = backend.inner if isinstance(backend, Forwarding) else None
     return backend
 
 

@@ -17,13 +17,6 @@ from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
-# What is asked of a backend, in which a provider's code may be called.
-_ASKED = (
-    "name", "is_noisy", "is_local", "is_lazy", "by_job", "default_shots", "limits", "rep_delay", "seed", "submit",
-    "collect", "preview", "loads", "usage", "spent", "describe", "runs_whole", "prepare", "prepare_one", "attach",
-    "send", "tagged", "noise_digest", "set_to", "gives_counts",
-)  # fmt: skip
-
 
 class Backend(Protocol):
     """Runs requests. `submit` returns at once where the device allows it; `collect` waits.
@@ -93,7 +86,8 @@ class BackendBase(ABC):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        guard(cls, _ASKED)
+        asked = [name for kind in cls.__mro__ if kind.__module__ == __name__ for name in vars(kind)]
+        guard(cls, [name for name in asked if not name.startswith("_")])
 
     @property
     @abstractmethod

@@ -43,14 +43,14 @@ def guard(kind: type, names: Iterable[str]) -> None:
     for name in names:
         found = vars(kind).get(name)
         if isinstance(found, property) and found.fget is not None:
-            setattr(kind, name, property(_guarded(found.fget), found.fset, found.fdel, found.__doc__))
+            setattr(kind, name, property(_guarded(found.fget, name), found.fset, found.fdel, found.__doc__))
         elif isinstance(found, cached_property):
-            found.func = _guarded(found.func)
+            found.func = _guarded(found.func, name)
         elif callable(found):
-            setattr(kind, name, _guarded(found))
+            setattr(kind, name, _guarded(found, name))
 
 
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(method: Callable[..., Any], member: str) -> Callable[..., Any]:
     @wraps(method)
     def called(self: Any, *args: Any, **more: Any) -> Any:
         try:
@@ -60,7 +60,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             if not is_of_code(error):
                 raise
-            name = type(self).__name__ if method.__name__ == "name" else self.name
+            name = type(self).__name__ if member == "name" else self.name
             raise BackendError(failure(name, error)) from error
 
     return called

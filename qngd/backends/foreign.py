@@ -3,7 +3,8 @@ and nowhere else; for what it does not have the defaults of `BackendBase` hold."
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -18,6 +19,7 @@ from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
+_MISSING = object()
 _TO_FIND_JOBS = ("prepare", "attach", "send")
 
 
@@ -31,6 +33,17 @@ def completed(backend: Backend | BackendBase) -> BackendBase:
     if isinstance(backend, BackendBase):
         return backend
     return ForeignResumable(backend) if _has(backend, "prepare") else Foreign(backend)
+
+
+def _of_own(name: str, read: Callable[[Any], Any] = lambda found: found) -> Any:
+    """A property that is the user's backend's, as `read`; where that has none, the default of `BackendBase`."""
+    usual = vars(BackendBase)[name].fget
+
+    def found(self: Foreign) -> Any:
+        own = getattr(self.own, name, _MISSING)
+        return usual(self) if own is _MISSING else read(own)
+
+    return property(found)
 
 
 class Foreign(BackendBase):
@@ -48,33 +61,17 @@ class Foreign(BackendBase):
     def is_noisy(self) -> bool:
         return bool(self._required("is_noisy", "is_noisy = False"))
 
-    @property
-    def is_local(self) -> bool:
-        return bool(getattr(self.own, "is_local", False))
-
-    @property
-    def is_lazy(self) -> bool:
-        return bool(getattr(self.own, "is_lazy", False))
-
-    @property
-    def gives_counts(self) -> bool | None:
-        known = getattr(self.own, "gives_counts", None)
-        return None if known is None else bool(known)
-
-    @property
-    def limits(self) -> Limits:
-        found = getattr(self.own, "limits", None)
-        return found if isinstance(found, Limits) else Limits()
-
-    @property
-    def rep_delay(self) -> float | None:
-        delay: float | None = getattr(self.own, "rep_delay", 0.0)
-        return delay
-
-    @property
-    def default_shots(self) -> int | None:
-        shots: int | None = getattr(self.own, "default_shots", None)
-        return shots
+    is_local = _of_own("is_local", bool)
+    is_lazy = _of_own("is_lazy", bool)
+    gives_counts = _of_own("gives_counts", lambda known: None if known is None else bool(known))
+    limits = _of_own("limits", lambda found: found if isinstance(found, Limits) else Limits())
+    rep_delay = _of_own("rep_delay")
+    default_shots = _of_own("default_shots")
+    least_shots = _of_own("least_shots", int)
+    sent_whole = _of_own("sent_whole", bool)
+    noise_digest = _of_own("noise_digest", str)
+    set_to = _of_own("set_to", str)
+    seed = _of_own("seed", lambda seed: int(seed) if isinstance(seed, Integral) else None)
 
     def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
         return self.own.submit(templates, requests, seed)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from qngd.backends.base import BackendBase, Footprint
-from qngd.backends.limits import Limits
 from qngd.circuit.circuit import Circuit
 from qngd.measured.template import Template
+
+
+def of_inner(name: str) -> Any:
+    """A property that is the inner backend's."""
+    return property(lambda self: getattr(self.inner, name))
 
 
 class Forwarding(BackendBase):
@@ -15,43 +20,15 @@ class Forwarding(BackendBase):
 
     inner: BackendBase
 
-    @property
-    def noise_digest(self) -> str:
-        """The inner backend's own, by which a stored run is recognized."""
-        return str(getattr(self.inner, "noise_digest", ""))
-
-    @property
-    def set_to(self) -> str:
-        """As `noise_digest`."""
-        return str(getattr(self.inner, "set_to", ""))
-
-    @property
-    def is_noisy(self) -> bool:
-        return self.inner.is_noisy
-
-    @property
-    def default_shots(self) -> int | None:
-        return self.inner.default_shots
-
-    @property
-    def gives_counts(self) -> bool | None:
-        return self.inner.gives_counts
-
-    @property
-    def sent_whole(self) -> bool:
-        return self.inner.sent_whole
-
-    @property
-    def least_shots(self) -> int:
-        return self.inner.least_shots
-
-    @property
-    def limits(self) -> Limits:
-        return self.inner.limits
-
-    @property
-    def rep_delay(self) -> float | None:
-        return self.inner.rep_delay
+    is_noisy = of_inner("is_noisy")
+    noise_digest = of_inner("noise_digest")
+    set_to = of_inner("set_to")
+    default_shots = of_inner("default_shots")
+    gives_counts = of_inner("gives_counts")
+    sent_whole = of_inner("sent_whole")
+    least_shots = of_inner("least_shots")
+    limits = of_inner("limits")
+    rep_delay = of_inner("rep_delay")
 
     def describe(self, templates: Sequence[Template]) -> list[Footprint] | None:
         return self.inner.describe(templates)

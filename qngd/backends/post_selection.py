@@ -170,7 +170,7 @@ class Sieve:
         images = frame.carry(added)
         made = replace(
             template,
-            strings=_joined(template.strings, added),
+            strings=PauliStrings.joined([template.strings, added]),
             basis=Basis(
                 basis,
                 np.concatenate([template.basis.z, images.z]),
@@ -300,11 +300,6 @@ def _reads(frame: Any, letters: np.ndarray) -> bool:
 
 def _strings(letters: np.ndarray) -> PauliStrings:
     return PauliStrings.from_bits((letters == 1) | (letters == 2), letters >= 2)
-
-
-def _joined(first: PauliStrings, second: PauliStrings) -> PauliStrings:
-    x, z, sign = (np.concatenate([getattr(each, name) for each in (first, second)]) for name in ("x", "z", "sign"))
-    return PauliStrings(first.num_qubits, x, z, sign)
 
 
 def _letters(label: str, place: dict[int, int], count: int) -> np.ndarray | None:

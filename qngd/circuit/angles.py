@@ -7,9 +7,9 @@ evaluate its own expressions; here they are either affine (a matrix) or an objec
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from scipy import sparse
@@ -58,31 +58,50 @@ class Angle:
         return -self + other
 
 
-class Expressions(Protocol):
+class Expressions(ABC):
     """S real functions of P parameters, evaluated by whoever knows how."""
+
+    @property
+    def branches(self) -> bool:
+        """Whether a value decided something, so that the circuit may be another one elsewhere."""
+        return False
+
+    @property
+    @abstractmethod
+    def pattern(self) -> sparse.csr_array:
+        """(S, P), nonzero where a slot may depend on a parameter at some θ."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """(S, P)."""
+        return self.pattern.shape
 
-    @property
-    def pattern(self) -> sparse.csr_array:
-        """(S, P), nonzero where a slot may depend on a parameter at some θ."""
-
+    @abstractmethod
     def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         """The values e(θ), shape (S,), and the exact Jacobian ∂e/∂θ, shape (S, P)."""
 
+    def linearize_many(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values (B, S) at several θ, (B, P), and the derivatives (B, ·) on the pattern."""
+        pattern = self.pattern
+        rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+        values, slopes = np.empty((len(points), pattern.shape[0])), np.empty((len(points), pattern.nnz))
+        for i, point in enumerate(points):
+            values[i], jacobian = self.linearize(point)
+            slopes[i] = jacobian.toarray()[rows, pattern.indices]
+        return values, slopes
+
+    def is_affine_in(self, free: np.ndarray) -> bool:
+        """Whether it is known that all slots are affine functions of the parameters in `free` (mask), whatever the
+        others are."""
+        return False
+
 
 @dataclass(frozen=True)
-class AffineExpressions:
+class AffineExpressions(Expressions):
     """e(θ) = A·θ + a, the common case: `matrix` of shape (S, P), `offset` of shape (S,)."""
 
     matrix: sparse.csr_array
     offset: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.matrix.shape
 
     @property
     def pattern(self) -> sparse.csr_array:

@@ -74,14 +74,21 @@ def dot(a, b):
 
 
 @kernel
+def ones(word):
+    """How many bits of a word are set."""
+    count = 0
+    while word:
+        word &= word - _ONE
+        count += 1
+    return count
+
+
+@kernel
 def common_bits(a, b):
     """|a ∧ b|, over all words of two masks (W,)."""
     count = 0
     for w in range(a.shape[0]):
-        word = a[w] & b[w]
-        while word:
-            word &= word - _ONE
-            count += 1
+        count += ones(a[w] & b[w])
     return count
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from qngd.circuit.angles import AffineExpressions, AngleMap, Expressions
+from qngd.circuit.angles import AffineExpressions, AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.layering import assign_layers, running_order
 from qngd.circuit.theta import FlatTheta, ThetaStructure
@@ -77,8 +77,7 @@ class ExpressionAngles(SampleAngles):
         self.linear = angle_map.combination[:, self._moved].tocsr()
         self.pattern = _sorted(abs(self.linear) @ abs(kept[self._moved]))
         self._to_pattern = self._spread()
-        is_affine = getattr(angle_map.expressions, "is_affine_in", None)
-        self._once = is_affine is not None and bool(is_affine(free))
+        self._once = angle_map.expressions.is_affine_in(free)
         self._known = np.zeros(self.num_samples, dtype=bool)
         self._values = np.zeros((self.num_samples, angle_map.combination.shape[1]))
         self._slopes = np.zeros((self.num_samples, self._inner.nnz))
@@ -100,11 +99,11 @@ class ExpressionAngles(SampleAngles):
     def _evaluated(self, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The expressions (b, S) and their derivatives (b, ·) on their own pattern."""
         if not self._once:
-            return linearize_many(self._map.expressions, self._inner, self._at(theta, rows))
+            return self._map.expressions.linearize_many(self._at(theta, rows))
         new = rows[~self._known[rows]]
         if len(new):
             zero = np.zeros_like(theta)
-            values, slopes = linearize_many(self._map.expressions, self._inner, self._at(theta, new))
+            values, slopes = self._map.expressions.linearize_many(self._at(theta, new))
             self._slopes[new] = slopes
             self._values[new] = values - self._moved_by(slopes, theta - zero)
             self._known[new] = True
@@ -166,21 +165,6 @@ class _SampleMap(AngleMap):
 
     def chain(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         return self.samples.chain(theta, self.row)
-
-
-def linearize_many(
-    expressions: Expressions, pattern: sparse.csr_array, points: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The values (b, S) and derivatives (b, nnz) on the pattern at b points, (b, P)."""
-    together = getattr(expressions, "linearize_many", None)
-    if together is not None:
-        return together(points)
-    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
-    values, slopes = np.empty((len(points), pattern.shape[0])), np.empty((len(points), pattern.nnz))
-    for i, point in enumerate(points):
-        values[i], jacobian = expressions.linearize(point)
-        slopes[i] = jacobian.toarray()[rows, pattern.indices]
-    return values, slopes
 
 
 @dataclass(frozen=True, eq=False)

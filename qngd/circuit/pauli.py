@@ -69,6 +69,12 @@ class PauliStrings:
         return PauliStrings(self.num_qubits, self.x[index], self.z[index], self.sign[index])
 
     @classmethod
+    def joined(cls, parts: Sequence[PauliStrings]) -> PauliStrings:
+        """The strings of several lists as one."""
+        x, z, sign = (np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "z", "sign"))
+        return cls(parts[0].num_qubits, x, z, sign)
+
+    @classmethod
     def from_labels(cls, labels: Iterable[str], num_qubits: int | None = None) -> PauliStrings:
         """Strings from labels such as "XIZ" (rightmost letter is qubit 0), all with sign +1.
 

@@ -129,13 +129,7 @@ def require_few(count: float) -> None:
 
 
 def _joined(parts: Sequence[PauliSum]) -> PauliSum:
-    strings = [part.strings for part in parts]
-    together = PauliStrings(
-        strings[0].num_qubits,
-        np.concatenate([part.x for part in strings]),
-        np.concatenate([part.z for part in strings]),
-        np.concatenate([part.sign for part in strings]),
-    )
+    together = PauliStrings.joined([part.strings for part in parts])
     return PauliSum._checked(*merged(together, np.concatenate([part.coefficients for part in parts])))
 
 

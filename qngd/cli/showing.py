@@ -13,6 +13,7 @@ from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
 from qngd.cli.written import read_rule
 from qngd.evaluators.objectives.given import read_any
+from qngd.evaluators.setup import Setup
 from qngd.report.circuits import describe_circuit, step_measurements
 from qngd.run.pricing.cones import ConePrice
 from qngd.run.pricing.planned import planned_step
@@ -28,10 +29,9 @@ def show_layers(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
     with found.file.blamed():
         if problem is not found.problem:
             given = read_any(problem, role="example")
-        step = planned_step(
-            given, given.target if given.has_observable else None, backend=texts["backend"], cross=texts["cross"],
-            **_rules(texts),
-        )  # fmt: skip
+        rules = _rules(texts)
+        setup = Setup(texts["backend"], grouping=rules.pop("grouping"), cross=texts["cross"])
+        step = planned_step(given, given.target if given.has_observable else None, setup, **rules)
     circuit, rows = given.circuit, step_measurements(step)
     if as_json:
         layers = [str(layer).splitlines() for layer in circuit.layers]

@@ -14,7 +14,8 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import BackendError, SettingError
 from qngd.evaluators import light_cone
-from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.choice import settled
+from qngd.evaluators.setup import Setup
 from qngd.evaluators.some_qubits import exact_bits, read_qubits
 from qngd.exact.point import simulator_of
 from qngd.measured.cutting import observable_template
@@ -42,12 +43,13 @@ def sample_bits(
             raise _NO_SHOTS
         whole = check_shots(circuit.device_shots if shots is None else shots)
         return _counted(exact_bits(circuit, theta, wanted, whole, seed))
-    chosen, shots = backend_and_shots(circuit, backend, shots)
-    if shots is None:
+    setup = settled(Setup(backend, shots), circuit)
+    if setup.shots is None:
         raise _NO_SHOTS
+    whole = check_shots(setup.shots)
     if backend is None and circuit.device is None and not simulator_of(circuit, whole=True).fits:
-        return _counted(exact_bits(circuit, theta, wanted, check_shots(shots), seed))
-    bits, counts = _measured(circuit, theta, wanted, check_shots(shots), resolve(chosen), seed)
+        return _counted(exact_bits(circuit, theta, wanted, whole, seed))
+    bits, counts = _measured(circuit, theta, wanted, whole, resolve(setup.backend), seed)
     return _counted(bits, counts)
 
 

@@ -144,3 +144,8 @@ def _apart(metric: MetricTensor, held: np.ndarray) -> MetricTensor:
     raw = None if metric.unprojected is None else np.where(mixed, 0.0, metric.unprojected)
     value, stderr = (np.where(mixed, 0.0, part) for part in (metric.value, metric.stderr))
     return replace(metric, value=value, stderr=stderr, unprojected=raw)
+
+
+def without_bounds(evaluator: Evaluator) -> Evaluator:
+    """What answers inside the box; the evaluator itself where it has none."""
+    return evaluator.inner if isinstance(evaluator, Bounded) else evaluator

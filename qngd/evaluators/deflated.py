@@ -19,7 +19,7 @@ from qngd.errors import MemoryLimitError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.bounded import without_bounds
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
@@ -143,7 +143,7 @@ class SampledDeflated(SampledEvaluator):
 def energy_spread(evaluator: Evaluator, observable: Observable, theta: np.ndarray) -> float:
     """√(⟨H²⟩ − ⟨H⟩²) of the observable without penalties, NaN where it is not known: from shots, or where strings have
     X or Y on qubits that the circuit leaves in |0⟩."""
-    inner = evaluator.inner if isinstance(evaluator, Bounded) else evaluator
+    inner = without_bounds(evaluator)
     inner = inner.inner if isinstance(inner, ExactDeflated) else inner
     if not isinstance(inner, ExactEvaluator):
         return float("nan")
@@ -159,7 +159,7 @@ Deflated = ExactDeflated | SampledDeflated
 
 def require_overlaps(evaluator: Evaluator) -> None:
     """Raise BackendError where it is known that overlaps cannot be measured."""
-    inner = evaluator.inner if isinstance(evaluator, Bounded) else evaluator
+    inner = without_bounds(evaluator)
     if isinstance(inner, SampledEvaluator):
         theta = np.zeros(inner.circuit.num_parameters)
         SampledDeflated(inner, Penalties(theta[None], np.ones(1))).undeflated_cost(theta)

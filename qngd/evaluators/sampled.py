@@ -2,78 +2,57 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from qngd.backends.base import Backend, BackendBase
-from qngd.backends.foreign import completed
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import SettingError, joined
+from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
+from qngd.evaluators.on_device import OnDevice
+from qngd.evaluators.setup import Setup
+from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift
 from qngd.measured.assemble import assemble
-from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
-from qngd.measured.shots import AutoShots, FixedShots, ShotRule
+from qngd.measured.shots import AutoShots, FixedShots
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 
 _FEW_SHOTS = EconomicalShift()
 
 
-class SampledEvaluator:
+class SampledEvaluator(OnDevice):
     """Answers a step's questions with one submission to a backend: one batch of jobs."""
-
-    is_exact = False
 
     def __init__(
         self,
         circuit: Circuit,
         observable: Observable | None,
-        backend: Backend | BackendBase,
-        shots: ShotRule,
-        grouping: Grouping = "qubit-wise",
-        cross: CrossMethod = "hadamard",
-        job_log: JobLog | None = None,  # of a run that is kept on disk
+        setup: Setup,  # with a backend
+        job_log: JobLog | None = None,
         share: float | None = None,  # of a CVaR
     ) -> None:
+        super().__init__(setup, job_log)
         self.circuit = circuit
-        self.backend = completed(backend)
-        self.shots = shots
-        self.planner = Planner(circuit, observable, grouping, cross, self.backend.runs_whole(circuit), share)
-        self.job_log = job_log
+        whole = self.backend.runs_whole(circuit)
+        self.planner = Planner(circuit, observable, setup.grouping, setup.cross, whole, share)
         self.energy_scale = None if observable is None else observable.deviation
         self.is_mean = share is None
-        self.note = noise_note(self.backend)  # before anything is paid for: it asks the backend
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
-    def with_shots(self, rule: ShotRule) -> Self:
-        """The same with other shots; planner and backend are shared."""
-        found = copy.copy(self)
-        vars(found).update(shots=rule)
-        return found
-
     @property
-    def name(self) -> str:
-        return self.backend.name
-
-    @property
-    def own_seed(self) -> int | None:
-        """The seed that the user has fixed in the backend."""
-        return self.backend.seed
+    def note(self) -> str:
+        return self._noise_note
 
     def default_metric(self) -> Metric:
         return as_metric("block-diag")
@@ -144,11 +123,6 @@ class SampledEvaluator:
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
         plan = self._as_run(plan)
         return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
-
-    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        raise SettingError(
-            'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
-        )
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         (found,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)

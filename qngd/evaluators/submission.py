@@ -189,11 +189,9 @@ def noise_note(backend: BackendBase) -> str:
 
 def noise_of(backend: BackendBase) -> str:
     """What tells a backend's noise from that of another with its name, as a stored run is recognized by it."""
-    digest = getattr(backend, "noise_digest", "")
-    return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", digest]))
+    return " ".join(filter(None, ["noisy" if backend.is_noisy else "none", backend.noise_digest]))
 
 
 def settings_of(backend: BackendBase) -> dict[str, str]:
     """What else a stored run is recognized by of its backend, by names for people; nothing where all is as usual."""
-    found = str(getattr(backend, "set_to", ""))
-    return {"settings of the backend": found} if found else {}
+    return {"settings of the backend": backend.set_to} if backend.set_to else {}

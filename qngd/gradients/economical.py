@@ -71,7 +71,7 @@ class EconomicalShift(GradientMethod):
         return replace(self, reach=round(min(_MOST, (36 / together) ** (1 / 6)), 3))
 
     def asked(self, draft: Draft, groups: Sequence[MeasuredGroup]) -> AskedGradient:
-        cheap = [self._cheap(each) for each in groups]
+        cheap = [self._cheap(draft, each) for each in groups]
         strata = strata_of_groups(cheap)
         if all(len(pairs) <= PAIRS for pairs in strata):
             return all_shifts(draft, cheap)
@@ -81,8 +81,11 @@ class EconomicalShift(GradientMethod):
         """The gradient itself, which no shots would have to be saved for."""
         return ParameterShift().exact(point)
 
-    def _cheap(self, group: MeasuredGroup) -> MeasuredGroup:
-        found = with_differences(group.rules("auto"), self.reach)
+    def _cheap(self, draft: Draft, group: MeasuredGroup) -> MeasuredGroup:
+        key = differences_of, group.number  # which a group has in every plan of its circuit
+        if key not in draft.kept:
+            draft.kept[key] = differences_of(group.rules("auto"))
+        found: Rules = draft.kept[key].over(self.reach)
 
         def rules(_: ShiftKind) -> Rules:
             return found
@@ -90,15 +93,33 @@ class EconomicalShift(GradientMethod):
         return replace(group, rules=rules)
 
 
-def with_differences(rules: Rules, reach: float) -> Rules:
-    """The rules, with a difference in place of those of every variable that this is worth it for. Which these are does
-    not depend on the reach."""
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """Rules with differences in place of some, whatever their reach is: the rules that are `left`; of every difference
+    the rotations, their coefficients and ω; and the matrix that takes first the rules, then these to the variables."""
+
+    left: list[ShiftRule]
+    taken: list[tuple[np.ndarray, np.ndarray, float]]
+    mixing: sparse.csr_array
+
+    def over(self, reach: float) -> Rules:
+        """The rules, with the differences over ±reach/ω."""
+        shifts = [reach / frequency for *_, frequency in self.taken]
+        found = [
+            ShiftRule(rotations, coefficients, np.array([shift]), np.array([0.5 / shift]))
+            for (rotations, coefficients, _), shift in zip(self.taken, shifts, strict=True)
+        ]
+        return self.left + found, self.mixing
+
+
+def differences_of(rules: Rules) -> Differences:
+    """A difference in place of the rules of every variable that this is worth it for."""
     directions, mixing = rules
     columns = mixing.tocsc()
     alone = np.diff(columns.indptr) == 1
     errors = abs(mixing) @ np.array([2 * np.abs(each.weights).sum() for each in directions])
     kept = np.ones(len(directions), dtype=bool)
-    found: list[ShiftRule] = []
+    taken: list[tuple[np.ndarray, np.ndarray, float]] = []
     variables: list[int] = []
     for variable in np.flatnonzero(np.diff(mixing.indptr) > 0):
         span = slice(mixing.indptr[variable], mixing.indptr[variable + 1])
@@ -112,12 +133,11 @@ def with_differences(rules: Rules, reach: float) -> Rules:
         if pairs <= _FEW or errors[variable] < _WORTH * frequency / _USUAL:
             continue
         kept[own] = False
-        shift = reach / frequency
-        found.append(ShiftRule(rotations, coefficients, np.array([shift]), np.array([0.5 / shift])))
+        taken.append((rotations, coefficients, frequency))
         variables.append(int(variable))
-    if not found:
-        return rules
-    ones = (np.ones(len(found)), (variables, range(len(found))))
-    added = sparse.coo_array(ones, shape=(mixing.shape[0], len(found)))
+    if not taken:
+        return Differences(directions, taken, mixing)
+    ones = (np.ones(len(taken)), (variables, range(len(taken))))
+    added = sparse.coo_array(ones, shape=(mixing.shape[0], len(taken)))
     left = [each for each, stays in zip(directions, kept, strict=True) if stays]
-    return left + found, sparse.hstack([columns[:, np.flatnonzero(kept)], added]).tocsr()
+    return Differences(left, taken, sparse.hstack([columns[:, np.flatnonzero(kept)], added]).tocsr())

@@ -31,7 +31,7 @@ class NonlinearSlot:
 
 
 @dataclass(frozen=True)
-class SymbolicExpressions:
+class SymbolicExpressions(Expressions):
     """The parameters themselves, then the nonlinear functions of them."""
 
     names: tuple[str, ...]

@@ -213,7 +213,7 @@ def _one_by_one(circuits: list[Circuit]) -> Read:
 
 def _joint(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:
     joint, structure = reader.read_joint(arguments, theta, data.row(0))
-    if getattr(joint.angle_map.expressions, "branches", False):
+    if joint.angle_map.expressions.branches:
         raise CircuitError("circuit: a value decides which gates there are")  # so a sample may have others
     if own_outputs and joint.outputs is None:
         raise CircuitError("circuit: what it returns follows the data")  # or cannot be read at all

@@ -199,8 +199,7 @@ def _document(
         "theta": [finite(value) for value in result.state.lowest[0]],
         "cost": {
             "jobs": cost.jobs, "circuits": cost.circuits, "shots": cost.shots, "depth": cost.depth,
-            "two_qubit_gates": cost.two_qubit_gates, "seconds": getattr(cost, "seconds", None),
-            "money": getattr(cost, "money", None),
+            "two_qubit_gates": cost.two_qubit_gates, "seconds": cost.seconds, "money": cost.money,
         },
     }  # fmt: skip
 

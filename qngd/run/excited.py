@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,10 @@ from qngd.errors import (
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
-from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
 from qngd.evaluators.meter import Meter, metering
+from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.interop.given import Given
@@ -47,6 +47,7 @@ from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import ENDING, Reader, affordable, best_of
 from qngd.run.result import Result
+from qngd.run.stop import StopRule
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
@@ -141,16 +142,11 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
-    parts, clock = in_order(observable, theta0), Clock()
-
-    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        return read_task(
-            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
-            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, None, budget), seed=seed,
-            callback=callback, run_dir=run_dir, state=None, spent=spent, final_shots=final_shots,
-            clock=clock, frozen=frozen, bounds=bounds,
-        )  # fmt: skip
-
+    read = partial(
+        read_task, problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
+        setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, None, budget),
+        callback=callback, frozen=frozen, bounds=bounds, final_shots=final_shots, clock=Clock(),
+    )  # fmt: skip
     number = _count(count)
     chosen = _weights(weights, number)
     found: list[_Found] = []
@@ -223,10 +219,8 @@ class _Search:
         identity = replace(task.identity, settings=settings, problem=problem)
         about = {**task.about, "problem": problem}
         evaluator = task.evaluators[0]
-        if isinstance(evaluator, Bounded):
-            lifted: Evaluator = evaluator.around(deflated(evaluator.inner, thetas, weights))
-        else:
-            lifted = deflated(evaluator, thetas, weights)
+        inner = deflated(without_bounds(evaluator), thetas, weights)
+        lifted = evaluator.around(inner) if isinstance(evaluator, Bounded) else inner
         with metering(Meter(task.limits.budget.table, task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
@@ -240,7 +234,7 @@ class _Search:
     def _at_end(self, task: Task) -> Deflated:
         """What measures the end of a task without penalties."""
         evaluator = task.evaluators[0] if task.final is None else task.final.evaluators[0]
-        return deflated(evaluator.inner if isinstance(evaluator, Bounded) else evaluator, *self._lifts)
+        return deflated(without_bounds(evaluator), *self._lifts)
 
     @cached_property
     def at_end(self) -> Deflated | None:

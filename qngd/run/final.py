@@ -17,8 +17,7 @@ from qngd.errors import SettingError, whole_number
 from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, evaluators_of
-from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
+from qngd.evaluators.setup import Setup
 from qngd.run.kept import evaluated_once, kept_evaluation
 from qngd.run.store import Nowhere, Store
 from qngd.solve.state import State
@@ -67,16 +66,8 @@ class Final:
         return evaluated_once(self.store, key, state, measure)
 
 
-def read_final(
-    given: AnyGiven,
-    first: Evaluator,
-    backend: Any,
-    final_shots: Any,
-    grouping: Grouping,
-    cross: CrossMethod,
-    store: Store,
-) -> Final | None:
-    """What `final_shots` of `minimize` asks for; `first` answers the run's steps.
+def read_final(given: AnyGiven, first: Evaluator, setup: Setup, final_shots: Any, store: Store) -> Final | None:
+    """What `final_shots` of `minimize` asks for; `first` answers the run's steps by this setup.
 
     Raises:
         SettingError: it is no whole number, or energies are exact.
@@ -90,8 +81,9 @@ def read_final(
             "too, or leave final_shots out"
         )
     evaluators: tuple[Evaluator, ...]
+    setup = replace(setup, shots=shots)
     if isinstance(given, GivenObjective):
-        evaluators = (given.evaluator(backend, shots, grouping, cross, store.jobs).of_all(),)
+        evaluators = (given.evaluator(setup, store.jobs).of_all(),)
     else:
-        evaluators = evaluators_of(given, backend, shots, grouping, cross, store.jobs)
+        evaluators = evaluators_of(given, setup, store.jobs)
     return Final(shots, evaluators, store)

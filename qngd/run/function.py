@@ -18,6 +18,7 @@ from qngd.evaluators.differences import common_divisor, turns_of
 from qngd.evaluators.function import FunctionEvaluator, check_same_parameters
 from qngd.evaluators.given_function import Function
 from qngd.evaluators.noise import look_at
+from qngd.evaluators.setup import Setup
 from qngd.interop import wrap, wrap_for
 from qngd.interop.given import Given
 from qngd.run.identity import RunIdentity
@@ -107,7 +108,8 @@ def minimize_function(
         raise SettingError("jac is missing: the gradient of a function of several circuits must be given")
     function = Function(fun, jac, box_of(natives[0], bounds))
     look = look_at(function, natives[0], start, settings.stderr)
-    metrics = [evaluator_for(one, None, settings.backend, settings.shots) for one in natives]
+    setup = Setup(settings.backend, settings.shots)
+    metrics = [evaluator_for(one, None, setup) for one in natives]
     optimizer, seed = as_optimizer(settings.optimizer), checked_seed(settings.seed)
     # the energy is the function's; whose states of runs belong together depends on the circuit alone
     given = Given("function", natives[0], {"I" * natives[0].num_qubits: 1.0}, start, start)

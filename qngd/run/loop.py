@@ -25,6 +25,7 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.meter import OverBudget
 from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
 from qngd.measured.cross import CrossMethod
@@ -36,7 +37,7 @@ from qngd.run.next_step import next_step
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import REMEDY, Result, Status
-from qngd.run.stop import STEPS
+from qngd.run.stop import STEPS, StopRule
 from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo
@@ -137,22 +138,19 @@ def minimize(
     >>> round(qngd.minimize(circuit, {"Z": 1.0}, [0.3]).energy, 6)
     -1.0
     """
-    parts, clock = in_order(observable, theta0), Clock()
-
-    def read(start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
-        return read_task(
-            problem_or_circuit, parts[0], parts[1] if start is None else start, optimizer=optimizer, backend=backend,
-            shots=shots, grouping=grouping, cross=cross, limits=(max_steps, tol, gtol, target, budget), seed=seed,
-            callback=callback, run_dir=run_dir, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles,
-            spent=spent, progress=progress, final_shots=final_shots, clock=clock,
-        )  # fmt: skip
-
     count = whole_number(restarts, "restarts", 1)
+    if max_steps is None and count > 1:
+        max_steps = STEPS  # the first run would leave nothing to the others
+    read = partial(
+        read_task, problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
+        setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, target, budget),
+        callback=callback, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles, progress=progress,
+        final_shots=final_shots, clock=Clock(),
+    )  # fmt: skip
     if count == 1:
         return carry_out(read(None, seed, run_dir, Cost()))
     if state is not None:
         raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
-    max_steps = STEPS if max_steps is None else max_steps  # the first run would leave nothing to the others
     return best_of(count, read, checked_seed(seed), run_dir, carry_out)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from qngd._system.keywords import hinted
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.objectives.given import GivenObjective, evaluator_of, read_any
+from qngd.evaluators.setup import Setup
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 
@@ -44,8 +45,9 @@ def evaluator(
     >>> round(info.energy, 6)
     -1.0
     """
+    setup = Setup(backend, shots, grouping, cross)
     given = read_any(problem_or_circuit, observable, theta0)
     if not isinstance(given, GivenObjective):  # whose circuit has it already
         # by which infos have θ in the user's structure
         given = replace(given, circuit=replace(given.circuit, example=given.like))
-    return evaluator_of(given, backend, shots, grouping, cross)
+    return evaluator_of(given, setup)

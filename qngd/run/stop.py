@@ -37,6 +37,11 @@ class StopRule:
         return cls(steps, tol, gtol, target, granted)
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """What it was read from, by the names that users know; a budget without limits is none."""
+        return {**vars(self), "budget": None if self.budget.is_open else self.budget}
+
+    @property
     def steps(self) -> int:
         """Steps at most, unless a budget ends the run."""
         return STEPS if self.max_steps is None else self.max_steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -15,6 +15,8 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.on_device import backend_of
+from qngd.evaluators.setup import USUAL, Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots
 from qngd.run.about import problem_in_words, settings_in_words
@@ -55,11 +57,11 @@ class Task:
     progress: bool = False  # whether it shows how far it is
     clock: Clock = field(default_factory=Clock)
     final: Final | None = None
-    shots: object = None  # as the user gave them
+    setup: Setup = USUAL  # as the user gave it
 
     def may_see_more(self, state: State) -> bool:
         """Whether steps from this state will take more shots than the last, where that one saw noise alone."""
-        rule = AutoShots() if isinstance(self.shots, str) else self.shots  # of words there is only "auto"
+        rule = AutoShots() if isinstance(self.setup.shots, str) else self.setup.shots  # of words there is only "auto"
         spread = state.evaluation.spread
         return isinstance(rule, AutoShots) and spread is not None and rule.may_grow(spread)
 
@@ -143,18 +145,16 @@ def read_task(
     problem_or_circuit: Any,
     observable: Any,
     theta0: Any,
+    start: Any,
+    seed: Any,
+    run_dir: Any,
+    spent: Cost,
     *,
     optimizer: Any,
-    backend: Any,
-    shots: Any,
-    grouping: Any,
-    cross: Any,
-    limits: tuple[Any, ...],
-    seed: Any,
+    setup: Setup,
+    limits: StopRule,
     callback: Any,
-    run_dir: Any,
-    state: Any,
-    spent: Cost,
+    state: Any = None,
     frozen: Any = None,
     bounds: Any = None,
     wrap_angles: bool = False,
@@ -162,51 +162,41 @@ def read_task(
     clock: Clock | None = None,
     progress: bool = False,
 ) -> Task:
-    """The task that arguments of `minimize` amount to; `limits` are those of `StopRule.read`. Raises as it does."""
+    """The task that arguments of `minimize` amount to, in which `start` takes the place of theta0 where there is one,
+    and other runs have `spent` something of its budget. Raises as it does."""
     if isinstance(problem_or_circuit, Result):
         raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
     before = None if state is None else _checked_state(state)
     reached = None if before is None else before.theta
-    given = read_any(problem_or_circuit, observable, theta0, reached=reached, frozen=frozen)
+    theta = theta0 if start is None else start
+    given = read_any(problem_or_circuit, observable, theta, reached=reached, frozen=frozen)
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
-    evaluators = evaluators_of(given, backend, shots, grouping, cross, store.jobs, bounds)
-    seed = _checked_seed(seed, before)
-    settings = _settings_of(evaluators[0], seed, shots, grouping, cross)
-    if given.words:
-        settings["objective"] = given.words
-    if before is not None:
-        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
-    stop = StopRule.read(*limits)
-    asked = {
-        **_written(stop),
-        "backend": _backend(given, backend),
-        "wrap_angles": bool(wrap_angles),
-        "final_shots": final_shots,
-    }
-    if isinstance(evaluators[0], Bounded):
-        asked["bounds"] = [side.tolist() for side in evaluators[0].box]
+    evaluators = evaluators_of(given, setup, store.jobs, bounds)
+    seed, device = _checked_seed(seed, before), backend_of(evaluators[0])
     told = {
-        "optimizer": repr(chosen), "backend": evaluators[0].name, "shots": shots, "grouping": grouping,
-        "cross": cross, "seed": seed, "max_steps": limits[0], "tol": limits[1], "gtol": limits[2],
-        "target": limits[3], "budget": limits[4], "bounds": bounds, "frozen": frozen,
+        "optimizer": repr(chosen), **vars(setup), "backend": evaluators[0].name, "seed": seed, **limits.arguments,
+        "bounds": bounds, "frozen": frozen,
     }  # fmt: skip
     problem = problem_in_words(given, problem_or_circuit)
+    settings = _settings_of(given, evaluators[0], setup, seed, before)
+    asked = _asked(given, evaluators[0], setup, limits)
+    asked |= {"wrap_angles": bool(wrap_angles), "final_shots": final_shots}
     task = Task(
         given=given,
         optimizer=chosen,
         evaluators=evaluators,
-        limits=stop,
+        limits=limits,
         # a simulator that repeats its numbers at each submission would make the same error in every step
-        seed=getattr(evaluators[0], "own_seed", None) if seed is None else seed,
+        seed=device.seed if seed is None and device is not None else seed,
         callback=_checked_callback(callback),
         store=store,
         before=before,
         identity=RunIdentity(given, chosen, settings, asked, problem),
         spent=spent,
         wraps=bool(wrap_angles),
-        shots=shots,
+        setup=setup,
         clock=clock or Clock(),
-        final=read_final(given, evaluators[0], backend, final_shots, grouping, cross, store),
+        final=read_final(given, evaluators[0], setup, final_shots, store),
         about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
         progress=bool(progress),
     )
@@ -216,28 +206,34 @@ def read_task(
     return task
 
 
-def _settings_of(evaluator: Evaluator, seed: int | None, shots: Any, grouping: str, cross: str) -> dict[str, object]:
+def _settings_of(
+    given: AnyGiven, evaluator: Evaluator, setup: Setup, seed: int | None, before: State | None
+) -> dict[str, object]:
     """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
-    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": shots}
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": setup.shots}
     if isinstance(evaluator, Bounded):
         settings["bounds"] = evaluator.text
-    if (backend := getattr(evaluator, "backend", None)) is not None:  # it runs circuits
-        settings |= {"grouping": grouping, "cross": cross, "noise of the backend": noise_of(backend)}
-        settings |= settings_of(backend)
+    if (device := backend_of(evaluator)) is not None:
+        settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(device)}
+        settings |= settings_of(device)
+    if given.words:
+        settings["objective"] = given.words
+    if before is not None:
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
     return settings
 
 
-def _written(stop: StopRule) -> dict[str, object]:
-    """What a run stops at, as JSON takes it."""
-    found = {each.name: getattr(stop, each.name) for each in fields(stop) if each.name != "budget"}
-    return {**found, "budget": None if stop.budget.is_open else json.loads(written(stop.budget))}
-
-
-def _backend(given: AnyGiven, backend: Any) -> object:
-    """A backend as it can be written down: its name where that is all of it, or the kind of an object. Of an object
-    nothing else is ever written: it may hold a token."""
-    own = getattr(given.circuit, "device", None) if backend is None else backend
-    return own if own is None or isinstance(own, str) else {"object": type(own).__name__}
+def _asked(given: AnyGiven, evaluator: Evaluator, setup: Setup, limits: StopRule) -> dict[str, object]:
+    """What else was asked for, as JSON takes it. Of a backend its name where that is all of it, or the kind of an
+    object: nothing else of it is ever written, since it may hold a token."""
+    backend = given.circuit.device if setup.backend is None else setup.backend
+    budget = limits.arguments["budget"]
+    asked = {
+        **limits.arguments,
+        "budget": None if budget is None else json.loads(written(budget)),
+        "backend": backend if backend is None or isinstance(backend, str) else {"object": type(backend).__name__},
+    }
+    return {**asked, "bounds": [side.tolist() for side in evaluator.box]} if isinstance(evaluator, Bounded) else asked
 
 
 def _store_of(run_dir: Any) -> Store:

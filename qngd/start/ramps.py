@@ -13,6 +13,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.errors import checked_seed, require_positive
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
 from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.problem import Problem
@@ -67,7 +68,7 @@ def ramp(
         require_positive(width, "width")
     given = read_given(circuit, observable, theta, role="example")
     way = Annealing.of(given.circuit, given.observable)
-    evaluator = evaluator_for(given.circuit, given.target, backend, shots)
+    evaluator = evaluator_for(given.circuit, given.target, Setup(backend, shots))
     rng = np.random.default_rng(checked_seed(seed))
 
     def tried(width: float, signs: tuple[int, int]) -> tuple[float, np.ndarray]:

@@ -16,19 +16,17 @@ from qngd.errors import BackendError, ParameterError, SettingError
 from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
-from qngd.evaluators.choice import backend_and_shots, evaluator_for
+from qngd.evaluators.choice import evaluator_for, settled
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.exact import ConeObjective, ExactObjective
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.objectives.reading import can_start_anywhere, model_of
 from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.setup import USUAL, Setup
 from qngd.exact.point import simulator_of
 from qngd.interop import in_order
 from qngd.interop.given import Given, Role, read_given
-from qngd.measured.cross import CrossMethod, check_cross
-from qngd.measured.grouping import Grouping, check_grouping
-from qngd.measured.shots import as_rule
 from qngd.problem import Problem
 
 _WHOLE = 1e-12  # a multiple that is this close to a whole one is one
@@ -67,34 +65,26 @@ class GivenObjective:
         """Flat parameter values (P,) in the user's structure."""
         return self.model.structure.unflatten(flat, self.like)
 
-    def evaluator(
-        self,
-        backend: Any = None,
-        shots: Any = None,
-        grouping: Grouping = "qubit-wise",
-        cross: CrossMethod = "hadamard",
-        job_log: JobLog | None = None,
-    ) -> ExactObjective | SampledObjective:
-        """What answers a step's questions about the objective on this backend.
+    def evaluator(self, setup: Setup = USUAL, job_log: JobLog | None = None) -> ExactObjective | SampledObjective:
+        """What answers a step's questions about the objective by this setup.
 
         Raises:
             BackendError, SettingError: as for a circuit and an observable.
         """
-        check_grouping(grouping)
-        check_cross(cross)
-        if light_cone.is_meant(backend):
-            light_cone.require_mean(self.model.parts[0].circuit, None, shots, light_cone.NAME)
+        first = self.model.parts[0].circuit
+        if light_cone.is_meant(setup.backend):
+            light_cone.require_mean(first, None, setup.shots, light_cone.NAME)
             return ConeObjective(self.model)
-        if pauli_propagation.truncation_of(backend) is not None:
+        if pauli_propagation.truncation_of(setup.backend) is not None:
             raise BackendError(
                 f"backend: {pauli_propagation.NAME!r} takes one circuit and observable, no Objective; "
                 f"{light_cone.NAME!r} takes one"
             )
-        device, shots = backend_and_shots(self.model.parts[0].circuit, backend, shots)
-        if device is None:
+        holding = settled(setup, first)
+        if holding.backend is None:
             fits = all(simulator_of(part.circuit).fits for part in self.model.parts)
-            return ExactObjective(self.model) if fits or backend is not None else ConeObjective(self.model, True)
-        return SampledObjective(self.model, device, as_rule(shots), grouping, cross, job_log)
+            return ExactObjective(self.model) if fits or setup.backend is not None else ConeObjective(self.model, True)
+        return SampledObjective(self.model, holding, job_log)
 
 
 AnyGiven = Given | GivenObjective
@@ -126,16 +116,9 @@ def read_any(
 
 
 def evaluator_of(
-    given: AnyGiven,
-    backend: Any = None,
-    shots: Any = None,
-    grouping: Grouping = "qubit-wise",
-    cross: CrossMethod = "hadamard",
-    job_log: JobLog | None = None,
-    bounds: Any = None,
-    stage: int = -1,
+    given: AnyGiven, setup: Setup, job_log: JobLog | None = None, bounds: Any = None, stage: int = -1
 ) -> Evaluator:
-    """What answers a step's questions about what was given on this backend, within these bounds; of a CVaR at one stage
+    """What answers a step's questions about what was given by this setup, within these bounds; of a CVaR at one stage
     of its schedule.
 
     Raises:
@@ -143,26 +126,20 @@ def evaluator_of(
     """
     found: Evaluator
     if isinstance(given, GivenObjective):
-        found = given.evaluator(backend, shots, grouping, cross, job_log)
+        found = given.evaluator(setup, job_log)
         bounds = given.model.objective.bounds if bounds is None else bounds
     else:
-        found = evaluator_for(given.circuit, given.target, backend, shots, grouping, cross, job_log, stage)
+        found = evaluator_for(given.circuit, given.target, setup, job_log, stage)
     box = limits(bounds, given.circuit.parameters)
     return found if box is None else Bounded(found, *box)
 
 
 def evaluators_of(
-    given: AnyGiven,
-    backend: Any = None,
-    shots: Any = None,
-    grouping: Grouping = "qubit-wise",
-    cross: CrossMethod = "hadamard",
-    job_log: JobLog | None = None,
-    bounds: Any = None,
+    given: AnyGiven, setup: Setup, job_log: JobLog | None = None, bounds: Any = None
 ) -> tuple[Evaluator, ...]:
     """The evaluators of all stages of a run: one, unless a CVaR has a schedule. As `evaluator_of`."""
     stages = range(len(given.target.stages)) if isinstance(given.target, CVaR) else (0,)
-    return tuple(evaluator_of(given, backend, shots, grouping, cross, job_log, bounds, stage) for stage in stages)
+    return tuple(evaluator_of(given, setup, job_log, bounds, stage) for stage in stages)
 
 
 def read_objective(

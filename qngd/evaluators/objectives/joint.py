@@ -107,13 +107,7 @@ def _shifted(plan: Plan, shift: np.ndarray) -> Plan:
 
 def _union(observables: Sequence[Observable]) -> tuple[np.ndarray, Observable]:
     """The coefficients (K, T) over all strings, and an observable of these, with their largest weights."""
-    strings = [each.strings for each in observables]
-    joined = PauliStrings(
-        strings[0].num_qubits,
-        np.concatenate([each.x for each in strings]),
-        np.concatenate([each.z for each in strings]),
-        np.concatenate([each.sign for each in strings]),
-    )
+    joined = PauliStrings.joined([each.strings for each in observables])
     place: dict[bytes, int] = {}
     columns = np.array([place.setdefault(key, len(place)) for key in _keys(joined)], dtype=np.int64)
     mixing = np.zeros((len(observables), len(place)))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from qngd.backends.base import Backend, BackendBase
-from qngd.backends.foreign import completed
-from qngd.errors import SettingError, joined
+from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.job_log import JobLog
@@ -20,52 +17,27 @@ from qngd.evaluators.objectives.joint import DataPlanner, JointPlan
 from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.measured_batch import MeasuredBatch
 from qngd.evaluators.objectives.model import Model
-from qngd.evaluators.submission import noise_note, run_plan, shots_for, submission_cost
+from qngd.evaluators.on_device import OnDevice
+from qngd.evaluators.setup import Setup
+from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
-from qngd.measured.cross import CrossMethod
-from qngd.measured.grouping import Grouping
-from qngd.measured.shots import FixedShots, ShotRule, sharing
+from qngd.measured.shots import FixedShots, sharing
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
 
 
-class SampledObjective(ObjectiveEvaluator):
+class SampledObjective(OnDevice, ObjectiveEvaluator):
     """Answers with one submission to a backend: one batch of jobs."""
 
-    is_exact = False
-
-    def __init__(
-        self,
-        model: Model,
-        backend: Backend | BackendBase,
-        shots: ShotRule,
-        grouping: Grouping = "qubit-wise",
-        cross: CrossMethod = "hadamard",
-        job_log: JobLog | None = None,  # of a run that is kept on disk
-    ) -> None:
-        super().__init__(model)
-        self.backend = completed(backend)
-        self.shots = shots
-        self.job_log = job_log
-        self._noise_note = noise_note(self.backend)
+    def __init__(self, model: Model, setup: Setup, job_log: JobLog | None = None) -> None:
+        OnDevice.__init__(self, setup, job_log)
+        ObjectiveEvaluator.__init__(self, model)
         self._kept: tuple[Any, JointPlan, int] | None = None
         self._planners = {
-            id(part): DataPlanner(part, grouping, cross, self.backend.runs_whole(part.circuit)) for part in model.parts
+            id(part): DataPlanner(part, setup.grouping, setup.cross, self.backend.runs_whole(part.circuit))
+            for part in model.parts
         }
-
-    def with_shots(self, rule: ShotRule) -> Self:
-        """The same with other shots; planners and backend are shared."""
-        return self._with(shots=rule)
-
-    @property
-    def name(self) -> str:
-        return self.backend.name
-
-    @property
-    def own_seed(self) -> int | None:
-        """The seed that the user has fixed in the backend."""
-        return self.backend.seed
 
     @property
     def note(self) -> str:
@@ -132,11 +104,6 @@ class SampledObjective(ObjectiveEvaluator):
         judged, samples, _ = self._asked(bool(gradient))
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
         return joint
-
-    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        raise SettingError(
-            'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
-        )
 
     # ----- plans -----
 

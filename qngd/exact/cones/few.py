@@ -27,7 +27,7 @@ class Cone(NamedTuple):
 
     def on_few(self, generators: PauliStrings) -> Few:
         """Its strings, the rotations' first, of a circuit with these generators (K)."""
-        return on_few(joined(generators[self.rotations], self.watched))
+        return on_few(PauliStrings.joined([generators[self.rotations], self.watched]))
 
 
 class FewCone(NamedTuple):
@@ -52,9 +52,3 @@ def on_few(strings: PauliStrings) -> Few:
     rank = coordinates(Signed(strings.x, strings.z, strings.sign), basis, out)
     x, z = (np.ascontiguousarray(part[:, : num_words(rank)]) for part in (out.x, out.z))
     return Few(PauliStrings(rank, x, z, out.sign), basis[:rank])
-
-
-def joined(*parts: PauliStrings) -> PauliStrings:
-    """Strings of several lists as one."""
-    x, z, sign = (np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "z", "sign"))
-    return PauliStrings(parts[0].num_qubits, x, z, sign)

@@ -17,7 +17,7 @@ import numpy as np
 from qngd.circuit.cones import Cones
 from qngd.circuit.pauli import PauliStrings
 from qngd.circuit.quarter_turns import turns_to_z
-from qngd.exact.cones.few import joined, on_few
+from qngd.exact.cones.few import on_few
 from qngd.exact.cones.room import require_room
 from qngd.exact.kernels.layout import Rotations
 from qngd.exact.statevector import apply_rotations, weights_of, zero_state
@@ -67,7 +67,7 @@ def groups_of(
     found = []
     for places in _overlapping(reach):
         rotations = np.unique(np.concatenate([each[t] for t in places]))
-        few = on_few(joined(generators[rotations], read[places])).strings
+        few = on_few(PauliStrings.joined([generators[rotations], read[places]])).strings
         require_room(few.num_qubits + 2, len(rotations), partial(name, places))  # and its outcomes
         found.append(QubitGroup(places, rotations, few))
     return found

@@ -14,7 +14,7 @@ from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import LETTERS, PauliStrings
 from qngd.exact.cones.bundle import Bundle
-from qngd.exact.cones.few import Cone, joined, on_few
+from qngd.exact.cones.few import Cone, on_few
 from qngd.exact.cones.room import require_room
 from qngd.exact.cones.states import ConeStates
 from qngd.exact.cones.trails import BYTES, Trail, Trails, trail_where_it_pays
@@ -75,7 +75,7 @@ def terms_of(circuit: Circuit, cones: Cones, classes: np.ndarray, pulled: Observ
 
 def _is_reached(cone: PauliStrings, string: PauliStrings) -> bool:
     """Whether a string can take |0…0⟩ where the rotations of its cone do."""
-    return len(cone) not in on_few(joined(cone, string)).basis
+    return len(cone) not in on_few(PauliStrings.joined([cone, string])).basis
 
 
 def acting(circuit: Circuit, row: int, pulled: Observable) -> str:

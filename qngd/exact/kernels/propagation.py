@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qngd._system.compilation import kernel
-from qngd.circuit.bits import anticommuting, dot
+from qngd.circuit.bits import anticommuting, dot, ones
 from qngd.exact.kernels.paths import turned_sign
 from qngd.exact.kernels.spans import echelon, reduce
 from qngd.exact.kernels.table import find, new_table, slot
@@ -60,6 +60,37 @@ class PairTape(NamedTuple):
     value: np.ndarray
 
 
+class _Pool(NamedTuple):
+    """All strings that there were, by their numbers, with room for more: masks (R, W), coefficients and importances
+    (R,). `live` holds the numbers of those that are kept, and in `table` these are found."""
+
+    x: np.ndarray
+    z: np.ndarray
+    coefficient: np.ndarray
+    importance: np.ndarray
+    live: np.ndarray
+    table: np.ndarray
+
+
+class _Counts(NamedTuple):
+    """How many strings there were, how many of them are kept, and how many of a tape's pairs are of one string."""
+
+    made: int
+    live: int
+    alone: int
+
+
+class _Step(NamedTuple):
+    """One step: its number, the rotation's, its cosine and sine, and a mask `end` with which strings behind it that
+    have an odd number of bits in common are dead."""
+
+    number: int
+    rotation: int
+    cosine: float
+    sine: float
+    end: np.ndarray
+
+
 class Strings(NamedTuple):
     """Where a propagation ends: of all S strings that there were the coefficients (S,) and whether each is among the Z
     strings at the start; the most that were kept at one time; Σ|c| and √Σc² of what was left out; and whether the tape
@@ -90,10 +121,7 @@ def _weight(x, z):
     """On how many qubits a string acts."""
     count = 0
     for w in range(x.shape[0]):
-        word = x[w] | z[w]
-        while word:
-            word &= word - _ONE
-            count += 1
+        count += ones(x[w] | z[w])
     return count
 
 
@@ -115,23 +143,6 @@ def _lives(x, rows, pivots, size):
     rest = x.copy()
     reduce(rest, rows, pivots, size)
     return not rest.any()
-
-
-@kernel
-def _longer(values, filled):
-    """The array with room for more."""
-    if filled < values.shape[0]:
-        return values
-    return np.append(values, np.empty_like(values))
-
-
-@kernel
-def _more_rows(rows, filled):
-    if filled < rows.shape[0]:
-        return rows
-    more = np.empty((2 * rows.shape[0], rows.shape[1]), dtype=rows.dtype)
-    more[: rows.shape[0]] = rows
-    return more
 
 
 @kernel
@@ -165,6 +176,171 @@ def _least(importance, limits):
 
 
 @kernel
+def _longer(values, filled, count):
+    """The array, of which so much is filled, with room for `count`."""
+    if count <= len(values):
+        return values
+    more = np.empty(max(count, 2 * len(values)), dtype=values.dtype)
+    more[:filled] = values[:filled]
+    return more
+
+
+@kernel
+def _more_rows(rows, filled, count):
+    """As `_longer`, of rows."""
+    if count <= len(rows):
+        return rows
+    more = np.empty((max(count, 2 * len(rows)), rows.shape[1]), dtype=rows.dtype)
+    more[:filled] = rows[:filled]
+    return more
+
+
+@kernel
+def _first_strings(x, z, coefficients, rows, pivots, size):
+    """Those of the strings whose x masks are sums of the first `size` rows, and how many they are."""
+    room = 256
+    while room < 2 * len(x):
+        room *= 2
+    xs, zs = np.empty((room, x.shape[1]), dtype=np.uint64), np.empty((room, x.shape[1]), dtype=np.uint64)
+    c, importance, live = np.empty(room), np.empty(room), np.empty(room, dtype=np.int32)
+    made = 0
+    for t in range(len(x)):
+        if _lives(x[t], rows, pivots, size):
+            xs[made], zs[made], c[made] = x[t], z[t], coefficients[t]
+            importance[made] = abs(coefficients[t])
+            live[made] = made
+            made += 1
+    return _Pool(xs, zs, c, importance, live, _table(live, made, xs, zs, room)), made
+
+
+@kernel
+def _with_room(pool, counts):
+    """The pool with room for a partner of every string."""
+    made, count = counts.made, counts.made + counts.live
+    return _Pool(
+        _more_rows(pool.x, made, count),
+        _more_rows(pool.z, made, count),
+        _longer(pool.coefficient, made, count),
+        _longer(pool.importance, made, count),
+        _longer(pool.live, made, count),
+        pool.table,
+    )
+
+
+@kernel
+def _with_table(pool, table):
+    return _Pool(pool.x, pool.z, pool.coefficient, pool.importance, pool.live, table)
+
+
+@kernel
+def _empty_tape(steps, room):
+    return PairTape(
+        np.zeros(steps + 1, dtype=np.int64),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int8),
+        np.empty(room),
+        np.zeros(steps + 1, dtype=np.int64),
+        np.empty(room, dtype=np.int32),
+        np.empty(room),
+    )
+
+
+@kernel
+def _tape_for(tape, step, counts):
+    """The tape with room for one step more, before which it has so many."""
+    entries, losses, count = tape.start[step], tape.drop[step], counts.live
+    return PairTape(
+        tape.start,
+        _longer(tape.first, entries, entries + count),
+        _longer(tape.second, entries, entries + count),
+        _longer(tape.sign, entries, entries + count),
+        _longer(tape.alone, counts.alone, counts.alone + count),
+        tape.drop,
+        _longer(tape.lost, losses, losses + 2 * count),
+        _longer(tape.value, losses, losses + 2 * count),
+    )
+
+
+@kernel
+def _ended(tape, steps, alone):
+    """The tape of so many steps, without the room that it has left."""
+    entries, losses = tape.start[steps], tape.drop[steps]
+    return PairTape(
+        tape.start,
+        tape.first[:entries],
+        tape.second[:entries],
+        tape.sign[:entries],
+        tape.alone[:alone],
+        tape.drop,
+        tape.lost[:losses],
+        tape.value[:losses],
+    )
+
+
+@kernel
+def _rotated(pool, counts, tape, step, generators, limits, left_out, with_tape):
+    """The pool behind a step's rotation, and its counts. What is left out is added to `left_out`."""
+    (made, count, alone), (xs, zs, c, importance, live, table) = counts, pool
+    new_x, new_z = np.empty(xs.shape[1], dtype=np.uint64), np.empty(xs.shape[1], dtype=np.uint64)
+    entries, k, reach = tape.start[step.number], step.rotation, max(abs(step.sine), _LEAST)
+    for m in range(counts.live):
+        t = live[m]
+        if not anticommuting(xs[t], zs[t], generators.x[k], generators.z[k]):
+            continue
+        s = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
+        u, place = find(new_x, new_z, xs, zs, table)
+        if 0 <= u < t:  # its turn has been
+            continue
+        if u < 0 and dot(step.end, new_x) != _ONE:
+            if reach * importance[t] < limits.importance or _weight(new_x, new_z) > limits.weight:
+                left_out[0] += abs(step.sine * c[t])
+                left_out[1] += (step.sine * c[t]) ** 2
+            else:
+                u = made
+                xs[u], zs[u], c[u], importance[u] = new_x, new_z, 0.0, 0.0
+                live[count] = u
+                table[place] = u
+                made += 1
+                count += 1
+                if 2 * count > table.shape[0]:
+                    table = _table(live, count, xs, zs, 2 * count)
+        if with_tape:
+            tape.first[entries], tape.second[entries], tape.sign[entries] = t, u, s
+            entries += 1
+            if u < 0:
+                tape.alone[alone] = c[t]
+                alone += 1
+        _turn(c, importance, t, u, step.cosine, s * step.sine)
+    tape.start[step.number + 1] = entries
+    return _with_table(pool, table), _Counts(made, count, alone)
+
+
+@kernel
+def _thinned(pool, count, tape, step, limits, left_out, with_tape):
+    """How many of the `count` live strings are kept behind a step: without the dead ones, and those of little
+    importance, which are added to `left_out`."""
+    live, losses, kept = pool.live, tape.drop[step.number], 0
+    least, ties = _least(pool.importance[live[:count]], limits)
+    for m in range(count):
+        t = live[m]
+        own, is_dead = pool.importance[t], dot(step.end, pool.x[t]) == _ONE
+        if not is_dead and (own > least or (own == least and ties > 0)):
+            ties -= own == least
+            live[kept] = t
+            kept += 1
+            continue
+        if not is_dead:
+            left_out[0] += abs(pool.coefficient[t])
+            left_out[1] += pool.coefficient[t] ** 2
+        if with_tape:
+            tape.lost[losses], tape.value[losses] = t, pool.coefficient[t]
+            losses += 1
+    tape.drop[step.number + 1] = losses
+    return kept
+
+
+@kernel
 def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     """Strings with masks x, z (T, W), signs +1, all different, and coefficients (T,), behind all rotations about the
     generators (K, W) with cosines and sines (K,) of their angles; and the tape, which is empty where none is asked for.
@@ -174,117 +350,35 @@ def propagate(x, z, coefficients, generators, cos, sin, limits, with_tape):
     """
     steps, words = generators.x.shape
     rows, pivots, needed = echelon(generators.x)
-    ends = _ends(rows, pivots, needed[steps])
-
-    room = 256
-    while room < 2 * len(x):
-        room *= 2
-    xs, zs = np.empty((room, words), dtype=np.uint64), np.empty((room, words), dtype=np.uint64)
-    c, importance = np.empty(room), np.empty(room)
-    live = np.empty(room, dtype=np.int32)
-    made, count = 0, 0
-    for t in range(len(x)):
-        if _lives(x[t], rows, pivots, needed[steps]):
-            xs[made], zs[made], c[made] = x[t], z[t], coefficients[t]
-            importance[made] = abs(coefficients[t])
-            live[made] = made
-            made += 1
-    count = made
-    table = _table(live, count, xs, zs, room)
-
-    size = 1024 if with_tape else 1
-    first, second = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-    sign = np.empty(size, dtype=np.int8)
-    alone, lost, value = np.empty(size), np.empty(size, dtype=np.int32), np.empty(size)
-    start, drop = np.zeros(steps + 1, dtype=np.int64), np.zeros(steps + 1, dtype=np.int64)
-    entries, halves, losses = 0, 0, 0
-
-    new_x, new_z = np.empty(words, dtype=np.uint64), np.empty(words, dtype=np.uint64)
-    bound, squares, most, next_look = 0.0, 0.0, count, _OFTEN
-    has_room = True
-    for step in range(steps):
-        k = steps - 1 - step
-        cosine, sine = cos[k], sin[k]
+    ends, nothing = _ends(rows, pivots, needed[steps]), np.zeros(words, dtype=np.uint64)
+    pool, made = _first_strings(x, z, coefficients, rows, pivots, needed[steps])
+    tape, counts = _empty_tape(steps, 1024 if with_tape else 1), _Counts(made, made, 0)
+    left_out = np.zeros(2)  # Σ|c| and Σc²
+    done, most, next_look, has_room = 0, made, _OFTEN, True
+    while done < steps and has_room:
+        k = steps - 1 - done
         narrows = needed[k] < needed[k + 1]
-        before = count
-        for m in range(before):
-            t = live[m]
-            if not anticommuting(xs[t], zs[t], generators.x[k], generators.z[k]):
-                continue
-            s = turned_sign(xs[t], zs[t], generators, k, new_x, new_z)
-            u, place = find(new_x, new_z, xs, zs, table)
-            if 0 <= u < t:  # its turn has been
-                continue
-            old = c[t]
-            if u < 0:
-                if narrows and dot(ends[needed[k]], new_x) == _ONE:
-                    u = -2
-                elif (
-                    max(abs(sine), _LEAST) * importance[t] < limits.importance or _weight(new_x, new_z) > limits.weight
-                ):
-                    u = -1
-                    bound += abs(sine * old)
-                    squares += (sine * old) ** 2
-                else:
-                    if made == xs.shape[0]:
-                        xs, zs = _more_rows(xs, made), _more_rows(zs, made)
-                        c, importance, live = _longer(c, made), _longer(importance, made), _longer(live, made)
-                    u = made
-                    xs[u], zs[u], c[u], importance[u] = new_x, new_z, 0.0, 0.0
-                    live[count] = u
-                    table[place] = u
-                    made += 1
-                    count += 1
-                    if 2 * count > table.shape[0]:
-                        table = _table(live, count, xs, zs, 2 * count)
-            if with_tape:
-                if entries == first.shape[0]:
-                    first, second, sign = _longer(first, entries), _longer(second, entries), _longer(sign, entries)
-                first[entries], second[entries], sign[entries] = t, max(u, -1), s
-                entries += 1
-                if u < 0:
-                    alone = _longer(alone, halves)
-                    alone[halves] = old
-                    halves += 1
-            _turn(c, importance, t, u, cosine, s * sine)
-        start[step + 1] = entries
-        most = max(most, count)
+        step = _Step(done, k, cos[k], sin[k], ends[needed[k]] if narrows else nothing)
+        pool = _with_room(pool, counts)
+        if with_tape:
+            tape = _tape_for(tape, done, counts)
+        pool, counts = _rotated(pool, counts, tape, step, generators, limits, left_out, with_tape)
+        most = max(most, counts.live)
+        tape.drop[done + 1] = tape.drop[done]
+        if narrows or counts.live > limits.kept or counts.live > next_look:
+            kept = _thinned(pool, counts.live, tape, step, limits, left_out, with_tape)
+            if kept < counts.live:
+                pool = _with_table(pool, _table(pool.live, kept, pool.x, pool.z, max(2 * kept, 256)))
+            counts, next_look = _Counts(counts.made, kept, counts.alone), max(_OFTEN, 3 * kept // 2)
+        done += 1
+        has_room = tape.start[done] + counts.made <= limits.entries
 
-        if narrows or count > limits.kept or count > next_look:
-            least, ties = _least(importance[live[:count]], limits)
-            kept = 0
-            for m in range(count):
-                t = live[m]
-                is_dead = narrows and dot(ends[needed[k]], xs[t]) == _ONE
-                if not is_dead and (importance[t] > least or (importance[t] == least and ties > 0)):
-                    ties -= importance[t] == least
-                    live[kept] = t
-                    kept += 1
-                    continue
-                if not is_dead:
-                    bound += abs(c[t])
-                    squares += c[t] ** 2
-                if with_tape:
-                    if losses == lost.shape[0]:
-                        lost, value = _longer(lost, losses), _longer(value, losses)
-                    lost[losses], value[losses] = t, c[t]
-                    losses += 1
-            if kept < count:
-                count = kept
-                table = _table(live, count, xs, zs, max(2 * count, 256))
-            next_look = max(_OFTEN, 3 * count // 2)
-        drop[step + 1] = losses
-        if entries + made > limits.entries:
-            has_room = False
-            break
-
-    is_kept = np.zeros(made, dtype=np.bool_)
-    for m in range(count):
-        is_kept[live[m]] = not xs[live[m]].any()
-    tape = PairTape(
-        start, first[:entries], second[:entries], sign[:entries], alone[:halves], drop, lost[:losses], value[:losses]
-    )
-    return Strings(c[:made], is_kept, most, bound, np.sqrt(squares), has_room), tape
+    is_kept = np.zeros(counts.made, dtype=np.bool_)
+    for t in pool.live[: counts.live]:
+        is_kept[t] = not pool.x[t].any()
+    found = pool.coefficient[: counts.made]
+    strings = Strings(found, is_kept, most, left_out[0], np.sqrt(left_out[1]), has_room)
+    return strings, _ended(tape, done, counts.alone)
 
 
 @kernel

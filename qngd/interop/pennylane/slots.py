@@ -180,7 +180,7 @@ class TracedRun:
         return self.builder.angle_map(expressions)
 
 
-class TracedExpressions:
+class TracedExpressions(Expressions):
     """`Expressions` that run the user's function again at every θ.
 
     Each run must build the circuit that was built at wrapping: same operations, same fixed angles.
@@ -189,20 +189,18 @@ class TracedExpressions:
     def __init__(self, read: Callable[[np.ndarray], TracedRun], first: TracedRun, pattern: sparse.csr_array) -> None:
         self._read = read
         self._first = first
-        self.pattern = sparse.csr_array(pattern != 0, dtype=float)
+        self._pattern = sparse.csr_array(pattern != 0, dtype=float)
         self._last: tuple[np.ndarray, np.ndarray, sparse.csr_array] | None = None
 
     @property
-    def shape(self) -> tuple[int, int]:
-        return self.pattern.shape
+    def pattern(self) -> sparse.csr_array:
+        return self._pattern
 
     @property
     def branches(self) -> bool:
-        """Whether a value decided something, so that the circuit may be another one elsewhere."""
         return self._first.trace.branched
 
     def is_affine_in(self, free: np.ndarray) -> bool:
-        """Whether all slots are affine functions of the parameters in `free` (mask), whatever the others are."""
         return not self._first.trace.branched and self._first.slots.are_affine_in(free)
 
     def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:

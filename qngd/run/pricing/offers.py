@@ -97,7 +97,7 @@ class Choice:
     """Settings that offers are made of: a name, the `optimizer`, and `shots` that take the place of the user's."""
 
     name: str
-    optimizer: Optimizer
+    optimizer: QNG
     shots: Any = None
 
 
@@ -130,9 +130,10 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, en
         step = choice.optimizer.preview(evaluator, theta, None)
     except (SettingError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
-    dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
-    if step == start + start:  # one that is rejected measures its beginning anew
-        step, dearest = start, [step]
+    if choice.optimizer.may_begin_anew(evaluator):  # one that is rejected
+        step, dearest = step - start, [step]
+    else:
+        dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
     offer = Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
     if not dearest:
         return offer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -12,16 +11,15 @@ from qngd.backends import resolve
 from qngd.backends.base import BackendBase
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.evaluators.choice import backend_and_shots
+from qngd.evaluators.choice import settled
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
 from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator
+from qngd.evaluators.setup import USUAL, Setup
 from qngd.gradients.base import GradientLike, as_asked
-from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
-from qngd.measured.shots import as_rule
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 
@@ -72,24 +70,21 @@ class PlannedStep:
 def planned_step(
     given: AnyGiven,
     target: Observable | CVaR | None,
+    setup: Setup = USUAL,
     *,
-    backend: Any = None,
-    shots: Any = None,
     approx: Approx | Metric = "block-diag",
-    grouping: Grouping = "qubit-wise",
-    cross: CrossMethod = "hadamard",
     gradient: GradientLike = "shift",
 ) -> PlannedStep:
     """The circuits that a step from what was given takes, those of all its samples where that is an objective: those of
     the metric alone where there is no target. Arguments and errors as for `cost`."""
     metric, asked = as_metric(approx), as_asked(gradient)
-    chosen, shots = backend_and_shots(given.circuit, backend, shots)
-    device, rule = resolve(None) if chosen is None else chosen, as_rule(_SHOTS if shots is None else shots)
+    setup = settled(setup, given.circuit)
+    setup = replace(setup, backend=resolve(setup.backend), shots=_SHOTS if setup.shots is None else setup.shots)
     if isinstance(given, GivenObjective):
-        of_samples = SampledObjective(given.model, device, rule, grouping, cross)
+        of_samples = SampledObjective(given.model, setup)
         joint = of_samples.planned(given.theta, gradient=asked, metric=of_samples.own_metric(metric))
-        return PlannedStep(joint, of_samples, grouping)
+        return PlannedStep(joint, of_samples, setup.grouping)
     observable, share = (target.observable, target.stages[-1]) if isinstance(target, CVaR) else (target, None)
-    evaluator = SampledEvaluator(given.circuit, observable, device, rule, grouping, cross, share=share)
+    evaluator = SampledEvaluator(given.circuit, observable, setup, share=share)
     plan = evaluator.planned(given.theta, gradient=observable is not None and asked, metric=metric)
-    return PlannedStep(plan, evaluator, grouping)
+    return PlannedStep(plan, evaluator, setup.grouping)

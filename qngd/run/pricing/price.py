@@ -20,6 +20,7 @@ from qngd.estimates.prices import Prices
 from qngd.evaluators import light_cone, pauli_propagation
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
+from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import submission_cost
 from qngd.gradients.base import GradientLike
 from qngd.interop.given import Given
@@ -169,7 +170,7 @@ def cost(
     >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
     1 job, 4 circuits, 400 shots
     """
-    steps = whole_number(steps, "steps", 0)
+    steps, setup = whole_number(steps, "steps", 0), Setup(backend, shots, grouping, cross)
     given = read_any(problem_or_circuit, observable, theta0)
     if light_cone.is_meant(backend):
         one = _one_circuit(given, light_cone.NAME, "; minimize does")
@@ -179,10 +180,7 @@ def cost(
         one = _one_circuit(given, pauli_propagation.NAME)
         by_strings = pauli_propagation.evaluator(one.circuit, one.target, shots, truncation)
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps)
-    step = planned_step(
-        given, given.target, backend=backend, shots=shots, approx=approx, grouping=grouping, cross=cross,
-        gradient=gradient,
-    )  # fmt: skip
+    step = planned_step(given, given.target, setup, approx=approx, gradient=gradient)
     granted = as_budget(budget)
     with metering(Meter(granted.table)):
         offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
