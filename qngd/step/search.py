@@ -191,8 +191,9 @@ def _plane(direction: Direction, previous: np.ndarray) -> np.ndarray:
 
 
 def _curvatures(basis: np.ndarray, slopes: np.ndarray, reach: float, energy: float, probe: Probe) -> np.ndarray:
-    """The Hessian in the plane from energies beside `here`, downhill."""
-    ways = np.where(slopes > 0, -reach, reach)
+    """The Hessian in the plane from energies beside `here`, downhill, or ahead where no slope is: along the last step,
+    orthogonal to d, rounding would say where."""
+    ways = np.where(slopes > 1e-9 * np.abs(slopes).max(), -reach, reach)
     shifts = [way * one for way, one in zip(ways, basis, strict=True)]
     if len(basis) == 2:
         shifts.append(shifts[0] + shifts[1])
