@@ -12,7 +12,7 @@ import numpy as np
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
 from qngd.damping import Absolute, Damping, SpectralCutoff, as_damping, at_scale
-from qngd.errors import SettingError, is_number, require_positive, shown
+from qngd.errors import SettingError, is_number, require_bool, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
@@ -193,6 +193,7 @@ class QNG:
         from qngd.metrics.spsa import QNSPSA
 
         require_positive(regularization, "regularization")
+        require_bool(blocking, "blocking")
         if allowed_increase is not None and not blocking:
             raise SettingError("allowed_increase: without blocking every step is taken; leave it out")
         return cls(
@@ -296,10 +297,9 @@ class QNG:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""
-        here = state.evaluation
+        asked, here = Submissions.after(evaluator, state), state.evaluation
         rule = self._rule_at(evaluator, here, state.memory)
         memory = {**rule.start(), **state.memory}
-        asked = Submissions.after(evaluator, state)
         direction = self._direction(evaluator, here, rule.damping(self._damping_at(evaluator, here, memory), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
