@@ -14,8 +14,8 @@ from qngd.circuit.observable import Observable
 from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.on_device import OnDevice
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
@@ -31,7 +31,7 @@ from qngd.metrics.names import as_metric
 _FEW_SHOTS = EconomicalShift()
 
 
-class SampledEvaluator(OnDevice):
+class SampledEvaluator(DeviceEvaluator):
     """Answers a step's questions with one submission to a backend: one batch of jobs."""
 
     def __init__(

@@ -13,9 +13,9 @@ from qngd.errors import ParameterError, SettingError, checked_seed, counted, req
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.device import backend_of
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
-from qngd.evaluators.on_device import backend_of
 from qngd.evaluators.setup import USUAL, Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.measured.shots import AutoShots

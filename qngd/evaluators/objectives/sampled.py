@@ -10,6 +10,7 @@ import numpy as np
 from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.base import ObjectiveEvaluator, seed_of
 from qngd.evaluators.objectives.gauss_newton import GaussNewton
@@ -17,7 +18,6 @@ from qngd.evaluators.objectives.joint import DataPlanner, JointPlan
 from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.measured_batch import MeasuredBatch
 from qngd.evaluators.objectives.model import Model
-from qngd.evaluators.on_device import OnDevice
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
@@ -27,11 +27,11 @@ from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
 
 
-class SampledObjective(OnDevice, ObjectiveEvaluator):
+class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
     """Answers with one submission to a backend: one batch of jobs."""
 
     def __init__(self, model: Model, setup: Setup, job_log: JobLog | None = None) -> None:
-        OnDevice.__init__(self, setup, job_log)
+        DeviceEvaluator.__init__(self, setup, job_log)
         ObjectiveEvaluator.__init__(self, model)
         self._kept: tuple[Any, JointPlan, int] | None = None
         self._planners = {

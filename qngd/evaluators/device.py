@@ -19,7 +19,7 @@ from qngd.evaluators.submission import noise_note
 from qngd.measured.shots import ShotRule, as_rule
 
 
-class OnDevice:
+class DeviceEvaluator:
     """The `backend` of a setup, its rule for `shots`, and the log of a run that is kept on disk."""
 
     is_exact = False
@@ -49,4 +49,4 @@ class OnDevice:
 def backend_of(evaluator: Evaluator) -> BackendBase | None:
     """The backend that runs an evaluator's circuits; None where its answers are computed."""
     inner = without_bounds(evaluator)
-    return inner.backend if isinstance(inner, OnDevice) else None
+    return inner.backend if isinstance(inner, DeviceEvaluator) else None
