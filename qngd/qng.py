@@ -23,7 +23,7 @@ from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import MetricAge, Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
-from qngd.step import Blocking, FixedRate, Memory, Proposal, StepRule, Trial, defaults
+from qngd.step import Blocking, FixedRate, Memory, Momentum, Proposal, StepRule, Trial, defaults
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
@@ -196,10 +196,11 @@ class QNG:
         require_bool(blocking, "blocking")
         if allowed_increase is not None and not blocking:
             raise SettingError("allowed_increase: without blocking every step is taken; leave it out")
+        unblocked = Momentum(None, momentum=0.0) if learning_rate is None else FixedRate(learning_rate)
         return cls(
             approx=QNSPSA(resamplings, perturbation),
             damping=Absolute(regularization),
-            step=Blocking(learning_rate, allowed_increase) if blocking else FixedRate(learning_rate),
+            step=Blocking(learning_rate, allowed_increase) if blocking else unblocked,
             refresh=Refresh(average="all", from_identity=True),
             gradient=SimultaneousPerturbation(perturbation, resamplings),
         )

@@ -10,7 +10,7 @@ import pytest
 import qngd
 from qngd.circuit.observable import Observable
 from qngd.damping import NoiseBound, SignalToNoise
-from qngd.step import AlignedMomentum, Armijo, ConjugateDirections, CurvatureRate, FixedRate, QuasiNewton, TrustRegion
+from qngd.step import AlignedMomentum, Armijo, ConjugateDirections, CurvatureRate, QuasiNewton, TrustRegion
 
 COUPLED = {"ZZI": 1.0, "IZZ": 1.1, "XII": 0.74, "IXI": 0.67, "IIX": 0.6, "IYZ": 0.3}
 DIAGONAL = {"ZZI": 1.0, "IZZ": 1.1, "ZII": 0.74, "IZI": -0.67, "IIZ": 0.6}
@@ -73,7 +73,7 @@ OTHERS: dict[str, Any] = {
     "armijo": qngd.QNG(step=Armijo()),
     "curvature": qngd.QNG(step=CurvatureRate()),
     "conjugate": qngd.QNG(step=ConjugateDirections()),
-    "fixed": qngd.QNG(step=FixedRate()),
+    "not blocked": qngd.QNG.qn_spsa(blocking=False),
     "quasi-newton": qngd.QNG(step=QuasiNewton(), approx="block-diag"),
     "trust region": qngd.QNG(step=TrustRegion(), damping=NoiseBound()),
     "filtered": qngd.QNG(damping=SignalToNoise()),

@@ -165,7 +165,8 @@ class Evaluation:
     of, and `before` the energy of the batch that the step began with. `shots_for` says what its shots were for:
     "energy", "gradient" and "metric" alone; shots that serve two count for the first of them. `energy_scale` is what
     energies are large or small beside, in their unit, where that is known: the deviation of the observable's
-    eigenvalues, or what a loss changes by, to first order, where each of its outputs changes by that of its own."""
+    eigenvalues; of a CVaR α times that; of a loss what it changes by, to first order, where each of its outputs changes
+    by that of its own."""
 
     theta: np.ndarray
     energy: Estimate

@@ -27,25 +27,18 @@ from qngd.step.base import (
 @hinted
 @dataclass(frozen=True)
 class FixedRate(StepRule):
-    """δ = −η·d: textbook natural gradient descent (arXiv:1909.02108).
+    """δ = −η·d: textbook natural gradient descent (arXiv:1909.02108)."""
 
-    Args:
-        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
-    """
-
-    learning_rate: float | None = None
+    learning_rate: float
 
     def __post_init__(self) -> None:
-        require_rate(self.learning_rate, "learning_rate")
-
-    def at_scale(self, scale: float) -> FixedRate:
-        return with_first_rate(self, scale, "learning_rate")
+        require_positive(self.learning_rate, "learning_rate")
 
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
-        return at_rate(chosen, first_rate(self.learning_rate))
+        return at_rate(chosen, self.learning_rate)
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        return along(direction, here, first_rate(self.learning_rate))
+        return along(direction, here, self.learning_rate)
 
 
 @hinted

@@ -127,10 +127,13 @@ class Model:
 
     @cached_property
     def _deviations(self) -> np.ndarray:
-        """The deviations of the outputs' observables (B, K)."""
+        """The deviations of the outputs' observables (B, K), of a CVaR α times that."""
         found = np.zeros((len(self.samples), self.num_outputs))
         for part in self.parts:
-            found[part.samples, part.columns] = [each.deviation for each in part.observables]
+            shares = (part.shares.get(k, 1.0) for k in range(len(part.observables)))
+            found[part.samples, part.columns] = [
+                share * each.deviation for each, share in zip(part.observables, shares, strict=True)
+            ]
         return found
 
     def bends_of(self, outputs: np.ndarray, samples: np.ndarray, directions: np.ndarray) -> np.ndarray:
