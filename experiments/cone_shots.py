@@ -99,6 +99,14 @@ class AsOn(BackendBase):
         return self.device.limits
 
     @property
+    def has_one_number(self) -> bool:
+        return self.device.has_one_number
+
+    @property
+    def circuit_start(self) -> float:
+        return self.device.circuit_start
+
+    @property
     def rep_delay(self) -> float | None:
         return self.device.rep_delay
 

@@ -329,6 +329,8 @@ OTHERS = {
     "gives_counts": False,
     "sent_whole": True,
     "least_shots": 3,
+    "has_one_number": True,
+    "circuit_start": 55.0,
     "limits": Limits(circuits=5),
     "rep_delay": 0.5,
     "noise_digest": "T1 of today",

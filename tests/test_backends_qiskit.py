@@ -331,7 +331,8 @@ def test_requests_with_different_shots_share_the_job(make):
     native = make()
     backend = from_object(native)
     templates, requests = requests_of()
-    wanted = [(100, 250, 400)[r % 3] for r in range(len(requests))]
+    # of a tenth, where a start is worth more beside shots, 134, 268 and 402 cost less
+    wanted = [(1000, 2500, 4000)[r % 3] for r in range(len(requests))]
     requests = [replace(request, shots=s) for request, s in zip(requests, wanted, strict=True)]
     handle = backend.submit(templates, requests, 1)
     outcomes = backend.collect(handle)

@@ -1,5 +1,6 @@
 """Trying again, and one number of shots for a job: what every provider's backend uses."""
 
+import math
 import types
 
 import numpy as np
@@ -182,6 +183,27 @@ def test_equal_shots(wanted, shots, copies):
     repetitions = equal_shots(wanted)
     assert repetitions.shots == shots
     assert repetitions.copies.tolist() == copies
+
+
+@examples(100)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=12), st.integers(0, 400), st.integers(20, 300))
+def test_no_division_costs_less(wanted, start, most):
+    """By trying every unit there is."""
+    found = equal_shots(wanted, most, start)
+
+    def cost(unit: int) -> int:
+        return sum(math.ceil(number / unit) for number in wanted) * (unit + start)
+
+    assert cost(found.shots) == found.copies.sum() * (found.shots + start)
+    assert cost(found.shots) <= 1.02 * min(cost(unit) for unit in range(1, min(max(wanted), most) + 1))
+    assert cost(found.shots) <= min(cost(-(-max(wanted) // k)) for k in range(math.ceil(max(wanted) / most), 40))
+
+
+def test_few_shots_are_rounded_up_and_not_run_by_many_circuits():
+    wanted = [10, 12, 15, 18, 20, 22, 25, 30, 35, 40] * 2 + [10, 20, 30]
+    assert equal_shots(wanted).copies.sum() < 1.7 * len(wanted)
+    assert equal_shots(wanted, start=100).copies.tolist() == [1] * len(wanted)
+    assert equal_shots(wanted, start=0).shots == 1  # where only shots cost, nothing is rounded up
 
 
 @examples(100)

@@ -420,9 +420,11 @@ def test_what_costs_nothing_is_no_limit():
 
 
 def test_starts_share_a_budget():
-    """Each takes 200 steps at most, or the first would leave nothing to the others."""
+    """Each has an equal part, or the first would leave nothing to the others; with a number of steps that."""
     circuit = qngd.CircuitBuilder(1)
     circuit = circuit.ry(circuit.parameter("a"), 0)
     how = {"optimizer": qngd.QNG(0.01), "shots": 1, "seed": 1, "tol": 0, "backend": Timed()}
     result = qngd.minimize(circuit, {"Z": 1.0}, [0.3], restarts=2, budget=qngd.Budget(jobs=300), **how)
+    assert [each.steps for each in result.restarts] == [149, 149]
+    result = qngd.minimize(circuit, {"Z": 1.0}, [0.3], restarts=2, budget=qngd.Budget(jobs=300), max_steps=200, **how)
     assert [each.steps for each in result.restarts] == [200, 98]

@@ -1,9 +1,12 @@
 """Several starts: the best is kept, all are in the result, and together they spend what one may."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import qngd
+from qngd.run.restarts import lowest_of
 from tests import known_runs
 from tests.known_runs import CIRCUIT, TERMS, THETA
 
@@ -82,6 +85,127 @@ def test_a_budget_is_for_all_starts_together(shots):
     assert result.status == "budget"
     assert "more" in result.note or len(result.restarts) == 3
     assert [len(one.history) for one in result.restarts[:-1]] == [5] * (len(result.restarts) - 1)
+
+
+PRICES = qngd.Prices(per_circuit=0.3, per_shot=0.001, seconds_per_shot=0.001)
+LIMITS = {"jobs": 40, "circuits": 800, "shots": 16_000, "seconds": 16.0, "money": 500.0}
+
+
+def shared(unit, **how):
+    """Four starts with shots by a budget in this unit."""
+    settings = {
+        "restarts": 4,
+        "seed": 1,
+        "tol": 0,
+        "shots": 20,
+        "budget": qngd.Budget(**{unit: LIMITS[unit]}, prices=PRICES),
+    }
+    return qngd.minimize(trap(), ENERGY, [0.1, 0.2], **(settings | how))
+
+
+@pytest.mark.parametrize("unit", LIMITS)
+@pytest.mark.parametrize("shots", [20, "auto"])
+def test_starts_have_equal_parts_of_what_is_left(unit, shots):
+    result, left = shared(unit, shots=shots), LIMITS[unit]
+    assert len(result.restarts) in (3, 4)
+    first = qngd.minimize(
+        trap(), ENERGY, [0.1, 0.2], shots=shots, seed=1, max_steps=0, budget=qngd.Budget(prices=PRICES)
+    )
+    for number, one in enumerate(result.restarts):
+        spent = getattr(one.cost, unit)
+        parts = [left / count for count in range(1, 5 - number)]
+        assert spent <= parts[0] * (1 + 1e-9)
+        if one.status == "budget":  # of a part the next step did not fit
+            step = 1.4 * spent / (one.steps + 1) + getattr(first.cost, unit)
+            assert any(part - step <= spent <= part * (1 + 1e-9) for part in parts)
+        left -= spent
+    assert left >= -1e-9 * LIMITS[unit]
+    assert sum(getattr(one.cost, unit) for one in result.restarts) == pytest.approx(getattr(result.cost, unit))
+
+
+def test_what_a_start_that_has_converged_leaves_goes_to_the_others():
+    """Exact starts on a device that counts: none of them takes its part."""
+    budget = qngd.Budget(circuits=100_000)
+    result = qngd.minimize(trap(), ENERGY, [0.1, 0.2], shots=2000, seed=2, restarts=3, budget=budget)
+    assert [one.status for one in result.restarts] == ["noise"] * 3
+    few = sum(one.cost.circuits for one in result.restarts[:2]) + 30 * result.restarts[0].cost.circuits // 22
+    again = qngd.minimize(trap(), ENERGY, [0.1, 0.2], shots=2000, seed=2, restarts=2, budget=qngd.Budget(circuits=few))
+    assert again.restarts[1].cost.circuits > few // 2 or again.restarts[1].status == "noise"
+
+
+def one_turn():
+    circuit = qngd.CircuitBuilder(1)
+    return circuit.ry(circuit.parameter("a"), 0)
+
+
+def test_a_budget_and_not_200_steps_ends_starts():
+    given = (one_turn(), {"Z": 1.0}, [0.1])
+    settings = {"shots": 2, "optimizer": qngd.QNG(0.001), "tol": 0, "seed": 1}
+    step = qngd.minimize(*given, **settings, max_steps=1).cost.shots / 2
+    result = qngd.minimize(*given, **settings, restarts=2, budget=qngd.Budget(shots=int(430 * step)))
+    assert all(one.steps > 205 for one in result.restarts)
+    states = qngd.excited_states(
+        given[0], 2, *given[1:], **settings, restarts=1, budget=qngd.Budget(shots=int(430 * step))
+    )
+    assert max(state.steps for state in states) > 205
+
+
+def test_a_part_that_buys_no_few_steps_is_not_made():
+    result = shared("circuits", budget=qngd.Budget(circuits=250))  # of 20 a step
+    assert result.restarts[0].steps == 9  # all that it buys, or noise
+    assert len(result.restarts) < 4
+    assert "more were not tried" in result.note
+
+
+@pytest.mark.parametrize("unit", ["shots", "seconds", "money"])
+def test_starts_that_share_a_budget_resume_in_the_middle(tmp_path, unit):
+    expected, calls = shared(unit, shots="auto"), []
+
+    def interrupt(info):
+        calls.append(info)
+        if len(calls) == 1 + expected.restarts[0].steps + expected.restarts[1].steps // 2:
+            raise KeyboardInterrupt
+
+    broken = shared(unit, shots="auto", run_dir=tmp_path, callback=interrupt)
+    assert (broken.status, len(broken.restarts)) == ("interrupted", 2)
+    steps = []
+    result = shared(unit, shots="auto", run_dir=tmp_path, callback=lambda info: steps.append(info.step) and None)
+    assert len(steps) == sum(one.steps for one in expected.restarts) - len(calls)
+    assert [one.steps for one in result.restarts] == [one.steps for one in expected.restarts]
+    for one, other in zip(result.restarts, expected.restarts, strict=True):
+        assert np.array_equal(one.history, other.history)
+    assert result.cost == expected.cost
+
+
+def test_the_choice_among_starts_leaves_the_end_unbiased():
+    """All starts end in the same minimum, where ⟨Y⟩ = 0 is all noise: the lowest of four ends would be too low by a
+    whole standard error."""
+    circuit = one_turn()
+    found = [
+        qngd.minimize(
+            circuit, {"Z": 1.0, "Y": 1.0}, [2.9], shots=100, seed=seed, restarts=4, max_steps=2, tol=0, final_shots=400
+        )
+        for seed in range(50)
+    ]
+    off = [(each.energy - qngd.expectation(circuit, {"Z": 1.0}, each.theta).value) / each.stderr for each in found]
+    assert abs(np.mean(off)) < 0.5
+    lowest = [min(one.energy for one in each.restarts) for each in found]
+    assert np.mean([low - each.energy for low, each in zip(lowest, found, strict=True)]) < -0.5 * found[0].stderr
+
+
+def test_a_lucky_end_is_not_the_best_unless_it_leaves_no_doubt():
+    run = qngd.minimize(trap(), ENERGY, [0.1, 0.2], shots=50, seed=1, max_steps=5, tol=0)
+
+    def with_energies(*energies, stderr=0.1, end=None):
+        infos = [replace(info, energy=e, stderr=0.1) for info, e in zip(run.infos, energies, strict=True)]
+        return replace(run, infos=infos, energy=energies[-1] if end is None else end, stderr=stderr)
+
+    low, lucky = with_energies(-1.0, -1.1, -0.9, -1.0, -0.9), with_energies(-0.8, -0.7, -0.8, -0.8, -1.0)
+    assert lowest_of([lucky, low], 5) is low
+    assert lowest_of([low, lucky], 5) is low
+    assert lowest_of([lucky, low], 1) is lucky  # where the earlier ones are of another kind
+    measured = with_energies(-0.8, -0.7, -0.8, -0.8, -1.0, stderr=0.01, end=-1.3)
+    assert lowest_of([low, measured], 5) is measured
 
 
 def test_a_target_and_a_callback_end_all():

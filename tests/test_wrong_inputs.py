@@ -77,7 +77,7 @@ SETTINGS = {
 }
 OPTIONAL = {  # None is the default
     "jobs", "circuits", "shots", "approx", "damping", "step", "refresh", "a", "total", "gradient",
-    "energy_share", "minimum", "seconds", "money", "wall", "prices", "seconds_per_shot",
+    "energy_share", "minimum", "start", "seconds", "money", "wall", "prices", "seconds_per_shot",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from qngd.backends.boundary import guard
 from qngd.backends.limits import Limits
+from qngd.backends.shots import CIRCUIT_START
 from qngd.circuit.circuit import Circuit
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Outcome
@@ -130,6 +131,17 @@ class BackendBase(ABC):
     def least_shots(self) -> int:
         """How many shots every circuit should have where a rule chooses them, as where some are left out."""
         return 1
+
+    @property
+    def has_one_number(self) -> bool:
+        """Whether a job has one number of shots: circuits that need more are run several times, or those with other
+        numbers are sent apart."""
+        return False
+
+    @property
+    def circuit_start(self) -> float:
+        """What the start of a circuit costs, in shots, for the division into equal shots."""
+        return CIRCUIT_START
 
     @property
     def limits(self) -> Limits:

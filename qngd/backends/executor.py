@@ -92,6 +92,10 @@ class Executor(BackendBase):
         return not self.gives_values
 
     @property
+    def has_one_number(self) -> bool:
+        return self.batched and self._takes_shots  # it is called once for every number
+
+    @property
     def sent_whole(self) -> bool:
         return self.batched or self.runs > 1
 

@@ -27,6 +27,8 @@ class Forwarding(BackendBase):
     gives_counts = of_inner("gives_counts")
     sent_whole = of_inner("sent_whole")
     least_shots = of_inner("least_shots")
+    has_one_number = of_inner("has_one_number")
+    circuit_start = of_inner("circuit_start")
     limits = of_inner("limits")
     rep_delay = of_inner("rep_delay")
 

@@ -48,7 +48,7 @@ def meant(problem: Problem, given: AnyGiven, texts: Mapping[str, Any]) -> tuple[
     how["grouping"] = read_rule("grouping", texts["grouping"])
     how["optimizer"] = read_optimizer(texts)
     how["budget"] = budget_of(texts)
-    if how["max_steps"] is None and (how["budget"] is None or how["budget"].is_open or texts["restarts"] > 1):
+    if how["max_steps"] is None and (how["budget"] is None or how["budget"].is_open):
         how["max_steps"] = _STEPS
     how["frozen"] = texts["frozen"] or None
     how["bounds"] = read_bounds(texts["bounds"] or [])

@@ -42,6 +42,7 @@ class Prices:
         minimum: that a job costs in any case.
         currency: of all of these; for people.
         seconds_per_shot: device seconds of a shot, where the backend gives no times.
+        seconds_per_circuit: device seconds that a circuit takes besides its shots, to be loaded.
 
     Raises:
         SettingError: a price is no number of at least 0.
@@ -57,9 +58,10 @@ class Prices:
     minimum: float = 0.0
     currency: str = ""
     seconds_per_shot: float | None = None
+    seconds_per_circuit: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in _PARTS:
+        for name in (*_PARTS, "seconds_per_circuit"):
             require_range(getattr(self, name), name, "a number of at least 0", lambda price: 0 <= price < np.inf)
         if self.seconds_per_shot is not None:
             require_range(

@@ -44,6 +44,7 @@ class Meter:
     spent: Cost = field(default_factory=Cost)
     allows: Callable[[Cost, Cost], bool] = _allows_all
     logged: Cost = field(default_factory=Cost)  # of what it has counted that which a run's log holds
+    scarce: str = ""  # "money" or "seconds" where the best is to be made of these
 
     def check(self, ahead: Cost) -> None:
         """Raise OverBudget unless this may be sent."""
@@ -95,18 +96,19 @@ def metering(meter: Meter) -> Iterator[Meter]:
 
 def job_sizes(backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None) -> JobSizes:
     """What the jobs of a submission hold, and how long each takes by the device's times: Σ shots·(time of the circuit +
-    delay between shots)."""
+    delay between shots), and what the prices say that the start of a circuit takes."""
     loads = backend.loads(plan.requests, plan.templates)
     circuits = np.array([len(load.requests) for load in loads])
     shots = np.array([load.shots.sum() for load in loads])
-    times = _shot_times(backend, plan, footprints)
+    times = shot_times(backend, plan, footprints)
     if times is None:
         return JobSizes(circuits, shots, None)
     seconds = np.array([load.executions @ times[load.requests] for load in loads], dtype=float)
+    seconds += current_meter().prices.seconds_per_circuit * circuits
     return JobSizes(circuits, shots, seconds)
 
 
-def _shot_times(backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None) -> np.ndarray | None:
+def shot_times(backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None) -> np.ndarray | None:
     """Seconds (R,) of one shot of each request, the delay after it included; None where a time is unknown."""
     used = np.array([request.template for request in plan.requests], dtype=np.int64)
     delay, assumed = backend.rep_delay, current_meter().prices.seconds_per_shot

@@ -17,6 +17,7 @@ from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.setup import Setup
+from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift
@@ -114,15 +115,20 @@ class SampledEvaluator(DeviceEvaluator):
 
     def planned(self, theta: np.ndarray, *, gradient: Asked = True, metric: Metric | None = None) -> Plan:
         """What an evaluation would send, without shots."""
-        return self._as_run(self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric))
+        return self.as_run(self.planner.plan(theta, gradient=self.way(gradient, metric), metric=metric))
 
-    def _as_run(self, plan: Plan) -> Plan:
+    def as_run(self, plan: Plan) -> Plan:
         """A plan with what is to be known of the backend."""
-        return replace(plan, is_noisy=self.backend.is_noisy, least_shots=self.backend.least_shots)
+        return replace(
+            plan,
+            is_noisy=self.backend.is_noisy,
+            least_shots=self.backend.least_shots,
+            starts=starts_of(self.backend, plan, self.shots),
+        )
 
     def _with_shots(self, plan: Plan, spread: Spread | None) -> Plan:
-        plan = self._as_run(plan)
-        return plan.with_shots(self.shots.shots(plan, _fitting(plan, spread)))
+        plan = self.as_run(plan)
+        return plan.with_shots(divided(self.shots.shots(plan, _fitting(plan, spread)), plan.starts))
 
     def _run(self, plan: Plan, theta: np.ndarray, seed: int | None, spread: Spread | None) -> Evaluation:
         (found,), _ = self._run_together([(self._with_shots(plan, spread), theta)], seed)

@@ -7,7 +7,7 @@ shot is spent.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -83,6 +83,20 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class Starts:
+    """What it costs to start a circuit besides its shots, in shots.
+
+    Attributes:
+        paid: as prices or times say it; 0 where they say nothing, infinite where shots cost nothing.
+        divided: where one number of shots is to hold for all circuits, so that one with more runs several times; None
+            where every circuit has a number of its own.
+    """
+
+    paid: float = 0.0
+    divided: float | None = None
+
+
+@dataclass(frozen=True)
 class Overlaps:
     """Where a plan has the overlaps with other states: the number of their template, and their requests (D,) at θ."""
 
@@ -122,6 +136,7 @@ class Plan(Submission):
         overlaps: the template of the overlaps with other states, and the requests (D,) of these at θ; None where there
             are none.
         least_shots: of every circuit where a rule chooses them, by the backend that it goes to.
+        starts: what the start of a circuit costs there.
     """
 
     constant: float
@@ -137,6 +152,7 @@ class Plan(Submission):
     bases: int | None = None
     overlaps: Overlaps | None = None
     least_shots: int = 1
+    starts: Starts = field(default_factory=Starts)
 
     __repr__ = brief_fields
 

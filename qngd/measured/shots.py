@@ -17,6 +17,7 @@ from qngd._system.keywords import hinted
 from qngd.circuit.angles import is_shared
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.estimates.evaluation import Spread
+from qngd.measured.equal_parts import in_equal_parts
 from qngd.measured.outcomes import widened
 from qngd.measured.plan import Plan
 
@@ -30,6 +31,7 @@ _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
 _ROUNDED = 1e-10  # of the largest energy: a spread of energies below it is none
 _DIGITS = 6  # of shots, where rounding errors begin
+_FIRST_START = 0.25  # of what the start of a circuit costs, in shots: the first step's at least
 _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
 
 
@@ -75,8 +77,11 @@ class AutoShots:
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
     so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
-    steps take; it is 0.4. A is a running mean. From one step to the next the total grows by 30 % at most. Where no
+    steps take; it is 0.4. A is a running mean. From one step to the next N + C·start grows by 30 % at most. Where no
     single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+
+    Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
+    which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few.
 
     Args:
         total: shots of one step; None chooses them.
@@ -84,13 +89,15 @@ class AutoShots:
             energy's part of the circuits.
         minimum: shots that every circuit gets before the rest is divided by what was seen; None is half of the shots,
             divided as said above. Without a total it is 20 at least where a backend leaves shots out.
-        first: shots of a circuit in the first step, where nothing is known, without a total; where many gates
-            share a parameter half of it is the least of all steps.
+        first: shots of a circuit in the first step, where nothing is known, without a total; a quarter of `start` if
+            that is more. Where many gates share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
-        start: what it costs to run a circuit at all, in shots.
+        start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what is paid for
+            a circuit and its part of a job, over what is paid for a shot, where money is limited or prices are given
+            without a limit; with a limit of seconds the prices' `seconds_per_circuit` over the time of a shot; else 0.
 
     >>> AutoShots(total=100_000)
-    AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=0)
+    AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=None)
     """
 
     total: int | None = None
@@ -98,7 +105,7 @@ class AutoShots:
     minimum: int | None = None
     first: int = 20
     limit: int = 10_000
-    start: int = 0
+    start: int | None = None
 
     memory = 0.7  # weight of what earlier steps saw of A
 
@@ -125,7 +132,10 @@ class AutoShots:
         if self.minimum is None:
             part = int(self._part_beforehand(spread) * total) - least * count
             found += np.floor(np.round(max(part, 0) * beforehand, _DIGITS)).astype(int)
-        return found + _whole((total - found.sum()) * self._shares(plan, spread, beforehand))
+        found += _whole((total - found.sum()) * self._shares(plan, spread, beforehand))
+        if plan.starts.divided is None:
+            return found
+        return in_equal_parts(found, max(plan.starts.divided, self.start or 0), least)
 
     def _part_beforehand(self, spread: Spread | None) -> float:
         """The part of the shots that is divided without what was seen: half, and more of a given total where few shots
@@ -145,12 +155,10 @@ class AutoShots:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
             return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
+        start, first = self._start(plan), self._first(plan)
+        grown = (first + start) * _GROWTH ** min(step, _GROWN) - start if np.isfinite(start) else np.inf
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(self._first(plan) * _GROWTH ** min(step, _GROWN), self.limit), self._least(plan))))
-
-    def _first(self, plan: Plan) -> int:
-        """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
-        return self.first if plan.share is None else min(int(np.ceil(self.first / plan.share)), self.limit)
+        return int(np.ceil(max(min(grown, self.limit), self._least(plan))))
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -175,17 +183,28 @@ class AutoShots:
         count = plan.num_circuits
         if plan.mixing is None:  # no step to gain by
             return _SHOTS_PER_CIRCUIT * count
-        first = self._first(plan) * count
+        first = self._first(plan)
         if spread is None or not spread.taken or len(spread.step) != count:
-            return first
+            return first * count
+        start = self._start(plan)
         averages = is_shared(plan.jacobian)
-        least = first if plan.share is not None else first // 2 if averages else 0
-        most = min(_GROWTH * max(spread.taken, least), self.limit * count)
+        least = first * count if plan.share is not None else first * count // 2 if averages else 0
+        taken = max(spread.taken, least)
+        most = min(_GROWTH * (taken + count * start) - count * start, self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
         ratio = _RATE / (2 - _RATE) * (_LEFT if averages else 1.0) * error / spread.signal
-        return int(np.clip(ratio + np.sqrt(ratio**2 + count * self.start * ratio), least, most))
+        return int(np.clip(ratio + np.sqrt(ratio**2 + count * start * ratio), least, most))
+
+    def _start(self, plan: Plan) -> float:
+        """What the start of a circuit costs, in shots."""
+        return plan.starts.paid if self.start is None else self.start
+
+    def _first(self, plan: Plan) -> int:
+        """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
+        first = self.first if plan.share is None else int(np.ceil(self.first / plan.share))
+        return int(min(max(first, _FIRST_START * self._start(plan)), self.limit))
 
 
 @hinted

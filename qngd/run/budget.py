@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,14 @@ class Budget:
         return self.prices or Prices()
 
     @property
+    def scarce(self) -> str:
+        """What the best is to be made of, where it is more than shots: "money" where it is limited, or where there are
+        prices and no limit is in another unit that shots take; else "seconds" where these are. Nothing otherwise."""
+        if self.money is not None or (self.table.are_given and not self._limits):
+            return "money"
+        return "seconds" if self.seconds is not None else ""
+
+    @property
     def _limits(self) -> dict[str, float]:
         return {name: limit for name in UNITS if (limit := getattr(self, name)) is not None}
 
@@ -115,6 +124,20 @@ class Budget:
             elif each[name] > 0:
                 counts.append(int(left / each[name]))
         return min(counts, default=None)
+
+    def part(self, spent: Cost, elapsed: float, count: int) -> Budget:
+        """What the next of `count` runs may spend, which share alike what is left after what was `spent` and `elapsed`
+        by the clock; as limits on the sum of both, as this budget's are.
+
+        Raises:
+            SettingError: as `allows`.
+        """
+        used = _amounts(spent, self._limits)
+        own = {name: used[name] + max(limit - used[name], 0) / count for name, limit in self._limits.items()}
+        found: dict[str, Any] = {n: limit if n in ("seconds", "money") else int(limit) for n, limit in own.items()}
+        if self.wall is not None:
+            found["wall"] = elapsed + max(self.wall - elapsed, 0) / count
+        return replace(self, **found)
 
     def _exceeded(self, spent: Cost, ahead: Cost) -> list[str]:
         total = _amounts(spent + ahead, self._limits)

@@ -46,7 +46,7 @@ from qngd.run.budget import Budget, Clock
 from qngd.run.directory.paths import as_folder
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
-from qngd.run.restarts import ENDING, Reader, affordable, best_of
+from qngd.run.restarts import Reader, best_of, ends_all
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
 from qngd.run.task import Task, read_task
@@ -95,7 +95,7 @@ def excited_states(
     shots: Shots | None = None,
     grouping: Grouping = "qubit-wise",
     cross: CrossMethod = "hadamard",
-    max_steps: Whole = 200,
+    max_steps: Whole | None = None,
     tol: float = 1e-8,
     gtol: float = 0.0,
     seed: Whole | None = None,
@@ -159,11 +159,12 @@ def excited_states(
         if k == 0 and number > 1:  # before the first state is paid for
             _require_room(number, search.task.given.circuit.num_qubits)
             require_overlaps(search.task.evaluators[0])
-        if k > 0 and not affordable(search.task):
+        if k > 0 and not search.task.can_begin(int(search.task.shares_budget)):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
             break
         try:
-            found.append(search.done(whole_number(restarts, "restarts", 1), None if chosen is None else chosen[k]))
+            weight = None if chosen is None else chosen[k]
+            found.append(search.done(whole_number(restarts, "restarts", 1), number - k - 1, weight))
         except Terminated as error:
             error.result = _listed(found)
             raise
@@ -172,7 +173,7 @@ def excited_states(
                 raise
             found[-1] = replace(found[-1], note=f"state {k} was lost: {str(error) or type(error).__name__}")
             break
-        if found[-1].result.status in ENDING:
+        if ends_all(found[-1].result, search.task):
             break
     return _listed(found)
 
@@ -225,7 +226,8 @@ class _Search:
         evaluator = task.evaluators[0]
         inner = deflated(without_bounds(evaluator), thetas, weights)
         lifted = evaluator.around(inner) if isinstance(evaluator, Bounded) else inner
-        with metering(Meter(task.limits.budget.table, task.spent)):
+        budget = task.limits.budget
+        with metering(Meter(budget.table, task.spent, scarce=budget.scarce)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
         spent = task.spent + kept
@@ -245,12 +247,12 @@ class _Search:
         """What measures the end of its runs without the penalties; None where there are none."""
         return self._at_end(self.read(None, self.seed, None, Cost())) if self.found else None
 
-    def done(self, tries: int, weight: float | None) -> _Found:
-        """The best of so many starts."""
+    def done(self, tries: int, later: int, weight: float | None) -> _Found:
+        """The best of so many starts, which leave a part of the budget to those of so many later states."""
         if tries == 1:
-            result = carry_out(self.task)
+            result = carry_out(self.task.with_part(1 + later))
         else:
-            result = best_of(tries, self.lifted, self.seed, self.folder, carry_out)
+            result = best_of(tries, self.lifted, self.seed, self.folder, carry_out, later * tries)
         return _measured(self.task, result, self.seed, weight, self.folder, self.at_end, self.final_shots)
 
 
@@ -301,7 +303,8 @@ def _measured(
         key = f"{task.identity.key} {theta.tobytes().hex()}"
         if final_shots is not None:
             key += f" {final_shots}"
-        with metering(Meter(task.limits.budget.table, result.cost)):  # whose budget has kept room for it
+        budget = task.limits.budget
+        with metering(Meter(budget.table, result.cost, scarce=budget.scarce)):  # which has kept room for it
             seen = _affordable(task, at_end, result, final_shots)
             energy, overlaps, cost = measured_once(
                 path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST), seen)

@@ -37,7 +37,7 @@ from qngd.run.next_step import next_step
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import REMEDY, Result, Status
-from qngd.run.stop import STEPS, StopRule
+from qngd.run.stop import StopRule
 from qngd.run.store import Store
 from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, State, StepInfo
@@ -107,8 +107,9 @@ def minimize(
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
         restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
             parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
-            together, `max_steps` for each; a `target` that is reached, or a callback that asks to stop, ends them all.
-            In `run_dir` each has a folder, from start-0 on.
+            together, `max_steps` for each; without `max_steps` each has an equal part of what the budget has left
+            (docs/budgets.md). A `target` that is reached, or a callback that asks to stop, ends them all. In `run_dir`
+            each has a folder, from start-0 on.
         final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
             result's `energy`, unbiased (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
@@ -139,8 +140,6 @@ def minimize(
     -1.0
     """
     count = whole_number(restarts, "restarts", 1)
-    if max_steps is None and count > 1:
-        max_steps = STEPS  # the first run would leave nothing to the others
     read = partial(
         read_task, problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
         setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, target, budget),

@@ -1,14 +1,15 @@
 """Several runs of one problem from different starts: the best is the result, and holds them all.
 
 The first goes from the given start, each other one from random parameters as `qngd.start.uniform` draws them, one after
-another. They share the budget. A run that was stopped from outside, or for which nothing is left to spend, ends them
-all.
+another. They share the budget: where it decides how many steps there are, each has an equal part of what those before
+it have left. A run that was stopped from outside, or for which nothing is left to spend, ends them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,15 @@ from qngd.run.task import Task
 
 ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
 
+_LAST = 5  # energies of a run by which it is compared with others
+_BEYOND_DOUBT = 3.0  # standard errors
+
 Reader = Callable[[Any, int | None, Any, Cost], Task]  # of start, seed, run_dir, what earlier starts have spent
 
 
-def best_of(count: int, read: Reader, seed: int | None, run_dir: Any, run: Callable[[Task], Result]) -> Result:
+def best_of(
+    count: int, read: Reader, seed: int | None, run_dir: Any, run: Callable[[Task], Result], later: int = 0
+) -> Result:
     """The best of `count` runs, with the cost of all.
 
     Args:
@@ -35,34 +41,44 @@ def best_of(count: int, read: Reader, seed: int | None, run_dir: Any, run: Calla
         seed: of the starts and the runs. Without one the starts are always the same, so that runs on disk are found.
         run_dir: run number k is kept in its folder start-k.
         run: carries out a task.
+        later: other runs after these, for which they leave a part of the budget each.
 
     Raises:
         SettingError: `run_dir` holds a single run. And what the first task raises.
     """
     results: list[Result] = []
     first = read(None, seed, _folder(run_dir, 0), Cost())
+    best = partial(_best, count=count, averages=len(first.evaluators) == 1)
     for number in range(count):
         spent = _spent(results)
         task = first if number == 0 else _another(first.given, number, seed, read, run_dir, spent)
-        if number > 0 and not affordable(task):
-            return _best(results, count, Status.BUDGET)
+        if number > 0 and not task.can_begin(int(task.shares_budget)):
+            return best(results, ended=Status.BUDGET)
+        task = task.with_part(count - number + later)
         try:
             results.append(run(task))
         except Terminated as error:
             results += [error.result] if isinstance(error.result, Result) else []
-            error.result = _best(results, count, Status.INTERRUPTED) if results else None
+            error.result = best(results, ended=Status.INTERRUPTED) if results else None
             raise
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             if not results:
                 raise
-            return _best(results, count, *_ended(error))
+            ended, failure = _ended(error)
+            return best(results, ended=ended, failure=failure)
         except BaseException as error:
             if isinstance(found := getattr(error, "result", None), Result):
-                error.result = _best([*results, found], count)  # type: ignore[attr-defined]
+                error.result = best([*results, found])  # type: ignore[attr-defined]
             raise
-        if results[-1].status in ENDING:
+        if ends_all(results[-1], task):
             break
-    return _best(results, count)
+    return best(results)
+
+
+def ends_all(result: Result, task: Task) -> bool:
+    """Whether no other run follows: this one was stopped, or has spent what there was. Where it had a part of that,
+    what is left says whether another one can begin."""
+    return result.status in ENDING and not (result.status is Status.BUDGET and task.shares_budget)
 
 
 def _another(given: AnyGiven, number: int, seed: int | None, read: Reader, run_dir: Any, spent: Cost) -> Task:
@@ -84,12 +100,6 @@ def _folder(run_dir: Any, number: int) -> Any:
     return folder / f"start-{number}"
 
 
-def affordable(task: Task) -> bool:
-    """Whether the budget allows the evaluation that a new run of it begins with."""
-    ahead = task.optimizer.preview(task.evaluators[0], task.given.theta, None, first=True)
-    return task.allows(Cost(), ahead)
-
-
 def _spent(results: list[Result]) -> Cost:
     return sum((result.cost for result in results), Cost())
 
@@ -100,9 +110,12 @@ def _ended(error: BaseException) -> tuple[Status, str]:
     return Status.FAILED, f"the backend failed: {error}" if isinstance(error, BackendError) else f"{error}"
 
 
-def _best(results: list[Result], count: int, ended: Status | None = None, failure: str = "") -> Result:
-    """The lowest of the runs, errors considered, as the result of all of them."""
-    chosen = min(results, key=_height)
+def _best(
+    results: list[Result], *, count: int, averages: bool, ended: Status | None = None, failure: str = ""
+) -> Result:
+    """The lowest of the runs, errors considered, as the result of all of them. With `averages` their last energies are
+    of one kind."""
+    chosen = lowest_of(results, _LAST if averages else 1)
     last = results[-1]
     status, message = chosen.status, chosen.message
     if ended is not None:
@@ -122,6 +135,30 @@ def _best(results: list[Result], count: int, ended: Status | None = None, failur
     )
 
 
-def _height(result: Result) -> float:
-    height = result.energy + result.stderr
+def lowest_of(results: list[Result], count: int) -> Result:
+    """The run whose last `count` energies have the lowest mean; or one whose end is lower than that of this one by more
+    than noise.
+
+    The last energies of a run with shots are of points close together, and their errors are independent, so their mean
+    tells more than the last one, also of where a run stands that a budget has ended. A choice by the ends alone would
+    be one of lucky ends, and the energy that is returned too low; by that mean it does not depend on the measurement by
+    `final_shots`, unless that leaves no doubt.
+    """
+    chosen = min(results, key=partial(_height, count=count))
+    rival = min(results, key=lambda result: _finite(result.energy))
+    errors = np.hypot(chosen.stderr, rival.stderr)
+    is_lower = _finite(rival.energy) < _finite(chosen.energy) - _BEYOND_DOUBT * errors
+    return rival if is_lower else chosen
+
+
+def _height(result: Result, count: int) -> float:
+    """The mean of a run's last energies, each with the weight of its error; an exact one is that of its end."""
+    last = [info for info in result.infos if info.accepted][-count:] if count > 1 else []
+    if not last or not result.stderr > 0 or not all(0 < info.stderr < np.inf for info in last):
+        return _finite(result.energy + (0.0 if np.isnan(result.stderr) else result.stderr))
+    weights = np.array([info.stderr**-2.0 for info in last])
+    return _finite(float(weights @ [info.energy for info in last] / weights.sum()))
+
+
+def _finite(height: float) -> float:
     return height if np.isfinite(height) else np.inf

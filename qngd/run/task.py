@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -33,6 +33,8 @@ from qngd.run.stop import StopRule
 from qngd.run.store import Nowhere, Store
 from qngd.solve.state import Optimizer, State, StepInfo
 
+_FEW_STEPS = 10  # that a part of a budget buys at least
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -58,6 +60,7 @@ class Task:
     clock: Clock = field(default_factory=Clock)
     final: Final | None = None
     setup: Setup = USUAL  # as the user gave it
+    sharing: int = 1  # runs that share what was left of the budget when this one began
 
     def may_see_more(self, state: State) -> bool:
         """Whether steps from this state will take more shots than the last, where that one saw noise alone."""
@@ -73,20 +76,22 @@ class Task:
         def allows(total: Cost, ahead: Cost) -> bool:
             return budget.is_open or budget.allows(total, ahead + self.reserve(total - before))
 
-        with metering(Meter(budget.table, before + spent, allows)) as meter:
+        with metering(Meter(budget.table, before + spent, allows, scarce=budget.scarce)) as meter:
             yield meter
 
     @contextmanager
     def ending(self, spent: Cost) -> Iterator[Meter]:
         """As `metered`, while its end is measured."""
-        with metering(Meter(self.limits.budget.table, self.before_this + spent, self.limits.budget.allows)) as meter:
+        budget = self.limits.budget
+        with metering(Meter(budget.table, self.before_this + spent, budget.allows, scarce=budget.scarce)) as meter:
             yield meter
 
     def reserve(self, spent: Cost) -> Cost:
         """What its end takes, for which the budget keeps room, after this run has `spent` so much."""
         if self.final is None:
             return Cost()
-        with metering(Meter(self.limits.budget.table, self.before_this + spent)):
+        budget = self.limits.budget
+        with metering(Meter(budget.table, self.before_this + spent, scarce=budget.scarce)):
             return self.final.cost(self.given.theta)
 
     @property
@@ -108,7 +113,37 @@ class Task:
         if budget.wall is not None:
             parts.append(self.clock.lacking(budget.wall, self._steps_ahead))
         note = "" if self.final is None else f", with {kept} kept for the end"
+        if self.sharing > 1:
+            note += f", of the part of this run, one of {self.sharing} that share the budget"
         return f": it takes {', '.join(filter(None, parts))}{note}"
+
+    def with_part(self, count: int) -> Task:
+        """The same with its part of the budget, where so many runs are to share what others have left of it. Fewer
+        share it where a part would not buy a few steps."""
+        limits = self.limits
+        if not self.shares_budget:
+            return self
+        for sharing in range(count, 1, -1):
+            budget = limits.budget.part(self.before_this, self.clock.elapsed, sharing)
+            found = replace(self, limits=replace(limits, budget=budget), sharing=sharing)
+            if found.can_begin(_FEW_STEPS):
+                return found
+        return self
+
+    @property
+    def shares_budget(self) -> bool:
+        """Whether runs of one call have equal parts of the budget, because it decides how many steps they make."""
+        return self.limits.max_steps is None and not self.limits.budget.is_open
+
+    def can_begin(self, steps: int = 0) -> bool:
+        """Whether its budget allows the evaluation that a new run begins with, so many steps like its first, and the
+        end."""
+        evaluator, theta = self.evaluators[0], self.given.theta
+        with self.metered(Cost()):
+            ahead = self.optimizer.preview(evaluator, theta, None, first=True)
+            if steps:
+                ahead += self.optimizer.preview(evaluator, theta, None) * steps
+            return self.allows(Cost(), ahead)
 
     @property
     def _steps_ahead(self) -> int:

@@ -43,6 +43,7 @@ class OnDevice(ResumableBackend):
         self._seeds = Seeds(seed)
 
     by_job = True
+    has_one_number = True
 
     @abstractmethod
     def make(
@@ -193,7 +194,8 @@ class OnDevice(ResumableBackend):
         Raises:
             BackendError: one has no number of shots, and the device has no exact values.
         """
-        return equal_shots(shots_of(requests, self.name), self.limits.most_shots(self.runs, seconds))
+        most = self.limits.most_shots(self.runs, seconds)
+        return equal_shots(shots_of(requests, self.name), most, self.circuit_start)
 
     def rows(self, requests: Sequence[Request], repetitions: Repetitions) -> tuple[np.ndarray, np.ndarray]:
         """The request of every circuit (C,) in the order in which they are sent, and the PUB (C,) that it is in."""

@@ -4,7 +4,7 @@ device compiles each once."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from qngd.gradients.base import Asked
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping, random_paulis
 from qngd.measured.metric import MeasuredMetric
-from qngd.measured.plan import Plan, Request, Submission
+from qngd.measured.plan import Plan, Request, Starts, Submission
 from qngd.measured.planner import Planner, require_all_values
 from qngd.measured.template import Template
 from qngd.metrics.full import Full
@@ -148,6 +148,7 @@ class JointPlan(Submission):
     energy_weights: np.ndarray
     mixing = None  # a rule for shots chooses no total by the gradient of one energy
     least_shots = 1
+    starts: Starts = field(default_factory=Starts)
 
     @property
     def metric(self) -> MeasuredMetric | None:

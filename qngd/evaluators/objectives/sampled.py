@@ -19,6 +19,7 @@ from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.measured_batch import MeasuredBatch
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.setup import Setup
+from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.shots import FixedShots, sharing
@@ -144,13 +145,18 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
             found += [(planner, int(sample), int(place), plan) for sample, place, plan in numbered]
         return found
 
+    def as_run(self, joint: JointPlan) -> JointPlan:
+        """A plan with what is to be known of the backend."""
+        return replace(joint, starts=starts_of(self.backend, joint, self.shots))
+
     def _with_shots(self, joint: JointPlan, spread: Spread | None) -> JointPlan:
         # what was seen of an evaluation of another kind says nothing about this one
         if spread is not None and len(spread) > joint.num_circuits and joint.energy_weights.all():
             spread = spread.of_loss()
         fits = spread is not None and len(spread) == joint.num_circuits
-        plan: Any = joint  # a rule asks a plan for its circuits and energies, which a joint one has
-        return joint.with_shots(self.shots.shots(plan, spread if fits else None))
+        # a rule asks a plan for its circuits and energies, which a joint one has
+        plan: Any = self.as_run(joint)
+        return joint.with_shots(divided(self.shots.shots(plan, spread if fits else None), plan.starts))
 
     def _spread(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -146,7 +146,8 @@ def _dearest(
 ) -> list[Cost]:
     """What the steps from number 1 on take at most where a rule chooses their shots, those after the last of these all
     as that one; nothing where all take the same."""
-    most = getattr(evaluator.shots, "most", None)
+    most: Any = getattr(evaluator.shots, "most", None)
+    plan = evaluator.as_run(cast(Any, plan))
     if most is None or most(plan, 1) == most(plan, 0):
         return []
     last = most(plan, 2**62)

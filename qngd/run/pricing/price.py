@@ -180,9 +180,9 @@ def cost(
         one = _one_circuit(given, pauli_propagation.NAME)
         by_strings = pauli_propagation.evaluator(one.circuit, one.target, shots, truncation)
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps)
-    step = planned_step(given, given.target, setup, approx=approx, gradient=gradient)
     granted = as_budget(budget)
-    with metering(Meter(granted.table)):
+    with metering(Meter(granted.table, scarce=granted.scarce)):
+        step = planned_step(given, given.target, setup, approx=approx, gradient=gradient)
         offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
         return _price_of_circuits(step, steps, offers, granted.table)
 
