@@ -16,6 +16,8 @@ from qngd._system.keywords import hinted
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import MetricTensor
 
+FIRST_RATE = 0.1  # of a step, times the scale of the energies: their observable's deviation
+
 
 @dataclass(frozen=True, eq=False)
 class Eigenbasis:
@@ -156,16 +158,18 @@ class NoiseBound(Damping):
     Args:
         reach: r, radians.
         floor: what λ is at least.
-        rate: η; step rules that have a learning rate put theirs here.
+        rate: η; step rules that have a learning rate put theirs here. None is `FIRST_RATE` over the scale of energies.
     """
 
     reach: float = 0.1
     floor: float = 1e-2
-    rate: float = 0.1
+    rate: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("reach", "floor", "rate"):
+        for name in ("reach", "floor"):
             require_positive(getattr(self, name), name)
+        if self.rate is not None:
+            require_positive(self.rate, "rate")
 
     def inverse(self, basis: Eigenbasis) -> np.ndarray:
         return 1.0 / (basis.values + self.level(basis))
@@ -174,7 +178,20 @@ class NoiseBound(Damping):
         # not of parameters that nothing depends on, where rounding leaves traces
         noisy = basis.errors[basis.errors > 1e-7 * basis.errors.max(initial=0.0)]
         error = float(np.sqrt(np.mean(noisy**2))) if len(noisy) else 0.0
-        return max(self.floor, self.rate * error / self.reach)
+        return max(self.floor, first_rate(self.rate) * error / self.reach)
+
+
+def first_rate(given: float | None, scale: float = 1.0) -> float:
+    """A rate η to begin with, for energies of this scale: the one given, or `FIRST_RATE` over the scale, since η∇E has
+    no unit."""
+    return FIRST_RATE / scale if given is None else given
+
+
+def at_scale(damping: Damping, scale: float) -> Damping:
+    """The damping for energies of this scale, where it has no rate of its own."""
+    if isinstance(damping, NoiseBound) and damping.rate is None:
+        return replace(damping, rate=first_rate(None, scale))
+    return damping
 
 
 def at_rate(damping: Damping, rate: float) -> Damping:

@@ -11,8 +11,8 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
-from qngd.damping import Absolute, Damping, SpectralCutoff, as_damping
-from qngd.errors import SettingError, is_number, require_positive, shown
+from qngd.damping import Absolute, Damping, SpectralCutoff, as_damping, at_scale
+from qngd.errors import SettingError, is_number, require_bool, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
@@ -23,11 +23,12 @@ from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import MetricAge, Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
-from qngd.step import Blocking, FixedRate, Memory, Proposal, StepRule, Trial, defaults
+from qngd.step import Blocking, FixedRate, Memory, Momentum, Proposal, StepRule, Trial, defaults
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
+_SCALE = "energy_scale"  # in the memory of a run: that of the energies at its start
 _STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
 
 
@@ -157,7 +158,7 @@ class QNG:
     @classmethod
     def qn_spsa(
         cls,
-        learning_rate: float = 0.05,
+        learning_rate: float | None = None,
         *,
         perturbation: float = 0.1,
         resamplings: int = 1,
@@ -174,7 +175,7 @@ class QNG:
         one submission; after a step that is blocked so do those that are taken anew where the run stands.
 
         Args:
-            learning_rate: η.
+            learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
             perturbation: of gradient and metric, radians. Exact energies take 0.01; shots make errors of order
                 1/perturbation² in the metric.
             resamplings: directions of the gradient, and pairs of directions of the metric, a step.
@@ -192,12 +193,14 @@ class QNG:
         from qngd.metrics.spsa import QNSPSA
 
         require_positive(regularization, "regularization")
+        require_bool(blocking, "blocking")
         if allowed_increase is not None and not blocking:
             raise SettingError("allowed_increase: without blocking every step is taken; leave it out")
+        unblocked = Momentum(None, momentum=0.0) if learning_rate is None else FixedRate(learning_rate)
         return cls(
             approx=QNSPSA(resamplings, perturbation),
             damping=Absolute(regularization),
-            step=Blocking(learning_rate, allowed_increase) if blocking else FixedRate(learning_rate),
+            step=Blocking(learning_rate, allowed_increase) if blocking else unblocked,
             refresh=Refresh(average="all", from_identity=True),
             gradient=SimultaneousPerturbation(perturbation, resamplings),
         )
@@ -220,9 +223,15 @@ class QNG:
         """The damping of the solve: the one given, or the default."""
         return defaults.DAMPING if self.damping is None else as_damping(self.damping)
 
-    def _damping_at(self, here: Evaluation, rule: StepRule) -> Damping:
-        """The same for a step from `here` by this rule."""
-        return self.damping_rule if self.damping is not None else defaults.default_damping(here, rule)
+    def _rule_at(self, evaluator: Evaluator, here: Evaluation, memory: Memory) -> StepRule:
+        """The rule of a step from `here`, for energies of the scale that those of the run have."""
+        return self.rule_for(evaluator, here).at_scale(_scale(memory))
+
+    def _damping_at(self, evaluator: Evaluator, here: Evaluation, memory: Memory) -> Damping:
+        """The damping of the solve for a step from `here`, for energies of the same scale."""
+        rule = self.rule_for(evaluator, here)
+        chosen = self.damping_rule if self.damping is not None else defaults.default_damping(here, rule)
+        return at_scale(chosen, _scale(memory))
 
     @property
     def refresh_rule(self) -> Refresh:
@@ -257,14 +266,15 @@ class QNG:
         if self.is_matrix_free:
             evaluator.metric_product(theta)
         asked, age = Submissions(evaluator, seed, 0), MetricAge()
-        memory = self.rule_for(evaluator).start()
-        metric = self._metric(evaluator, memory)
+        metric = self._metric(evaluator, self.rule_for(evaluator).start())
         first = asked.evaluate(theta, gradient=as_asked(self.gradient), metric=metric)
         if self.refresh_rule.from_identity and metric is not None and first.metric is not None:
             known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
             age = age.renewed
             first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, age.count, metric.positive))
-        return State(0, first, {**memory, **age.as_memory}, asked.count, asked.cost, seed)
+        scale = {_SCALE: np.array(first.energy_scale or 1.0)}
+        memory = self._rule_at(evaluator, first, scale).start()
+        return State(0, first, {**memory, **scale, **age.as_memory}, asked.count, asked.cost, seed)
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
@@ -288,11 +298,10 @@ class QNG:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""
-        here = state.evaluation
-        rule = self.rule_for(evaluator, here)
+        asked, here = Submissions.after(evaluator, state), state.evaluation
+        rule = self._rule_at(evaluator, here, state.memory)
         memory = {**rule.start(), **state.memory}
-        asked = Submissions.after(evaluator, state)
-        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here, rule), memory))
+        direction = self._direction(evaluator, here, rule.damping(self._damping_at(evaluator, here, memory), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
             return asked.energies([here.theta + s for s in shifts])
@@ -320,7 +329,8 @@ class QNG:
             end, last = self._with_metric(here, whole(here.theta), metric, age)
         else:
             end = here
-        new = state.moved(asked, end, {**learnt, **last.as_memory})
+        kept = {name: state.memory[name] for name in (_SCALE,) if name in state.memory}
+        new = state.moved(asked, end, {**learnt, **last.as_memory, **kept})
         return new, _describe(new, trial, accepted, asked, is_random(gradient))
 
     def _metric(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
@@ -366,6 +376,11 @@ class QNG:
             return conjugate_direction(evaluator.metric_product(here.theta), here.gradient, damping)
         assert here.metric is not None
         return natural_direction(here.metric, here.gradient, damping)
+
+
+def _scale(memory: Memory) -> float:
+    """The scale of a run's energies; 1 of runs by versions that did not ask for it."""
+    return float(memory.get(_SCALE, 1.0))
 
 
 def _as_a_rate(given: object) -> str:

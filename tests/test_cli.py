@@ -278,6 +278,30 @@ def test_layers_and_cost_say_the_same_of_a_step(options: tuple[str, ...]):
     assert circuits == ", ".join(f"{told[name].split()[0]} {name}" for name in ("energy", "gradient", "metric"))
 
 
+TAIL = """
+import qngd
+
+def problem(alpha: float = 0.3):
+    circuit = qngd.CircuitBuilder(3)
+    a, b, c = circuit.parameters("a", "b", "c")
+    circuit = circuit.ry(a, 0).ry(b, 1).cx(0, 1).rx(c, 2)
+    terms = {"IXX": 1.0, "IZZ": 0.5, "ZII": 0.3}
+    return qngd.Problem(circuit, qngd.CVaR(terms, alpha) if alpha else terms, [0.1, 0.2, 0.3])
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--set", "alpha=0", "--cvar", "0.3")])
+def test_layers_plan_a_cvar_and_not_its_mean(tmp_path: Path, options: tuple[str, ...]):
+    path = tmp_path / "tail.py"
+    path.write_text(TAIL)
+    assert "energy    2 circuits" in qngd("layers", str(path), "--set", "alpha=0").output
+    together = qngd("layers", str(path), *options, "--grouping", "commuting").output
+    assert "energy    1 circuit for 3 Pauli terms" in together
+    for told in (qngd(command, str(path), *options) for command in ("layers", "cost")):
+        assert told.exit_code == 1
+        assert "a CVaR needs all values from the same shots" in told.output
+
+
 def test_plot_draws_again(tmp_path: Path):
     assert qngd("run", TOY, "--steps", "2", "--out", str(tmp_path)).exit_code == 0
     (tmp_path / "spectrum.png").unlink()

@@ -295,3 +295,49 @@ def test_a_sampled_tail_at_rest_stops_after_ten_steps_of_noise():
     assert result.status == "noise"
     assert result.steps == 10
     assert "10 steps" in result.message
+
+
+def assets(seed: int) -> tuple[qngd.CircuitBuilder, dict[str, float], np.ndarray]:
+    """Three of six assets, with returns and covariances: circuit, observable, start."""
+    rng = np.random.default_rng(seed)
+    mixing, returns = rng.normal(size=(6, 6)) / 8, rng.uniform(0, 0.3, 6)
+    pairs = mixing @ mixing.T + np.ones((6, 6))
+    linear = -returns - 6.0 * np.ones(6)  # of (Σx − 3)², but for the constant 9
+    # x = (1 − z)/2
+    terms = {"I" * 6: 9 + linear.sum() / 2 + (pairs.sum() + np.trace(pairs)) / 4}
+    for i in range(6):
+        terms[string(i)] = -linear[i] / 2 - pairs[i].sum() / 2
+        terms |= {string(i, j): pairs[i, j] / 2 for j in range(i)}
+    circuit = qngd.CircuitBuilder(6)
+    angles = iter(circuit.parameters(*(f"t{k}" for k in range(12))))
+    for q in range(6):
+        circuit = circuit.ry(next(angles), q)
+    for q in range(5):
+        circuit = circuit.cx(q, q + 1)
+    for q in range(6):
+        circuit = circuit.ry(next(angles), q)
+    return circuit, terms, rng.uniform(-np.pi, np.pi, 12)
+
+
+def string(*places: int) -> str:
+    return "".join("Z" if q in places else "I" for q in reversed(range(6)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shots_that_are_chosen_show_the_tail(seed):
+    """With as few shots as a mean takes there is no telling what a tail of them says, and runs went up."""
+    circuit, terms, start = assets(seed)
+    found = qngd.minimize(circuit, qngd.CVaR(terms, 0.2), start, shots="auto", seed=seed, max_steps=30)
+    chances = np.abs(qngd.statevector(circuit, found.theta)) ** 2
+    assert chances[np.argmin(np.diag(observable_matrix(terms)).real)] > 0.1
+    assert found.infos[0].step_cost.shots >= 20 / 0.2 * found.infos[0].step_cost.circuits
+
+
+def test_no_step_follows_what_rounding_makes_of_a_flat_tail():
+    circuit, terms, start = assets(1)
+    for zero in (0.0, 100.0):
+        moved = qngd.CVaR({**terms, "I" * 6: terms["I" * 6] + zero}, 0.1)
+        found = qngd.minimize(circuit, moved, start, max_steps=12, tol=0)
+        flat = [info for info in found.infos if info.gradient_norm < 1e-9]
+        assert flat
+        assert max(info.length for info in flat) < 1e-6

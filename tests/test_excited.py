@@ -127,6 +127,13 @@ def test_a_cvar_has_no_excited_states():
         qngd.excited_states(h2_circuit(), 2, qngd.CVaR({"ZZ": 1.0}, 0.5), start(h2_circuit()))
 
 
+def test_an_objective_has_no_excited_states():
+    objective = qngd.Objective(h2_circuit(), H2, lambda energy: energy**2)
+    for start_too in ({}, {"theta0": start(h2_circuit())}):
+        with pytest.raises(qngd.SettingError, match="an Objective has no excited states; give a circuit"):
+            qngd.excited_states(objective, 2, **start_too)
+
+
 def test_weights_that_are_too_small_show_in_the_overlaps():
     states = qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), seed=1, weights=0.1)
     assert states[1].overlaps[0] > 0.9
@@ -147,6 +154,8 @@ def test_a_circuit_that_reaches_no_eigenstate_is_told_by_the_spread_of_its_energ
         assert state.spread == pytest.approx(np.linalg.norm(matrix @ vector - state.energy * vector), abs=1e-9)
         assert ("no eigenstate" in state.note) == (state.spread > 0.4)
     assert states[1].spread > 0.4
+    for state in qngd.excited_states(circuit, 2, {"IIII": 2.5}, [0.3]):  # of which every state is an eigenstate
+        assert "no eigenstate" not in state.note
     (unknown,) = qngd.excited_states(circuit, 1, {**terms, "IZII": 0.3}, [0.3])
     assert np.isnan(unknown.spread)
     for state in qngd.excited_states(h2_circuit(), 2, H2, start(h2_circuit()), seed=1):

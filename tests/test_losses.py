@@ -147,6 +147,25 @@ def test_a_given_derivative_is_taken():
         Loss(lambda o: float(np.sum(o)), lambda o: np.ones(3)).slopes(OUTPUTS, None)
 
 
+@pytest.mark.parametrize("wrong", [lambda o: o, lambda o: -2 * o, lambda o: np.zeros_like(o), lambda o: 2 * o[::-1]])
+def test_a_given_derivative_that_is_another_ones_is_refused(wrong):
+    with pytest.raises(SettingError, match=r"grad: it is not the derivative of the loss: .* changes by -?\d.*; leave"):
+        Loss(lambda o: float(np.sum(o**2)), wrong).slopes(OUTPUTS, None)
+
+
+def test_a_given_derivative_may_be_of_a_kink_or_of_what_is_rough():
+    def hinged(o):
+        return float(np.sum(np.maximum(0.0, o - OUTPUTS)))
+
+    def slope(o):
+        return (o > OUTPUTS).astype(float)
+
+    np.testing.assert_array_equal(Loss(hinged, slope).slopes(OUTPUTS, None)[1], np.zeros_like(OUTPUTS))
+    rough = np.random.default_rng(0)
+    found = Loss(lambda o: float(np.sum(o**2)) + 1e-2 * rough.normal(), lambda o: 2 * o).slopes(OUTPUTS, None)[1]
+    np.testing.assert_array_equal(found, 2 * OUTPUTS)
+
+
 def test_what_cannot_be_differentiated_is_refused():
     rough = np.random.default_rng(0)
     with pytest.raises(SettingError, match="grad=lambda outputs"):
@@ -158,7 +177,7 @@ def test_what_cannot_be_differentiated_is_refused():
     [
         (lambda o: o, r"must return one real number; got an array of shape \(5, 2\)"),
         (lambda o: "text", "must return one real number; got 'text'"),
-        (lambda o: np.mean(o) * 1j, "must return one real number"),
+        (lambda o: np.mean(o) * 1j, r"must return one real number; got .*j"),
         (lambda o: o[:, 7], r"IndexError.* on outputs of shape \(5, 2\)"),
         (lambda: 1.0, "TypeError"),
     ],

@@ -194,6 +194,7 @@ def test_what_is_negative_in_gauss_newton_is_left_out_and_a_linear_loss_has_none
     found = qngd.metric_tensor(linear, THETA)
     assert not found.value.any()
     assert "linear in the outputs" in found.note
+    assert "linear in the outputs" in qngd.minimize(linear, theta0=THETA, max_steps=1).note
 
 
 def test_gauss_newton_steps_fit_a_reachable_target_in_few():

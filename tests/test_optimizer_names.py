@@ -48,7 +48,7 @@ def test_names_with_settings_are_the_objects():
     assert named("spsa") == SPSA()
     assert named("rotosolve") == Rotosolve()
     assert named("excitation-solve") == ExcitationSolve()
-    assert named("momentum-qng") == qngd.QNG(step=Momentum(0.1))
+    assert named("momentum-qng") == qngd.QNG(step=Momentum())
     assert named("momentum-qng", learning_rate=0.2, momentum=0.1) == qngd.QNG(step=Momentum(0.2, 0.1))
     assert named("qn-spsa", resamplings=2) == qngd.QNG.qn_spsa(resamplings=2)
     assert named("Nelder-Mead") == SciPy("Nelder-Mead")

@@ -94,6 +94,15 @@ def test_what_is_no_evaluator(optimizer):
         optimizer.init(qngd.evaluator(problem), [0.1])
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_what_is_no_state(optimizer):
+    """Such as all that a step returns."""
+    asked = qngd.evaluator(CIRCUIT, TERMS, START)
+    for wrong in (None, optimizer.step(asked, optimizer.init(asked, seed=1))):
+        with pytest.raises(SettingError, match=r"state: got .*; write .*, info = optimizer.step\(evaluator, state\)"):
+            optimizer.step(asked, wrong)
+
+
 def test_an_evaluator_without_a_start():
     with pytest.raises(ParameterError, match="theta0 is missing"):
         qngd.evaluator(CIRCUIT, TERMS)

@@ -58,7 +58,9 @@ def test_qaoa_shares_parameters_and_ends_as_our_own_run():
     found = qngd.qiskit.Minimizer(circuit)(
         energy_of(circuit, CUT), START, None, [(0, 2 * np.pi), (0, 2 * np.pi), (None, None), (None, None)]
     )
-    ours = qngd.minimize(circuit, CUT, START)
+    # of a function nobody knows the unit, and its rate begins at 0.1
+    at_a_tenth = qngd.QNG(step=qngd.step.Adaptive(near=qngd.step.QuasiNewton(initial=0.1)))
+    ours = qngd.minimize(circuit, CUT, START, optimizer=at_a_tenth)
     np.testing.assert_allclose(found.result.history[:10], ours.history[:10], atol=1e-7)
     assert found.fun == pytest.approx(ours.energy, abs=1e-7)
 

@@ -108,7 +108,7 @@ def test_hartree_fock_is_left():
     inputs = " ".join(f"input float {name};" for name in names)
     program = HEAD + inputs + " qubit[4] q; x q[0]; x q[1]; " + ladder_of_cz.join(layers)
     start = dict.fromkeys(names, 0.1)
-    slow = qngd.QNG(approx="block-diag", step=CurvatureRate())
+    slow = qngd.QNG(approx="block-diag", step=CurvatureRate(initial=0.1))
     result = qngd.minimize(program, terms, start, optimizer=slow, max_steps=150)
     assert "no minimum" in result.note
     left = next(info for info in result.infos if info.note)

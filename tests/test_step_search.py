@@ -137,7 +137,8 @@ def test_a_failed_prediction_shrinks_the_radius_and_keeps_the_last_step():
 
 
 def test_probes_lie_at_a_share_of_the_last_step():
-    """In the geometry of g + λ, between 1e-3 and 0.3, and downhill along each vector of the basis."""
+    """In the geometry of g + λ, between 1e-3 and 0.3, downhill along d; along what of the last step is orthogonal to d,
+    where no slope is but of rounding, ahead."""
     asked = []
 
     def probe(shifts):
@@ -154,7 +155,9 @@ def test_probes_lie_at_a_share_of_the_last_step():
         first, second, both = asked
         for shift in (first, second):
             assert shift @ damped @ shift == pytest.approx(distance**2)
-            assert shift @ HESSIAN @ START < 0
+        assert first @ HESSIAN @ START < 0
+        assert second @ HESSIAN @ START == pytest.approx(0, abs=1e-12)
+        assert second @ damped @ memory["previous"] > 0
         assert first @ damped @ second == pytest.approx(0, abs=1e-12)
         assert np.allclose(both, first + second)
 

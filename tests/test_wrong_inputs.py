@@ -83,9 +83,10 @@ OPTIONAL = {  # None is the default
 
 def settings():
     for kind, needed in SETTINGS.items():
-        for name in (field.lstrip("_") for field in kind.__dataclass_fields__):
+        for field, known in kind.__dataclass_fields__.items():
+            name = field.lstrip("_")
             for value in ["x", True, [0.1], np.array([0.1, 0.2]), 1j, {"a": 1}, object, NAN, -1, None]:
-                optional = name in OPTIONAL or (kind is qngd.QNG and name == "learning_rate")
+                optional = name in OPTIONAL or known.default is None or (kind, name) == (qngd.QNG, "learning_rate")
                 is_fine = (
                     (value is None and optional)
                     or (name == "currency" and isinstance(value, str))

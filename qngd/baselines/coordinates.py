@@ -75,7 +75,7 @@ class Rotosolve:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One sweep."""
-        here, asked = state.evaluation, Submissions.after(evaluator, state)
+        asked, here = Submissions.after(evaluator, state), state.evaluation
         theta, energy, error = here.theta.copy(), float(here.energy.value), rounding(here.energy)
         for i, (omega, count) in enumerate(self._lines(evaluator.circuit)):
             size = self._points(count, i, evaluator)

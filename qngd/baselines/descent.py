@@ -53,10 +53,9 @@ class _Descent(ABC):
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one step down the gradient, and what the step saw."""
-        here = state.evaluation
+        asked, here = Submissions.after(evaluator, state), state.evaluation
         assert here.gradient is not None
         slope = np.asarray(here.gradient.value)
-        asked = Submissions.after(evaluator, state)
         # a rate that is far too large ends in infinities, which the run reports
         with np.errstate(over="ignore", invalid="ignore"):
             delta, memory = self._update(slope, state.memory)

@@ -16,7 +16,7 @@ from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, require_state, start_at
 
 _QUIET = -10  # on this level cma prints nothing and reads no file of signals
 _OURS = ("seed", "randn", "verbose", "verb_log", "verb_disp")
@@ -82,6 +82,7 @@ class CMAES:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One generation."""
+        require_state(state)
         if state.finished:
             raise SettingError(f"state: CMA-ES has finished: {state.finished}")
         here, memory = state.evaluation, state.memory

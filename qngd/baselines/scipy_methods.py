@@ -25,7 +25,7 @@ from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, require_state, start_at
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
@@ -110,6 +110,7 @@ class SciPy:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one evaluation, where SciPy asks for it."""
+        require_state(state)
         if state.finished:
             raise SettingError(f"state: {self.method} has finished: {state.finished}")
         here, record = state.evaluation, _Evaluated.of(state.memory)

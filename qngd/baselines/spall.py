@@ -79,8 +79,8 @@ class SPSA:
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one step along a random direction, and what the step saw."""
-        here, count = state.evaluation, int(state.memory["count"]) + 1
         asked = Submissions.after(evaluator, state)
+        here, count = state.evaluation, int(state.memory["count"]) + 1
         rate = float(state.memory["scale"]) / (count + self.stability) ** self.alpha
         (slope,) = self._slopes(asked, here.theta, self.c / count**self.gamma)
         there = asked.evaluate(here.theta - rate * slope, gradient=False, metric=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,11 @@ def chosen(spec: Any, parameters: Sequence[str], argument: str) -> np.ndarray:
                 f"{array.shape}"
             )
         return array.reshape(-1)
+    if not isinstance(spec, Iterable):
+        raise SettingError(
+            f"{argument}: give a name, a list of names, or a truth value for each of the {len(parameters)} parameters; "
+            f"got {shown(spec)}"
+        )
     for name in spec:
         mask[columns_of(name, parameters, argument)] = True
     return mask
@@ -77,13 +82,14 @@ def limits(spec: Any, parameters: Sequence[str]) -> tuple[np.ndarray, np.ndarray
         return low, high
     for name, pair in spec.items():
         columns = columns_of(name, parameters, "bounds")
-        low[columns], high[columns] = _pair(pair, len(columns))
+        low[columns], high[columns] = _pair(pair, len(columns), f" for {getattr(name, 'name', name)}")
     return low, high
 
 
-def _pair(pair: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _pair(pair: Any, count: int, place: str = "") -> tuple[np.ndarray, np.ndarray]:
     wrong = (
         f"bounds: give (low, high), numbers or arrays of {count}, or a mapping from names to such; got {shown(pair)}"
+        f"{place}"
     )
     try:
         low, high = (
@@ -96,7 +102,7 @@ def _pair(pair: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     if low.shape != (count,) or high.shape != (count,):
         raise SettingError(wrong)
     if not np.all(low < high):
-        raise SettingError(f"bounds: low must be less than high; got {shown(pair)}")
+        raise SettingError(f"bounds: low must be less than high; got {shown(pair)}{place}")
     return low, high
 
 

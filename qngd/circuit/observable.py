@@ -106,6 +106,12 @@ class Observable:
         return float(self.coefficients[self._is_identity].sum())
 
     @property
+    def deviation(self) -> float:
+        """The standard deviation of its eigenvalues, √(tr H²/2ⁿ − (tr H/2ⁿ)²) = √Σ c² over strings that act: how
+        large differences of energies are in the unit that it is written in."""
+        return float(np.linalg.norm(self.coefficients[self.acting]))
+
+    @property
     def clash(self) -> tuple[str, str] | None:
         """Two of its strings that do not commute, by their labels; None where all do, and have a common basis."""
         acting = self.strings[self.acting]

@@ -188,6 +188,7 @@ def layers(
     grouping: options.GROUPING = "qubit-wise",
     cross: options.CROSS = "hadamard",
     gradient: options.GRADIENT = "shift",
+    cvar: options.CVAR = None,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:

@@ -12,6 +12,7 @@ from qngd.cli.placed import placed
 from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
 from qngd.cli.written import read_rule
+from qngd.evaluators.objectives.given import read_any
 from qngd.evaluators.setup import Setup
 from qngd.report.circuits import describe_circuit, step_measurements
 from qngd.run.pricing.cones import ConePrice
@@ -24,10 +25,13 @@ from qngd.run.pricing.propagation import PropagationPrice
 def show_layers(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
     """The circuit layer by layer, and what a step measures."""
     given = found.given
+    problem = with_cvar(found.problem, given, texts["cvar"])
     with found.file.blamed():
+        if problem is not found.problem:
+            given = read_any(problem, role="example")
         rules = _rules(texts)
         setup = Setup(texts["backend"], grouping=rules.pop("grouping"), cross=texts["cross"])
-        step = planned_step(given, given.observable if given.has_observable else None, setup, **rules)
+        step = planned_step(given, given.target if given.has_observable else None, setup, **rules)
     circuit, rows = given.circuit, step_measurements(step)
     if as_json:
         layers = [str(layer).splitlines() for layer in circuit.layers]

@@ -17,11 +17,17 @@ from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
 from qngd.report import live
 from qngd.run.directory.loaded import StoredRun, load
-from qngd.run.directory.paths import folders_of_runs
+from qngd.run.directory.paths import folders_of_runs, holds_run, numbered_runs
 
 
 def show(directory: Path, as_json: bool) -> None:
     """Print what a directory holds, also while a process goes on with it."""
+    parts = [] if holds_run(directory) else numbered_runs(directory)
+    if parts:
+        if not as_json:
+            typer.echo(f"{counted(len(parts), 'run')} of one call; qngd show {parts[0]} shows one\n")
+        listed(directory, as_json)
+        return
     found = load(directory)
     if as_json:
         typer.echo(json.dumps(_finite(found.as_dict()), indent=1, allow_nan=False))
@@ -99,6 +105,12 @@ def _finite(value: Any) -> Any:
 
 def resume(directory: Path, max_steps: int | None, backend: str | None, as_json: bool = False) -> str:
     """Go on with a run; returns the status. As JSON it prints what `show` does."""
+    if not holds_run(directory) and (parts := numbered_runs(directory)):
+        raise UsageError(
+            f"{directory} holds {counted(len(parts), 'run')} of one call, and this goes on with one: give {parts[0]}, "
+            "say. The same call goes on with all of them: qngd run PROBLEM --config "
+            f"{directory / 'settings.toml'} --run-dir {directory}"
+        )
     found = load(directory)
     if found.running is not None:
         raise StorageError(f"run_dir: {found.directory} is in use by {found.running}; wait until it has ended")

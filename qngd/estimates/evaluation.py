@@ -163,7 +163,10 @@ class Evaluation:
     an observable's lowest values alone, `mean` is that of all. `bit_strings` are what a diagonal observable's energy
     was taken from, where it was measured. Of a loss over mini-batches `batch` is the number of the batch that they are
     of, and `before` the energy of the batch that the step began with. `shots_for` says what its shots were for:
-    "energy", "gradient" and "metric" alone; shots that serve two count for the first of them."""
+    "energy", "gradient" and "metric" alone; shots that serve two count for the first of them. `energy_scale` is what
+    energies are large or small beside, in their unit, where that is known: the deviation of the observable's
+    eigenvalues; of a CVaR α times that; of a loss what it changes by, to first order, where each of its outputs changes
+    by that of its own."""
 
     theta: np.ndarray
     energy: Estimate
@@ -176,6 +179,7 @@ class Evaluation:
     batch: int | None = None
     before: Estimate | None = None
     shots_for: Mapping[str, int] | None = None
+    energy_scale: float | None = None
 
     __repr__ = brief_fields
 

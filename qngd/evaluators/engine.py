@@ -33,6 +33,7 @@ class EngineEvaluator(ABC):
         self.circuit = circuit
         self._engine = engine
         self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
+        self.energy_scale = None if self._pulled is None else self._pulled.deviation
         self._terms: Any = None if self._pulled is None else engine.terms(self._pulled)
 
     @abstractmethod
@@ -70,6 +71,7 @@ class EngineEvaluator(ABC):
             gradient=self._gradient(point, slope, by_chance),
             metric=tensor,
             cost=Cost(jobs=1, circuits=1),
+            energy_scale=self.energy_scale,
         )
 
     def _gradient(self, point: Point, slope: np.ndarray | None, by_chance: GradientMethod | None) -> Estimate | None:

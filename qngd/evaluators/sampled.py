@@ -47,6 +47,7 @@ class SampledEvaluator(DeviceEvaluator):
         self.circuit = circuit
         whole = self.backend.runs_whole(circuit)
         self.planner = Planner(circuit, observable, setup.grouping, setup.cross, whole, share)
+        self.energy_scale = None if observable is None else observable.deviation * (1.0 if share is None else share)
         self.is_mean = share is None
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 
@@ -172,7 +173,8 @@ class SampledEvaluator(DeviceEvaluator):
         """The evaluation that the outcomes of this plan alone give."""
         # of fixed shots nobody asks what they were worth
         evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
-        evaluation = replace(evaluation, shots_for=shots_for(plan, outcomes))
+        used = shots_for(plan, outcomes)
+        evaluation = replace(evaluation, shots_for=used, energy_scale=self.energy_scale)
         if (found := evaluation.bit_strings) is not None:
             idle = np.setdiff1d(np.arange(self.circuit.num_qubits), active_qubits(self.circuit))
             evaluation = replace(evaluation, bit_strings=found.on(self.circuit.num_qubits, idle))

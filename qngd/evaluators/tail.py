@@ -74,6 +74,7 @@ class ExactTail(ExactEvaluator):
     def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
         self._tail = Distribution(circuit, observable, alpha)
         super().__init__(circuit, observable)
+        self.energy_scale = alpha * observable.deviation  # penalties, say, that widen it lie above the tail
 
     def energies(
         self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
@@ -103,6 +104,7 @@ class ExactTail(ExactEvaluator):
             metric=None if metric is None else self.metric(theta, metric, seed),
             cost=Cost(jobs=1, circuits=1),
             mean=Estimate.exact(np.float64(mean)),
+            energy_scale=self.energy_scale,
         )
 
 

@@ -29,6 +29,8 @@ _GROWTH = 1.3  # from one step to the next, at most
 _GROWN = 2000  # steps after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
+_ROUNDED = 1e-10  # of the largest energy: a spread of energies below it is none
+_DIGITS = 6  # of shots, where rounding errors begin
 _FIRST_START = 0.25  # of what the start of a circuit costs, in shots: the first step's at least
 _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by each
 
@@ -129,7 +131,7 @@ class AutoShots:
         found = np.full(count, least)
         if self.minimum is None:
             part = int(self._part_beforehand(spread) * total) - least * count
-            found += np.floor(max(part, 0) * beforehand).astype(int)
+            found += np.floor(np.round(max(part, 0) * beforehand, _DIGITS)).astype(int)
         found += _whole((total - found.sum()) * self._shares(plan, spread, beforehand))
         if plan.starts.divided is None:
             return found
@@ -168,7 +170,9 @@ class AutoShots:
         if spread is None or len(spread.step) != count or not spread.step.any():
             return beforehand
         is_energy = plan.energy_weights != 0
-        of_energy = _normalized(np.sqrt(spread.energy) * is_energy)
+        spreads = np.sqrt(spread.energy)
+        rounding = 0.0 if plan.mixing is None else _ROUNDED * _energy_bounds(plan)
+        of_energy = _normalized(spreads * (is_energy & (spreads > rounding)))
         of_step = _normalized(np.sqrt(spread.step))
         part = np.count_nonzero(is_energy) / count if self.energy_share is None else self.energy_share
         part = part if of_energy.any() else 0.0
@@ -184,7 +188,7 @@ class AutoShots:
             return first * count
         start = self._start(plan)
         averages = is_shared(plan.jacobian)
-        least = first * count // 2 if averages else 0
+        least = first * count if plan.share is not None else first * count // 2 if averages else 0
         taken = max(spread.taken, least)
         most = min(_GROWTH * (taken + count * start) - count * start, self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
@@ -198,8 +202,9 @@ class AutoShots:
         return plan.starts.paid if self.start is None else self.start
 
     def _first(self, plan: Plan) -> int:
-        """Shots of a circuit in the first step."""
-        return int(min(max(self.first, _FIRST_START * self._start(plan)), self.limit))
+        """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
+        first = self.first if plan.share is None else int(np.ceil(self.first / plan.share))
+        return int(min(max(first, _FIRST_START * self._start(plan)), self.limit))
 
 
 @hinted
@@ -334,9 +339,10 @@ def known_beforehand(plan: Plan) -> np.ndarray:
 
 def _whole(wanted: np.ndarray) -> np.ndarray:
     """Whole numbers (R,) beside these with the same sum, but for what is less than 1: the largest rests are rounded
-    up."""
+    up. Rounding errors, as another unit of energy makes, decide nothing."""
+    total, wanted = int(wanted.sum() * (1 + 1e-12)), np.round(wanted, _DIGITS)
     found = np.floor(wanted).astype(int)
-    left = int(wanted.sum() * (1 + 1e-12)) - int(found.sum())
+    left = total - int(found.sum())
     found[np.argsort(found - wanted, kind="stable")[:left]] += 1
     return found
 

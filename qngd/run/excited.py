@@ -34,6 +34,7 @@ from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
 from qngd.evaluators.meter import Meter, metering
+from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
@@ -52,6 +53,7 @@ from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
 _LAST = 2**20  # the number of a submission that no run comes to
+_OF_OBJECTIVES = "circuit: an Objective has no excited states; give a circuit and an observable"
 _NO_EIGENSTATE = 0.2  # a spread of the energy, in standard deviations of all eigenvalues
 _SAME = 0.1  # an overlap from which on two states are not told apart
 
@@ -148,6 +150,8 @@ def excited_states(
         callback=callback, frozen=frozen, bounds=bounds, final_shots=final_shots, clock=Clock(),
     )  # fmt: skip
     number = _count(count)
+    if isinstance(problem_or_circuit, Objective):
+        raise SettingError(_OF_OBJECTIVES)
     chosen = _weights(weights, number)
     found: list[_Found] = []
     for k in range(number):
@@ -207,7 +211,7 @@ class _Search:
         """The task of a run with penalties on the states found before."""
         task = self.read(start, seed, run_dir, sum((each.result.cost for each in self.found), spent))
         if not isinstance(task.given, Given):
-            raise SettingError("circuit: an Objective has no excited states; give a circuit and an observable")
+            raise SettingError(_OF_OBJECTIVES)
         if isinstance(task.given.target, CVaR):
             raise SettingError("observable: a CVaR has no excited states; give the observable itself")
         if not self.found:
@@ -309,7 +313,7 @@ def _measured(
     if weight is None:
         weight = _to_the_top(observable, float(energy.value))
     spread, note = energy_spread(task.evaluators[0], observable, theta), ""
-    if spread > _NO_EIGENSTATE * float(np.linalg.norm(observable.coefficients[observable.acting])):
+    if spread > _NO_EIGENSTATE * observable.deviation > 0:  # of a constant all states are eigenstates
         note = (
             f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"
         )

@@ -84,7 +84,7 @@ def maker(word: str) -> Callable[..., Any]:
     return kinds[word]
 
 
-def _momentum(learning_rate: float = 0.1, momentum: float = 0.5) -> QNG:
+def _momentum(learning_rate: float | None = None, momentum: float = 0.5) -> QNG:
     """Momentum-QNG (arXiv:2409.01978)."""
     return QNG(step=Momentum(learning_rate, momentum))
 

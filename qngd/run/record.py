@@ -192,6 +192,11 @@ class Record:
         """Whether the energy is at the target, errors considered."""
         return target is not None and self.energies[-1] + self.stderrs[-1] <= target
 
+    def _of_metric(self, note: str) -> str:
+        """What is to be said of the metric where the run stands, beside the evaluator's `note`."""
+        metric = self.state.evaluation.metric
+        return "" if metric is None else metric.note.removesuffix(note).removesuffix("; ")
+
     def result(self, status: Status, limits: StopRule, note: str) -> Result:
         """The record as a `Result`; `note` is what the evaluator says of all its answers."""
         theta = self._in_structure(self.state.lowest[0])
@@ -220,5 +225,5 @@ class Record:
             infos=tuple(self.infos),
             cost=self.state.cost,
             state=self.kept,
-            note=joined(note, *of_steps, *self._remarks, self._unshaped),
+            note=joined(note, self._of_metric(note), *of_steps, *self._remarks, self._unshaped),
         )

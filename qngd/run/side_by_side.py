@@ -21,6 +21,7 @@ from qngd.report import files
 from qngd.report.comparison import Comparison, told_apart
 from qngd.report.run_data import RunData, of_result
 from qngd.run.directory.loaded import StoredRun, load
+from qngd.run.directory.paths import holds_run, numbered_runs
 from qngd.run.directory.schema import NAME
 from qngd.run.result import Result
 from qngd.solve.state import State, StepInfo
@@ -30,7 +31,8 @@ def compare(runs: Mapping[str, Any] | Iterable[Any]) -> Comparison:
     """Several runs side by side, as a table, figures and a page.
 
     Args:
-        runs: results, stored runs as `load` gives them, or their directories. A list: they are told apart by the
+        runs: results, stored runs as `load` gives them, or their directories; that of a call with restarts, or of
+            excited states, stands for all runs in it. A list: they are told apart by the
             settings in which they differ; those that differ in their seeds alone belong together. Or a mapping from
             labels to a run, or to a list of runs that belong together.
 
@@ -47,10 +49,10 @@ def compare(runs: Mapping[str, Any] | Iterable[Any]) -> Comparison:
     if isinstance(runs, (str, os.PathLike, Result, StoredRun, RunData)):
         runs = [runs]
     if isinstance(runs, Mapping):
-        pairs = [(str(label), each) for label, given in runs.items() for each in _listed(given)]
+        pairs = [(str(label), each) for label, given in runs.items() for each in _each_of(_listed(given))]
         found = tuple(run_data(each).labelled(label) for label, each in pairs)
     elif isinstance(runs, Iterable):
-        found = told_apart([run_data(each) for each in runs])
+        found = told_apart([run_data(each) for each in _each_of(runs)])
     else:
         raise SettingError(f"runs must be a list of results, or a mapping from labels to them; got {shown(runs)}")
     if not found:
@@ -62,6 +64,16 @@ def _listed(given: Any) -> list[Any]:
     if isinstance(given, Iterable) and not isinstance(given, (str, os.PathLike)):
         return list(given)
     return [given]
+
+
+def _each_of(runs: Iterable[Any]) -> list[Any]:
+    """The runs, those of one call in the place of its directory."""
+    found: list[Any] = []
+    for run in runs:
+        is_path = isinstance(run, (str, os.PathLike)) and not (Path(run) / "result.json").exists()
+        parts = [] if not is_path or holds_run(Path(run)) else numbered_runs(Path(run))
+        found += parts or [run]
+    return found
 
 
 def run_data(run: Any, argument: str = "runs") -> RunData:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qngd._system.signatures import takes
-from qngd.errors import ParameterError, SettingError, checked_seed, counted, shown
+from qngd.errors import ParameterError, SettingError, checked_seed, counted, require_bool, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
@@ -205,6 +205,7 @@ def read_task(
     reached = None if before is None else before.theta
     theta = theta0 if start is None else start
     given = read_any(problem_or_circuit, observable, theta, reached=reached, frozen=frozen)
+    require_bool(wrap_angles, "wrap_angles")
     chosen, store = as_optimizer(optimizer), _store_of(run_dir)
     evaluators = evaluators_of(given, setup, store.jobs, bounds)
     seed, device = _checked_seed(seed, before), backend_of(evaluators[0])

@@ -12,7 +12,7 @@ import numpy as np
 from qngd._system.brief import brief_fields
 from qngd._system.seeds import derived
 from qngd.circuit.circuit import Circuit
-from qngd.errors import SettingError
+from qngd.errors import SettingError, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
@@ -183,6 +183,15 @@ class Optimizer(Protocol):
         """The state after one step, and what the step saw and did."""
 
 
+def require_state(state: object) -> None:
+    """Raise SettingError unless it is a `State`."""
+    if not isinstance(state, State):
+        raise SettingError(
+            f"state: got {shown(state)}; write state = optimizer.init(evaluator), then in the loop "
+            "state, info = optimizer.step(evaluator, state)"
+        )
+
+
 def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
     """The flat parameter vector (P,) to start from: `theta`, flat or in the user's structure, or the start that the
     evaluator was made with.
@@ -234,7 +243,8 @@ class Submissions:
 
     @classmethod
     def after(cls, evaluator: Evaluator, state: State) -> Submissions:
-        """The submissions of the step from this state."""
+        """The submissions of the step from this state; raises SettingError where it is none."""
+        require_state(state)
         here = state.evaluation
         # a step without a gradient is tied to no batch: the next begins with the next
         batch = here.batch if here.batch is None or here.gradient is not None else here.batch + 1

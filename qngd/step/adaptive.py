@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -49,6 +49,9 @@ class Adaptive(StepRule):
     @property
     def num_probes(self) -> int:  # type: ignore[override]
         return max(self.near.num_probes, self.plane.num_probes)
+
+    def at_scale(self, scale: float) -> Adaptive:
+        return replace(self, near=self.near.at_scale(scale))
 
     def start(self) -> Memory:
         return {**self.near.start(), **self.plane.start(), "norms": np.zeros(0)}

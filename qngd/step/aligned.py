@@ -7,10 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd._system.keywords import hinted
+from qngd.damping import first_rate
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, gradient_of, require_length
+from qngd.step.base import (
+    Memory,
+    Probe,
+    Proposal,
+    StepRule,
+    Trial,
+    gradient_of,
+    require_length,
+    require_rate,
+    with_first_rate,
+)
 
 _EARLY = 5  # steps in which a rate is found, at first by factors of up to e
 
@@ -30,27 +41,31 @@ class AlignedMomentum(StepRule):
     is finite. No step is longer than `max_length` in state space.
 
     Args:
-        initial: the first rate.
+        initial: the first rate; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+            the unit of energy does not matter.
         momentum: β, the weight of what was known before in m ← β·m + (1 − β)·∇E, which is freed of its bias towards 0.
         pace: what μ falls to.
         max_length: bound on √(δᵀgδ), in radians.
     """
 
-    initial: float = 0.1
+    initial: float | None = None
     momentum: float = 0.5
     pace: float = 0.2
     max_length: float = 0.5
     may_reject = True
 
     def __post_init__(self) -> None:
-        require_positive(self.initial, "initial")
+        require_rate(self.initial, "initial")
         require_fraction(self.momentum, "momentum")
         require_positive(self.pace, "pace")
         require_length(self.max_length, "max_length")
 
+    def at_scale(self, scale: float) -> AlignedMomentum:
+        return with_first_rate(self, scale)
+
     def start(self) -> Memory:
         nothing = np.zeros(0)
-        return {"rate": np.array(self.initial), "mean": nothing, "spread": nothing, "count": np.array(0)}
+        return {"rate": np.array(first_rate(self.initial)), "mean": nothing, "spread": nothing, "count": np.array(0)}
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         mean, variances = self._with(here, memory)

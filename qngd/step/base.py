@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from qngd.damping import Damping
-from qngd.errors import require_range
+from qngd.damping import Damping, first_rate
+from qngd.errors import require_positive, require_range
 from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 
 Memory = Mapping[str, np.ndarray]
+AnyRule = TypeVar("AnyRule", bound=Any)
 Probe = Callable[[Sequence[np.ndarray]], list[Estimate]]
 
 
@@ -108,6 +110,11 @@ class StepRule(ABC):
         """Whether steps fall short, for which a coarse metric may be to blame: until then one does as well."""
         return True
 
+    def at_scale(self, scale: float) -> StepRule:
+        """The rule for energies of this scale (`Evaluation.energy_scale`), which what it begins with follows where that
+        has a unit of energy and was not given: so that a run in another unit takes the same steps."""
+        return self
+
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
         """The damping of the next direction: the chosen one, unless the rule adapts it."""
         return chosen
@@ -134,6 +141,17 @@ def along(direction: Direction, here: Evaluation, rate: float, radius: float = n
             rate, length = rate * radius / length, radius
         delta = -rate * direction.vector
         return Proposal(delta, rate, length, -float(delta @ gradient_of(here)), radius)
+
+
+def with_first_rate(rule: AnyRule, scale: float, name: str = "initial") -> AnyRule:
+    """The rule with the rate of this name for energies of this scale, where none was given."""
+    return replace(rule, **{name: first_rate(getattr(rule, name), scale)})
+
+
+def require_rate(value: float | None, name: str) -> None:
+    """Raise SettingError unless `value` is positive and finite, or None."""
+    if value is not None:
+        require_positive(value, name)
 
 
 def slack_between(before: Estimate, after: Estimate) -> float:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.errors import require_positive, require_range
+from qngd.damping import first_rate
+from qngd.errors import require_range
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, require_rate, with_first_rate
 
 
 @hinted
@@ -19,24 +20,27 @@ class Blocking(StepRule):
     """δ = −η·d, unless the energy rises by more than is allowed.
 
     Args:
-        learning_rate: η.
+        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
         allowed_increase: of the energy in one step; None is two standard errors of the difference, 0 where exact.
     """
 
-    learning_rate: float
+    learning_rate: float | None = None
     allowed_increase: float | None = None
 
     may_reject = True
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_rate(self.learning_rate, "learning_rate")
         if self.allowed_increase is not None:
             require_range(
                 self.allowed_increase, "allowed_increase", "a number of at least 0", lambda value: 0 <= value < np.inf
             )
 
+    def at_scale(self, scale: float) -> Blocking:
+        return with_first_rate(self, scale, "learning_rate")
+
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        return along(direction, here, self.learning_rate)
+        return along(direction, here, first_rate(self.learning_rate))
 
     def judge(self, trial: Trial, memory: Memory) -> bool:
         allowed = trial.slack if self.allowed_increase is None else self.allowed_increase

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.damping import Damping, at_rate
-from qngd.errors import require_positive, settle_whole
+from qngd.damping import Damping, at_rate, first_rate
+from qngd.errors import settle_whole
 from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -22,8 +23,10 @@ from qngd.step.base import (
     gradient_of,
     require_between,
     require_length,
+    require_rate,
     require_significance,
     slack_between,
+    with_first_rate,
 )
 
 _SHORT = 0.05  # radians: a first step that is shorter may have had a rate for another unit of the energy
@@ -50,7 +53,8 @@ class CurvatureRate(StepRule):
     the minimum of one batch is not that of all.
 
     Args:
-        initial: the first rate.
+        initial: the first rate; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+            the unit of energy does not matter.
         max_length: bound on √(δᵀgδ), in radians.
         window: energies that a new one is compared with.
         grow, shrink: bounds on the change of the rate from one step to the next; but after a first step with exact
@@ -58,7 +62,7 @@ class CurvatureRate(StepRule):
         significance: standard errors that make a sampled curvature credible.
     """
 
-    initial: float = 0.1
+    initial: float | None = None
     max_length: float = 0.5
     window: int = 10
     grow: float = 5.0
@@ -67,15 +71,18 @@ class CurvatureRate(StepRule):
     may_reject = True
 
     def __post_init__(self) -> None:
-        require_positive(self.initial, "initial")
+        require_rate(self.initial, "initial")
         require_length(self.max_length, "max_length")
         settle_whole(self, {"window": 1})
         require_between(0, self.shrink, 1, "shrink")
         require_between(1, self.grow, np.inf, "grow")
         require_significance(self.significance)
 
+    def at_scale(self, scale: float) -> Self:
+        return with_first_rate(self, scale)
+
     def start(self) -> Memory:
-        return {"rate": np.array(self.initial), "recent": np.zeros((0, 2))}
+        return {"rate": np.array(first_rate(self.initial)), "recent": np.zeros((0, 2))}
 
     def damping(self, chosen: Damping, memory: Memory) -> Damping:
         return at_rate(chosen, float(memory["rate"]))

@@ -8,6 +8,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd.errors import settle_whole
+from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction, Product
 from qngd.step.base import Memory, Probe, Proposal, Trial, along, gradient_of, require_length
@@ -91,6 +92,8 @@ class QuasiNewton(CurvatureRate):
     def _lengthened(self, step: Proposal, direction: Direction, here: Evaluation, probe: Probe) -> Proposal:
         """The step, or a longer one, no longer than `max_length`, where an energy on the way says so."""
         look = along(direction, here, _LOOK / direction.length)
+        if look.predicted <= rounding(here.energy):  # as where all of the tail is one value: no slope to go far along
+            return step
         excess = look.predicted + float(probe([look.delta])[0].value) - float(here.energy.value)
         lowest = np.inf if excess <= 0 else 0.5 * look.rate * look.predicted / excess
         return along(direction, here, min(max(step.rate, lowest), self.max_length / direction.length), self.max_length)

@@ -7,11 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.damping import Damping, at_rate
+from qngd.damping import Damping, at_rate, first_rate
 from qngd.errors import require_fraction, require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, gradient_of
+from qngd.step.base import (
+    Memory,
+    Probe,
+    Proposal,
+    StepRule,
+    Trial,
+    along,
+    gradient_of,
+    require_rate,
+    with_first_rate,
+)
 
 
 @hinted
@@ -55,8 +65,14 @@ class DecayingRate(StepRule):
     def start(self) -> Memory:
         return {"count": np.array(0)}
 
+    def damping(self, chosen: Damping, memory: Memory) -> Damping:
+        return at_rate(chosen, self._rate(memory))
+
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        return along(direction, here, self.initial / (1 + float(memory["count"]) / self.steps) ** self.power)
+        return along(direction, here, self._rate(memory))
+
+    def _rate(self, memory: Memory) -> float:
+        return self.initial / (1 + float(memory["count"]) / self.steps) ** self.power
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         return {"count": np.array(memory["count"] + 1)}
@@ -68,22 +84,28 @@ class Momentum(StepRule):
     """δ_k = −η·d + ρ·δ_{k−1}: a heavy ball in the natural gradient's field (Momentum-QNG, arXiv:2409.01978).
 
     Args:
-        learning_rate: η.
+        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
         momentum: ρ, from 0 (none) to below 1.
     """
 
-    learning_rate: float
+    learning_rate: float | None = None
     momentum: float = 0.5
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_rate(self.learning_rate, "learning_rate")
         require_fraction(self.momentum, "momentum")
+
+    def at_scale(self, scale: float) -> Momentum:
+        return with_first_rate(self, scale, "learning_rate")
 
     def start(self) -> Memory:
         return {"previous": np.zeros(0)}
 
+    def damping(self, chosen: Damping, memory: Memory) -> Damping:
+        return at_rate(chosen, first_rate(self.learning_rate))
+
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
-        plain = along(direction, here, self.learning_rate)
+        plain = along(direction, here, first_rate(self.learning_rate))
         if not len(memory["previous"]):
             return plain
         delta = plain.delta + self.momentum * memory["previous"]

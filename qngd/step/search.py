@@ -8,6 +8,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
+from qngd.damping import first_rate
 from qngd.errors import require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -21,6 +22,8 @@ from qngd.step.base import (
     gradient_of,
     require_between,
     require_length,
+    require_rate,
+    with_first_rate,
 )
 
 
@@ -33,32 +36,37 @@ class Armijo(StepRule):
     doi:10.2140/pjm.1966.16.1).
 
     Args:
-        initial: the first η.
+        initial: the first η; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+            the unit of energy does not matter.
         sufficient_decrease: c, the fraction of the promised decrease that must come.
         shrink: what η is multiplied by after a refusal.
         grow: what it is multiplied by after a success.
-        max_rate: bound on η.
+        max_rate: bound on η; None is 100 times the first.
         max_length: bound on √(δᵀgδ), in radians.
     """
 
-    initial: float = 0.1
+    initial: float | None = None
     sufficient_decrease: float = 0.1
     shrink: float = 0.5
     grow: float = 1.5
-    max_rate: float = 10.0
+    max_rate: float | None = None
     max_length: float = 0.5
     may_reject = True
 
     def __post_init__(self) -> None:
-        require_positive(self.initial, "initial")
+        require_rate(self.initial, "initial")
         require_between(0, self.sufficient_decrease, 1, "sufficient_decrease")
         require_between(0, self.shrink, 1, "shrink")
         require_between(1, self.grow, np.inf, "grow")
-        require_length(self.max_rate, "max_rate", self.initial)
+        if self.max_rate is not None:
+            require_length(self.max_rate, "max_rate", first_rate(self.initial))
         require_length(self.max_length, "max_length")
 
+    def at_scale(self, scale: float) -> Armijo:
+        return with_first_rate(self, scale)
+
     def start(self) -> Memory:
-        return {"rate": np.array(self.initial)}
+        return {"rate": np.array(first_rate(self.initial))}
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         return along(direction, here, float(memory["rate"]), self.max_length)
@@ -68,7 +76,8 @@ class Armijo(StepRule):
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         factor = self.grow if accepted else self.shrink
-        return {"rate": np.array(min(trial.proposal.rate * factor, self.max_rate))}
+        most = 100 * first_rate(self.initial) if self.max_rate is None else self.max_rate
+        return {"rate": np.array(min(trial.proposal.rate * factor, most))}
 
 
 @renamed(probe="probe_ratio")
@@ -182,8 +191,9 @@ def _plane(direction: Direction, previous: np.ndarray) -> np.ndarray:
 
 
 def _curvatures(basis: np.ndarray, slopes: np.ndarray, reach: float, energy: float, probe: Probe) -> np.ndarray:
-    """The Hessian in the plane from energies beside `here`, downhill."""
-    ways = np.where(slopes > 0, -reach, reach)
+    """The Hessian in the plane from energies beside `here`, downhill, or ahead where no slope is: along the last step,
+    orthogonal to d, rounding would say where."""
+    ways = np.where(slopes > 1e-9 * np.abs(slopes).max(), -reach, reach)
     shifts = [way * one for way, one in zip(ways, basis, strict=True)]
     if len(basis) == 2:
         shifts.append(shifts[0] + shifts[1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd._system.keywords import hinted
+from qngd.damping import first_rate
 from qngd.errors import require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
@@ -18,7 +19,9 @@ from qngd.step.base import (
     Trial,
     along,
     require_length,
+    require_rate,
     require_significance,
+    with_first_rate,
 )
 from qngd.step.curvature import curvature_factor, parabola_factor
 
@@ -39,24 +42,28 @@ class TrustRegion(StepRule):
     Args:
         radius: the first r, in radians.
         max_radius: its bound.
-        initial: the first rate η.
+        initial: the first rate η; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+            the unit of energy does not matter.
         significance: standard errors that make a sampled curvature credible.
     """
 
     radius: float = 0.2
     max_radius: float = 0.5
-    initial: float = 0.1
+    initial: float | None = None
     significance: float = 2.0
     may_reject = True
 
     def __post_init__(self) -> None:
         require_positive(self.radius, "radius")
-        require_positive(self.initial, "initial")
+        require_rate(self.initial, "initial")
         require_length(self.max_radius, "max_radius", self.radius)
         require_significance(self.significance)
 
+    def at_scale(self, scale: float) -> TrustRegion:
+        return with_first_rate(self, scale)
+
     def start(self) -> Memory:
-        return {"rate": np.array(self.initial), "radius": np.array(self.radius)}
+        return {"rate": np.array(first_rate(self.initial)), "radius": np.array(self.radius)}
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         rate = float(memory["rate"])

@@ -91,6 +91,7 @@ class ExactObjective(ObjectiveEvaluator):
             cost=Cost(jobs=1, circuits=circuits),
             batch=batch,
             before=before,
+            energy_scale=self.model.scale_of(slopes, samples),
         )
 
     def outputs(self, theta: np.ndarray, samples: np.ndarray) -> np.ndarray:

@@ -64,6 +64,11 @@ class MeasuredBatch:
             variance += float(own @ each.covariance @ own)
         return Estimate(np.float64(value), np.float64(np.sqrt(max(variance, 0.0))), self._shots)
 
+    @property
+    def energy_scale(self) -> float:
+        """What the loss changes by where every output changes by the deviation of its observable."""
+        return self._model.scale_of(self._loss[1], self._samples)
+
     @cached_property
     def _jacobian(self) -> np.ndarray:
         """(b, K, P)."""

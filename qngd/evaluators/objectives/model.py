@@ -120,6 +120,22 @@ class Model:
         value, slopes = self.loss.slopes(self.shaped(outputs), self.targets_of(samples))
         return value, self.flat(slopes)
 
+    def scale_of(self, slopes: np.ndarray, samples: np.ndarray) -> float:
+        """What a loss with these derivatives (b, K) changes by, to first order, where every output of these samples
+        changes by the deviation of its observable's eigenvalues."""
+        return float(np.abs(slopes).ravel() @ self._deviations[samples].ravel())
+
+    @cached_property
+    def _deviations(self) -> np.ndarray:
+        """The deviations of the outputs' observables (B, K), of a CVaR α times that."""
+        found = np.zeros((len(self.samples), self.num_outputs))
+        for part in self.parts:
+            shares = (part.shares.get(k, 1.0) for k in range(len(part.observables)))
+            found[part.samples, part.columns] = [
+                share * each.deviation for each, share in zip(part.observables, shares, strict=True)
+            ]
+        return found
+
     def bends_of(self, outputs: np.ndarray, samples: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """The second derivatives of the loss of these outputs, times directions (D, b, K), again (D, b, K)."""
         along = np.stack([self.shaped(each) for each in directions])

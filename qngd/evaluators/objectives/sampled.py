@@ -74,6 +74,7 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
             batch=batch,
             before=None if earlier is None else earlier.energy,
             shots_for=parts,
+            energy_scale=now.energy_scale,
         )
 
     def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:

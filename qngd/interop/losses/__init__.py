@@ -72,7 +72,7 @@ class Loss:
         return found
 
     def _chosen(self, outputs: np.ndarray, targets: Any) -> Differentiator:
-        from qngd.interop.losses.plain import GivenSlopes, agrees, ways_of_numpy
+        from qngd.interop.losses.plain import GivenSlopes, agrees, check_slopes, ways_of_numpy
 
         function, error = self._function, None
         packages = packages_of(targets)
@@ -83,7 +83,10 @@ class Loss:
         except Exception as failure:  # of the user's own code
             error = failure
         if self._grad is not None and error is None:
-            return _tried(GivenSlopes(function, self._grad), outputs, targets)
+            given = GivenSlopes(function, self._grad)
+            _tried(given, outputs, targets)
+            check_slopes(given, function, outputs, targets)
+            return given
         if error is not None and "torch" in sys.modules:
             packages = packages | {"torch"}
         if "torch" in packages:
@@ -131,7 +134,7 @@ def _number(value: Any) -> float:
     """What a loss returned, as a number; raises SettingError where it is none."""
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "biuf":
-        what = f"an array of shape {array.shape}" if array.dtype.kind in "biufc" else shown(value)
+        what = f"an array of shape {array.shape}" if array.dtype.kind in "biufc" and array.size != 1 else shown(value)
         raise SettingError(f"loss: it must return one real number; got {what}; a mean or sum over the samples is one")
     return float(array.reshape(()))
 

@@ -21,6 +21,8 @@ _TINY = 1e-30  # of the complex step
 _AGREEMENT = 1e-5  # of a derivative with differences, relative to the slope
 _ENOUGH = 1e-9  # error of extrapolated differences, relative to the largest derivative
 _WIDEST, _LEVELS = 0.04, 7  # steps of these
+_NEAR = (1e-4, 1e-5)  # steps of differences that should agree
+_FALSE = 1e-2  # of a derivative that is given, beside differences of the loss
 _BEND = 1e-3  # step of differences of derivatives, fourth order
 
 
@@ -239,13 +241,39 @@ def ways_of_numpy(function: Callable[..., Any]) -> Iterator[Differentiator]:
     yield _Differences(function)
 
 
+def check_slopes(way: GivenSlopes, function: Callable[..., Any], outputs: np.ndarray, targets: Any) -> None:
+    """Raise SettingError where the loss is smooth, and changes otherwise than the given derivatives say."""
+    own = () if targets is None else (targets,)
+    direction, beside = _beside(outputs)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            products = way.slopes(beside, targets)[1] * direction
+            ends = [[as_number(function(beside + side * direction, *own)) for side in (step, -step)] for step in _NEAR]
+        except Exception:  # of the user's own code, on what it was not written for
+            return
+        differences = [(ahead - behind) / (2 * step) for (ahead, behind), step in zip(ends, _NEAR, strict=True)]
+    said, scale = float(products.sum()), float(np.abs(products).sum()) + abs(differences[0])
+    is_smooth = abs(differences[0] - differences[1]) <= 1e-4 * scale
+    if is_smooth and abs(differences[0] - said) > _FALSE * scale:
+        raise SettingError(
+            f"grad: it is not the derivative of the loss: along a direction the loss changes by {differences[0]:.6g}, "
+            f"grad says {said:.6g}; leave grad out where NumPy, autograd, JAX or torch can follow the loss"
+        )
+
+
+def _beside(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A direction that moves all outputs, and a place a little along it: the outputs may stand at a kink."""
+    rng = np.random.default_rng(20210)
+    direction = rng.uniform(0.5, 1.0, outputs.shape) * rng.choice((-1.0, 1.0), outputs.shape)
+    return direction, outputs + 1e-3 * direction
+
+
 def agrees(way: Differentiator, function: Callable[..., Any], outputs: np.ndarray, targets: Any) -> bool:
     """Whether a way can follow the loss, and gives the slope that its values have along one direction. Asked a little
     beside the outputs, which may stand at a kink."""
     own = () if targets is None else (targets,)
-    rng = np.random.default_rng(20210)
-    direction = rng.uniform(0.5, 1.0, outputs.shape) * rng.choice((-1.0, 1.0), outputs.shape)
-    beside = outputs + 1e-3 * direction
+    direction, beside = _beside(outputs)
 
     def along(step: float) -> float:
         return as_number(function(beside + step * direction, *own))

@@ -9,6 +9,8 @@ from typing import Any
 from qngd.errors import SettingError, shown
 from qngd.run.directory.schema import NAME
 
+_PARTS = ("start", "state")  # of a call with several runs: what their folders' names begin with
+
 
 def as_folder(run_dir: Any, name: str = "run_dir") -> Path:
     """The absolute path that is meant: `~` is the user's home, and a later change of the working directory moves
@@ -29,6 +31,14 @@ def as_folder(run_dir: Any, name: str = "run_dir") -> Path:
 def holds_run(folder: Path) -> bool:
     """Whether a run is kept in this very folder, of this version or of qngd 0.1."""
     return any((folder / name).exists() for name in (NAME, "run.json"))
+
+
+def numbered_runs(folder: Path) -> list[Path]:
+    """The folders start-0, start-1, … or state-0, … in this one that hold runs, in this order: those of one call."""
+    found = [each for each in folder.iterdir() if (each / NAME).exists()] if folder.is_dir() else []
+    pairs = [(each.name.rpartition("-"), each) for each in found]
+    kept = [(name, int(number), each) for (name, _, number), each in pairs if name in _PARTS and number.isdecimal()]
+    return [each for *_, each in sorted(kept)]
 
 
 def folders_of_runs(folder: Path) -> list[Path]:
