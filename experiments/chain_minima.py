@@ -1,10 +1,10 @@
-"""Who ends lowest on chains with many minima: from ten starts, since one says nothing.
+"""Who ends lowest on chains with many minima: from thirty starts, since one says nothing.
 
 Hardware-efficient circuits on the critical Ising chain and the Heisenberg chain have many local minima, and in which of
-them a run ends is a matter of chance. So the methods of `wall_time` run from the same ten random starts, 400 steps at
+them a run ends is a matter of chance. So the methods of `wall_time` run from the same thirty random starts, 400 steps at
 most.
 
-    python -m experiments.chain_minima                    one minute on one core
+    python -m experiments.chain_minima                    three minutes on one core
     python -m experiments.chain_minima --smoke            seconds
 """
 
@@ -24,7 +24,7 @@ from circuits import heisenberg
 from experiments.record import Experiment, Verdict, main
 from experiments.wall_time import METHODS, open_chain, run, wrapped
 
-STARTS = 10
+STARTS = 30
 OURS = "QNG()"
 NEAR = 1e-6  # of the lowest energy, relative
 CHAINS: dict[str, Callable[[int], qngd.Problem]] = {
@@ -82,8 +82,8 @@ def _shown(numbers: dict[str, Any], form: str) -> str:
 
 EXPERIMENT = Experiment(
     "chain_minima",
-    "On chains with many minima it is chance who ends lowest: the default against its rivals from ten starts",
-    "one minute",
+    "On chains with many minima it is chance who ends lowest: the default against its rivals from thirty starts",
+    "three minutes",
     measure,
     judge,
 )
