@@ -1,8 +1,8 @@
 """Who ends lowest on chains with many minima: from thirty starts, since one says nothing.
 
 Hardware-efficient circuits on the critical Ising chain and the Heisenberg chain have many local minima, and in which of
-them a run ends is a matter of chance. So the methods of `wall_time` run from the same thirty random starts, 400 steps at
-most.
+them a run ends is a matter of chance. So the methods of `wall_time` run from the same thirty random starts, 400 steps
+at most.
 
     python -m experiments.chain_minima                    three minutes on one core
     python -m experiments.chain_minima --smoke            seconds

@@ -16,7 +16,8 @@ from qngd._system.keywords import hinted
 from qngd.errors import SettingError, is_number, require_positive, shown
 from qngd.estimates.estimate import MetricTensor
 
-FIRST_RATE = 0.1  # of a step, times the scale of the energies: their observable's deviation
+FIRST_RATE = 0.2  # of a step, times the scale of the energies: their observable's deviation
+UNKNOWN_SCALE = 2.0  # where nobody knows that of energies
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +182,7 @@ class NoiseBound(Damping):
         return max(self.floor, first_rate(self.rate) * error / self.reach)
 
 
-def first_rate(given: float | None, scale: float = 1.0) -> float:
+def first_rate(given: float | None, scale: float = UNKNOWN_SCALE) -> float:
     """A rate η to begin with, for energies of this scale: the one given, or `FIRST_RATE` over the scale, since η∇E has
     no unit."""
     return FIRST_RATE / scale if given is None else given

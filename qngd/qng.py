@@ -11,7 +11,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
-from qngd.damping import Absolute, Damping, SpectralCutoff, as_damping, at_scale
+from qngd.damping import UNKNOWN_SCALE, Absolute, Damping, SpectralCutoff, as_damping, at_scale
 from qngd.errors import SettingError, is_number, require_bool, require_positive, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -175,7 +175,7 @@ class QNG:
         one submission; after a step that is blocked so do those that are taken anew where the run stands.
 
         Args:
-            learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
+            learning_rate: η; None is 0.2 over the standard deviation of the observable's eigenvalues.
             perturbation: of gradient and metric, radians. Exact energies take 0.01; shots make errors of order
                 1/perturbation² in the metric.
             resamplings: directions of the gradient, and pairs of directions of the metric, a step.
@@ -272,7 +272,7 @@ class QNG:
             known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
             age = age.renewed
             first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, age.count, metric.positive))
-        scale = {_SCALE: np.array(first.energy_scale or 1.0)}
+        scale = {_SCALE: np.array(first.energy_scale or UNKNOWN_SCALE)}
         memory = self._rule_at(evaluator, first, scale).start()
         return State(0, first, {**memory, **scale, **age.as_memory}, asked.count, asked.cost, seed)
 
@@ -379,8 +379,8 @@ class QNG:
 
 
 def _scale(memory: Memory) -> float:
-    """The scale of a run's energies; 1 of runs by versions that did not ask for it."""
-    return float(memory.get(_SCALE, 1.0))
+    """The scale of a run's energies; runs by versions that did not ask for it began as where it is unknown."""
+    return float(memory.get(_SCALE, UNKNOWN_SCALE))
 
 
 def _as_a_rate(given: object) -> str:

@@ -266,7 +266,8 @@ def test_a_sampled_run_is_nudged(optimizer, seed):
 
 def test_a_nudge_is_said_and_comes_once():
     """A maximum that no shot can see: Z of RY(a)RY(b) at zero, two shots each."""
-    results = [ladder(shots=20, seed=seed, max_steps=80) for seed in range(6)]
+    slow = qngd.QNG(step=qngd.step.AlignedMomentum(initial=0.1, momentum=0.0))
+    results = [ladder(slow, shots=20, seed=seed, max_steps=80) for seed in range(6)]
     nudges = [[info for info in result.infos if info.note] for result in results]
     assert max(map(len, nudges)) == 1
     for result, found in zip(results, nudges, strict=True):

@@ -41,7 +41,7 @@ class AlignedMomentum(StepRule):
     is finite. No step is longer than `max_length` in state space.
 
     Args:
-        initial: the first rate; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+        initial: the first rate; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
             the unit of energy does not matter.
         momentum: β, the weight of what was known before in m ← β·m + (1 − β)·∇E, which is freed of its bias towards 0.
         pace: what μ falls to.

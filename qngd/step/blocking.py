@@ -20,7 +20,7 @@ class Blocking(StepRule):
     """δ = −η·d, unless the energy rises by more than is allowed.
 
     Args:
-        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
+        learning_rate: η; None is 0.2 over the standard deviation of the observable's eigenvalues.
         allowed_increase: of the energy in one step; None is two standard errors of the difference, 0 where exact.
     """
 

@@ -53,7 +53,7 @@ class CurvatureRate(StepRule):
     the minimum of one batch is not that of all.
 
     Args:
-        initial: the first rate; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+        initial: the first rate; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
             the unit of energy does not matter.
         max_length: bound on √(δᵀgδ), in radians.
         window: energies that a new one is compared with.

@@ -84,7 +84,7 @@ class Momentum(StepRule):
     """δ_k = −η·d + ρ·δ_{k−1}: a heavy ball in the natural gradient's field (Momentum-QNG, arXiv:2409.01978).
 
     Args:
-        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
+        learning_rate: η; None is 0.2 over the standard deviation of the observable's eigenvalues.
         momentum: ρ, from 0 (none) to below 1.
     """
 

@@ -36,7 +36,7 @@ class Armijo(StepRule):
     doi:10.2140/pjm.1966.16.1).
 
     Args:
-        initial: the first η; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+        initial: the first η; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
             the unit of energy does not matter.
         sufficient_decrease: c, the fraction of the promised decrease that must come.
         shrink: what η is multiplied by after a refusal.

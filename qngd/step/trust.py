@@ -42,7 +42,7 @@ class TrustRegion(StepRule):
     Args:
         radius: the first r, in radians.
         max_radius: its bound.
-        initial: the first rate η; None is 0.1 over the standard deviation of the observable's eigenvalues, so that
+        initial: the first rate η; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
             the unit of energy does not matter.
         significance: standard errors that make a sampled curvature credible.
     """
