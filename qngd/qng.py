@@ -175,7 +175,7 @@ class QNG:
         one submission; after a step that is blocked so do those that are taken anew where the run stands.
 
         Args:
-            learning_rate: η; None is 0.2 over the standard deviation of the observable's eigenvalues.
+            learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
             perturbation: of gradient and metric, radians. Exact energies take 0.01; shots make errors of order
                 1/perturbation² in the metric.
             resamplings: directions of the gradient, and pairs of directions of the metric, a step.

@@ -143,9 +143,15 @@ def along(direction: Direction, here: Evaluation, rate: float, radius: float = n
         return Proposal(delta, rate, length, -float(delta @ gradient_of(here)), radius)
 
 
-def with_first_rate(rule: AnyRule, scale: float, name: str = "initial") -> AnyRule:
-    """The rule with the rate of this name for energies of this scale, where none was given."""
-    return replace(rule, **{name: first_rate(getattr(rule, name), scale)})
+def with_first_rate(rule: AnyRule, scale: float) -> AnyRule:
+    """The rule with its `initial` rate for energies of this scale, where none was given."""
+    return replace(rule, initial=first_rate(rule.initial, scale))
+
+
+def with_lasting_rate(rule: AnyRule, scale: float) -> AnyRule:
+    """The rule with its `learning_rate` for energies of this scale, where none was given: half of a first rate, as it
+    stays what it is."""
+    return replace(rule, learning_rate=first_rate(rule.learning_rate, 2 * scale))
 
 
 def require_rate(value: float | None, name: str) -> None:

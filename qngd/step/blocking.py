@@ -11,7 +11,7 @@ from qngd.damping import first_rate
 from qngd.errors import require_range
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
-from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, require_rate, with_first_rate
+from qngd.step.base import Memory, Probe, Proposal, StepRule, Trial, along, require_rate, with_lasting_rate
 
 
 @hinted
@@ -20,7 +20,7 @@ class Blocking(StepRule):
     """δ = −η·d, unless the energy rises by more than is allowed.
 
     Args:
-        learning_rate: η; None is 0.2 over the standard deviation of the observable's eigenvalues.
+        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
         allowed_increase: of the energy in one step; None is two standard errors of the difference, 0 where exact.
     """
 
@@ -37,7 +37,7 @@ class Blocking(StepRule):
             )
 
     def at_scale(self, scale: float) -> Blocking:
-        return with_first_rate(self, scale, "learning_rate")
+        return with_lasting_rate(self, scale)
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         return along(direction, here, first_rate(self.learning_rate))

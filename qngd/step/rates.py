@@ -20,7 +20,7 @@ from qngd.step.base import (
     along,
     gradient_of,
     require_rate,
-    with_first_rate,
+    with_lasting_rate,
 )
 
 
@@ -84,7 +84,7 @@ class Momentum(StepRule):
     """δ_k = −η·d + ρ·δ_{k−1}: a heavy ball in the natural gradient's field (Momentum-QNG, arXiv:2409.01978).
 
     Args:
-        learning_rate: η; None is 0.2 over the standard deviation of the observable's eigenvalues.
+        learning_rate: η; None is 0.1 over the standard deviation of the observable's eigenvalues.
         momentum: ρ, from 0 (none) to below 1.
     """
 
@@ -96,7 +96,7 @@ class Momentum(StepRule):
         require_fraction(self.momentum, "momentum")
 
     def at_scale(self, scale: float) -> Momentum:
-        return with_first_rate(self, scale, "learning_rate")
+        return with_lasting_rate(self, scale)
 
     def start(self) -> Memory:
         return {"previous": np.zeros(0)}
