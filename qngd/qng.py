@@ -223,15 +223,10 @@ class QNG:
         """The damping of the solve: the one given, or the default."""
         return defaults.DAMPING if self.damping is None else as_damping(self.damping)
 
-    def _rule_at(self, evaluator: Evaluator, here: Evaluation, memory: Memory) -> StepRule:
-        """The rule of a step from `here`, for energies of the scale that those of the run have."""
-        return self.rule_for(evaluator, here).at_scale(_scale(memory))
-
-    def _damping_at(self, evaluator: Evaluator, here: Evaluation, memory: Memory) -> Damping:
-        """The damping of the solve for a step from `here`, for energies of the same scale."""
-        rule = self.rule_for(evaluator, here)
+    def _damping_at(self, here: Evaluation, rule: StepRule, scale: float) -> Damping:
+        """The same for a step from `here` by this rule, for energies of this scale."""
         chosen = self.damping_rule if self.damping is not None else defaults.default_damping(here, rule)
-        return at_scale(chosen, _scale(memory))
+        return at_scale(chosen, scale)
 
     @property
     def refresh_rule(self) -> Refresh:
@@ -272,9 +267,9 @@ class QNG:
             known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
             age = age.renewed
             first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, age.count, metric.positive))
-        scale = {_SCALE: np.array(first.energy_scale or UNKNOWN_SCALE)}
-        memory = self._rule_at(evaluator, first, scale).start()
-        return State(0, first, {**memory, **scale, **age.as_memory}, asked.count, asked.cost, seed)
+        scale = first.energy_scale or UNKNOWN_SCALE
+        memory = {**self.rule_for(evaluator, first).at_scale(scale).start(), _SCALE: np.array(scale)}
+        return State(0, first, {**memory, **age.as_memory}, asked.count, asked.cost, seed)
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
@@ -299,9 +294,10 @@ class QNG:
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""
         asked, here = Submissions.after(evaluator, state), state.evaluation
-        rule = self._rule_at(evaluator, here, state.memory)
+        usual, scale = self.rule_for(evaluator, here), _scale(state.memory)
+        rule = usual.at_scale(scale)
         memory = {**rule.start(), **state.memory}
-        direction = self._direction(evaluator, here, rule.damping(self._damping_at(evaluator, here, memory), memory))
+        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here, usual, scale), memory))
 
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
             return asked.energies([here.theta + s for s in shifts])
@@ -329,8 +325,7 @@ class QNG:
             end, last = self._with_metric(here, whole(here.theta), metric, age)
         else:
             end = here
-        kept = {name: state.memory[name] for name in (_SCALE,) if name in state.memory}
-        new = state.moved(asked, end, {**learnt, **last.as_memory, **kept})
+        new = state.moved(asked, end, {**learnt, **last.as_memory, _SCALE: np.array(scale)})
         return new, _describe(new, trial, accepted, asked, is_random(gradient))
 
     def _metric(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:

@@ -111,6 +111,11 @@ class Observable:
         large differences of energies are in the unit that it is written in."""
         return float(np.linalg.norm(self.coefficients[self.acting]))
 
+    def deviation_below(self, share: float) -> float:
+        """√share of that for the mean of the lowest `share` of its values: penalties, say, that widen all of them lie
+        above."""
+        return float(np.sqrt(share)) * self.deviation
+
     @property
     def clash(self) -> tuple[str, str] | None:
         """Two of its strings that do not commute, by their labels; None where all do, and have a common basis."""

@@ -47,8 +47,7 @@ class SampledEvaluator(DeviceEvaluator):
         self.circuit = circuit
         whole = self.backend.runs_whole(circuit)
         self.planner = Planner(circuit, observable, setup.grouping, setup.cross, whole, share)
-        deviation = None if observable is None else observable.deviation
-        self.energy_scale = deviation if deviation is None or share is None else float(np.sqrt(share)) * deviation
+        self.energy_scale = None if observable is None else observable.deviation_below(1.0 if share is None else share)
         self.is_mean = share is None
         self._kept: tuple[Plan, tuple[Any, ...]] | None = None
 

@@ -74,9 +74,7 @@ class ExactTail(ExactEvaluator):
     def __init__(self, circuit: Circuit, observable: Observable, alpha: float) -> None:
         self._tail = Distribution(circuit, observable, alpha)
         super().__init__(circuit, observable)
-        self.energy_scale = (
-            float(np.sqrt(alpha)) * observable.deviation
-        )  # penalties, say, that widen it lie above the tail
+        self.energy_scale = observable.deviation_below(alpha)
 
     def energies(
         self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None

@@ -14,6 +14,7 @@ from qngd.errors import SettingError, counted, require_range, settle_whole, show
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import UNITS, Cost
 from qngd.estimates.prices import Prices
+from qngd.evaluators.meter import Meter
 
 _ROUNDING = 1e-9  # of a limit: sums of seconds and money are no exact numbers
 _HOW_TO_KNOW = {
@@ -82,6 +83,11 @@ class Budget:
         if self.money is not None or (self.table.are_given and not self._limits):
             return "money"
         return "seconds" if self.seconds is not None else ""
+
+    def meter(self, spent: Cost, allows: Callable[[Cost, Cost], bool] | None = None) -> Meter:
+        """What counts by its prices on from what was `spent`, and refuses what `allows` does; nothing without it."""
+        found = Meter(self.table, spent, scarce=self.scarce)
+        return found if allows is None else replace(found, allows=allows)
 
     @property
     def _limits(self) -> dict[str, float]:

@@ -33,7 +33,7 @@ from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
-from qngd.evaluators.meter import Meter, metering
+from qngd.evaluators.meter import metering
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
@@ -226,8 +226,7 @@ class _Search:
         evaluator = task.evaluators[0]
         inner = deflated(without_bounds(evaluator), thetas, weights)
         lifted = evaluator.around(inner) if isinstance(evaluator, Bounded) else inner
-        budget = task.limits.budget
-        with metering(Meter(budget.table, task.spent, scarce=budget.scarce)):
+        with metering(task.limits.budget.meter(task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
         spent = task.spent + kept
@@ -303,8 +302,7 @@ def _measured(
         key = f"{task.identity.key} {theta.tobytes().hex()}"
         if final_shots is not None:
             key += f" {final_shots}"
-        budget = task.limits.budget
-        with metering(Meter(budget.table, result.cost, scarce=budget.scarce)):  # which has kept room for it
+        with metering(task.limits.budget.meter(result.cost)):  # which has kept room for it
             seen = _affordable(task, at_end, result, final_shots)
             energy, overlaps, cost = measured_once(
                 path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST), seen)

@@ -76,22 +76,21 @@ class Task:
         def allows(total: Cost, ahead: Cost) -> bool:
             return budget.is_open or budget.allows(total, ahead + self.reserve(total - before))
 
-        with metering(Meter(budget.table, before + spent, allows, scarce=budget.scarce)) as meter:
+        with metering(budget.meter(before + spent, allows)) as meter:
             yield meter
 
     @contextmanager
     def ending(self, spent: Cost) -> Iterator[Meter]:
         """As `metered`, while its end is measured."""
         budget = self.limits.budget
-        with metering(Meter(budget.table, self.before_this + spent, budget.allows, scarce=budget.scarce)) as meter:
+        with metering(budget.meter(self.before_this + spent, budget.allows)) as meter:
             yield meter
 
     def reserve(self, spent: Cost) -> Cost:
         """What its end takes, for which the budget keeps room, after this run has `spent` so much."""
         if self.final is None:
             return Cost()
-        budget = self.limits.budget
-        with metering(Meter(budget.table, self.before_this + spent, scarce=budget.scarce)):
+        with metering(self.limits.budget.meter(self.before_this + spent)):
             return self.final.cost(self.given.theta)
 
     @property

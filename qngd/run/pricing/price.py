@@ -18,7 +18,7 @@ from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
 from qngd.evaluators import light_cone, pauli_propagation
-from qngd.evaluators.meter import Meter, metering
+from qngd.evaluators.meter import metering
 from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import submission_cost
@@ -181,7 +181,7 @@ def cost(
         by_strings = pauli_propagation.evaluator(one.circuit, one.target, shots, truncation)
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps)
     granted = as_budget(budget)
-    with metering(Meter(granted.table, scarce=granted.scarce)):
+    with metering(granted.meter(Cost())):
         step = planned_step(given, given.target, setup, approx=approx, gradient=gradient)
         offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
         return _price_of_circuits(step, steps, offers, granted.table)
