@@ -12,10 +12,8 @@ start ends. How runs are made, and given up, says `fewest_shots`.
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ import numpy as np
 import qngd
 from circuits import maxcut
 from experiments import zoo_cases
-from experiments.fewest_shots import draw, judged, methods, tried
+from experiments.fewest_shots import draw, judged, methods, side_by_side, tried
 from experiments.race import Goal, Start
 from experiments.record import Experiment, main
 from qngd.interop.given import read_given
@@ -95,11 +93,8 @@ def start_of(name: str, seed: int) -> Start:
 
 
 def measure(smoke: bool) -> dict[str, Any]:
-    """By problem, each in a process of its own, as many at a time as there are cores."""
-    if smoke:
-        return {"h2": runs_on("h2", smoke=True)}
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        return dict(zip(PROBLEMS, pool.map(runs_on, PROBLEMS), strict=True))
+    """By problem."""
+    return {"h2": runs_on("h2", smoke=True)} if smoke else side_by_side(runs_on, PROBLEMS)
 
 
 def runs_on(name: str, smoke: bool = False) -> dict[str, Any]:
