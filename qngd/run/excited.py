@@ -46,10 +46,11 @@ from qngd.run.budget import Budget, Clock
 from qngd.run.directory.paths import as_folder
 from qngd.run.kept import measured_once
 from qngd.run.loop import carry_out
+from qngd.run.reading import read_task
 from qngd.run.restarts import Reader, best_of, ends_all
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
-from qngd.run.task import Task, read_task
+from qngd.run.task import Task
 from qngd.solve.state import Optimizer, StepInfo
 
 _LAST = 2**20  # the number of a submission that no run comes to

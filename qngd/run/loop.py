@@ -29,11 +29,12 @@ from qngd.run.beginning import begin
 from qngd.run.budget import Budget, Clock
 from qngd.run.ending import finished, result_of
 from qngd.run.next_step import next_step
+from qngd.run.reading import read_task
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import REMEDY, Result, Status, ended_by
 from qngd.run.stop import StopRule
-from qngd.run.task import Task, read_task
+from qngd.run.task import Task
 from qngd.solve.state import Optimizer, State, StepInfo
 
 __all__ = ["Budget", "Result", "Status", "minimize"]
