@@ -11,8 +11,8 @@ from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.full_turns import wrapped_angles
 from qngd.evaluators.meter import OverBudget
-from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.run.record import Record
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task

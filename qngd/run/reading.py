@@ -12,7 +12,7 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.device import backend_of
-from qngd.evaluators.objectives.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.given import AnyGiven, evaluators_of, read_any
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.run.about import problem_in_words, settings_in_words

@@ -17,7 +17,7 @@ import numpy as np
 from qngd._system.interrupts import Terminated
 from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
-from qngd.evaluators.objectives.given import AnyGiven
+from qngd.evaluators.given import AnyGiven
 from qngd.run.directory.paths import as_folder, holds_run
 from qngd.run.result import REMEDY, Result, Status, ended_by
 from qngd.run.task import Task

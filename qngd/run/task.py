@@ -9,8 +9,8 @@ from typing import Any
 
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
+from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.meter import Meter, metering
-from qngd.evaluators.objectives.given import AnyGiven
 from qngd.evaluators.setup import USUAL, Setup
 from qngd.measured.shots import AutoShots
 from qngd.run.budget import Clock
