@@ -234,13 +234,13 @@ class Planner:
         draft = self.draft(theta, seed)
         book = draft.book
         groups = self._groups_at(seed) if energy or gradient else []
-        numbered = [replace(each, number=book.template(each.template, each.coefficients)) for each in groups]
+        numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
         lifts = self._lifts if energy or gradient else []
         if lifts:  # of one template
             of_overlaps = book.template(lifts[0].template, lifts[0].coefficients)
-            numbered += [replace(each, number=of_overlaps) for each in lifts]
-        energies = [book.request(each.number, each.angles(draft.phi)) for each in numbered if energy]
-        counts = [each.weight for each in numbered if energy]
+            numbered += [(of_overlaps, each) for each in lifts]
+        energies = [book.request(t, each.angles(draft.phi)) for t, each in numbered if energy]
+        counts = [each.weight for _, each in numbered if energy]
         asked = _asked(draft, numbered, gradient)
         terms = None if metric is None else metric.asked(draft)
         return Plan(
@@ -253,7 +253,7 @@ class Planner:
             mixing=asked.mixing if gradient else None,
             chance=asked.chance,
             bases=len(groups) if self.is_random else None,
-            overlaps=Overlaps(numbered[-1].number, tuple(energies[len(groups) :])) if lifts else None,
+            overlaps=Overlaps(numbered[-1][0], tuple(energies[len(groups) :])) if lifts else None,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
@@ -286,7 +286,10 @@ class Planner:
             )
 
 
-def _asked(draft: Draft, groups: Sequence[MeasuredGroup], gradient: bool | MeasuredGradient) -> AskedGradient:
+def _asked(
+    draft: Draft, numbered: Sequence[tuple[int, MeasuredGroup]], gradient: bool | MeasuredGradient
+) -> AskedGradient:
     if not gradient:
         return AskedGradient([], draft.mixed([]))
+    groups = [replace(each, number=t) for t, each in numbered]
     return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)
