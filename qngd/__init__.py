@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from qngd import step as step
     from qngd.api import expectation, gradient, metric_tensor, outputs, probabilities, sample, statevector
     from qngd.circuit.circuit import Circuit
+    from qngd.cvar import CVaR
     from qngd.errors import (
         BackendError,
         CircuitError,

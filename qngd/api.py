@@ -19,7 +19,8 @@ from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
-from qngd.evaluators.objectives.given import AnyGiven, read_objective
+from qngd.evaluators.given import AnyGiven
+from qngd.evaluators.objectives.given import read_objective
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.some_qubits import marginal, read_qubits

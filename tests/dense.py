@@ -150,6 +150,12 @@ class Truth:
             self.gradient = _gradient(self.state, self.tangents, matrix)
 
 
+def overlap_error(state: np.ndarray, expected: np.ndarray) -> float:
+    """The largest deviation of an amplitude, global phase aside."""
+    overlap = np.vdot(expected, state)
+    return float(np.abs(state - expected * overlap / abs(overlap)).max())
+
+
 def same_state(a: np.ndarray, b: np.ndarray, atol: float = 1e-10) -> bool:
     """Whether two normalised states agree up to a global phase (to first order, unlike their fidelity)."""
     phase = np.vdot(a, b)

@@ -377,6 +377,13 @@ def random_observable(seed: int, num_qubits: int, num_terms: int = 12) -> dict[s
     return {label: float(rng.normal()) for label in labels}
 
 
+def random_terms(seed: int, num_qubits: int, count: int) -> dict[str, float]:
+    """The same with the identity among them, each label once."""
+    rng = np.random.default_rng(seed)
+    labels = {"".join(rng.choice(list("IXYZ"), num_qubits)) for _ in range(count)}
+    return {label: float(rng.normal()) for label in [*sorted(labels), "I" * num_qubits]}
+
+
 def random_labels(seed: int, num_qubits: int, count: int) -> list[str]:
     rng = np.random.default_rng(seed)
     return ["".join(row) for row in rng.choice(list("IXYZ"), (count, num_qubits))]

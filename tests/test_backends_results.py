@@ -12,7 +12,8 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError
 
 import qngd
-from qngd.backends.results import Unreadable, check_bounds, estimates, merged, samples, standard_errors, tally
+from qngd.backends.results import Unreadable, check_bounds, estimates, samples, standard_errors, tally
+from qngd.backends.tallies import merged
 from qngd.errors import BackendError
 from qngd.measured.covariances import covariance
 from qngd.measured.outcomes import Counts, Means

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -196,6 +197,16 @@ def test_every_public_name_is_there():
         assert name in dir(qngd)
     with pytest.raises(AttributeError, match="nothing"):
         qngd.nothing  # noqa: B018
+
+
+def test_type_checkers_see_what_is_there():
+    """They read the imports that never run."""
+    tree = ast.parse(Path(qngd.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    homes = {name: f"qngd.{home}" for name, home in qngd._HOME.items()}
+    assert seen == homes | dict.fromkeys(qngd._MODULES, "qngd")
+    assert sorted(homes) == sorted(qngd.__all__)
 
 
 def test_modules_that_users_import_are_attributes_from_the_start():

@@ -21,18 +21,13 @@ INPUTS = HEAD + "input float[64] b; input angle a;\n"
 VALUES = {"a": 0.7, "b": -1.1}
 
 
-def overlap_error(state: np.ndarray, expected: np.ndarray) -> float:
-    overlap = np.vdot(expected, state)
-    return float(np.abs(state - expected * overlap / abs(overlap)).max())
-
-
 def assert_same_state(program: str, expected: QuantumCircuit) -> Circuit:
     """The program prepares the state of a circuit in a and b."""
     wrapped = wrap(program)
     theta = np.array([VALUES[name] for name in wrapped.parameters])
     bound = expected.assign_parameters({p: VALUES[p.name] for p in expected.parameters})
     state = dense.statevector(wrapped, theta)
-    assert overlap_error(state, Statevector(bound).data) < 1e-10
+    assert dense.overlap_error(state, Statevector(bound).data) < 1e-10
     return wrapped
 
 
@@ -405,7 +400,7 @@ def test_what_qiskit_exports(number, includes):
     wrapped = wrap(qasm3.dumps(circuit, includes=includes, basis_gates=() if includes else ("U",)))
     theta = [values.get(name) or values[name[1:-1].replace("_", "[") + "]"] for name in wrapped.parameters]
     bound = circuit.assign_parameters({p: values[p.name] for p in circuit.parameters})
-    assert overlap_error(dense.statevector(wrapped, np.array(theta)), Statevector(bound).data) < 1e-10
+    assert dense.overlap_error(dense.statevector(wrapped, np.array(theta)), Statevector(bound).data) < 1e-10
 
 
 def test_registers_that_share_qubits_as_qiskit_exports_them():
@@ -477,7 +472,7 @@ BRAKETS_STATE = [
 def test_what_braket_exports():
     wrapped = wrap(BRAKETS)
     expected = np.reshape(BRAKETS_STATE, (2, 2, 2)).transpose().ravel()  # their qubit 0 is the most significant bit
-    assert overlap_error(dense.statevector(wrapped, np.array([VALUES["a"], VALUES["b"]])), expected) < 1e-9
+    assert dense.overlap_error(dense.statevector(wrapped, np.array([VALUES["a"], VALUES["b"]])), expected) < 1e-9
 
 
 def test_pragmas_for_results_and_verbatim_boxes():

@@ -64,19 +64,13 @@ def random_theta(circuit: QuantumCircuit, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.3, 1.5, circuit.num_parameters)
 
 
-def overlap_error(state: np.ndarray, expected: np.ndarray) -> float:
-    """The largest deviation of an amplitude, global phase aside."""
-    overlap = np.vdot(expected, state)
-    return float(np.abs(state - expected * overlap / abs(overlap)).max())
-
-
 def assert_same_state(circuit: QuantumCircuit, reference: QuantumCircuit | None = None) -> Circuit:
     """The wrapped circuit prepares the state that Qiskit says (of `reference`, if another)."""
     wrapped = wrap(circuit)
     theta = random_theta(circuit)
     values = dict(zip(wrapped.parameters, theta, strict=True))
     expected = qiskit_state_at(reference or circuit, values)
-    assert overlap_error(dense.statevector(wrapped, theta), expected) < 1e-10
+    assert dense.overlap_error(dense.statevector(wrapped, theta), expected) < 1e-10
     return wrapped
 
 
@@ -543,7 +537,7 @@ def test_initialize_is_exact_at_the_start(amplitudes):
     vector = amplitudes.reshape(2, 2, 2)  # axes: qubits 2, 0, 3
     turned = np.array([np.cos(0.35), np.sin(0.35)])
     expected = np.einsum("abc,d->cadb", vector, turned).reshape(-1)
-    assert overlap_error(state, expected) < 1e-15
+    assert dense.overlap_error(state, expected) < 1e-15
 
 
 def test_initialize_from_labels_and_numbers():
@@ -602,7 +596,7 @@ def test_evolution_under_terms_that_do_not_commute_is_its_product_formula(formul
         wrapped = wrap(circuit)
     theta = random_theta(circuit)
     expected = qiskit_state(written_out, theta)
-    assert overlap_error(dense.statevector(wrapped, theta), expected) < 1e-10
+    assert dense.overlap_error(dense.statevector(wrapped, theta), expected) < 1e-10
 
 
 @pytest.mark.parametrize("time", [0.3, A * B])

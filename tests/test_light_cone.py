@@ -22,15 +22,9 @@ from qngd.exact.simulator import Simulator
 from tests.dense import observable_matrix
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
 from tests.pages import shown
-from tests.strategies import Sketch, ansatz, examples, programs, random_program
+from tests.strategies import Sketch, ansatz, examples, programs, random_program, random_terms
 
 APPROXIMATIONS = ("diag", "block-diag", "full")
-
-
-def random_terms(seed, num_qubits, count):
-    rng = np.random.default_rng(seed)
-    labels = {"".join(rng.choice(list("IXYZ"), num_qubits)) for _ in range(count)}
-    return {label: float(rng.normal()) for label in [*sorted(labels), "I" * num_qubits]}
 
 
 def check_equal(circuit, terms, theta):

@@ -13,15 +13,9 @@ from qngd.exact import propagation
 from tests.command_line import TOY
 from tests.command_line import qngd as command
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
-from tests.strategies import ansatz, examples, programs
+from tests.strategies import ansatz, examples, programs, random_terms
 
 ALL = qngd.PauliPropagation(coefficient=0)
-
-
-def random_terms(seed, num_qubits, count):
-    rng = np.random.default_rng(seed)
-    labels = {"".join(rng.choice(list("IXYZ"), num_qubits)) for _ in range(count)}
-    return {label: float(rng.normal()) for label in [*sorted(labels), "I" * num_qubits]}
 
 
 @given(programs(max_qubits=5))

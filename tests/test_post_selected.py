@@ -5,7 +5,7 @@ import pytest
 
 import qngd
 from qngd.backends import PostSelected, ReadoutCorrected, resolve
-from qngd.backends.post_selection import Sieve
+from qngd.backends.sieve import Sieve
 from qngd.circuit.observable import Observable
 from qngd.measured.planner import Planner
 from qngd.metrics.names import as_metric

@@ -7,7 +7,7 @@ from scipy.stats import binom
 import qngd
 from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.readout import EVERYTHING, Misread, calibration
-from qngd.backends.results import joined
+from qngd.backends.tallies import joined
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts, Means

@@ -5,8 +5,8 @@ import pytest
 
 import qngd
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
-from qngd.backends.results import z_strings
 from qngd.backends.statevector import StatevectorSampler
+from qngd.backends.tallies import z_strings
 from qngd.errors import BackendError
 from qngd.measured.outcomes import Means
 

@@ -5,7 +5,7 @@ import pytest
 
 import qngd
 from qngd.backends import PostSelected, ReadoutCorrected
-from qngd.backends.post_selection import Sieve
+from qngd.backends.sieve import Sieve
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import pack_bits
 from qngd.evaluators.choice import evaluator_for

@@ -9,7 +9,7 @@ import pytest
 
 import qngd
 from qngd.errors import StorageError
-from qngd.run import task
+from qngd.run import reading
 from qngd.run.loop import minimize
 from qngd.run.store import Stored
 
@@ -70,7 +70,7 @@ class Shelf:
 
 def test_a_run_goes_on_from_any_store_to_the_same_digits(monkeypatch):
     shelf = Shelf(room=3)
-    monkeypatch.setattr(task, "_store_of", lambda run_dir: shelf)
+    monkeypatch.setattr(reading, "_store_of", lambda run_dir: shelf)
     broken = minimize(CIRCUIT, ENERGY, THETA, max_steps=6, **HOW)
     assert broken.status == "failed"
     assert "the shelf is full" in broken.message

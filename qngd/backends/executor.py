@@ -10,7 +10,8 @@ import numpy as np
 
 from qngd._system.packages import load
 from qngd.backends.base import BackendBase, Load
-from qngd.backends.results import Tally, Unreadable, said, tally
+from qngd.backends.results import Unreadable, said, tally
+from qngd.backends.tallies import Tally
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, require_bool, require_range, shown
 from qngd.estimates.evaluation import Cost

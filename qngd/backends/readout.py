@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from qngd.backends.around import Around, AroundHandle, Asked
-from qngd.backends.results import z_strings
+from qngd.backends.tallies import z_strings
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings, unpack_bits
 from qngd.errors import BackendError, require_range

@@ -11,7 +11,7 @@ import numpy as np
 from qngd._system.memory import require_bytes
 from qngd._system.threads import num_threads, splits, together
 from qngd.backends.base import BackendBase
-from qngd.backends.results import distinct_rows
+from qngd.backends.tallies import distinct_rows
 from qngd.circuit.active import moved_qubits
 from qngd.circuit.frame import push
 from qngd.circuit.pauli import PauliStrings, pack_bits

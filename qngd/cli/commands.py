@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -65,16 +64,7 @@ def run(
     problem: options.PROBLEM,
     settings: options.SET = None,
     config: options.CONFIG = None,
-    max_steps: Annotated[
-        int | None,
-        typer.Option(
-            "--max-steps",
-            "--steps",
-            min=0,
-            help="Steps at most: 100, or where a budget limits them as many as it buys.",
-            show_default=False,
-        ),
-    ] = None,
+    max_steps: options.MAX_STEPS = None,
     optimizer: options.OPTIMIZER = "qng",
     learning_rate: options.LEARNING_RATE = None,
     step: options.STEP = None,
@@ -82,43 +72,15 @@ def run(
     approx: options.RUN_APPROX = None,
     gradient: options.RUN_GRADIENT = None,
     refresh: options.REFRESH = None,
-    tol: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            help="Stop when the energy changes by less than this (`minimize` says for how many steps); 0 never does.",
-        ),
-    ] = 1e-8,
-    gtol: Annotated[
-        float,
-        typer.Option(min=0.0, help="Stop when the natural gradient's norm in state space is less than this."),
-    ] = 0.0,
-    target: Annotated[
-        float | None,
-        typer.Option(help="Stop when the energy plus its standard error is at most this.", show_default=False),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Of the run's shots. The problem's own seed, if it has one, is --set seed=N.",
-            show_default=False,
-        ),
-    ] = None,
-    restarts: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Runs from that many starts, the problem's and random ones, of which the best is kept; in the "
-            "--run-dir each has a folder.",
-        ),
-    ] = 1,
+    tol: options.TOL = 1e-8,
+    gtol: options.GTOL = 0.0,
+    target: options.TARGET = None,
+    seed: options.SEED = None,
+    restarts: options.RESTARTS = 1,
     theta0: options.THETA0 = None,
     frozen: options.FROZEN = None,
     bounds: options.BOUNDS = None,
-    wrap_angles: Annotated[
-        bool, typer.Option("--wrap-angles", help="Give parameters in (−π, π] where a full turn changes nothing.")
-    ] = False,
+    wrap_angles: options.WRAP_ANGLES = False,
     cvar: options.CVAR = None,
     backend: options.BACKEND = None,
     mode: options.MODE = "job",
@@ -126,16 +88,7 @@ def run(
     shots: options.SHOTS = None,
     grouping: options.GROUPING = "qubit-wise",
     cross: options.CROSS = "hadamard",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.folder,
-            metavar="DIR",
-            help="Folder for convergence.png, spectrum.png, their data (history.csv, spectrum.csv, "
-            "result.json) and settings.toml, what the run was called with. Left out: no files.",
-            show_default=False,
-        ),
-    ] = None,
+    out: options.OUT = None,
     final_shots: options.FINAL_SHOTS = None,
     budget_jobs: options.LIMIT = None,
     budget_circuits: options.LIMIT = None,
@@ -144,15 +97,7 @@ def run(
     budget_money: options.AMOUNT = None,
     budget_wall: options.AMOUNT = None,
     price: options.PRICE = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.folder,
-            metavar="DIR",
-            help="Folder that keeps the run step by step. A run that it already holds goes on where it stopped.",
-            show_default=False,
-        ),
-    ] = None,
+    run_dir: options.RUN_DIR = None,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
@@ -214,7 +159,7 @@ def cost(
     mode: options.MODE = "job",
     initial_layout: options.LAYOUT = None,
     shots: options.SHOTS = None,
-    steps: Annotated[int, typer.Option("--steps", "--max-steps", min=0, help="Steps of the run.")] = 100,
+    steps: options.STEPS = 100,
     approx: options.APPROX = "block-diag",
     grouping: options.GROUPING = "qubit-wise",
     cross: options.CROSS = "hadamard",
@@ -248,45 +193,15 @@ def cost(
 def sweep(
     ctx: typer.Context,
     problem: options.PROBLEM,
-    out: Annotated[
-        Path,
-        typer.Option(
-            parser=options.folder,
-            metavar="DIR",
-            help="Folder in which each run has one of its own. Runs that are done there are not run again.",
-            show_default=False,
-        ),
-    ],
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            metavar="NAME=A,B,…",
-            help="Values of a setting of the problem, or of an option of qngd run; all combinations are run. A value "
-            "with commas stands in brackets. Repeat for more names.",
-            show_default=False,
-        ),
-    ] = None,
+    out: options.SWEEP_OUT,
+    grid: options.GRID = None,
     settings: options.SET = None,
-    config: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="A TOML file of options of qngd run, for all runs.", show_default=False),
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each combination.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Another one gives all runs other seeds.")] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Processes; 0 is this one, without Dask. Left out: one for every core.",
-            show_default=False,
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="A scheduler of Dask that is there already.", show_default=False),
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Of each run.")] = 1,
+    config: options.SWEEP_CONFIG = None,
+    seeds: options.SEEDS = 1,
+    seed: options.SWEEP_SEED = 0,
+    workers: options.WORKERS = None,
+    scheduler: options.SCHEDULER = None,
+    threads: options.THREADS = 1,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
@@ -328,7 +243,7 @@ def doctor(as_json: options.JSON = False, traceback: options.TRACEBACK = False) 
 
 @app.command()
 def plot(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a run.", show_default=False)],
+    directory: options.PLOTTED,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
@@ -343,45 +258,15 @@ def plot(
             typer.echo("\n".join(map(str, paths)))
 
 
-_Watch = Annotated[
-    bool, typer.Option("--watch", help="Follow a run that goes on in another process, until it has ended.")
-]
-_Every = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")]
-
-
 @app.command()
 def report(
-    directories: Annotated[
-        list[Path],
-        typer.Argument(metavar="DIR...", help="Directories of runs: --run-dir or --out of each.", show_default=False),
-    ],
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Write the page here; it is one file and needs no network.", show_default=False
-        ),
-    ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.folder,
-            metavar="DIR",
-            help="Write each figure as PNG and SVG into this folder.",
-            show_default=False,
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="What the runs are called, in their order; runs of one name are taken together, with medians and "
-            "quartiles. Left out: the settings in which they differ.",
-            show_default=False,
-        ),
-    ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)] = None,
-    watch: _Watch = False,
-    every: _Every = 2.0,
+    directories: options.DIRECTORIES,
+    html: options.HTML = None,
+    figures: options.FIGURES = None,
+    labels: options.LABELS = None,
+    title: options.TITLE = None,
+    watch: options.WATCH = False,
+    every: options.EVERY = 2.0,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
@@ -402,15 +287,12 @@ def report(
             report_once(wanted, as_json)
 
 
-_Stored = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
-
-
 @app.command()
 def show(
-    directory: _Stored,
+    directory: options.STORED,
     as_json: options.JSON = False,
-    watch: _Watch = False,
-    every: _Every = 2.0,
+    watch: options.WATCH = False,
+    every: options.EVERY = 2.0,
     traceback: options.TRACEBACK = False,
 ) -> None:
     """Show the run that a --run-dir holds, also while it goes on in another process.
@@ -431,7 +313,7 @@ def show(
 
 @app.command()
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)],
+    folder: options.RUNS,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
@@ -444,11 +326,8 @@ def runs(
 
 @app.command()
 def resume(
-    directory: _Stored,
-    max_steps: Annotated[
-        int | None,
-        typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
-    ] = None,
+    directory: options.STORED,
+    max_steps: options.RESUME_MAX_STEPS = None,
     backend: options.BACKEND = None,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,

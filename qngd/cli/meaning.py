@@ -12,7 +12,7 @@ from qngd.cli.spending import read_budget
 from qngd.cli.written import NAMES, built, read_optimizer_settings, read_rule, split
 from qngd.cvar import CVaR
 from qngd.errors import ParameterError, SettingError
-from qngd.evaluators.objectives.given import AnyGiven, read_any
+from qngd.evaluators.given import AnyGiven, read_any
 from qngd.interop import in_order
 from qngd.problem import Problem
 from qngd.run.names import SETTINGS

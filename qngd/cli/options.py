@@ -1,4 +1,4 @@
-"""The options of the commands: their names, types and help. Those that several commands have stand here once."""
+"""The options of the commands: their names, types and help. `commands.py` says which command has which."""
 
 from __future__ import annotations
 
@@ -260,6 +260,152 @@ RUN_GRADIENT = Annotated[
         show_default=False,
         rich_help_panel=_RULES,
     ),
+]
+
+# of run alone
+MAX_STEPS = Annotated[
+    int | None,
+    typer.Option(
+        "--max-steps",
+        "--steps",
+        min=0,
+        help="Steps at most: 100, or where a budget limits them as many as it buys.",
+        show_default=False,
+    ),
+]
+TOL = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        help="Stop when the energy changes by less than this (`minimize` says for how many steps); 0 never does.",
+    ),
+]
+GTOL = Annotated[
+    float,
+    typer.Option(min=0.0, help="Stop when the natural gradient's norm in state space is less than this."),
+]
+TARGET = Annotated[
+    float | None,
+    typer.Option(help="Stop when the energy plus its standard error is at most this.", show_default=False),
+]
+SEED = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Of the run's shots. The problem's own seed, if it has one, is --set seed=N.",
+        show_default=False,
+    ),
+]
+RESTARTS = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Runs from that many starts, the problem's and random ones, of which the best is kept; in the "
+        "--run-dir each has a folder.",
+    ),
+]
+WRAP_ANGLES = Annotated[
+    bool, typer.Option("--wrap-angles", help="Give parameters in (−π, π] where a full turn changes nothing.")
+]
+OUT = Annotated[
+    Path | None,
+    typer.Option(
+        parser=folder,
+        metavar="DIR",
+        help="Folder for convergence.png, spectrum.png, their data (history.csv, spectrum.csv, "
+        "result.json) and settings.toml, what the run was called with. Left out: no files.",
+        show_default=False,
+    ),
+]
+RUN_DIR = Annotated[
+    Path | None,
+    typer.Option(
+        parser=folder,
+        metavar="DIR",
+        help="Folder that keeps the run step by step. A run that it already holds goes on where it stopped.",
+        show_default=False,
+    ),
+]
+
+# of cost, sweep and plot alone
+STEPS = Annotated[int, typer.Option("--steps", "--max-steps", min=0, help="Steps of the run.")]
+SWEEP_OUT = Annotated[
+    Path,
+    typer.Option(
+        parser=folder,
+        metavar="DIR",
+        help="Folder in which each run has one of its own. Runs that are done there are not run again.",
+        show_default=False,
+    ),
+]
+GRID = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="NAME=A,B,…",
+        help="Values of a setting of the problem, or of an option of qngd run; all combinations are run. A value "
+        "with commas stands in brackets. Repeat for more names.",
+        show_default=False,
+    ),
+]
+SWEEP_CONFIG = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="A TOML file of options of qngd run, for all runs.", show_default=False),
+]
+SEEDS = Annotated[int, typer.Option(min=1, help="Runs of each combination.")]
+SWEEP_SEED = Annotated[int, typer.Option(min=0, help="Another one gives all runs other seeds.")]
+WORKERS = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Processes; 0 is this one, without Dask. Left out: one for every core.",
+        show_default=False,
+    ),
+]
+SCHEDULER = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A scheduler of Dask that is there already.", show_default=False),
+]
+THREADS = Annotated[int, typer.Option(min=1, help="Of each run.")]
+PLOTTED = Annotated[Path, typer.Argument(metavar="DIR", help="The --out folder of a run.", show_default=False)]
+
+# of looking at runs, and of going on with one
+WATCH = Annotated[
+    bool, typer.Option("--watch", help="Follow a run that goes on in another process, until it has ended.")
+]
+EVERY = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")]
+DIRECTORIES = Annotated[
+    list[Path],
+    typer.Argument(metavar="DIR...", help="Directories of runs: --run-dir or --out of each.", show_default=False),
+]
+HTML = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the page here; it is one file and needs no network.", show_default=False),
+]
+FIGURES = Annotated[
+    Path | None,
+    typer.Option(
+        parser=folder,
+        metavar="DIR",
+        help="Write each figure as PNG and SVG into this folder.",
+        show_default=False,
+    ),
+]
+LABELS = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="What the runs are called, in their order; runs of one name are taken together, with medians and "
+        "quartiles. Left out: the settings in which they differ.",
+        show_default=False,
+    ),
+]
+TITLE = Annotated[str | None, typer.Option(metavar="TEXT", help="Of the page.", show_default=False)]
+STORED = Annotated[Path, typer.Argument(metavar="DIR", help="The --run-dir folder of a run.", show_default=False)]
+RUNS = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with runs.", show_default=False)]
+RESUME_MAX_STEPS = Annotated[
+    int | None,
+    typer.Option("--max-steps", "--steps", min=0, help="Steps at most, those taken included.", show_default=False),
 ]
 
 

@@ -12,7 +12,7 @@ from qngd.cli.placed import placed
 from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
 from qngd.cli.written import read_rule
-from qngd.evaluators.objectives.given import read_any
+from qngd.evaluators.given import read_any
 from qngd.evaluators.setup import Setup
 from qngd.report.circuits import describe_circuit, step_measurements
 from qngd.run.pricing.cones import ConePrice

@@ -20,7 +20,8 @@ from qngd.cli.options import as_data
 from qngd.cli.placed import placed
 from qngd.cli.problem_file import ProblemFile, open_problem
 from qngd.errors import QngdError
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
+from qngd.evaluators.given import AnyGiven, read_any
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.problem import Problem
 from qngd.report import files, live
 from qngd.report.circuits import describe_circuit

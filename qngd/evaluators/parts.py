@@ -18,7 +18,7 @@ import numpy as np
 
 from qngd._system.seeds import derived
 from qngd.backends.base import BackendBase, Load
-from qngd.backends.results import joined
+from qngd.backends.tallies import joined
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import Note, Sent
 from qngd.measured.outcomes import Outcome

@@ -21,6 +21,7 @@ from qngd._system.threads import num_threads, one_blas_thread, splits, together
 from qngd.circuit.active import moved_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
+from qngd.exact.engine import Engine
 from qngd.exact.kernels import batch
 from qngd.exact.kernels.batch import TermGroups
 from qngd.exact.kernels.layout import Rotations, SparseRows
@@ -260,7 +261,7 @@ class BatchSimulator:
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[[np.ndarray], np.ndarray]]:
         count = len(angles)
         values = np.array([[self.simulator.expectation(phi, t) for t in self._terms] for phi in angles.phi])
-        metrics = [] if kind is None else [self._metric_of_one(angles, b, kind) for b in range(count)]
+        metrics = [] if kind is None else [metric_of_one(self.simulator, angles, b, kind) for b in range(count)]
 
         def gradients(weights: np.ndarray) -> np.ndarray:
             rows = []
@@ -272,11 +273,13 @@ class BatchSimulator:
 
         return values, np.sum(metrics, axis=0) if metrics else None, gradients
 
-    def _metric_of_one(self, angles: BatchAngles, row: int, kind: Kind) -> np.ndarray:
-        phi, jacobian = angles.phi[row], angles.jacobian(row)
-        if kind == "full":
-            return self.simulator.full_metric(phi, jacobian)
-        return self.simulator.block_metric(phi, jacobian, diagonal=kind == "diag")[0]
+
+def metric_of_one(engine: Engine, angles: BatchAngles, row: int, kind: Kind) -> np.ndarray:
+    """The metric of one sample, (P, P)."""
+    phi, jacobian = angles.phi[row], angles.jacobian(row)
+    if kind == "full":
+        return engine.full_metric(phi, jacobian)
+    return engine.block_metric(phi, jacobian, diagonal=kind == "diag")[0]
 
 
 def _undone(rotations: Rotations) -> Rotations:

@@ -22,27 +22,34 @@ Rules = tuple[list[ShiftRule], sparse.csr_array]
 
 @dataclass(frozen=True, eq=False)
 class MeasuredGroup:
-    """What one circuit measures of the energy, in a plan: the `number` of its template in the book, the template, the
-    rotations (mask over K) that it can depend on, and `rules`, the shift rules of a kind for it with the matrix that
-    takes these to the variables. `size` is about what one shot varies by, `weight` what it counts by, and `own` are the
-    angles of the template's last rotations, which stand still."""
+    """What one circuit measures of the energy: strings of the observable, or an overlap.
 
-    number: int
+    Attributes:
+        template: measures them.
+        coefficients: of the strings (m,); those of an overlap are 0.
+        inside: the rotations (mask over K) that they can depend on.
+        rules: the shift rules of a kind for it, with the matrix that takes these to the variables.
+        weight: what an overlap counts by.
+        own: the angles of the template's last rotations, which stand still: an overlap's way back.
+        number: of the template in the book of a plan.
+    """
+
     template: Template
+    coefficients: np.ndarray
     inside: np.ndarray
     rules: Callable[[ShiftKind], Rules]
-    size: float
     weight: float = 1.0
     own: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    number: int = -1
+
+    @property
+    def size(self) -> float:
+        """What one shot varies by at most, or about that."""
+        return float(np.linalg.norm(self.coefficients)) if not len(self.own) else 0.5
 
     def angles(self, phi: np.ndarray) -> np.ndarray:
         """The template's, where those of the circuit are `phi` (K,)."""
-        return angles_of(self.template, phi, self.own)
-
-
-def angles_of(template: Template, phi: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The angles of a template whose last rotations have their `own`, and the others those of the circuit, (K,)."""
-    return np.append(phi[template.rotations[: len(template.rotations) - len(own)]], own)
+        return np.append(phi[self.template.rotations[: len(self.template.rotations) - len(self.own)]], self.own)
 
 
 class Chance(Protocol):

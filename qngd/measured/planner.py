@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import replace
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,32 +21,13 @@ from qngd.measured.cross import CrossMethod, check_cross, overlap_template
 from qngd.measured.cutting import observable_cone, observable_template
 from qngd.measured.deflation import Penalties
 from qngd.measured.draft import Draft
-from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts, angles_of
+from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts
 from qngd.measured.grouping import Grouping, check_grouping, group, random_paulis, spread_over
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.plan import Overlaps, Plan
 from qngd.measured.random_bases import biases, random_bases
 from qngd.measured.shifts import ShiftKind, shift_rules
 from qngd.measured.spectra import Spectra
-from qngd.measured.template import Template
-
-
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """What one circuit measures of the energy: strings of the observable, with the template, their coefficients (m,),
-    and the rotations (mask over K) that they can depend on; or an overlap, which counts by its `weight`, with the
-    angles of the way back as the template's `own`."""
-
-    template: Template
-    coefficients: np.ndarray
-    inside: np.ndarray
-    weight: float = 1.0
-    own: np.ndarray = field(default_factory=lambda: np.zeros(0))
-
-    @property
-    def size(self) -> float:
-        """What one shot varies by at most, or about that."""
-        return float(np.linalg.norm(self.coefficients)) if not len(self.own) else 0.5
 
 
 def require_all_values(observable: Observable, circuit: Circuit) -> None:
@@ -93,7 +74,7 @@ class Planner:
         self._kept: dict[Any, Any] = {}
         self._share = share
         self._overlap = overlap
-        self._lifts: list[_Group] = []
+        self._lifts: list[MeasuredGroup] = []
         self._of_values = of_values or share is not None
         if share is not None and random_paulis(grouping) is not None:
             raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
@@ -106,8 +87,9 @@ class Planner:
         template = overlap_template(circuit, circuit.num_layers - 1)
         back = np.split(template.rotations, 2)[1]
         nothing, everything = np.zeros(len(template.strings)), np.ones(len(circuit.level), dtype=bool)
+        rules = cache(self._rules_of_overlaps)
         lifts = [
-            _Group(template, nothing, everything, float(weight), -circuit.angle_map(theta)[back])
+            MeasuredGroup(template, nothing, everything, rules, float(weight), -circuit.angle_map(theta)[back])
             for theta, weight in zip(penalties.thetas, penalties.weights, strict=True)
         ]
         vars(found).update(_lifts=lifts, _kept={})
@@ -127,7 +109,7 @@ class Planner:
         return found
 
     @cached_property
-    def _groups(self) -> list[_Group]:
+    def _groups(self) -> list[MeasuredGroup]:
         if self.observable is None:
             return []
         strings, weights = self.observable.strings, self.observable.coefficients
@@ -148,20 +130,28 @@ class Planner:
         shared = [(acts[rows], parts) for rows, parts in spread_over(strings[acts], sets, same)]
         return [self._group(strings[rows], weights[rows] * parts) for rows, parts in shared]
 
-    def _groups_at(self, seed: int | None) -> list[_Group]:
+    def _groups_at(self, seed: int | None) -> list[MeasuredGroup]:
         """The groups of a plan with this seed, which decides where bases are drawn."""
         drawn = random_paulis(self._grouping)
         if drawn is None or self.observable is None or not len(acts := self.observable.acting):
             return self._groups
         strings, weights = self.observable.strings[acts], self.observable.coefficients[acts]
-        if "bias" not in self._kept:
-            self._kept["bias"] = biases(strings, weights)
-        # every basis as if it measured all strings: at every seed there must be as many circuits
-        inside = observable_cone(self.circuit, strings)
+        bias, inside, rules = self._of_all
         found = []
-        for rows, parts in random_bases(strings, weights, self._kept["bias"], drawn.bases, seed):
-            found.append(_Group(observable_template(self.circuit, strings[rows], self._whole, inside), parts, inside))
+        for rows, parts in random_bases(strings, weights, bias, drawn.bases, seed):
+            template = observable_template(self.circuit, strings[rows], self._whole, inside)
+            found.append(MeasuredGroup(template, parts, inside, rules))
         return found
+
+    @cached_property
+    def _of_all(self) -> tuple[np.ndarray, np.ndarray, Callable[[ShiftKind], Rules]]:
+        """What bases are drawn by, and what counts of every basis as if it measured all strings, since at every seed
+        there must be as many circuits: the rotations inside, and their rules."""
+        assert self.observable is not None
+        acts = self.observable.acting
+        strings = self.observable.strings[acts]
+        inside = observable_cone(self.circuit, strings)
+        return biases(strings, self.observable.coefficients[acts]), inside, self._rules_by_kind(strings, inside)
 
     def _require_one_basis(self, circuit: Circuit, given: Observable | None) -> None:
         if given is None or self.observable is None:
@@ -175,9 +165,10 @@ class Planner:
                 + ('; take grouping="commuting"' if self._grouping == "qubit-wise" else "")
             )
 
-    def _group(self, strings: PauliStrings, weights: np.ndarray) -> _Group:
+    def _group(self, strings: PauliStrings, weights: np.ndarray) -> MeasuredGroup:
         inside = observable_cone(self.circuit, strings)
-        return _Group(observable_template(self.circuit, strings, self._whole, inside), weights, inside)
+        template = observable_template(self.circuit, strings, self._whole, inside)
+        return MeasuredGroup(template, weights, inside, self._rules_by_kind(template.strings, inside))
 
     def _circuits_of(self, strings: PauliStrings) -> int:
         """What the energy of these strings and its gradient take."""
@@ -203,28 +194,12 @@ class Planner:
         known = None if self._of_values else spectrum
         return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
 
-    def _rules_for(self, place: int, each: _Group) -> Callable[[ShiftKind], Rules]:
-        """The rules of a kind for the group at this place, found once; where bases are drawn, those of all strings."""
-        drawn = self.is_random
-
-        def rules(kind: ShiftKind) -> Rules:
-            key = ("rules", -1 if drawn else place, kind)
-            if key not in self._kept:
-                assert self.observable is not None
-                strings = self.observable.strings[self.observable.acting] if drawn else each.template.strings
-                self._kept[key] = self._rules_of(strings, each.inside, kind)
-            found: Rules = self._kept[key]
-            return found
-
-        return rules
+    def _rules_by_kind(self, strings: PauliStrings, inside: np.ndarray) -> Callable[[ShiftKind], Rules]:
+        """The same for every kind, found when it is asked for first."""
+        return cache(partial(self._rules_of, strings, inside))
 
     def _rules_of_overlaps(self, kind: ShiftKind) -> Rules:
-        key = ("rules of overlaps", kind)
-        if key not in self._kept:
-            linear = self.circuit.angle_map.linear
-            self._kept[key] = self._rules if kind == "auto" else shift_rules(self.circuit, linear, kind=kind)
-        found: Rules = self._kept[key]
-        return found
+        return self._rules if kind == "auto" else shift_rules(self.circuit, self.circuit.angle_map.linear, kind=kind)
 
     def draft(self, theta: np.ndarray, seed: int | None = None) -> Draft:
         """An empty plan at `theta` (P,), to be filled."""
@@ -257,16 +232,16 @@ class Planner:
         if not isinstance(gradient, bool) and (refusal := self.refusal(gradient, metric)):
             raise SettingError(refusal)
         draft = self.draft(theta, seed)
-        book, phi = draft.book, draft.phi
+        book = draft.book
         groups = self._groups_at(seed) if energy or gradient else []
         numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
         lifts = self._lifts if energy or gradient else []
         if lifts:  # of one template
             of_overlaps = book.template(lifts[0].template, lifts[0].coefficients)
             numbered += [(of_overlaps, each) for each in lifts]
-        energies = [book.request(t, angles_of(each.template, phi, each.own)) for t, each in numbered if energy]
+        energies = [book.request(t, each.angles(draft.phi)) for t, each in numbered if energy]
         counts = [each.weight for _, each in numbered if energy]
-        asked = self._gradient(draft, numbered, gradient)
+        asked = _asked(draft, numbered, gradient)
         terms = None if metric is None else metric.asked(draft)
         return Plan(
             templates=tuple(book.templates),
@@ -284,25 +259,6 @@ class Planner:
             terms=terms,
             share=self._share,
         )
-
-    def _gradient(
-        self, draft: Draft, numbered: Sequence[tuple[int, _Group]], gradient: bool | MeasuredGradient
-    ) -> AskedGradient:
-        if not gradient:
-            return AskedGradient([], draft.mixed([]))
-        groups = [
-            MeasuredGroup(
-                t,
-                each.template,
-                each.inside,
-                self._rules_of_overlaps if len(each.own) else self._rules_for(place, each),
-                each.size,
-                each.weight,
-                each.own,
-            )
-            for place, (t, each) in enumerate(numbered)
-        ]
-        return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)
 
     def refusal(self, gradient: MeasuredGradient, metric: MeasuredMetric | None) -> str:
         """Why this way to take gradients does not go with what is measured; empty where it does."""
@@ -328,3 +284,12 @@ class Planner:
                 f'approx="{metric.name}" measures every string in one circuit; take grouping="qubit-wise" or '
                 '"commuting", or another approx'
             )
+
+
+def _asked(
+    draft: Draft, numbered: Sequence[tuple[int, MeasuredGroup]], gradient: bool | MeasuredGradient
+) -> AskedGradient:
+    if not gradient:
+        return AskedGradient([], draft.mixed([]))
+    groups = [replace(each, number=t) for t, each in numbered]
+    return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)

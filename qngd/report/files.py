@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qngd.errors import MissingPackageError, SettingError
-from qngd.evaluators.objectives.given import read_any
+from qngd.evaluators.given import read_any
 from qngd.problem import Problem
 from qngd.report.run_data import HISTORY_COLUMNS, LATER_COLUMNS, RunData, finite, of_result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qngd.estimates.estimate import format_seconds, format_with_error
-from qngd.evaluators.objectives.given import read_any
+from qngd.evaluators.given import read_any
 from qngd.problem import Problem
 from qngd.report.circuits import describe_circuit
 from qngd.report.run_data import error_rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qngd._system.brief import brief
-from qngd.evaluators.objectives.given import AnyGiven
+from qngd.evaluators.given import AnyGiven
 from qngd.problem import Problem
 
 

@@ -1,19 +1,74 @@
-"""How a run with `final_shots` ends: its result with the energy of one more measurement."""
+"""How a run ends: what it has reached as a result, and with `final_shots` the energy of one more measurement."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from qngd.errors import BackendError, StorageError, joined
+from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
+from qngd.evaluators.bit_strings import exact_bit_strings
+from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.full_turns import wrapped_angles
 from qngd.evaluators.meter import OverBudget
+from qngd.run.record import Record
 from qngd.run.result import REMEDY, Result, Status
 from qngd.run.task import Task
+from qngd.solve.state import State
 
 _UNFINISHED = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
 
 
-def measured_again(found: Result, task: Task) -> Result:
+def result_of(record: Record, status: Status, task: Task) -> Result:
+    """What a run has reached, as its result with this status."""
+    evaluator = task.evaluator_at(record.state)
+    found = record.result(status, task.limits, evaluator.note)
+    if task.wraps:
+        theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
+        found = replace(found, theta=task.given.shaped(theta))
+    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
+    found = replace(found, about=task.about, origin=task.identity)
+    return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
+
+
+def _mean(task: Task, found: Result) -> float:
+    """The mean energy where a run ended."""
+    evaluator, known = task.evaluator_at(found.state), found.state.evaluation.mean
+    if known is None:
+        return found.energy
+    theta = found.state.lowest[0]
+    if evaluator.is_exact and not np.array_equal(theta, found.state.theta):  # the lowest point is an earlier one
+        known = evaluator.evaluate(theta, gradient=False, metric=None, seed=None).mean
+    return np.nan if known is None else float(known.value)
+
+
+def _bit_strings(task: Task, state: State) -> BitStrings | None:
+    """What a diagonal observable's measurement gives where a run ended."""
+    if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
+        return state.evaluation.bit_strings
+    observable = task.given.observable
+    if observable is None or not isinstance(task.evaluators[0], ExactEvaluator):
+        return None
+    return exact_bit_strings(task.given.circuit, observable, state.lowest[0])
+
+
+def finished(found: Result, task: Task) -> Result:
+    """The result with what is measured at its end, and with what was sent from its last state on and gave nothing that
+    is in it, because the run broke off."""
+    found = _measured_again(found, task)
+    sent = task.store.sent()
+    if not sent.jobs:
+        return found
+    share = sent.shots / max(found.cost.shots, 1)
+    seconds, money = (None if each is None else each * share for each in (found.cost.seconds, found.cost.money))
+    found = _with_cost(found, replace(sent, seconds=seconds, money=money))
+    note = f"{sent} of its cost were sent where it broke off; the same call with this run_dir collects what they give"
+    return _with_note(found, note)
+
+
+def _measured_again(found: Result, task: Task) -> Result:
     """The result of a run with the energy that `final_shots` show where it ended; as it was found where none were asked
     for, or nothing more can be sent."""
     if task.final is None:

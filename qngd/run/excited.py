@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,6 @@ import numpy as np
 from qngd._system.interrupts import Terminated
 from qngd._system.keywords import hinted
 from qngd._system.seeds import derived
-from qngd.circuit.observable import Observable
-from qngd.cvar import CVaR
 from qngd.errors import (
     BackendError,
     SettingError,
@@ -28,33 +25,24 @@ from qngd.errors import (
     unboxed,
     whole_number,
 )
-from qngd.estimates.estimate import Estimate
-from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
-from qngd.evaluators.bounded import Bounded, without_bounds
-from qngd.evaluators.deflated import Deflated, deflated, energy_spread, require_overlaps
-from qngd.evaluators.meter import metering
+from qngd.evaluators.deflated import require_overlaps
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
 from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, Theta
-from qngd.interop.given import Given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.budget import Budget, Clock
+from qngd.run.deflation import OF_OBJECTIVES, Found, Search
 from qngd.run.directory.paths import as_folder
-from qngd.run.kept import measured_once
-from qngd.run.loop import carry_out
-from qngd.run.restarts import Reader, best_of, ends_all
+from qngd.run.reading import read_task
+from qngd.run.restarts import ends_all
 from qngd.run.result import Result
 from qngd.run.stop import StopRule
-from qngd.run.task import Task, read_task
 from qngd.solve.state import Optimizer, StepInfo
 
-_LAST = 2**20  # the number of a submission that no run comes to
-_OF_OBJECTIVES = "circuit: an Objective has no excited states; give a circuit and an observable"
-_NO_EIGENSTATE = 0.2  # a spread of the energy, in standard deviations of all eigenvalues
 _SAME = 0.1  # an overlap from which on two states are not told apart
 
 
@@ -151,11 +139,11 @@ def excited_states(
     )  # fmt: skip
     number = _count(count)
     if isinstance(problem_or_circuit, Objective):
-        raise SettingError(_OF_OBJECTIVES)
+        raise SettingError(OF_OBJECTIVES)
     chosen = _weights(weights, number)
-    found: list[_Found] = []
+    found: list[Found] = []
     for k in range(number):
-        search = _Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
+        search = Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
         if k == 0 and number > 1:  # before the first state is paid for
             _require_room(number, search.task.given.circuit.num_qubits)
             require_overlaps(search.task.evaluators[0])
@@ -176,83 +164,6 @@ def excited_states(
         if ends_all(found[-1].result, search.task):
             break
     return _listed(found)
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """A state as it was found: what its run said, its flat θ, its energy without penalties, and its overlaps with those
-    before it."""
-
-    result: Result
-    theta: np.ndarray
-    energy: Estimate
-    overlaps: Estimate
-    spread: float
-    weight: float
-    note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """The search for the next state, off those that were `found`. `read` makes tasks of runs without penalties."""
-
-    read: Reader
-    found: tuple[_Found, ...]
-    seed: int | None
-    folder: Any
-    final_shots: Any = None
-
-    @cached_property
-    def task(self) -> Task:
-        """The run from the given start."""
-        return self.lifted(None, self.seed, self.folder, Cost())
-
-    def lifted(self, start: Any, seed: int | None, run_dir: Any, spent: Cost) -> Task:
-        """The task of a run with penalties on the states found before."""
-        task = self.read(start, seed, run_dir, sum((each.result.cost for each in self.found), spent))
-        if not isinstance(task.given, Given):
-            raise SettingError(_OF_OBJECTIVES)
-        if isinstance(task.given.target, CVaR):
-            raise SettingError("observable: a CVaR has no excited states; give the observable itself")
-        if not self.found:
-            return task
-        thetas, weights = self._lifts
-        also = tuple((theta.tobytes().hex(), weight) for theta, weight in zip(thetas, weights, strict=True))
-        # the reference is that of the lowest state
-        problem = {**task.identity.problem, "reference_energy": None}
-        settings = {**task.identity.settings, "lifted off": also}
-        identity = replace(task.identity, settings=settings, problem=problem)
-        about = {**task.about, "problem": problem}
-        evaluator = task.evaluators[0]
-        inner = deflated(without_bounds(evaluator), thetas, weights)
-        lifted = evaluator.around(inner) if isinstance(evaluator, Bounded) else inner
-        with metering(task.limits.budget.meter(task.spent)):
-            kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
-        # its end is measured without the penalties
-        spent = task.spent + kept
-        return replace(task, evaluators=(lifted,), identity=identity, also=also, spent=spent, final=None, about=about)
-
-    @property
-    def _lifts(self) -> tuple[list[np.ndarray], list[float]]:
-        return [each.theta for each in self.found], [each.weight for each in self.found]
-
-    def _at_end(self, task: Task) -> Deflated:
-        """What measures the end of a task without penalties."""
-        evaluator = task.evaluators[0] if task.final is None else task.final.evaluators[0]
-        return deflated(without_bounds(evaluator), *self._lifts)
-
-    @cached_property
-    def at_end(self) -> Deflated | None:
-        """What measures the end of its runs without the penalties; None where there are none."""
-        return self._at_end(self.read(None, self.seed, None, Cost())) if self.found else None
-
-    def done(self, tries: int, later: int, weight: float | None) -> _Found:
-        """The best of so many starts, which leave a part of the budget to those of so many later states."""
-        if tries == 1:
-            result = carry_out(self.task.with_part(1 + later))
-        else:
-            result = best_of(tries, self.lifted, self.seed, self.folder, carry_out, later * tries)
-        return _measured(self.task, result, self.seed, weight, self.folder, self.at_end, self.final_shots)
 
 
 def _count(count: Any) -> int:
@@ -284,60 +195,7 @@ def _weights(weights: Any, count: int) -> list[float] | None:
     return [*map(float, values), 0.0]
 
 
-def _measured(
-    task: Task,
-    result: Result,
-    seed: int | None,
-    weight: float | None,
-    folder: Path | None,
-    at_end: Deflated | None,
-    final_shots: int | None,
-) -> _Found:
-    """The state that a run has found, with its own energy, which is kept in the `folder` too."""
-    theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
-    assert observable is not None
-    energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
-    if at_end is not None:
-        path = None if folder is None else folder / "energy.json"
-        key = f"{task.identity.key} {theta.tobytes().hex()}"
-        if final_shots is not None:
-            key += f" {final_shots}"
-        with metering(task.limits.budget.meter(result.cost)):  # which has kept room for it
-            seen = _affordable(task, at_end, result, final_shots)
-            energy, overlaps, cost = measured_once(
-                path, key, lambda: at_end.undeflated(theta, _seed_of(seed, _LAST), seen)
-            )
-        result = replace(result, cost=result.cost + cost)
-    if weight is None:
-        weight = _to_the_top(observable, float(energy.value))
-    spread, note = energy_spread(task.evaluators[0], observable, theta), ""
-    if spread > _NO_EIGENSTATE * observable.deviation > 0:  # of a constant all states are eigenstates
-        note = (
-            f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give a circuit that reaches more states"
-        )
-    return _Found(result, theta, energy, overlaps, spread, weight, note)
-
-
-def _affordable(task: Task, at_end: Deflated, result: Result, final_shots: int | None) -> Spread | None:
-    """What was seen where the run ended, by which a rule takes shots for its end; None where nothing was, or the budget
-    has no room for that many."""
-    spread = result.state.evaluation.spread
-    if spread is None or final_shots is not None:
-        return None
-    theta = task.given.circuit.flatten(result.theta)
-    kept = at_end.undeflated_cost(theta)  # is in what the task counts as spent
-    ahead = at_end.undeflated_cost(theta, spread)
-    return spread if task.limits.budget.allows(task.spent + result.cost - kept, ahead) else None
-
-
-def _to_the_top(observable: Observable, energy: float) -> float:
-    """More than from this energy to any other: no eigenvalue is above the mean one plus Σ|c|. At that very distance
-    F would not fall between the two states."""
-    bound = observable.norm_bound
-    return 1.5 * max(observable.identity_coefficient + bound - energy, 0.1 * bound) or 1.0
-
-
-def _listed(found: Sequence[_Found]) -> list[ExcitedState]:
+def _listed(found: Sequence[Found]) -> list[ExcitedState]:
     """The states by energy, with all overlaps."""
     count = len(found)
     overlaps, errors = np.eye(count), np.zeros((count, count))
@@ -348,7 +206,7 @@ def _listed(found: Sequence[_Found]) -> list[ExcitedState]:
     return [_state(found[k], overlaps[k, order], errors[k, order], place) for place, k in enumerate(order)]
 
 
-def _state(found: _Found, overlaps: np.ndarray, errors: np.ndarray, place: int) -> ExcitedState:
+def _state(found: Found, overlaps: np.ndarray, errors: np.ndarray, place: int) -> ExcitedState:
     same = [j for j in np.flatnonzero(overlaps - 3 * errors > _SAME) if j != place]
     notes = [found.result.note, found.note]
     if same:

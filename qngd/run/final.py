@@ -16,7 +16,8 @@ from qngd._system.seeds import derived
 from qngd.errors import SettingError, whole_number
 from qngd.estimates.evaluation import Cost, Evaluation
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, evaluators_of
+from qngd.evaluators.given import AnyGiven, evaluators_of
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.setup import Setup
 from qngd.run.kept import evaluated_once, kept_evaluation
 from qngd.run.store import Nowhere, Store

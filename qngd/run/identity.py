@@ -16,7 +16,8 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import SettingError, shown
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.given import AnyGiven
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.solve.state import Optimizer
 
 _LONGEST = 200  # characters of a setting in a message

@@ -5,25 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from qngd._system.interrupts import Stoppable, Terminated
 from qngd._system.keywords import hinted
 from qngd._system.logs import logger
 from qngd._system.secrets import scrubbed
-from qngd.errors import BackendError, SettingError, StorageError, checked_seed, joined, whole_number
-from qngd.estimates.bit_strings import BitStrings
+from qngd.errors import BackendError, SettingError, StorageError, checked_seed, whole_number
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.arguments import BackendLike, Real, Shots, Whole
-from qngd.evaluators.bit_strings import exact_bit_strings
-from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.meter import OverBudget
-from qngd.evaluators.objectives.given import wrapped_angles
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
@@ -31,15 +25,16 @@ from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, 
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
+from qngd.run.beginning import begin
 from qngd.run.budget import Budget, Clock
-from qngd.run.ending import measured_again
+from qngd.run.ending import finished, result_of
 from qngd.run.next_step import next_step
+from qngd.run.reading import read_task
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
-from qngd.run.result import REMEDY, Result, Status
+from qngd.run.result import REMEDY, Result, Status, ended_by
 from qngd.run.stop import StopRule
-from qngd.run.store import Store
-from qngd.run.task import Task, read_task
+from qngd.run.task import Task
 from qngd.solve.state import Optimizer, State, StepInfo
 
 __all__ = ["Budget", "Result", "Status", "minimize"]
@@ -188,10 +183,10 @@ def _carried_out(task: Task) -> Result:
     record = Record(task.given.shaped, task.kind, task.store)
 
     def body() -> Status:
-        _start(record, task)
+        begin(record, task)
         return _loop(record, task)
 
-    with Stoppable() as stoppable, _closing(task.store), _kept_on_error(record, task):
+    with Stoppable() as stoppable, closing(task.store), _kept_on_error(record, task):
         try:
             status = stoppable.run(body)
         except (KeyboardInterrupt, BackendError, StorageError) as error:
@@ -200,8 +195,8 @@ def _carried_out(task: Task) -> Result:
                 if (sent := task.store.sent()).jobs:
                     error.add_note(f"sent before: {sent}; the same call with this run_dir collects what it gives")
                 raise
-            status = _ended_by(error, record)
-        result = _at_end(_result(record, status, task), task, stoppable)
+            status = record.ended(*ended_by(error))
+        result = _at_end(result_of(record, status, task), task, stoppable)
         task.store.end(result.status, result.message, result.note)
         if stoppable.came:  # after the last step, where it stopped nothing: what follows should know
             result = replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
@@ -213,123 +208,9 @@ def _carried_out(task: Task) -> Result:
 def _at_end(result: Result, task: Task, stoppable: Stoppable) -> Result:
     """The result with what is measured at the end."""
     try:
-        return stoppable.run(partial(_ended, result, task))
+        return stoppable.run(partial(finished, result, task))
     except KeyboardInterrupt:
         return replace(result, status=Status.INTERRUPTED, message=REMEDY[Status.INTERRUPTED])
-
-
-def _ended(found: Result, task: Task) -> Result:
-    """The result with what is measured at its end, and with what was sent from its last state on and gave nothing that
-    is in it, because the run broke off."""
-    found = measured_again(found, task)
-    sent = task.store.sent()
-    if not sent.jobs:
-        return found
-    share = sent.shots / max(found.cost.shots, 1)
-    seconds, money = (None if each is None else each * share for each in (found.cost.seconds, found.cost.money))
-    cost = found.cost + replace(sent, seconds=seconds, money=money)
-    note = f"{sent} of its cost were sent where it broke off; the same call with this run_dir collects what they give"
-    note = joined(found.note, note)
-    return replace(found, cost=cost, state=replace(found.state, cost=cost), note=note)
-
-
-@contextmanager
-def _closing(store: Store) -> Iterator[None]:
-    """Let others have the store at the end, whatever that is."""
-    try:
-        yield
-    finally:
-        store.close()
-
-
-def _result(record: Record, status: Status, task: Task) -> Result:
-    evaluator = task.evaluator_at(record.state)
-    found = record.result(status, task.limits, evaluator.note)
-    if task.wraps:
-        theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
-        found = replace(found, theta=task.given.shaped(theta))
-    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
-    found = replace(found, about=task.about, origin=task.identity)
-    return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
-
-
-def _mean(task: Task, found: Result) -> float:
-    """The mean energy where a run ended."""
-    evaluator, known = task.evaluator_at(found.state), found.state.evaluation.mean
-    if known is None:
-        return found.energy
-    theta = found.state.lowest[0]
-    if evaluator.is_exact and not np.array_equal(theta, found.state.theta):  # the lowest point is an earlier one
-        known = evaluator.evaluate(theta, gradient=False, metric=None, seed=None).mean
-    return np.nan if known is None else float(known.value)
-
-
-def _bit_strings(task: Task, state: State) -> BitStrings | None:
-    """What a diagonal observable's measurement gives where a run ended."""
-    if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
-        return state.evaluation.bit_strings
-    observable = task.given.observable
-    if observable is None or not isinstance(task.evaluators[0], ExactEvaluator):
-        return None
-    return exact_bit_strings(task.given.circuit, observable, state.lowest[0])
-
-
-def _start(record: Record, task: Task) -> None:
-    """Bring the record to where the run starts: what the store holds, a given state, or a first evaluation."""
-    stored = task.store.resume(task.identity)
-    _ = task.before_this  # what cannot be read is said before anything is sent
-    if stored is None:
-        record.begin(_first_state(task, record) if task.before is None else _seeded(task, task.before), task.limits)
-    else:
-        record.restore(stored)
-
-
-def _first_state(task: Task, record: Record) -> State:
-    """The optimizer's state after the evaluation at theta0, if the budget allows it; of a run that is kept it must be a
-    number, or the run could never be gone on with."""
-    optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
-    began = task.clock.elapsed
-    seed = _seed_of(task)
-    with task.metered(Cost()):
-        task.reserve(Cost())  # what cannot be measured at the end is said now
-        first = optimizer.preview(evaluator, theta, None, first=True)
-        if not task.allows(Cost(), first):
-            raise SettingError(f"budget: {_too_little(task, first)}")
-        try:
-            found = optimizer.init(evaluator, theta, seed)
-        except OverBudget as error:
-            raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
-    task.clock.timed(began)
-    if record.is_kept and not found.evaluation.is_finite:
-        raise BackendError(
-            f"the energy at theta0 is {found.energy}, and it or its derivatives are no numbers to go on from; "
-            f"nothing is kept in run_dir. {evaluator.name} gave them: look at qngd.expectation and qngd.gradient there"
-        )
-    return found
-
-
-def _seed_of(task: Task) -> int | None:
-    """The seed of a run: one of its own where none is given, so that circuits drawn at random are the same after an
-    interruption."""
-    return task.seed if task.evaluators[0].is_exact else task.store.seed(task.seed)
-
-
-def _seeded(task: Task, before: State) -> State:
-    """The state that a run goes on from, with the run's seed."""
-    return before if before.seed is not None else replace(before, seed=_seed_of(task))
-
-
-def _too_little(task: Task, first: Cost) -> str:
-    return f"the evaluation at theta0 alone needs {first}{task.lacking(Cost(), first)}; grant at least that"
-
-
-def _ended_by(error: BaseException, record: Record) -> Status:
-    """The status of a run that an expected error ended."""
-    if isinstance(error, KeyboardInterrupt):
-        return Status.INTERRUPTED
-    return record.ended(
-        Status.FAILED, f"the backend failed: {error}" if isinstance(error, BackendError) else f"{error}"
-    )
 
 
 @contextmanager
@@ -343,7 +224,7 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
             with suppress(AttributeError):  # of an exception that can carry nothing
                 text = f"{type(error).__name__} after step {record.state.step}"
                 status = record.ended(Status.FAILED, f"{text}: {scrubbed(str(error))}" if str(error) else text)
-                found = error.result = _ended(_result(record, status, task), task)  # type: ignore[attr-defined]
+                found = error.result = finished(result_of(record, status, task), task)  # type: ignore[attr-defined]
                 task.store.end(found.status, found.message, found.note)
                 error.add_note("what the run had reached is kept: this exception's .result, a qngd.Result")
         raise
@@ -352,9 +233,7 @@ def _kept_on_error(record: Record, task: Task) -> Iterator[None]:
 def _loop(record: Record, task: Task) -> Status:
     """Step until something says stop. `record` holds what was reached, whatever happens."""
     while True:
-        if not record.state.evaluation.is_finite:
-            return Status.NOT_FINITE
-        if record.is_lost:
+        if not record.state.evaluation.is_finite or record.is_lost:
             return Status.NOT_FINITE
         if record.reached(task.limits.target):
             return Status.TARGET

@@ -7,7 +7,8 @@ from typing import Any
 
 from qngd._system.keywords import hinted
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.objectives.given import GivenObjective, evaluator_of, read_any
+from qngd.evaluators.given import evaluator_of, read_any
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.setup import Setup
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping

@@ -17,9 +17,9 @@ import numpy as np
 from qngd._system.interrupts import Terminated
 from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
-from qngd.evaluators.objectives.given import AnyGiven
+from qngd.evaluators.given import AnyGiven
 from qngd.run.directory.paths import as_folder, holds_run
-from qngd.run.result import REMEDY, Result, Status
+from qngd.run.result import REMEDY, Result, Status, ended_by
 from qngd.run.task import Task
 
 ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
@@ -64,7 +64,7 @@ def best_of(
         except (KeyboardInterrupt, BackendError, StorageError) as error:
             if not results:
                 raise
-            ended, failure = _ended(error)
+            ended, failure = ended_by(error)
             return best(results, ended=ended, failure=failure)
         except BaseException as error:
             if isinstance(found := getattr(error, "result", None), Result):
@@ -102,12 +102,6 @@ def _folder(run_dir: Any, number: int) -> Any:
 
 def _spent(results: list[Result]) -> Cost:
     return sum((result.cost for result in results), Cost())
-
-
-def _ended(error: BaseException) -> tuple[Status, str]:
-    if isinstance(error, KeyboardInterrupt):
-        return Status.INTERRUPTED, ""
-    return Status.FAILED, f"the backend failed: {error}" if isinstance(error, BackendError) else f"{error}"
 
 
 def _best(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qngd._system.html import rows_table
-from qngd.errors import counted
+from qngd.errors import BackendError, counted
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import format_with_error
 from qngd.estimates.evaluation import Cost
@@ -56,6 +56,13 @@ REMEDY = {
     Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
 }
 """What to do about each, with blanks to fill in."""
+
+
+def ended_by(error: BaseException) -> tuple[Status, str]:
+    """The status of a run that an expected error ended, and what failed, for its message."""
+    if isinstance(error, KeyboardInterrupt):
+        return Status.INTERRUPTED, ""
+    return Status.FAILED, f"the backend failed: {error}" if isinstance(error, BackendError) else f"{error}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from qngd._system.secrets import scrubbed
 from qngd.errors import QngdError, SettingError, StorageError
-from qngd.evaluators.objectives.given import read_any
+from qngd.evaluators.given import read_any
 from qngd.problem import Problem
 from qngd.run.identity import RunIdentity
 from qngd.run.loop import Result, Status, minimize

@@ -50,8 +50,9 @@ from qngd.backends.pennylane.devices import (
     wires_of,
 )
 from qngd.backends.pennylane.scripts import Expectations, ResultReader, Samples, TemplateGates
-from qngd.backends.results import Tally, Unreadable, merged, said
+from qngd.backends.results import Unreadable, said
 from qngd.backends.retry import Retry
+from qngd.backends.tallies import Tally, merged
 from qngd.errors import BackendError, QngdWarning, did_you_mean
 from qngd.estimates.evaluation import Cost
 from qngd.measured.outcomes import Means, Outcome

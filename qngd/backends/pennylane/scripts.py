@@ -11,16 +11,8 @@ import pennylane as qml
 from pennylane.measurements import MeasurementProcess
 from pennylane.operation import Operator
 
-from qngd.backends.results import (
-    Tally,
-    Unreadable,
-    check_bounds,
-    distinct_rows,
-    estimates,
-    samples,
-    tally,
-    z_strings,
-)
+from qngd.backends.results import Unreadable, check_bounds, estimates, samples, tally
+from qngd.backends.tallies import Tally, distinct_rows, z_strings
 from qngd.circuit.ops import Op
 from qngd.circuit.pauli import LETTERS, unpack_bits
 from qngd.measured.outcomes import Means

@@ -18,9 +18,9 @@ from qngd.backends.qiskit.defaults import mitigation
 from qngd.backends.qiskit.device import Device
 from qngd.backends.qiskit.seeds import Seeds
 from qngd.backends.qiskit.tags import finder_by_tag, takes_tags
-from qngd.backends.results import joined
 from qngd.backends.retry import Retry
 from qngd.backends.shots import Repetitions, equal_shots
+from qngd.backends.tallies import joined
 from qngd.circuit.circuit import Circuit
 from qngd.errors import BackendError, QngdWarning
 from qngd.estimates.evaluation import Cost

@@ -22,16 +22,10 @@ from qngd.backends.qiskit.device import QiskitSettings
 from qngd.backends.qiskit.jobs import Job
 from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of, rows_of
 from qngd.backends.qiskit.tags import with_tag
-from qngd.backends.results import (
-    check_bounds,
-    distinct_rows,
-    estimates,
-    shape_of,
-    standard_errors,
-    z_strings,
-)
+from qngd.backends.results import check_bounds, estimates, shape_of, standard_errors
 from qngd.backends.retry import Retry
 from qngd.backends.shots import Repetitions
+from qngd.backends.tallies import distinct_rows, z_strings
 from qngd.circuit.pauli import unpack_bits
 from qngd.measured.outcomes import Means, Outcome
 from qngd.measured.plan import Request

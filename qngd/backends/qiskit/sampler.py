@@ -17,8 +17,9 @@ from qngd.backends.qiskit.defaults import sampler_shots
 from qngd.backends.qiskit.jobs import Job
 from qngd.backends.qiskit.primitives import Primitive, PrimitiveHandle, Pub, field_of, of_jobs, pubs_of, rows_of
 from qngd.backends.qiskit.tags import with_tag
-from qngd.backends.results import Tally, Unreadable, said
+from qngd.backends.results import Unreadable, said
 from qngd.backends.shots import Repetitions
+from qngd.backends.tallies import Tally
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template

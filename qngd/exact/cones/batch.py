@@ -8,7 +8,7 @@ import numpy as np
 
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.exact.batch import BatchAngles, Kind
+from qngd.exact.batch import BatchAngles, Kind, metric_of_one
 from qngd.exact.cones.simulator import ConeSimulator
 
 
@@ -32,14 +32,8 @@ class ConeBatch:
         values = np.array([[self.simulator.expectation(phi, terms) for terms in self._terms] for phi in angles.phi])
         metric = None
         if kind is not None:
-            metric = np.sum([self._metric(angles, row, kind) for row in range(len(angles))], axis=0)
+            metric = np.sum([metric_of_one(self.simulator, angles, row, kind) for row in range(len(angles))], axis=0)
         return values.reshape(len(angles), self.num_outputs), metric, lambda weights: self._gradients(angles, weights)
-
-    def _metric(self, angles: BatchAngles, row: int, kind: Kind) -> np.ndarray:
-        phi, jacobian = angles.phi[row], angles.jacobian(row)
-        if kind == "full":
-            return self.simulator.full_metric(phi, jacobian)
-        return self.simulator.block_metric(phi, jacobian, diagonal=kind == "diag")[0]
 
     def _gradients(self, angles: BatchAngles, weights: np.ndarray) -> np.ndarray:
         found = np.zeros_like(angles.phi)

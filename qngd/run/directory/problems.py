@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from qngd.cvar import CVaR
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.given import AnyGiven
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.run.directory.circuits import (
     NoData,
     circuit_from,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qngd.errors import SettingError, StorageError
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.given import AnyGiven
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.run.directory.journal import Journal
 from qngd.run.directory.paths import as_folder
 from qngd.run.directory.schema import NAME

@@ -12,7 +12,8 @@ from qngd.backends.base import BackendBase
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
 from qngd.evaluators.choice import settled
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective
+from qngd.evaluators.given import AnyGiven
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator

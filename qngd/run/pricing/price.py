@@ -18,8 +18,9 @@ from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
 from qngd.evaluators import light_cone, pauli_propagation
+from qngd.evaluators.given import AnyGiven, read_any
 from qngd.evaluators.meter import metering
-from qngd.evaluators.objectives.given import AnyGiven, GivenObjective, read_any
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import submission_cost
 from qngd.gradients.base import GradientLike

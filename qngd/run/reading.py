@@ -1,0 +1,183 @@
+"""The arguments of `minimize`, read and checked before anything is spent, as the task that they amount to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from qngd._system.signatures import takes
+from qngd.errors import ParameterError, SettingError, checked_seed, counted, require_bool, shown
+from qngd.estimates.evaluation import Cost
+from qngd.evaluators.base import Evaluator
+from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.device import backend_of
+from qngd.evaluators.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.setup import Setup
+from qngd.evaluators.submission import noise_of, settings_of
+from qngd.run.about import problem_in_words, settings_in_words
+from qngd.run.budget import Clock
+from qngd.run.directory.clock import now
+from qngd.run.directory.journal import Journal
+from qngd.run.directory.machine import versions
+from qngd.run.directory.paths import as_folder
+from qngd.run.final import read_final
+from qngd.run.identity import RunIdentity, written
+from qngd.run.optimizers import as_optimizer
+from qngd.run.result import Result
+from qngd.run.stop import StopRule
+from qngd.run.store import Nowhere, Store
+from qngd.run.task import Task
+from qngd.solve.state import State, StepInfo
+
+
+def read_task(
+    problem_or_circuit: Any,
+    observable: Any,
+    theta0: Any,
+    start: Any,
+    seed: Any,
+    run_dir: Any,
+    spent: Cost,
+    *,
+    optimizer: Any,
+    setup: Setup,
+    limits: StopRule,
+    callback: Any,
+    state: Any = None,
+    frozen: Any = None,
+    bounds: Any = None,
+    wrap_angles: bool = False,
+    final_shots: Any = None,
+    clock: Clock | None = None,
+    progress: bool = False,
+) -> Task:
+    """The task that arguments of `minimize` amount to, in which `start` takes the place of theta0 where there is one,
+    and other runs have `spent` something of its budget. Raises as it does."""
+    if isinstance(problem_or_circuit, Result):
+        raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
+    before = None if state is None else _checked_state(state)
+    reached = None if before is None else before.theta
+    theta = theta0 if start is None else start
+    given = read_any(problem_or_circuit, observable, theta, reached=reached, frozen=frozen)
+    require_bool(wrap_angles, "wrap_angles")
+    chosen, store = as_optimizer(optimizer), _store_of(run_dir)
+    evaluators = evaluators_of(given, setup, store.jobs, bounds)
+    seed, device = _checked_seed(seed, before), backend_of(evaluators[0])
+    told = {
+        "optimizer": repr(chosen), **vars(setup), "backend": evaluators[0].name, "seed": seed, **limits.arguments,
+        "bounds": bounds, "frozen": frozen,
+    }  # fmt: skip
+    problem = problem_in_words(given, problem_or_circuit)
+    settings = _settings_of(given, evaluators[0], setup, seed, before)
+    asked = _asked(given, evaluators[0], setup, limits)
+    asked |= {"wrap_angles": bool(wrap_angles), "final_shots": final_shots}
+    task = Task(
+        given=given,
+        optimizer=chosen,
+        evaluators=evaluators,
+        limits=limits,
+        # a simulator that repeats its numbers at each submission would make the same error in every step
+        seed=device.seed if seed is None and device is not None else seed,
+        callback=_checked_callback(callback),
+        store=store,
+        before=before,
+        identity=RunIdentity(given, chosen, settings, asked, problem),
+        spent=spent,
+        wraps=bool(wrap_angles),
+        setup=setup,
+        clock=clock or Clock(),
+        final=read_final(given, evaluators[0], setup, final_shots, store),
+        about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
+        progress=bool(progress),
+    )
+    _check_parameters(given)
+    if before is not None:
+        _check_goes_on(task, before)
+    return task
+
+
+def _settings_of(
+    given: AnyGiven, evaluator: Evaluator, setup: Setup, seed: int | None, before: State | None
+) -> dict[str, object]:
+    """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
+    settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": setup.shots}
+    if isinstance(evaluator, Bounded):
+        settings["bounds"] = evaluator.text
+    if (device := backend_of(evaluator)) is not None:
+        settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(device)}
+        settings |= settings_of(device)
+    if given.words:
+        settings["objective"] = given.words
+    if before is not None:
+        settings["goes on from"] = (before.step, before.evaluations, before.theta.tobytes().hex())
+    return settings
+
+
+def _asked(given: AnyGiven, evaluator: Evaluator, setup: Setup, limits: StopRule) -> dict[str, object]:
+    """What else was asked for, as JSON takes it. Of a backend its name where that is all of it, or the kind of an
+    object: nothing else of it is ever written, since it may hold a token."""
+    backend = given.circuit.device if setup.backend is None else setup.backend
+    budget = limits.arguments["budget"]
+    asked = {
+        **limits.arguments,
+        "budget": None if budget is None else json.loads(written(budget)),
+        "backend": backend if backend is None or isinstance(backend, str) else {"object": type(backend).__name__},
+    }
+    return {**asked, "bounds": [side.tolist() for side in evaluator.box]} if isinstance(evaluator, Bounded) else asked
+
+
+def _store_of(run_dir: Any) -> Store:
+    return Nowhere() if run_dir is None else Journal(as_folder(run_dir))
+
+
+def _checked_state(state: Any) -> State:
+    if isinstance(state, Result):
+        raise SettingError("state: this is a Result; write state=result.state")
+    if not isinstance(state, State):
+        raise SettingError(f"state must be the .state of a Result; got {shown(state)}")
+    return state
+
+
+def _checked_seed(seed: Any, before: State | None) -> int | None:
+    own = checked_seed(seed)
+    if before is None:
+        return own
+    if own not in (None, before.seed):
+        raise SettingError(f"seed: the run of this state has seed={before.seed}; leave seed out")
+    return before.seed
+
+
+def _checked_callback(callback: Any) -> Callable[[StepInfo], Any] | None:
+    if callback is None:
+        return None
+    if not callable(callback):
+        raise SettingError(f"callback must be a function of a step's StepInfo; got {shown(callback)}")
+    if not takes(callback, 1):
+        raise SettingError(
+            "callback is called with one argument, a step's StepInfo (its .step, .theta, .energy, .stderr and .cost), "
+            f"and {shown(callback)} takes others; write callback=lambda info: …"
+        )
+    taken: Callable[[StepInfo], Any] = callback
+    return taken
+
+
+def _check_parameters(given: AnyGiven) -> None:
+    if given.circuit.num_parameters == 0:
+        fixed = given.circuit.fixed
+        text = f": {', '.join(fixed)} is fixed (see docs/pennylane.md)" if fixed else ""
+        raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{text}")
+
+
+def _check_goes_on(task: Task, before: State) -> None:
+    """Raise unless the run can go on from this state."""
+    count = task.given.circuit.num_parameters
+    if len(before.theta) != count:
+        raise ParameterError(f"state: it has {counted(len(before.theta), 'parameter')}, the circuit has {count}")
+    if before.made_by not in ("", task.kind):
+        raise SettingError(f"state: it is one of {before.made_by}, and {task.kind} cannot go on from it")
+    if before.problem not in ("", task.problem_of(before)):
+        raise SettingError(
+            "state: it is of a run with another circuit or observable, whose energy and gradient do not hold here; "
+            "begin anew from where it stands: leave state out and give theta0=result.theta"
+        )
