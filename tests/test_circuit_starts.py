@@ -30,22 +30,24 @@ START = 0.30 / 0.0009
 @examples(60)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(0, 60))
 def test_no_other_equal_parts_are_worth_more_for_their_cost(wanted, start):
-    """By trying all numbers of circuits up to eight each."""
+    """By trying all numbers of circuits up to eight each that cost no more, their starts included."""
     wanted = np.array(wanted)
     found = in_equal_parts(wanted, start)
-    assert found.sum() <= wanted.sum()
+    granted = wanted.sum() + start * len(wanted)
     unit = np.gcd.reduce(found)
     assert unit > 0
 
-    def product(circuits, unit):
-        return (wanted**2 / (circuits * unit)).sum() * (wanted.sum() + start * circuits.sum())
+    def variance(circuits, unit):
+        return (wanted**2 / (circuits * unit)).sum()
 
     least = np.inf
     for circuits in map(np.array, itertools.product(range(1, 9), repeat=len(wanted))):
-        if (each := wanted.sum() // circuits.sum()) >= 1:
-            least = min(least, product(circuits, each))
+        if (each := (granted - start * circuits.sum()) // circuits.sum()) >= 1:
+            least = min(least, variance(circuits, each))
+    # of all ways to make the same shots of equal circuits that with the fewest circuits costs least
+    assert (found + start * (found // unit)).sum() <= granted
     # rounding circuits to the nearest is not always the best, and nearly so
-    assert min(product(found // u, u) for u in range(1, unit + 1) if unit % u == 0) <= 1.15 * least
+    assert variance(found // unit, unit) <= 1.15 * least
 
 
 def test_every_request_keeps_the_least_that_it_was_to_get():

@@ -154,7 +154,8 @@ class AutoShots:
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
-            return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
+            total = _SHOTS_PER_CIRCUIT * plan.num_circuits if self.total is None else self.total
+            return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
         start, first = self._start(plan), self._first(plan)
         grown = (first + start) * _GROWTH ** min(step, _GROWN) - start if np.isfinite(start) else np.inf
         # of all circuits together it is no whole number
