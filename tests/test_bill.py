@@ -121,8 +121,8 @@ MENUS = {
 @pytest.mark.parametrize("menu", MENUS)
 @pytest.mark.parametrize("rule", RULES)
 def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
-    """Where a job has one number of shots, counted by what Aer is given, nine circuits a job. Under a limit of shots the
-    division looks at them alone, whatever a circuit costs."""
+    """Where a job has one number of shots, counted by what Aer is given, nine circuits a job. Under a limit of shots
+    the division looks at them alone, whatever a circuit costs."""
     devices = pytest.importorskip("tests.qiskit_devices")
     limits = {"shots": 10**9} if menu == "a task a circuit" else {}
     budget, native = qngd.Budget(**limits, prices=MENUS[menu]), devices.Counting()
@@ -136,7 +136,7 @@ def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
         if (spent := getattr(result.cost, unit)) is not None:
             assert spent <= getattr(offer.most, unit) * (1 + 1e-9), unit
     if rule == "auto in all":
-        assert offer.most.shots <= 1.05 * result.cost.shots
+        assert offer.most.shots <= 1.03 * 3000 * (STEPS + 1)
 
 
 def test_restarts_cost_as_many_runs():
