@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qngd._system.interrupts import Terminated
+from qngd._system.progress import part_of_call
 from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.objectives.given import AnyGiven
@@ -56,7 +57,8 @@ def best_of(
             return best(results, ended=Status.BUDGET)
         task = task.with_part(count - number + later)
         try:
-            results.append(run(task))
+            with part_of_call(_name(number)):
+                results.append(run(task))
         except Terminated as error:
             results += [error.result] if isinstance(error.result, Result) else []
             error.result = best(results, ended=Status.INTERRUPTED) if results else None
@@ -97,7 +99,11 @@ def _folder(run_dir: Any, number: int) -> Any:
             f"run_dir: {folder} holds a single run, made without restarts; give another directory, or leave "
             "restarts out to resume it"
         )
-    return folder / f"start-{number}"
+    return folder / _name(number)
+
+
+def _name(number: int) -> str:
+    return f"start-{number}"
 
 
 def _spent(results: list[Result]) -> Cost:
