@@ -22,8 +22,8 @@ def starts_of(backend: BackendBase, plan: Submission, rule: ShotRule) -> Starts:
     if isinstance(rule, FixedShots):
         return Starts()
     meter = current_meter()
-    paid = _paid(backend, plan, meter) if meter.scarce and plan.num_circuits else 0.0
-    return Starts(paid, max(paid, backend.circuit_start) if backend.has_one_number else None)
+    paid, free = _paid(backend, plan, meter) if meter.scarce and plan.num_circuits else (0.0, 0.0)
+    return Starts(paid, max(paid, backend.circuit_start) if backend.has_one_number else None, free)
 
 
 def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
@@ -35,26 +35,32 @@ def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
     return found.shots * found.copies
 
 
-def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> float:
+def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> tuple[float, float]:
     """A circuit's start in shots, by what is scarce: what is paid for a step beside its shots, in equal parts, over
-    what is paid for a shot."""
+    what is paid for a shot. And the shots of a circuit that the least price of a job pays for."""
     prices, count = meter.prices, plan.num_circuits
+    is_timed = meter.scarce == "seconds" or prices.per_second > 0
+    time = _seconds_per_shot(backend, plan) if is_timed else 0.0
+    if time is None:  # nor is then known what is spent
+        return 0.0, 0.0
     if meter.scarce == "seconds":
-        if not prices.seconds_per_circuit:
-            return 0.0
-        time = _seconds_per_shot(backend, plan)
-        return prices.seconds_per_circuit / time if time else 0.0
-    of_shot = prices.per_shot
+        return (prices.seconds_per_circuit / time if time else 0.0), 0.0
+    of_shot = prices.per_shot + prices.per_second * time
     of_start = prices.per_circuit + prices.per_second * prices.seconds_per_circuit
-    if prices.per_second > 0:
-        of_shot += prices.per_second * (_seconds_per_shot(backend, plan) or 0.0)
-    if prices.per_task > 0:
+    jobs = 0
+    if prices.per_task > 0 or prices.minimum > 0:
         requests = [replace(request, shots=_SOME_SHOTS) for request in plan.requests]
         with calling(backend.name):
-            of_start += prices.per_task * backend.preview(requests, plan.templates).jobs / count
-    if not of_start:
+            jobs = backend.preview(requests, plan.templates).jobs
+    of_start += prices.per_task * jobs / count
+    beyond = max(prices.minimum * jobs / count - of_start, 0.0)
+    return _in_shots(of_start, of_shot), _in_shots(beyond, of_shot)
+
+
+def _in_shots(price: float, of_shot: float) -> float:
+    if not price:
         return 0.0
-    return of_start / of_shot if of_shot > 0 else float(np.inf)
+    return price / of_shot if of_shot > 0 else float(np.inf)
 
 
 def _seconds_per_shot(backend: BackendBase, plan: Submission) -> float | None:

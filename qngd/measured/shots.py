@@ -190,8 +190,10 @@ class AutoShots:
         start = self._start(plan)
         averages = is_shared(plan.jacobian)
         least = first * count if plan.share is not None else first * count // 2 if averages else 0
-        taken = max(spread.taken, least)
-        most = min(_GROWTH * (taken + count * start) - count * start, self.limit * count)
+        taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
+        if not np.isfinite(start):  # more shots cost nothing
+            return self.limit * count
+        most = min(max(_GROWTH * (taken + count * start) - count * start, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
@@ -205,7 +207,11 @@ class AutoShots:
     def _first(self, plan: Plan) -> int:
         """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
         first = self.first if plan.share is None else int(np.ceil(self.first / plan.share))
-        return int(min(max(first, _FIRST_START * self._start(plan)), self.limit))
+        return int(min(max(first, _FIRST_START * self._start(plan), self._paid_anyway(plan)), self.limit))
+
+    def _paid_anyway(self, plan: Plan) -> int:
+        """Shots of a circuit that cost nothing more."""
+        return int(min(plan.starts.free if self.start is None else 0, self.limit))
 
 
 @hinted
