@@ -43,10 +43,11 @@ def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> tuple[float, 
     time = _seconds_per_shot(backend, plan) if is_timed else 0.0
     if time is None:  # nor is then known what is spent
         return 0.0, 0.0
+    beside = prices.seconds_per_circuit + meter.spent.usage.beside
     if meter.scarce == "seconds":
-        return (prices.seconds_per_circuit / time if time else 0.0), 0.0
+        return (beside / time if time else 0.0), 0.0
     of_shot = prices.per_shot + prices.per_second * time
-    of_start = prices.per_circuit + prices.per_second * prices.seconds_per_circuit
+    of_start = prices.per_circuit + prices.per_second * beside
     jobs = 0
     if prices.per_task > 0 or prices.minimum > 0:
         requests = [replace(request, shots=_SOME_SHOTS) for request in plan.requests]
