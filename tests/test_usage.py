@@ -49,6 +49,8 @@ def test_costs_keep_it():
     cost = Cost(1, 2, 3, seconds=1.5, money=None, usage=Usage.of(0.5, 1.5, 7))
     assert dataclasses.astuple(Cost.from_numbers(cost.as_numbers())) == dataclasses.astuple(cost)
     assert (cost + cost).usage == cost.usage * 2 == (cost * 2).usage
+    assert dataclasses.astuple(Cost.from_fields(dataclasses.asdict(cost))) == dataclasses.astuple(cost)
+    assert Cost.from_fields({"jobs": 2, "timed": 0.5, "reported": 1.5}).usage.ratio == 3.0
     old = Cost.from_numbers(np.array([1, 2, 3, 4, 5, 6.0, 7.0, 0.5, 1.5]))  # before there were products
     assert (old.usage.ratio, old.usage.beside) == (3.0, 0.0)
     assert old.usage.estimate(np.array([1.0]), np.array([10])) == pytest.approx([3.0])

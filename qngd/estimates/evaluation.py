@@ -77,11 +77,18 @@ class Cost:
     @classmethod
     def from_numbers(cls, numbers: Sequence[float]) -> Cost:
         """The cost that `as_numbers` took apart; of earlier versions, which had only whole numbers, too."""
-        whole: Any = map(int, numbers[:5])
-        rest = numbers[5:]
+        whole, rest = numbers[:5], numbers[5:]
         rest = rest if len(rest) else (np.nan, np.nan)
         seconds, money = (None if np.isnan(value) else float(value) for value in rest[:2])
-        return cls(*whole, seconds=seconds, money=money, usage=Usage(*map(float, rest[2:])))
+        known = Cost(*map(int, whole))  # type: ignore[arg-type]
+        return replace(known, seconds=seconds, money=money, usage=Usage(*map(float, rest[2:])))
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Cost:
+        """The cost that `dataclasses.asdict` took apart; of earlier versions, which had no products in it, too."""
+        own = dict(fields)
+        earlier = {name: own.pop(name, 0.0) for name in ("timed", "reported")}
+        return cls(**{**own, "usage": Usage(**own.get("usage", earlier))})
 
     def __str__(self) -> str:
         spent = f"{counted(self.jobs, 'job')}, {counted(self.circuits, 'circuit')}, {counted(self.shots, 'shot')}"

@@ -10,7 +10,7 @@ spent, and what is ahead is estimated by what was reported before (`qngd.estimat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class Meter:
     spent: Cost = field(default_factory=Cost)
     allows: Callable[[Cost, Cost], bool] = _allows_all
     logged: Cost = field(default_factory=Cost)  # of what it has counted that which a run's log holds
-    scarce: str = ""  # "money" or "seconds" where the best is to be made of these
+    weights: Mapping[str, float] = field(default_factory=dict)  # of the units that the best is to be made of
 
     def check(self, ahead: Cost) -> None:
         """Raise OverBudget unless this may be sent."""

@@ -22,7 +22,7 @@ def starts_of(backend: BackendBase, plan: Submission, rule: ShotRule) -> Starts:
     if isinstance(rule, FixedShots):
         return Starts()
     meter = current_meter()
-    paid, free = _paid(backend, plan, meter) if meter.scarce and plan.num_circuits else (0.0, 0.0)
+    paid, free = _paid(backend, plan, meter) if meter.weights and plan.num_circuits else (0.0, 0.0)
     return Starts(paid, max(paid, backend.circuit_start) if backend.has_one_number else None, free)
 
 
@@ -36,25 +36,25 @@ def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
 
 
 def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> tuple[float, float]:
-    """A circuit's start in shots, by what is scarce: what is paid for a step beside its shots, in equal parts, over
-    what is paid for a shot. And the shots of a circuit that the least price of a job pays for."""
+    """A circuit's start in shots, by what is limited: what a step takes beside its shots, in equal parts, over what a
+    shot takes, both summed over money, seconds and shots with their weights. And the shots of a circuit that the least
+    price of a job pays for, where they take nothing else that is limited."""
     prices, count = meter.prices, plan.num_circuits
-    is_timed = meter.scarce == "seconds" or prices.per_second > 0
-    time = _seconds_per_shot(backend, plan) if is_timed else 0.0
+    money, seconds, shots = (meter.weights.get(unit, 0.0) for unit in ("money", "seconds", "shots"))
+    seconds += money * prices.per_second
+    time = _seconds_per_shot(backend, plan) if seconds else 0.0
     if time is None:  # nor is then known what is spent
         return 0.0, 0.0
-    beside = prices.seconds_per_circuit + meter.spent.usage.beside
-    if meter.scarce == "seconds":
-        return (beside / time if time else 0.0), 0.0
-    of_shot = prices.per_shot + prices.per_second * time
-    of_start = prices.per_circuit + prices.per_second * beside
+    of_shot = money * prices.per_shot + seconds * time + shots
+    of_start = money * prices.per_circuit + seconds * (prices.seconds_per_circuit + meter.spent.usage.beside)
     jobs = 0
-    if prices.per_task > 0 or prices.minimum > 0:
+    if money and (prices.per_task > 0 or prices.minimum > 0):
         requests = [replace(request, shots=_SOME_SHOTS) for request in plan.requests]
         with calling(backend.name):
             jobs = backend.preview(requests, plan.templates).jobs
-    of_start += prices.per_task * jobs / count
-    beyond = max(prices.minimum * jobs / count - of_start, 0.0)
+    of_start += money * prices.per_task * jobs / count
+    is_alone = meter.weights.keys() == {"money"}
+    beyond = max(money * prices.minimum * jobs / count - of_start, 0.0) if is_alone else 0.0
     return _in_shots(of_start, of_shot), _in_shots(beyond, of_shot)
 
 

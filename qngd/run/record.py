@@ -215,7 +215,7 @@ class Record:
             target=limits.target,
             noise=self._noise_steps,
             max_steps=limits.steps,
-            cost=self.state.cost + self._store.sent(),
+            cost=replace(self.state.cost + self._store.sent(), depth=0),
             failure=self.failure,
         )
         if status is Status.MAX_STEPS and self.state.finished:
