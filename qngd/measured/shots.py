@@ -81,7 +81,8 @@ class AutoShots:
     single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
-    which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few.
+    which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few. They cost
+    no more than one circuit each, their starts counted, and so have fewer shots.
 
     Args:
         total: shots of one step; None chooses them.
@@ -92,9 +93,11 @@ class AutoShots:
         first: shots of a circuit in the first step, where nothing is known, without a total; a quarter of `start` if
             that is more. Where many gates share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
-        start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what is paid for
-            a circuit and its part of a job, over what is paid for a shot, where money is limited or prices are given
-            without a limit; with a limit of seconds the prices' `seconds_per_circuit` over the time of a shot; else 0.
+        start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what a circuit
+            and its part of a job take over what a shot takes, in money where that is limited or prices are given
+            without a limit, in seconds where these are (the prices' `seconds_per_circuit`, and what the provider has
+            reported besides), and of several limits in the sum of their parts. Where money alone is limited, the shots
+            that the least price of a job pays for are taken in any case.
 
     >>> AutoShots(total=100_000)
     AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=None)
