@@ -57,6 +57,9 @@ SETTINGS = {
         "final_shots": 50,
     },
     "post-selected, auto": {"backend": selected, "shots": "auto"},
+    "auto, gradient sampled": {"shots": "auto", "gradient": "sampled", "steps": 12},
+    "auto, gradient spsa": {"shots": "auto", "gradient": "spsa", "steps": 12},
+    "target, gradient sampled": {"shots": qngd.TargetError(0.2, limit=300), "gradient": "sampled"},
     "post-selected, auto from 5": {"backend": selected, "shots": qngd.AutoShots(first=5)},
     "function": {"backend": lambda: Executor(uniform, runs=3)},
     "function of lists": {"backend": lambda: Executor(lists, runs=2), "final_shots": 50},
@@ -66,7 +69,9 @@ SETTINGS = {
 }
 
 
-def offer_and_bill(approx="block-diag", gradient="shift", observable=TERMS, loss=False, backend=None, **how):
+def offer_and_bill(
+    approx="block-diag", gradient="shift", observable=TERMS, loss=False, backend=None, steps=STEPS, **how
+):
     if backend is not None:
         pytest.importorskip("qiskit")
     how = {"shots": SHOTS, **how, "backend": "statevector" if backend is None else backend()}
@@ -75,9 +80,9 @@ def offer_and_bill(approx="block-diag", gradient="shift", observable=TERMS, loss
         objective = qngd.Objective(CIRCUIT, [{"IIZ": 1.0}, {"ZIZ": 1.0}], lambda o: np.sum(o**2))
         given = (objective, None, THETA)
     budget = qngd.Budget(prices=PRICES)
-    price = qngd.cost(*given, approx=approx, gradient=gradient, steps=STEPS, budget=budget, **how)
+    price = qngd.cost(*given, approx=approx, gradient=gradient, steps=steps, budget=budget, **how)
     optimizer = qngd.QNG(approx=approx, gradient=gradient)
-    result = qngd.minimize(*given, optimizer=optimizer, max_steps=STEPS, tol=0, seed=2, budget=budget, **how)
+    result = qngd.minimize(*given, optimizer=optimizer, max_steps=steps, tol=0, seed=2, budget=budget, **how)
     return price.offers[0], result
 
 
@@ -87,7 +92,7 @@ UNITS = ("jobs", "circuits", "shots", "seconds", "money")
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_run_costs_what_was_said(name):
     offer, result = offer_and_bill(**SETTINGS[name])
-    assert result.steps == STEPS
+    assert result.steps == SETTINGS[name].get("steps", STEPS)
     for unit in UNITS:
         spent, said = getattr(result.cost, unit), getattr(offer.run, unit)
         if offer.most is None:
@@ -96,6 +101,42 @@ def test_a_run_costs_what_was_said(name):
             least = (offer.start + offer.end) if unit in ("shots", "seconds", "money") else offer.run
             assert getattr(least, unit) <= spent * (1 + 1e-9), unit
             assert spent <= getattr(offer.most, unit) * (1 + 1e-9), unit
+
+
+RULES = {
+    "auto": "auto",
+    "auto from 200": qngd.AutoShots(first=200),
+    "auto in all": qngd.AutoShots(3000),
+    "target": qngd.TargetError(0.2, limit=2000),
+}
+UNEQUAL = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.02, "IZI": 0.3, "YYX": 0.2}
+MENUS = {
+    "nothing": qngd.Prices(seconds_per_shot=0.001),
+    "a task a circuit": qngd.Prices(per_circuit=0.3, per_shot=0.0009, seconds_per_shot=0.001),
+    "seconds": qngd.Prices(per_second=1.6, seconds_per_shot=0.001, seconds_per_circuit=0.02),
+    "jobs": qngd.Prices(per_task=0.3, per_shot=0.00145, minimum=0.5, seconds_per_shot=0.001),
+}
+
+
+@pytest.mark.parametrize("menu", MENUS)
+@pytest.mark.parametrize("rule", RULES)
+def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
+    """Where a job has one number of shots, counted by what Aer is given, nine circuits a job. Under a limit of shots
+    the division looks at them alone, whatever a circuit costs."""
+    devices = pytest.importorskip("tests.qiskit_devices")
+    limits = {"shots": 10**9} if menu == "a task a circuit" else {}
+    budget, native = qngd.Budget(**limits, prices=MENUS[menu]), devices.Counting()
+    how = {"backend": qngd.backends.resolve(native, limits=qngd.backends.Limits(circuits=9)), "shots": RULES[rule]}
+    offer = qngd.cost(CIRCUIT, UNEQUAL, THETA, steps=STEPS, budget=budget, **how).offers[0]
+    result = qngd.minimize(CIRCUIT, UNEQUAL, THETA, max_steps=STEPS, tol=0, seed=1, budget=budget, **how)
+    given = [(len(run["circuits"]), run["shots"]) for run in native.runs]
+    counted = [len(given), sum(circuits for circuits, _ in given), sum(circuits * shots for circuits, shots in given)]
+    assert counted == [result.cost.jobs, result.cost.circuits, result.cost.shots]
+    for unit in UNITS:
+        if (spent := getattr(result.cost, unit)) is not None:
+            assert spent <= getattr(offer.most, unit) * (1 + 1e-9), unit
+    if rule == "auto in all":
+        assert offer.most.shots <= 1.03 * 3000 * (STEPS + 1)
 
 
 def test_restarts_cost_as_many_runs():

@@ -134,7 +134,7 @@ def test_the_cost_is_what_the_device_counts(most, factor):
     for unit in ("jobs", "circuits", "shots", "seconds", "money"):
         assert getattr(result.cost, unit) == pytest.approx(getattr(device, unit), rel=1e-12), unit
     assert result.state.cost.seconds == result.infos[-1].cost.seconds == result.cost.seconds
-    assert result.cost.usage_ratio == pytest.approx(factor or 1.0)
+    assert result.cost.usage.ratio == pytest.approx(factor or 1.0)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
@@ -242,6 +242,51 @@ def test_the_estimate_corrects_itself():
         assert result.steps == int((limit * (1 + 1e-9) - start.cost.seconds) / each)
 
 
+class Loading(Timed):
+    """It takes `load` seconds besides for every circuit, and reports them."""
+
+    def __init__(self, load, factor=1.0):
+        super().__init__(factor=factor)
+        self.load = load
+
+    def submit(self, templates, requests, seed):
+        inner, used = super().submit(templates, requests, seed)
+        self.seconds += self.load * len(requests)
+        return inner, used + self.load * len(requests)
+
+
+@pytest.mark.parametrize("shots", ["auto", 20, 500])
+@pytest.mark.parametrize("load", [0.0, 1e-3, 0.02])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_reports_of_more_than_shots_hold_a_budget(load, factor, shots):
+    """Seconds of which a part is a circuit's and a part a shot's: after the first submission nothing is exceeded,
+    whether steps take more shots or fewer; and the last step that is not made would not have fitted, or nearly so."""
+    once = Loading(load, factor)
+    minimize(once, shots=shots, max_steps=0)
+    limit = 25 * once.seconds
+    device = Loading(load, factor)
+    result = minimize(device, shots=shots, max_steps=None, budget=qngd.Budget(seconds=limit))
+    assert result.status == "budget"
+    assert device.seconds == pytest.approx(result.cost.seconds, rel=1e-12)
+    assert 0.6 * limit <= device.seconds <= limit * (1 + 1e-9)
+
+
+def test_what_a_circuit_takes_besides_its_shots_is_learnt_from_reports():
+    """Steps under a budget of seconds take as many shots as where the user has said what loading takes, from the third
+    on: a shot takes about 12 µs, loading as long as 1700 of them."""
+    load, budget = 0.02, {"seconds": 1e6}
+    infos = {}
+    for name, prices, device in (
+        ("said", qngd.Prices(seconds_per_circuit=load), Timed()),
+        ("reported", None, Loading(load)),
+        ("neither", None, Timed()),
+    ):
+        infos[name] = minimize(device, shots="auto", max_steps=8, budget=qngd.Budget(**budget, prices=prices)).infos
+    shots = {name: sum(info.step_cost.shots for info in each) for name, each in infos.items()}
+    assert shots["neither"] < 0.2 * shots["said"]
+    assert 0.6 * shots["said"] < shots["reported"] < 1.5 * shots["said"]
+
+
 def test_a_resumed_run_corrects_alike(tmp_path):
     budget = qngd.Budget(seconds=0.05, prices=PRICES)
     whole = minimize(Timed(factor=2.5), budget=budget, max_steps=50)
@@ -258,7 +303,7 @@ def test_a_resumed_run_corrects_alike(tmp_path):
 def test_usage_without_times_is_what_is_spent():
     meter = Meter(qngd.Prices(per_second=2.0))
     paid = meter.paid(Cost(2, 3, 30), JobSizes(np.array([1, 2]), np.array([10, 20]), None), 6.0)
-    assert (paid.seconds, paid.money, paid.usage_ratio) == (6.0, 12.0, 1.0)
+    assert (paid.seconds, paid.money, paid.usage.ratio) == (6.0, 12.0, 1.0)
 
 
 def test_a_meter_stands_for_one_run_alone():

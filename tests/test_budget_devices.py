@@ -68,7 +68,7 @@ def test_reported_seconds_take_the_place_of_estimated_ones(reported, used):
     budget = qngd.Budget(prices=PRICES)
     result = minimize(Billing(reported), budget=budget)
     assert result.cost.seconds == pytest.approx(used * result.cost.shots)
-    assert result.cost.usage_ratio == pytest.approx(used / 1e-3)
+    assert result.cost.usage.ratio == pytest.approx(used / 1e-3)
     limit = 0.5 * result.cost.seconds
     limited = minimize(Billing(reported), budget=qngd.Budget(seconds=limit, prices=PRICES))
     assert limited.cost.seconds <= limit

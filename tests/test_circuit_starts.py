@@ -30,22 +30,24 @@ START = 0.30 / 0.0009
 @examples(60)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(0, 60))
 def test_no_other_equal_parts_are_worth_more_for_their_cost(wanted, start):
-    """By trying all numbers of circuits up to eight each."""
+    """By trying all numbers of circuits up to eight each that cost no more, their starts included."""
     wanted = np.array(wanted)
     found = in_equal_parts(wanted, start)
-    assert found.sum() <= wanted.sum()
+    granted = wanted.sum() + start * len(wanted)
     unit = np.gcd.reduce(found)
     assert unit > 0
 
-    def product(circuits, unit):
-        return (wanted**2 / (circuits * unit)).sum() * (wanted.sum() + start * circuits.sum())
+    def variance(circuits, unit):
+        return (wanted**2 / (circuits * unit)).sum()
 
     least = np.inf
     for circuits in map(np.array, itertools.product(range(1, 9), repeat=len(wanted))):
-        if (each := wanted.sum() // circuits.sum()) >= 1:
-            least = min(least, product(circuits, each))
+        if (each := (granted - start * circuits.sum()) // circuits.sum()) >= 1:
+            least = min(least, variance(circuits, each))
+    # of all ways to make the same shots of equal circuits that with the fewest circuits costs least
+    assert (found + start * (found // unit)).sum() <= granted
     # rounding circuits to the nearest is not always the best, and nearly so
-    assert min(product(found // u, u) for u in range(1, unit + 1) if unit % u == 0) <= 1.15 * least
+    assert variance(found // unit, unit) <= 1.15 * least
 
 
 def test_every_request_keeps_the_least_that_it_was_to_get():
@@ -176,8 +178,43 @@ def test_the_price_of_a_job_is_shared_by_its_circuits():
     assert found == pytest.approx(100 / 0.01 / circuits / 4, abs=1)
 
 
-def test_where_shots_are_free_a_circuit_takes_all_that_it_may():
-    assert first_shots(qngd.Budget(money=1000, prices=qngd.Prices(per_circuit=0.3))) == 10_000
+@pytest.mark.parametrize("name", ["per_circuit", "per_task", "minimum"])
+def test_where_shots_are_free_a_circuit_takes_all_that_it_may(name):
+    """In the first step, and in every later one."""
+    budget = qngd.Budget(money=1000, prices=qngd.Prices(**{name: 0.3}))
+    assert first_shots(budget) == 10_000
+    assert first_shots(budget, qngd.AutoShots(limit=500)) == 500
+    cost = qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend="statevector", shots=qngd.AutoShots(limit=500), seed=1, max_steps=3, tol=0,
+        budget=budget,
+    ).cost  # fmt: skip
+    assert cost.shots == 500 * cost.circuits
+
+
+def test_where_a_second_has_a_price_and_a_shot_no_time_nothing_is_known_of_starts():
+    budget = qngd.Budget(prices=qngd.Prices(per_second=2.0, seconds_per_circuit=0.5))
+    assert first_shots(budget) == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("per_circuit", [0.0, 0.05])
+def test_shots_that_the_least_price_of_a_job_pays_for_are_taken(per_circuit):
+    """A job costs 9 in any case: what its circuits leave of that buys shots of 0.01."""
+    prices = qngd.Prices(per_circuit=per_circuit, per_shot=0.01, minimum=9.0)
+    infos = []
+    qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend="statevector", shots="auto", seed=1, max_steps=3, tol=0,
+        budget=qngd.Budget(money=1000, prices=prices), callback=infos.append,
+    )  # fmt: skip
+    one = infos[0].step_cost
+    bought = (9.0 - per_circuit * one.circuits) / 0.01
+    assert bought - one.circuits <= one.shots <= bought
+    for info in infos:
+        assert info.step_cost.shots >= bought - one.circuits
+        assert info.step_cost.money >= 9.0
+    free = qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend="statevector", shots="auto", seed=1, max_steps=0, budget=None
+    ).cost.shots
+    assert one.shots > 1.5 * free
 
 
 def test_what_starts_cost_grows_with_the_shots():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,11 +121,33 @@ def test_progress_goes_to_standard_error_and_changes_nothing(capsys):
     assert [int(line.split("/")[0].split()[-1]) for line in err.splitlines()] == [1, *range(2, 21, 2)]
 
 
-def test_a_bar_on_a_terminal():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+def test_progress_says_which_of_several_runs_goes_on(capsys):
+    qngd.minimize(problem(), max_steps=2, tol=0, restarts=2, progress=True)
+    assert [line.split("  ")[:2] for line in capsys.readouterr().err.splitlines()] == [
+        [f"start-{k}", f"step {n}/2"] for k in (0, 1) for n in (1, 2)
+    ]
+    one = qngd.CircuitBuilder(1)
+    seen = []
+    one.ry(one.parameter("a"), 0)
+    qngd.excited_states(
+        one, 2, {"Z": 1.0}, [0.3], restarts=2, max_steps=1, callback=lambda info: seen.append(live.line(info, 1, None))
+    )
+    assert [line.split("  ")[0] for line in seen] == [f"state-{j} start-{k}" for j in (0, 1) for k in (0, 1)]
 
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_bar_of_several_runs_is_that_of_the_one_that_goes_on():
+    shown = []
+    screen = live._Redrawn(SimpleNamespace(draw=lambda lines, done, refresh: shown.append(done)), 2, None)
+    qngd.minimize(problem(), max_steps=2, tol=0, restarts=2, callback=screen)
+    assert shown == [0.5, 1.0, 0.5, 1.0]
+
+
+def test_a_bar_on_a_terminal():
     stream = Terminal()
     with live.progress(4, -1.0, stream) as show:
         qngd.minimize(problem(), max_steps=2, callback=show)

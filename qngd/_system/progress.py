@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 Listener = Callable[[str, float], None]
 _listener: ContextVar[Listener | None] = ContextVar("qngd_listener", default=None)
+_part: ContextVar[tuple[str, ...]] = ContextVar("qngd_part", default=())
 
 
 @contextmanager
@@ -22,6 +23,21 @@ def telling(listener: Listener | None) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def part_of_call(name: str) -> Iterator[None]:
+    """Meanwhile one of several runs goes on that a call makes, by the name of its folder: "start-1"."""
+    token = _part.set((*_part.get(), name))
+    try:
+        yield
+    finally:
+        _part.reset(token)
+
+
+def current_part() -> str:
+    """Which of the runs of a call goes on; nothing where it makes one."""
+    return " ".join(_part.get())
 
 
 class Work:

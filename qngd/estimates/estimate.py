@@ -89,7 +89,9 @@ def format_with_error(value: float, stderr: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """'0.42 s', '12 s', '3 min 20 s', '5 h 10 min', '3.2 days'."""
+    """'0.0042 s', '0.42 s', '12 s', '3 min 20 s', '5 h 10 min', '3.2 days'."""
+    if seconds < 0.1:
+        return f"{seconds:.2g} s"
     if seconds < 10:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)

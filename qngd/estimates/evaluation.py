@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from qngd._system.brief import brief_fields
 from qngd.errors import counted
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.usage import Usage
 
 UNITS = ("jobs", "circuits", "shots", "seconds", "money")  # of a Cost, which a budget can limit
 
@@ -22,8 +24,8 @@ class Cost:
     depend.
 
     `seconds` are those of the device, as the provider reported them, elsewhere by the times of gates, readout and the
-    delay between shots; `money` is by the prices that a budget gives. Each is None where it is not known. `timed` and
-    `reported` are the seconds of the submissions whose provider reports them, by the device's times and by the report.
+    delay between shots; `money` is by the prices that a budget gives. Each is None where it is not known. `usage` sums
+    up what providers have reported.
     """
 
     jobs: int = 0
@@ -33,8 +35,7 @@ class Cost:
     two_qubit_gates: int = 0
     seconds: float | None = field(default=0.0, compare=False)
     money: float | None = field(default=0.0, compare=False)
-    timed: float = field(default=0.0, compare=False)
-    reported: float = field(default=0.0, compare=False)
+    usage: Usage = field(default_factory=Usage, compare=False)
 
     def in_units(self) -> dict[str, float | None]:
         """What was spent by the units that a budget limits; None where it is not known."""
@@ -49,8 +50,7 @@ class Cost:
             max(self.two_qubit_gates, other.two_qubit_gates),
             _sum(self.seconds, other.seconds),
             _sum(self.money, other.money),
-            self.timed + other.timed,
-            self.reported + other.reported,
+            self.usage + other.usage,
         )
 
     def __mul__(self, count: int) -> Cost:
@@ -62,30 +62,33 @@ class Cost:
             shots=self.shots * count,
             seconds=None if self.seconds is None else self.seconds * count,
             money=None if self.money is None else self.money * count,
-            timed=self.timed * count,
-            reported=self.reported * count,
+            usage=self.usage * count,
         )
 
     def __sub__(self, other: Cost) -> Cost:
         """What was spent since `other`."""
         return replace(self + other * -1, depth=self.depth, two_qubit_gates=self.two_qubit_gates)
 
-    @property
-    def usage_ratio(self) -> float:
-        """Device seconds that were reported for one by the device's times; 1 where nothing was reported."""
-        return self.reported / self.timed if self.timed > 0 and self.reported > 0 else 1.0
-
     def as_numbers(self) -> tuple[float, ...]:
         """All of it as numbers, in the order of the fields; NaN for what is not known."""
-        return tuple(np.nan if value is None else float(value) for value in astuple(self))
+        *own, usage = astuple(self)
+        return tuple(np.nan if value is None else float(value) for value in (*own, *usage))
 
     @classmethod
     def from_numbers(cls, numbers: Sequence[float]) -> Cost:
         """The cost that `as_numbers` took apart; of earlier versions, which had only whole numbers, too."""
         whole, rest = numbers[:5], numbers[5:]
         rest = rest if len(rest) else (np.nan, np.nan)
-        known = [None if np.isnan(value) else float(value) for value in rest]
-        return cls(*map(int, whole), *known)
+        seconds, money = (None if np.isnan(value) else float(value) for value in rest[:2])
+        known = Cost(*map(int, whole))  # type: ignore[arg-type]
+        return replace(known, seconds=seconds, money=money, usage=Usage(*map(float, rest[2:])))
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Cost:
+        """The cost that `dataclasses.asdict` took apart; of earlier versions, which had no products in it, too."""
+        own = dict(fields)
+        earlier = {name: own.pop(name, 0.0) for name in ("timed", "reported")}
+        return cls(**{**own, "usage": Usage(**own.get("usage", earlier))})
 
     def __str__(self) -> str:
         spent = f"{counted(self.jobs, 'job')}, {counted(self.circuits, 'circuit')}, {counted(self.shots, 'shot')}"

@@ -5,12 +5,12 @@ step announced: what a step takes may be known only after part of it was measure
 prices and no limits.
 
 The device's times do not hold all that a provider counts. Where it reports what a job really used, that is what was
-spent, and all that is ahead is scaled by Σ reported/Σ by the device's times over all submissions with a report.
+spent, and what is ahead is estimated by what was reported before (`qngd.estimates.usage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ from qngd.backends.base import BackendBase, Footprint
 from qngd.errors import QngdError
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import JobSizes, Prices
+from qngd.estimates.usage import Usage
 from qngd.measured.plan import Submission
 
 
@@ -44,7 +45,7 @@ class Meter:
     spent: Cost = field(default_factory=Cost)
     allows: Callable[[Cost, Cost], bool] = _allows_all
     logged: Cost = field(default_factory=Cost)  # of what it has counted that which a run's log holds
-    scarce: str = ""  # "money" or "seconds" where the best is to be made of these
+    weights: Mapping[str, float] = field(default_factory=dict)  # of the units that the best is to be made of
 
     def check(self, ahead: Cost) -> None:
         """Raise OverBudget unless this may be sent."""
@@ -58,22 +59,23 @@ class Meter:
 
     def ahead(self, cost: Cost, jobs: JobSizes) -> Cost:
         """The cost of a submission before it is sent, given its jobs and their seconds by the device's times."""
-        return self._valued(cost, jobs, self.spent.usage_ratio)
+        if jobs.seconds is None:
+            return self._valued(cost, jobs)
+        return self._valued(cost, replace(jobs, seconds=self.spent.usage.estimate(jobs.seconds, jobs.circuits)))
 
     def paid(self, cost: Cost, jobs: JobSizes, used: float | None) -> Cost:
         """The cost of a submission that came back, `used` the device seconds that the provider reports."""
         if used is None:
             return self.ahead(cost, jobs)
-        by_times = None if jobs.seconds is None else float(jobs.seconds.sum())
-        if not by_times:
+        if jobs.seconds is None or not (by_times := float(jobs.seconds.sum())):
             share = jobs.shots / max(jobs.shots.sum(), 1)
-            return self._valued(cost, replace(jobs, seconds=used * share), 1.0)
-        return replace(self._valued(cost, jobs, used / by_times), timed=by_times, reported=used)
+            return self._valued(cost, replace(jobs, seconds=used * share))
+        found = self._valued(cost, replace(jobs, seconds=jobs.seconds * used / by_times))
+        return replace(found, usage=Usage.of(by_times, used, int(jobs.circuits.sum())))
 
-    def _valued(self, cost: Cost, jobs: JobSizes, ratio: float) -> Cost:
-        scaled = replace(jobs, seconds=None if jobs.seconds is None else ratio * jobs.seconds)
-        seconds = None if scaled.seconds is None else float(scaled.seconds.sum())
-        return replace(cost, seconds=seconds, money=self.prices.of(scaled))
+    def _valued(self, cost: Cost, jobs: JobSizes) -> Cost:
+        seconds = None if jobs.seconds is None else float(jobs.seconds.sum())
+        return replace(cost, seconds=seconds, money=self.prices.of(jobs))
 
 
 _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)

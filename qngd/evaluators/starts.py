@@ -22,8 +22,8 @@ def starts_of(backend: BackendBase, plan: Submission, rule: ShotRule) -> Starts:
     if isinstance(rule, FixedShots):
         return Starts()
     meter = current_meter()
-    paid = _paid(backend, plan, meter) if meter.scarce and plan.num_circuits else 0.0
-    return Starts(paid, max(paid, backend.circuit_start) if backend.has_one_number else None)
+    paid, free = _paid(backend, plan, meter) if meter.weights and plan.num_circuits else (0.0, 0.0)
+    return Starts(paid, max(paid, backend.circuit_start) if backend.has_one_number else None, free)
 
 
 def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
@@ -35,26 +35,33 @@ def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
     return found.shots * found.copies
 
 
-def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> float:
-    """A circuit's start in shots, by what is scarce: what is paid for a step beside its shots, in equal parts, over
-    what is paid for a shot."""
+def _paid(backend: BackendBase, plan: Submission, meter: Meter) -> tuple[float, float]:
+    """A circuit's start in shots, by what is limited: what a step takes beside its shots, in equal parts, over what a
+    shot takes, both summed over money, seconds and shots with their weights. And the shots of a circuit that the least
+    price of a job pays for, where they take nothing else that is limited."""
     prices, count = meter.prices, plan.num_circuits
-    if meter.scarce == "seconds":
-        if not prices.seconds_per_circuit:
-            return 0.0
-        time = _seconds_per_shot(backend, plan)
-        return prices.seconds_per_circuit / time if time else 0.0
-    of_shot = prices.per_shot
-    of_start = prices.per_circuit + prices.per_second * prices.seconds_per_circuit
-    if prices.per_second > 0:
-        of_shot += prices.per_second * (_seconds_per_shot(backend, plan) or 0.0)
-    if prices.per_task > 0:
+    money, seconds, shots = (meter.weights.get(unit, 0.0) for unit in ("money", "seconds", "shots"))
+    seconds += money * prices.per_second
+    time = _seconds_per_shot(backend, plan) if seconds else 0.0
+    if time is None:  # nor is then known what is spent
+        return 0.0, 0.0
+    of_shot = money * prices.per_shot + seconds * time + shots
+    of_start = money * prices.per_circuit + seconds * (prices.seconds_per_circuit + meter.spent.usage.beside)
+    jobs = 0
+    if money and (prices.per_task > 0 or prices.minimum > 0):
         requests = [replace(request, shots=_SOME_SHOTS) for request in plan.requests]
         with calling(backend.name):
-            of_start += prices.per_task * backend.preview(requests, plan.templates).jobs / count
-    if not of_start:
+            jobs = backend.preview(requests, plan.templates).jobs
+    of_start += money * prices.per_task * jobs / count
+    is_alone = meter.weights.keys() == {"money"}
+    beyond = max(money * prices.minimum * jobs / count - of_start, 0.0) if is_alone else 0.0
+    return _in_shots(of_start, of_shot), _in_shots(beyond, of_shot)
+
+
+def _in_shots(price: float, of_shot: float) -> float:
+    if not price:
         return 0.0
-    return of_start / of_shot if of_shot > 0 else float(np.inf)
+    return price / of_shot if of_shot > 0 else float(np.inf)
 
 
 def _seconds_per_shot(backend: BackendBase, plan: Submission) -> float | None:

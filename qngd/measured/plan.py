@@ -90,10 +90,12 @@ class Starts:
         paid: as prices or times say it; 0 where they say nothing, infinite where shots cost nothing.
         divided: where one number of shots is to hold for all circuits, so that one with more runs several times; None
             where every circuit has a number of its own.
+        free: shots of a circuit, on average, that are paid for anyway, by the least price of a job.
     """
 
     paid: float = 0.0
     divided: float | None = None
+    free: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,8 @@ class AutoShots:
     most. Where no single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
-    which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few.
+    which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few. They cost
+    no more than one circuit each, their starts counted, and so have fewer shots.
 
     Args:
         total: shots of one step; None chooses them.
@@ -93,9 +94,11 @@ class AutoShots:
         first: shots of a circuit in the first step, where nothing is known, without a total; a quarter of `start` if
             that is more. Where many gates share a parameter half of it is the least of all steps.
         limit: shots of a circuit on average at most, without a total.
-        start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what is paid for
-            a circuit and its part of a job, over what is paid for a shot, where money is limited or prices are given
-            without a limit; with a limit of seconds the prices' `seconds_per_circuit` over the time of a shot; else 0.
+        start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what a circuit
+            and its part of a job take over what a shot takes, in money where that is limited or prices are given
+            without a limit, in seconds where these are (the prices' `seconds_per_circuit`, and what the provider has
+            reported besides), and of several limits in the sum of their parts. Where money alone is limited, the shots
+            that the least price of a job pays for are taken in any case.
 
     >>> AutoShots(total=100_000)
     AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=None)
@@ -155,7 +158,8 @@ class AutoShots:
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
-            return int(np.ceil(int(self.shots(plan, None).sum()) / max(plan.num_circuits, 1)))
+            total = _SHOTS_PER_CIRCUIT * plan.num_circuits if self.total is None else self.total
+            return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
         start, first = self._start(plan), self._first(plan)
         grown = (first + start) * _GROWTH ** min(step, _GROWN) - start if np.isfinite(start) else np.inf
         # of all circuits together it is no whole number
@@ -190,8 +194,10 @@ class AutoShots:
         start = self._start(plan)
         averages = is_shared(plan.jacobian)
         least = first * count if plan.share is not None else first * count // 2 if averages else 0
-        taken = max(spread.taken, least)
-        most = min(_GROWTH * (taken + count * start) - count * start, self.limit * count)
+        taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
+        if not np.isfinite(start):  # more shots cost nothing
+            return self.limit * count
+        most = min(max(_GROWTH * (taken + count * start) - count * start, least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
@@ -205,7 +211,11 @@ class AutoShots:
     def _first(self, plan: Plan) -> int:
         """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
         first = self.first if plan.share is None else int(np.ceil(self.first / plan.share))
-        return int(min(max(first, _FIRST_START * self._start(plan)), self.limit))
+        return int(min(max(first, _FIRST_START * self._start(plan), self._paid_anyway(plan)), self.limit))
+
+    def _paid_anyway(self, plan: Plan) -> int:
+        """Shots of a circuit that cost nothing more."""
+        return int(min(plan.starts.free if self.start is None else 0, self.limit))
 
 
 @hinted

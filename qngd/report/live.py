@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from qngd._system.progress import telling
+from qngd._system.progress import current_part, telling
 from qngd.estimates.estimate import format_with_error
 from qngd.solve.state import StepInfo
 
@@ -52,9 +52,11 @@ def progress(
 def line(info: StepInfo, max_steps: int | None, reference: float | None) -> str:
     """What there is to say of a step, in 80 columns; of `max_steps` nothing where a budget ends the run.
 
-    The energy is that after the step, gradient and condition number are those of the point it started from.
+    The energy is that after the step, gradient and condition number are those of the point it started from. Of several
+    runs of one call it begins with the name of the one that goes on.
     """
-    parts = [f"step {info.step}" if max_steps is None else f"step {info.step:>{len(str(max_steps))}}/{max_steps}"]
+    parts = [*filter(None, [current_part()])]
+    parts += [f"step {info.step}" if max_steps is None else f"step {info.step:>{len(str(max_steps))}}/{max_steps}"]
     parts.append(f"energy {format_with_error(info.energy, info.stderr)}")
     if np.isfinite(info.mean):
         parts.append(f"mean {info.mean:.6g}")
@@ -156,7 +158,7 @@ class _Redrawn:
 
     def __init__(self, screen: _Screen, max_steps: int | None, reference: float | None) -> None:
         self._screen = screen
-        self._taken = 0
+        self._taken, self._of = 0, ""
         self._max_steps = max_steps
         self._reference = reference
         self._lines: list[str] = []
@@ -165,7 +167,8 @@ class _Redrawn:
 
     def __call__(self, info: StepInfo) -> None:
         self._begun = None
-        self._taken += 1
+        self._taken = 1 + (self._taken if self._of == current_part() else 0)
+        self._of = current_part()
         self._lines = [line(info, self._max_steps, self._reference), *details(info)]
         self._draw(self._lines)
 

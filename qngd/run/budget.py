@@ -17,6 +17,7 @@ from qngd.estimates.prices import Prices
 from qngd.evaluators.meter import Meter
 
 _ROUNDING = 1e-9  # of a limit: sums of seconds and money are no exact numbers
+_OF_SHOTS = ("shots", "seconds", "money")
 _HOW_TO_KNOW = {
     "seconds": "the backend gives no times; say what a shot takes, Budget(…, "
     "prices=qngd.Prices(seconds_per_shot=0.0003)), or limit something else",
@@ -77,16 +78,16 @@ class Budget:
         return self.prices or Prices()
 
     @property
-    def scarce(self) -> str:
-        """What the best is to be made of, where it is more than shots: "money" where it is limited, or where there are
-        prices and no limit is in another unit that shots take; else "seconds" where these are. Nothing otherwise."""
-        if self.money is not None or (self.table.are_given and not self._limits):
-            return "money"
-        return "seconds" if self.seconds is not None else ""
+    def weights(self) -> dict[str, float]:
+        """What a unit is worth of those that shots take: where several are limited, each as much as its limit has fewer
+        of it. Without any limit it is money alone, where there are prices."""
+        if not self._limits and self.table.are_given:
+            return {"money": 1.0}
+        return {name: 1 / limit for name, limit in self._limits.items() if name in _OF_SHOTS and limit > 0}
 
     def meter(self, spent: Cost, allows: Callable[[Cost, Cost], bool] | None = None) -> Meter:
         """What counts by its prices on from what was `spent`, and refuses what `allows` does; nothing without it."""
-        found = Meter(self.table, spent, scarce=self.scarce)
+        found = Meter(self.table, spent, weights=self.weights)
         return found if allows is None else replace(found, allows=allows)
 
     @property
@@ -112,7 +113,11 @@ class Budget:
         parts = []
         for name, limit in self._limits.items():
             left = max(0, limit - used[name])
-            parts.append(f"{self._text(name, asked[name])} where {self._text(name, left)} are left")
+            takes, there = self._text(name, asked[name]), self._text(name, left)
+            if takes == there and asked[name] > left:
+                parts.append(f"{takes} where a little less is left")
+            else:
+                parts.append(f"{takes} where {there} {'is' if left == 1 else 'are'} left")
         return ", ".join(parts)
 
     def steps(self, start: Cost, step: Cost, end: Cost | None = None) -> int | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from qngd._system.interrupts import Terminated
 from qngd._system.keywords import hinted
+from qngd._system.progress import part_of_call
 from qngd._system.seeds import derived
 from qngd.errors import (
     BackendError,
@@ -152,7 +153,8 @@ def excited_states(
             break
         try:
             weight = None if chosen is None else chosen[k]
-            found.append(search.done(whole_number(restarts, "restarts", 1), number - k - 1, weight))
+            with part_of_call(_name(k)):
+                found.append(search.done(whole_number(restarts, "restarts", 1), number - k - 1, weight))
         except Terminated as error:
             error.result = _listed(found)
             raise
@@ -227,4 +229,8 @@ def _seed_of(seed: int | None, k: int) -> int | None:
 
 
 def _folder(run_dir: Any, k: int) -> Any:
-    return None if run_dir is None else as_folder(run_dir) / f"state-{k}"
+    return None if run_dir is None else as_folder(run_dir) / _name(k)
+
+
+def _name(k: int) -> str:
+    return f"state-{k}"

@@ -20,6 +20,7 @@ _TAIL_STEPS = 10  # the same for a CVaR: what lies below its quantile shows in f
 _NOTED = 3  # steps whose notes a result repeats
 _LOST_STEPS = 5  # trials in a row without a finite energy
 _STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
+_BY_CHANCE = 10  # times `tol`: with such an error three changes below `tol` come of a few shots that agree
 _LEFT = 0.01  # of `tol`: what may be left to gain where decreases fall off as they were promised to
 
 
@@ -146,8 +147,9 @@ class Record:
 
     def _still(self, limits: StopRule) -> str:
         recent = self._trail[-_STILL_STEPS:]
-        # a tail within one outcome gives the same number again and again, and says nothing of what lies below
-        unseen = self._is_tail and float(self.state.evaluation.energy.stderr) > limits.tol
+        # a tail within one outcome, and few shots that all agree, give the same number again and again, and say nothing
+        # of what lies below
+        unseen = self._largest_error > limits.tol * (1 if self._is_tail else _BY_CHANCE)
         is_still = len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, *_ in recent)
         if is_still and not unseen:
             return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
@@ -156,6 +158,14 @@ class Record:
         if self._has_nothing_left(limits.tol):
             return f"the energy fell by less than tol={limits.tol:g}, as was promised, with less than that to come"
         return ""
+
+    @property
+    def _largest_error(self) -> float:
+        """The standard error of the energy here; of a sampled one that algebra makes certain that of its gradient."""
+        here = self.state.evaluation
+        if here.energy.stderr or here.gradient is None or not self.state.cost.shots:
+            return float(here.energy.stderr)
+        return float(np.max(here.gradient.stderr, initial=0.0))
 
     def _has_nothing_left(self, tol: float) -> bool:
         """Whether the last exact energy fell by less than `tol`, as its step had promised, and so much less than in the
@@ -205,7 +215,7 @@ class Record:
             target=limits.target,
             noise=self._noise_steps,
             max_steps=limits.steps,
-            cost=self.state.cost + self._store.sent(),
+            cost=replace(self.state.cost + self._store.sent(), depth=0),
             failure=self.failure,
         )
         if status is Status.MAX_STEPS and self.state.finished:

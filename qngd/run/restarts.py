@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qngd._system.interrupts import Terminated
+from qngd._system.progress import part_of_call
 from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.given import AnyGiven
@@ -26,6 +27,12 @@ ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Stat
 
 _LAST = 5  # energies of a run by which it is compared with others
 _BEYOND_DOUBT = 3.0  # standard errors
+
+_OUT_OF_BUDGET = (
+    "{failure} ({cost} spent); raise the budget: the same call with its run_dir tries what was not, and this result's "
+    ".state as state=, without restarts, goes on from the best"
+)
+_NO_ROOM = "the budget has no room for {}{}"
 
 Reader = Callable[[Any, int | None, Any, Cost], Task]  # of start, seed, run_dir, what earlier starts have spent
 
@@ -52,11 +59,12 @@ def best_of(
     for number in range(count):
         spent = _spent(results)
         task = first if number == 0 else _another(first.given, number, seed, read, run_dir, spent)
-        if number > 0 and not task.can_begin(int(task.shares_budget)):
-            return best(results, ended=Status.BUDGET)
+        if number > 0 and not task.can_begin(steps := int(task.shares_budget)):
+            return best(results, ended=Status.BUDGET, failure=_NO_ROOM.format(_name(number), task.lacking_for(steps)))
         task = task.with_part(count - number + later)
         try:
-            results.append(run(task))
+            with part_of_call(_name(number)):
+                results.append(run(task))
         except Terminated as error:
             results += [error.result] if isinstance(error.result, Result) else []
             error.result = best(results, ended=Status.INTERRUPTED) if results else None
@@ -97,7 +105,11 @@ def _folder(run_dir: Any, number: int) -> Any:
             f"run_dir: {folder} holds a single run, made without restarts; give another directory, or leave "
             "restarts out to resume it"
         )
-    return folder / f"start-{number}"
+    return folder / _name(number)
+
+
+def _name(number: int) -> str:
+    return f"start-{number}"
 
 
 def _spent(results: list[Result]) -> Cost:
@@ -113,7 +125,8 @@ def _best(
     last = results[-1]
     status, message = chosen.status, chosen.message
     if ended is not None:
-        status, message = ended, REMEDY[ended].format(cost=_spent(results), failure=failure)
+        text = _OUT_OF_BUDGET if ended is Status.BUDGET else REMEDY[ended]
+        status, message = ended, text.format(cost=replace(_spent(results), depth=0), failure=failure)
     elif last.status in ENDING:
         status, message = last.status, last.message
     note = f"the best of {counted(len(results), 'start')}, number {results.index(chosen)}"

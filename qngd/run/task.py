@@ -122,12 +122,20 @@ class Task:
     def can_begin(self, steps: int = 0) -> bool:
         """Whether its budget allows the evaluation that a new run begins with, so many steps like its first, and the
         end."""
-        evaluator, theta = self.evaluators[0], self.given.theta
         with self.metered(Cost()):
-            ahead = self.optimizer.preview(evaluator, theta, None, first=True)
-            if steps:
-                ahead += self.optimizer.preview(evaluator, theta, None) * steps
-            return self.allows(Cost(), ahead)
+            return self.allows(Cost(), self._beginning(steps))
+
+    def lacking_for(self, steps: int) -> str:
+        """What a new run and so many of its steps take beside what is left of the budget."""
+        with self.metered(Cost()):
+            return self.lacking(Cost(), self._beginning(steps))
+
+    def _beginning(self, steps: int) -> Cost:
+        evaluator, theta = self.evaluators[0], self.given.theta
+        ahead = self.optimizer.preview(evaluator, theta, None, first=True)
+        if steps:
+            ahead += self.optimizer.preview(evaluator, theta, None) * steps
+        return ahead
 
     @property
     def _steps_ahead(self) -> int:

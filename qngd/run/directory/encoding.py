@@ -88,8 +88,8 @@ def info_from(row: dict[str, Any]) -> StepInfo:
         **{
             **row,
             "spectrum": None if seen is None else Spectrum(**{**seen, "eigenvalues": np.array(seen["eigenvalues"])}),
-            "cost": Cost(**row["cost"]),
-            "step_cost": Cost(**row["step_cost"]),
+            "cost": Cost.from_fields(row["cost"]),
+            "step_cost": Cost.from_fields(row["step_cost"]),
             "theta": None if row.get("theta") is None else np.array(row["theta"]),
         }
     )

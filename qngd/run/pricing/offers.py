@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count, takewhile
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -13,19 +12,15 @@ from qngd.errors import BackendError, SettingError, counted, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
-from qngd.evaluators.objectives.joint import JointPlan
-from qngd.evaluators.objectives.sampled import SampledObjective
-from qngd.evaluators.sampled import SampledEvaluator
 from qngd.gradients.base import GradientLike
 from qngd.gradients.names import as_gradient
-from qngd.measured.plan import Plan
 from qngd.measured.shots import FixedShots, as_rule
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx
 from qngd.qng import QNG
 from qngd.run.budget import Budget
+from qngd.run.pricing.dearest import dearest
 from qngd.run.pricing.planned import PlannedStep
-from qngd.solve.state import Optimizer
 
 _DEFAULT = "block-diag"  # what QNG() takes where there are shots
 
@@ -130,29 +125,14 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, en
         step = choice.optimizer.preview(evaluator, theta, None)
     except (SettingError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
+    dear = dearest(choice.optimizer, evaluator, theta)
     if choice.optimizer.may_begin_anew(evaluator):  # one that is rejected
-        step, dearest = step - start, [step]
-    else:
-        dearest = _dearest(choice.optimizer, evaluator, asked.plan, theta)
+        step, dear = step - start, dear or [step]
     offer = Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
-    if not dearest:
+    if not dear:
         return offer
-    most = sum(dearest[:steps], start + end) + dearest[-1] * max(steps - len(dearest), 0)
-    return replace(offer, most=most, affordable_at_most_shots=_bought(budget, start + end, dearest, offer.affordable))
-
-
-def _dearest(
-    optimizer: Optimizer, evaluator: SampledEvaluator | SampledObjective, plan: Plan | JointPlan, theta: np.ndarray
-) -> list[Cost]:
-    """What the steps from number 1 on take at most where a rule chooses their shots, those after the last of these all
-    as that one; nothing where all take the same."""
-    most: Any = getattr(evaluator.shots, "most", None)
-    plan = evaluator.as_run(cast(Any, plan))
-    if most is None or most(plan, 1) == most(plan, 0):
-        return []
-    last = most(plan, 2**62)
-    growing = takewhile(lambda shots: shots < last, (most(plan, step) for step in count(1)))
-    return [optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None) for shots in (*growing, last)]
+    most = sum(dear[:steps], start + end) + dear[-1] * max(steps - len(dear), 0)
+    return replace(offer, most=most, affordable_at_most_shots=_bought(budget, start + end, dear, offer.affordable))
 
 
 def _bought(budget: Budget, spent: Cost, dearest: Sequence[Cost], most: int | None) -> int | None:

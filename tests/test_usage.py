@@ -1,0 +1,56 @@
+"""What providers report of the seconds that jobs took, against clocks that are known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from qngd.estimates.evaluation import Cost
+from qngd.estimates.usage import Usage
+
+RNG = np.random.default_rng(7)
+
+
+def reported(a, b, jobs):
+    return sum((Usage.of(t, a * t + b * c, c) for t, c in jobs), Usage())
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 0.0), (1.0, 0.04), (2.5, 0.0), (1.7, 0.3)])
+def test_estimates_are_right_where_submissions_differ_and_never_too_low(a, b):
+    ahead = np.array([0.1, 0.7]), np.array([3, 20])
+    truth = a * ahead[0].sum() + b * ahead[1].sum()
+    known = reported(a, b, [(0.2, 30), (0.5, 31), (0.6, 12)])
+    assert known.estimate(*ahead).sum() == pytest.approx(truth, rel=1e-9)
+    assert known.beside == pytest.approx(b, abs=1e-9)
+    for scale in (0.1, 0.5, 1.0, 3.0, 40.0):  # fewer shots a circuit than were seen, and more
+        alike = reported(a, b, [(0.2 * scale, 30), (0.4 * scale, 60)])
+        assert alike.estimate(*ahead).sum() >= truth * (1 - 1e-9)
+        assert alike.beside == 0.0  # what of it is the start's is not known
+
+
+def test_without_reports_the_times_hold():
+    times = np.array([0.1, 0.7])
+    assert np.array_equal(Usage().estimate(times, np.array([3, 20])), times)
+    quick = reported(0.5, 0.0, [(0.2, 30), (0.5, 31)])
+    assert quick.estimate(times, np.array([3, 20])) == pytest.approx(0.5 * times)
+    assert quick.beside == 0.0
+
+
+def test_noise_in_reports_leaves_an_estimate_between_its_bounds():
+    """Of seconds that are rounded to whole ones."""
+    jobs = [(t, 40) for t in RNG.uniform(0.9, 1.1, 30)]
+    seen = sum((Usage.of(t, round(t + 0.05 * c), c) for t, c in jobs), Usage())
+    found = float(seen.estimate(np.array([2.0]), np.array([40])).sum())
+    assert 2.0 + 0.9 * 2.0 <= found <= 2.0 * 3.2
+    assert 0.0 <= seen.beside <= 0.06
+
+
+def test_costs_keep_it():
+    cost = Cost(1, 2, 3, seconds=1.5, money=None, usage=Usage.of(0.5, 1.5, 7))
+    assert dataclasses.astuple(Cost.from_numbers(cost.as_numbers())) == dataclasses.astuple(cost)
+    assert (cost + cost).usage == cost.usage * 2 == (cost * 2).usage
+    assert dataclasses.astuple(Cost.from_fields(dataclasses.asdict(cost))) == dataclasses.astuple(cost)
+    assert Cost.from_fields({"jobs": 2, "timed": 0.5, "reported": 1.5}).usage.ratio == 3.0
+    old = Cost.from_numbers(np.array([1, 2, 3, 4, 5, 6.0, 7.0, 0.5, 1.5]))  # before there were products
+    assert (old.usage.ratio, old.usage.beside) == (3.0, 0.0)
+    assert old.usage.estimate(np.array([1.0]), np.array([10])) == pytest.approx([3.0])
