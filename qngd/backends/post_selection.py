@@ -30,7 +30,7 @@ from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
 from qngd.circuit.pauli import LETTERS, PauliStrings, anticommute, product, unpack_bits
-from qngd.errors import BackendError, SettingError, counted, shown
+from qngd.errors import BackendError, SettingError, shown
 from qngd.measured.grouping import Basis
 from qngd.measured.outcomes import Counts, Outcome
 from qngd.measured.plan import Request
@@ -84,7 +84,7 @@ class PostSelected(Around):
         """
         if requests and not any(self._sieve(templates[r.template]).checks(r.angles) for r in requests):
             raise BackendError(
-                f"backend: {self.name}: none of the {counted(len(requests), 'circuit')} conserves {self._all} in a "
+                f"backend: {self.name}: none of its circuits ({len(requests)}) conserves {self._all} in a "
                 "basis that shows it, so that no shot could be left out; give symmetries of the circuit, or the "
                 "backend itself"
             )

@@ -16,6 +16,7 @@ from qngd._system.interrupts import Stoppable, Terminated
 from qngd._system.keywords import hinted
 from qngd._system.logs import logger
 from qngd._system.secrets import scrubbed
+from qngd.cvar import CVaR
 from qngd.errors import BackendError, SettingError, StorageError, checked_seed, joined, whole_number
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -96,7 +97,8 @@ def minimize(
             fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
             within its error five steps in a row (that of a CVaR ten); 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
-        target: stop when the energy plus its standard error is at most this.
+        target: stop when the energy plus its standard error is at most this: of mini-batches the mean of the last ones
+            that make up all samples, of a CVaR with a schedule the one with its last alpha.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
@@ -245,12 +247,22 @@ def _closing(store: Store) -> Iterator[None]:
 def _result(record: Record, status: Status, task: Task) -> Result:
     evaluator = task.evaluator_at(record.state)
     found = record.result(status, task.limits, evaluator.note)
+    if not task.is_last_stage(record.state):
+        found = replace(found, note=joined(found.note, _of_stage(task, record.state)))
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
     found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
     found = replace(found, about=task.about, origin=task.identity)
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
+
+
+def _of_stage(task: Task, state: State) -> str:
+    """What is to be said of the energy of a run that ended on the way of a schedule."""
+    target = task.given.target
+    assert isinstance(target, CVaR)  # nothing else has stages
+    alpha = f"{target.stages[state.stage]:g}"
+    return f"it ended in stage {state.stage + 1} of {len(target.stages)}: its energy is the CVaR with alpha={alpha}"
 
 
 def _mean(task: Task, found: Result) -> float:
@@ -356,7 +368,7 @@ def _loop(record: Record, task: Task) -> Status:
             return Status.NOT_FINITE
         if record.is_lost:
             return Status.NOT_FINITE
-        if record.reached(task.limits.target):
+        if task.is_last_stage(record.state) and record.reached(task.limits.target, task.epoch):
             return Status.TARGET
         moved = _within_budget(record, task)
         if isinstance(moved, Status):
