@@ -50,7 +50,7 @@ class DataArguments:
         mine = ", ".join(self.theta_names(count))
         return (
             f"data: as its arguments are not named, {_name(self.native)}{self.signature} was given {mine} from theta0 "
-            f"and {', '.join(self.names)} from data; if others hold data, name them, as in data={{\"x\": X}}"
+            f'and {", ".join(self.names)} from data; if others hold data, name them, as in data={{"x": X}}'
         )
 
     def theta_names(self, count: int) -> tuple[str, ...]:
