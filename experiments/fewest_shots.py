@@ -8,8 +8,10 @@ shots, as `qngd cost` says; waiting is not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
+from multiprocessing import get_context
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -90,6 +92,13 @@ def tried(
         best = min(best, median(found, seeds))
         print(f"{title:14s} {method:24s} {_cell(found, seeds)}", flush=True)
     return {"seeds": seeds, "methods": data}
+
+
+def side_by_side(found: Callable[[Any], Any], names: Iterable[Any]) -> dict[Any, Any]:
+    """What is `found` of every name, in processes of their own, as many at a time as there are cores."""
+    names = list(names)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return dict(zip(names, pool.map(found, names), strict=True))
 
 
 def quartiles(runs: list[dict[str, int] | None], seeds: int, unit: str = "shots") -> list[float]:

@@ -28,7 +28,7 @@ from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
 
-SHOTS, SEEDS = 50, 5
+SHOTS, SEEDS = 50, 10
 MARKS = (30_000, 100_000, 300_000)
 PROBLEMS = {
     "Ising ring of 6": partial(zoo_cases.problem_of, "tfim-6-small"),

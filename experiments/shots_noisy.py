@@ -4,7 +4,7 @@ Question: whether `shots="auto"` needs fewer shots than shots fixed beforehand a
 and readout err. The devices are of different kinds: fake_nairobi, seven qubits of 2021 with CNOTs, and fake_torino, 133
 of 2023 with CZ and a fraction of the errors.
 
-    python -m experiments.shots_noisy            half an hour on one core
+    python -m experiments.shots_noisy            half an hour on two cores
     python -m experiments.shots_noisy --smoke    seconds
 
 Energies at a point are exact under the device's noise model, readout errors included; shots are drawn from the exact
@@ -29,7 +29,7 @@ import qngd
 from circuits import tfim
 from experiments import zoo_cases
 from experiments.exact_noise import ExactNoise
-from experiments.fewest_shots import draw, judged, methods, tried
+from experiments.fewest_shots import draw, judged, methods, side_by_side, tried
 from experiments.noisy_sampler import NoisySampler
 from experiments.race import Goal, Start
 from experiments.record import Experiment, Verdict, main
@@ -40,6 +40,7 @@ SEEDS = 9  # with five the fewest shots of a dozen settings were lucky ones, ten
 SEARCH = {"maxfun": 100, "ftol": 1e-7}
 SAME = 1e-7
 DEVICES = ("fake_nairobi", "fake_torino")
+SMOKE = ("fake_nairobi", "ising-ring-4")
 LEFT_OUT = ("gradient descent", "excitation-solve", "fixed:200", "adam:200")  # not among the first without noise
 
 
@@ -103,16 +104,24 @@ def _energy(problem: Any, backend: Any) -> float:
 
 def measure(smoke: bool) -> dict[str, Any]:
     """By problem and device."""
-    chosen = {name: pair for name, pair in methods().items() if not name.startswith(LEFT_OUT)}
-    found, apart = {}, {}
-    for device in DEVICES[:1] if smoke else DEVICES:
-        exact = ExactNoise(native(device))
-        for name in ["ising-ring-4"] if smoke else PROBLEMS:
-            starts, title = partial(start_of, device, name), f"{name}, {device}"
-            problem = starts(0).goal.problem
-            apart[title] = abs(_energy(problem, sampler(device)) - _energy(problem, exact))
-            found[title] = tried(title, starts, PROBLEMS[name].most, 2 if smoke else SEEDS, chosen, smoke)
-    return {"problems": found, "apart": apart}
+    wanted = [(device, name) for device in DEVICES for name in PROBLEMS]
+    found = {SMOKE: runs_on(SMOKE, smoke=True)} if smoke else side_by_side(runs_on, wanted)
+    titled = {f"{name}, {device}": one for (device, name), one in found.items()}
+    return {
+        "problems": {title: one["runs"] for title, one in titled.items()},
+        "apart": {title: one["apart"] for title, one in titled.items()},
+    }
+
+
+def runs_on(wanted: tuple[str, str], smoke: bool = False) -> dict[str, Any]:
+    """All methods' runs on a device and a problem, and how far the energy at the start is from Aer's."""
+    device, name = wanted
+    chosen = {method: pair for method, pair in methods().items() if not method.startswith(LEFT_OUT)}
+    starts = partial(start_of, device, name)
+    problem = starts(0).goal.problem
+    apart = abs(_energy(problem, sampler(device)) - _energy(problem, ExactNoise(native(device))))
+    seeds = 2 if smoke else SEEDS
+    return {"runs": tried(f"{name}, {device}", starts, PROBLEMS[name].most, seeds, chosen, smoke), "apart": apart}
 
 
 def judge(data: dict[str, Any]) -> list[Verdict]:

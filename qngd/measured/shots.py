@@ -23,7 +23,7 @@ from qngd.measured.plan import Plan
 
 _SHOTS_PER_CIRCUIT = 1000  # of "auto" without a total, where there is no step to gain by
 _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many do
-_RATE = 0.4  # κ, of the best learning rate, that a step's total is for
+_RATE = 0.1  # κ, the part of noise's harm that counts, as if it were of the best learning rate
 _LEFT = 1 / 3  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = ½
 _GROWTH = 1.3  # from one step to the next, at most
 _GROWN = 2000  # steps after which no limit is above, and floats end
@@ -76,9 +76,10 @@ class AutoShots:
 
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
-    so that early steps are cheap and late ones precise. κ = 1 would take four times the shots for a decrease that small
-    steps take; it is 0.4. A is a running mean. From one step to the next N + C·start grows by 30 % at most. Where no
-    single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+    so that early steps are cheap and late ones precise. This counts all harm that noise does in a step, though the next
+    steps undo most of it: it is done where the energy is steep. So κ is smaller than any rate, 0.1, and noise may be
+    three times as large as the gradient. A is a running mean. From one step to the next N + C·start grows by 30 % at
+    most. Where no single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
     which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few.
@@ -107,7 +108,7 @@ class AutoShots:
     limit: int = 10_000
     start: int | None = None
 
-    memory = 0.7  # weight of what earlier steps saw of A
+    memory = 0.9  # weight of what earlier steps saw of A
 
     def __post_init__(self) -> None:
         settle_whole(self, {"total": 1, "minimum": _LEAST_SHOTS, "first": _LEAST_SHOTS, "limit": 1, "start": 0})
