@@ -138,6 +138,35 @@ def test_mini_batches_reach_the_fit_of_all_samples():
     assert float(qngd.expectation(objective(batch_size=4), theta=result.theta)) == pytest.approx(reached)
 
 
+@pytest.mark.parametrize("shots", [None, 300])
+def test_starts_are_compared_by_all_samples(shots):
+    """Not by the last batch of each, whose loss may be low by luck."""
+    lucky = 0
+    for seed in range(3):
+        result = qngd.minimize(
+            objective(batch_size=2), theta0=THETA, seed=seed, shots=shots, restarts=4, max_steps=8, tol=0
+        )
+        ends = [float(qngd.expectation(objective(), theta=one.theta)) for one in result.restarts]
+        reached = float(qngd.expectation(objective(), theta=result.theta))
+        assert "by the loss of all samples" in result.note
+        if shots is None:
+            assert reached == min(ends)
+        else:
+            batches = [one.history[-4:].mean() for one in result.restarts]  # 7 samples make 4
+            assert result.energy == result.restarts[int(np.argmin(batches))].energy
+        lucky += int(np.argmin([one.energy for one in result.restarts])) != int(np.argmin(ends))
+    assert lucky > 0  # so that the choice by the last batches would be another
+
+
+def test_a_target_is_reached_by_all_batches_together():
+    best, start = qngd.minimize(objective(), theta0=THETA).energy, float(qngd.expectation(objective(), theta=THETA))
+    target = best + 0.3 * (start - best)
+    result = qngd.minimize(objective(batch_size=2), theta0=THETA, seed=1, target=target, tol=0)
+    assert result.status == "target"
+    assert np.mean(result.history[-4:]) <= target  # 7 samples make 4 batches
+    assert np.min(result.history[:-4]) <= target  # some batch was low before
+
+
 def test_what_needs_one_function_is_refused():
     with pytest.raises(SettingError, match="leave batch_size out"):
         qngd.minimize(objective(batch_size=3), theta0=THETA, optimizer="l-bfgs-b")

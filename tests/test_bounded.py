@@ -135,7 +135,7 @@ def test_wrapped_angles_of_an_objective_keep_to_angles_that_are_affine():
         ({"frozen": [3]}, "frozen: 3 is no name"),
         ({"frozen": 3}, "frozen: give a name, a list of names, or a truth value for each of the 4"),
         ({"wrap_angles": "no"}, "wrap_angles must be True or False; got 'no'"),
-        ({"frozen": ["a", "b", "c", "d"]}, "nothing to minimize"),
+        ({"frozen": ["a", "b", "c", "d"]}, "frozen: all parameters are frozen, so there is nothing to minimize"),
         ({"bounds": {"z": (0, 1)}}, "bounds: there is no parameter 'z'"),
         ({"bounds": {"a": (1, 0)}}, "low must be less than high"),
         ({"bounds": {"a": 3}}, r"bounds: give \(low, high\).*got 3 for a"),
@@ -147,3 +147,10 @@ def test_wrapped_angles_of_an_objective_keep_to_angles_that_are_affine():
 def test_what_cannot_be_meant_is_refused(more, text):
     with pytest.raises((SettingError, ParameterError), match=text):
         qngd.minimize(circuit(), ENERGY, THETA, **more)
+
+
+def test_an_objective_with_all_frozen_says_so():
+    frozen = qngd.Objective(circuit(), ENERGY, np.sum, frozen=[True] * 4)
+    assert qngd.expectation(frozen, theta=THETA).value == pytest.approx(energy(THETA), abs=1e-12)
+    with pytest.raises(ParameterError, match="frozen: all parameters are frozen"):
+        qngd.minimize(frozen, theta0=THETA)

@@ -102,7 +102,16 @@ def test_the_closing_table():
     assert rows["status"] == "converged"
     assert rows["energy"] == "-1.118033989 hartree"
     assert rows["chemical accuracy"] == "yes (0.0016 hartree)"
-    assert "--out DIR" in result.output
+    assert "no files written; --out DIR" in result.output
+
+
+def test_a_run_says_where_its_files_are(tmp_path: Path):
+    folder = str(tmp_path / "run")
+    kept = qngd("run", TOY, "--max-steps", "1", "--run-dir", folder)
+    assert kept.exit_code == 0, kept.output
+    assert "no files written" not in kept.output
+    assert f"run:   {folder}, for qngd show" in kept.output
+    assert qngd("show", folder).exit_code == 0
 
 
 def test_progress_is_a_line_every_tenth_of_the_run():

@@ -219,6 +219,25 @@ def test_a_schedule_goes_through_its_stages_and_resumes(tmp_path, shots):
         qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.4), start, **how, run_dir=tmp_path)
 
 
+def test_a_run_that_ends_on_the_way_of_its_schedule_says_what_its_energy_is():
+    target, start = qngd.CVaR(SPREAD, [0.1, 0.4, 1.0]), np.linspace(-1, 2, 7)
+    result = qngd.minimize(ladder(), target, start, max_steps=12, tol=0, callback=lambda info: info.step == 6)
+    assert "ended in stage 2 of 3: its energy is the CVaR with alpha=0.4" in result.note
+    of_stage = qngd.expectation(ladder(), qngd.CVaR(SPREAD, 0.4), result.theta)
+    assert result.energy == pytest.approx(float(of_stage), abs=1e-9)
+    assert "ended in stage" not in qngd.minimize(ladder(), target, start, max_steps=12, tol=0).note
+
+
+def test_a_target_is_that_of_the_last_share():
+    circuit, start = ladder(), np.linspace(-1, 2, 7)
+    target = qngd.CVaR(SPREAD, [0.1, 0.4, 1.0])
+    low = float(qngd.expectation(circuit, qngd.CVaR(SPREAD, 0.1), start)) + 0.1  # reached at once by a small share
+    result = qngd.minimize(circuit, target, start, max_steps=12, tol=0, target=low)
+    assert result.status == "target"
+    assert result.state.stage == 2
+    assert float(qngd.expectation(circuit, qngd.CVaR(SPREAD, 1.0), result.theta)) <= low
+
+
 def test_a_state_of_another_share_is_refused():
     circuit, start = ladder(), np.linspace(-1, 2, 7)
     before = qngd.minimize(circuit, qngd.CVaR(SPREAD, 0.2), start, max_steps=2)

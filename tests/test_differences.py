@@ -137,6 +137,31 @@ def test_noise_of_a_fixed_seed_is_measured(circuit):
     assert np.sqrt(np.mean([seeded(seed) ** 2 for seed in range(20)])) == pytest.approx(0.02, rel=0.2)
 
 
+def sampled_at_zero(fresh, exact_part=0.0):
+    """What `look_at` finds of ⟨Z⟩ of every qubit by 400 shots, a basis state at the start, where they show no noise."""
+    circuit = qngd.CircuitBuilder(2)
+    angles = circuit.parameters(*"abcdefgh")
+    for k in range(0, 8, 2):
+        circuit = circuit.ry(angles[k], 0).rx(angles[k + 1], 1).cx(0, 1)
+    circuit = qngd.wrap(circuit)
+    rng = np.random.default_rng(7)
+
+    def energy(theta):
+        weights = qngd.probabilities(circuit, theta)
+        counts = (rng if fresh else np.random.default_rng(3)).multinomial(400, weights / weights.sum())
+        smooth = exact_part * float(qngd.expectation(circuit, {"XZ": 1.0}, theta))
+        return smooth + float(counts @ [2.0, 0.5, -0.5, -2.0]) / 400
+
+    return look_at(function_of(energy), circuit, np.zeros(8), None).stderr
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("exact_part", [0.0, 1.0])
+def test_noise_is_found_from_a_start_that_shows_none(fresh, exact_part):
+    """Shots of a state in the middle have an error of at most 2/√400."""
+    assert 0.02 < sampled_at_zero(fresh, exact_part) < 0.1
+
+
 def test_what_the_user_says_holds():
     assert look_at(function_of(energy_of(ONCE)), ONCE, THETA, 0.1).stderr == 0.1
 

@@ -627,3 +627,20 @@ def test_samples_with_different_arguments_are_refused():
             qngd.Objective(qiskit_circuit(), OBSERVABLES, lambda out: out.sum(), data=[(1.0,), (1.0, 2.0)], inputs="x"),
             theta0=THETA,
         )
+
+
+def test_a_function_that_fails_on_unnamed_data_says_which_arguments_they_filled():
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(x, weights):
+        qml.AngleEmbedding(x, wires=range(2))
+        qml.StronglyEntanglingLayers(weights, wires=range(2))
+        return qml.expval(qml.Z(1))
+
+    weights = np.full((2, 2, 3), 0.3)
+    with pytest.raises(ValueError, match="Features must be of length 2") as caught:
+        qngd.expectation(qngd.Objective(node, None, np.mean, data=X), theta=weights)
+    assert "was given x from theta0 and weights from data" in " ".join(caught.value.__notes__)
+    assert 'data={"x": X}' in " ".join(caught.value.__notes__)
+    named = qngd.Objective(node, None, np.mean, data={"x": X})
+    expected = np.mean([float(node(x, weights)) for x in X])
+    assert qngd.expectation(named, theta=weights).value == pytest.approx(expected, abs=1e-12)

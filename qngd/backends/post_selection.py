@@ -13,7 +13,7 @@ from qngd.backends.base import Footprint, ResumableBackend
 from qngd.backends.readout import ReadoutCorrected
 from qngd.backends.sieve import Sieve
 from qngd.circuit.pauli import LETTERS
-from qngd.errors import BackendError, SettingError, counted, shown
+from qngd.errors import BackendError, SettingError, shown
 from qngd.measured.outcomes import Counts, Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
@@ -63,7 +63,7 @@ class PostSelected(Around):
         """
         if requests and not any(self._sieve(templates[r.template]).checks(r.angles) for r in requests):
             raise BackendError(
-                f"backend: {self.name}: none of the {counted(len(requests), 'circuit')} conserves {self._all} in a "
+                f"backend: {self.name}: none of its circuits ({len(requests)}) conserves {self._all} in a "
                 "basis that shows it, so that no shot could be left out; give symmetries of the circuit, or the "
                 "backend itself"
             )

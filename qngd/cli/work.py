@@ -76,7 +76,7 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
         typer.echo()
         echo_table(summary(result, problem, seconds))
         typer.echo()
-        _tell_where(out, paths)
+        _tell_where(out, run_dir, paths)
     if as_json:
         echo_json(files.document(result, problem, about))
     if error is not None:
@@ -113,12 +113,14 @@ def _keep(result: Result, problem: Problem, out: Path | None, about: Mapping[str
     return files.plot(out, "--out")
 
 
-def _tell_where(out: Path | None, paths: tuple[Path, ...]) -> None:
-    if out is None:
+def _tell_where(out: Path | None, run_dir: Path | None, paths: tuple[Path, ...]) -> None:
+    if run_dir is not None:
+        typer.echo(f"run:   {run_dir}, for qngd show and qngd report")
+    if out is None and run_dir is None:
         typer.echo("no files written; --out DIR keeps plots, history and parameters")
-        return
-    typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
-    typer.echo(f"plots: {', '.join(map(str, paths))}")
+    if out is not None:
+        typer.echo(f"data:  {out}/history.csv, spectrum.csv, result.json")
+        typer.echo(f"plots: {', '.join(map(str, paths))}")
 
 
 def echo_json(document: Any) -> None:

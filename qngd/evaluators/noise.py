@@ -8,6 +8,7 @@ frequency that the circuit's rotations can make (`differences`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,31 +44,60 @@ def look_at(function: Function, circuit: Circuit, theta: np.ndarray, stderr: flo
         SettingError: it is noisy, and its noise cannot be found.
     """
     direction = np.random.default_rng(0).uniform(0.5, 1.0, len(theta))
+    away = theta + _displacement(circuit, theta, direction)
     if stderr is None:
-        stderr = _repeated(function, theta)
+        stderr = _repeated(function, (theta, away))
     if stderr > 0:
         return Look(stderr, direction)
     turn = float(np.abs(circuit.angle_map.linearize(theta)[1] @ direction).sum()) or 1.0
     step = _STEP / turn
+    near, far, values = _derivatives(function, away, direction, step)
+    size = _size(values, turn)
+    if abs(near - far) > _ROUGH * size:  # NaN is reported by the run
+        return Look(_left_over(function, circuit, away), direction)
+    if function.gradient is not None:
+        return Look(0.0, direction)
+    slope, farther, values = _derivatives(function, theta, direction, step)
+    size = max(size, _size(values, turn))
+    if abs(slope - farther) > _ROUGH * size:
+        return Look(_left_over(function, circuit, theta), direction)
+    return Look(0.0, direction, slope, 10 * _ROUGH * max(size, abs(slope)))
+
+
+def _displacement(circuit: Circuit, theta: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Where to look besides θ (P,): about a radian away in every rotation. A start is often a point where sampled
+    values have little noise or none, such as a basis state."""
+    jacobian = abs(circuit.angle_map.linearize(theta)[1]).tocsc()
+    turns = np.asarray(jacobian.max(axis=0).todense()).reshape(-1) if jacobian.nnz else np.zeros(len(theta))
+    return direction / np.where(turns > 0, turns, 1.0)
+
+
+def _derivatives(
+    function: Function, theta: np.ndarray, direction: np.ndarray, step: float
+) -> tuple[float, float, np.ndarray]:
+    """The derivative along a direction by differences near by and twice as far, and the values that they are of."""
     found = {k: function.value(theta + k * step * direction) for k in (*range(-4, 5), -8, -6, 6, 8)}
     near, far = (
         sum(float(b) * (found[w * k] - found[-w * k]) for k, b in enumerate(EIGHTH_ORDER, 1)) / (w * step)
         for w in (1, 2)
     )
-    values = np.array(list(found.values()))
-    size = max(float(np.ptp(values)) * turn, 1e-6 * turn * max(1.0, float(np.abs(values).max())))
-    if not abs(near - far) > _ROUGH * size:  # NaN is reported by the run
-        return Look(0.0, direction, near, 10 * _ROUGH * max(size, abs(near)))
-    return Look(_left_over(function, circuit, theta), direction)
+    return near, far, np.array(list(found.values()))
 
 
-def _repeated(function: Function, theta: np.ndarray) -> float:
-    """The standard deviation of values at one point, 0 where two of them agree up to rounding."""
-    first, second = function.value(theta), function.value(theta)
-    if not abs(first - second) > rounding(Estimate.exact(np.float64(first))):
+def _size(values: np.ndarray, turn: float) -> float:
+    """By what a function of these values changes per radian."""
+    return max(float(np.ptp(values)) * turn, 1e-6 * turn * max(1.0, float(np.abs(values).max())))
+
+
+def _repeated(function: Function, points: Sequence[np.ndarray]) -> float:
+    """The standard deviation of values at one point, in the root mean square of several points; 0 where at each of them
+    two agree up to rounding."""
+    values = [[function.value(theta), function.value(theta)] for theta in points]
+    if not any(abs(a - b) > rounding(Estimate.exact(np.float64(a))) for a, b in values):
         return 0.0
-    more = [function.value(theta) for _ in range(_REPEATS - 2)]
-    return float(np.std([first, second, *more], ddof=1))
+    for theta, found in zip(points, values, strict=True):
+        found += [function.value(theta) for _ in range(_REPEATS - 2)]
+    return float(np.sqrt(np.mean(np.var(values, axis=1, ddof=1))))
 
 
 def _left_over(function: Function, circuit: Circuit, theta: np.ndarray) -> float:

@@ -179,7 +179,12 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data, own_outputs:
             return _joint(reader, arguments, theta, data, own_outputs)
         except (QngdError, *reader.FAILED):
             pass  # the error that counts is that of one sample alone
-    return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
+    try:
+        return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
+    except Exception as error:  # often of the function itself, which was given data in the place of θ
+        if names is None:
+            error.add_note(arguments.filled(len(theta)))
+        raise
 
 
 def _makes_circuits(native: Any, data: Data) -> bool:

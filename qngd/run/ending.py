@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from qngd.cvar import CVaR
 from qngd.errors import BackendError, StorageError, joined
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
@@ -25,12 +26,22 @@ def result_of(record: Record, status: Status, task: Task) -> Result:
     """What a run has reached, as its result with this status."""
     evaluator = task.evaluator_at(record.state)
     found = record.result(status, task.limits, evaluator.note)
+    if not task.is_last_stage(record.state):
+        found = replace(found, note=joined(found.note, _of_stage(task, record.state)))
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
     found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
     found = replace(found, about=task.about, origin=task.identity)
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
+
+
+def _of_stage(task: Task, state: State) -> str:
+    """What is to be said of the energy of a run that ended on the way of a schedule."""
+    target = task.given.target
+    assert isinstance(target, CVaR)  # nothing else has stages
+    alpha = f"{target.stages[state.stage]:g}"
+    return f"it ended in stage {state.stage + 1} of {len(target.stages)}: its energy is the CVaR with alpha={alpha}"
 
 
 def _mean(task: Task, found: Result) -> float:

@@ -91,7 +91,8 @@ def minimize(
             fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
             within its error five steps in a row (that of a CVaR ten); 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
-        target: stop when the energy plus its standard error is at most this.
+        target: stop when the energy plus its standard error is at most this: of mini-batches the mean of the last ones
+            that make up all samples, of a CVaR with a schedule the one with its last alpha.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
@@ -235,7 +236,7 @@ def _loop(record: Record, task: Task) -> Status:
     while True:
         if not record.state.evaluation.is_finite or record.is_lost:
             return Status.NOT_FINITE
-        if record.reached(task.limits.target):
+        if task.is_last_stage(record.state) and record.reached(task.limits.target, task.epoch):
             return Status.TARGET
         moved = _within_budget(record, task)
         if isinstance(moved, Status):

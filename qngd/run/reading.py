@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from qngd._system.signatures import takes
+from qngd.circuit.chosen import PartOfTheta
 from qngd.errors import ParameterError, SettingError, checked_seed, counted, require_bool, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.device import backend_of
 from qngd.evaluators.given import AnyGiven, evaluators_of, read_any
+from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import noise_of, settings_of
 from qngd.run.about import problem_in_words, settings_in_words
@@ -164,6 +166,9 @@ def _checked_callback(callback: Any) -> Callable[[StepInfo], Any] | None:
 
 def _check_parameters(given: AnyGiven) -> None:
     if given.circuit.num_parameters == 0:
+        structure = given.model.structure if isinstance(given, GivenObjective) else given.circuit.structure
+        if isinstance(structure, PartOfTheta):
+            raise ParameterError("frozen: all parameters are frozen, so there is nothing to minimize; leave one out")
         fixed = given.circuit.fixed
         text = f": {', '.join(fixed)} is fixed (see docs/pennylane.md)" if fixed else ""
         raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{text}")

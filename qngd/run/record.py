@@ -198,9 +198,13 @@ class Record:
         """Whether the energies are a CVaR."""
         return self.state.evaluation.mean is not None
 
-    def reached(self, target: float | None) -> bool:
-        """Whether the energy is at the target, errors considered."""
-        return target is not None and self.energies[-1] + self.stderrs[-1] <= target
+    def reached(self, target: float | None, epoch: int) -> bool:
+        """Whether the energy is at the target, errors considered; of mini-batches, `epoch` to all samples, their mean,
+        since a single one may be low by luck."""
+        if target is None or len(self.energies) < epoch:
+            return False
+        energy, stderr = np.mean(self.energies[-epoch:]), np.linalg.norm(self.stderrs[-epoch:]) / epoch
+        return bool(energy + stderr <= target)
 
     def _of_metric(self, note: str) -> str:
         """What is to be said of the metric where the run stands, beside the evaluator's `note`."""

@@ -55,7 +55,7 @@ def best_of(
     """
     results: list[Result] = []
     first = read(None, seed, _folder(run_dir, 0), Cost())
-    best = partial(_best, count=count, averages=len(first.evaluators) == 1)
+    best = partial(_best, count=count, by=Rivals(first))
     for number in range(count):
         spent = _spent(results)
         task = first if number == 0 else _another(first.given, number, seed, read, run_dir, spent)
@@ -116,12 +116,9 @@ def _spent(results: list[Result]) -> Cost:
     return sum((result.cost for result in results), Cost())
 
 
-def _best(
-    results: list[Result], *, count: int, averages: bool, ended: Status | None = None, failure: str = ""
-) -> Result:
-    """The lowest of the runs, errors considered, as the result of all of them. With `averages` their last energies are
-    of one kind."""
-    chosen = lowest_of(results, _LAST if averages else 1)
+def _best(results: list[Result], *, count: int, by: Rivals, ended: Status | None = None, failure: str = "") -> Result:
+    """The best of the runs as the result of all of them."""
+    chosen = by.best(results)
     last = results[-1]
     status, message = chosen.status, chosen.message
     if ended is not None:
@@ -130,6 +127,8 @@ def _best(
     elif last.status in ENDING:
         status, message = last.status, last.message
     note = f"the best of {counted(len(results), 'start')}, number {results.index(chosen)}"
+    if by.epoch > 1:
+        note += ", by the loss of all samples"
     if len(results) < count:
         note += f"; {count - len(results)} more were not tried"
     return replace(
@@ -140,6 +139,32 @@ def _best(
         restarts=tuple(results),
         note=joined(chosen.note, note),
     )
+
+
+class Rivals:
+    """By what the runs of a task from several starts are compared: energies that mean the same."""
+
+    def __init__(self, task: Task) -> None:
+        self.epoch = task.epoch
+        self._evaluator: Any = task.evaluators[0]
+        self._has_stages = len(task.evaluators) > 1
+
+    def best(self, results: list[Result]) -> Result:
+        """The lowest of the runs, errors considered."""
+        if self.epoch > 1:
+            return min(results, key=self._of_all)
+        if self._has_stages:  # the earlier the stage, the lower its CVaR: only those that came furthest compare
+            last = max(result.state.stage for result in results)
+            return lowest_of([result for result in results if result.state.stage == last], 1)
+        return lowest_of(results, _LAST)
+
+    def _of_all(self, result: Result) -> float:
+        """The loss of all samples where a run on mini-batches ended: that of one batch is low by luck. From shots it is
+        the mean of the last ones that make up all, which are measured already."""
+        whole = self._evaluator.of_all()
+        if whole.is_exact:
+            return _finite(float(whole.evaluate(result.state.lowest[0], gradient=False).energy.value))
+        return _finite(float(np.mean(result.history[-self.epoch :])))
 
 
 def lowest_of(results: list[Result], count: int) -> Result:

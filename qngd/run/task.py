@@ -146,6 +146,15 @@ class Task:
         """The evaluator of the stage that a state is in."""
         return self.evaluators[min(state.stage, len(self.evaluators) - 1)]
 
+    @property
+    def epoch(self) -> int:
+        """The number of steps whose energies are together those of what is minimized: 1 without mini-batches."""
+        return int(getattr(self.evaluators[0], "epoch", 1))
+
+    def is_last_stage(self, state: State) -> bool:
+        """Whether the energy of this state is the one that the run is for, and not one on the way of a schedule."""
+        return state.stage + 1 >= len(self.evaluators)
+
     def stage_ends(self, state: State, steps: int) -> bool:
         """Whether a run at this state has used up its stage's part of the steps, and another stage follows."""
         count, done = len(self.evaluators), state.stage + 1

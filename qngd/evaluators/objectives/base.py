@@ -54,6 +54,11 @@ class ObjectiveEvaluator(ABC):
         """Whether not all samples are taken at a time."""
         return self._batches is not None
 
+    @property
+    def epoch(self) -> int:
+        """The number of steps in which all samples have their turn."""
+        return 1 if self._batches is None else self._batches.per_epoch
+
     def on_batch(self, index: int | None, seed: int | None) -> Self:
         """The same for a step that begins with this mini-batch (None: the first of a run); the seed is the run's."""
         if self._batches is None:

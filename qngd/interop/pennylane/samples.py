@@ -45,6 +45,14 @@ class DataArguments:
         bound.arguments = {name: bound.arguments[name] for name in self.signature.parameters if name in bound.arguments}
         return self.native(*bound.args, **bound.kwargs)
 
+    def filled(self, count: int) -> str:
+        """Which arguments θ of `count` arguments fills, and which the data, for a user who has named neither."""
+        mine = ", ".join(self.theta_names(count))
+        return (
+            f"data: as its arguments are not named, {_name(self.native)}{self.signature} was given {mine} from theta0 "
+            f'and {", ".join(self.names)} from data; if others hold data, name them, as in data={{"x": X}}'
+        )
+
     def theta_names(self, count: int) -> tuple[str, ...]:
         """The arguments that θ of `count` arguments fills.
 
