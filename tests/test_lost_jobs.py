@@ -363,7 +363,7 @@ def test_a_step_that_the_budget_ends_half_way_is_counted_once(tmp_path):
         first = run(device, folder, optimizer=silent, limits=None, budget=qngd.Budget(jobs=limit))
         assert first.status == ("budget" if limit < 5 else "max_steps")
         assert first.cost.jobs == len(device.runs) == qngd.load(folder).cost.jobs <= limit
-        assert f"({first.cost} spent)" in first.message or limit == 5
+        assert f"({first.cost.in_short} spent)" in first.message or limit == 5
         whole = run(device, folder, optimizer=silent, limits=None)
         assert whole.cost.jobs == len(device.runs) == 5
         assert np.array_equal(whole.history, run(Remembering(), optimizer=silent, limits=None).history)

@@ -35,7 +35,7 @@ class Cost:
     two_qubit_gates: int = 0
     seconds: float | None = field(default=0.0, compare=False)
     money: float | None = field(default=0.0, compare=False)
-    usage: Usage = field(default_factory=Usage, compare=False)
+    usage: Usage = field(default_factory=Usage, compare=False, repr=False)
 
     def in_units(self) -> dict[str, float | None]:
         """What was spent by the units that a budget limits; None where it is not known."""
@@ -90,11 +90,16 @@ class Cost:
         earlier = {name: own.pop(name, 0.0) for name in ("timed", "reported")}
         return cls(**{**own, "usage": Usage(**own.get("usage", earlier))})
 
+    @property
+    def in_short(self) -> str:
+        """Jobs, circuits and shots in words."""
+        return f"{counted(self.jobs, 'job')}, {counted(self.circuits, 'circuit')}, {counted(self.shots, 'shot')}"
+
     def __str__(self) -> str:
-        spent = f"{counted(self.jobs, 'job')}, {counted(self.circuits, 'circuit')}, {counted(self.shots, 'shot')}"
         if not self.depth:
-            return spent
-        return f"{spent}; circuits up to depth {self.depth} with {counted(self.two_qubit_gates, 'two-qubit gate')}"
+            return self.in_short
+        largest = f"circuits up to depth {self.depth} with {counted(self.two_qubit_gates, 'two-qubit gate')}"
+        return f"{self.in_short}; {largest}"
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -118,5 +118,5 @@ def _with_note(found: Result, note: str) -> Result:
 
 
 def _not_measured(found: Result, status: Status, failure: str) -> Result:
-    message = REMEDY[status].format(failure=f"final_shots: {failure}", cost=replace(found.cost, depth=0))
+    message = REMEDY[status].format(failure=f"final_shots: {failure}", cost=found.cost.in_short)
     return _with_note(replace(found, status=status, message=message), "its end was not measured with final_shots")

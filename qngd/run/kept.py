@@ -37,7 +37,7 @@ def measured_once(path: Path | None, key: str, measure: Callable[[], Measured]) 
     if path.exists():
         row = _read(path)
         if row["key"] == key:
-            return _estimate(row["first"]), _estimate(row["second"]), Cost(**row["cost"])
+            return _estimate(row["first"]), _estimate(row["second"]), Cost.from_fields(row["cost"])
     first, second, cost = measure()
     row = {"key": key, "first": _row(first), "second": _row(second), "cost": dataclasses.asdict(cost)}
     with told(path, "write"):

@@ -219,7 +219,7 @@ class Record:
             target=limits.target,
             noise=self._noise_steps,
             max_steps=limits.steps,
-            cost=replace(self.state.cost + self._store.sent(), depth=0),
+            cost=(self.state.cost + self._store.sent()).in_short,
             failure=self.failure,
         )
         if status is Status.MAX_STEPS and self.state.finished:

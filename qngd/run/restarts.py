@@ -123,7 +123,7 @@ def _best(results: list[Result], *, count: int, by: Rivals, ended: Status | None
     status, message = chosen.status, chosen.message
     if ended is not None:
         text = _OUT_OF_BUDGET if ended is Status.BUDGET else REMEDY[ended]
-        status, message = ended, text.format(cost=replace(_spent(results), depth=0), failure=failure)
+        status, message = ended, text.format(cost=_spent(results).in_short, failure=failure)
     elif last.status in ENDING:
         status, message = last.status, last.message
     note = f"the best of {counted(len(results), 'start')}, number {results.index(chosen)}"

@@ -88,7 +88,7 @@ class Price:
         parts = f"{self.energy_circuits} energy, {self.gradient_circuits} gradient, {self.metric_circuits} metric"
         rows = {
             "backend": self.backend + (" (noisy)" if self.is_noisy else ""),
-            "one step": f"{replace(self.step, depth=0)}",  # which has a row of its own
+            "one step": self.step.in_short,  # which has a row of its own
             "jobs": f"{self.step.jobs} a step" + (f"; a job holds at most {self.limits}" if self.limits else ""),
             "circuits": parts,
             "two-qubit gates": f"at most {self.two_qubit_gates} in a circuit",
@@ -100,7 +100,7 @@ class Price:
             if self.seconds is None or self.run_seconds is None
             else f"{format_seconds(self.seconds)} a step, {format_seconds(self.run_seconds)} a run"
         )
-        rows[counted(self.steps, "step")] = f"{replace(self.run, depth=0)}"
+        rows[counted(self.steps, "step")] = self.run.in_short
         return rows
 
     def table(self) -> list[list[str]]:
