@@ -52,12 +52,16 @@ def biases(strings: PauliStrings, coefficients: np.ndarray) -> np.ndarray:
     # (n, 3, m): which strings have which letter on a qubit
     has = (letters.T[:, None, :] == np.arange(1, 4)[:, None]).astype(float)
     found = np.full((strings.num_qubits, 3), 1 / 3)
+    sizes = np.log(np.maximum(np.abs(coefficients), 1e-300))
+    # a string of w letters has a share ∝ β⁻ʷ, so larger steps would overshoot, and from 3 letters on never settle
+    step = 1 / (1 + np.count_nonzero(letters, axis=1).max(initial=1))
     for _ in range(_ROUNDS):
-        shares = coefficients**2 / chances(letters, found)
-        weights = has @ (shares / shares.max())
+        # c²/p by its logarithm: the chance of a string that hardly counts falls below all floats
+        shares = 2 * sizes - np.einsum("qlm,ql->m", has, np.log(found))
+        weights = has @ np.exp(shares - shares.max())
         total = weights.sum(axis=1, keepdims=True)
         wanted = np.where(total > 0, weights / np.where(total > 0, total, 1.0), 1 / 3)
-        found = np.sqrt(found * np.maximum(wanted, 1e-300))
+        found = found ** (1 - step) * np.maximum(wanted, 1e-300) ** step
         found /= found.sum(axis=1, keepdims=True)
     return found
 
