@@ -437,6 +437,13 @@ def test_a_bounded_search_is_recognized_on_disk(tmp_path):
         qngd.excited_states(*given, bounds=(-1.5, 1.9), seed=2, restarts=1, run_dir=tmp_path)
 
 
+def test_a_state_below_that_went_on_is_named_where_those_above_do_not_fit_any_more(tmp_path):
+    given, settings = (h2_circuit(), 2, H2, start(h2_circuit())), {"seed": 1, "restarts": 1, "run_dir": tmp_path}
+    qngd.excited_states(*given, **settings, max_steps=2)
+    with pytest.raises(qngd.SettingError, match=r"state-1.*the states before it.*are others now, as with another max_"):
+        qngd.excited_states(*given, **settings, max_steps=4)
+
+
 def test_a_reference_is_that_of_the_lowest_state_alone(tmp_path):
     problem = qngd.Problem(h2_circuit(), H2, start(h2_circuit()), reference_energy=PRINTED[0])
     states = qngd.excited_states(problem, 2, seed=1, restarts=1, run_dir=tmp_path)

@@ -21,6 +21,7 @@ from qngd.evaluators.objectives.given import GivenObjective
 from qngd.solve.state import Optimizer
 
 _LONGEST = 200  # characters of a setting in a message
+_OTHER_STATES = "the states before it, off which it is lifted, are others now, as with another max_steps or tol"
 KIND = "="  # the key of a rule's class beside its fields
 
 
@@ -67,7 +68,9 @@ class RunIdentity:
         """What is another here than in a stored run, of which value and text are `known` by the names of the parts:
         a line each."""
         return [
-            f"{trait.field}: was {known[trait.field][1] if trait.field in known else 'not set'}, is {trait.shown}"
+            _OTHER_STATES
+            if trait.field == "lifted off" and trait.field in known
+            else f"{trait.field}: was {known[trait.field][1] if trait.field in known else 'not set'}, is {trait.shown}"
             for trait in self.traits
             if trait.field not in known or not self._agrees(trait, known[trait.field][0])
         ] + [f"{field}: was {text}, is not set" for field, (_, text) in known.items() if field not in self._fields]
