@@ -21,7 +21,9 @@ from qngd.evaluators.objectives.given import GivenObjective
 from qngd.solve.state import Optimizer
 
 _LONGEST = 200  # characters of a setting in a message
-_OTHER_STATES = "the states before it, off which it is lifted, are others now, as with another max_steps or tol"
+_OTHER_STATES = (
+    "the states before it, or the weights that lift it off them, are others now (by max_steps, tol, weights)"
+)
 KIND = "="  # the key of a rule's class beside its fields
 
 
