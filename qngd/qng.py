@@ -218,6 +218,16 @@ class QNG:
         is_open = self.learning_rate is None and self._step is None
         return defaults.default_step(evaluator, here) if is_open else self.step_rule
 
+    def metric_for(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
+        """The metric that an evaluation measures, None if there is none to measure: with the `memory` of a step the one
+        that is its turn, without it the dearest of a run."""
+        if self.is_matrix_free:
+            return None
+        if memory is not None and self._chooses(evaluator) and not self.rule_for(evaluator).has_failed(memory):
+            return evaluator.first_metric()
+        chosen = self._chosen
+        return evaluator.default_metric() if chosen is None else chosen
+
     @property
     def damping_rule(self) -> Damping:
         """The damping of the solve: the one given, or the default."""
@@ -261,7 +271,7 @@ class QNG:
         if self.is_matrix_free:
             evaluator.metric_product(theta)
         asked, age = Submissions(evaluator, seed, 0), MetricAge()
-        metric = self._metric(evaluator, self.rule_for(evaluator).start())
+        metric = self.metric_for(evaluator, self.rule_for(evaluator).start())
         first = asked.evaluate(theta, gradient=as_asked(self.gradient), metric=metric)
         if self.refresh_rule.from_identity and metric is not None and first.metric is not None:
             known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
@@ -276,7 +286,7 @@ class QNG:
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
         gradient = as_asked(self.gradient)
-        full = evaluator.preview(theta, gradient=gradient, metric=self._metric(evaluator), spread=spread)
+        full = evaluator.preview(theta, gradient=gradient, metric=self.metric_for(evaluator), spread=spread)
         if first:
             return full
         if self.may_begin_anew(evaluator):
@@ -307,7 +317,7 @@ class QNG:
             theta = here.theta + proposal.delta
         last = MetricAge.of(memory)
         age = last.after(proposal.length)
-        metric = self._metric(evaluator, memory) if self._is_due(evaluator, memory, age) else None
+        metric = self.metric_for(evaluator, memory) if self._is_due(evaluator, memory, age) else None
         gradient = as_asked(self.gradient)
         whole = partial(asked.evaluate, gradient=gradient, metric=metric)
         if self._energy_first(evaluator):
@@ -327,16 +337,6 @@ class QNG:
             end = here
         new = state.moved(asked, end, {**learnt, **last.as_memory, _SCALE: np.array(scale)})
         return new, _describe(new, trial, accepted, asked, is_random(gradient))
-
-    def _metric(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
-        """The metric that an evaluation measures, None if there is none to measure: with the `memory` of a step the one
-        that is its turn, without it the dearest of a run."""
-        if self.is_matrix_free:
-            return None
-        if memory is not None and self._chooses(evaluator) and not self.rule_for(evaluator).has_failed(memory):
-            return evaluator.first_metric()
-        chosen = self._chosen
-        return evaluator.default_metric() if chosen is None else chosen
 
     def _energy_first(self, evaluator: Evaluator) -> bool:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""

@@ -22,6 +22,7 @@ from qngd.circuit.pauli import PauliStrings
 from qngd.errors import settle_whole
 
 _ROUNDS = 200
+_TINY = 1e-300  # in place of 0, whose logarithm is none
 _STREAM = 5  # of the seed, whose other streams are those of shots, metrics and gradients
 
 
@@ -52,7 +53,7 @@ def biases(strings: PauliStrings, coefficients: np.ndarray) -> np.ndarray:
     # (n, 3, m): which strings have which letter on a qubit
     has = (letters.T[:, None, :] == np.arange(1, 4)[:, None]).astype(float)
     found = np.full((strings.num_qubits, 3), 1 / 3)
-    sizes = np.log(np.maximum(np.abs(coefficients), 1e-300))
+    sizes = np.log(np.maximum(np.abs(coefficients), _TINY))
     # a string of w letters has a share ∝ β⁻ʷ, so larger steps would overshoot, and from 3 letters on never settle
     step = 1 / (1 + np.count_nonzero(letters, axis=1).max(initial=1))
     for _ in range(_ROUNDS):
@@ -61,7 +62,7 @@ def biases(strings: PauliStrings, coefficients: np.ndarray) -> np.ndarray:
         weights = has @ np.exp(shares - shares.max())
         total = weights.sum(axis=1, keepdims=True)
         wanted = np.where(total > 0, weights / np.where(total > 0, total, 1.0), 1 / 3)
-        found = found ** (1 - step) * np.maximum(wanted, 1e-300) ** step
+        found = found ** (1 - step) * np.maximum(wanted, _TINY) ** step
         found /= found.sum(axis=1, keepdims=True)
     return found
 

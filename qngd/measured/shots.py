@@ -122,7 +122,7 @@ class AutoShots:
 
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
-        total = self._total(plan, spread) if self.total is None else self.total
+        total = self._wanted(plan, spread)
         least = self._least(plan)
         if total < least * count:
             if self.total is not None:
@@ -158,7 +158,7 @@ class AutoShots:
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
         if self.total is not None or plan.mixing is None:
-            total = _SHOTS_PER_CIRCUIT * plan.num_circuits if self.total is None else self.total
+            total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
         start, first = self._start(plan), self._first(plan)
         grown = (first + start) * _GROWTH ** min(step, _GROWN) - start if np.isfinite(start) else np.inf
@@ -183,8 +183,10 @@ class AutoShots:
         part = part if of_energy.any() else 0.0
         return part * of_energy + (1 - part) * of_step
 
-    def _total(self, plan: Plan, spread: Spread | None) -> int:
-        """The shots of a step that gain most for what they cost."""
+    def _wanted(self, plan: Plan, spread: Spread | None) -> int:
+        """The shots of a step: the total given, or those that gain most for what they cost."""
+        if self.total is not None:
+            return self.total
         count = plan.num_circuits
         if plan.mixing is None:  # no step to gain by
             return _SHOTS_PER_CIRCUIT * count

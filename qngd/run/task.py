@@ -157,8 +157,8 @@ class Task:
 
     def stage_ends(self, state: State, steps: int) -> bool:
         """Whether a run at this state has used up its stage's part of the steps, and another stage follows."""
-        count, done = len(self.evaluators), state.stage + 1
-        return done < count and steps * count >= done * self.limits.steps
+        is_over = steps * len(self.evaluators) >= (state.stage + 1) * self.limits.steps
+        return is_over and not self.is_last_stage(state)
 
     @property
     def steps_known(self) -> int | None:

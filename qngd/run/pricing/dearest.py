@@ -27,7 +27,6 @@ from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.gradients.base import as_asked
 from qngd.measured.shots import FixedShots
-from qngd.metrics.names import as_metric
 from qngd.qng import QNG
 
 
@@ -53,8 +52,7 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
 
 def _plan(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray) -> Any:
     """What a step of this optimizer would send."""
-    chosen = optimizer.approx
-    metric = evaluator.default_metric() if chosen is None else as_metric(chosen)
+    metric = optimizer.metric_for(evaluator)
     plan: Any = evaluator.planned(theta, gradient=as_asked(optimizer.gradient), metric=metric)
     return evaluator.as_run(plan)
 
