@@ -174,10 +174,10 @@ def test_without_a_total_no_more_shots_are_sent_than_announced():
 # --- how many ---
 
 
-def seen(step, signal, taken):
+def seen(step, signal, taken, spent=10**12):
     """A spread of `PLAN` with this part of the step in every circuit."""
     nothing = np.zeros(PLAN.num_circuits)
-    return Spread(nothing, nothing, np.full(PLAN.num_circuits, float(step)), signal, taken)
+    return Spread(nothing, nothing, np.full(PLAN.num_circuits, float(step)), signal, taken, spent)
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-2, 1e2), st.integers(0, 200))
@@ -202,6 +202,10 @@ def test_totals_follow_the_gradient():
     assert AutoShots().shots(PLAN, seen(1.0, -1.0, 100 * count)).sum() == 130 * count
     assert AutoShots(limit=120).shots(PLAN, seen(1.0, -1.0, 100 * count)).sum() == 120 * count
     assert AutoShots().shots(PLAN, seen(0.0, 1.0, 100 * count)).min() == 2
+    # what goes beyond the first step and the starts is at most a hundredth of all so far
+    for spent, most in ((0, 20), (1900, 20), (4000, 40)):
+        assert AutoShots().shots(PLAN, seen(1.0, -1.0, 100 * count, spent * count)).sum() == most * count
+    assert AutoShots(start=70).shots(PLAN, seen(1.0, -1.0, 100 * count, 0)).sum() == 70 * count
     with pytest.raises(SettingError, match=r"limit.*20 shots"):
         AutoShots(limit=10)
 
@@ -227,6 +231,8 @@ def test_the_signal_is_that_of_the_gradient_alone():
 def test_signals_are_averaged_by_their_shots():
     nothing = np.zeros(1)
     first, last = Spread(nothing, nothing, nothing, 4.0, 300), Spread(nothing, nothing, nothing, 1.0, 100)
+    assert last.after(None, 0.5).spent == 100
+    assert last.after(first.after(None, 0.5), 0.5).spent == 400
     assert last.after(first, 0.5).signal == pytest.approx((0.5 * 300 * 4 + 100 * 1) / 250)
     assert last.after(None, 0.5).signal == 1.0
     assert last.after(replace(first, taken=0), 0.5).signal == 1.0

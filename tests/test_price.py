@@ -323,6 +323,9 @@ def test_a_rule_for_shots_is_priced_from_its_first_step_to_the_most_it_may_take(
     offer = price.offers[0]
     if isinstance(shots, qngd.AutoShots):
         assert offer.most is None
+    elif shots == "auto":  # the first hundred steps take no more than the first
+        assert offer.most == offer.run
+        assert qngd.cost(circuit, terms, theta, shots=shots, steps=200).offers[0].most.shots > 201 * offer.start.shots
     else:
         assert offer.most.shots > offer.run.shots
         assert offer.most.circuits == offer.run.circuits
@@ -332,7 +335,7 @@ def test_a_rule_for_shots_is_priced_from_its_first_step_to_the_most_it_may_take(
     assert result.cost.shots <= (offer.run if offer.most is None else offer.most).shots
     if shots == "auto":
         circuits = offer.step.circuits
-        assert offer.most.shots == circuits * (20 + sum(int(np.ceil(20 * 1.3**k)) for k in range(1, 7)))
+        assert offer.most.shots == circuits * 20 * 7
 
 
 def test_a_cvar_is_priced_with_the_circuits_of_its_distribution():
@@ -386,8 +389,8 @@ def test_a_run_of_any_length_has_a_price():
         next(
             offer for offer in qngd.cost(toy.problem(), steps=steps, shots="auto").offers if offer.most is not None
         ).most
-        for steps in (5, 300, 301, 10**40)
+        for steps in (5, 1000, 1001, 10**40)
     )
     last = two.shots - one.shots
     assert few.shots < 5 * last
-    assert many.shots == one.shots + last * (10**40 - 300)
+    assert many.shots == one.shots + last * (10**40 - 1000)

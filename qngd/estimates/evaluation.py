@@ -113,7 +113,8 @@ class Spread:
     and `metric`, the shots that a standard error of 1 takes in every entry of the metric that it enters.
 
     `signal` is the square of the natural gradient ∇Eᵀ(g + λ)⁻¹∇E, freed of what errors add to it, in the unit of Σ
-    step/shots, and `taken` the shots of all requests together; 0 where they are not known.
+    step/shots, `taken` the shots of all requests together, and `spent` those of all steps so far; 0 where they are not
+    known.
 
     Of a loss, `energy` is what one shot adds to its variance, `gradient` the shots that a standard error of 1 takes in
     every entry of its gradient, and `reach` (2, R) what one shot moves the loss and an entry of its gradient by at
@@ -125,6 +126,7 @@ class Spread:
     step: np.ndarray
     signal: float = 0.0
     taken: int = 0
+    spent: int = 0
     gradient: np.ndarray | None = None
     reach: np.ndarray | None = None
     of_energy: np.ndarray | None = None
@@ -133,9 +135,10 @@ class Spread:
         """The same with its signal averaged with that of an earlier step, by their shots; those of the earlier one
         count for the part `memory`."""
         if earlier is None or not (earlier.taken and self.taken):
-            return self
+            return replace(self, spent=self.taken)
         weight = memory * earlier.taken / (memory * earlier.taken + self.taken)
-        return replace(self, signal=weight * earlier.signal + (1 - weight) * self.signal)
+        signal = weight * earlier.signal + (1 - weight) * self.signal
+        return replace(self, signal=signal, spent=earlier.spent + self.taken)
 
     __repr__ = brief_fields
 
@@ -145,8 +148,8 @@ class Spread:
     def first(self, count: int) -> Spread:
         """That of the first requests alone: those of the energy stand before those of the gradient, and these before
         those of the metric."""
-        taken = self.taken * count // max(len(self), 1)
-        return Spread(self.energy[:count], self.metric[:count], self.step[:count], self.signal, taken)
+        taken, spent = (shots * count // max(len(self), 1) for shots in (self.taken, self.spent))
+        return Spread(self.energy[:count], self.metric[:count], self.step[:count], self.signal, taken, spent)
 
     def of_loss(self) -> Spread | None:
         """That of the requests that a loss alone takes; None of anything else."""

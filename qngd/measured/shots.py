@@ -26,6 +26,8 @@ _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many 
 _RATE = 0.1  # κ, the part of noise's harm that counts, as if it were of the best learning rate
 _LEFT = 1 / 3  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = ½
 _GROWTH = 1.3  # from one step to the next, at most
+_PART = 0.01  # of the shots of all steps so far that a step takes at most
+_COARSE = 10  # steps that have the same bound
 _GROWN = 2000  # steps after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
@@ -78,8 +80,11 @@ class AutoShots:
 
     so that early steps are cheap and late ones precise. This counts all harm that noise does in a step, though the next
     steps undo most of it: it is done where the energy is steep. So κ is smaller than any rate, 0.1, and noise may be
-    three times as large as the gradient. A is a running mean. From one step to the next N + C·start grows by 30 % at
-    most. Where no single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+    three times as large as the gradient. A is a running mean. Where the way is nearly level, as at a saddle, A is not
+    seen, and a few steps with ever more shots would take more than all others: so from one step to the next N + C·start
+    grows by 30 % at most, and what goes beyond the first step's shots and the circuits' starts is at most a hundredth
+    of all shots so far. Where no single gradient says what is gained, as for an `Objective`, there are 1000 shots for
+    every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
     which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few. They cost
@@ -161,9 +166,13 @@ class AutoShots:
             total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
         start, first = self._start(plan), self._first(plan)
-        grown = (first + start) * _GROWTH ** min(step, _GROWN) - start if np.isfinite(start) else np.inf
+        if not np.isfinite(start):
+            return self.limit
+        grown = (first + start) * _GROWTH ** min(step, _GROWN) - start
+        later = _COARSE * np.ceil((step - 1 / _PART) / _COARSE)  # as few numbers are asked for their price
+        part = max(first, start) * (1 + _PART) ** np.clip(later, 0, _GROWN)
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(grown, self.limit), self._least(plan))))
+        return int(np.ceil(max(min(grown, part, self.limit), self._least(plan))))
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -199,7 +208,9 @@ class AutoShots:
         taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
         if not np.isfinite(start):  # more shots cost nothing
             return self.limit * count
-        most = min(max(_GROWTH * (taken + count * start) - count * start, least), self.limit * count)
+        grown = _GROWTH * (taken + count * start) - count * start
+        part = max(first * count, start * count, _PART * spread.spent)
+        most = min(max(min(grown, part), least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)

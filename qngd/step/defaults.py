@@ -29,7 +29,7 @@ from qngd.step.curvature import CurvatureRate
 
 # made once, as they are asked for often
 _ON_EXACT, OTHERWISE = Adaptive(), CurvatureRate()
-_SAMPLED, _SHARED = AlignedMomentum(momentum=0.0), AlignedMomentum()
+_SAMPLED, _SHARED = AlignedMomentum(momentum=0.0, lift=0.0), AlignedMomentum()
 DAMPING, _OF_SHARED = NoiseBound(), Relative(0.3)
 # what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and all there is of a
 # better state: nothing of that is damped away

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import count, takewhile
 from typing import Any
 
@@ -44,10 +45,12 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
     growing = takewhile(lambda shots: shots < last, (most(plan, step) for step in count(1)))
     submissions = 1 + optimizer.may_begin_anew(evaluator) + bool(optimizer.rule_for(evaluator).num_probes)
     more = _unequal(evaluator, plan, submissions) if is_free else lambda cost, shots: cost
-    return [
-        more(optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None), shots)
-        for shots in (*growing, last)
-    ]
+
+    @cache
+    def price(shots: int) -> Cost:
+        return more(optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None), shots)
+
+    return [price(shots) for shots in (*growing, last)]
 
 
 def _plan(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray) -> Any:
