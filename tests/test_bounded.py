@@ -86,6 +86,42 @@ def test_bounds_hold_and_their_minimum_is_found(optimizer):
     assert any(abs(result.theta[i] - edge) < 1e-9 for i, edge in ((0, 0.0), (0, 0.6), (2, -1.0), (2, 1.0), (3, 0.5)))
 
 
+BOX = ((0.0, 0.6), (-0.8, 0.9), (-1.0, 1.0), (-0.4, 0.5))
+AS_BOUNDS = dict(zip("abcd", BOX, strict=True))
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "TNC", "COBYLA", "COBYQA", "Nelder-Mead", "Powell"])
+def test_scipys_methods_go_where_scipy_itself_goes_in_the_box(method):
+    """From a start outside of it; some of them ask for energies out there."""
+    optimizer, start = qngd.baselines.SciPy(method), THETA + [0.0, 0.0, 3.0, -2.0]
+    run = {"bounds": AS_BOUNDS, "optimizer": optimizer, "tol": 0}
+    result = qngd.minimize(circuit(), ENERGY, start, max_steps=600, **run)
+    assert result.status == "converged"
+    low, high = np.transpose(BOX)
+    assert np.all((low <= result.theta) & (result.theta <= high))
+
+    def slope(theta):
+        return qngd.gradient(circuit(), ENERGY, theta).value
+
+    def within(theta):
+        return energy(np.clip(theta, low, high))
+
+    itself = scipy_minimize(
+        within, np.clip(start, low, high), jac=slope if optimizer.uses_gradient else None, method=method, bounds=BOX
+    )
+    assert itself.fun - 1e-4 < result.energy <= itself.fun + 1e-9  # the lowest met, where SciPy's is the last
+    assert result.energy == pytest.approx(energy(result.theta), abs=1e-12)
+    first = qngd.minimize(circuit(), ENERGY, start, max_steps=3, **run)
+    again = qngd.minimize(circuit(), ENERGY, start, max_steps=600, state=first.state, **run)
+    assert again.energy == result.energy
+
+
+@pytest.mark.parametrize("method", ["BFGS", "CG"])
+def test_scipys_methods_without_bounds_are_refused(method):
+    with pytest.raises(SettingError, match=f"bounds: {method} keeps to none"):
+        qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer=qngd.baselines.SciPy(method))
+
+
 def test_bounds_and_frozen_of_an_objective():
     made = qngd.CircuitBuilder(1)
     x, a, b = made.parameters("x", "a", "b")

@@ -103,11 +103,14 @@ class Bounded:
         spread: Spread | None = None,
     ) -> Evaluation:
         inside = self._inside(theta)
-        found = self.inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        return self.holding(self.inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread))
+
+    def holding(self, found: Evaluation) -> Evaluation:
+        """The inner evaluator's answer inside the box, with the parameters held that the descent pushes against it."""
         if found.gradient is None:
             return found
         slope = np.asarray(found.gradient.value)
-        held = ((inside <= self._low) & (slope > 0)) | ((inside >= self._high) & (slope < 0))
+        held = ((found.theta <= self._low) & (slope > 0)) | ((found.theta >= self._high) & (slope < 0))
         if not held.any():
             return found
         tensor = None if found.metric is None else _apart(found.metric, held)
