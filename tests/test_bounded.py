@@ -86,6 +86,31 @@ def test_bounds_hold_and_their_minimum_is_found(optimizer):
     assert any(abs(result.theta[i] - edge) < 1e-9 for i, edge in ((0, 0.0), (0, 0.6), (2, -1.0), (2, 1.0), (3, 0.5)))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_in_a_box_ends_where_no_slope_leads_on(seed):
+    """Karush, Kuhn and Tucker's conditions, at a point with many parameters at their bounds."""
+    made = qngd.CircuitBuilder(3)
+    angles = made.parameters(*(f"t{k}" for k in range(12)))
+    for layer in range(4):
+        for q in range(3):
+            made.ry(angles[3 * layer + q], q)
+        made.cx(0, 1).cx(1, 2).cx(0, 2)
+    terms = {"IZZ": 0.7, "ZYX": -0.5, "ZZI": 1.1, "XIY": 0.3, "IXI": 0.4}
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(-1.5, 0, 12)
+    high = low + rng.uniform(0.1, 1.5, 12)
+    result = qngd.minimize(made, terms, rng.uniform(low, high), bounds=(low, high), max_steps=100)
+    assert result.status == "converged"
+    theta, step = result.theta, 1e-4
+
+    def at(k, shift):
+        return float(qngd.expectation(made, terms, theta + shift * np.eye(12)[k]))
+
+    slope = np.array([(at(k, step) - at(k, -step)) / (2 * step) for k in range(12)])
+    np.testing.assert_allclose(np.clip(theta - slope, low, high), theta, atol=1e-4)
+    assert np.sum((theta == low) | (theta == high)) >= 3
+
+
 BOX = ((0.0, 0.6), (-0.8, 0.9), (-1.0, 1.0), (-0.4, 0.5))
 AS_BOUNDS = dict(zip("abcd", BOX, strict=True))
 
