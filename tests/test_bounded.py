@@ -147,6 +147,11 @@ def test_scipys_methods_without_bounds_are_refused(method):
         qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer=qngd.baselines.SciPy(method))
 
 
+def test_what_follows_whole_waves_is_refused_in_a_box():
+    with pytest.raises(SettingError, match="Rotosolve follows whole waves .* a parameter within bounds does not make"):
+        qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer="rotosolve")
+
+
 def test_bounds_and_frozen_of_an_objective():
     made = qngd.CircuitBuilder(1)
     x, a, b = made.parameters("x", "a", "b")

@@ -221,6 +221,21 @@ def test_every_optimizer_lowers_a_loss(optimizer):
     assert loss_of_qiskit(result.theta) == pytest.approx(result.energy, abs=1e-10)
 
 
+@pytest.mark.parametrize("shots", [None, 20])
+@pytest.mark.parametrize("optimizer", ["qng", "momentum-qng", "adam"])
+def test_a_loss_that_is_no_number_at_the_start_ends_the_run_by_its_status(optimizer, shots):
+    """Of logarithms of negative outputs, say: a scale of energies that is NaN, too, is no setting of the user's."""
+
+    def undefined(outputs):
+        return np.sum(outputs) * np.nan
+
+    objective = qngd.Objective(built(), OBSERVABLES, undefined, data=X, inputs=["x0", "x1"])
+    result = qngd.minimize(objective, theta0=THETA, optimizer=optimizer, shots=shots, seed=1)
+    assert (result.status, result.steps) == ("not_finite", 0)
+    assert "at the start itself; look at" in result.message
+    np.testing.assert_array_equal(result.theta, THETA)
+
+
 def test_theta_keeps_its_structure():
     _, _, parameters = qiskit_circuit()
     objective = objectives()["qiskit"]
