@@ -446,6 +446,41 @@ def test_interpolated_from_a_result():
     assert np.allclose(explicit[0], angles)
 
 
+@pytest.mark.parametrize(
+    ("function", "shallow", "deep", "expected"),
+    [
+        (columns, np.array([GAMMAS, BETAS]), np.zeros((2, 4)), np.array([NEW_GAMMAS, NEW_BETAS])),
+        (rows, np.transpose([GAMMAS, BETAS]), np.zeros((4, 2)), np.transpose([NEW_GAMMAS, NEW_BETAS])),
+        (rows, np.ravel(np.transpose([GAMMAS, BETAS])), np.zeros((4, 2)), np.transpose([NEW_GAMMAS, NEW_BETAS])),
+        (two_lists, (np.array(GAMMAS), np.array(BETAS)), (np.zeros(4), np.zeros(4)), (NEW_GAMMAS, NEW_BETAS)),
+        (two_lists, np.array([*GAMMAS, *BETAS]), (np.zeros(4), np.zeros(4)), (NEW_GAMMAS, NEW_BETAS)),
+    ],
+    ids=["columns", "rows", "flat rows", "arrays", "flat arrays"],
+)
+def test_interpolated_for_functions_that_each_make_so_many_rounds(function, shallow, deep, expected):
+    """As `qml.layer(layer, 4, *params)` does, which refuses arrays of another length."""
+
+    def four_rounds(*args):
+        if any(len(part) != 4 for part in (np.transpose(args[0]) if function is columns else args[0],)):
+            raise ValueError("four rounds are wanted")
+        return function(*args)
+
+    def one(params):
+        return four_rounds(params)
+
+    def two(gammas, betas):
+        return four_rounds(gammas, betas)
+
+    node = qml.QNode(two if function is two_lists else one, qml.device("default.qubit", wires=2))
+    found = qngd.start.interpolated(shallow, node, deep)
+    for part, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(part, wanted)
+    qngd.expectation(node, found)  # the node takes it
+    with pytest.raises(Exception, match="four rounds are wanted|do not fit") as failed:
+        qngd.start.interpolated(shallow, node)
+    assert "fixed number of rounds, give theta=" in failed.value.__notes__[0]
+
+
 def test_interpolated_over_two_rounds_is_one_after_the_other():
     found = qngd.start.interpolated([*BETAS, *GAMMAS], by_qiskit(5)[0])
     assert np.allclose(found, [*published(NEW_BETAS), *published(NEW_GAMMAS)])
