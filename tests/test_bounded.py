@@ -118,7 +118,7 @@ AS_BOUNDS = dict(zip("abcd", BOX, strict=True))
 @pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "TNC", "COBYLA", "COBYQA", "Nelder-Mead", "Powell"])
 def test_scipys_methods_go_where_scipy_itself_goes_in_the_box(method):
     """From a start outside of it; some of them ask for energies out there."""
-    optimizer, start = qngd.baselines.SciPy(method), THETA + [0.0, 0.0, 3.0, -2.0]
+    optimizer, start = qngd.baselines.SciPy(method), THETA + np.array([0.0, 0.0, 3.0, -2.0])
     run = {"bounds": AS_BOUNDS, "optimizer": optimizer, "tol": 0}
     result = qngd.minimize(circuit(), ENERGY, start, max_steps=600, **run)
     assert result.status == "converged"
@@ -148,7 +148,7 @@ def test_scipys_methods_without_bounds_are_refused(method):
 
 
 def test_what_follows_whole_waves_is_refused_in_a_box():
-    with pytest.raises(SettingError, match="Rotosolve follows whole waves .* a parameter within bounds does not make"):
+    with pytest.raises(SettingError, match=r"Rotosolve follows whole waves .* a parameter within bounds does not make"):
         qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer="rotosolve")
 
 
