@@ -197,6 +197,11 @@ def test_what_is_negative_in_gauss_newton_is_left_out_and_a_linear_loss_has_none
     assert "linear in the outputs" in qngd.minimize(linear, theta0=THETA, max_steps=1).note
 
 
+def test_gauss_newton_as_an_approximation_shows_where_it_is_written():
+    with pytest.raises(SettingError, match=r'write qngd.Objective\(…, metric="gauss-newton"\)'):
+        qngd.QNG(approx="gauss-newton")
+
+
 def test_gauss_newton_steps_fit_a_reachable_target_in_few():
     targets = outputs_of_qiskit(THETA)
     near = THETA + np.array([0.1, -0.1, 0.15, 0.1])
