@@ -22,7 +22,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 
-_EDGE = 1e-12
+_EDGE = 1e-12  # what rounding may leave between a parameter and its bound
 
 
 class Bounded:
