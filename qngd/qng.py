@@ -24,6 +24,7 @@ from qngd.refresh import MetricAge, Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
 from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
 from qngd.step import Blocking, FixedRate, Memory, Momentum, Proposal, StepRule, Trial, defaults
+from qngd.step.base import shortened
 
 # the full metric of the exact simulator without its matrix: a way to solve, not a metric that could be measured
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
@@ -309,10 +310,14 @@ class QNG:
         memory = {**rule.start(), **state.memory}
         direction = self._direction(evaluator, here, rule.damping(self._damping_at(here, usual, scale), memory))
 
+        allowed = getattr(evaluator, "allowed", None)  # by bounds
+
         def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
-            return asked.energies([here.theta + s for s in shifts])
+            return asked.energies([here.theta + (s if allowed is None else allowed(here, s)) for s in shifts])
 
         proposal = rule.propose(direction, here, memory, probe)
+        if allowed is not None:
+            proposal = shortened(proposal, allowed(here, proposal.delta), direction, here)
         with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
             theta = here.theta + proposal.delta
         last = MetricAge.of(memory)

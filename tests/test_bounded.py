@@ -10,6 +10,7 @@ from qngd.errors import ParameterError, SettingError
 
 THETA = np.array([0.3, -0.5, 0.8, 0.2])
 ENERGY = {"ZZ": 1.0, "XI": 0.5, "IY": -0.25}
+BOXED = ("QuasiNewton", "ConjugateDirections", "TrustRegion", "CurvatureRate", "Armijo")
 
 
 def circuit():
@@ -84,6 +85,74 @@ def test_bounds_hold_and_their_minimum_is_found(optimizer):
     best = scipy_minimize(energy, THETA, bounds=box, method="L-BFGS-B").fun
     assert result.energy <= best + 1e-4
     assert any(abs(result.theta[i] - edge) < 1e-9 for i, edge in ((0, 0.0), (0, 0.6), (2, -1.0), (2, 1.0), (3, 0.5)))
+
+
+@pytest.mark.parametrize("rule", [None, *(getattr(qngd.step, name)() for name in BOXED)], ids=["default", *BOXED])
+@pytest.mark.parametrize("seed", [1, 3, 5, 8])
+def test_a_run_in_a_box_ends_where_no_slope_leads_on(seed, rule):
+    """Karush, Kuhn and Tucker's conditions, at a point with many parameters at their bounds."""
+    made = qngd.CircuitBuilder(3)
+    angles = made.parameters(*(f"t{k}" for k in range(9)))
+    for k, angle in enumerate(angles):
+        if k in (3, 6):
+            made.cx(1, 2).cx(0, 1)
+        made.ry(angle, k % 3)
+    terms = {"ZZI": 0.7, "XYZ": -0.5, "IZZ": 1.1, "YIX": 0.3, "IXI": 0.4}
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(-1.5, 0, 9)
+    high = low + rng.uniform(0.1, 1.5, 9)
+    start, optimizer = rng.uniform(low, high), qngd.QNG(step=rule)
+    result = qngd.minimize(made, terms, start, bounds=(low, high), optimizer=optimizer, max_steps=300)
+    assert result.status == "converged"
+    theta, step = result.theta, 1e-4
+
+    def at(k, shift):
+        return float(qngd.expectation(made, terms, theta + shift * np.eye(9)[k]))
+
+    slope = np.array([(at(k, step) - at(k, -step)) / (2 * step) for k in range(9)])
+    np.testing.assert_allclose(np.clip(theta - slope, low, high), theta, atol=1e-4)
+    assert np.sum((theta == low) | (theta == high)) >= 3
+
+
+BOX = ((0.0, 0.6), (-0.8, 0.9), (-1.0, 1.0), (-0.4, 0.5))
+AS_BOUNDS = dict(zip("abcd", BOX, strict=True))
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "TNC", "COBYLA", "COBYQA", "Nelder-Mead", "Powell"])
+def test_scipys_methods_go_where_scipy_itself_goes_in_the_box(method):
+    """From a start outside of it; some of them ask for energies out there."""
+    optimizer, start = qngd.baselines.SciPy(method), THETA + np.array([0.0, 0.0, 3.0, -2.0])
+    run = {"bounds": AS_BOUNDS, "optimizer": optimizer, "tol": 0}
+    result = qngd.minimize(circuit(), ENERGY, start, max_steps=600, **run)
+    assert result.status == "converged"
+    low, high = np.transpose(BOX)
+    assert np.all((low <= result.theta) & (result.theta <= high))
+
+    def slope(theta):
+        return qngd.gradient(circuit(), ENERGY, theta).value
+
+    def within(theta):
+        return energy(np.clip(theta, low, high))
+
+    itself = scipy_minimize(
+        within, np.clip(start, low, high), jac=slope if optimizer.uses_gradient else None, method=method, bounds=BOX
+    )
+    assert itself.fun - 1e-4 < result.energy <= itself.fun + 1e-9  # the lowest met, where SciPy's is the last
+    assert result.energy == pytest.approx(energy(result.theta), abs=1e-12)
+    first = qngd.minimize(circuit(), ENERGY, start, max_steps=3, **run)
+    again = qngd.minimize(circuit(), ENERGY, start, max_steps=600, state=first.state, **run)
+    assert again.energy == result.energy
+
+
+@pytest.mark.parametrize("method", ["BFGS", "CG"])
+def test_scipys_methods_without_bounds_are_refused(method):
+    with pytest.raises(SettingError, match=f"bounds: {method} keeps to none"):
+        qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer=qngd.baselines.SciPy(method))
+
+
+def test_what_follows_whole_waves_is_refused_in_a_box():
+    with pytest.raises(SettingError, match=r"Rotosolve follows whole waves .* a parameter within bounds does not make"):
+        qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer="rotosolve")
 
 
 def test_bounds_and_frozen_of_an_objective():

@@ -154,6 +154,9 @@ def test_a_circuit_that_reaches_no_eigenstate_is_told_by_the_spread_of_its_energ
         assert state.spread == pytest.approx(np.linalg.norm(matrix @ vector - state.energy * vector), abs=1e-9)
         assert ("no eigenstate" in state.note) == (state.spread > 0.4)
     assert states[1].spread > 0.4
+    assert states[1].note.endswith("no eigenstate: give a circuit that reaches more states")
+    (early,) = qngd.excited_states(h2_circuit(), 1, H2, start(h2_circuit()), seed=1, max_steps=0)
+    assert early.note.endswith("no eigenstate: give more steps, or a circuit that reaches more states")
     for state in qngd.excited_states(circuit, 2, {"IIII": 2.5}, [0.3]):  # of which every state is an eigenstate
         assert "no eigenstate" not in state.note
     (unknown,) = qngd.excited_states(circuit, 1, {**terms, "IZII": 0.3}, [0.3])

@@ -197,6 +197,11 @@ def test_what_is_negative_in_gauss_newton_is_left_out_and_a_linear_loss_has_none
     assert "linear in the outputs" in qngd.minimize(linear, theta0=THETA, max_steps=1).note
 
 
+def test_gauss_newton_as_an_approximation_shows_where_it_is_written():
+    with pytest.raises(SettingError, match=r'write qngd.Objective\(…, metric="gauss-newton"\)'):
+        qngd.QNG(approx="gauss-newton")
+
+
 def test_gauss_newton_steps_fit_a_reachable_target_in_few():
     targets = outputs_of_qiskit(THETA)
     near = THETA + np.array([0.1, -0.1, 0.15, 0.1])
@@ -219,6 +224,21 @@ def test_every_optimizer_lowers_a_loss(optimizer):
     assert result.energy < loss_of_qiskit(THETA)
     assert result.history[0] == pytest.approx(loss_of_qiskit(THETA))
     assert loss_of_qiskit(result.theta) == pytest.approx(result.energy, abs=1e-10)
+
+
+@pytest.mark.parametrize("shots", [None, 20])
+@pytest.mark.parametrize("optimizer", ["qng", "momentum-qng", "adam"])
+def test_a_loss_that_is_no_number_at_the_start_ends_the_run_by_its_status(optimizer, shots):
+    """Of logarithms of negative outputs, say: a scale of energies that is NaN, too, is no setting of the user's."""
+
+    def undefined(outputs):
+        return np.sum(outputs) * np.nan
+
+    objective = qngd.Objective(built(), OBSERVABLES, undefined, data=X, inputs=["x0", "x1"])
+    result = qngd.minimize(objective, theta0=THETA, optimizer=optimizer, shots=shots, seed=1)
+    assert (result.status, result.steps) == ("not_finite", 0)
+    assert "at the start itself; look at" in result.message
+    np.testing.assert_array_equal(result.theta, THETA)
 
 
 def test_theta_keeps_its_structure():

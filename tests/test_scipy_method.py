@@ -189,6 +189,26 @@ def test_what_is_no_expectation_value_is_refused(outer):
         minimize(lambda x: outer(energy(x)), X0, method=qngd.scipy.method(CIRCUIT))
 
 
+@pytest.mark.parametrize("wrong", [lambda g: -g, lambda g: 0.5 * g, lambda g: g[::-1], lambda g: 0 * g])
+def test_a_gradient_of_something_else_is_refused(wrong):
+    with pytest.raises(ParameterError, match=r"jac is not the gradient of fun: .* changes by -?\d.*, jac says"):
+        minimize(energy, X0, jac=lambda x: wrong(slope(x)), method=qngd.scipy.method(CIRCUIT))
+
+
+def test_a_gradient_by_differences_and_an_estimate_said_to_be_one_are_taken():
+    def forward(x):
+        return np.array([(energy(x + 1e-6 * unit) - energy(x)) / 1e-6 for unit in np.eye(9)])
+
+    assert minimize(energy, X0, jac=forward, method=qngd.scipy.method(CIRCUIT)).success
+    rng = np.random.default_rng(1)
+
+    def noisy(x):
+        return slope(x) + 0.1 * rng.normal(size=9)
+
+    method = qngd.scipy.method(CIRCUIT, stderr=0.1, max_steps=2)
+    assert minimize(energy, X0, jac=noisy, method=method).nit == 2
+
+
 @pytest.mark.parametrize(
     ("fun", "how", "error", "text"),
     [

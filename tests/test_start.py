@@ -446,6 +446,41 @@ def test_interpolated_from_a_result():
     assert np.allclose(explicit[0], angles)
 
 
+@pytest.mark.parametrize(
+    ("function", "shallow", "deep", "expected"),
+    [
+        (columns, np.array([GAMMAS, BETAS]), np.zeros((2, 4)), np.array([NEW_GAMMAS, NEW_BETAS])),
+        (rows, np.transpose([GAMMAS, BETAS]), np.zeros((4, 2)), np.transpose([NEW_GAMMAS, NEW_BETAS])),
+        (rows, np.ravel(np.transpose([GAMMAS, BETAS])), np.zeros((4, 2)), np.transpose([NEW_GAMMAS, NEW_BETAS])),
+        (two_lists, (np.array(GAMMAS), np.array(BETAS)), (np.zeros(4), np.zeros(4)), (NEW_GAMMAS, NEW_BETAS)),
+        (two_lists, np.array([*GAMMAS, *BETAS]), (np.zeros(4), np.zeros(4)), (NEW_GAMMAS, NEW_BETAS)),
+    ],
+    ids=["columns", "rows", "flat rows", "arrays", "flat arrays"],
+)
+def test_interpolated_for_functions_that_each_make_so_many_rounds(function, shallow, deep, expected):
+    """As `qml.layer(layer, 4, *params)` does, which refuses arrays of another length."""
+
+    def four_rounds(*args):
+        if any(len(part) != 4 for part in (np.transpose(args[0]) if function is columns else args[0],)):
+            raise ValueError("four rounds are wanted")
+        return function(*args)
+
+    def one(params):
+        return four_rounds(params)
+
+    def two(gammas, betas):
+        return four_rounds(gammas, betas)
+
+    node = qml.QNode(two if function is two_lists else one, qml.device("default.qubit", wires=2))
+    found = qngd.start.interpolated(shallow, node, deep)
+    for part, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(part, wanted)
+    qngd.expectation(node, found)  # the node takes it
+    with pytest.raises(Exception, match=r"four rounds are wanted|do not fit") as failed:
+        qngd.start.interpolated(shallow, node)
+    assert "fixed number of rounds, give theta=" in failed.value.__notes__[0]
+
+
 def test_interpolated_over_two_rounds_is_one_after_the_other():
     found = qngd.start.interpolated([*BETAS, *GAMMAS], by_qiskit(5)[0])
     assert np.allclose(found, [*published(NEW_BETAS), *published(NEW_GAMMAS)])
@@ -542,3 +577,28 @@ def test_wrong_settings_of_random_starts(given):
         qngd.start.uniform(by_qiskit(1)[0], **given)
     with pytest.raises(qngd.SettingError, match="scale"):
         qngd.start.near_zero(by_qiskit(1)[0], scale=0)
+
+
+def test_random_starts_of_an_objective_are_of_its_parameters_without_its_data():
+    made = qngd.CircuitBuilder(1)
+    x, a, b = made.parameters("x", "a", "b")
+    made = made.ry(x + a, 0).rx(b, 0)
+    more = {"data": [[0.1], [0.7]], "inputs": ["x"]}
+    objective = qngd.Objective(made, {"Z": 1.0}, np.mean, **more)
+    found = qngd.start.near_zero(objective, scale=0.2, seed=3)
+    np.testing.assert_array_equal(found, np.random.default_rng(3).normal(scale=0.2, size=2))
+    frozen = qngd.Objective(made, {"Z": 1.0}, np.mean, frozen="b", **more)
+    found = qngd.start.uniform(frozen, {"a": 0.0, "b": 0.4}, low=1.0, high=2.0, seed=3)
+    assert found == {"a": np.random.default_rng(3).uniform(1.0, 2.0), "b": 0.4}
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(weights, x):
+        qml.AmplitudeEmbedding(x, wires=[0, 1], normalize=True)
+        qml.StronglyEntanglingLayers(weights, wires=[0, 1])
+        return qml.expval(qml.Z(0))
+
+    fit = qngd.Objective(node, None, np.mean, data={"x": np.eye(4) + 0.1})
+    found = qngd.start.uniform(fit, np.zeros((2, 2, 3)), seed=3)
+    np.testing.assert_array_equal(found.ravel(), np.random.default_rng(3).uniform(-np.pi, np.pi, 12))
+    assert qngd.minimize(qngd.Problem(fit, None, found), max_steps=0).theta.shape == (2, 2, 3)
+    np.testing.assert_array_equal(qngd.start.uniform(qngd.Problem(fit, None, found), seed=3), found)

@@ -18,18 +18,20 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from qngd._system.keywords import hinted
 from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.solve.state import State, StepInfo, Submissions, described, require_state, start_at
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 ENERGY_ONLY = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
 METHODS = (*WITH_GRADIENT, *ENERGY_ONLY)
+_WITHOUT_BOUNDS = ("BFGS", "CG")
 _NO_LIMIT = 10**9  # iterations or evaluations: a run has limits of its own
 # the options that limit a method, and the statuses by which SciPy (1.13 to 1.17) says that one of them was reached
 _LIMITS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
@@ -54,7 +56,8 @@ class SciPy:
     so that the run's `tol` does not take trials for convergence. SciPy's own rule stops the run, with SciPy's message
     and the status "converged", or "stalled" where SciPy says that it failed. The run's `max_steps` limits it, not
     SciPy's own defaults; an option that limits its iterations ends it as "max_steps". With shots the lowest of many
-    noisy energies looks lower than it is: evaluate the final θ once more to know its energy.
+    noisy energies looks lower than it is: evaluate the final θ once more to know its energy. The run's bounds are
+    SciPy's, too.
 
     Args:
         method: "L-BFGS-B", "BFGS", "CG", "SLSQP" or "TNC", which use the gradient; or "COBYLA", "COBYQA",
@@ -88,19 +91,23 @@ class SciPy:
         """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there.
 
         Raises:
-            SettingError: the function changes from step to step, as a loss over mini-batches does.
+            SettingError: the function changes from step to step, as a loss over mini-batches does; or there are bounds,
+                and the method keeps to none.
         """
         if getattr(evaluator, "has_batches", False):
             raise SettingError(
                 f"batch_size: {self.method} needs the same function at every step; leave batch_size out, or take "
                 "qngd.QNG or qngd.baselines.Adam"
             )
-        theta = start_at(evaluator, theta)
-        asked = Submissions(evaluator, seed, 0)
+        box = _box_of(evaluator)
+        if box is not None and self.method in _WITHOUT_BOUNDS:
+            raise SettingError(f"bounds: {self.method} keeps to none; take L-BFGS-B, or qngd.QNG")
+        theta = _within(start_at(evaluator, theta), box)
+        asked = Submissions(without_bounds(evaluator), seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
         record = _Evaluated(theta[None], np.array([float(first.energy.value)]), _slopes(first))
-        state = State(0, first, record.memory, asked.count, asked.cost, seed)
-        return self._kept(state, _Halted(self, record)) if first.is_finite else state
+        state = State(0, _held(evaluator, first), record.memory, asked.count, asked.cost, seed)
+        return self._kept(state, _Halted(self, record, box)) if first.is_finite else state
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
@@ -114,17 +121,18 @@ class SciPy:
         if state.finished:
             raise SettingError(f"state: {self.method} has finished: {state.finished}")
         here, record = state.evaluation, _Evaluated.of(state.memory)
-        asked = Submissions.after(evaluator, state)
-        halted = self._resumed(state, record)
+        asked, box = Submissions.after(without_bounds(evaluator), state), _box_of(evaluator)
+        halted = self._resumed(state, record, box)
         if halted.message:  # another release of SciPy may need no more than is known
             new = state.moved(asked, here, state.memory, halted.message, halted.ended_as)
             return new, described(new, here, here, asked, accepted=False, decrease=np.nan)
         assert halted.at is not None
-        there = asked.evaluate(halted.at, gradient=self.uses_gradient, metric=None)
+        # some methods ask a little outside of their bounds
+        there = asked.evaluate(_within(halted.at, box), gradient=self.uses_gradient, metric=None)
         if not there.is_finite:
             new = state.moved(asked, there, state.memory)
             return new, described(new, here, there, asked)
-        record = record.with_one(there)
+        record, there = record.with_one(halted.at, there), _held(evaluator, there)
         decrease = float(here.energy.value) - float(there.energy.value)
         accepted = decrease > 0
         halted.advance(record)
@@ -136,11 +144,11 @@ class SciPy:
         )  # fmt: skip
         return new, info
 
-    def _resumed(self, state: State, record: _Evaluated) -> _Halted:
+    def _resumed(self, state: State, record: _Evaluated, box: Bounds | None) -> _Halted:
         """The SciPy that halted at this state, or a new one brought to where that stood."""
         halted = _LIVE.pop(state, None)
         if halted is None or halted.optimizer != self or not halted.is_alive:
-            halted = _Halted(self, record)
+            halted = _Halted(self, record, box)
         return halted
 
     def _kept(self, state: State, halted: _Halted) -> State:
@@ -164,11 +172,11 @@ class SciPy:
         except (UserWarning, TypeError, ValueError, ArithmeticError) as error:
             raise SettingError(f"options: {self.method} refuses {dict(self.options)}: {error}") from None
 
-    def run(self, function: Any, start: np.ndarray) -> Any:
+    def run(self, function: Any, start: np.ndarray, box: Bounds | None = None) -> Any:
         """SciPy's result for a function that gives the energy, and the gradient if it is used."""
         jac = True if self.uses_gradient else None
         options = {**self._no_limits(), **self.options}
-        return minimize(function, start.copy(), jac=jac, method=self.method, options=options)
+        return minimize(function, start.copy(), jac=jac, method=self.method, bounds=box, options=options)
 
     def _no_limits(self) -> dict[str, int]:
         """Options that lift SciPy's own limits on iterations, unless the user has set one."""
@@ -200,10 +208,10 @@ class _Evaluated:
         """The record as a state's memory."""
         return {"points": self.points, "energies": self.energies, "gradients": self.gradients}
 
-    def with_one(self, found: Evaluation) -> _Evaluated:
-        """The record with one evaluation more."""
+    def with_one(self, at: np.ndarray, found: Evaluation) -> _Evaluated:
+        """The record with what was found for one point more (P,)."""
         return _Evaluated(
-            np.vstack([self.points, found.theta]),
+            np.vstack([self.points, at]),
             np.append(self.energies, float(found.energy.value)),
             np.vstack([self.gradients, _slopes(found)]),
         )
@@ -230,14 +238,14 @@ class _Halted:
 
     at: np.ndarray | None = None
 
-    def __init__(self, optimizer: SciPy, record: _Evaluated) -> None:
+    def __init__(self, optimizer: SciPy, record: _Evaluated, box: Bounds | None) -> None:
         _LIVE.clear()
         self.optimizer = optimizer
         self._questions: SimpleQueue[Any] = SimpleQueue()
         self._answers: SimpleQueue[Any] = SimpleQueue()
         self.message = ""
         self.ended_as = ""
-        work = (optimizer, record.points[0], self._questions, self._answers)
+        work = (optimizer, record.points[0], box, self._questions, self._answers)
         self._thread = threading.Thread(target=_work, args=work, daemon=True, name="qngd-scipy")
         self._thread.start()
         # the thread holds the queues alone, so it ends once this object is gone
@@ -272,7 +280,26 @@ def _slopes(found: Evaluation) -> np.ndarray:
     return np.zeros((1, 0)) if found.gradient is None else np.asarray(found.gradient.value)[None]
 
 
-def _work(optimizer: SciPy, start: np.ndarray, questions: SimpleQueue[Any], answers: SimpleQueue[Any]) -> None:
+def _box_of(evaluator: Evaluator) -> Bounds | None:
+    return Bounds(*evaluator.box) if isinstance(evaluator, Bounded) else None
+
+
+def _held(evaluator: Evaluator, found: Evaluation) -> Evaluation:
+    """What was found inside the evaluator's box, as it answers itself; SciPy wants the whole gradient."""
+    return evaluator.holding(found) if isinstance(evaluator, Bounded) else found
+
+
+def _within(theta: np.ndarray, box: Bounds | None) -> np.ndarray:
+    return theta if box is None else np.clip(theta, box.lb, box.ub)
+
+
+def _work(
+    optimizer: SciPy,
+    start: np.ndarray,
+    box: Bounds | None,
+    questions: SimpleQueue[Any],
+    answers: SimpleQueue[Any],
+) -> None:
     """What the thread does: SciPy's questions out, answers in; at the end its message and status, or its error."""
 
     def function(theta: np.ndarray) -> Any:
@@ -283,7 +310,7 @@ def _work(optimizer: SciPy, start: np.ndarray, questions: SimpleQueue[Any], answ
         return answer
 
     try:
-        outcome = optimizer.run(function, start)
+        outcome = optimizer.run(function, start, box)
         ended = str(outcome.message) or f"{optimizer.method} has returned", optimizer.ended_as(outcome)
     except _Stop:
         return

@@ -2,7 +2,8 @@
 
 At a bound that the descent pushes against, a parameter is held: its slope counts as 0 and its row of the metric as that
 of a parameter apart, so that a step moves the others alone (the active set of Bertsekas, doi:10.1137/0320018, where the
-metric takes the part of the Hessian). A trial outside of the box is moved to its nearest point.
+metric takes the part of the Hessian). What else couples it to others, such as curvature met before, moves it no more. A
+trial outside of the box is moved to its nearest point, and counts as the step that it is then.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
+
+_EDGE = 1e-12  # what rounding may leave between a parameter and its bound
 
 
 class Bounded:
@@ -90,8 +93,16 @@ class Bounded:
         choose = getattr(self.inner, "on_batch", None)
         return self if choose is None else self.around(choose(index, seed))
 
+    def allowed(self, here: Evaluation, delta: np.ndarray) -> np.ndarray:
+        """What the box leaves of a step δ (P,) from an evaluation of its own: nothing for a parameter that is held."""
+        theta, slope = here.theta, np.zeros(len(delta)) if here.gradient is None else here.gradient.value
+        at_edge = (theta <= self._low) | (theta >= self._high)
+        return np.where(at_edge & (np.asarray(slope) == 0), 0.0, self._inside(theta + delta) - theta)
+
     def _inside(self, theta: np.ndarray) -> np.ndarray:
-        return np.clip(theta, self._low, self._high)
+        """The nearest point of the box; within rounding of a bound it is at the bound, so that it is held there."""
+        theta = np.where(theta - self._low < _EDGE, self._low, theta)
+        return np.where(self._high - theta < _EDGE, self._high, theta)
 
     def evaluate(
         self,
@@ -103,11 +114,14 @@ class Bounded:
         spread: Spread | None = None,
     ) -> Evaluation:
         inside = self._inside(theta)
-        found = self.inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread)
+        return self.holding(self.inner.evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread))
+
+    def holding(self, found: Evaluation) -> Evaluation:
+        """The inner evaluator's answer inside the box, with the parameters held that the descent pushes against it."""
         if found.gradient is None:
             return found
         slope = np.asarray(found.gradient.value)
-        held = ((inside <= self._low) & (slope > 0)) | ((inside >= self._high) & (slope < 0))
+        held = ((found.theta <= self._low) & (slope > 0)) | ((found.theta >= self._high) & (slope < 0))
         if not held.any():
             return found
         tensor = None if found.metric is None else _apart(found.metric, held)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.circuit.circuit import Circuit
-from qngd.errors import SettingError
+from qngd.errors import ParameterError, SettingError
 from qngd.estimates.estimate import Estimate, rounding
 from qngd.evaluators.differences import EIGHTH_ORDER, common_divisor, turns_of
 from qngd.evaluators.given_function import Function
@@ -22,6 +22,7 @@ from qngd.evaluators.given_function import Function
 _REPEATS = 8  # values at one point that tell the noise of a function
 _STEP = 0.1  # radians that all rotations together turn, times 1 to 4 and twice that: errors of 1e-11 and 4e-9
 _ROUGH = 1e-6  # of what the function changes by, per radian: above it two differences disagree
+_FALSE = 1e-3  # of what the parameters move fun by: a gradient that errs by more is another function's
 _OVER = 6  # values along a parameter, above what its frequencies fix
 _MOST = 40  # frequencies along a parameter
 
@@ -41,6 +42,7 @@ def look_at(function: Function, circuit: Circuit, theta: np.ndarray, stderr: flo
     """Look around θ; `stderr` is what the user says, if so.
 
     Raises:
+        ParameterError: it is exact, and its gradient is that of another function.
         SettingError: it is noisy, and its noise cannot be found.
     """
     direction = np.random.default_rng(0).uniform(0.5, 1.0, len(theta))
@@ -56,12 +58,24 @@ def look_at(function: Function, circuit: Circuit, theta: np.ndarray, stderr: flo
     if abs(near - far) > _ROUGH * size:  # NaN is reported by the run
         return Look(_left_over(function, circuit, away), direction)
     if function.gradient is not None:
+        _check_gradient(function, away, direction, near)
         return Look(0.0, direction)
     slope, farther, values = _derivatives(function, theta, direction, step)
     size = max(size, _size(values, turn))
     if abs(slope - farther) > _ROUGH * size:
         return Look(_left_over(function, circuit, theta), direction)
     return Look(0.0, direction, slope, 10 * _ROUGH * max(size, abs(slope)))
+
+
+def _check_gradient(function: Function, theta: np.ndarray, direction: np.ndarray, slope: float) -> None:
+    """Raise ParameterError where the function changes along a direction otherwise than its gradient says."""
+    products = function.slope(theta) * direction
+    said = float(products.sum())
+    if abs(said - slope) > _FALSE * (float(np.abs(products).sum()) + abs(slope)):
+        raise ParameterError(
+            f"jac is not the gradient of fun: along a direction fun changes by {slope:.6g}, jac says {said:.6g}; give "
+            "the derivatives in the order of x0, or leave jac out; where they are estimates, say so: stderr="
+        )
 
 
 def _displacement(circuit: Circuit, theta: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -78,6 +78,17 @@ def one_round_longer(circuit: Circuit, theta: Any, rounds: np.ndarray) -> Any:
     return _load("pennylane.longer").longer(circuit, theta, rounds)
 
 
+def parameters_in(circuit: Circuit, theta: Any) -> np.ndarray | None:
+    """The parameters (p,) in arguments of a quantum function like the circuit's, with arrays of other lengths; None
+    where they are not as many arguments.
+
+    Raises:
+        ParameterError: one of them is no finite real number.
+    """
+    found: np.ndarray | None = _load("pennylane.longer").parameters_in(circuit, theta)
+    return found
+
+
 def is_function(native: Any) -> bool:
     """Whether it is a QNode or a quantum function, which is called with θ and data."""
     return callable(native) and not isinstance(native, (Circuit, CircuitBuilder))

@@ -44,6 +44,8 @@ def as_metric(approx: Any) -> Metric:
 
 def check_approx(approx: Any, *more: str) -> None:
     """Raise SettingError unless `approx` is a metric, or names one, or is one of the names `more`."""
+    if isinstance(approx, str) and approx == "gauss-newton":
+        raise SettingError('approx: "gauss-newton" is of an Objective; write qngd.Objective(…, metric="gauss-newton")')
     if isinstance(approx, str):
         check_word(approx, (*METRICS, *more), "approx")
         return

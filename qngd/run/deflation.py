@@ -21,12 +21,12 @@ from qngd.interop.given import Given
 from qngd.run.kept import Measured, measured_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import Reader, best_of
-from qngd.run.result import Result
+from qngd.run.result import Result, Status
 from qngd.run.task import Task
 
 OF_OBJECTIVES = "circuit: an Objective has no excited states; give a circuit and an observable"
 
-_MORE = "give a circuit that reaches more states"
+_MORE = "a circuit that reaches more states"
 _LAST = 2**20  # the number of a submission that no run comes to
 _NO_EIGENSTATE = 0.2  # a spread of the energy, in standard deviations of all eigenvalues
 
@@ -120,7 +120,8 @@ class Search:
             weight = _to_the_top(observable, float(energy.value))
         spread, note = energy_spread(task.evaluators[0], observable, theta), ""
         if spread > _NO_EIGENSTATE * observable.deviation > 0:  # of a constant all states are eigenstates
-            note = f"its energy has a spread of {spread:.2g}, so it is no eigenstate: {_MORE}"
+            more = _MORE if result.status is Status.CONVERGED else f"more steps, or {_MORE}"
+            note = f"its energy has a spread of {spread:.2g}, so it is no eigenstate: give {more}"
         return Found(result, theta, energy, overlaps, spread, weight, note)
 
     def _at_its_end(self, unlifted: Deflated, result: Result, theta: np.ndarray) -> Measured:

@@ -10,7 +10,7 @@ import numpy as np
 
 from qngd.errors import joined
 from qngd.estimates.evaluation import Cost
-from qngd.run.result import REMEDY, Result, Status
+from qngd.run.result import NOT_FINITE_AT_START, REMEDY, Result, Status
 from qngd.run.stop import StopRule
 from qngd.run.store import Nowhere, Store, Stored
 from qngd.solve.state import State, StepInfo
@@ -224,6 +224,8 @@ class Record:
         )
         if status is Status.MAX_STEPS and self.state.finished:
             message = self.state.finished  # a limit among the optimizer's own settings
+        if status is Status.NOT_FINITE and not self.state.evaluation.is_finite:
+            message = NOT_FINITE_AT_START
         of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
         if len(of_steps) > _NOTED:
             of_steps = [*of_steps[:_NOTED], f"and so {len(of_steps) - _NOTED} more times"]

@@ -56,6 +56,10 @@ REMEDY = {
     Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
 }
 """What to do about each, with blanks to fill in."""
+NOT_FINITE_AT_START = (
+    "the energy or its derivatives are NaN or infinite at the start itself; look at qngd.expectation and qngd.gradient "
+    "there, and in a loss at logarithms, roots and quotients"
+)
 
 
 def ended_by(error: BaseException) -> tuple[Status, str]:

@@ -11,7 +11,7 @@ from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.theta import as_flat, values_by_name
 from qngd.errors import ParameterError, counted
-from qngd.interop import one_round_longer, wrap_for
+from qngd.interop import is_function, one_round_longer, parameters_in, wrap_for
 from qngd.interop.arguments import CircuitLike, Theta
 from qngd.interop.arrays import as_numbers, in_kind_of
 from qngd.interop.given import read_given
@@ -31,8 +31,8 @@ def interpolated(result: Any, circuit: CircuitLike, theta: Theta | None = None) 
         result: the `Result` of the run with p rounds (or what else has a `.theta`, as a step's info), or its θ.
         circuit: the deeper circuit, anything `wrap` takes. A QNode or quantum function that takes arrays of any length
             is the same for both, and gets arrays that are one round longer.
-        theta: for a QNode or quantum function, arguments to call the deeper circuit with, where its arrays are not
-            just one round longer; of parameters only the shapes matter.
+        theta: for a QNode or quantum function, arguments to call the deeper circuit with, where it makes a fixed number
+            of rounds, or its arrays are not just one round longer; of parameters only the shapes matter.
 
     Returns:
         θ for the deeper circuit, in the user's structure.
@@ -50,7 +50,7 @@ def interpolated(result: Any, circuit: CircuitLike, theta: Theta | None = None) 
     array([0.4, 0.3, 0.2, 0.5, 0.6, 0.7])
     """
     shallow = getattr(result, "theta", result)
-    if theta is None and callable(circuit) and not isinstance(circuit, Circuit):
+    if theta is None and is_function(circuit):
         theta = _one_round_longer(circuit, shallow)
     deep = read_given(circuit, None, theta, role="example")
     values, names = _values(shallow, circuit, deep.circuit)
@@ -62,7 +62,14 @@ def interpolated(result: Any, circuit: CircuitLike, theta: Theta | None = None) 
 
 def _one_round_longer(function: Any, theta: Any) -> Any:
     """Arguments to call a function with that gives a circuit with as many rounds as its arrays are long."""
-    circuit = wrap_for(function, theta)
+    try:
+        circuit = wrap_for(function, theta)
+    except Exception as error:  # of the user's own code, on what it may not be written for
+        error.add_note(
+            "interpolated called it with the result's theta, to see how its arrays grow; where it makes a fixed number "
+            "of rounds, give theta=, arguments to call the deeper circuit with"
+        )
+        raise
     rounds = rounds_of(circuit, lambda size: True)
     if rounds is None:
         raise _idle(circuit)
@@ -71,8 +78,8 @@ def _one_round_longer(function: Any, theta: Any) -> Any:
 
 def _values(theta: Any, native: Any, deep: Circuit) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """The shallow circuit's parameters, flat, and the deep one's names where they are wanted by name."""
-    if callable(native) and not isinstance(native, Circuit):
-        return wrap_for(native, theta).flatten(theta), None
+    if is_function(native) and (found := parameters_in(deep, theta)) is not None:
+        return found, None
     if isinstance(theta, Mapping) and set(by_name := values_by_name(theta)) <= set(deep.parameters):
         ordered = [as_numbers(by_name[name]) for name in deep.parameters if name in by_name]
         return as_flat(ordered, len(ordered)), deep.parameters

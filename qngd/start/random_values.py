@@ -10,14 +10,19 @@ import numpy as np
 from qngd._system.keywords import hinted
 from qngd.errors import SettingError, checked_seed, require_positive, require_range
 from qngd.evaluators.arguments import Whole
+from qngd.evaluators.given import read_any
+from qngd.evaluators.objectives.objective import Objective
 from qngd.interop.arguments import CircuitLike, Theta
-from qngd.interop.given import read_given
 from qngd.problem import Problem
 
 
 @hinted
 def near_zero(
-    circuit: Problem | CircuitLike, theta: Theta | None = None, *, scale: float = 0.1, seed: Whole | None = None
+    circuit: Problem | Objective | CircuitLike,
+    theta: Theta | None = None,
+    *,
+    scale: float = 0.1,
+    seed: Whole | None = None,
 ) -> Any:
     """A start near θ = 0: independent normal numbers.
 
@@ -26,9 +31,9 @@ def near_zero(
     gradient may vanish, which a small step to the side ends.
 
     Args:
-        circuit: a `Problem`, or anything `wrap` takes.
-        theta: for a QNode or quantum function, arguments that it can be called with; of parameters only the shapes
-            matter.
+        circuit: a `Problem` or an `Objective`, or anything `wrap` takes.
+        theta: for a QNode or quantum function, arguments that it can be called with, an objective's without its data;
+            of parameters only the shapes matter, but for those that an objective has frozen.
         scale: the standard deviation, in the parameters' own unit.
         seed: of the numbers; None draws new ones each time.
 
@@ -44,14 +49,14 @@ def near_zero(
     array([0.035])
     """
     require_positive(scale, "scale")
-    given = read_given(circuit, None, theta, role="example")
+    given = read_any(circuit, None, theta, role="example")
     rng = np.random.default_rng(checked_seed(seed))
-    return given.shaped(rng.normal(scale=scale, size=given.circuit.num_parameters))
+    return given.shaped(rng.normal(scale=scale, size=len(given.theta)))
 
 
 @hinted
 def uniform(
-    circuit: Problem | CircuitLike,
+    circuit: Problem | Objective | CircuitLike,
     theta: Theta | None = None,
     *,
     low: float = -pi,
@@ -80,6 +85,6 @@ def uniform(
     require_range(high, "high", "a finite number", isfinite)
     if not low < high:
         raise SettingError(f"low must be below high; got low={low!r} and high={high!r}")
-    given = read_given(circuit, None, theta, role="example")
+    given = read_any(circuit, None, theta, role="example")
     rng = np.random.default_rng(checked_seed(seed))
-    return given.shaped(rng.uniform(low, high, size=given.circuit.num_parameters))
+    return given.shaped(rng.uniform(low, high, size=len(given.theta)))

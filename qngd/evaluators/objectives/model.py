@@ -122,8 +122,9 @@ class Model:
 
     def scale_of(self, slopes: np.ndarray, samples: np.ndarray) -> float:
         """What a loss with these derivatives (b, K) changes by, to first order, where every output of these samples
-        changes by the deviation of its observable's eigenvalues."""
-        return float(np.abs(slopes).ravel() @ self._deviations[samples].ravel())
+        changes by the deviation of its observable's eigenvalues; 0, as if unknown, where that is not finite."""
+        found = float(np.abs(slopes).ravel() @ self._deviations[samples].ravel())
+        return found if np.isfinite(found) else 0.0
 
     @cached_property
     def _deviations(self) -> np.ndarray:

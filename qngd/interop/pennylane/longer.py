@@ -1,8 +1,9 @@
-"""Arguments of a function that takes arrays of any length, made longer."""
+"""Arguments of functions that differ in the length of arrays alone: made longer, and the parameters in shorter ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,15 @@ def longer(circuit: Circuit, like: Any, rounds: np.ndarray) -> Any:
     names = arguments.names
     made = tuple(_longer(value, _by_place(value, leaves), name) for name, value in zip(names, given, strict=True))
     return made if type(like) is tuple or len(made) > 1 else made[0]
+
+
+def parameters_in(circuit: Circuit, theta: Any) -> np.ndarray | None:
+    """The parameters (p,) in arguments like those of the circuit's function, whose arrays may have other lengths; None
+    where they are not as many arguments. The function, which need not take these, is not called."""
+    arguments = circuit.structure
+    assert isinstance(arguments, Arguments)
+    given = theta if type(theta) is tuple else (theta,)
+    return replace(arguments, example=given).theta if len(given) == len(arguments.names) else None
 
 
 def _by_place(value: Any, leaves: Iterator[np.ndarray | None]) -> Any:
