@@ -26,7 +26,6 @@ _DOUBTFUL = 10  # shots a circuit that make a variance half as credible as many 
 _RATE = 0.1  # κ, the part of noise's harm that counts, as if it were of the best learning rate
 _LEFT = 1 / 3  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = ½
 _GROWTH = 1.3  # from one step to the next, at most
-_GROWN = 2000  # steps after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
 _ROUNDED = 1e-10  # of the largest energy: a spread of energies below it is none
@@ -160,10 +159,19 @@ class AutoShots:
         if self.total is not None or plan.mixing is None:
             total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
-        start, first = self._start(plan), self._first(plan)
-        grown = (first + start) * _GROWTH ** min(step, _GROWN) - start if np.isfinite(start) else np.inf
+        shots: float = self._first(plan)
+        for _ in range(step):
+            if shots >= self.limit:
+                break
+            shots = self._grown(plan, shots)
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(grown, self.limit), self._least(plan))))
+        return int(np.ceil(max(min(shots, self.limit), self._least(plan))))
+
+    def _grown(self, plan: Plan, shots: float) -> float:
+        """Shots of a circuit, on average, that may follow on so many: one more at least where all get the same."""
+        start = self._start(plan)
+        grown = _GROWTH * (shots + start) - start if np.isfinite(start) else np.inf
+        return grown if plan.starts.divided is None else max(grown, shots + 1)
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -199,7 +207,7 @@ class AutoShots:
         taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
         if not np.isfinite(start):  # more shots cost nothing
             return self.limit * count
-        most = min(max(_GROWTH * (taken + count * start) - count * start, least), self.limit * count)
+        most = min(max(count * self._grown(plan, taken / count), least), self.limit * count)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
