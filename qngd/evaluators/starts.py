@@ -29,7 +29,7 @@ def starts_of(backend: BackendBase, plan: Submission, rule: ShotRule) -> Starts:
 def divided(shots: np.ndarray | None, starts: Starts) -> np.ndarray | None:
     """The shots (R,) that a rule asks for, raised to what circuits of equal shots give where a job has one number: by
     what a start costs here, which the backend does not know."""
-    if shots is None or starts.divided is None or not np.isfinite(starts.divided):
+    if shots is None or starts.divided is None:
         return shots
     found = equal_shots(shots.tolist(), start=starts.divided)
     return found.shots * found.copies
