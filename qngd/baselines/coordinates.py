@@ -58,7 +58,9 @@ class Rotosolve:
         self._lines(evaluator.circuit)
         if not evaluator.is_mean:
             name = type(self).__name__
-            raise SettingError(f"optimizer: {name} needs an expectation value, and a CVaR is none; use another one")
+            raise SettingError(
+                f"optimizer: {name} needs an expectation value, and neither a CVaR nor a loss is one; use another one"
+            )
         asked = Submissions(evaluator, seed, 0)
         first = asked.evaluate(theta, gradient=False, metric=None)
         return State(0, first, {}, asked.count, asked.cost, seed)
