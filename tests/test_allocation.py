@@ -576,3 +576,20 @@ def test_an_unknown_word_is_named(text):
 def test_settings_out_of_range_are_named(make, named):
     with pytest.raises(SettingError, match=named):
         make()
+
+
+def test_functions_of_one_theta_meet_a_target():
+    """There is no step before to tell the variances: a first submission does, and counts for nothing else."""
+    circuit, theta, terms = lopsided()
+    target, exact = TargetError(0.05, metric=0.02), qngd.expectation(circuit, terms, theta).value
+    found = [qngd.expectation(circuit, terms, theta, shots=target, seed=seed) for seed in range(200)]
+    values = np.array([each.value for each in found])
+    assert values.std() == pytest.approx(0.05, rel=0.2)
+    assert values.mean() == pytest.approx(exact, abs=4 * 0.05 / np.sqrt(200))
+    assert all(each.stderr == pytest.approx(0.05, rel=0.25) for each in found)
+    slopes = qngd.gradient(circuit, terms, theta, shots=target, seed=1)
+    assert slopes.stderr.max() == pytest.approx(0.05, rel=0.25)
+    for approx in ("block-diag", "full"):
+        assert qngd.metric_tensor(circuit, theta, approx=approx, shots=target, seed=1).stderr.max() < 0.025
+    few = qngd.expectation(circuit, terms, theta, shots=TargetError(5.0), seed=1)
+    assert few.shots < 200

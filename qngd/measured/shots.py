@@ -76,9 +76,10 @@ class AutoShots:
         N = r + √(r² + C·start·r),   r = S/A·κ/(2 − κ),
 
     so that early steps are cheap and late ones precise. This counts all harm that noise does in a step, though the next
-    steps undo most of it: it is done where the energy is steep. So κ is smaller than any rate, 0.1, and noise may be
-    three times as large as the gradient. A is a running mean. From one step to the next N + C·start grows by 30 % at
-    most. Where no single gradient says what is gained, as for an `Objective`, there are 1000 shots for every circuit.
+    steps undo most of it: it is done where the energy is steep. So κ is smaller than any rate, 0.1, and noise may
+    be three times as large as the gradient. A is a running mean. From one step to the next N + C·start grows by 30
+    % at most, or by one shot a circuit where all get the same. Where no single gradient says what is gained, as for
+    an `Objective`, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
     which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few. They cost
@@ -234,16 +235,17 @@ class TargetError:
     """As many shots as a standard error takes: of the energy, of every entry of the gradient (by default the same)
     and of every entry of the metric.
 
-    From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
-    would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
-    wants of it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what
-    was not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
-    target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
-    "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
-    second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric do that
-    does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those of its
-    gradient follow from the outputs' to first order; the metric is the average over its samples, and "gauss-newton",
-    which takes no circuits of its own, has no target.
+    From the variances seen in the step before; the first step takes 200 shots per circuit, and so does a first
+    submission of the functions for one θ, which only shows the variances. Each of these numbers alone would be
+    reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them wants of
+    it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what was
+    not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
+    target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian"
+    and "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits
+    of the second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric
+    do that does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those
+    of its gradient follow from the outputs' to first order; the metric is the average over its samples, and
+    "gauss-newton", which takes no circuits of its own, has no target.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)
