@@ -160,13 +160,13 @@ class AutoShots:
         if self.total is not None or plan.mixing is None:
             total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
-        shots: float = self._first(plan)
+        shots, limit = float(self._first(plan)), self._limit(plan)
         for _ in range(step):
-            if shots >= self.limit:
+            if shots >= limit:
                 break
             shots = self._grown(plan, shots)
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(shots, self.limit), self._least(plan))))
+        return int(np.ceil(max(min(shots, limit), self._least(plan))))
 
     def _grown(self, plan: Plan, shots: float) -> float:
         """Shots of a circuit, on average, that may follow on so many: one more at least where all get the same."""
@@ -206,9 +206,9 @@ class AutoShots:
         averages = is_shared(plan.jacobian)
         least = first * count if plan.share is not None else first * count // 2 if averages else 0
         taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
+        most = min(max(count * self._grown(plan, taken / count), least), self._limit(plan) * count)
         if not np.isfinite(start):  # more shots cost nothing
-            return self.limit * count
-        most = min(max(count * self._grown(plan, taken / count), least), self.limit * count)
+            return int(most)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
@@ -222,7 +222,11 @@ class AutoShots:
     def _first(self, plan: Plan) -> int:
         """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
         first = self.first if plan.share is None else int(np.ceil(self.first / plan.share))
-        return int(min(max(first, _FIRST_START * self._start(plan), self._paid_anyway(plan)), self.limit))
+        return int(min(max(first, _FIRST_START * self._start(plan), self._paid_anyway(plan)), self._limit(plan)))
+
+    def _limit(self, plan: Plan) -> int:
+        """Shots of a circuit at most; where they cost nothing, as long as they do not."""
+        return self.limit if np.isfinite(self._start(plan)) else self._paid_anyway(plan)
 
     def _paid_anyway(self, plan: Plan) -> int:
         """Shots of a circuit that cost nothing more."""
