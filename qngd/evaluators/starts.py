@@ -79,7 +79,7 @@ def _with_room(backend: BackendBase, plan: Submission, shots: float) -> float:
     if is_room(shots):
         return shots
     found = 1.0
-    while is_room(2 * found):
+    while 2 * found < shots and is_room(2 * found):
         found *= 2
     return found
 
