@@ -77,8 +77,8 @@ class AutoShots:
 
     so that early steps are cheap and late ones precise. This counts all harm that noise does in a step, though the next
     steps undo most of it: it is done where the energy is steep. So κ is smaller than any rate, 0.1, and noise may
-    be three times as large as the gradient. A is a running mean. From one step to the next N + C·start grows by 30
-    % at most, or by one shot a circuit where all get the same. Where no single gradient says what is gained, as for
+    be three times as large as the gradient. A is a running mean. From one step to the next N + C·start grows by
+    30 % at most, or by one shot a circuit where all get the same. Where no single gradient says what is gained, as for
     an `Objective`, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
