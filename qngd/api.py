@@ -12,13 +12,16 @@ import numpy as np
 from qngd._system.keywords import hinted
 from qngd._system.memory import available_bytes, format_bytes
 from qngd._system.progress import telling
+from qngd._system.seeds import derived
 from qngd.circuit.active import active_qubits
 from qngd.errors import MemoryLimitError, SettingError, checked_seed, shown
 from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.evaluation import Evaluation
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.objectives.given import read_objective
 from qngd.evaluators.objectives.objective import Objective
@@ -31,6 +34,7 @@ from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
+from qngd.measured.shots import TargetError
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 
@@ -57,7 +61,8 @@ def expectation(
             measures; `expectation(node, theta)` does as well. It may have 2²⁰ Pauli strings. What is Hermitian but for
             5e-7 of its largest number is made so.
         theta: parameter values in the user's own structure, in radians.
-        backend, shots, seed, grouping: see `minimize`.
+        backend, shots, seed, grouping: see `minimize`. For a `TargetError` there are two submissions: the first shows
+            the variances, and the second gives the estimate.
 
     Raises:
         CircuitError, ObservableError, ParameterError: an argument does not fit.
@@ -69,7 +74,7 @@ def expectation(
     1
     """
     at, evaluator = _asked(circuit, observable, theta, Setup(backend, shots, grouping))
-    return evaluator.evaluate(at.theta, gradient=False, metric=None, seed=checked_seed(seed)).energy
+    return _evaluated(evaluator, at.theta, seed, gradient=False, metric=None).energy
 
 
 @hinted
@@ -108,7 +113,7 @@ def gradient(
     """
     way = as_gradient(method, "method")
     at, evaluator = _asked(circuit, observable, theta, Setup(backend, shots, grouping))
-    slope = evaluator.evaluate(at.theta, gradient=way, metric=None, seed=checked_seed(seed)).gradient
+    slope = _evaluated(evaluator, at.theta, seed, gradient=way, metric=None).gradient
     assert slope is not None
     return slope
 
@@ -171,12 +176,12 @@ def metric_tensor(
     objective = read_objective(circuit, observable, theta, role="point")
     if objective is not None:
         wanted = objective.evaluator(setup).of_all()
-        return wanted.metric(objective.theta, wanted.own_metric(metric), checked_seed(seed))
+        return _metric(wanted, objective.theta, wanted.own_metric(metric), seed)
     at = read_given(circuit, observable, theta, role="point")
     needed = metric.needs_observable and at.has_observable
     evaluator = evaluator_for(at.circuit, at.observable if needed else None, setup)
     with telling(None if progress is None else lambda _, part: progress(part)):
-        return evaluator.metric(at.theta, metric, checked_seed(seed))
+        return _metric(evaluator, at.theta, metric, seed)
 
 
 @hinted
@@ -223,6 +228,27 @@ def _asked(circuit: Any, observable: Any, theta: Any, setup: Setup) -> tuple[Any
         return objective, objective.evaluator(setup).of_all()
     at = read_given(circuit, observable, theta, role="point")
     return at, evaluator_for(at.circuit, at.target, setup)
+
+
+def _evaluated(evaluator: Evaluator, theta: np.ndarray, seed: Whole | None, **what: Any) -> Evaluation:
+    """One evaluation; for a target error a second one, with the shots that follow from the first."""
+    number = checked_seed(seed)
+    first = evaluator.evaluate(theta, seed=number, **what)
+    if first.spread is None or not _has_target(evaluator):
+        return first
+    return evaluator.evaluate(theta, seed=derived(number, 1), spread=first.spread, **what)
+
+
+def _metric(evaluator: Evaluator, theta: np.ndarray, metric: Metric, seed: Whole | None) -> MetricTensor:
+    if not _has_target(evaluator):
+        return evaluator.metric(theta, metric, checked_seed(seed))
+    tensor = _evaluated(evaluator, theta, seed, gradient=False, metric=metric).metric
+    assert tensor is not None
+    return tensor
+
+
+def _has_target(evaluator: Evaluator) -> bool:
+    return isinstance(evaluator, DeviceEvaluator) and isinstance(evaluator.shots, TargetError)
 
 
 @hinted

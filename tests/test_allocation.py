@@ -17,6 +17,7 @@ from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.setup import Setup
 from qngd.measured.assemble import assemble
 from qngd.measured.cross import CROSS_METHODS
+from qngd.measured.plan import Starts
 from qngd.measured.planner import Planner
 from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots
 from qngd.measured.spread import damped_root
@@ -216,7 +217,7 @@ def test_the_signal_is_that_of_the_gradient_alone():
     plan = plan_of(circuit, theta, terms)
     exact, spread = exactly(plan, theta)
     assert spread is not None
-    root = damped_root(exact.metric.value)
+    root = damped_root(exact.metric)
     shots = np.where(of_metric(plan), 10**6, 15)
     runs = [found for found, _ in repeated(plan, theta, shots, 400, seed=3)]
     signals = np.array([found.spread.signal for found in runs])
@@ -226,6 +227,33 @@ def test_the_signal_is_that_of_the_gradient_alone():
     assert signals.mean() == pytest.approx(truth, abs=4 * error)
     assert squares.mean() > truth + 8 * error
     assert all(found.spread.taken == shots.sum() for found in runs)
+
+
+def test_a_metric_that_two_shots_did_not_show_is_no_infinite_signal():
+    """Two shots of a plus state agree half of the time: the metric is then seen as 0, and no slope infinite in it."""
+    sketch = Sketch(1, 1)
+    plan = plan_of(sketch("h", 0)("rz", 0, sketch.t[0]).circuit(), theta := np.array([0.4]), {"Y": 1.0})
+    found = [each for each, _ in repeated(plan, theta, np.full(plan.num_circuits, 2), 200, seed=5)]
+    unseen = [each for each in found if each.metric.value[0, 0] == 0]
+    assert 50 < len(unseen) < 150
+    signals = np.array([each.spread.signal for each in unseen])
+    least = np.array([0.1 * each.metric.stderr[0, 0] for each in unseen])
+    assert np.all(least > 0.01)
+    assert np.all(abs(signals) <= 1.01 / least)  # slopes, and their variances, are at most 1
+    assert np.all(np.array([each.spread.step.max() for each in unseen]) < 1e4)
+
+
+def test_where_all_circuits_get_the_same_each_gets_a_shot_more_where_steps_are_to_grow():
+    """30 % of two or three shots are no shot."""
+    plan = replace(PLAN, starts=Starts(divided=20.0))
+    given = [2]
+    while len(given) < 6:
+        found = AutoShots().shots(plan, seen(1.0, -1.0, given[-1] * plan.num_circuits))
+        assert np.all(found == found[0])
+        given.append(int(found[0]))
+    assert given == [2, 3, 4, 5, 6, 7]
+    small = AutoShots(first=2)
+    assert all(taken <= small.most(plan, step) for step, taken in enumerate(given))
 
 
 def test_signals_are_averaged_by_their_shots():
@@ -554,3 +582,20 @@ def test_an_unknown_word_is_named(text):
 def test_settings_out_of_range_are_named(make, named):
     with pytest.raises(SettingError, match=named):
         make()
+
+
+def test_functions_of_one_theta_meet_a_target():
+    """There is no step before to tell the variances: a first submission does, and counts for nothing else."""
+    circuit, theta, terms = lopsided()
+    target, exact = TargetError(0.05, metric=0.02), qngd.expectation(circuit, terms, theta).value
+    found = [qngd.expectation(circuit, terms, theta, shots=target, seed=seed) for seed in range(200)]
+    values = np.array([each.value for each in found])
+    assert values.std() == pytest.approx(0.05, rel=0.2)
+    assert values.mean() == pytest.approx(exact, abs=4 * 0.05 / np.sqrt(200))
+    assert all(each.stderr == pytest.approx(0.05, rel=0.25) for each in found)
+    slopes = qngd.gradient(circuit, terms, theta, shots=target, seed=1)
+    assert slopes.stderr.max() == pytest.approx(0.05, rel=0.25)
+    for approx in ("block-diag", "full"):
+        assert qngd.metric_tensor(circuit, theta, approx=approx, shots=target, seed=1).stderr.max() < 0.025
+    few = qngd.expectation(circuit, terms, theta, shots=TargetError(5.0), seed=1)
+    assert few.shots < 200

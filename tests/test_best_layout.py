@@ -70,6 +70,45 @@ def test_all_circuits_of_a_run_follow():
     assert abs(found.value - exact) < 0.2
 
 
+def hopping():
+    made = qngd.CircuitBuilder(4)
+    a, b, c = made.parameters("a", "b", "c")
+    return made.x(0).rxx(a, 0, 1).ryy(a, 0, 1).rz(c, 0).rxx(b, 2, 1).ryy(b, 2, 1).rzz(c, 1, 3)
+
+
+@pytest.mark.parametrize("layout", [None, "best"])
+def test_energies_alone_the_end_and_later_calls_are_read_by_the_same_qubits(layout):
+    """What else a submission holds, such as circuits with an ancilla, does not move them, nor what was sent before."""
+    terms, places = {"IIZZ": 0.7, "IXIX": 0.3, "ZIZI": -0.4}, set()
+
+    def planned():
+        planner = Planner(wrap(hopping()), Observable.from_mapping(terms))
+        return planner.plan(np.array(START), metric=as_metric("full")).templates
+
+    of_energy = len(Planner(wrap(hopping()), Observable.from_mapping(terms)).plan(np.array(START)).templates)
+    assert {each.num_wires for each in planned()[:of_energy]} == {4}
+    assert max(each.num_wires for each in planned()) == 5
+    for first in (slice(of_energy), slice(None)):
+        compiler = resolve("fake_lagos", initial_layout=layout)._compiler
+        made = [*compiler.compile(planned()[first]), *compiler.compile(planned())]  # as one planner's, and the end's
+        places |= {each.layout[:4] for each in made}
+    assert len(places) == 1
+
+
+def test_gates_that_a_measurement_does_not_see_have_their_place():
+    """The energy of Z alone does not see the last gates, which other circuits of the run need."""
+    made = qngd.CircuitBuilder(3)
+    a, b = made.parameters("a", "b")
+    made.ry(a, 0).cx(0, 1).rzz(b, 1, 2)
+    planner = Planner(wrap(made), Observable.from_mapping({"IZZ": 1.0, "XIX": 0.5}))
+    backend = resolve("fake_lagos")
+    templates = planner.plan(np.array([0.3, 0.4]), metric=as_metric("block-diag")).templates
+    edges = {frozenset(edge) for edge in FakeLagosV2().coupling_map.get_edges()}
+    for compiled in backend._compiler.compile(templates):
+        first, second, third = compiled.layout[:3]
+        assert {frozenset((first, second)), frozenset((second, third))} <= edges
+
+
 @pytest.mark.parametrize("backend", ["statevector", "lightning.qubit", lambda circuit: {}])
 def test_what_has_no_qubits_to_choose_from(backend):
     with pytest.raises(qngd.BackendError, match="initial_layout"):

@@ -113,6 +113,7 @@ UNEQUAL = {"ZZI": 1.0, "IXY": -0.5, "XIX": 0.02, "IZI": 0.3, "YYX": 0.2}
 MENUS = {
     "nothing": qngd.Prices(seconds_per_shot=0.001),
     "a task a circuit": qngd.Prices(per_circuit=0.3, per_shot=0.0009, seconds_per_shot=0.001),
+    "circuits alone": qngd.Prices(per_circuit=1.0, seconds_per_shot=0.001),
     "seconds": qngd.Prices(per_second=1.6, seconds_per_shot=0.001, seconds_per_circuit=0.02),
     "jobs": qngd.Prices(per_task=0.3, per_shot=0.00145, minimum=0.5, seconds_per_shot=0.001),
 }

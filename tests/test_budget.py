@@ -387,6 +387,12 @@ def test_restarts_and_ends_share_the_clock(monkeypatch):
     assert len(result.restarts) == 3
 
 
+def test_what_does_not_suffice_is_said_first():
+    budget = qngd.Budget(jobs=9, shots=100, money=5.0, prices=qngd.Prices(per_shot=0.02))
+    said = budget.lacking(Cost(1, 4, 50, money=1.0), Cost(1, 4, 60, money=1.2))
+    assert said == "60 shots where 50 shots are left, 1 job where 8 jobs are left, 1.20 where 4.00 are left"
+
+
 def test_a_clock_does_not_begin_what_has_no_time_left():
     now = iter([0.0, 0.0, 3.0, 3.0])
     clock = Clock(lambda: next(now))

@@ -217,6 +217,34 @@ def test_shots_that_the_least_price_of_a_job_pays_for_are_taken(per_circuit):
     assert one.shots > 1.5 * free
 
 
+@pytest.mark.parametrize(
+    ("prices", "limits"),
+    [
+        ({"per_shot": 0.001, "minimum": 3.0}, {"executions": 400}),
+        ({"per_circuit": 1.0}, {"executions": 400}),
+        ({"per_circuit": 1.0}, {"shots": 90}),
+        ({"minimum": 3.0}, {"shots": 90}),
+    ],
+)
+def test_shots_that_cost_nothing_make_no_jobs_or_circuits_that_do(prices, limits):
+    """Where circuits are paid for each runs once, and there are as few jobs as there can be, by what Aer is given."""
+    devices = pytest.importorskip("tests.qiskit_devices")
+    device = qngd.backends.resolve(native := devices.Counting(), limits=qngd.backends.Limits(**limits))
+    budget = qngd.Budget(money=1000, prices=qngd.Prices(**prices))
+    for steps in (0, 2):
+        native.runs.clear()
+        how = {"backend": device, "shots": qngd.AutoShots(limit=200), "budget": budget}
+        result = qngd.minimize(CIRCUIT, TERMS, THETA, **how, seed=1, max_steps=steps, tol=0)
+        evaluations = steps + 1
+        single = qngd.cost(CIRCUIT, TERMS, THETA, backend="statevector", shots="auto").step.circuits
+        assert len(native.runs) == evaluations
+        if "per_circuit" in prices:
+            assert sum(len(run["circuits"]) for run in native.runs) == evaluations * single == result.cost.circuits
+        assert result.cost.shots >= evaluations * (200 if "executions" in limits else 45 * single)
+    offer = qngd.cost(CIRCUIT, TERMS, THETA, steps=2, **how).offers[0]
+    assert result.cost.money <= offer.most.money if offer.most else result.cost.money == offer.run.money
+
+
 def test_what_starts_cost_grows_with_the_shots():
     """By at most 30 % from step to step, both together; and a run costs no more than was said at most."""
     budget, steps = qngd.Budget(prices=PRICES), 6

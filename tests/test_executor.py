@@ -132,6 +132,7 @@ def test_a_run_descends():
         (mitiq_like, {"shots": 100}, r"Executor\(function, shots=100\)"),
         (mitiq_like, {}, "their number is not known"),
         (counts, {}, "their number is not known"),
+        (lambda circuit: {}, {"shots": 9}, r"def function\(circuit, …, \*, shots\)"),
         (lambda: 0, {}, "takes 0 arguments"),
         (lambda a, b, c: 0, {}, "takes 3 arguments"),
         (Executor(lambda circuit: 0.5, shots=10), {}, r"def function\(circuit, observables\)"),

@@ -5,7 +5,7 @@ import pytest
 
 from qngd.errors import BackendError
 from qngd.measured.covariances import covariance
-from qngd.measured.outcomes import Means, energy, means, weighted_values, zeros_frequency
+from qngd.measured.outcomes import Means, energy, means, sample_energy, weighted_values, zeros_frequency
 from tests.known_outcomes import all_values, counts_of, distribution, random_case, repeated, template_of
 
 SIZES = [1, 5, 63, 64, 65, 100, 128, 130]
@@ -116,6 +116,13 @@ def test_means_are_taken_as_they_are(shots):
     # the sample covariance of counts divides by N − 1; squares of means are too large by their variances
     expected = covariance(counts, template, jacobian).value * 299 / 300 + (jacobian.T * errors[:5] ** 2) @ jacobian
     assert np.allclose(matrix, expected, rtol=0, atol=1e-12)
+
+
+def test_rounding_leaves_no_variance_below_nothing():
+    below = np.array([[1.0, -1.0], [-1.0, 1.0 - 2**-52]])
+    held = Means(np.zeros(2), np.ones(2), 100, below)
+    assert np.ones(2) @ below @ np.ones(2) < 0
+    assert sample_energy(held, template_of(2, [1, 2], [1, 1]), np.ones(2))[1] == 0
 
 
 def test_overlaps_need_counts():

@@ -100,9 +100,10 @@ def test_shots_left_out_are_in_the_cost():
 
 @pytest.mark.parametrize("shots", ["auto", qngd.TargetError(0.5)])
 def test_a_rule_leaves_every_circuit_shots_to_keep(shots):
-    """Where it would take two of them, a run would end as soon as both were left out."""
+    """Where it would take two of them, a run would end as soon as both were left out, or misread."""
     lab = noisy()
-    for backend in (PostSelected(lab, particles=SPINS), PostSelected(ReadoutCorrected(lab), particles=SPINS)):
+    selected = [PostSelected(each, particles=SPINS) for each in (lab, ReadoutCorrected(lab))]
+    for backend in (*selected, ReadoutCorrected(lab)):
         lab.asked.clear()
         result = qngd.minimize(circuit(), ENERGY, START, backend=backend, shots=shots, seed=1, max_steps=12)
         assert result.status in ("max_steps", "noise", "converged")

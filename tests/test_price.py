@@ -374,6 +374,18 @@ def test_offers_for_people():
     assert plain == ["a step of", "jobs", "circuits", "shots", "100 steps"]
 
 
+def test_steps_that_are_as_many_at_most_shots_are_told_once():
+    circuit, terms, theta = problem()
+    money = qngd.Prices(per_task=1.0)
+    for left, bought in ((1.5, "0 steps"), (4.5, "3 steps")):
+        price = qngd.cost(circuit, terms, theta, shots="auto", budget=qngd.Budget(money=left, prices=money))
+        assert price.table()[1][-1] == bought
+    price = qngd.cost(circuit, terms, theta, shots="auto", budget=qngd.Budget(shots=40_000))
+    low, high = price.offers[0].affordable_at_most_shots, price.offers[0].affordable
+    assert 0 < low < high
+    assert price.table()[1][-1] == f"{low} to {high} steps"
+
+
 def test_what_cannot_be_offered_says_why():
     model = qngd.CircuitBuilder(1)
     model.ry(model.parameter("a"), 0)

@@ -195,9 +195,10 @@ class Executor(BackendBase):
         if self._takes_shots or shots == self._shots:
             return
         own = "no number of its own" if self._shots is None else f"{self._shots} shots a circuit"
+        called = self._own_name if self._own_name.isidentifier() else "function"
         raise BackendError(
             f"backend: {shots} shots are asked of {self.name} (request {r}), which takes no argument `shots` and was "
-            f"given {own}; give it that argument, def {self.name}(circuit, …, *, shots), or say what it runs: "
+            f"given {own}; give it that argument, def {called}(circuit, …, *, shots), or say what it runs: "
             f"qngd.backends.Executor(function, shots={shots}), and give no other number"
         )
 

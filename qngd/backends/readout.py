@@ -29,7 +29,7 @@ from qngd.backends.around import Around, AroundHandle, Asked
 from qngd.backends.tallies import z_strings
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings, unpack_bits
-from qngd.errors import BackendError, require_range
+from qngd.errors import BackendError, counted, require_range
 from qngd.measured.grouping import Basis
 from qngd.measured.outcomes import Counts, Means, Outcome, unseen, widened
 from qngd.measured.plan import Request
@@ -60,6 +60,7 @@ class ReadoutCorrected(Around):
 
     about = "readout corrected"
     gives_counts = False
+    least_shots = 20  # so that what two shots say of a qubit is not taken for its readout errors
 
     def __init__(self, backend: Any, *, shots: int | None = None) -> None:
         super().__init__(backend)
@@ -170,8 +171,9 @@ class Misread:
         if (blind := np.flatnonzero(1 - rates.sum(axis=0) < _LEAST)).size:
             q = int(blind[0])
             raise BackendError(
-                f"{name}: qubit {qubits[q]} reads 1 of |0⟩ in {rates[0, q]:.1%} of the shots and 0 of |1⟩ in "
-                f"{rates[1, q]:.1%}; that cannot be undone: leave the qubit out by initial_layout=, or take more shots"
+                f"{name}: qubit {qubits[q]} reads 1 of |0⟩ in {rates[0, q]:.1%} of {counted(zeros.shots, 'shot', ',')} "
+                f"and 0 of |1⟩ in {rates[1, q]:.1%} of {ones.shots:,}; that cannot be undone: take more shots, or "
+                "leave the qubit out by initial_layout="
             )
         return cls(qubits, rates, variances)
 

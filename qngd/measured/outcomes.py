@@ -88,7 +88,7 @@ def sample_energy(outcome: Outcome, template: Template, coefficients: np.ndarray
         count = len(coefficients)
         value = float(coefficients @ outcome.values[:count])
         if outcome.covariance is not None:
-            return value, float(coefficients @ outcome.covariance @ coefficients)
+            return value, max(float(coefficients @ outcome.covariance @ coefficients), 0.0)  # but for rounding
         return value, float(coefficients**2 @ outcome.stderr[:count] ** 2)
     per_shot = weighted_values(outcome, template, coefficients[:, None])[:, 0]
     shots = outcome.shots

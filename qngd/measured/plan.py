@@ -90,7 +90,8 @@ class Starts:
         paid: as prices or times say it; 0 where they say nothing, infinite where shots cost nothing.
         divided: where one number of shots is to hold for all circuits, so that one with more runs several times; None
             where every circuit has a number of its own.
-        free: shots of a circuit, on average, that are paid for anyway, by the least price of a job.
+        free: shots of a circuit, on average, that are paid for anyway, by the least price of a job or because none
+            costs anything, as far as its jobs have room for them.
     """
 
     paid: float = 0.0

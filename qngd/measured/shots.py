@@ -27,8 +27,7 @@ _RATE = 0.1  # κ, the part of noise's harm that counts, as if it were of the be
 _LEFT = 1 / 3  # of a gradient's noise in the mean that a step of `AlignedMomentum` follows: (1 − β)/(1 + β), β = ½
 _GROWTH = 1.3  # from one step to the next, at most
 _PART = 0.01  # of the shots of all steps so far that a step takes at most
-_COARSE = 10  # steps that have the same bound
-_GROWN = 2000  # steps after which no limit is above, and floats end
+_COARSE, _GROWN = 10, 2000  # steps that have the same bound, and those after which no limit is above, and floats end
 _LEAST_SHOTS = 2  # of "auto", per circuit: one says nothing about a variance
 _FIRST_SHOTS = 200  # per circuit where nothing has been seen yet
 _ROUNDED = 1e-10  # of the largest energy: a spread of energies below it is none
@@ -82,9 +81,9 @@ class AutoShots:
     steps undo most of it: it is done where the energy is steep. So κ is smaller than any rate, 0.1, and noise may be
     three times as large as the gradient. A is a running mean. Where the way is nearly level, as at a saddle, A is not
     seen, and a few steps with ever more shots would take more than all others: so from one step to the next N + C·start
-    grows by 30 % at most, and what goes beyond the first step's shots and the circuits' starts is at most a hundredth
-    of all shots so far. Where no single gradient says what is gained, as for an `Objective`, there are 1000 shots for
-    every circuit.
+    grows by 30 % at most, or by one shot a circuit where all get the same, and what goes beyond the first step's shots
+    and the circuits' starts is at most a hundredth of all shots so far. Where no single gradient says what is gained,
+    as for an `Objective`, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
     which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few. They cost
@@ -165,14 +164,25 @@ class AutoShots:
         if self.total is not None or plan.mixing is None:
             total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
-        start, first = self._start(plan), self._first(plan)
-        if not np.isfinite(start):
-            return self.limit
-        grown = (first + start) * _GROWTH ** min(step, _GROWN) - start
+        shots, limit = float(self._first(plan)), self._limit(plan)
+        for _ in range(step):
+            if shots >= limit:
+                break
+            shots = self._grown(plan, shots)
         later = _COARSE * np.ceil((step - 1 / _PART) / _COARSE)  # as few numbers are asked for their price
-        part = max(first, start) * (1 + _PART) ** np.clip(later, 0, _GROWN)
+        part = self._at_first(plan) * (1 + _PART) ** np.clip(later, 0, _GROWN)
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(grown, part, self.limit), self._least(plan))))
+        return int(np.ceil(max(min(shots, part, limit), self._least(plan))))
+
+    def _at_first(self, plan: Plan) -> float:
+        """Shots of a circuit that no part of all so far bounds: where starts cost more than these, they may double."""
+        return max(self._first(plan), self._start(plan))
+
+    def _grown(self, plan: Plan, shots: float) -> float:
+        """Shots of a circuit, on average, that may follow on so many: one more at least where all get the same."""
+        start = self._start(plan)
+        grown = _GROWTH * (shots + start) - start if np.isfinite(start) else np.inf
+        return grown if plan.starts.divided is None else max(grown, shots + 1)
 
     def may_grow(self, spread: Spread) -> bool:
         """Whether steps will take more shots than the one with this spread."""
@@ -206,11 +216,10 @@ class AutoShots:
         averages = is_shared(plan.jacobian)
         least = first * count if plan.share is not None else first * count // 2 if averages else 0
         taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
+        part = max(self._at_first(plan) * count, _PART * spread.spent)
+        most = min(max(min(count * self._grown(plan, taken / count), part), least), self._limit(plan) * count)
         if not np.isfinite(start):  # more shots cost nothing
-            return self.limit * count
-        grown = _GROWTH * (taken + count * start) - count * start
-        part = max(first * count, start * count, _PART * spread.spent)
-        most = min(max(min(grown, part), least), self.limit * count)
+            return int(most)
         error = float(np.sqrt(spread.step).sum()) ** 2
         if not spread.signal > 0:
             return int(most)
@@ -224,7 +233,11 @@ class AutoShots:
     def _first(self, plan: Plan) -> int:
         """Shots of a circuit in the first step: of a CVaR as many in its tail, which alone say something of it."""
         first = self.first if plan.share is None else int(np.ceil(self.first / plan.share))
-        return int(min(max(first, _FIRST_START * self._start(plan), self._paid_anyway(plan)), self.limit))
+        return int(min(max(first, _FIRST_START * self._start(plan), self._paid_anyway(plan)), self._limit(plan)))
+
+    def _limit(self, plan: Plan) -> int:
+        """Shots of a circuit at most; where they cost nothing, as long as they do not."""
+        return self.limit if np.isfinite(self._start(plan)) else self._paid_anyway(plan)
 
     def _paid_anyway(self, plan: Plan) -> int:
         """Shots of a circuit that cost nothing more."""
@@ -237,16 +250,17 @@ class TargetError:
     """As many shots as a standard error takes: of the energy, of every entry of the gradient (by default the same)
     and of every entry of the metric.
 
-    From the variances seen in the step before; the first step takes 200 shots per circuit. Each of these numbers alone
-    would be reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them
-    wants of it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what
-    was not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
-    target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian" and
-    "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits of the
-    second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric do that
-    does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those of its
-    gradient follow from the outputs' to first order; the metric is the average over its samples, and "gauss-newton",
-    which takes no circuits of its own, has no target.
+    From the variances seen in the step before; the first step takes 200 shots per circuit, and so does a first
+    submission of the functions for one θ, which only shows the variances. Each of these numbers alone would be
+    reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them wants of
+    it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what was
+    not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
+    target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian"
+    and "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits
+    of the second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric
+    do that does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those
+    of its gradient follow from the outputs' to first order; the metric is the average over its samples, and
+    "gauss-newton", which takes no circuits of its own, has no target.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)

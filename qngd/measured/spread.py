@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.evaluation import Evaluation, Spread
 from qngd.measured.readout import Readout
 
-_RELATIVE_DAMPING = 0.1  # of the largest eigenvalue, where an inverse metric weighs the errors of a step
+_RELATIVE_DAMPING = 0.1  # of the largest eigenvalue or error, where an inverse metric weighs the errors of a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class StepModel:
     of_gradient: np.ndarray
 
     @classmethod
-    def of(cls, read: Readout, metric: np.ndarray, gradient: np.ndarray) -> StepModel:
-        root = damped_root(metric)
+    def of(cls, read: Readout, metric: MetricTensor | None, gradient: np.ndarray) -> StepModel:
+        root = np.eye(len(gradient)) if metric is None else damped_root(metric)
         linear = root @ read.plan.linear.toarray()
         of_gradient = (linear**2).sum(axis=0) * (read.energies.variances * read.shots)
         return cls(root, root @ (root @ gradient), of_gradient)
@@ -45,10 +46,12 @@ class StepModel:
         return float(self.direction @ gradient - ((linear**2).sum(axis=0) * read.energies.sampled).sum())
 
 
-def damped_root(metric: np.ndarray) -> np.ndarray:
-    """(g + λ)^−½, (P, P), of the metric g."""
-    values, vectors = np.linalg.eigh(metric)
-    damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * max(float(values[-1]), 1e-12)
+def damped_root(metric: MetricTensor) -> np.ndarray:
+    """(g + λ)^−½, (P, P), of the metric g. Where few shots all agree, g is seen as 0 though it is not: so λ follows its
+    errors where these are larger than all of it."""
+    values, vectors = np.linalg.eigh(metric.value)
+    largest = max(float(values[-1]), float(metric.stderr.max()), 1e-12)
+    damped = np.maximum(values, 0.0) + _RELATIVE_DAMPING * largest
     return (vectors / np.sqrt(damped)) @ vectors.T
 
 
@@ -62,8 +65,7 @@ def observed_spread(read: Readout, evaluation: Evaluation, parts: Any) -> Spread
     of_step, of_metric = np.zeros((2, read.plan.num_circuits))
     signal = 0.0
     if gradient is not None:
-        size = read.plan.num_parameters
-        step = StepModel.of(read, np.eye(size) if tensor is None else tensor.value, gradient.value)
+        step = StepModel.of(read, tensor, gradient.value)
         signal = step.square_of(read, gradient.value)
         of_step = step.of_gradient
     if metric is not None and tensor is not None:

@@ -35,6 +35,7 @@ class Template:
     `numbers` are those of the user's qubits that the template's first qubits are, in order (None: 0, 1, …), and
     `native` is the user's own circuit, if its kind of device can run that; `whole` says that the template is that
     circuit, with all its gates and rotations. With `is_pinned` the `numbers` are those of the device's own qubits.
+    `gates` are all of the circuit's, also where the template has only some of them.
     """
 
     num_qubits: int
@@ -50,6 +51,7 @@ class Template:
     native: Any = None
     whole: bool = False
     is_pinned: bool = False
+    gates: Ops | None = None
 
     @property
     def wires(self) -> tuple[int, ...]:
@@ -59,6 +61,16 @@ class Template:
             return tuple(range(self.num_qubits))
         free = (number for number in count() if number not in own)
         return own + tuple(islice(free, self.num_qubits - len(own)))
+
+    @property
+    def complete(self) -> Template:
+        """All gates of the circuit, and X measured of all its qubits: of Z a compiler leaves out gates at the end."""
+        own = self.numbers or self.wires
+        gates = self.ops if self.gates is None else self.gates
+        each = np.eye(len(own), dtype=bool)
+        reads = PauliStrings.from_bits(each, np.zeros_like(each))
+        rotations = np.arange(len(gates.rotations))
+        return Template(len(own), gates, rotations, reads, diagonalize(reads), numbers=own, native=self.native)
 
     @property
     def all_ops(self) -> Ops:
@@ -181,4 +193,5 @@ def template_of(
         native=circuit.native,
         pairs=pairs,
         whole=whole,
+        gates=circuit.ops,
     )

@@ -108,11 +108,11 @@ class Budget:
         return not self._exceeded(spent, ahead)
 
     def lacking(self, spent: Cost, ahead: Cost) -> str:
-        """What is `ahead` beside what is left, in every unit that is limited."""
+        """What is `ahead` beside what is left, in every unit that is limited, those that do not suffice first."""
         used, asked = (_amounts(cost, self._limits) for cost in (spent, ahead))
-        parts = []
-        for name, limit in self._limits.items():
-            left = max(0, limit - used[name])
+        parts, exceeded = [], self._exceeded(spent, ahead)
+        for name in sorted(self._limits, key=lambda name: name not in exceeded):
+            left = max(0, self._limits[name] - used[name])
             takes, there = self._text(name, asked[name]), self._text(name, left)
             if takes == there and asked[name] > left:
                 parts.append(f"{takes} where a little less is left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,7 +20,7 @@ from qngd.backends.qiskit.best import best_layout
 from qngd.backends.qiskit.circuits import build
 from qngd.backends.qiskit.device import BEST, Device
 from qngd.backends.qiskit.native import with_open_angles
-from qngd.backends.qiskit.placing import Placing
+from qngd.backends.qiskit.placing import Placing, extended
 from qngd.circuit.ops import select
 from qngd.errors import BackendError
 from qngd.measured.template import Template
@@ -64,10 +65,9 @@ class Compiler:
     Where the user has placed the qubits (see `Placing`), all templates run there. A template that is a whole circuit
     written for the device runs as it is, with the measurement compiled alone and appended.
 
-    Elsewhere templates of one submission belong to one circuit, some with an ancilla as one more qubit. The one with
-    the most qubits, and of these the most two-qubit gates, is laid out first, and the others are pinned to
-    its physical qubits; those of a later submission to the qubits of templates already known. So all parts
-    of a run see the same noise.
+    Elsewhere the circuit that they belong to is laid out with all its gates, whatever a template has of them, and they
+    are pinned to its physical qubits; an ancilla takes one beside these. So all parts of a run see the same noise, the
+    measurement at its end and what a later call adds included.
     """
 
     def __init__(self, device: Device, measure: bool) -> None:
@@ -77,6 +77,7 @@ class Compiler:
         self._known: WeakKeyDictionary[Template, Compiled] = WeakKeyDictionary()
         self._sizes: WeakKeyDictionary[Template, Footprint] = WeakKeyDictionary()
         self._managers: dict[tuple[int, ...] | None, StagedPassManager] = {}
+        self._homes: dict[tuple[Any, ...], tuple[int, ...] | None] = {}
         self._last: tuple[QuantumCircuit, QuantumCircuit] | None = None
 
     def compile(self, templates: Sequence[Template]) -> list[Compiled]:
@@ -85,9 +86,9 @@ class Compiler:
         Raises:
             BackendError: Qiskit cannot compile a circuit for the device.
         """
-        new = [template for template in templates if template not in self._known]
-        for template in sorted(new, key=_size, reverse=True):
-            self._known[template] = self._compile(template, self._pin(template, templates))
+        for template in templates:
+            if template not in self._known:
+                self._known[template] = self._compile(template)
         return [self._known[template] for template in templates]
 
     def footprints(self, templates: Sequence[Template]) -> list[Footprint]:
@@ -123,25 +124,14 @@ class Compiler:
             self._managers[layout] = self._manager(layout)
         return self._managers[layout].run(circuit)
 
-    def _pin(self, template: Template, companions: Sequence[Template]) -> tuple[int, ...] | None:
-        """Where the user, or companions that are already compiled, have put the qubits."""
-        if (chosen := self.placing.qubits(template)) is not None:
-            return chosen
-        placed = [t for t in companions if t in self._known and t.num_wires >= template.num_wires]
-        if not placed:
-            return None
-        layout = self._known[min(placed, key=lambda t: t.num_wires)].layout
-        return None if layout is None else layout[: template.num_wires]
-
-    def _compile(self, template: Template, layout: tuple[int, ...] | None) -> Compiled:
-        if self.device.target is None:
+    def _compile(self, template: Template) -> Compiled:
+        target = self.device.target
+        if target is None:
             return Compiled.of(build(template, self._measure), None)
         try:
+            layout = self.placing.qubits(template) or self._at_home(template)
             if not template.whole:
-                circuit = build(template, self._measure)
-                if layout is None and self.device.settings.initial_layout == BEST:
-                    layout = best_layout(circuit, self._manager, self.device)
-                made = self._run(circuit, layout)
+                made = self._run(build(template, self._measure), layout)
                 return Compiled.of(made, made.layout)
             end = self._run(build(_measurement(template), self._measure), layout)
             circuit = self._opened(template).copy()
@@ -149,6 +139,22 @@ class Compiler:
             return Compiled.of(circuit.compose(end), end.layout)
         except QiskitError as error:
             raise BackendError(f"backend: Qiskit cannot compile a circuit for {self.device.name}: {error}") from error
+
+    def _at_home(self, template: Template) -> tuple[int, ...] | None:
+        """The physical qubits of a template where Qiskit chooses them; None where the device connects all with all."""
+        home = self._home(template.complete)
+        return None if home is None else extended(home, template.num_wires, self.device.target)
+
+    def _home(self, template: Template) -> tuple[int, ...] | None:
+        """Those of a circuit with all its gates."""
+        key = template.num_qubits, *(part.tobytes() for part in template.ops.arrays)
+        if key not in self._homes:
+            circuit = build(template, self._measure)
+            if self.device.settings.initial_layout == BEST:
+                self._homes[key] = best_layout(circuit, self._manager, self.device)
+            else:
+                self._homes[key] = Compiled.of(made := self._run(circuit, None), made.layout).layout
+        return self._homes[key]
 
     def _manager(self, layout: tuple[int, ...] | None, seed: int = 0) -> StagedPassManager:
         """Qiskit's passes. A provider's device can bring passes of its own; for Aer's, Qiskit refuses to
@@ -168,10 +174,6 @@ def _measurement(template: Template) -> Template:
     """The template's measurement alone."""
     nothing = select(template.ops, np.zeros(len(template.ops), dtype=bool))
     return replace(template, ops=nothing, rotations=template.rotations[:0])
-
-
-def _size(template: Template) -> tuple[int, int]:
-    return template.num_wires, template.num_two_qubit_gates
 
 
 def _footprint(circuit: QuantumCircuit, target: Target | None) -> Footprint:

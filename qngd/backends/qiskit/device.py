@@ -42,7 +42,7 @@ class QiskitSettings:
             set after compilation, and the shifts of a gradient can leave the bounds, so the default leaves
             such gates out.
         initial_layout: the physical qubit of each of the circuit's qubits; None leaves them to the transpiler, and
-            "best" takes those on which the largest circuit has the lowest errors by the device's properties. A circuit
+            "best" takes those on which it has the lowest errors by the device's properties. A circuit
             that is written for the device, with gates and qubits of its, keeps its own qubits.
         is_noisy: whether the device is noisy; None finds out.
         limits: what one job may hold, in place of what is known of the device and its provider.

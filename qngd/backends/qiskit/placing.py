@@ -54,7 +54,7 @@ class Placing:
                 numbers = self._chosen(chosen, numbers)
             elif getattr(template.native, "layout", None) is None or self._may_move(numbers):
                 return None
-        return _extended(numbers, template.num_wires, target)
+        return extended(numbers, template.num_wires, target)
 
     def _chosen(self, chosen: Sequence[int], numbers: tuple[int, ...]) -> tuple[int, ...]:
         """What `initial_layout` makes of these qubits of the circuit's."""
@@ -84,7 +84,7 @@ class Placing:
         )
 
 
-def _extended(qubits: tuple[int, ...], needed: int, target: Target) -> tuple[int, ...]:
+def extended(qubits: tuple[int, ...], needed: int, target: Target) -> tuple[int, ...]:
     """These physical qubits and more, `needed` in all: free ones, coupled to them where there are such."""
     coupling = target.build_coupling_map()
     edges = [] if coupling is None else coupling.get_edges()

@@ -98,7 +98,7 @@ class MeasuredBatch:
     def worth(self, with_gradient: bool, metric: MetricTensor | None) -> list[Worth]:
         """What a shot of each piece's requests is worth."""
         _, weights = self._loss
-        root = np.eye(self._size) if metric is None else damped_root(metric.value)
+        root = np.eye(self._size) if metric is None else damped_root(metric)
         found = []
         for each in self._pieces:
             place, columns = each.piece.place, each.piece.columns

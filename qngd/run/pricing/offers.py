@@ -78,8 +78,8 @@ class Offer:
             bought = counted(self.affordable, "step", ",")
         if self.most is not None:
             run, money = _between(run, run_of(self.most)), _between(money, money_of(self.most))
-            if self.affordable is not None:
-                bought = _between(f"{self.affordable_at_most_shots:,}", bought)
+            if self.affordable_at_most_shots not in (None, self.affordable):
+                bought = f"{self.affordable_at_most_shots:,} to {bought}"
         return [self.name, *counts, time_of(self.step), money_of(self.step), run, money, bought]
 
 
