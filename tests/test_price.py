@@ -380,7 +380,7 @@ def test_steps_that_are_as_many_at_most_shots_are_told_once():
     for left, bought in ((1.5, "0 steps"), (4.5, "3 steps")):
         price = qngd.cost(circuit, terms, theta, shots="auto", budget=qngd.Budget(money=left, prices=money))
         assert price.table()[1][-1] == bought
-    price = qngd.cost(circuit, terms, theta, shots="auto", budget=qngd.Budget(shots=40_000))
+    price = qngd.cost(circuit, terms, theta, shots="auto", budget=qngd.Budget(shots=1_000_000))
     low, high = price.offers[0].affordable_at_most_shots, price.offers[0].affordable
     assert 0 < low < high
     assert price.table()[1][-1] == f"{low} to {high} steps"
