@@ -8,7 +8,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd.damping import first_rate
-from qngd.errors import require_fraction, require_positive, require_range
+from qngd.errors import require_fraction, require_positive
 from qngd.estimates.evaluation import Evaluation
 from qngd.solve.direction import Direction
 from qngd.step.base import (
@@ -22,11 +22,8 @@ from qngd.step.base import (
     require_rate,
     with_first_rate,
 )
-from qngd.step.trend import NOTHING, followed, may_have_fallen
 
 _EARLY = 5  # steps in which a rate is found, at first by factors of up to e
-_LATE = 30  # steps after which energies may say where the way leads
-_WORTH = 1.5  # times what the energy fell by may noise hold it up
 
 
 @hinted
@@ -43,41 +40,32 @@ class AlignedMomentum(StepRule):
     overshoot on average, and η falls. The energy of a single step decides nothing: every trial is accepted whose energy
     is finite. No step is longer than `max_length` in state space.
 
-    The next slope is a short sight (arXiv:1803.02021): along a valley noise makes steps overshoot across it, for which
-    no rate is small enough, while it is the sum of many steps that leads down. At a rate η the noise of steps holds the
-    energy higher by about ηS/4, with S the square of that noise in a natural gradient. After 30 steps, as long as this
-    is less than 1.5 times what the energy may have fallen by from the second third of all shots to the last, a standard
-    error included, `lift` is added to c.
-
     Args:
         initial: the first rate; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
             the unit of energy does not matter.
         momentum: β, the weight of what was known before in m ← β·m + (1 − β)·∇E, which is freed of its bias towards 0.
         pace: what μ falls to.
         max_length: bound on √(δᵀgδ), in radians.
-        lift: what is added to c, which stays at most 1, while the way leads down; 0 looks no farther than a step.
     """
 
     initial: float | None = None
     momentum: float = 0.5
     pace: float = 0.2
     max_length: float = 0.5
-    lift: float = 0.5
     may_reject = True
 
     def __post_init__(self) -> None:
         require_rate(self.initial, "initial")
         require_fraction(self.momentum, "momentum")
         require_positive(self.pace, "pace")
-        require_range(self.lift, "lift", "between 0 and 2", lambda value: 0 <= value <= 2)
         require_length(self.max_length, "max_length")
 
     def at_scale(self, scale: float) -> AlignedMomentum:
         return with_first_rate(self, scale)
 
     def start(self) -> Memory:
-        nothing, rate = np.zeros(0), np.array(first_rate(self.initial))
-        return {"rate": rate, "mean": nothing, "spread": nothing, "count": np.array(0), "trend": NOTHING}
+        nothing = np.zeros(0)
+        return {"rate": np.array(first_rate(self.initial)), "mean": nothing, "spread": nothing, "count": np.array(0)}
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         mean, variances = self._with(here, memory)
@@ -99,13 +87,9 @@ class AlignedMomentum(StepRule):
             return {**memory, "rate": np.array(0.1 * trial.proposal.rate)}
         count = int(memory["count"])
         mean, variances = self._with(trial.here, memory)
-        there = trial.there
-        trend = followed(memory.get("trend", NOTHING), there.arrived, max(there.cost.shots, 1))
-        leads_down = count >= _LATE and _harm(trial) < _WORTH * may_have_fallen(trend)
-        agreement = min(_agreement(trial) + leads_down * self.lift, 1.0)
         pace = self.pace + 1 / (1 + count / _EARLY)
-        rate = np.array(trial.proposal.rate * np.exp(pace * agreement))
-        return {"rate": rate, "mean": mean, "spread": variances, "count": np.array(count + 1), "trend": trend}
+        rate = trial.proposal.rate * np.exp(pace * _agreement(trial))
+        return {"rate": np.array(rate), "mean": mean, "spread": variances, "count": np.array(count + 1)}
 
     def _with(self, here: Evaluation, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
         """The mean (P,) of the gradients so far, the one here included, and its variances (P,)."""
@@ -124,12 +108,6 @@ def _agreement(trial: Trial) -> float:
     direction, delta, slope = trial.direction, trial.proposal.delta, gradient_of(trial.there)
     size = direction.damped_square(delta) * float(slope @ direction.solve(slope))
     return float(np.clip(-float(slope @ delta) / np.sqrt(size), -1, 1)) if 0 < size < np.inf else 0.0
-
-
-def _harm(trial: Trial) -> float:
-    """How much higher the noise of steps at this rate holds the energy, in the end; endless where there is none, as
-    nothing is gained then by a longer sight."""
-    return trial.proposal.rate * trial.direction.noise / 4 or np.inf
 
 
 def _significance(mean: np.ndarray, variances: np.ndarray) -> float:
