@@ -218,11 +218,9 @@ class AutoShots:
         taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
         part = max(self._at_first(plan) * count, _PART * spread.spent)
         most = min(max(min(count * self._grown(plan, taken / count), part), least), self._limit(plan) * count)
-        if not np.isfinite(start):  # more shots cost nothing
+        if not (np.isfinite(start) and spread.signal > 0):  # more shots cost nothing, or nothing is seen to gain by
             return int(most)
         error = float(np.sqrt(spread.step).sum()) ** 2
-        if not spread.signal > 0:
-            return int(most)
         ratio = _RATE / (2 - _RATE) * (_LEFT if averages else 1.0) * error / spread.signal
         return int(np.clip(ratio + np.sqrt(ratio**2 + count * start * ratio), least, most))
 

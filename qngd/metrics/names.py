@@ -44,9 +44,9 @@ def as_metric(approx: Any) -> Metric:
 
 def check_approx(approx: Any, *more: str) -> None:
     """Raise SettingError unless `approx` is a metric, or names one, or is one of the names `more`."""
-    if isinstance(approx, str) and approx == "gauss-newton":
-        raise SettingError('approx: "gauss-newton" is of an Objective; write qngd.Objective(…, metric="gauss-newton")')
     if isinstance(approx, str):
+        if approx == "gauss-newton":
+            raise SettingError(f'approx: "{approx}" is of an Objective; write qngd.Objective(…, metric="{approx}")')
         check_word(approx, (*METRICS, *more), "approx")
         return
     from qngd.metrics.base import Metric
