@@ -25,7 +25,7 @@ from experiments.record import Verdict
 from qngd.baselines import CMAES, SPSA, Adam, ExcitationSolve, GradientDescent, SciPy
 from qngd.errors import CircuitError, SettingError
 
-STEPS = 1000
+STEPS = 3000
 GIVE_UP = 2
 NEAR = 1.5  # times the fewest shots of all
 SECONDS_PER_SHOT = 2.6e-4

@@ -326,12 +326,12 @@ class QNG:
         gradient = as_asked(self.gradient)
         whole = partial(asked.evaluate, gradient=gradient, metric=metric)
         if self._energy_first(evaluator):
-            trial = Trial(proposal, direction, here, asked.evaluate(theta, gradient=False, metric=None))
+            trial = Trial(proposal, direction, here, asked.evaluate(theta, gradient=False, metric=None), state.used)
             accepted = rule.judge(trial, memory)
             if accepted:
                 trial = replace(trial, there=trial.there.completed(whole(theta)))
         else:
-            trial = Trial(proposal, direction, here, whole(theta))
+            trial = Trial(proposal, direction, here, whole(theta), state.used)
             accepted = rule.judge(trial, memory)
         learnt = rule.learn(trial, accepted, memory)
         if accepted:

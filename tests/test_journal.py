@@ -196,15 +196,15 @@ def test_a_run_may_be_stopped_at_every_step(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sampled, adaptive", "exact, adaptive"])
 def test_a_budget_stops_a_run_that_goes_on_when_it_is_raised(kind, tmp_path):
-    """What was spent before counts."""
-    whole = run(kind)
-    half = qngd.Budget(circuits=whole.cost.circuits // 2)
-    left = run(kind, run_dir=tmp_path, budget=half)
+    """What was spent before counts. With a target no step is planned by the budget."""
+    target = -1000.0
+    whole = run(kind, target=target)
+    half, enough = (qngd.Budget(circuits=count) for count in (whole.cost.circuits // 2, whole.cost.circuits + 10**6))
+    left = run(kind, run_dir=tmp_path, budget=half, target=target)
     assert left.status == "budget"
     assert 0 < left.steps < STEPS
-    again = run(kind, run_dir=tmp_path, budget=half)
-    assert same_run(again, left)
-    assert same_run(run(kind, run_dir=tmp_path, budget=qngd.Budget(circuits=whole.cost.circuits + 10**6)), whole)
+    assert same_run(run(kind, run_dir=tmp_path, budget=half, target=target), left)
+    assert same_run(run(kind, run_dir=tmp_path, budget=enough, target=target), whole)
 
 
 @EVERY_RUN

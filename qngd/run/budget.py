@@ -136,6 +136,17 @@ class Budget:
                 counts.append(int(left / each[name]))
         return min(counts, default=None)
 
+    def used(self, before: Cost, spent: Cost, kept: Cost) -> float | None:
+        """The part, from 0 to 1, that was `spent` of what was there after what was spent `before` and without what is
+        `kept`, in the unit of which most of it was; None where nothing that was spent is limited.
+
+        Raises:
+            SettingError: as `allows`.
+        """
+        taken, other = _amounts(spent, self._limits), _amounts(before + kept, self._limits)
+        there = {name: limit - other[name] for name, limit in self._limits.items() if taken[name]}
+        return max((taken[name] / max(amount, taken[name]) for name, amount in there.items()), default=None)
+
     def part(self, spent: Cost, elapsed: float, count: int) -> Budget:
         """What the next of `count` runs may spend, which share alike what is left after what was `spent` and `elapsed`
         by the clock; as limits on the sum of both, as this budget's are.

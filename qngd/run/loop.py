@@ -86,10 +86,11 @@ def minimize(
             `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
         max_steps: steps at most, rejected trials included. None is 200; with a `budget` that limits what the run spends
-            it is as many as that buys, until nothing more is to be gained. With restarts it is 200 again.
+            it is as many as that buys, unless it is at rest before. With restarts it is 200 again.
         tol: stop when the energy changes by less than this three steps in a row, or an exact one once where decreases
             fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
-            within its error five steps in a row (that of a CVaR ten); 0 never stops so.
+            within its error five steps in a row (that of a CVaR ten), unless a `budget` is left to average it out; 0
+            never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
         target: stop when the energy plus its standard error is at most this: of mini-batches the mean of the last ones
             that make up all samples, of a CVaR with a schedule the one with its last alpha.
@@ -98,7 +99,8 @@ def minimize(
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
             continues as if it had not stopped.
         budget: limits on jobs, circuits, shots, device seconds and money, of this run and of what it goes on from
-            together, and on the time of this call. What would exceed one is not sent (docs/budgets.md).
+            together, and on the time of this call. What would exceed one is not sent. Without a `target`, steps with
+            shots become shorter towards its end (docs/budgets.md).
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
         restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random

@@ -23,20 +23,27 @@ def next_step(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     if task.stage_ends(record.state, len(record.infos)):
         return _next_stage(record, task)
     moved = _stepped(record, task) if rest is None else _left(record, task, rest)
-    if isinstance(moved, Status) and moved is rest and record.state.stage + 1 < len(task.evaluators):
+    if not isinstance(moved, Status) or moved is not rest:
+        return moved
+    if record.state.stage + 1 < len(task.evaluators):
         return _next_stage(record, task)
-    return moved
+    # what is still to be spent averages noise out
+    goes_on = rest is Status.NOISE and task.limits.budget.limits(record.state.cost)
+    return _stepped(record, task) if goes_on else rest
 
 
 def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
     """The optimizer's next step, or the limit that forbids it."""
-    state = record.state
+    state = replace(record.state, used=task.used(record.state.cost, len(record.infos)))
     evaluator = task.evaluator_at(state)
 
     def ahead() -> Cost:
         return task.optimizer.preview(evaluator, state.theta, state.evaluation.spread)
 
-    return _limit(record, task, ahead) or task.optimizer.step(evaluator, state)
+    if (limit := _limit(record, task, ahead)) is not None:
+        return limit
+    new, info = task.optimizer.step(evaluator, state)
+    return replace(new, used=None), info
 
 
 def _limit(record: Record, task: Task, ahead: Callable[[], Cost]) -> Status | None:

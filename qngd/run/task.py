@@ -90,6 +90,18 @@ class Task:
             return False
         return budget.is_open or budget.allows(self.before_this + spent, ahead + self.reserve(spent))
 
+    def used(self, spent: Cost, steps: int) -> float | None:
+        """The part of its budget that this run has used when it has `spent` so much, or of its steps where there are
+        limits on both; None where no budget limits what it spends, or a target ends it, to which it is to come soon.
+        The clock does not count: the same run is to take the same steps."""
+        limits = self.limits
+        if limits.target is not None or limits.budget.is_open:
+            return None
+        part = limits.budget.used(self.before_this, spent, self.reserve(spent))
+        if part is None or limits.max_steps is None:
+            return part
+        return min(1.0, max(part, steps / max(limits.max_steps, 1)))
+
     def lacking(self, spent: Cost, ahead: Cost) -> str:
         """What is ahead beside what is left of the budget."""
         budget, kept = self.limits.budget, self.reserve(spent)

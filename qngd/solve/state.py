@@ -34,7 +34,8 @@ class State:
     they were looked at once. `trail` (≤ 10, 4) holds decrease, significance, natural norm and promised decrease
     of the last steps, by which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer
     that can go on, of `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that
-    it is in.
+    it is in. `used` is the part of its budget, from 0 to 1, that a run has used before its next step, by which
+    `qngd.step.AlignedMomentum` plans; None where its end is not known.
     """
 
     step: int
@@ -51,6 +52,7 @@ class State:
     made_by: str = ""
     problem: str = ""
     stage: int = 0
+    used: float | None = None
 
     __repr__ = brief_fields
 

@@ -24,6 +24,7 @@ from qngd.step.base import (
 )
 
 _EARLY = 5  # steps in which a rate is found, at first by factors of up to e
+_AT_FIRST, _AT_LAST = 0.25, 0.5  # of the agreement: how far steps may overshoot at first, and are to agree at last
 
 
 @hinted
@@ -39,6 +40,11 @@ class AlignedMomentum(StepRule):
     longer steps as long as slopes agree with them, shorter ones where they overshoot. Where noise rules, steps
     overshoot on average, and η falls. The energy of a single step decides nothing: every trial is accepted whose energy
     is finite. No step is longer than `max_length` in state space.
+
+    A slope one step on sees a short way: along a valley noise makes steps overshoot at every rate that gets along it.
+    What long steps lose, short ones at the end make good, if it is known when that is. So where the run has a budget,
+    of which it has used the part u, c + ¼ − ¾u stands for c: rates that overshoot at first, and fall towards the end
+    as those of a linear schedule do (arXiv:2310.07831).
 
     Args:
         initial: the first rate; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
@@ -88,7 +94,7 @@ class AlignedMomentum(StepRule):
         count = int(memory["count"])
         mean, variances = self._with(trial.here, memory)
         pace = self.pace + 1 / (1 + count / _EARLY)
-        rate = trial.proposal.rate * np.exp(pace * _agreement(trial))
+        rate = trial.proposal.rate * np.exp(pace * (_agreement(trial) + _lift(trial.used)))
         return {"rate": np.array(rate), "mean": mean, "spread": variances, "count": np.array(count + 1)}
 
     def _with(self, here: Evaluation, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +114,11 @@ def _agreement(trial: Trial) -> float:
     direction, delta, slope = trial.direction, trial.proposal.delta, gradient_of(trial.there)
     size = direction.damped_square(delta) * float(slope @ direction.solve(slope))
     return float(np.clip(-float(slope @ delta) / np.sqrt(size), -1, 1)) if 0 < size < np.inf else 0.0
+
+
+def _lift(used: float | None) -> float:
+    """What is added to the agreement of a run that has used this part of its budget; 0 where it has none."""
+    return 0.0 if used is None else _AT_FIRST - (_AT_FIRST + _AT_LAST) * used
 
 
 def _significance(mean: np.ndarray, variances: np.ndarray) -> float:

@@ -40,12 +40,14 @@ class Proposal:
 @dataclass(frozen=True, eq=False)
 class Trial:
     """A proposal, the direction it came from, and what was found at both of its ends. `there` is complete (gradient
-    and metric too) only once the trial was accepted."""
+    and metric too) only once the trial was accepted. `used` is the part of its budget that the run had used before;
+    None where its end is not known."""
 
     proposal: Proposal
     direction: Direction
     here: Evaluation
     there: Evaluation
+    used: float | None = None
 
     @property
     def decrease(self) -> float:
