@@ -107,13 +107,32 @@ def test_what_is_used_goes_on_where_a_run_goes_on(tmp_path):
     np.testing.assert_array_equal(resumed.theta, whole.theta)
 
 
-def test_noise_ends_no_run_that_has_a_budget_left():
-    settings = {"shots": 2000, "seed": 2}
-    without = qngd.minimize(*problem(), **settings)
-    within = qngd.minimize(*problem(), **settings, budget=Budget(shots=3 * without.cost.shots))
-    assert without.status == "noise"
-    assert within.status == "budget"
-    assert within.cost.shots > 2.5 * without.cost.shots
+def test_a_run_that_sees_noise_alone_ends_when_it_has_spent_as_much_again():
+    limit = 10**6
+    result, steps = seen(budget=Budget(shots=limit))
+    assert result.status == "noise"
+    end = result.state.ends_at * limit
+    assert end <= result.cost.shots < end + (result.cost.shots / len(steps) * 2)
+    early = [(part, cost) for part, cost in steps if cost.shots < end / 2]
+    late = [(part, cost) for part, cost in steps if cost.shots >= end / 2]
+    assert [part for part, _ in early] == pytest.approx([cost.shots / limit for _, cost in early])
+    assert [part for part, _ in late] == pytest.approx([cost.shots / end for _, cost in late])
+    assert len(late) > 3
+
+
+def test_a_budget_without_tol_is_spent():
+    result, _ = seen(budget=Budget(shots=60_000), tol=0)
+    assert result.status == "budget"
+
+
+def test_such_an_end_is_kept_and_goes_on(tmp_path):
+    budget = Budget(shots=10**6)
+    whole, steps = seen(budget=budget)
+    seen(budget=budget, run_dir=tmp_path, callback=lambda info: info.step == len(steps) - 2)
+    resumed, others = seen(budget=budget, run_dir=tmp_path)
+    assert [part for part, _ in others] == [part for part, _ in steps][-2:]
+    assert (resumed.status, resumed.cost.shots) == (whole.status, whole.cost.shots)
+    np.testing.assert_array_equal(resumed.theta, whole.theta)
 
 
 def test_the_rate_falls_as_the_budget_is_used_by_hand():

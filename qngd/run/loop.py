@@ -89,8 +89,8 @@ def minimize(
             it is as many as that buys, unless it is at rest before. With restarts it is 200 again.
         tol: stop when the energy changes by less than this three steps in a row, or an exact one once where decreases
             fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
-            within its error five steps in a row (that of a CVaR ten), unless a `budget` is left to average it out; 0
-            never stops so.
+            within its error five steps in a row (that of a CVaR ten), with a `budget` after as much again was spent on
+            averaging it out; 0 never stops so.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
         target: stop when the energy plus its standard error is at most this: of mini-batches the mean of the last ones
             that make up all samples, of a CVaR with a schedule the one with its last alpha.

@@ -22,19 +22,40 @@ def next_step(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
         rest = None
     if task.stage_ends(record.state, len(record.infos)):
         return _next_stage(record, task)
-    moved = _stepped(record, task) if rest is None else _left(record, task, rest)
+    moved = _stepped(record, task, None) if rest is None else _left(record, task, rest)
     if not isinstance(moved, Status) or moved is not rest:
         return moved
     if record.state.stage + 1 < len(task.evaluators):
         return _next_stage(record, task)
-    # what is still to be spent averages noise out
-    goes_on = rest is Status.NOISE and task.limits.budget.limits(record.state.cost)
-    return _stepped(record, task) if goes_on else rest
+    goes_on = rest is Status.NOISE and _averages(record.state, _used(record, task))
+    return _stepped(record, task, rest) if goes_on else rest
 
 
-def _stepped(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
-    """The optimizer's next step, or the limit that forbids it."""
-    state = replace(record.state, used=task.used(record.state.cost, len(record.infos)))
+def _used(record: Record, task: Task) -> float | None:
+    return task.used(record.state.cost, len(record.infos))
+
+
+def _averages(state: State, used: float | None) -> bool:
+    """Whether a run that sees noise alone is to spend more of its budget on averaging it out."""
+    return used is not None and (state.ends_at is None or used < state.ends_at)
+
+
+def _planned(state: State, used: float | None, is_noise: bool) -> State:
+    """The state of a run that has used this part of its budget, with what it plans by. One that sees noise alone is to
+    end when it has spent as much again; if a slope shows by then, it goes on with all of the budget."""
+    if used is None:
+        return state
+    ends_at = state.ends_at
+    if is_noise and ends_at is None:
+        ends_at = min(2 * used, 1.0)
+    elif ends_at is not None and used >= ends_at:
+        ends_at = None
+    return replace(state, used=used / (ends_at or 1.0), ends_at=ends_at)
+
+
+def _stepped(record: Record, task: Task, rest: Status | None) -> tuple[State, StepInfo] | Status:
+    """The optimizer's next step from where the run is at `rest` or not, or the limit that forbids it."""
+    state = _planned(record.state, _used(record, task), rest is Status.NOISE)
     evaluator = task.evaluator_at(state)
 
     def ahead() -> Cost:

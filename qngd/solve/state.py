@@ -35,7 +35,8 @@ class State:
     of the last steps, by which a run that goes on from here knows when to stop, and `made_by` the kind of optimizer
     that can go on, of `problem`, a hash of the circuit and the observable. `stage` numbers the part of a schedule that
     it is in. `used` is the part of its budget, from 0 to 1, that a run has used before its next step, by which
-    `qngd.step.AlignedMomentum` plans; None where its end is not known.
+    `qngd.step.AlignedMomentum` plans; None where its end is not known. `ends_at` is the part at which a run that saw
+    noise alone is to end, None for all of it.
     """
 
     step: int
@@ -53,6 +54,7 @@ class State:
     problem: str = ""
     stage: int = 0
     used: float | None = None
+    ends_at: float | None = None
 
     __repr__ = brief_fields
 

@@ -33,6 +33,7 @@ def arrays_of(state: State) -> dict[str, Any]:
         "looked": state.looked,
         "made_by": state.made_by,
         "stage": state.stage,
+        "ends_at": state.ends_at,
         **{f"memory_{name}": array for name, array in state.memory.items()},
         **_arrays_of_evaluation(state.evaluation),
     }
@@ -55,6 +56,7 @@ def state_from(arrays: Mapping[str, Any]) -> State:
         trail=arrays.get("trail"),
         made_by=str(arrays.get("made_by", "")),
         stage=int(arrays.get("stage", 0)),
+        ends_at=float(arrays["ends_at"]) if "ends_at" in arrays else None,
     )
 
 
