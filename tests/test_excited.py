@@ -496,6 +496,31 @@ def test_a_search_with_shots_that_is_over_is_not_paid_for_again(tmp_path, monkey
     assert "energy.json is damaged" in states[-1].note
 
 
+@pytest.mark.parametrize("grouping", ["qubit-wise", "commuting"])
+@pytest.mark.parametrize("final_shots", [None, 70])
+def test_the_price_of_a_state_is_what_its_run_takes(grouping, final_shots):
+    settings = {"shots": 40, "final_shots": final_shots, "grouping": grouping}
+    circuit = h2_circuit()
+    given = (H2, start(circuit))
+    found = qngd.excited_states(circuit, 3, *given, seed=1, max_steps=3, tol=0, restarts=1, **settings)
+    by_cost = sorted(found, key=lambda state: state.cost.shots)
+    for number, state in enumerate(by_cost, start=1):
+        price = qngd.cost(circuit, *given, steps=3, states=number, **settings)
+        run = price.offers[0].run
+        assert (run.jobs, run.circuits, run.shots) == (state.cost.jobs, state.cost.circuits, state.cost.shots)
+        assert all(info.step_cost == price.step for info in state.infos)
+
+
+def test_what_has_no_price_of_excited_states():
+    circuit = h2_circuit()
+    with pytest.raises(qngd.SettingError, match="an Objective has no excited states; give a circuit"):
+        qngd.cost(qngd.Objective(circuit, H2, lambda values: values[0]), None, start(circuit), states=2)
+    with pytest.raises(qngd.SettingError, match="CVaR has no excited states"):
+        qngd.cost(circuit, qngd.CVaR({"ZZ": 1.0}, 0.5), start(circuit), states=2)
+    with pytest.raises(qngd.SettingError, match="states must be a whole number"):
+        qngd.cost(circuit, H2, start(circuit), states=0)
+
+
 def test_what_overlaps_cannot_be_measured_with():
     given = (h2_circuit(), 2, H2, start(h2_circuit()))
     with pytest.raises(qngd.BackendError, match="an overlap of two states needs counts"):  # before anything is paid for

@@ -29,6 +29,9 @@ from qngd.measured.deflation import Penalties
 from qngd.measured.readout import overlaps_of
 from qngd.metrics.base import Metric
 
+OF_OBJECTIVES = "circuit: an Objective has no excited states; give a circuit and an observable"
+OF_TAILS = "observable: a CVaR has no excited states; give the observable itself"
+
 
 class ExactDeflated:
     """Another exact evaluator's answers, with the penalties added to energy and gradient."""

@@ -15,7 +15,7 @@ from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.bounded import Bounded, without_bounds
-from qngd.evaluators.deflated import Deflated, deflated, energy_spread
+from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, Deflated, deflated, energy_spread
 from qngd.evaluators.meter import metering
 from qngd.interop.given import Given
 from qngd.run.kept import Measured, measured_once
@@ -23,8 +23,6 @@ from qngd.run.loop import carry_out
 from qngd.run.restarts import Reader, best_of
 from qngd.run.result import Result, Status
 from qngd.run.task import Task
-
-OF_OBJECTIVES = "circuit: an Objective has no excited states; give a circuit and an observable"
 
 _MORE = "a circuit that reaches more states"
 _LAST = 2**20  # the number of a submission that no run comes to
@@ -66,7 +64,7 @@ class Search:
         if not isinstance(task.given, Given):
             raise SettingError(OF_OBJECTIVES)
         if isinstance(task.given.target, CVaR):
-            raise SettingError("observable: a CVaR has no excited states; give the observable itself")
+            raise SettingError(OF_TAILS)
         if not self.found:
             return task
         thetas, weights = self._lifts

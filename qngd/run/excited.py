@@ -27,7 +27,7 @@ from qngd.errors import (
     whole_number,
 )
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
-from qngd.evaluators.deflated import require_overlaps
+from qngd.evaluators.deflated import OF_OBJECTIVES, require_overlaps
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
@@ -36,7 +36,7 @@ from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
 from qngd.run.budget import Budget, Clock
-from qngd.run.deflation import OF_OBJECTIVES, Found, Search
+from qngd.run.deflation import Found, Search
 from qngd.run.directory.paths import as_folder
 from qngd.run.reading import read_task
 from qngd.run.restarts import ends_all

@@ -12,6 +12,7 @@ from qngd.errors import BackendError, SettingError, counted, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
+from qngd.evaluators.deflated import SampledDeflated
 from qngd.gradients.base import GradientLike
 from qngd.gradients.names import as_gradient
 from qngd.measured.shots import FixedShots, as_rule
@@ -111,8 +112,10 @@ def offers_of(
 ) -> tuple[Offer, ...]:
     """What runs of these choices take, in place of the step asked for."""
     end = Cost()
+    last: Any = asked.evaluator
     if final_shots is not None:
-        last = asked.evaluator.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
+        last = last.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
+    if final_shots is not None or isinstance(last, SampledDeflated):  # whose energy without penalties is measured
         end = last.preview(theta, gradient=False, metric=None)
     return tuple(_offer(each, asked, theta, steps, end, budget) for each in among)
 

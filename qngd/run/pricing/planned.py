@@ -11,7 +11,9 @@ from qngd.backends import resolve
 from qngd.backends.base import BackendBase
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
+from qngd.errors import SettingError
 from qngd.evaluators.choice import settled
+from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, SampledDeflated
 from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.objectives.joint import JointPlan
@@ -19,6 +21,7 @@ from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.setup import USUAL, Setup
 from qngd.gradients.base import GradientLike, as_asked
+from qngd.measured.deflation import Penalties
 from qngd.measured.grouping import Grouping
 from qngd.measured.plan import Plan
 from qngd.metrics.base import Metric
@@ -75,6 +78,7 @@ def planned_step(
     *,
     approx: Approx | Metric = "block-diag",
     gradient: GradientLike = "shift",
+    states: int = 1,
 ) -> PlannedStep:
     """The circuits that a step from what was given takes, those of all its samples where that is an objective: those of
     the metric alone where there is no target. Arguments and errors as for `cost`."""
@@ -82,10 +86,17 @@ def planned_step(
     setup = settled(setup, given.circuit)
     setup = replace(setup, backend=resolve(setup.backend), shots=_SHOTS if setup.shots is None else setup.shots)
     if isinstance(given, GivenObjective):
+        if states > 1:
+            raise SettingError(OF_OBJECTIVES)
         of_samples = SampledObjective(given.model, setup)
         joint = of_samples.planned(given.theta, gradient=asked, metric=of_samples.own_metric(metric))
         return PlannedStep(joint, of_samples, setup.grouping)
     observable, share = (target.observable, target.stages[-1]) if isinstance(target, CVaR) else (target, None)
     evaluator = SampledEvaluator(given.circuit, observable, setup, share=share)
+    if states > 1:
+        if share is not None:
+            raise SettingError(OF_TAILS)
+        before = given.theta + np.arange(1, states)[:, None]  # wherever they will be
+        evaluator = SampledDeflated(evaluator, Penalties(before, np.ones(states - 1)))
     plan = evaluator.planned(given.theta, gradient=observable is not None and asked, metric=metric)
     return PlannedStep(plan, evaluator, setup.grouping)

@@ -145,6 +145,7 @@ def cost(
     gradient: GradientLike = "shift",
     budget: Budget | None = None,
     final_shots: Any = None,
+    states: int = 1,
 ) -> Price | ConePrice | PropagationPrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
     With backend="light-cone" it is the light cones, memory and time of this machine; with "pauli-propagation" the
@@ -160,6 +161,8 @@ def cost(
         budget: says what a shot, a circuit, a job and a second cost, by its `prices`, and how many steps are wanted of
             it, in the offers.
         final_shots: as for `minimize`, in the offers.
+        states: of `excited_states`: the price is that of the run for the last of so many, which measures its overlaps
+            with all before it in every step.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -172,7 +175,7 @@ def cost(
     1 job, 4 circuits, 400 shots
     """
     steps, setup = whole_number(steps, "steps", 0), Setup(backend, shots, grouping, cross)
-    given = read_any(problem_or_circuit, observable, theta0)
+    given, count = read_any(problem_or_circuit, observable, theta0), whole_number(states, "states", 1)
     if light_cone.is_meant(backend):
         one = _one_circuit(given, light_cone.NAME, "; minimize does")
         by_cones = light_cone.evaluator(one.circuit, one.target, shots)
@@ -183,7 +186,7 @@ def cost(
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps)
     granted = as_budget(budget)
     with metering(granted.meter(Cost())):
-        step = planned_step(given, given.target, setup, approx=approx, gradient=gradient)
+        step = planned_step(given, given.target, setup, approx=approx, gradient=gradient, states=count)
         offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
         return _price_of_circuits(step, steps, offers, granted.table)
 
