@@ -199,7 +199,7 @@ def outputs(
 
     Args:
         objective: its outputs have the shape that its loss takes.
-        theta, backend, shots, seed, grouping: as for `expectation`.
+        theta, backend, shots, seed, grouping: as for `expectation`; a `TargetError` is that of every output.
         data: other samples than the objective's own, given as those are.
 
     Raises:

@@ -90,6 +90,19 @@ def test_the_bias_of_gauss_newton_is_taken_out():
     assert np.all(np.abs(mean - exact.metric.value) <= 4 * spread / np.sqrt(150) + 0.02)
 
 
+def test_a_target_error_is_that_of_every_output():
+    exact = qngd.outputs(objective(), THETA).value
+    found = [qngd.outputs(objective(), THETA, shots=qngd.TargetError(0.02), seed=seed) for seed in range(60)]
+    errors = np.array([each.value - exact for each in found])
+    assert np.sqrt(np.mean(errors**2, axis=0)).max() < 0.024
+    assert np.sqrt(np.mean(errors**2, axis=0)).max() > 0.015
+    assert np.max([each.stderr for each in found]) < 0.022
+    few = qngd.outputs(objective(), THETA, shots=qngd.TargetError(0.02, limit=300), seed=0)
+    assert few.shots < 0.5 * found[0].shots
+    easy = qngd.outputs(objective(), THETA, shots=qngd.TargetError(5.0), seed=0)
+    assert easy.shots == qngd.outputs(objective(), THETA, shots=200, seed=0).shots
+
+
 def test_outputs_from_shots_carry_their_errors():
     exact = qngd.outputs(objective(), THETA).value
     found = [qngd.outputs(objective(), THETA, shots=400, seed=seed) for seed in range(60)]

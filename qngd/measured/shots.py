@@ -279,14 +279,25 @@ class TargetError:
     def shots(self, plan: Plan, spread: Spread | None) -> np.ndarray:
         count = plan.num_circuits
         if spread is None or len(spread.energy) != count:
-            return np.full(count, min(_FIRST_SHOTS, self.limit))
+            return np.full(count, self.first)
         needed = self._of_loss(spread) if spread.gradient is not None else self._of_energy(plan, spread)
         needed = plan.shots_for_metric(spread.metric, self.metric, needed)
         return np.minimum(np.maximum(np.ceil(needed), plan.least_shots), self.limit).astype(int)
 
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit that a step takes at most; number 0 is the start."""
-        return min(_FIRST_SHOTS, self.limit) if step == 0 else self.limit
+        return self.first if step == 0 else self.limit
+
+    @property
+    def first(self) -> int:
+        """Shots of a circuit of which nothing has been seen."""
+        return min(_FIRST_SHOTS, self.limit)
+
+    def for_all(self, stderr: np.ndarray) -> int:
+        """Shots per circuit after which none of the errors is above that of the energy, if these are what `first` shots
+        left; no fewer than those."""
+        needed = np.ceil(self.first * (np.max(stderr, initial=0.0) / self.energy) ** 2)
+        return int(np.clip(needed, self.first, self.limit))
 
     @property
     def _of_gradient(self) -> float:

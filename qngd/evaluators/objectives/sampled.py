@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -22,7 +23,7 @@ from qngd.evaluators.setup import Setup
 from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
-from qngd.measured.shots import FixedShots, sharing
+from qngd.measured.shots import FixedShots, TargetError, sharing
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric
@@ -78,7 +79,11 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         )
 
     def estimated_outputs(self, theta: np.ndarray, seed: int | None) -> Estimate:
-        """The outputs of all samples, in the shape that the loss takes."""
+        """The outputs of all samples, in the shape that the loss takes. A target error is that of each of them."""
+        if isinstance(self.shots, TargetError):
+            seen = self.with_shots(FixedShots(self.shots.first)).estimated_outputs(theta, seed)
+            wanted = FixedShots(self.shots.for_all(seen.stderr))
+            return self.with_shots(wanted).estimated_outputs(theta, derived(seed, 1))
         joint, _ = self._joint(theta, None, self.model.samples, False, None, seed)
         pieces, cost, _ = self._run(joint, seed)
         found = MeasuredBatch(self.model, pieces, self.model.samples)
