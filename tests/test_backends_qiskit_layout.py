@@ -428,3 +428,20 @@ def test_a_layout_fits_circuit_and_device(layout, words):
     backend = from_object(Counting(target()), QiskitSettings(initial_layout=layout))
     with pytest.raises(qngd.BackendError, match=words):
         qngd.expectation(circuit(), HAMILTONIAN, THETA, backend=backend, shots=10)
+
+
+@pytest.mark.parametrize("layout", [None, [0, 1]])
+def test_a_part_of_the_device_without_room_for_an_ancilla(layout):
+    """Two qubits apart from three: the one more that they take is coupled to neither."""
+    device = GenericBackendV2(5, coupling_map=[[0, 1], [1, 0], [2, 3], [3, 2], [3, 4], [4, 3]], seed=1)
+    made = qngd.CircuitBuilder(2)
+    a, b = made.parameters("a", "b")
+    given = (made.ry(a, 0).cx(0, 1).rx(b, 0), [0.3, -0.7])
+    settings = {"approx": "full", "shots": 400, "seed": 1}
+    backend = from_object(device, QiskitSettings(initial_layout=layout))
+    with pytest.raises(qngd.BackendError, match=r"stands on the qubits ., ., and the full metric takes"):
+        qngd.metric_tensor(*given, backend=backend, **settings)
+    for other in ({"cross": "overlap"}, {"approx": "block-diag"}):
+        assert qngd.metric_tensor(*given, backend=backend, **(settings | other)).value.shape == (2, 2)
+    elsewhere = from_object(device, QiskitSettings(initial_layout=[2, 3]))
+    assert qngd.metric_tensor(*given, backend=elsewhere, **settings).value.shape == (2, 2)

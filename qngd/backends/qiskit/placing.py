@@ -85,11 +85,21 @@ class Placing:
 
 
 def extended(qubits: tuple[int, ...], needed: int, target: Target) -> tuple[int, ...]:
-    """These physical qubits and more, `needed` in all: free ones, coupled to them where there are such."""
+    """These physical qubits and more, `needed` in all: free ones that are coupled to them.
+
+    Raises:
+        BackendError: there are none.
+    """
     coupling = target.build_coupling_map()
     edges = [] if coupling is None else coupling.get_edges()
     taken = list(qubits)
     while len(taken) < needed:
         beside = {q for edge in edges for q in edge if not set(taken).isdisjoint(edge)} - set(taken)
+        if edges and not beside:
+            raise BackendError(
+                f"backend: the circuit stands on the qubits {', '.join(map(str, qubits))}, and the full metric takes "
+                'another that is coupled to them, of which the device has none; take approx="block-diag" or '
+                'cross="overlap", or give initial_layout= in another part of it'
+            )
         taken.append(min(beside) if beside else next(q for q in count() if q not in taken))
     return tuple(taken)
