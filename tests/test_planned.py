@@ -120,6 +120,21 @@ def test_a_run_that_sees_noise_alone_ends_when_it_has_spent_as_much_again():
     assert len(late) > 3
 
 
+def test_what_the_budget_does_not_allow_is_said_once():
+    noted = [
+        seen(budget=Budget(shots=shots))[0].note.count("does not allow to look") for shots in range(5600, 6800, 80)
+    ]
+    assert set(noted) == {0, 1}
+
+
+def test_an_end_that_was_planned_by_another_budget_is_forgotten():
+    first, _ = seen(budget=Budget(shots=10**6))
+    assert first.state.ends_at is not None
+    result, steps = seen(budget=Budget(shots=2 * first.cost.shots), state=first.state, tol=0, max_steps=3)
+    assert result.state.ends_at is None
+    assert steps[0][0] == pytest.approx(0.5)
+
+
 def test_a_budget_without_tol_is_spent():
     result, _ = seen(budget=Budget(shots=60_000), tol=0)
     assert result.status == "budget"

@@ -100,7 +100,7 @@ def _next_stage(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
 def _left(record: Record, task: Task, rest: Status) -> tuple[State, StepInfo] | Status:
     """The step away from where the run came to `rest`, if the energy is lower around; or why there is none."""
     state, limits, evaluator = record.state, task.limits, task.evaluator_at(record.state)
-    if state.looked or rest is Status.MAX_STEPS:
+    if state.looked or state.ends_at is not None or rest is Status.MAX_STEPS:
         return rest
     if not limits.budget.is_open:
         looks = look_cost(evaluator, state.theta, state.evaluation.spread)

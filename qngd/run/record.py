@@ -69,7 +69,7 @@ class Record:
 
     def begin(self, state: State, limits: StopRule) -> None:
         """Begin the record at a state: of a new run, or of one that goes on."""
-        self._take(state)
+        self._take(replace(state, ends_at=None))  # which another budget had said
         if state.looked and not state.finished and self.at_rest(limits):
             self._trail = []  # it had ended here, and is asked to go on all the same, say with more shots
         self._note(state.energy, float(state.evaluation.energy.stderr))
