@@ -160,4 +160,7 @@ def test_the_rate_falls_as_the_budget_is_used_by_hand():
         assert info.rate == pytest.approx(rate)
         step, theta = -rate * theta, theta - rate * theta
         assert float(info.theta[0]) == pytest.approx(theta)
-        rate *= np.exp((0.3 + 1 / (1 + k / 5)) * (np.sign(-theta * step) + 0.25 - 0.75 * k / 10))
+        pace, sign, used = 0.3 + 1 / (1 + k / 5), np.sign(-theta * step), k / 10
+        rate *= np.exp(pace * (sign + max(0.25 - 0.75 * used, 0)))
+        if used > 1 / 3:
+            rate *= np.exp(-7.5 * (used - 1 / 3) ** 2) / np.exp(-7.5 * max(used - 0.1 - 1 / 3, 0) ** 2)
