@@ -517,6 +517,8 @@ def test_what_has_no_price_of_excited_states():
         qngd.cost(qngd.Objective(circuit, H2, lambda values: values[0]), None, start(circuit), states=2)
     with pytest.raises(qngd.SettingError, match="CVaR has no excited states"):
         qngd.cost(circuit, qngd.CVaR({"ZZ": 1.0}, 0.5), start(circuit), states=2)
+    with pytest.raises(qngd.SettingError, match="states: a circuit of 2 qubits has 4 orthogonal states; got 5"):
+        qngd.cost(circuit, H2, start(circuit), states=5)
     with pytest.raises(qngd.SettingError, match="states must be a whole number"):
         qngd.cost(circuit, H2, start(circuit), states=0)
 

@@ -165,6 +165,7 @@ def cost(
     cross: options.CROSS = "hadamard",
     gradient: options.GRADIENT = "shift",
     final_shots: options.FINAL_SHOTS = None,
+    states: options.STATES = 1,
     theta0: options.THETA0 = None,
     cvar: options.CVAR = None,
     budget_jobs: options.LIMIT = None,

@@ -191,6 +191,15 @@ FINAL_SHOTS = Annotated[
         show_default=False,
     ),
 ]
+STATES = Annotated[
+    int,
+    typer.Option(
+        "--states",
+        min=1,
+        metavar="N",
+        help="Price the run for the last of N states of qngd.excited_states, with its overlaps with those before it.",
+    ),
+]
 TRACEBACK = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error, not one line.")]
 
 OPTIMIZER = Annotated[

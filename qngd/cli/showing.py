@@ -59,7 +59,8 @@ def show_cost(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
     with found.file.blamed(), placed(texts, opens=False) as backend:
         priced = price_of(
             problem, backend=backend, shots=read_shots(texts["shots"]), cross=texts["cross"],
-            steps=texts["steps"], budget=budget, final_shots=texts["final_shots"], **_rules(texts),
+            steps=texts["steps"], budget=budget, final_shots=texts["final_shots"], states=texts["states"],
+            **_rules(texts),
         )  # fmt: skip
     if as_json:
         echo_json({"problem": found.problem.name, **price_document(priced)})

@@ -15,7 +15,7 @@ import numpy as np
 from qngd.circuit.active import active_qubits, flips_zeros, moved_qubits, without_idle
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.errors import MemoryLimitError
+from qngd.errors import MemoryLimitError, SettingError, counted
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
@@ -166,6 +166,14 @@ def require_overlaps(evaluator: Evaluator) -> None:
     if isinstance(inner, SampledEvaluator):
         theta = np.zeros(inner.circuit.num_parameters)
         SampledDeflated(inner, Penalties(theta[None], np.ones(1))).undeflated_cost(theta)
+
+
+def require_room(count: int, circuit: Circuit, argument: str) -> None:
+    """Raise SettingError, which names the argument, if there are not so many orthogonal states."""
+    num_qubits = circuit.num_qubits
+    if count.bit_length() > num_qubits and count > 1 << num_qubits:
+        room = f"a circuit of {counted(num_qubits, 'qubit')} has {1 << num_qubits} orthogonal states"
+        raise SettingError(f"{argument}: {room}; got {count}")
 
 
 def deflated(inner: Evaluator, thetas: Sequence[np.ndarray], weights: Sequence[float]) -> Deflated:

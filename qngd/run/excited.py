@@ -19,7 +19,6 @@ from qngd.errors import (
     SettingError,
     StorageError,
     checked_seed,
-    counted,
     is_number,
     joined,
     shown,
@@ -27,7 +26,7 @@ from qngd.errors import (
     whole_number,
 )
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
-from qngd.evaluators.deflated import OF_OBJECTIVES, require_overlaps
+from qngd.evaluators.deflated import OF_OBJECTIVES, require_overlaps, require_room
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.setup import Setup
 from qngd.interop import in_order
@@ -146,7 +145,7 @@ def excited_states(
     for k in range(number):
         search = Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
         if k == 0 and number > 1:  # before the first state is paid for
-            _require_room(number, search.task.given.circuit.num_qubits)
+            require_room(number, search.task.given.circuit, "count")
             require_overlaps(search.task.evaluators[0])
         if k > 0 and not search.task.can_begin(int(search.task.shares_budget)):
             found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
@@ -176,13 +175,6 @@ def _count(count: Any) -> int:
             f"excited_states(problem, 3); got {shown(count)}"
         )
     return whole_number(unboxed(count), "count", 1)
-
-
-def _require_room(count: int, num_qubits: int) -> None:
-    """Raise SettingError if there are not so many orthogonal states."""
-    if count.bit_length() > num_qubits and count > 1 << num_qubits:
-        room = f"a circuit of {counted(num_qubits, 'qubit')} has {1 << num_qubits} orthogonal states"
-        raise SettingError(f"count: {room}; got {count}")
 
 
 def _weights(weights: Any, count: int) -> list[float] | None:

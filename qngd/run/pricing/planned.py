@@ -13,7 +13,7 @@ from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
 from qngd.errors import SettingError
 from qngd.evaluators.choice import settled
-from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, SampledDeflated
+from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, SampledDeflated, require_room
 from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.objectives.joint import JointPlan
@@ -96,6 +96,7 @@ def planned_step(
     if states > 1:
         if share is not None:
             raise SettingError(OF_TAILS)
+        require_room(states, given.circuit, "states")
         before = given.theta + np.arange(1, states)[:, None]  # wherever they will be
         evaluator = SampledDeflated(evaluator, Penalties(before, np.ones(states - 1)))
     plan = evaluator.planned(given.theta, gradient=observable is not None and asked, metric=metric)
