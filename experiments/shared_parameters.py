@@ -3,7 +3,7 @@
 Question: whether the default gets at least as low as Adam and SPSA on ansätze of few shared parameters (QAOA, HVA),
 with as many shots a circuit as they, and with shots="auto"; beside it the step rule that was the default before.
 
-    python -m experiments.shared_parameters              five minutes on one core
+    python -m experiments.shared_parameters              ten minutes on one core
     python -m experiments.shared_parameters --smoke      seconds
 
 What is left is the part of the way from the start to where an exact run from the same start ends, by the exact energy
@@ -117,7 +117,7 @@ def draw(data: dict[str, Any]) -> Figure:
 EXPERIMENT = Experiment(
     "shared_parameters",
     "Beside Adam and SPSA at equal shots, where many gates share each parameter",
-    "five minutes",
+    "ten minutes",
     measure,
     judge,
     draw,
