@@ -109,7 +109,7 @@ def draw(data: dict[str, Any]) -> Figure:
         axes.set_xticks(data["marks"], [f"{mark / 1000:g}" for mark in data["marks"]])
         axes.minorticks_off()
     panels.flat[0].set_ylabel("left of the way")
-    panels.flat[-1].legend()
+    panels.flat[-1].legend(loc="lower left", fontsize="small")
     figure.tight_layout()
     return figure
 
