@@ -22,40 +22,36 @@ def next_step(record: Record, task: Task) -> tuple[State, StepInfo] | Status:
         rest = None
     if task.stage_ends(record.state, len(record.infos)):
         return _next_stage(record, task)
-    moved = _stepped(record, task, None) if rest is None else _left(record, task, rest)
+    moved = _stepped(record, task) if rest is None else _left(record, task, rest)
     if not isinstance(moved, Status) or moved is not rest:
         return moved
     if record.state.stage + 1 < len(task.evaluators):
         return _next_stage(record, task)
-    goes_on = rest is Status.NOISE and _averages(record.state, _used(record, task))
-    return _stepped(record, task, rest) if goes_on else rest
+    return _stepped(record, task, sees_noise=True) if rest is Status.NOISE else rest
 
 
-def _used(record: Record, task: Task) -> float | None:
-    return task.used(record.state.cost, len(record.infos))
-
-
-def _averages(state: State, used: float | None) -> bool:
-    """Whether a run that sees noise alone is to spend more of its budget on averaging it out."""
-    return used is not None and (state.ends_at is None or used < state.ends_at)
-
-
-def _planned(state: State, used: float | None, is_noise: bool) -> State:
+def _planned(state: State, used: float | None, sees_noise: bool) -> State | None:
     """The state of a run that has used this part of its budget, with what it plans by. One that sees noise alone is to
-    end when it has spent as much again; if a slope shows by then, it goes on with all of the budget."""
+    end when it has spent as much again, or at once without a budget: None; if a slope shows by then, it goes on with
+    all of the budget."""
     if used is None:
-        return state
+        return None if sees_noise else state
     ends_at = state.ends_at
-    if is_noise and ends_at is None:
-        ends_at = min(2 * used, 1.0)
-    elif ends_at is not None and used >= ends_at:
+    if ends_at is not None and used >= ends_at:
+        if sees_noise:
+            return None
         ends_at = None
+    elif ends_at is None and sees_noise:
+        ends_at = min(2 * used, 1.0)
     return replace(state, used=used / (ends_at or 1.0), ends_at=ends_at)
 
 
-def _stepped(record: Record, task: Task, rest: Status | None) -> tuple[State, StepInfo] | Status:
-    """The optimizer's next step from where the run is at `rest` or not, or the limit that forbids it."""
-    state = _planned(record.state, _used(record, task), rest is Status.NOISE)
+def _stepped(record: Record, task: Task, sees_noise: bool = False) -> tuple[State, StepInfo] | Status:
+    """The optimizer's next step, or what forbids it: a limit, or noise that was averaged long enough."""
+    used = task.used(record.state.cost, len(record.infos))
+    state = _planned(record.state, used, sees_noise)
+    if state is None:
+        return Status.NOISE
     evaluator = task.evaluator_at(state)
 
     def ahead() -> Cost:

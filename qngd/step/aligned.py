@@ -98,14 +98,13 @@ class AlignedMomentum(StepRule):
         count = int(memory["count"])
         mean, variances = self._with(trial.here, memory)
         pace = self.pace + 1 / (1 + count / _EARLY)
-        before, used = float(memory["used"]), trial.used
-        change = pace * _agreement(trial)
-        if used is not None:
-            # where the end has become farther, it rises only as slopes agree
-            change += pace * max(_LIFT * (1 - used / _EXPLORED), 0.0) - max(_fall(used) - _fall(before), 0.0)
-            before = used
-        known = {"mean": mean, "spread": variances, "count": np.array(count + 1), "used": np.array(before)}
-        return {"rate": np.array(trial.proposal.rate * np.exp(change)), **known}
+        before = float(memory["used"])
+        used = before if trial.used is None else trial.used
+        # where the end has become farther, the rate rises only as slopes agree
+        planned = pace * _lift(trial.used) - max(_fall(used) - _fall(before), 0.0)
+        rate = trial.proposal.rate * np.exp(pace * _agreement(trial) + planned)
+        known = {"mean": mean, "spread": variances, "count": np.array(count + 1), "used": np.array(used)}
+        return {"rate": np.array(rate), **known}
 
     def _with(self, here: Evaluation, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
         """The mean (P,) of the gradients so far, the one here included, and its variances (P,)."""
@@ -124,6 +123,11 @@ def _agreement(trial: Trial) -> float:
     direction, delta, slope = trial.direction, trial.proposal.delta, gradient_of(trial.there)
     size = direction.damped_square(delta) * float(slope @ direction.solve(slope))
     return float(np.clip(-float(slope @ delta) / np.sqrt(size), -1, 1)) if 0 < size < np.inf else 0.0
+
+
+def _lift(used: float | None) -> float:
+    """What is added to the agreement where this part of a budget is used; nothing without one."""
+    return 0.0 if used is None else max(_LIFT * (1 - used / _EXPLORED), 0.0)
 
 
 def _fall(used: float) -> float:

@@ -13,6 +13,8 @@ from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
 from qngd.evaluators.deflated import SampledDeflated
+from qngd.evaluators.objectives.sampled import SampledObjective
+from qngd.evaluators.sampled import SampledEvaluator
 from qngd.gradients.base import GradientLike
 from qngd.gradients.names import as_gradient
 from qngd.measured.shots import FixedShots, as_rule
@@ -111,13 +113,18 @@ def offers_of(
     asked: PlannedStep, among: Sequence[Choice], theta: np.ndarray, steps: int, budget: Budget, final_shots: Any
 ) -> tuple[Offer, ...]:
     """What runs of these choices take, in place of the step asked for."""
-    end = Cost()
-    last: Any = asked.evaluator
-    if final_shots is not None:
-        last = last.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
-    if final_shots is not None or isinstance(last, SampledDeflated):  # whose energy without penalties is measured
-        end = last.preview(theta, gradient=False, metric=None)
+    end = _end(asked.evaluator, theta, final_shots)
     return tuple(_offer(each, asked, theta, steps, end, budget) for each in among)
+
+
+def _end(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, final_shots: Any) -> Cost:
+    """What is measured at the end of a run: the energy with `final_shots`, of excited states without penalties in any
+    case."""
+    if final_shots is not None:
+        evaluator = evaluator.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
+    elif not isinstance(evaluator, SampledDeflated):
+        return Cost()
+    return evaluator.preview(theta, gradient=False, metric=None)
 
 
 def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, end: Cost, budget: Budget) -> Offer:

@@ -174,8 +174,8 @@ def cost(
     >>> print(qngd.cost(circuit, {"Z": 1.0}, [0.3], shots=100).step)
     1 job, 4 circuits, 400 shots
     """
-    steps, setup = whole_number(steps, "steps", 0), Setup(backend, shots, grouping, cross)
-    given, count = read_any(problem_or_circuit, observable, theta0), whole_number(states, "states", 1)
+    steps, states = whole_number(steps, "steps", 0), whole_number(states, "states", 1)
+    given, setup = read_any(problem_or_circuit, observable, theta0), Setup(backend, shots, grouping, cross)
     if light_cone.is_meant(backend):
         one = _one_circuit(given, light_cone.NAME, "; minimize does")
         by_cones = light_cone.evaluator(one.circuit, one.target, shots)
@@ -186,7 +186,7 @@ def cost(
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps)
     granted = as_budget(budget)
     with metering(granted.meter(Cost())):
-        step = planned_step(given, given.target, setup, approx=approx, gradient=gradient, states=count)
+        step = planned_step(given, given.target, setup, approx=approx, gradient=gradient, states=states)
         offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
         return _price_of_circuits(step, steps, offers, granted.table)
 
