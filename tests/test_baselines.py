@@ -10,7 +10,7 @@ import pytest
 import scipy.optimize
 
 import qngd
-from qngd.baselines import SPSA, Adam, GradientDescent, SciPy
+from qngd.baselines import CMAES, SPSA, Adam, GradientDescent, SciPy, evolution, scipy_methods
 from qngd.baselines.scipy_methods import ENERGY_ONLY, WITH_GRADIENT
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.setup import Setup
@@ -316,6 +316,19 @@ def test_runs_may_take_turns():
         states = [o.step(exact, state)[0] for o, state in zip(optimizers, states, strict=True)]
     for optimizer, state in zip(optimizers, states, strict=True):
         np.testing.assert_array_equal(state.theta, minimize(optimizer, max_steps=6, tol=0).theta)
+
+
+@pytest.mark.parametrize("budget", [None, qngd.Budget(shots=30_000)], ids=["no budget", "budget"])
+@pytest.mark.parametrize("make", [lambda: SciPy("COBYLA"), CMAES], ids=["cobyla", "cma-es"])
+def test_a_run_begins_its_search_once(monkeypatch, make, budget):
+    """A search that is led to where it stood by all that is known, at every step, takes ever longer."""
+    pytest.importorskip("cma")
+    optimizer, known = make(), []
+    began, found = scipy_methods._Halted.__init__, evolution._Search.at
+    monkeypatch.setattr(scipy_methods._Halted, "__init__", lambda *it: known.append(len(it[2].points)) or began(*it))
+    monkeypatch.setattr(evolution._Search, "at", lambda *it: known.append(len(it[1]["energies"])) or found(*it))
+    minimize(optimizer, shots=50, seed=0, max_steps=8, tol=0, budget=budget)
+    assert known == [1] * isinstance(optimizer, SciPy)
 
 
 def test_threads_end_with_their_runs():

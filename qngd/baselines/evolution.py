@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd._system.packages import load
+from qngd.baselines.live import Live
 from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
@@ -67,7 +67,7 @@ class CMAES:
         search = _Search(self, theta, words)
         memory = {"start": theta, "words": words, "energies": np.zeros((0, search.size))}
         state = State(0, first, memory, asked.count, asked.cost, seed)
-        _LIVE[state] = search
+        _LIVE.keep(memory["energies"], search)
         return state
 
     def preview(
@@ -87,7 +87,7 @@ class CMAES:
             raise SettingError(f"state: CMA-ES has finished: {state.finished}")
         here, memory = state.evaluation, state.memory
         asked = Submissions.after(evaluator, state)
-        search = _LIVE.pop(state, None) or _Search.at(self, memory)
+        search = _LIVE.take(memory["energies"]) or _Search.at(self, memory)
         found = asked.energies(search.ask())
         energies = np.array([float(each.value) for each in found])
         if not np.all(np.isfinite(energies)):
@@ -97,7 +97,7 @@ class CMAES:
         there = asked.evaluate(search.mean, gradient=False, metric=None)
         memory = {**memory, "energies": np.vstack([memory["energies"], energies])}
         new = state.moved(asked, there, memory, *search.ended())
-        _LIVE[new] = search
+        _LIVE.keep(memory["energies"], search)
         return new, described(new, here, there, asked)
 
 
@@ -162,4 +162,4 @@ class _Search:
         return text and f"cma: {text}", "converged" if not reasons or any(n in reasons for n in _DONE) else "stalled"
 
 
-_LIVE: weakref.WeakKeyDictionary[State, _Search] = weakref.WeakKeyDictionary()
+_LIVE: Live[_Search] = Live()

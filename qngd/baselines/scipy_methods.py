@@ -21,6 +21,7 @@ import numpy as np
 from scipy.optimize import Bounds, minimize
 
 from qngd._system.keywords import hinted
+from qngd.baselines.live import Live
 from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -146,7 +147,7 @@ class SciPy:
 
     def _resumed(self, state: State, record: _Evaluated, box: Bounds | None) -> _Halted:
         """The SciPy that halted at this state, or a new one brought to where that stood."""
-        halted = _LIVE.pop(state, None)
+        halted = _LIVE.take(state.memory["points"])
         if halted is None or halted.optimizer != self or not halted.is_alive:
             halted = _Halted(self, record, box)
         return halted
@@ -155,7 +156,7 @@ class SciPy:
         """The state with its SciPy to go on with, or with its message."""
         if halted.message:
             return replace(state, finished=halted.message, finished_as=halted.ended_as)
-        _LIVE[state] = halted
+        _LIVE.keep(state.memory["points"], halted)
         return state
 
     def _try_options(self) -> None:
@@ -218,12 +219,11 @@ class _Evaluated:
 
     def answer(self, theta: np.ndarray) -> Any:
         """What is known of θ, as SciPy wants it; None if nothing is."""
-        # the latest first: SciPy asks for it most often
-        for row in range(len(self.points) - 1, -1, -1):
-            if np.array_equal(self.points[row], theta):
-                energy, slope = float(self.energies[row]), self.gradients[row]
-                return (energy, slope.copy()) if len(slope) else energy
-        return None
+        rows = np.flatnonzero((self.points == theta).all(axis=1))
+        if not len(rows):
+            return None
+        energy, slope = float(self.energies[rows[-1]]), self.gradients[rows[-1]]
+        return (energy, slope.copy()) if len(slope) else energy
 
 
 class _Stop(Exception):
@@ -320,4 +320,4 @@ def _work(
     questions.put(ended)
 
 
-_LIVE: weakref.WeakKeyDictionary[State, _Halted] = weakref.WeakKeyDictionary()
+_LIVE: Live[_Halted] = Live()
