@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 from qngd.errors import did_you_mean
@@ -84,12 +84,18 @@ def hinted(thing: _Callable) -> _Callable:
 
 
 def _check(made: Callable[..., Any], name: str, given: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(made).parameters
+    parameters = _parameters(made)
     if given.keys() <= parameters.keys() or any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return
     takes = [each for each in parameters if each != "self" and not each.startswith("_")]
     unknown = next(each for each in given if each not in parameters)
     raise TypeError(f"{name}() got an unexpected keyword argument {unknown!r}{suggested(unknown, takes)}")
+
+
+@cache
+def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What it takes; Python finds that anew at every call, which rules are made with at every step."""
+    return inspect.signature(made).parameters
 
 
 def suggested(unknown: str, takes: list[str]) -> str:

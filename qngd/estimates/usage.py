@@ -40,6 +40,8 @@ class Usage:
         return cls(t, r, c, t * t, t * c, c * c, t * r, c * r)
 
     def __add__(self, other: Usage) -> Usage:
+        if not (self.circuits and other.circuits):  # of simulators, whose steps are short, nothing is reported
+            return self if self.circuits else other
         return Usage(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     def __mul__(self, count: int) -> Usage:

@@ -17,6 +17,7 @@ from qngd.estimates.prices import Prices
 from qngd.evaluators.meter import Meter
 
 _ROUNDING = 1e-9  # of a limit: sums of seconds and money are no exact numbers
+_NO_PRICES = Prices()
 _OF_SHOTS = ("shots", "seconds", "money")
 _HOW_TO_KNOW = {
     "seconds": "the backend gives no times; say what a shot takes, Budget(…, "
@@ -75,7 +76,7 @@ class Budget:
     @property
     def table(self) -> Prices:
         """The prices, none of which is more than 0 where none were given."""
-        return self.prices or Prices()
+        return self.prices or _NO_PRICES
 
     @property
     def weights(self) -> dict[str, float]:
