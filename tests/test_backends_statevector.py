@@ -24,6 +24,8 @@ from tests.clifford_circuits import commuting_strings
 from tests.dense_templates import outcome_probabilities
 from tests.strategies import Sketch, ansatz, examples, programs, random_observable, random_program
 
+MANY = 20_000  # shots that are drawn by outcomes
+
 
 def collect(templates, requests, seed=0):
     device = StatevectorSampler()
@@ -64,16 +66,16 @@ def check_counts(template, angles, shots, seed):
         assert stats.chi2.sf(statistic, filled.sum() - 1) > 1e-6
 
 
-@given(programs(max_qubits=4), st.data())
+@given(programs(max_qubits=4), st.data(), st.sampled_from([2000, MANY]))
 @examples(60)
-def test_counts_of_layers_and_observables(program, data):
+def test_counts_of_layers_and_observables(program, data, shots):
     circuit, n = program.circuit(), program.num_qubits
     phi = circuit.angle_map(program.theta)
     strings = commuting_strings(data.draw(st.integers(0, 10**6)), n, data.draw(st.integers(1, 2 * n)))
     templates = [observable_template(circuit, strings)]
     templates += [layer_template(circuit, layer) for layer in range(circuit.num_layers)]
     for k, template in enumerate(templates):
-        check_counts(template, phi[template.rotations], 2000, k)
+        check_counts(template, phi[template.rotations], shots, k)
 
 
 @pytest.mark.parametrize("cross", CROSS_METHODS)
@@ -88,12 +90,13 @@ def test_counts_of_whole_steps(seed, cross):
         check_counts(plan.templates[request.template], request.angles, 3000, k)
 
 
-def test_counts_are_multinomial():
+@pytest.mark.parametrize("shots", [50, MANY])
+def test_counts_are_multinomial(shots):
     """Variances and covariances of the counts over repetitions, not only their means."""
     circuit = ansatz(2, 1)
     phi = circuit.angle_map(np.array([0.9, 0.4, -0.3, 1.0]))
     template = observable_template(circuit, PauliStrings.from_labels(["XZ", "XI", "IZ"]))
-    angles, shots, times = phi[template.rotations], 50, 3000
+    angles, times = phi[template.rotations], 3000
     found = [frequencies(template, o) for o in collect([template], [Request(0, angles, shots)] * times)]
     p = expected_probabilities(template, angles)
     assert p.min() > 0.03
@@ -109,13 +112,14 @@ def test_few_shots(shots):
     assert outcome.shots == shots
 
 
-def test_certain_outcomes_are_certain():
+@pytest.mark.parametrize("shots", [100, 10**12])
+def test_certain_outcomes_are_certain(shots):
     """Bits read where they belong: X on qubits 0 and 2 of four."""
     circuit = Sketch(4)("x", 0)("x", 2)("h", 3).circuit()
     template = observable_template(circuit, PauliStrings.from_labels(["IIIZ", "IIZI", "IZII", "XIII"]))
-    (outcome,) = collect([template], [Request(0, np.zeros(0), 100)])
+    (outcome,) = collect([template], [Request(0, np.zeros(0), shots)])
     assert outcome.bits.tolist() == [[0b0101]]
-    assert outcome.counts.tolist() == [100]
+    assert outcome.counts.tolist() == [shots]
 
 
 # --- seeds ---

@@ -23,6 +23,9 @@ from qngd.measured.outcomes import Counts, Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
+_MANY = 1 << 14  # shots, below which drawing takes less time than the circuit
+_EXACT = 1 << 53  # whole numbers that floats hold
+
 
 @dataclass(frozen=True, eq=False)
 class _RunnableTemplate:
@@ -70,15 +73,29 @@ class _RunnableTemplate:
         return (state**2).sum(axis=0)
 
     def sample(self, angles: np.ndarray, shots: int, seed: np.random.SeedSequence) -> Counts:
-        cumulative = np.cumsum(self.probabilities(angles))
-        draws = np.random.default_rng(seed).random(shots) * cumulative[-1]
-        indices, counts = np.unique(np.searchsorted(cumulative, draws, "right"), return_counts=True)
-        indices = np.minimum(indices, len(cumulative) - 1).astype(np.uint64)
+        indices, counts = drawn(self.probabilities(angles), shots, np.random.default_rng(seed))
         odd = (np.bitwise_count(indices[:, None] & self.parity) & 1).astype(bool) ^ self.flip
         ones = np.zeros((len(odd), self.width), dtype=bool)
         ones[:, self.measured] = odd
         bits, place = distinct_rows(pack_bits(ones))
         return Counts(bits, np.bincount(place, counts).astype(np.int64))
+
+
+def drawn(probabilities: np.ndarray, shots: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The outcomes of so many shots, and how often each came: by shots, or where these are many by outcomes."""
+    if by_outcomes(shots, len(probabilities)):
+        counts = rng.multinomial(shots, probabilities / probabilities.sum())
+        indices = np.flatnonzero(counts)
+        return indices.astype(np.uint64), counts[indices]
+    cumulative = np.cumsum(probabilities)
+    draws = rng.random(shots) * cumulative[-1]
+    indices, counts = np.unique(np.searchsorted(cumulative, draws, "right"), return_counts=True)
+    return np.minimum(indices, len(cumulative) - 1).astype(np.uint64), counts
+
+
+def by_outcomes(shots: int, outcomes: int) -> bool:
+    """Whether a binomial number for every outcome takes less time than one draw for every shot."""
+    return _MANY < shots < _EXACT and shots > 2 * outcomes
 
 
 class StatevectorSampler(BackendBase):
@@ -94,9 +111,11 @@ class StatevectorSampler(BackendBase):
     ) -> tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]:
         if any(request.shots is None for request in requests):
             raise BackendError("the embedded sampler needs a number of shots")
-        most = max((request.shots or 0 for request in requests), default=0)
+        programs = [_RunnableTemplate.of(template) for template in templates]
+        each = ((request.shots or 0, 1 << programs[request.template].num_qubits) for request in requests)
+        most = max((shots for shots, outcomes in each if not by_outcomes(shots, outcomes)), default=0)
         require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
-        return [_RunnableTemplate.of(template) for template in templates], requests, seed
+        return programs, requests, seed
 
     def collect(self, handle: tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]) -> list[Outcome]:
         programs, requests, seed = handle
