@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,11 +46,7 @@ class _RunnableTemplate:
 
     @classmethod
     def of(cls, template: Template) -> _RunnableTemplate:
-        """The program.
-
-        Raises:
-            MemoryLimitError: its states would not fit in memory.
-        """
+        """The program."""
         width = template.num_qubits
         generators, frame = push(template.all_ops, width)
         measured = template.measured
@@ -58,7 +55,6 @@ class _RunnableTemplate:
         pulled = frame.pull(PauliStrings.from_bits(np.zeros_like(reads), reads))
         qubits = moved_qubits(generators, pulled)
         n = len(qubits)
-        require_bytes(num_threads() * 40 << n, f"sampling {n} qubits on the embedded simulator")
         generators = generators.on(qubits)
         turn_x, turn_z, parity, flip = turns_to_z(pulled.on(qubits))
         return cls(
@@ -98,6 +94,17 @@ def by_outcomes(shots: int, outcomes: int) -> bool:
     return _MANY < shots < _EXACT and shots > 2 * outcomes
 
 
+def _program(template: Template) -> _RunnableTemplate:
+    """Made once: the steps of a run send the same templates."""
+    found = _PROGRAMS.get(template)
+    if found is None:
+        _PROGRAMS[template] = found = _RunnableTemplate.of(template)
+    return found
+
+
+_PROGRAMS: weakref.WeakKeyDictionary[Template, _RunnableTemplate] = weakref.WeakKeyDictionary()
+
+
 class StatevectorSampler(BackendBase):
     """Samples from exact statevectors. Seeds make it reproducible, whatever the number of threads."""
 
@@ -111,7 +118,9 @@ class StatevectorSampler(BackendBase):
     ) -> tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]:
         if any(request.shots is None for request in requests):
             raise BackendError("the embedded sampler needs a number of shots")
-        programs = [_RunnableTemplate.of(template) for template in templates]
+        programs = [_program(template) for template in templates]
+        widest = max((program.num_qubits for program in programs), default=0)
+        require_bytes(num_threads() * 40 << widest, f"sampling {widest} qubits on the embedded simulator")
         each = ((request.shots or 0, 1 << programs[request.template].num_qubits) for request in requests)
         most = max((shots for shots, outcomes in each if not by_outcomes(shots, outcomes)), default=0)
         require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
