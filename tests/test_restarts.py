@@ -185,7 +185,7 @@ def test_the_choice_among_starts_leaves_the_end_unbiased():
         qngd.minimize(
             circuit, {"Z": 1.0, "Y": 1.0}, [2.9], shots=100, seed=seed, restarts=4, max_steps=2, tol=0, final_shots=400
         )
-        for seed in range(50)
+        for seed in range(24)
     ]
     off = [(each.energy - qngd.expectation(circuit, {"Z": 1.0}, each.theta).value) / each.stderr for each in found]
     assert abs(np.mean(off)) < 0.5

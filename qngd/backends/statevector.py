@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from qngd.measured.template import Template
 
 _MANY = 1 << 14  # shots, below which drawing takes less time than the circuit
 _EXACT = 1 << 53  # whole numbers that floats hold
+_TABLE = 1 << 10  # outcomes whose bits are kept; of more, those that came are worked out
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,24 +70,36 @@ class _RunnableTemplate:
         return (state**2).sum(axis=0)
 
     def sample(self, angles: np.ndarray, shots: int, seed: np.random.SeedSequence) -> Counts:
-        indices, counts = drawn(self.probabilities(angles), shots, np.random.default_rng(seed))
-        odd = (np.bitwise_count(indices[:, None] & self.parity) & 1).astype(bool) ^ self.flip
+        counts = drawn(self.probabilities(angles), shots, np.random.default_rng(seed))
+        if len(counts) <= _TABLE:
+            bits, place = self._rows_of_all
+            found = np.bincount(place, counts, len(bits)).astype(np.int64)
+            seen = np.flatnonzero(found)
+            return Counts(bits[seen], found[seen])
+        indices = np.flatnonzero(counts)
+        bits, place = self._rows(indices)
+        return Counts(bits, np.bincount(place, counts[indices]).astype(np.int64))
+
+    def _rows(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The distinct bits that are read at basis states of these indices, and which of them each gives."""
+        odd = (np.bitwise_count(indices.astype(np.uint64)[:, None] & self.parity) & 1).astype(bool) ^ self.flip
         ones = np.zeros((len(odd), self.width), dtype=bool)
         ones[:, self.measured] = odd
-        bits, place = distinct_rows(pack_bits(ones))
-        return Counts(bits, np.bincount(place, counts).astype(np.int64))
+        return distinct_rows(pack_bits(ones))
+
+    @cached_property
+    def _rows_of_all(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._rows(np.arange(1 << self.num_qubits))
 
 
-def drawn(probabilities: np.ndarray, shots: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The outcomes of so many shots, and how often each came: by shots, or where these are many by outcomes."""
-    if by_outcomes(shots, len(probabilities)):
-        counts = rng.multinomial(shots, probabilities / probabilities.sum())
-        indices = np.flatnonzero(counts)
-        return indices.astype(np.uint64), counts[indices]
+def drawn(probabilities: np.ndarray, shots: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each outcome comes in so many shots: drawn by shots, or where these are many by outcomes."""
+    size = len(probabilities)
+    if by_outcomes(shots, size):
+        return np.asarray(rng.multinomial(shots, probabilities / probabilities.sum()))
     cumulative = np.cumsum(probabilities)
-    draws = rng.random(shots) * cumulative[-1]
-    indices, counts = np.unique(np.searchsorted(cumulative, draws, "right"), return_counts=True)
-    return np.minimum(indices, len(cumulative) - 1).astype(np.uint64), counts
+    indices = np.searchsorted(cumulative, rng.random(shots) * cumulative[-1], "right")
+    return np.bincount(np.minimum(indices, size - 1), minlength=size)
 
 
 def by_outcomes(shots: int, outcomes: int) -> bool:
