@@ -15,11 +15,9 @@ from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.full_turns import wrapped_angles
 from qngd.evaluators.meter import OverBudget
 from qngd.run.record import Record
-from qngd.run.result import REMEDY, Result, Status
+from qngd.run.result import BROKEN_OFF, REMEDY, Result, Status
 from qngd.run.task import Task
 from qngd.solve.state import State
-
-_UNFINISHED = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
 
 
 def result_of(record: Record, status: Status, task: Task) -> Result:
@@ -85,7 +83,7 @@ def _measured_again(found: Result, task: Task) -> Result:
     if task.final is None:
         return found
     state, paid = found.state, _with_cost(found, task.final.paid)
-    if found.status in _UNFINISHED:
+    if found.status in BROKEN_OFF:
         return _with_note(paid, "its end was not measured with final_shots")
     with task.ending(state.cost):
         try:
