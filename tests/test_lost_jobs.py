@@ -282,7 +282,7 @@ def test_where_jobs_have_no_tags_the_doubt_is_said_and_counts(tmp_path):
     assert again.cost == result.cost
 
 
-PRICES = qngd.Prices(per_task=0.5, per_shot=0.01, per_second=2.0, seconds_per_shot=0.001, minimum=1.0)
+PRICES = qngd.Prices(per_task=0.5, per_circuit=0.1, per_shot=0.01, per_second=2.0, seconds_per_shot=0.001, minimum=1.0)
 
 
 class Breaking(StatevectorSampler):
@@ -301,7 +301,7 @@ class Breaking(StatevectorSampler):
 
     @property
     def money(self):
-        return sum(max(1.0, 0.5 + 0.012 * shots) for _, shots in self.sizes)
+        return sum(max(1.0, 0.5 + 0.1 * circuits + 0.012 * shots) for circuits, shots in self.sizes)
 
 
 def kept(device, run_dir, **limits):
@@ -313,7 +313,9 @@ def kept(device, run_dir, **limits):
 @pytest.mark.parametrize("works", [2, 3, 4])
 def test_what_may_have_run_has_its_price_and_seconds(works, tmp_path):
     device = Breaking(works)
-    assert kept(device, tmp_path).status == "failed"
+    failed = kept(device, tmp_path)
+    assert failed.status == "failed"
+    assert failed.cost.money == pytest.approx(device.money)  # as is said at once
     with pytest.warns(qngd.QngdWarning, match="counts as paid"):
         cost = kept(device, tmp_path).cost
     assert (cost.circuits, cost.shots) == tuple(np.sum(device.sizes, axis=0))
