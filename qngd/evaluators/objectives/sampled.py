@@ -203,7 +203,7 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
     ) -> tuple[list[Measured], Cost, dict[str, int]]:
         wanted = self._with_shots(joint, spread)
         outcomes, cost = run_plan(self.backend, wanted, seed, self.job_log)
-        pieces = [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces]
+        pieces = [Measured(piece, outcomes, wanted.requests, self.backend.is_noisy) for piece in joint.pieces]
         return pieces, cost, shots_for(wanted, outcomes)
 
     # ----- the metric -----
