@@ -241,6 +241,13 @@ def test_nothing_more_is_sent_after_a_state_broke_off(error, tmp_path):
     assert device.sent == whole.sent
 
 
+def test_the_remedy_is_one_that_states_have():
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    how = {**SAMPLED, "restarts": 3, "backend": Counting(), "max_steps": None}
+    (state,) = qngd.excited_states(*given, budget=qngd.Budget(jobs=13), **how)
+    assert state.message.endswith("raise the budget: the same call with its run_dir tries what was not")
+
+
 def test_ends_that_were_measured_before_a_budget_was_raised_are_in_the_cost(tmp_path):
     given = (h2_circuit(), 2, H2, start(h2_circuit()))
     whole = Counting()

@@ -121,7 +121,8 @@ def excited_states(
 
     Returns:
         The states in the order of their energies, each a `Result` with overlaps. Fewer where the budget ends, a backend
-        fails, or the run is interrupted or stopped: the `status` of the last one found says so.
+        fails, or the run is interrupted or stopped: the `status` of the last one found says so. The energy and overlaps
+        of one that broke off are NaN where they would have to be measured.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.

@@ -57,9 +57,9 @@ REMEDY = {
     Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
 }
 """What to do about each, with blanks to fill in."""
+_FROM_BEST = ", and this result's .state as state=, without restarts, goes on from the best"
 OUT_OF_BUDGET = (
-    "{failure} ({cost} spent); raise the budget: the same call with its run_dir tries what was not, and this result's "
-    ".state as state=, without restarts, goes on from the best"
+    "{failure} ({cost} spent); raise the budget: the same call with its run_dir tries what was not" + _FROM_BEST
 )
 """The same for a call with several starts."""
 NOT_FINITE_AT_START = (
@@ -83,7 +83,7 @@ def by_run_dir(message: str) -> str:
     """
     for link, other in ((", or ", ": "), (" and ", ": "), ("; ", "; ")):
         message = message.replace(link + _GO_ON, f"{other}with a run_dir the same call goes on")
-    return message.replace(OUT_OF_BUDGET.partition(" tries what was not")[2], " tries what was not")
+    return message.replace(_FROM_BEST, "")
 
 
 @dataclass(frozen=True, eq=False)
