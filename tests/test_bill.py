@@ -17,6 +17,14 @@ PRICES = qngd.Prices(per_shot=0.01, per_circuit=0.2, per_task=1.5, minimum=3.0, 
 CVAR = qngd.CVaR({"IIZ": 0.7, "ZIZ": -0.4}, 0.5)
 
 
+OUTPUTS = [{"IIZ": 1.0}, {"ZIZ": 1.0}]
+DATA = {"data": [[0.3], [-0.8], [0.1], [1.2]], "inputs": ["c"]}
+
+
+def squares(outputs):
+    return np.sum(outputs**2)
+
+
 def uniform(circuit, *, shots):
     """An executor's function: half of the shots are those of the gates that flip, where there are no others."""
     width, flips = circuit.num_clbits, sum(each.name == "x" for each in circuit.data)
@@ -33,6 +41,10 @@ def values(circuits: list, observables):
     return [[0.1] * len(each) for each in observables]
 
 
+def aer():
+    return "aer"
+
+
 def selected():
     return PostSelected("statevector", particles="all")
 
@@ -47,7 +59,11 @@ SETTINGS = {
     "auto": {"shots": "auto"},
     "auto, final_shots": {"shots": qngd.AutoShots(2000), "final_shots": 70},
     "CVaR": {"observable": CVAR, "final_shots": 50},
-    "loss": {"loss": True},
+    "constant": {"observable": {"III": 1.5}, "approx": "identity", "final_shots": 50},
+    "constant, target": {"observable": {"III": 1.5}, "approx": "identity", "shots": qngd.TargetError(0.2)},
+    "constant, one number a job": {"observable": {"III": 1.5}, "approx": "identity", "shots": "auto", "backend": aer},
+    "loss": {"loss": qngd.Objective(CIRCUIT, OUTPUTS, squares)},
+    "mini-batches": {"loss": qngd.Objective(CIRCUIT, OUTPUTS, squares, **DATA, batch_size=2), "final_shots": 50},
     "readout corrected": {"backend": lambda: ReadoutCorrected("statevector"), "final_shots": 50},
     "calibrated by 77 shots": {"backend": lambda: ReadoutCorrected("statevector", shots=77)},
     "corrected, auto": {"backend": lambda: ReadoutCorrected("statevector"), "shots": "auto"},
@@ -70,15 +86,14 @@ SETTINGS = {
 
 
 def offer_and_bill(
-    approx="block-diag", gradient="shift", observable=TERMS, loss=False, backend=None, steps=STEPS, **how
+    approx="block-diag", gradient="shift", observable=TERMS, loss=None, backend=None, steps=STEPS, **how
 ):
     if backend is not None:
         pytest.importorskip("qiskit")
     how = {"shots": SHOTS, **how, "backend": "statevector" if backend is None else backend()}
     given = (CIRCUIT, observable, THETA)
-    if loss:
-        objective = qngd.Objective(CIRCUIT, [{"IIZ": 1.0}, {"ZIZ": 1.0}], lambda o: np.sum(o**2))
-        given = (objective, None, THETA)
+    if loss is not None:
+        given = (loss, None, THETA if loss.data is None else THETA[:2])
     budget = qngd.Budget(prices=PRICES)
     price = qngd.cost(*given, approx=approx, gradient=gradient, steps=steps, budget=budget, **how)
     optimizer = qngd.QNG(approx=approx, gradient=gradient)
@@ -101,6 +116,27 @@ def test_a_run_costs_what_was_said(name):
             least = (offer.start + offer.end) if unit in ("shots", "seconds", "money") else offer.run
             assert getattr(least, unit) <= spent * (1 + 1e-9), unit
             assert spent <= getattr(offer.most, unit) * (1 + 1e-9), unit
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_unequal_mini_batches_take_no_more_than_was_said(size):
+    """Batches that differ by one sample, of samples whose circuits differ: an angle of 0 leaves a gate out."""
+    data = np.array([[0.0], [0.4], [0.0], [-0.7], [1.1]])
+    loss = qngd.Objective(CIRCUIT, OUTPUTS, squares, data=data, inputs=["c"], batch_size=size)
+    offer, result = offer_and_bill(loss=loss, steps=6, final_shots=40)
+    for unit in UNITS:
+        assert getattr(result.cost, unit) <= getattr(offer.run, unit) * (1 + 1e-9), unit
+
+
+def test_a_step_on_a_mini_batch_begins_only_where_all_of_it_fits():
+    """Whatever the limit, none is paid for in part: a step also measures the batch that the one before ended on."""
+    loss = qngd.Objective(CIRCUIT, OUTPUTS, squares, **DATA, batch_size=2)
+    how = {"theta0": THETA[:2], "shots": SHOTS, "seed": 1, "tol": 0}
+    how["optimizer"] = qngd.QNG(step=qngd.step.ConjugateDirections())
+    start = qngd.minimize(loss, max_steps=0, **how).cost
+    for limit in range(start.circuits, 3 * start.circuits, 2):
+        ended = qngd.minimize(loss, budget=qngd.Budget(circuits=limit), **how)
+        assert (ended.status, ended.cost) == ("budget", sum((info.step_cost for info in ended.infos), start))
 
 
 RULES = {

@@ -9,6 +9,7 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
+from qngd.backends.statevector import StatevectorSampler
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.deflated import deflated
 from qngd.evaluators.setup import Setup
@@ -203,6 +204,66 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path):
         assert np.array_equal(state.history, other.history)
     with pytest.raises(qngd.SettingError, match="another run: the states before it, or the weights"):
         qngd.excited_states(*given, restarts=2, seed=1, run_dir=tmp_path, weights=5.0)
+
+
+class Counting(StatevectorSampler):
+    """It says whether a submission, by its number, may be sent, and counts the circuits of each."""
+
+    def __init__(self, breaks_at=-1, error=KeyboardInterrupt):
+        self.sent, self.breaks_at, self.error = [], breaks_at, error
+
+    def submit(self, templates, requests, seed):
+        if len(self.sent) == self.breaks_at:
+            self.breaks_at = -1
+            raise self.error("gone")
+        self.sent.append(len(requests))
+        return super().submit(templates, requests, seed)
+
+
+SAMPLED = {"shots": 40, "seed": 3, "restarts": 1, "max_steps": 3, "tol": 0}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_nothing_more_is_sent_after_a_state_broke_off(error, tmp_path):
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    whole = Counting()
+    expected = qngd.excited_states(*given, backend=whole, **SAMPLED)
+    device = Counting(7, error)
+    states = qngd.excited_states(*given, backend=device, run_dir=tmp_path, **SAMPLED)
+    assert len(device.sent) == 7
+    assert states[-1].status in ("interrupted", "failed")
+    assert "was not measured" in states[-1].note
+    assert np.isnan([states[-1].energy, states[-1].stderr, states[-1].overlaps[0]]).all()
+    assert sum(state.cost.circuits for state in states) == sum(device.sent)
+    assert "state=" not in states[-1].message
+    again = qngd.excited_states(*given, backend=device, run_dir=tmp_path, **SAMPLED)
+    assert [state.energy for state in again] == [state.energy for state in expected]
+    assert device.sent == whole.sent
+
+
+def test_the_remedy_is_one_that_states_have():
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    how = {**SAMPLED, "restarts": 3, "backend": Counting(), "max_steps": None}
+    (state,) = qngd.excited_states(*given, budget=qngd.Budget(jobs=13), **how)
+    assert state.message.endswith("raise the budget: the same call with its run_dir tries what was not")
+
+
+def test_ends_that_were_measured_before_a_budget_was_raised_are_in_the_cost(tmp_path):
+    given = (h2_circuit(), 2, H2, start(h2_circuit()))
+    whole = Counting()
+    qngd.excited_states(*given, backend=whole, **SAMPLED)
+    device, settings = Counting(), {**SAMPLED, "run_dir": tmp_path}
+    limit = sum(whole.sent) - whole.sent[0]
+    small = qngd.excited_states(*given, backend=device, budget=qngd.Budget(circuits=limit), **settings)
+    assert small[-1].status == "budget"
+    assert "with a run_dir the same call goes on" in small[-1].message
+    assert sum(state.cost.circuits for state in small) == sum(device.sent) <= limit
+    again = qngd.excited_states(*given, backend=device, budget=qngd.Budget(circuits=limit), **settings)
+    assert [state.cost for state in again] == [state.cost for state in small]
+    for more in (whole.sent[-1], 10**6):  # what the end took, is spent too
+        done = qngd.excited_states(*given, backend=device, budget=qngd.Budget(circuits=limit + more), **settings)
+        assert sum(state.cost.circuits for state in done) == sum(device.sent) <= limit + more
+    assert done[-1].status == "max_steps"
 
 
 def test_a_state_goes_on_with_its_penalties_only():

@@ -1,5 +1,7 @@
 """Functions that run circuits as backends: against statevectors, and with a stand-in for mitiq's classes."""
 
+import warnings
+
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
@@ -163,3 +165,55 @@ def test_it_has_no_jobs_to_limit():
     with pytest.raises(qngd.BackendError, match="limits"):
         resolve(values, limits=qngd.backends.Limits(circuits=3))
     assert resolve(values).name == "values"
+
+
+class Failing:
+    """A function of yours that fails once, at its call number `at`, and one more that returns what it should not."""
+
+    def __init__(self, at, returns=None):
+        self.calls, self.at, self.returns = 0, at, returns
+
+    def __call__(self, circuit, *, shots):
+        self.calls += 1
+        if self.calls == self.at:
+            if self.returns is None:
+                raise RuntimeError("no beam")
+            return self.returns
+        return counts(circuit, shots=shots)
+
+
+@pytest.mark.parametrize(("runs", "returns"), [(2, None), (1, None), (2, "nothing"), (1, "nothing")])
+@pytest.mark.parametrize("kept", [False, True])
+def test_calls_that_a_failure_has_made_vain_are_paid(runs, returns, kept, tmp_path):
+    """The second of a submission's calls fails, in the first step: the one before it was made."""
+    how = {"shots": 100, "seed": 1, "max_steps": 1, "tol": 0}
+
+    def run(function, run_dir=tmp_path if kept else None):
+        return qngd.minimize(circuit(), ENERGY, START, backend=Executor(function, runs=runs), run_dir=run_dir, **how)
+
+    device = Failing(10**9)
+    whole = run(device, run_dir=None)
+    in_step = device.calls // 2
+    device = Failing(in_step + 2, returns)
+    failed = run(device)
+    assert failed.status == "failed"
+    assert failed.cost.circuits >= runs * (device.calls - (returns is None))
+    if kept:
+        before = device.calls
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", qngd.QngdWarning)
+            result = run(device)
+        assert np.array_equal(result.history, whole.history)
+        assert result.cost.circuits >= runs * (device.calls - (returns is None))
+        if runs == 1 and returns is None:  # sent one by one: what came back is not sent again
+            assert device.calls - before == in_step - 1
+            assert result.cost == whole.cost
+
+
+def test_a_function_that_fails_at_once_has_run_nothing(tmp_path):
+    how = {"shots": 100, "seed": 1, "max_steps": 1, "tol": 0}
+    device = Failing(1)
+    with pytest.raises(qngd.BackendError, match="no beam"):
+        qngd.minimize(circuit(), ENERGY, START, backend=Executor(device, runs=2), run_dir=tmp_path, **how)
+    cost = qngd.minimize(circuit(), ENERGY, START, backend=Executor(device, runs=2), run_dir=tmp_path, **how).cost
+    assert cost.circuits == 2 * (device.calls - 1)

@@ -11,6 +11,7 @@ import qngd
 from qngd.backends import Limits, PostSelected, resolve
 from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, Retry
 from qngd.backends.qiskit.tags import takes_tags, with_tag
+from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
 from qngd.evaluators.job_log import Sent
 from qngd.evaluators.parts import divided, held, known_parts, rows_and_shots
@@ -279,6 +280,58 @@ def test_where_jobs_have_no_tags_the_doubt_is_said_and_counts(tmp_path):
         warnings.simplefilter("error")
         again = run(device, tmp_path)  # it is said once
     assert again.cost == result.cost
+
+
+PRICES = qngd.Prices(per_task=0.5, per_circuit=0.1, per_shot=0.01, per_second=2.0, seconds_per_shot=0.001, minimum=1.0)
+
+
+class Breaking(StatevectorSampler):
+    """A laboratory's device whose connection breaks after so many submissions; what was sent it has run."""
+
+    is_local = False
+
+    def __init__(self, works):
+        self.works, self.sizes = works, []
+
+    def submit(self, templates, requests, seed):
+        self.sizes.append((len(requests), sum(request.shots for request in requests)))
+        if len(self.sizes) == self.works + 1:
+            raise ConnectionError("no answer")
+        return super().submit(templates, requests, seed)
+
+    @property
+    def money(self):
+        return sum(max(1.0, 0.5 + 0.1 * circuits + 0.012 * shots) for circuits, shots in self.sizes)
+
+
+def kept(device, run_dir, **limits):
+    budget = qngd.Budget(**limits, prices=PRICES)
+    how = {"shots": 60, "seed": 5, "max_steps": 4, "tol": 0, "optimizer": "spsa"}
+    return qngd.minimize(CIRCUIT, TERMS, THETA, backend=device, run_dir=run_dir, budget=budget, **how)
+
+
+@pytest.mark.parametrize("works", [2, 3, 4])
+def test_what_may_have_run_has_its_price_and_seconds(works, tmp_path):
+    device = Breaking(works)
+    failed = kept(device, tmp_path)
+    assert failed.status == "failed"
+    assert failed.cost.money == pytest.approx(device.money)  # as is said at once
+    with pytest.warns(qngd.QngdWarning, match="counts as paid"):
+        cost = kept(device, tmp_path).cost
+    assert (cost.circuits, cost.shots) == tuple(np.sum(device.sizes, axis=0))
+    assert cost.money == pytest.approx(device.money)
+    assert cost.seconds == pytest.approx(0.001 * cost.shots)
+
+
+def test_no_limit_is_exceeded_by_what_may_have_run(tmp_path):
+    whole = Breaking(99)
+    kept(whole, None)
+    device = Breaking(3)
+    kept(device, tmp_path, money=whole.money)
+    with pytest.warns(qngd.QngdWarning, match="counts as paid"):
+        result = kept(device, tmp_path, money=whole.money)
+    assert result.status == "budget"
+    assert device.money <= whole.money
 
 
 def test_ctrl_c_waits_until_a_job_that_is_sent_is_written_down(tmp_path):

@@ -113,6 +113,23 @@ def test_a_rule_leaves_every_circuit_shots_to_keep(shots):
     assert min(request.shots for _, requests in lab.asked for request in requests) < 20
 
 
+def largest_error(what, backend, seed):
+    how = {"backend": backend, "shots": qngd.TargetError(0.05), "seed": seed}
+    if what == "loss":
+        loss = qngd.Objective(circuit(), ENERGY, lambda outputs: 1.5 * np.sum(outputs))
+        run = qngd.minimize(loss, theta0=START, max_steps=2, tol=0, optimizer=qngd.QNG(1e-3, "identity"), **how)
+        return np.max(run.state.evaluation.gradient.stderr)
+    return np.max((qngd.expectation if what == "energy" else qngd.gradient)(circuit(), ENERGY, START, **how).stderr)
+
+
+@pytest.mark.parametrize("what", ["energy", "gradient", "loss"])
+def test_a_target_error_is_that_of_the_shots_that_are_kept(what):
+    """Of many circuits half of the shots are left out."""
+    backend = PostSelected(Misreading([[0.15] * 5, [0.2] * 5]), particles=SPINS)
+    errors = [largest_error(what, backend, seed) for seed in range(12)]
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(0.05, rel=0.06)
+
+
 def test_a_parity_in_another_basis():
     """XX is conserved; circuits that read Z of a qubit do not show it, those of XI do, with H on the other."""
     made = qngd.CircuitBuilder(2)

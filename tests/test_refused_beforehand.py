@@ -153,6 +153,7 @@ SETTINGS = {
     "cobyla": {"optimizer": "cobyla"},
     "excited": {"count": 2},
     "loss": {"loss": True},
+    "loss of a CVaR": {"loss": True, "observable": qngd.CVaR(DIAGONAL, 0.5)},
     "loss, sampled": {"loss": True, "optimizer": QNG(gradient="sampled")},
 }
 

@@ -20,6 +20,10 @@ class DeficientResult(BackendError):
     """A job ended and gave something other than what was asked for, as it will whenever it is collected."""
 
 
+class PartlyRun(BackendError):
+    """It failed when some of what was asked for had run, and nobody has what that gave."""
+
+
 class calling:
     """Turn whatever a backend's code raises, providers' own included, into a BackendError: a run that has paid for
     something ends with what it has, and not with a traceback. What qngd raises on purpose goes on as it is.

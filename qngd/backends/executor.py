@@ -10,6 +10,7 @@ import numpy as np
 
 from qngd._system.packages import load
 from qngd.backends.base import BackendBase, Load
+from qngd.backends.boundary import DeficientResult, PartlyRun, failure
 from qngd.backends.results import Unreadable, said, tally
 from qngd.backends.tallies import Tally
 from qngd.circuit.circuit import Circuit
@@ -141,7 +142,9 @@ class Executor(BackendBase):
         """Call the function.
 
         Raises:
-            BackendError: it failed, or returned something other than what was asked for.
+            BackendError: it failed at its first call.
+            PartlyRun: it failed at a later one.
+            DeficientResult: it returned something other than what was asked for.
         """
         templates, requests = handle
         programs = load("qngd.backends.qiskit.programs", "qiskit", "backend: an executor")
@@ -158,24 +161,27 @@ class Executor(BackendBase):
                     assert shots is not None
                     found.append(_tally(answer, program.measured, template.num_qubits, shots).outcome(template))
             except Unreadable as error:
-                raise BackendError(f"{self.name} returned {error} (request {r})") from error.__cause__
+                raise DeficientResult(f"{self.name} returned {error} (request {r})") from error.__cause__
         return found
 
     def _answers(self, programs: Sequence[Any], requests: Sequence[Request]) -> list[Any]:
         """What the function returns for each."""
         arguments = [program.arguments for program in programs]
-        if not self.batched:
-            return [self._call(given, request.shots) for given, request in zip(arguments, requests, strict=True)]
         answers: list[Any] = [None] * len(requests)
-        for shots in sorted({request.shots for request in requests}, key=lambda number: number or 0):
+        if not self.batched:
+            for r, request in enumerate(requests):
+                answers[r] = self._call(arguments[r], request.shots, is_first=r == 0)
+            return answers
+        for number, shots in enumerate(sorted({request.shots for request in requests}, key=lambda shots: shots or 0)):
             rows = [r for r, request in enumerate(requests) if request.shots == shots]
-            returned = self._call([list(column) for column in zip(*(arguments[r] for r in rows), strict=True)], shots)
+            columns = [list(column) for column in zip(*(arguments[r] for r in rows), strict=True)]
+            returned = self._call(columns, shots, is_first=number == 0)
             try:
                 parts = list(returned)
             except TypeError:
                 parts = [returned]
             if len(parts) != len(rows) or isinstance(returned, (str, dict)):
-                raise BackendError(
+                raise DeficientResult(
                     f"{self.name} returned {said(returned)} where a list of {len(rows)} results was expected; if it "
                     "takes one circuit, write qngd.backends.Executor(function, batched=False)"
                 )
@@ -183,8 +189,14 @@ class Executor(BackendBase):
                 answers[r] = part
         return answers
 
-    def _call(self, arguments: Sequence[Any], shots: int | None) -> Any:
-        return self.function(*arguments, **({"shots": shots} if self._takes_shots else {}))
+    def _call(self, arguments: Sequence[Any], shots: int | None, is_first: bool) -> Any:
+        """What the function returns; that it raised something after other calls means that those are lost."""
+        try:
+            return self.function(*arguments, **({"shots": shots} if self._takes_shots else {}))
+        except Exception as error:
+            if is_first:
+                raise
+            raise PartlyRun(failure(self.name, error)) from error
 
     def _check_shots(self, shots: int | None, r: int) -> None:
         if shots is None and not self.gives_values:

@@ -98,9 +98,16 @@ class JobPart:
         """What was paid for it and gave nothing: jobs that failed, with shots those that gave something else, or of
         which nobody knows."""
         of_use = len(self.ids) if self.is_whole else self.is_found or self.outcomes is not None
-        doubts = sum(note.event == "doubtful" for note in self.notes)
-        whole = doubts + sum(note.event == "spoiled" for note in self.notes)
-        return Cost(max(len(set(self.ids)) - of_use, 0) + doubts, whole * takes.circuits, whole * takes.shots)
+        jobs = max(len(set(self.ids)) - of_use, 0) + takes.jobs * self._noted("doubtful")
+        return Cost(jobs, self.times_in_vain * takes.circuits, self.times_in_vain * takes.shots)
+
+    @property
+    def times_in_vain(self) -> int:
+        """How often all of it may have run and gave nothing of use."""
+        return self._noted("doubtful") + self._noted("spoiled")
+
+    def _noted(self, event: str) -> int:
+        return sum(note.event == event for note in self.notes)
 
 
 def held(rows: Sequence[int] | np.ndarray, shots: Sequence[int] | np.ndarray) -> str:

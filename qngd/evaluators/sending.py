@@ -16,7 +16,7 @@ from typing import Any
 from qngd._system.interrupts import held
 from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
-from qngd.backends.boundary import DeficientResult, checked
+from qngd.backends.boundary import DeficientResult, PartlyRun, checked
 from qngd.backends.retry import speaks_of_the_way
 from qngd.errors import BackendError, QngdWarning
 from qngd.evaluators.job_log import JobLog
@@ -66,8 +66,8 @@ class Errand:
             self.log.add(self.plan.fingerprint, self.backend.name, part.place + number, job)
 
     def failed(self, part: JobPart, error: BackendError) -> None:
-        """A part was not sent, or its job failed: where the provider has refused it, nothing is left open."""
-        if part.is_open and not speaks_of_the_way(error):
+        """A part was not sent, or its job failed: where the provider has refused all of it, nothing is left open."""
+        if part.is_open and not (isinstance(error, PartlyRun) or speaks_of_the_way(error)):
             self.settle(part, "refused")
 
 

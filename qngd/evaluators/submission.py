@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from qngd._system.logs import logger
-from qngd.backends.base import BackendBase, ResumableBackend
+from qngd.backends.base import BackendBase, Footprint, ResumableBackend
 from qngd.backends.boundary import calling
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
@@ -26,7 +26,9 @@ from qngd.measured.plan import Submission
 
 def submission_cost(backend: BackendBase, plan: Submission) -> Cost:
     """Jobs, circuits, shots, device time and money of a plan on this backend, which may split it over several jobs or
-    run a circuit several times."""
+    run a circuit several times; nothing where it asks for nothing."""
+    if not plan.requests:
+        return Cost()
     require_outcomes(backend, plan)
     with calling(backend.name):
         footprints = backend.describe(plan.templates)
@@ -52,13 +54,15 @@ def run_plan(
         BackendError: the backend failed, or returned something other than what was asked for.
         OverBudget: the budget of the run that goes on does not allow it; nothing was sent.
     """
+    if not plan.requests:
+        return [], Cost()
     meter = current_meter()
     require_outcomes(backend, plan)
     with calling(backend.name):
         footprints = backend.describe(plan.templates) or []  # before anything is sent
         sizes = job_sizes(backend, plan, footprints or None)
         ahead = meter.ahead(backend.preview(plan.requests, plan.templates), sizes)
-        errand, parts, lost = _taken_up(backend, plan, seed, log)
+        errand, parts, lost = _taken_up(backend, plan, seed, log, footprints or None)
         meter.check(ahead + lost)
         errand = replace(errand, allow=_allowing(meter, ahead + lost))
         try:
@@ -71,7 +75,7 @@ def run_plan(
                 meter.count(_sent_so_far(meter, backend, plan, parts, sizes))
             raise
         outcomes = put_together(plan, parts)
-        spent = sum((_spent(backend, plan, part) for part in parts), lost)
+        spent = sum((_spent(backend, plan, part) for part in parts), Cost())
         used = [backend.usage(part.handle) for part in parts if part.handle is not None]
     cost = replace(
         spent,
@@ -79,13 +83,17 @@ def run_plan(
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
     known = [seconds for seconds in used if seconds is not None]
-    cost = meter.paid(cost, sizes, sum(known) if parts and len(known) == len(parts) else None)
+    cost = lost + meter.paid(cost, sizes, sum(known) if parts and len(known) == len(parts) else None)
     meter.count(cost, errand.log is not None)
     return outcomes, cost
 
 
 def _taken_up(
-    backend: BackendBase, plan: Submission, seed: int | None, log: JobLog | None
+    backend: BackendBase,
+    plan: Submission,
+    seed: int | None,
+    log: JobLog | None,
+    footprints: Sequence[Footprint] | None,
 ) -> tuple[Errand, list[JobPart], Cost]:
     """The parts of a submission, those first that an interrupted run has sent, and what was paid for others that gave
     nothing."""
@@ -95,14 +103,25 @@ def _taken_up(
         errand = Errand(backend, plan, log, sent.tag or "")
         if whole.is_open:
             look_for(errand, whole)
-        return _written(errand, sent, [whole]), [whole], whole.lost(whole.takes(backend, plan.templates))
+        return _written(errand, sent, [whole]), [whole], _lost(errand, whole, footprints)
     before = known_parts(backend, plan, seed, sent)
     errand = Errand(backend, plan, log, sent.tag or "", attempts=attempts(before))
     parts = [part for part in before if find(errand, part)]
     failed = () if backend.is_local else before
-    lost = sum((part.lost(part.takes(backend, plan.templates)) for part in failed), Cost())
+    lost = sum((_lost(errand, part, footprints) for part in failed), Cost())
     parts += missing(backend, plan, seed, parts, 1 + max((part.place for part in before), default=0))
     return _written(errand, sent, parts), parts, lost
+
+
+def _lost(errand: Errand, part: JobPart, footprints: Sequence[Footprint] | None) -> Cost:
+    """What was paid for a part and gave nothing. What may have run has its price, as if it were sent now."""
+    backend, plan = errand.backend, errand.plan
+    lost = part.lost(part.takes(backend, plan.templates))
+    if not part.times_in_vain:
+        return lost
+    sizes = job_sizes(backend, replace(plan, requests=part.requests), footprints)
+    priced = current_meter().ahead(Cost(), sizes) * part.times_in_vain
+    return replace(lost, seconds=priced.seconds, money=priced.money)
 
 
 def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:

@@ -19,6 +19,8 @@ from qngd.measured.gradient import Chance
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
 
+OF_TAILS = "observable: a CVaR needs the distribution of the energies; take a sampler with a number of shots"
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
@@ -166,7 +168,7 @@ class Plan(Submission):
     @property
     def of_single_shots(self) -> str:
         if self.share is not None:
-            return "observable: a CVaR needs the distribution of the energies; take a sampler with a number of shots"
+            return OF_TAILS
         if self.overlaps is not None:
             return (
                 "an overlap of two states needs counts; take a sampler with shots, or the embedded simulator "

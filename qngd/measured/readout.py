@@ -11,7 +11,7 @@ import numpy as np
 from qngd.estimates.estimate import Estimate
 from qngd.measured.deflation import overlap_of
 from qngd.measured.outcomes import Means, Outcome, sample_energy, unseen_zeros, widened, widened_energy
-from qngd.measured.plan import Plan
+from qngd.measured.plan import Plan, Request
 from qngd.measured.tail import Tail
 from qngd.measured.template import Template
 
@@ -26,6 +26,11 @@ class Energies:
     sampled: np.ndarray
     variances: np.ndarray
     common: np.ndarray | None = None
+
+
+def shots_asked(request: Request, outcome: Outcome) -> int:
+    """The shots that a request asked for: those that came back where it left that open, and 0 of an exact outcome."""
+    return (request.shots or outcome.shots) if outcome.shots else 0
 
 
 def overlaps_of(plan: Plan, outcomes: Sequence[Outcome]) -> Estimate:
@@ -47,8 +52,9 @@ class Readout:
 
     @cached_property
     def shots(self) -> np.ndarray:
-        """Of every request, (R,); 0 where its outcome is exact."""
-        return np.array([outcome.shots for outcome in self.outcomes])
+        """That were asked for, of every request, (R,), of some of which nothing may have come back; 0 where its outcome
+        is exact."""
+        return np.array([shots_asked(*pair) for pair in zip(self.plan.requests, self.outcomes, strict=True)])
 
     @cached_property
     def templates(self) -> list[Template]:

@@ -252,8 +252,10 @@ class TargetError:
     submission of the functions for one θ, which only shows the variances. Each of these numbers alone would be
     reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them wants of
     it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what was
-    not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. For QN-SPSA the
-    target is that of the shots' part of the error; the directions' part does not fall with shots. For "hamiltonian"
+    not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. Of what is drawn at
+    random, as QN-SPSA's directions, the bases of "shadows" and a random part of a gradient, the target is that of the
+    shots' part of the error: the other does not fall with shots. Nor does it count what a readout calibration has of
+    its own. Shots that a post-selection leaves out are asked for besides. For "hamiltonian"
     and "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits
     of the second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric
     do that does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those

@@ -81,7 +81,7 @@ def shots_of_entries(read: Readout, variances: Sequence[tuple[int, np.ndarray, n
     """Shots (R,) for unit error of every entry of the metric, each entry with its fewest in all, from independent
     contributions: a request, the parameters (p,), and the variance (p, p) that it adds to their entries."""
     size = read.plan.num_parameters
-    roots = [(r, np.ix_(columns, columns), np.sqrt(v * read.outcomes[r].shots)) for r, columns, v in variances]
+    roots = [(r, np.ix_(columns, columns), np.sqrt(v * read.shots[r])) for r, columns, v in variances]
     total = np.zeros((size, size))
     for _, place, root in roots:
         total[place] += root

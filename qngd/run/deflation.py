@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, Deflated, deflated, energy_spread
 from qngd.evaluators.meter import metering
 from qngd.interop.given import Given
-from qngd.run.kept import Measured, measured_once
+from qngd.run.kept import Measured, measured_once, paid_once
 from qngd.run.loop import carry_out
 from qngd.run.restarts import Reader, best_of
-from qngd.run.result import Result, Status
+from qngd.run.result import BROKEN_OFF, Result, Status
 from qngd.run.task import Task
 
 _MORE = "a circuit that reaches more states"
@@ -80,7 +81,7 @@ class Search:
         with metering(task.limits.budget.meter(task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties
-        spent = task.spent + kept
+        spent = task.spent + kept + paid_once(self._path)
         return replace(task, evaluators=(lifted,), identity=identity, also=also, spent=spent, final=None, about=about)
 
     @property
@@ -91,6 +92,11 @@ class Search:
         """What measures the end of a task without penalties."""
         evaluator = task.evaluators[0] if task.final is None else task.final.evaluators[0]
         return deflated(without_bounds(evaluator), *self._lifts)
+
+    @property
+    def _path(self) -> Path | None:
+        """The file that keeps what was measured at its end."""
+        return None if self.folder is None else self.folder / "energy.json"
 
     @cached_property
     def _unlifted(self) -> Deflated | None:
@@ -111,9 +117,13 @@ class Search:
         theta, observable = task.given.circuit.flatten(result.theta), task.given.observable
         assert observable is not None
         energy, overlaps = Estimate(result.energy, result.stderr), Estimate.exact(np.zeros(0))
-        if self._unlifted is not None:
+        if self._unlifted is not None and (result.status not in BROKEN_OFF or task.evaluators[0].is_exact):
             energy, overlaps, cost = self._at_its_end(self._unlifted, result, theta)
             result = replace(result, cost=result.cost + cost)
+        elif self._unlifted is not None:
+            unknown = np.full(len(self.found), np.nan)
+            energy, overlaps = Estimate(np.nan, np.nan), Estimate(unknown, unknown)
+            result = replace(result, cost=result.cost + paid_once(self._path))
         if weight is None:
             weight = _to_the_top(observable, float(energy.value))
         spread, note = energy_spread(task.evaluators[0], observable, theta), ""
@@ -124,14 +134,13 @@ class Search:
 
     def _at_its_end(self, unlifted: Deflated, result: Result, theta: np.ndarray) -> Measured:
         """Energy and overlaps where a run ended, which the folder keeps too."""
-        path = None if self.folder is None else self.folder / "energy.json"
         key = f"{self.task.identity.key} {theta.tobytes().hex()}"
         if self.final_shots is not None:
             key += f" {self.final_shots}"
         with metering(self.task.limits.budget.meter(result.cost)):  # which has kept room for it
             seen = self._affordable(unlifted, result, theta)
             seed = derived(self.seed, _LAST, 0)
-            return measured_once(path, key, lambda: unlifted.undeflated(theta, seed, seen))
+            return measured_once(self._path, key, lambda: unlifted.undeflated(theta, seed, seen))
 
     def _affordable(self, unlifted: Deflated, result: Result, theta: np.ndarray) -> Spread | None:
         """What was seen where the run ended, by which a rule takes shots for its end; None where nothing was, or the

@@ -10,16 +10,15 @@ from qngd.cvar import CVaR
 from qngd.errors import BackendError, StorageError, joined
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.evaluation import Cost
+from qngd.estimates.prices import JobSizes, Prices
 from qngd.evaluators.bit_strings import exact_bit_strings
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.full_turns import wrapped_angles
 from qngd.evaluators.meter import OverBudget
 from qngd.run.record import Record
-from qngd.run.result import REMEDY, Result, Status
+from qngd.run.result import BROKEN_OFF, REMEDY, Result, Status
 from qngd.run.task import Task
 from qngd.solve.state import State
-
-_UNFINISHED = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
 
 
 def result_of(record: Record, status: Status, task: Task) -> Result:
@@ -72,11 +71,19 @@ def finished(found: Result, task: Task) -> Result:
     sent = task.store.sent()
     if not sent.jobs:
         return found
-    share = sent.shots / max(found.cost.shots, 1)
-    seconds, money = (None if each is None else each * share for each in (found.cost.seconds, found.cost.money))
-    found = _with_cost(found, replace(sent, seconds=seconds, money=money))
+    found = _with_cost(found, _priced(sent, found.cost, task.limits.budget.table))
     note = f"{sent} of its cost were sent where it broke off; the same call with this run_dir collects what they give"
     return _with_note(found, note)
+
+
+def _priced(sent: Cost, before: Cost, prices: Prices) -> Cost:
+    """What was sent with its money, as if its jobs were alike, and its seconds, by those that shots took before."""
+    seconds = None if before.seconds is None else before.seconds * sent.shots / max(before.shots, 1)
+    if not sent.circuits:  # of jobs that failed
+        return replace(sent, seconds=seconds)
+    each = np.full(sent.jobs, 1 / sent.jobs)
+    sizes = JobSizes(sent.circuits * each, sent.shots * each, None if seconds is None else seconds * each)
+    return replace(sent, seconds=seconds, money=prices.of(sizes))
 
 
 def _measured_again(found: Result, task: Task) -> Result:
@@ -85,7 +92,7 @@ def _measured_again(found: Result, task: Task) -> Result:
     if task.final is None:
         return found
     state, paid = found.state, _with_cost(found, task.final.paid)
-    if found.status in _UNFINISHED:
+    if found.status in BROKEN_OFF:
         return _with_note(paid, "its end was not measured with final_shots")
     with task.ending(state.cost):
         try:

@@ -39,7 +39,7 @@ from qngd.run.deflation import Found, Search
 from qngd.run.directory.paths import as_folder
 from qngd.run.reading import read_task
 from qngd.run.restarts import ends_all
-from qngd.run.result import Result
+from qngd.run.result import Result, by_run_dir
 from qngd.run.stop import StopRule
 from qngd.solve.state import Optimizer, StepInfo
 
@@ -121,7 +121,8 @@ def excited_states(
 
     Returns:
         The states in the order of their energies, each a `Result` with overlaps. Fewer where the budget ends, a backend
-        fails, or the run is interrupted or stopped: the `status` of the last one found says so.
+        fails, or the run is interrupted or stopped: the `status` of the last one found says so. The energy and overlaps
+        of one that broke off are NaN where they would have to be measured.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -196,13 +197,15 @@ def _listed(found: Sequence[Found]) -> list[ExcitedState]:
     for k, each in enumerate(found):
         overlaps[k, :k] = overlaps[:k, k] = each.overlaps.value
         errors[k, :k] = errors[:k, k] = each.overlaps.stderr
-    order = sorted(range(count), key=lambda k: float(found[k].energy.value))
+    order = sorted(range(count), key=lambda k: float(np.nan_to_num(found[k].energy.value, nan=np.inf)))
     return [_state(found[k], overlaps[k, order], errors[k, order], place) for place, k in enumerate(order)]
 
 
 def _state(found: Found, overlaps: np.ndarray, errors: np.ndarray, place: int) -> ExcitedState:
     same = [j for j in np.flatnonzero(overlaps - 3 * errors > _SAME) if j != place]
     notes = [found.result.note, found.note]
+    if np.isnan(found.energy.value):
+        notes.append("it broke off, and its energy without the penalties was not measured")
     if same:
         notes.append(
             f"it overlaps with state {', '.join(map(str, same))} of the list by {overlaps[same].max():.2g}, so one of "
@@ -211,7 +214,7 @@ def _state(found: Found, overlaps: np.ndarray, errors: np.ndarray, place: int) -
         )
     known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
     known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
-    known["note"] = joined(*notes)
+    known["note"], known["message"] = joined(*notes), by_run_dir(found.result.message)
     return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -27,7 +28,7 @@ Measured = tuple[Estimate, Estimate, Cost]  # two estimates and what they cost
 
 def measured_once(path: Path | None, key: str, measure: Callable[[], Measured]) -> Measured:
     """What `path` holds of the measurement that is recognized by `key`, or what `measure` gives, which is then written
-    there. Without a path it is measured.
+    there, with the cost of what it held of another one besides. Without a path it is measured.
 
     Raises:
         StorageError: the file cannot be read or written.
@@ -38,12 +39,23 @@ def measured_once(path: Path | None, key: str, measure: Callable[[], Measured]) 
         row = _read(path)
         if row["key"] == key:
             return _estimate(row["first"]), _estimate(row["second"]), Cost.from_fields(row["cost"])
+    before = paid_once(path)
     first, second, cost = measure()
+    cost = before + cost
     row = {"key": key, "first": _row(first), "second": _row(second), "cost": dataclasses.asdict(cost)}
     with told(path, "write"):
         make_folder(path.parent)
         replace_file(path, as_json({**row, "sum": _sum(row)}).encode())
     return first, second, cost
+
+
+def paid_once(path: Path | None) -> Cost:
+    """What the measurements that `path` is of have taken; nothing where it cannot be read, which `measured_once`
+    says."""
+    if path is not None and path.exists():
+        with suppress(StorageError):
+            return Cost.from_fields(_read(path)["cost"])
+    return Cost()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -265,9 +265,10 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
         except OverBudget as error:
             # only now is it known what this takes; what of the step was paid before is spent, and the step not made.
             # What a log holds of it is found again when the run goes on.
-            paid = meter.spent - task.before_this - record.state.cost - meter.logged
+            spent = meter.spent - task.before_this
+            paid = spent - record.state.cost - meter.logged
             if paid.circuits:
                 record.spend(paid, counts=False)
-            return record.ended(Status.BUDGET, task.lacking(record.state.cost + task.store.sent(), error.ahead))
+            return record.ended(Status.BUDGET, task.lacking(spent, error.ahead))
     task.clock.timed(began)
     return moved

@@ -20,7 +20,7 @@ from qngd.errors import BackendError, SettingError, StorageError, counted, joine
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.given import AnyGiven
 from qngd.run.directory.paths import as_folder, holds_run
-from qngd.run.result import REMEDY, Result, Status, ended_by
+from qngd.run.result import OUT_OF_BUDGET, REMEDY, Result, Status, ended_by
 from qngd.run.task import Task
 
 ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
@@ -28,10 +28,6 @@ ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Stat
 _LAST = 5  # energies of a run by which it is compared with others
 _BEYOND_DOUBT = 3.0  # standard errors
 
-_OUT_OF_BUDGET = (
-    "{failure} ({cost} spent); raise the budget: the same call with its run_dir tries what was not, and this result's "
-    ".state as state=, without restarts, goes on from the best"
-)
 _NO_ROOM = "the budget has no room for {}{}"
 
 Reader = Callable[[Any, int | None, Any, Cost], Task]  # of start, seed, run_dir, what earlier starts have spent
@@ -122,7 +118,7 @@ def _best(results: list[Result], *, count: int, by: Rivals, ended: Status | None
     last = results[-1]
     status, message = chosen.status, chosen.message
     if ended is not None:
-        text = _OUT_OF_BUDGET if ended is Status.BUDGET else REMEDY[ended]
+        text = OUT_OF_BUDGET if ended is Status.BUDGET else REMEDY[ended]
         status, message = ended, text.format(cost=_spent(results).in_short, failure=failure)
     elif last.status in ENDING:
         status, message = last.status, last.message

@@ -39,6 +39,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+BROKEN_OFF = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
 _GO_ON = "give this result's .state as state= to go on"
 REMEDY = {
     Status.CONVERGED: "{finished}",
@@ -56,6 +57,11 @@ REMEDY = {
     Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
 }
 """What to do about each, with blanks to fill in."""
+_FROM_BEST = ", and this result's .state as state=, without restarts, goes on from the best"
+OUT_OF_BUDGET = (
+    "{failure} ({cost} spent); raise the budget: the same call with its run_dir tries what was not" + _FROM_BEST
+)
+"""The same for a call with several starts."""
 NOT_FINITE_AT_START = (
     "the energy or its derivatives are NaN or infinite at the start itself; look at qngd.expectation and qngd.gradient "
     "there, and in a loss at logarithms, roots and quotients"
@@ -67,6 +73,17 @@ def ended_by(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, KeyboardInterrupt):
         return Status.INTERRUPTED, ""
     return Status.FAILED, f"the backend failed: {error}" if isinstance(error, BackendError) else f"{error}"
+
+
+def by_run_dir(message: str) -> str:
+    """A remedy for a run whose state nothing takes, because it was one of several that depend on each other.
+
+    >>> by_run_dir(REMEDY[Status.STOPPED])
+    'the callback asked to stop; with a run_dir the same call goes on'
+    """
+    for link, other in ((", or ", ": "), (" and ", ": "), ("; ", "; ")):
+        message = message.replace(link + _GO_ON, f"{other}with a run_dir the same call goes on")
+    return message.replace(_FROM_BEST, "")
 
 
 @dataclass(frozen=True, eq=False)

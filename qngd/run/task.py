@@ -19,7 +19,7 @@ from qngd.run.identity import RunIdentity, fingerprint_of
 from qngd.run.optimizers import kind_of
 from qngd.run.stop import StopRule
 from qngd.run.store import Store
-from qngd.solve.state import Optimizer, State, StepInfo
+from qngd.solve.state import Optimizer, State, StepInfo, batch_of, on_batch
 
 _FEW_STEPS = 10  # that a part of a budget buys at least
 
@@ -146,7 +146,7 @@ class Task:
         evaluator, theta = self.evaluators[0], self.given.theta
         ahead = self.optimizer.preview(evaluator, theta, None, first=True)
         if steps:
-            ahead += self.optimizer.preview(evaluator, theta, None) * steps
+            ahead += self.optimizer.preview(on_batch(evaluator, 0, None), theta, None) * steps
         return ahead
 
     @property
@@ -155,8 +155,9 @@ class Task:
         return 1 if self.final is None else 2
 
     def evaluator_at(self, state: State) -> Evaluator:
-        """The evaluator of the stage that a state is in."""
-        return self.evaluators[min(state.stage, len(self.evaluators) - 1)]
+        """The evaluator of the stage that a state is in, on the mini-batch that a step from there begins with."""
+        evaluator = self.evaluators[min(state.stage, len(self.evaluators) - 1)]
+        return on_batch(evaluator, batch_of(state), state.seed)
 
     @property
     def epoch(self) -> int:

@@ -225,6 +225,19 @@ def energies_ahead(evaluator: Evaluator, theta: np.ndarray, count: int, spread: 
     return evaluator.preview_energies(theta, count, spread=spread)
 
 
+def on_batch(evaluator: Evaluator, batch: int | None, seed: int | None) -> Evaluator:
+    """The evaluator; of a loss over mini-batches for a step that begins with this one (None: the first of a run)."""
+    choose = getattr(evaluator, "on_batch", None)
+    return evaluator if choose is None else choose(batch, seed)
+
+
+def batch_of(state: State) -> int | None:
+    """The mini-batch that the step from this state begins with; None where there are none."""
+    here = state.evaluation
+    # a step without a gradient is tied to no batch: the next begins with the next
+    return here.batch if here.batch is None or here.gradient is not None else here.batch + 1
+
+
 class Submissions:
     """Asks an evaluator on behalf of one step: counts submissions and their cost, and gives each a seed of its own."""
 
@@ -236,8 +249,7 @@ class Submissions:
         spread: Spread | None = None,
         batch: int | None = None,
     ) -> None:
-        choose = getattr(evaluator, "on_batch", None)  # of a loss over mini-batches
-        self.evaluator: Evaluator = evaluator if choose is None else choose(batch, seed)
+        self.evaluator = on_batch(evaluator, batch, seed)
         self.count = 0
         self.cost = Cost()
         self._shots_for: Counter[str] = Counter()
@@ -249,10 +261,7 @@ class Submissions:
     def after(cls, evaluator: Evaluator, state: State) -> Submissions:
         """The submissions of the step from this state; raises SettingError where it is none."""
         require_state(state)
-        here = state.evaluation
-        # a step without a gradient is tied to no batch: the next begins with the next
-        batch = here.batch if here.batch is None or here.gradient is not None else here.batch + 1
-        return cls(evaluator, state.seed, state.evaluations, here.spread, batch)
+        return cls(evaluator, state.seed, state.evaluations, state.evaluation.spread, batch_of(state))
 
     def evaluate(self, theta: np.ndarray, *, gradient: Asked, metric: Metric | None) -> Evaluation:
         """The evaluation at θ, with gradient and metric if asked for; NaN, without asking, where θ is not finite."""

@@ -19,6 +19,11 @@ class Batches:
     def per_epoch(self) -> int:
         return -(-self.count // self.size)
 
+    @property
+    def largest(self) -> int:
+        """The most samples that a batch has."""
+        return -(-self.count // self.per_epoch)
+
     def rows(self, index: int, seed: int | None) -> np.ndarray:
         """The samples of batch number `index`, ascending: the same at every call.
 
@@ -29,3 +34,13 @@ class Batches:
         order = np.random.default_rng([0 if seed is None else seed, epoch, 3]).permutation(self.count)
         edges = np.arange(self.per_epoch + 1) * self.count // self.per_epoch
         return np.sort(order[edges[place] : edges[place + 1]])
+
+
+@dataclass(frozen=True, eq=False)
+class SameBatch(Batches):
+    """Batches that are all of these `samples`, for the price of steps."""
+
+    samples: np.ndarray
+
+    def rows(self, index: int, seed: int | None) -> np.ndarray:
+        return self.samples

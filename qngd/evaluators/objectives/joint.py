@@ -20,7 +20,7 @@ from qngd.gradients.base import Asked
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping, random_paulis
 from qngd.measured.metric import MeasuredMetric
-from qngd.measured.plan import Plan, Request, Starts, Submission
+from qngd.measured.plan import OF_TAILS, Plan, Request, Starts, Submission
 from qngd.measured.planner import Planner, require_all_values
 from qngd.measured.template import Template
 from qngd.metrics.full import Full
@@ -157,6 +157,8 @@ class JointPlan(Submission):
 
     @property
     def of_single_shots(self) -> str:
+        if any(piece.planner.part.shares for piece in self.pieces):
+            return OF_TAILS
         return next(filter(None, (piece.plan.of_single_shots for piece in self.pieces)), "")
 
     def shots_for_metric(self, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from qngd.evaluators.objectives.joint import Piece
 from qngd.evaluators.objectives.tails import MeasuredTails
 from qngd.measured.metric import Estimated
 from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
-from qngd.measured.readout import Readout
+from qngd.measured.plan import Request
+from qngd.measured.readout import Readout, shots_asked
 from qngd.measured.tail import counts_of
 from qngd.measured.template import Template
 
@@ -39,11 +40,14 @@ class Worth(NamedTuple):
 class Measured:
     """The outcomes of one piece, and the outputs in them."""
 
-    def __init__(self, piece: Piece, outcomes: Sequence[Outcome], is_noisy: bool) -> None:
+    def __init__(self, piece: Piece, outcomes: Sequence[Outcome], sent: Sequence[Request], is_noisy: bool) -> None:
         plan = piece.plan
+        own = slice(piece.start, piece.start + plan.num_circuits)
         self.piece = piece
-        self.outcomes = outcomes[piece.start : piece.start + plan.num_circuits]
-        self.plan = replace(plan, is_noisy=is_noisy)
+        self.outcomes = outcomes[own]
+        asked = zip(plan.requests, sent[own], strict=True)
+        requests = tuple(replace(request, shots=as_sent.shots) for request, as_sent in asked)
+        self.plan = replace(plan, requests=requests, is_noisy=is_noisy)
         # the requests of outputs, each with its coefficients (K, m)
         self._requests = [
             (r, piece.planner.coefficients(plan.templates[request.template]))
@@ -131,7 +135,7 @@ class Measured:
         entries, reach = np.zeros((len(root), count)), np.zeros((2, count))
         for r, own in self._requests:
             weight, bound = self.plan.energy_weights[r], self._bound(own)
-            spread = self._values[1][r] * self.outcomes[r].shots  # of one shot
+            spread = self._values[1][r] * shots_asked(self.plan.requests[r], self.outcomes[r])  # of one shot
             loss[r] = weight**2 * (weights @ spread @ weights)
             reach[0, r] = abs(weight) * (np.abs(weights) @ bound)
             if bends is not None:

@@ -14,6 +14,7 @@ from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.base import ObjectiveEvaluator, seed_of
+from qngd.evaluators.objectives.batches import SameBatch
 from qngd.evaluators.objectives.gauss_newton import GaussNewton
 from qngd.evaluators.objectives.joint import DataPlanner, JointPlan
 from qngd.evaluators.objectives.measured import Measured, Worth
@@ -111,6 +112,17 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         joint, _ = self._joint(theta, judged, samples, gradient, metric, None)
         return joint
 
+    def on_dearest(self, theta: np.ndarray) -> SampledObjective:
+        """The same where every mini-batch has the samples that take the most circuits, so that no step takes more."""
+        if self._batches is None:
+            return self
+        circuits = np.zeros(len(self.model.samples))
+        for part in self.model.parts:
+            (plan,) = self._planners[id(part)].plans(theta[part.parameters], np.zeros(1, int), True, None, [None])
+            circuits[part.samples] += plan.num_circuits
+        samples = np.sort(np.argsort(-circuits, kind="stable")[: self._batches.largest])
+        return self._with(_batches=SameBatch(self._batches.count, self._batches.size, samples))
+
     # ----- plans -----
 
     def _joint(
@@ -191,7 +203,7 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
     ) -> tuple[list[Measured], Cost, dict[str, int]]:
         wanted = self._with_shots(joint, spread)
         outcomes, cost = run_plan(self.backend, wanted, seed, self.job_log)
-        pieces = [Measured(piece, outcomes, self.backend.is_noisy) for piece in joint.pieces]
+        pieces = [Measured(piece, outcomes, wanted.requests, self.backend.is_noisy) for piece in joint.pieces]
         return pieces, cost, shots_for(wanted, outcomes)
 
     # ----- the metric -----

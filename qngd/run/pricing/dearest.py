@@ -38,6 +38,8 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
     if most is None:
         return []
     plan: Any = _plan(optimizer, evaluator, theta)
+    if not plan.num_circuits:
+        return []
     last = most(plan, 2**62)
     is_free = plan.starts.divided is not None
     if most(plan, 0) == most(plan, 1) == last and not is_free:

@@ -88,8 +88,9 @@ def planned_step(
     if isinstance(given, GivenObjective):
         if states > 1:
             raise SettingError(OF_OBJECTIVES)
-        of_samples = SampledObjective(given.model, setup)
-        joint = of_samples.planned(given.theta, gradient=asked, metric=of_samples.own_metric(metric))
+        of_samples = SampledObjective(given.model, setup).on_dearest(given.theta)
+        within = of_samples.on_batch(0, None)  # which also measures the batch that it began with
+        joint = within.planned(given.theta, gradient=asked, metric=of_samples.own_metric(metric))
         return PlannedStep(joint, of_samples, setup.grouping)
     observable, share = (target.observable, target.stages[-1]) if isinstance(target, CVaR) else (target, None)
     evaluator = SampledEvaluator(given.circuit, observable, setup, share=share)
