@@ -18,6 +18,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.theta import ThetaStructure
 from qngd.evaluators.objectives.objective import Objective
+from qngd.interop.arrays import as_numbers
 from qngd.interop.losses import Loss
 
 
@@ -179,7 +180,7 @@ class Model:
             for array in arrays:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if self.targets is not None:
-            digest.update(np.ascontiguousarray(_as_array(self.targets)).tobytes())
+            digest.update(_bytes_of(self.targets))
         digest.update(_text_of(self.objective.loss))
         return digest.digest()
 
@@ -231,6 +232,6 @@ def _text_of(function: Any) -> bytes:
     return repr((name, code.co_code, code.co_names, plain)).encode()
 
 
-def _as_array(targets: Any) -> np.ndarray:
-    detach = getattr(targets, "detach", None)
-    return np.asarray(targets if detach is None else detach().cpu())
+def _bytes_of(targets: Any) -> bytes:
+    array = np.ascontiguousarray(as_numbers(targets))
+    return repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
