@@ -121,6 +121,24 @@ def test_errors_of_shots_are_what_repetition_shows(terms, grouping):
         assert sample.std(axis=0) == pytest.approx(told, rel=0.3)
 
 
+@pytest.mark.parametrize(("alpha", "shots"), [(1e-4, 100), (0.02, 50), (0.3, 1)])
+def test_errors_of_too_few_shots_are_no_larger_than_the_energies(alpha, shots):
+    """Fewer than 1/α shots say nothing of the tail, which is a mean of energies all the same."""
+    circuit, theta = ladder(), np.linspace(-1, 2, 7)
+    target, whole = qngd.CVaR(SPREAD, alpha), 2 * sum(map(abs, SPREAD.values()))
+    exact = float(qngd.expectation(circuit, target, theta))
+    objective = qngd.Objective(circuit, [target], lambda outputs: outputs[0])
+    for asked in (
+        qngd.evaluator(circuit, target, theta, shots=shots),
+        qngd.evaluator(objective, theta0=theta, shots=shots),
+    ):
+        found = [asked.evaluate(theta, gradient=False, metric=None, seed=seed).energy for seed in range(40)]
+        errors = np.array([float(each.value) - exact for each in found])
+        told = np.array([float(each.stderr) for each in found])
+        assert np.all(told < 1.2 * whole)
+        assert np.all(np.abs(errors) < 3 * told)
+
+
 def test_a_sample_errs_upwards():
     """The mean of the lowest tenth of 20 shots is their two lowest, and too high on average; that of many is not."""
     circuit, theta = ladder(), np.linspace(-1, 2, 7)
