@@ -46,6 +46,7 @@ def test_hydrogen_as_the_tutorial_prints_it():
     assert [state.energy for state in states] == pytest.approx(PRINTED, abs=1e-7)
     for place, state in enumerate(states):
         assert isinstance(state, qngd.Result)
+        assert (state.mean, state.mean_stderr) == (state.energy, state.stderr)
         vector = Statevector(h2_circuit().assign_parameters(state.theta))
         assert vector.expectation_value(SparsePauliOp.from_list(list(H2.items()))).real == pytest.approx(state.energy)
         others = [abs(vector.inner(Statevector(h2_circuit().assign_parameters(s.theta)))) ** 2 for s in states]
