@@ -139,6 +139,15 @@ def test_errors_of_too_few_shots_are_no_larger_than_the_energies(alpha, shots):
         assert np.all(np.abs(errors) < 3 * told)
 
 
+def test_a_distribution_that_does_not_fit_may_be_sampled():
+    wide = qngd.CircuitBuilder(40)
+    for qubit, angle in enumerate(wide.parameters(*(f"t{k}" for k in range(40)))):
+        wide = wide.ry(angle, qubit)
+    target = qngd.CVaR({"Z" * 40: 1.0}, 0.5)
+    with pytest.raises(qngd.MemoryLimitError, match=r"over 40 qubits .*use fewer qubits, or a backend with shots"):
+        qngd.expectation(wide, target, np.zeros(40))
+
+
 def test_a_sample_errs_upwards():
     """The mean of the lowest tenth of 20 shots is their two lowest, and too high on average; that of many is not."""
     circuit, theta = ladder(), np.linspace(-1, 2, 7)

@@ -650,6 +650,37 @@ def test_each_of_several_qnodes_takes_the_data_that_it_has_arguments_for():
         qngd.expectation(qngd.Objective([scaled, constant], None, of_products, data={"x": Y, "y": Y}), theta=w)
 
 
+def test_functions_in_a_list_take_all_of_theta():
+    def both(a, b, x):
+        qml.RY(a * x, 0)
+        qml.RX(b, 1)
+        qml.CNOT([0, 1])
+
+    def second(b, x):
+        qml.RX(b + x, 1)
+        qml.RY(0.3, 0)
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def measured(function, theta, x):
+        function(*theta, x)
+        return qml.expval(qml.Z(1))
+
+    def ask(circuits, theta=(0.4, 0.9)):
+        fit = qngd.Objective(circuits, {"ZI": 1.0}, lambda outputs: np.sum(np.prod(outputs, axis=1)), data={"x": Y})
+        return float(qngd.expectation(fit, theta=theta))
+
+    expected = sum(measured(both, (0.4, 0.9), x) * measured(second, (0.9,), x) for x in Y)
+    assert ask([both, lambda a, b, x: second(b, x)]) == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(CircuitError, match=r"let each take all of θ, as in lambda a, b, x: first\(a, x\)"):
+        ask([both, second])
+    with pytest.raises(CircuitError, match="number 0 of the list has no parameter c, which another one has"):
+        ask([both, lambda a, c, x: second(c, x)])
+    alone = qngd.CircuitBuilder(2)
+    alone = alone.ry(alone.parameter("b"), 1)
+    with pytest.raises(CircuitError, match="number 1 of the list has them in other order"):  # (a, b) is not (b, a)
+        ask([alone, both])
+
+
 # ----- targets in the kinds that people have -----
 
 
