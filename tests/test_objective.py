@@ -539,6 +539,7 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask(inputs=["x0"]), SettingError, r"give an array of shape \(samples, 1\)"),
         (lambda: ask(data=X[:, 0]), SettingError, r"give an array of shape \(samples, 2\)"),
         (lambda: ask(data=[["a", "b"]]), SettingError, "data: give arrays of numbers"),
+        (lambda: ask(data=X * 1j), SettingError, "data: complex numbers"),
         (lambda: ask(data=X * np.nan), SettingError, "data: sample 0 holds a number that is NaN"),
         (lambda: ask(data={"x0": X[:, 0], "x1": X[:2, 1]}, inputs=None), SettingError, "got 2, 4 rows"),
         (lambda: ask(targets=Y[:3]), SettingError, "targets: there are 4 samples"),

@@ -219,6 +219,8 @@ def _held(circuits: Sequence[Circuit], data: Data) -> dict[str, np.ndarray]:
         return {}
     parameters, found = _parameters_of(circuits), {}
     for columns, part in zip(_columns(parameters, data), data.columns, strict=True):
+        if part.dtype.kind == "c":
+            raise SettingError("data: complex numbers are no values of parameters; give real ones")
         values = part.reshape(data.count, -1)
         found.update({parameters[column]: values[:, place] for place, column in enumerate(columns)})
     return found

@@ -54,7 +54,7 @@ def _told(value: Any, seen: frozenset[int]) -> bytes:
         return b"" if id(value) in seen else _text_of(value, seen)
     array = as_numbers(value)
     if isinstance(array, np.ndarray) and not array.dtype.hasobject:
-        return repr((array.dtype.str, array.shape)).encode() + hashlib.sha256(np.ascontiguousarray(array)).digest()
+        return repr((array.dtype.str, array.shape)).encode() + hashlib.sha256(np.ascontiguousarray(array).data).digest()
     return b""
 
 
