@@ -217,6 +217,24 @@ def test_a_run_knows_mean_and_bit_strings():
     assert sum(e.energy * e.probability for e in sampled.bit_strings.best(32)) == pytest.approx(sampled.energy)
 
 
+@pytest.mark.parametrize(
+    "how", [{"bounds": (-4, 4)}, {"bounds": {"a0": (-4, 4)}, "frozen": ["a1"]}, {"backend": "light-cone"}]
+)
+@pytest.mark.parametrize("of_tail", [False, True])
+def test_a_run_in_a_box_or_by_light_cones_knows_its_bit_strings(how, of_tail):
+    if of_tail and "backend" in how:
+        pytest.skip("light cones give means alone")
+    circuit = ladder()
+    found = qngd.minimize(
+        circuit, qngd.CVaR(SPREAD, 0.3) if of_tail else SPREAD, np.linspace(-1, 2, 7), max_steps=2, **how
+    )
+    probabilities = np.abs(qngd.statevector(circuit, found.theta)) ** 2
+    energies = np.diag(observable_matrix(SPREAD))
+    for each in found.bit_strings.best(3):
+        assert each.energy == pytest.approx(energies[int(each.bits, 2)])
+        assert each.probability == pytest.approx(probabilities[int(each.bits, 2)])
+
+
 def test_no_bit_strings_of_other_observables():
     found = qngd.minimize(ladder(), ENTANGLED, np.linspace(-1, 2, 7), max_steps=1)
     assert found.bit_strings is None

@@ -56,6 +56,16 @@ def test_hydrogen_as_the_tutorial_prints_it():
         assert not np.any(state.overlaps_stderr)
 
 
+@pytest.mark.parametrize("shots", [None, 200])
+def test_states_of_a_diagonal_observable_have_bit_strings(shots):
+    terms = {"ZZI": 1.0, "IZZ": 0.5, "IIZ": 0.2}
+    circuit = efficient_su2(3, reps=1)
+    for state in qngd.excited_states(circuit, 2, terms, start(circuit, 3), seed=2, shots=shots, max_steps=15):
+        (likely,) = state.bit_strings.most_probable(1)
+        exact = Statevector(circuit.assign_parameters(state.theta)).probabilities_dict()[likely.bits]
+        assert likely.probability == pytest.approx(exact, abs=0.15 if shots else 1e-9)
+
+
 @pytest.mark.parametrize("weights", [None, 4.0, [3.0, 3.5, 4.0]])
 def test_an_asymmetric_observable_on_three_qubits(weights):
     circuit = efficient_su2(3, reps=2)

@@ -12,8 +12,11 @@ from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.bit_strings import exact_bit_strings
+from qngd.evaluators.bounded import without_bounds
+from qngd.evaluators.deflated import ExactDeflated
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.full_turns import wrapped_angles
+from qngd.evaluators.light_cone import LightConeEvaluator
 from qngd.evaluators.meter import OverBudget
 from qngd.run.record import Record
 from qngd.run.result import REMEDY, Result, Status
@@ -62,10 +65,12 @@ def _with_mean(found: Result, mean: Estimate | None) -> Result:
 
 def _bit_strings(task: Task, state: State) -> BitStrings | None:
     """What a diagonal observable's measurement gives where a run ended."""
-    if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
+    if state.evaluation.bit_strings is not None:
         return state.evaluation.bit_strings
-    observable = task.given.observable
-    if observable is None or not isinstance(task.evaluators[0], ExactEvaluator):
+    observable, engine = task.given.observable, without_bounds(task.evaluators[0])
+    if isinstance(engine, ExactDeflated):
+        engine = engine.inner
+    if observable is None or not isinstance(engine, (ExactEvaluator, LightConeEvaluator)):
         return None
     return exact_bit_strings(task.given.circuit, observable, state.lowest[0])
 
