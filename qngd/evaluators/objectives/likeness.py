@@ -7,7 +7,7 @@ import dis
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
-from types import CodeType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -59,8 +59,12 @@ def _told(value: Any, seen: frozenset[int]) -> bytes:
 
 
 def _used_by(function: Any) -> dict[str, Any]:
-    """The values that a function of Python's takes from where it was defined, by name."""
-    found = dict(function.__kwdefaults__ or {})
+    """The values that a function of Python's takes from where it was defined, by name. Of what only looks like one, as
+    a compiled function does, nothing is known."""
+    function = function.__func__ if isinstance(function, MethodType) else function
+    if not isinstance(function, FunctionType):
+        return {}
+    found: dict[str, Any] = dict(function.__kwdefaults__ or {})
     found |= {str(place): value for place, value in enumerate(function.__defaults__ or ())}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         try:
