@@ -1,5 +1,7 @@
 """Mini-batches: every sample has its turn, a step is judged on one batch, runs are reproduced and resumed."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -126,6 +128,61 @@ def test_another_batch_size_data_or_loss_is_another_run(tmp_path):
         with pytest.raises(SettingError, match="holds another run"):
             run(other)
     assert run(objective(batch_size=3)).steps == 1
+
+
+FACTOR = 2.0
+
+
+def scaled_by(factor):
+    return lambda outputs, targets: factor * np.mean((outputs - targets) ** 2)
+
+
+def _squares(outputs):
+    return FACTOR * np.sum(outputs**2)
+
+
+def of_global(outputs, targets):
+    return _squares(outputs - targets)
+
+
+def counting(outputs, targets, log=[]):  # noqa: B006
+    log.append(1)
+    return np.mean(outputs) * 3.0
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (scaled_by(1.0), scaled_by(2.0)),
+        (scaled_by(np.array([1.0, 2.0])[:1].sum()), scaled_by(np.array(3.0))),
+        (functools.partial(lambda k, o, t: k * np.sum(o), 1.0), functools.partial(lambda k, o, t: k * np.sum(o), 2.0)),
+        (lambda o, t: sum(each**2 for each in o), lambda o, t: sum(each**4 for each in o)),
+        (lambda o, t, k=1.0: k * np.sum(o), lambda o, t, k=2.0: k * np.sum(o)),
+    ],
+)
+def test_a_loss_with_other_numbers_is_another_run(first, other, tmp_path):
+    def run(loss):
+        made = qngd.Objective(circuit(), {"IZ": 1.0}, loss, data=X, targets=Y, inputs=["x0", "x1"])
+        return qngd.minimize(made, theta0=THETA, max_steps=1, run_dir=tmp_path, tol=0)
+
+    run(first)
+    with pytest.raises(SettingError, match="holds another run"):
+        run(other)
+    assert run(first).steps == 1
+
+
+def test_a_loss_with_another_global_number_is_another_run_and_one_that_notes_its_calls_is_not(tmp_path, monkeypatch):
+    def run(loss, folder):
+        made = qngd.Objective(circuit(), {"IZ": 1.0}, loss, data=X, targets=Y, inputs=["x0", "x1"])
+        return qngd.minimize(made, theta0=THETA, max_steps=1, run_dir=tmp_path / folder, tol=0)
+
+    run(of_global, "a")
+    assert run(of_global, "a").steps == 1
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    with pytest.raises(SettingError, match="holds another run"):
+        run(of_global, "a")
+    run(counting, "b")
+    assert run(counting, "b").steps == 1
 
 
 def test_mini_batches_reach_the_fit_of_all_samples():

@@ -121,6 +121,33 @@ def test_errors_of_shots_are_what_repetition_shows(terms, grouping):
         assert sample.std(axis=0) == pytest.approx(told, rel=0.3)
 
 
+@pytest.mark.parametrize(("alpha", "shots"), [(1e-4, 100), (0.02, 50), (0.3, 1)])
+def test_errors_of_too_few_shots_are_no_larger_than_the_energies(alpha, shots):
+    """Fewer than 1/α shots say nothing of the tail, which is a mean of energies all the same."""
+    circuit, theta = ladder(), np.linspace(-1, 2, 7)
+    target, whole = qngd.CVaR(SPREAD, alpha), 2 * sum(map(abs, SPREAD.values()))
+    exact = float(qngd.expectation(circuit, target, theta))
+    objective = qngd.Objective(circuit, [target], lambda outputs: outputs[0])
+    for asked in (
+        qngd.evaluator(circuit, target, theta, shots=shots),
+        qngd.evaluator(objective, theta0=theta, shots=shots),
+    ):
+        found = [asked.evaluate(theta, gradient=False, metric=None, seed=seed).energy for seed in range(40)]
+        errors = np.array([float(each.value) - exact for each in found])
+        told = np.array([float(each.stderr) for each in found])
+        assert np.all(told < 1.2 * whole)
+        assert np.all(np.abs(errors) < 3 * told)
+
+
+def test_a_distribution_that_does_not_fit_may_be_sampled():
+    wide = qngd.CircuitBuilder(40)
+    for qubit, angle in enumerate(wide.parameters(*(f"t{k}" for k in range(40)))):
+        wide = wide.ry(angle, qubit)
+    target = qngd.CVaR({"Z" * 40: 1.0}, 0.5)
+    with pytest.raises(qngd.MemoryLimitError, match=r"over 40 qubits .*use fewer qubits, or a backend with shots"):
+        qngd.expectation(wide, target, np.zeros(40))
+
+
 def test_a_sample_errs_upwards():
     """The mean of the lowest tenth of 20 shots is their two lowest, and too high on average; that of many is not."""
     circuit, theta = ladder(), np.linspace(-1, 2, 7)
@@ -188,6 +215,24 @@ def test_a_run_knows_mean_and_bit_strings():
     for each in sampled.bit_strings.most_probable(4):
         assert each.energy == pytest.approx(energies[int(each.bits, 2)])
     assert sum(e.energy * e.probability for e in sampled.bit_strings.best(32)) == pytest.approx(sampled.energy)
+
+
+@pytest.mark.parametrize(
+    "how", [{"bounds": (-4, 4)}, {"bounds": {"a0": (-4, 4)}, "frozen": ["a1"]}, {"backend": "light-cone"}]
+)
+@pytest.mark.parametrize("of_tail", [False, True])
+def test_a_run_in_a_box_or_by_light_cones_knows_its_bit_strings(how, of_tail):
+    if of_tail and "backend" in how:
+        pytest.skip("light cones give means alone")
+    circuit = ladder()
+    found = qngd.minimize(
+        circuit, qngd.CVaR(SPREAD, 0.3) if of_tail else SPREAD, np.linspace(-1, 2, 7), max_steps=2, **how
+    )
+    probabilities = np.abs(qngd.statevector(circuit, found.theta)) ** 2
+    energies = np.diag(observable_matrix(SPREAD))
+    for each in found.bit_strings.best(3):
+        assert each.energy == pytest.approx(energies[int(each.bits, 2)])
+        assert each.probability == pytest.approx(probabilities[int(each.bits, 2)])
 
 
 def test_no_bit_strings_of_other_observables():

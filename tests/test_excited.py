@@ -47,6 +47,7 @@ def test_hydrogen_as_the_tutorial_prints_it():
     assert [state.energy for state in states] == pytest.approx(PRINTED, abs=1e-7)
     for place, state in enumerate(states):
         assert isinstance(state, qngd.Result)
+        assert (state.mean, state.mean_stderr) == (state.energy, state.stderr)
         vector = Statevector(h2_circuit().assign_parameters(state.theta))
         assert vector.expectation_value(SparsePauliOp.from_list(list(H2.items()))).real == pytest.approx(state.energy)
         others = [abs(vector.inner(Statevector(h2_circuit().assign_parameters(s.theta)))) ** 2 for s in states]
@@ -54,6 +55,16 @@ def test_hydrogen_as_the_tutorial_prints_it():
         assert state.overlaps[place] == 1
         assert np.delete(state.overlaps, place).max() < 1e-6
         assert not np.any(state.overlaps_stderr)
+
+
+@pytest.mark.parametrize("shots", [None, 200])
+def test_states_of_a_diagonal_observable_have_bit_strings(shots):
+    terms = {"ZZI": 1.0, "IZZ": 0.5, "IIZ": 0.2}
+    circuit = efficient_su2(3, reps=1)
+    for state in qngd.excited_states(circuit, 2, terms, start(circuit, 3), seed=2, shots=shots, max_steps=15):
+        (likely,) = state.bit_strings.most_probable(1)
+        exact = Statevector(circuit.assign_parameters(state.theta)).probabilities_dict()[likely.bits]
+        assert likely.probability == pytest.approx(exact, abs=0.15 if shots else 1e-9)
 
 
 @pytest.mark.parametrize("weights", [None, 4.0, [3.0, 3.5, 4.0]])

@@ -9,6 +9,8 @@ import pytest
 import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError
+from qngd.estimates.estimate import format_with_error
+from qngd.report.summary import summary
 from tests.run_files import table
 from tests.strategies import ansatz
 
@@ -56,6 +58,19 @@ def test_the_end_is_measured_once_more_and_the_run_is_as_without():
     assert result.cost.shots == device.shots == without.cost.shots + sum(device.asked[-1])
     assert result.state.cost == result.cost
     assert result.mean == result.energy
+
+
+def test_the_mean_beside_a_cvar_has_the_error_of_the_same_measurement():
+    result = minimize(observable=qngd.CVaR(DIAGONAL, 0.2))
+    seen = result.bit_strings
+    spread = seen.probabilities @ (seen.energies - result.mean) ** 2
+    assert seen.shots == FINAL
+    assert result.mean == pytest.approx(seen.probabilities @ seen.energies)
+    assert result.mean_stderr == pytest.approx(np.sqrt(spread / (FINAL - 1)))
+    rows = summary(result, qngd.Problem(CIRCUIT, DIAGONAL, THETA))
+    assert rows["mean energy"] == format_with_error(result.mean, result.mean_stderr)
+    plain = minimize()
+    assert (plain.mean, plain.mean_stderr) == (plain.energy, plain.stderr)
 
 
 def test_the_energy_is_unbiased_and_its_error_right():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 
 import autograd
 import numpy as np
@@ -117,6 +118,20 @@ def test_tensors_with_torchs_functions(torch):
 def test_torchs_functions_on_numbers(torch):
     """The function takes nothing but tensors, the user has NumPy's numbers: torch is loaded, so it may serve."""
     assert_right(node_of(with_sine(torch.sin)), THETA, truth(with_sine(np.sin)))
+
+
+@no_torch
+def test_tensors_that_the_user_did_not_give_warn_of_nothing(torch):
+    def function(p):
+        if isinstance(p, torch.Tensor):
+            warnings.warn("of a tensor", UserWarning, stacklevel=1)
+        with_sine(torch.sin)(p)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert qngd.expectation(node_of(function), None, THETA).value == pytest.approx(truth(with_sine(np.sin))[0])
+    with pytest.warns(UserWarning, match="of a tensor"):
+        qngd.expectation(node_of(function), None, torch.tensor(THETA))
 
 
 @no_torch

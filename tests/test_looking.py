@@ -66,7 +66,10 @@ def test_tables_and_pictures_of_notebooks(long_run):
     given, result = long_run
     sampled = qngd.minimize(problem(), shots=50, seed=1, max_steps=1)
     evaluation = sampled.state.evaluation
+    diagonal = qngd.minimize(given.circuit, qngd.CVaR({"ZZIII": 1.0}, 0.3), given.theta0, max_steps=1)
+    (best,) = diagonal.bit_strings.best(1)
     texts = {
+        "diagonal": (diagonal, ["mean energy", f"{diagonal.mean:.10g}", "best bit strings", f"{best.bits} (-1; "]),
         "result": (result, ["max steps", "40", 'alt="Energy against steps']),
         "circuit": (qngd.wrap(given.circuit), ["5 qubits", "30 parameters", "ry"]),
         "estimate": (evaluation.energy, ["±", "from 800 shots"]),

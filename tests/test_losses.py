@@ -128,6 +128,39 @@ def test_losses_of_torch():
         Loss(lambda o: torch.mean(o.float())).slopes(OUTPUTS, None)
 
 
+def test_jaxs_own_arrays():
+    """What NumPy's arrays have not is tried on them; an index out of bounds, which they move to the edge, is not."""
+    pytest.importorskip("jax")
+    check(lambda o, y: (o.at[:, 0].multiply(3.0) * y).sum(), lambda o: np.sum(o * [3.0, 1.0] * TARGETS))
+    with pytest.raises(SettingError, match="index 5 is out of bounds"):
+        Loss(lambda o: o[:, 5].sum()).slopes(OUTPUTS, None)
+
+
+def test_a_loss_of_numpy_takes_the_targets_of_a_framework():
+    for tensors in (pytest.importorskip("torch").tensor, pytest.importorskip("jax.numpy").asarray):
+        found = Loss(cross_entropy).slopes(OUTPUTS, tensors(TARGETS))
+        expected = Loss(cross_entropy).slopes(OUTPUTS, np.asarray(tensors(TARGETS)))
+        assert found[0] == pytest.approx(expected[0])
+        np.testing.assert_allclose(found[1], expected[1], atol=1e-12)
+
+
+def test_a_loss_that_fails_on_a_frameworks_arrays_says_so_of_these():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(SettingError, match=r"must be Tensor.*; on torch's arrays RuntimeError.*, with the targets"):
+        Loss(torch.nn.functional.cross_entropy).slopes(OUTPUTS, LABELS.astype(np.int32))
+
+
+def test_a_loss_that_fails_says_what_it_was_called_with():
+    with pytest.raises(
+        SettingError, match=r"it fails \(TypeError: [^;]*\) on outputs of shape \(5, 2\), with the targets"
+    ):
+        Loss(lambda o: o.sum()).slopes(OUTPUTS, TARGETS)
+    with pytest.raises(
+        SettingError, match=r"it fails \(TypeError: [^;]*\) on outputs of shape \(5, 2\), without targets"
+    ):
+        Loss(lambda o, y: o.sum()).slopes(OUTPUTS, None)
+
+
 def test_scalars_and_vectors_of_outputs():
     for shape in ((), (3,)):
         outputs = RNG.uniform(0.2, 0.8, shape)

@@ -539,6 +539,7 @@ def test_one_observable_that_stands_alone_is_a_number():
         (lambda: ask(inputs=["x0"]), SettingError, r"give an array of shape \(samples, 1\)"),
         (lambda: ask(data=X[:, 0]), SettingError, r"give an array of shape \(samples, 2\)"),
         (lambda: ask(data=[["a", "b"]]), SettingError, "data: give arrays of numbers"),
+        (lambda: ask(data=X * 1j), SettingError, "data: complex numbers"),
         (lambda: ask(data=X * np.nan), SettingError, "data: sample 0 holds a number that is NaN"),
         (lambda: ask(data={"x0": X[:, 0], "x1": X[:2, 1]}, inputs=None), SettingError, "got 2, 4 rows"),
         (lambda: ask(targets=Y[:3]), SettingError, "targets: there are 4 samples"),
@@ -564,6 +565,187 @@ def ask(circuit=None, observables=OBSERVABLES, theta=THETA, **more):
     settings = {"data": X, "targets": Y, "inputs": ["x0", "x1"], **more}
     objective = qngd.Objective(built() if circuit is None else circuit, observables, loss, **settings)
     return qngd.expectation(objective, theta=theta)
+
+
+# ----- several circuits, each with those of the data that it has places for -----
+
+
+def second_circuit(x, a, b):
+    """It takes one of the two numbers of a sample, and is on other qubits."""
+    circuit = QuantumCircuit(2)
+    circuit.rx(x[1] * a, 0)
+    circuit.cx(0, 1)
+    circuit.ry(b, 1)
+    return circuit
+
+
+def third_circuit(c):
+    circuit = QuantumCircuit(1)
+    circuit.ry(c, 0)
+    return circuit
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_each_of_several_circuits_takes_the_data_that_it_has_parameters_for(order, by_name):
+    first, x, parameters = qiskit_circuit()
+    a, b, c, _ = parameters
+    circuits = [first, second_circuit(x, a, b), third_circuit(c)]
+    observables = [SparsePauliOp(["XIX"]), SparsePauliOp(["ZX", "IZ"], [1.0, 0.4]), SparsePauliOp(["Z"])]
+    circuits, observables = [circuits[k] for k in order], [observables[k] for k in order]
+
+    def of_products(outputs):
+        return np.sum(np.prod(outputs + 2, axis=1))
+
+    def of_states(theta):
+        values = dict(zip(parameters, theta, strict=True))
+        rows = []
+        for row in X:
+            known = values | dict(zip(x, row, strict=True))
+            states = [Statevector(each.assign_parameters({p: known[p] for p in each.parameters})) for each in circuits]
+            rows.append([state.expectation_value(h).real for state, h in zip(states, observables, strict=True)])
+        return of_products(np.array(rows))
+
+    data = {"x[1]": X[:, 1], "x[0]": X[:, 0]} if by_name else X
+    fit = qngd.Objective(circuits, observables, of_products, data=data, inputs=None if by_name else "x")
+    start = dict(zip("abcd", THETA, strict=True))
+    assert float(qngd.expectation(fit, theta=start)) == pytest.approx(of_states(THETA), abs=1e-12)
+    names = qngd.evaluator(fit, theta0=start).circuit.parameters
+    found = dict(zip(names, qngd.gradient(fit, theta=start).value, strict=True))
+    np.testing.assert_allclose([found[name] for name in "abcd"], slopes(of_states, THETA), atol=1e-8)
+    sampled = qngd.expectation(fit, theta=start, shots=4000, seed=1)
+    assert abs(sampled.value - of_states(THETA)) < 4 * sampled.stderr
+    with pytest.raises(SettingError, match="inputs: there is no parameter 'y'"):
+        qngd.expectation(qngd.Objective(circuits, observables, of_products, data=X, inputs=["x", "y"]), theta=start)
+
+
+def test_each_of_several_qnodes_takes_the_data_that_it_has_arguments_for():
+    @qml.qnode(DEVICE)
+    def scaled(w, x):
+        qml.RY(w[0] * x, 0)
+        qml.RX(w[1], 1)
+        qml.CNOT([0, 1])
+        return qml.expval(qml.Z(1))
+
+    @qml.qnode(DEVICE)
+    def shifted(w, z):
+        qml.RX(w[0] + z, 0)
+        return qml.expval(qml.Z(0))
+
+    @qml.qnode(DEVICE)
+    def constant(w):
+        qml.RY(w[1], 0)
+        return qml.expval(qml.Z(0))
+
+    def of_products(outputs):
+        return np.sum(np.prod(outputs + 2, axis=1))
+
+    def of_nodes(w):
+        return of_products(np.array([[scaled(w, x), shifted(w, z), constant(w)] for x, z in X]))
+
+    w = np.array([0.4, 0.9])
+    fit = qngd.Objective([scaled, shifted, constant], None, of_products, data={"x": X[:, 0], "z": X[:, 1]})
+    assert float(qngd.expectation(fit, theta=w)) == pytest.approx(of_nodes(w), abs=1e-12)
+    np.testing.assert_allclose(qngd.gradient(fit, theta=w).value, slopes(of_nodes, w), atol=1e-8)
+    with pytest.raises(SettingError, match="data: no circuit has an argument 'y'"):
+        qngd.expectation(qngd.Objective([scaled, constant], None, of_products, data={"x": Y, "y": Y}), theta=w)
+
+
+def test_functions_in_a_list_take_all_of_theta():
+    def both(a, b, x):
+        qml.RY(a * x, 0)
+        qml.RX(b, 1)
+        qml.CNOT([0, 1])
+
+    def second(b, x):
+        qml.RX(b + x, 1)
+        qml.RY(0.3, 0)
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def measured(function, theta, x):
+        function(*theta, x)
+        return qml.expval(qml.Z(1))
+
+    def ask(circuits, theta=(0.4, 0.9)):
+        fit = qngd.Objective(circuits, {"ZI": 1.0}, lambda outputs: np.sum(np.prod(outputs, axis=1)), data={"x": Y})
+        return float(qngd.expectation(fit, theta=theta))
+
+    expected = sum(measured(both, (0.4, 0.9), x) * measured(second, (0.9,), x) for x in Y)
+    assert ask([both, lambda a, b, x: second(b, x)]) == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(CircuitError, match=r"let each take all of θ, as in lambda a, b, x: first\(a, x\)"):
+        ask([both, second])
+    with pytest.raises(CircuitError, match="number 0 of the list has no parameter c, which another one has"):
+        ask([both, lambda a, c, x: second(c, x)])
+    alone = qngd.CircuitBuilder(2)
+    alone = alone.ry(alone.parameter("b"), 1)
+    with pytest.raises(CircuitError, match="number 1 of the list has them in other order"):  # (a, b) is not (b, a)
+        ask([alone, both])
+
+
+# ----- targets in the kinds that people have -----
+
+
+class Series:
+    """A column of a table as pandas has it: `[…]` looks its rows up by their labels."""
+
+    def __init__(self, values, labels):
+        self.values, self.labels = np.asarray(values), list(labels)
+        self.shape = self.values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def __getitem__(self, wanted):
+        return Series([self.values[self.labels.index(label)] for label in wanted], wanted)
+
+    def to_numpy(self):
+        return self.values
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_the_rows_of_a_table_are_targets_by_their_place(batch_size):
+    """As after a split into training and test, whose index is shuffled."""
+    pairs = [("IIZ", 1.0), ("XIX", 0.3)]
+
+    def energies(targets):
+        fit = qngd.Objective(
+            built(), [dict(pairs), {"IZI": 1.0}], loss, data=X, targets=targets, inputs=["x0", "x1"],
+            batch_size=batch_size,
+        )  # fmt: skip
+        return qngd.minimize(fit, theta0=THETA, max_steps=3, seed=2).history
+
+    np.testing.assert_array_equal(energies(Series(Y, [2, 0, 3, 1])), energies(Y))
+
+
+def test_targets_may_have_any_length():
+    def weighted(outputs, targets):
+        return sum(float(np.sum(words)) * output for words, output in zip(targets, outputs, strict=True))
+
+    ragged = [[1.0], [2.0, 3.0], [], [4.0]]
+    fit = qngd.Objective(built(), {"IIZ": 1.0}, weighted, data=X, targets=ragged, inputs=["x0", "x1"])
+    sums = np.array([1.0, 5.0, 0.0, 4.0])
+    expected = qngd.Objective(built(), {"IIZ": 1.0}, lambda o: o @ sums, data=X, inputs=["x0", "x1"])
+    np.testing.assert_allclose(
+        qngd.gradient(fit, theta=THETA).value, qngd.gradient(expected, theta=THETA).value, atol=1e-12
+    )
+
+
+def test_a_run_with_words_as_targets_goes_on(tmp_path):
+    """A table's column of words is an array of objects, which lie elsewhere in every process."""
+
+    def share(outputs, targets):
+        return np.mean(outputs * np.array([len(word) for word in targets]))
+
+    def run(steps):
+        words = np.array(["".join(letters) for letters in ("a", "bcd", "ef", "g")], dtype=object)
+        fit = qngd.Objective(built(), {"IIZ": 1.0}, share, data=X, targets=words, inputs=["x0", "x1"])
+        return qngd.minimize(fit, theta0=THETA, max_steps=steps, run_dir=tmp_path, tol=0)
+
+    run(2)
+    assert run(3).steps == 3
 
 
 # ----- functions around QNodes: each is taken, or shows the line to write -----

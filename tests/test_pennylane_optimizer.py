@@ -351,6 +351,13 @@ def test_tensors_of_a_stand_in(monkeypatch):
     check_in_kind(torch.tensor([0.3, 0.4], requires_grad=True))
 
 
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="the real torch is tested")
+def test_a_cost_function_of_tensors_says_that_autograd_follows_it(monkeypatch):
+    torch = fake_torch.installed(monkeypatch)
+    with pytest.raises(ParameterError, match=r"followed by autograd alone, .* of torch; give NumPy's"):
+        QNGOptimizer(0.1).step(lambda theta: plain(theta) ** 2, torch.tensor([0.3, 0.4]))
+
+
 def test_tensors_of_torch():
     torch = pytest.importorskip("torch")
     check_in_kind(torch.tensor([0.3, 0.4], requires_grad=True))

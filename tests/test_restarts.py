@@ -44,6 +44,26 @@ def test_the_best_of_all_starts_is_the_result():
     assert gone_on.energy <= result.energy + 1e-12
 
 
+def test_random_starts_lie_within_the_bounds_and_not_at_them():
+    circuit = qngd.CircuitBuilder(1)
+    a, b, c, d, e = circuit.parameters(*"abcde")
+    circuit = circuit.ry(a, 0).rx(b, 0).ry(c, 0).rx(d, 0).ry(e, 0)
+    bounds = {"a": (0.0, 0.5), "b": (4.0, np.inf), "c": (-np.inf, -5.0), "d": (7.0, 7.5)}
+
+    def starts(**more):
+        result = qngd.minimize(circuit, {"Z": 1.0}, [0.2, 5, -6, 7.1, 3], restarts=40, seed=3, max_steps=0, **more)
+        return np.array([one.theta for one in result.restarts[1:]])
+
+    found = starts(bounds=bounds)
+    for column, low, high in zip(
+        found.T, (0, 4, -5 - 2 * np.pi, 7, -np.pi), (0.5, 4 + 2 * np.pi, -5, 7.5, np.pi), strict=True
+    ):
+        assert low < column.min() < low + 0.2 * (high - low)
+        assert high - 0.2 * (high - low) < column.max() < high
+        assert len(set(column)) == len(column)
+    np.testing.assert_array_equal(starts()[:, 4], found[:, 4])
+
+
 def test_the_first_start_is_the_given_one_and_the_others_follow_the_seed():
     single = known_runs.run("sampled, adaptive", max_steps=3)
     result, again, other = (

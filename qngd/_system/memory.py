@@ -48,16 +48,20 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def require_bytes(needed: int, what: str) -> None:
-    """Raise MemoryLimitError if `needed` bytes for `what` are not there."""
+_INSTEAD = (
+    "a cheaper approximation of the metric, or another simulator or device as `backend`, such as a QNode's own device"
+)
+
+
+def require_bytes(needed: int, what: str, instead: str = _INSTEAD) -> None:
+    """Raise MemoryLimitError if `needed` bytes for `what` are not there; its text says what to use `instead`."""
     if needed > _LARGE:
         _measured.cache_clear()
     available = available_bytes()
     if needed > available:
         raise MemoryLimitError(
             f"{what} needs {format_bytes(needed)}, and {format_bytes(available)} are available; "
-            "use fewer qubits, a cheaper approximation of the metric, or another simulator or device as `backend`, "
-            "such as a QNode's own device"
+            f"use fewer qubits, {instead}"
         )
 
 

@@ -3,7 +3,9 @@ sample."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from qngd.circuit.chosen import columns_of
 from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError, ParameterError, QngdError, SettingError, counted, shown
 from qngd.interop import is_function, load_pennylane, wrap, wrap_for
+from qngd.interop.arrays import as_numbers
 from qngd.interop.circuit_builder import CircuitBuilder
 
 
@@ -29,6 +32,13 @@ class Data:
     def row(self, number: int) -> list[Any]:
         """The data of one sample."""
         return [column[number] for column in self.columns]
+
+    def named(self, names: Collection[Any]) -> Data:
+        """Those columns whose names are among these."""
+        if self.names is None or len(self.names) != len(self.columns):  # one array may hold several
+            return self
+        kept = [place for place, name in enumerate(self.names) if name in names]
+        return Data(tuple(self.names[k] for k in kept), tuple(self.columns[k] for k in kept), self.count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +98,8 @@ def _is_one_name(inputs: Any) -> bool:
 
 
 def _array(part: Any) -> np.ndarray:
-    detach = getattr(part, "detach", None)
     try:
-        array = np.asarray(part if detach is None else detach().cpu())
+        array = np.asarray(as_numbers(part))
     except (TypeError, ValueError):
         array = np.asarray(None)
     if array.ndim == 0 or array.dtype.kind not in "biufc":
@@ -104,47 +113,127 @@ def _array(part: Any) -> np.ndarray:
     return array
 
 
-def read_samples(native: Any, theta: Any, data: Data | None, own_outputs: bool = False) -> Read:
-    """A circuit with its data, to be read at θ in the user's structure; `own_outputs` says that what it returns counts.
+def read_samples(natives: Sequence[Any], theta: Any, data: Data | None, own_outputs: bool = False) -> list[Read]:
+    """Circuits with their data, to be read at θ in the user's structure; `own_outputs` says that what they return
+    counts. Of several each has those of the data that it has parameters or arguments for.
 
     Raises:
-        CircuitError, ParameterError, SettingError: it cannot be read, or has no such parameters or arguments.
+        CircuitError, ParameterError, SettingError: one cannot be read, or there are no such parameters or arguments.
     """
     if data is None:
-        circuit = wrap_for(native, theta)
-        return Read(circuit, lambda free, start: [(_alone(circuit, free, start), np.zeros(1, dtype=np.int64))])
+        return [_read_alone(native, theta, 1) for native in natives]
+    known = [native if is_function(native) else wrap(native) for native in natives]
+    circuits = [each for each in known if isinstance(each, Circuit)]
+    taken = {place: _taken_by(each, data, len(known)) for place, each in enumerate(known) if is_function(each)}
+    held = _held(circuits, _left_by(taken.values(), data, circuits))
+    reads = []
+    for place, each in enumerate(known):
+        if place not in taken:
+            reads.append(_read_circuit(each, held, data.count))
+        elif taken[place].columns:
+            reads.append(_read_called(each, theta, taken[place], own_outputs))
+        else:
+            reads.append(_read_alone(each, theta, data.count))
+    return reads
+
+
+def _read_called(native: Any, theta: Any, data: Data, own_outputs: bool) -> Read:
     if _makes_circuits(native, data):
         return _one_by_one([wrap(_called(native, data, number)) for number in range(data.count)])
-    if is_function(native):
-        return _read_function(native, theta if type(theta) is tuple else (theta,), data, own_outputs)
-    circuit = wrap(native)
-    mask = np.zeros(circuit.num_parameters, dtype=bool)
-    values = np.zeros((data.count, circuit.num_parameters))
-    for columns, part in zip(_columns(circuit, data), data.columns, strict=True):
-        values[:, columns] = part.reshape(data.count, -1)
-        mask[columns] = True
+    return _read_function(native, theta if type(theta) is tuple else (theta,), data, own_outputs)
+
+
+def _read_alone(native: Any, theta: Any, count: int) -> Read:
+    """A circuit without data, the same for so many samples."""
+    circuit, samples = wrap_for(native, theta), np.arange(count)
+    return Read(circuit, lambda free, start: [(bind(circuit, free, np.tile(start, (count, 1))), samples)])
+
+
+def _read_circuit(circuit: Circuit, held: Mapping[str, np.ndarray], count: int) -> Read:
+    """A circuit some of whose parameters hold data, the values (B,) of each by its name."""
+    mask = np.array([name in held for name in circuit.parameters], dtype=bool)
+    values = np.zeros((count, circuit.num_parameters))
+    for column in np.flatnonzero(mask):
+        values[:, column] = held[circuit.parameters[column]]
 
     def at(free: np.ndarray, start: np.ndarray) -> list[tuple[BoundCircuit, np.ndarray]]:
         own, points = np.zeros(len(mask), dtype=bool), values.copy()
         own[~mask] = free
         points[:, ~mask] = start
-        return [(bind(circuit, own, points), np.arange(data.count))]
+        return [(bind(circuit, own, points), np.arange(count))]
 
     return Read(bind(circuit, ~mask, values[:1]).circuit, at)
 
 
-def _alone(circuit: Circuit, free: np.ndarray, start: np.ndarray) -> BoundCircuit:
-    return bind(circuit, free, start[None])
+def _taken_by(function: Any, data: Data, rivals: int) -> Data:
+    """The data that a function has arguments for; all of them where it is alone, or they have no names."""
+    if data.names is None or rivals == 1:
+        return data
+    try:
+        arguments = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of a function that is not Python's
+        return data
+    return data.named([name for name in data.names if str(name) in arguments])
 
 
-def _columns(circuit: Circuit, data: Data) -> list[list[int]]:
+def _left_by(taken: Collection[Data], data: Data, circuits: Sequence[Circuit]) -> Data:
+    """The data that circuits must have parameters for: what no function takes, and what both have.
+
+    Raises:
+        SettingError: there is no circuit for it.
+    """
+    if data.names is None or not taken:
+        return data
+    names = {name for each in taken for name in each.names or ()}
+    left = data.named([name for name in data.names if name not in names or _stands_for_any(name, circuits)])
+    if left.names and not circuits:
+        raise SettingError(f"data: no circuit has an argument {left.names[0]!r}")
+    return left
+
+
+def _stands_for_any(name: Any, circuits: Sequence[Circuit]) -> bool:
+    try:
+        columns_of(name, _parameters_of(circuits), "inputs")
+    except SettingError:
+        return False
+    return True
+
+
+def _parameters_of(circuits: Sequence[Circuit]) -> list[str]:
+    """The parameters that circuits have together, the elements of a vector in their order."""
+    names = list(dict.fromkeys(name for circuit in circuits for name in circuit.parameters))
+    if len(circuits) == 1:
+        return names
+    stems = list(dict.fromkeys(name.partition("[")[0] for name in names))
+    return sorted(names, key=lambda name: (stems.index(name.partition("[")[0]), *_place(name)))
+
+
+def _place(name: str) -> tuple[int, ...]:
+    """The numbers in brackets behind a name."""
+    return tuple(map(int, re.findall(r"\[(\d+)\]", name)))
+
+
+def _held(circuits: Sequence[Circuit], data: Data) -> dict[str, np.ndarray]:
+    """The values (B,) of every parameter that holds data."""
+    if not circuits:
+        return {}
+    parameters, found = _parameters_of(circuits), {}
+    for columns, part in zip(_columns(parameters, data), data.columns, strict=True):
+        if part.dtype.kind == "c":
+            raise SettingError("data: complex numbers are no values of parameters; give real ones")
+        values = part.reshape(data.count, -1)
+        found.update({parameters[column]: values[:, place] for place, column in enumerate(columns)})
+    return found
+
+
+def _columns(parameters: Sequence[str], data: Data) -> list[list[int]]:
     """The parameters that every part of the data is for."""
     if data.names is None:
         raise SettingError(
             f"inputs: name the parameters that hold data, in the order of its columns, as in "
-            f'inputs=["{next(iter(circuit.parameters), "x")}"]; the circuit\'s are {", ".join(circuit.parameters[:8])}'
+            f'inputs=["{next(iter(parameters), "x")}"]; the circuit\'s are {", ".join(parameters[:8])}'
         )
-    found = [columns_of(name, circuit.parameters, "inputs") for name in data.names]
+    found = [columns_of(name, parameters, "inputs") for name in data.names]
     every = [column for columns in found for column in columns]
     if len(set(every)) != len(every):
         raise SettingError("inputs: a parameter is named twice")
@@ -153,11 +242,10 @@ def _columns(circuit: Circuit, data: Data) -> list[list[int]]:
     for columns, part in zip(found, data.columns, strict=True):
         width = int(np.prod(part.shape[1:], dtype=int))
         if width != len(columns):
-            names = ", ".join(circuit.parameters[column] for column in columns[:4])
+            names = ", ".join(parameters[column] for column in columns[:4]) + (", …" if len(columns) > 4 else "")
             raise SettingError(
                 f"data: it has {counted(width, 'number')} a sample, and {counted(len(columns), 'parameter')} hold them "
-                f"({names}"
-                f"{', …' if len(columns) > 4 else ''}); give an array of shape (samples, {len(columns)})"
+                f"({names}); give an array of shape (samples, {len(columns)})"
             )
     return found
 
@@ -211,7 +299,7 @@ def _one_by_one(circuits: list[Circuit]) -> Read:
             raise ParameterError(f"data: sample {number} makes a circuit of other parameters than sample 0")
 
     def at(free: np.ndarray, start: np.ndarray) -> list[tuple[BoundCircuit, np.ndarray]]:
-        return joined([_alone(each, free, start) for each in circuits])
+        return joined([bind(each, free, start[None]) for each in circuits])
 
     return Read(first, at)
 

@@ -102,7 +102,7 @@ class Readout:
         for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
             coefficients = self.plan.coefficients[request.template]
             if coefficients is not None:
-                template = self.templates[r]
-                values[r], sampled[r], common[r] = tail.read(outcome, template, coefficients)
-                variances[r] = float(widened(sampled[r], tail.least(outcome.shots)))
+                template, at_theta = self.templates[r], bool(self.plan.energy_weights[r])
+                values[r], sampled[r], common[r] = tail.read(outcome, template, coefficients, at_theta)
+                variances[r] = float(widened(sampled[r], tail.least(outcome.shots, at_theta)))
         return Energies(values, sampled, variances, common[:, None])

@@ -19,7 +19,8 @@ class Tail:
     """The share α of the energies, their quantile q at θ as the shots there have it, and `between`, the quantiles one
     standard error of the filled share, √(α(1−α)/N), below and above. `mean` and `variance` are those of all energies.
     `reach` is how far below q an energy may lie that was not seen at some angles: as far as the lowest that any circuit
-    of the step showed, or where that is none, by the distance that seen energies have on average.
+    of the step showed, or where that is none, by the distance that seen energies have on average. No energy is below
+    `lowest`.
 
     The tail's mean does not feel an error of q to first order, where it is largest; its gradient does.
     """
@@ -31,6 +32,7 @@ class Tail:
     mean: float
     variance: float
     reach: float
+    lowest: float
 
     @classmethod
     def of(cls, plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template]) -> Tail:
@@ -43,7 +45,8 @@ class Tail:
         share = plan.share
         places = np.flatnonzero(plan.energy_weights)
         if not len(places):  # the observable is constant
-            return cls(share, plan.constant, plan.constant, (plan.constant, plan.constant), plan.constant, 0.0, 0.0)
+            only = plan.constant
+            return cls(share, only, only, (only, only), only, 0.0, 0.0, only)
         center = int(places[0])
         coefficients = plan.coefficients[plan.requests[center].template]
         assert coefficients is not None
@@ -55,25 +58,34 @@ class Tail:
         mean = float(weights @ energies)
         variance = float(weights @ (energies - mean) ** 2) / max(shots - 1, 1)
         q = quantile(energies, weights, share)
-        return cls(share, plan.constant, q, (low, high), mean, variance, _reach(plan, outcomes, templates, q))
+        reach, lowest = _reach(plan, outcomes, templates, q), plan.constant - float(np.abs(coefficients).sum())
+        return cls(share, plan.constant, q, (low, high), mean, variance, reach, lowest)
 
-    def read(self, outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float, float]:
-        """The mean of `tail_function` in an outcome, without the constant; its variance as the sample has it; and what
-        an error of the quantile of one standard error moves it by."""
+    def read(
+        self, outcome: Outcome, template: Template, coefficients: np.ndarray, at_theta: bool
+    ) -> tuple[float, float, float]:
+        """The mean of `tail_function` in an outcome, at θ or beside it, without the constant; its variance as the
+        sample has it; and what an error of the quantile of one standard error moves it by."""
         counts = counts_of(outcome)
         energies = self.constant + energies_of(counts, template, coefficients)
         low, here, high = (tail_function(energies, q, self.share) for q in (self.between[0], self.q, self.between[1]))
         weights, shots = counts.counts / counts.shots, counts.shots
         mean = float(weights @ here)
         if shots < 2:  # nothing is known of the spread but its bound
-            variance = (float(np.abs(coefficients).sum()) / self.share) ** 2
+            variance = self.bound(float(np.abs(coefficients).sum()), at_theta) ** 2
         else:
             variance = float(weights @ (here - mean) ** 2) / (shots - 1)
         return mean - self.constant, variance, 0.5 * float(weights @ (high - low))
 
-    def least(self, shots: int) -> float:
-        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 2/N."""
-        return min((2 * self.reach / (self.share * shots)) ** 2, (self.reach / self.share) ** 2)
+    def least(self, shots: int, at_theta: bool) -> float:
+        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 2/N. At θ,
+        where the share α lies below q, it is a mean of energies, and no lower than the lowest that there may be."""
+        farthest = max(self.q - self.lowest, self.reach) if at_theta else self.reach / self.share
+        return min(2 * self.reach / (self.share * shots), farthest) ** 2
+
+    def bound(self, size: float, at_theta: bool) -> float:
+        """That of `tail_function` where energies are no larger than `size`; at θ that of its mean."""
+        return size if at_theta else size / self.share
 
 
 def _reach(plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template], q: float) -> float:

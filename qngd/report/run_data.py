@@ -28,6 +28,7 @@ LATER_COLUMNS = HISTORY_COLUMNS[20:]
 """Those that files of 0.1 do not have."""
 _PURPOSES = ("energy", "gradient", "metric")
 _STRINGS = 16  # bit strings that are kept, the lowest and the most probable
+_BEST = 3  # bit strings that are listed in words
 _SURE = 3.0  # standard errors
 
 
@@ -93,11 +94,23 @@ class RunData:
             "message": str(self.result["message"]),
             "steps": f"{self.steps}" + (f", {rejected} of them rejected" if rejected else ""),
             "energy": self.with_unit(format_with_error(self.energy, self.stderr)),
+            **self.spread(),
             **self._errors(),
             "cost": self.spent(),
         }
         if note := self.result.get("note"):
             rows["note"] = str(note)
+        return rows
+
+    def spread(self) -> dict[str, str]:
+        """The rows about all energies together: their mean where the energy is a CVaR, and the best bit strings of a
+        diagonal observable."""
+        rows, mean = {}, self.result.get("mean_energy")
+        if mean is not None and mean != self.result["energy"]:
+            rows["mean energy"] = self.with_unit(format_with_error(mean, self.result.get("mean_stderr") or 0.0))
+        if listed := self.result.get("bit_strings"):
+            texts = (f"{each['bits']} ({each['energy']:.6g}; {each['probability']:.1%})" for each in listed[:_BEST])
+            rows["best bit strings"] = ", ".join(texts)
         return rows
 
     def spent(self) -> str:
@@ -193,6 +206,7 @@ def _document(
         "energy": finite(result.energy),
         "stderr": finite(result.stderr),
         "mean_energy": finite(result.mean),
+        "mean_stderr": finite(result.mean_stderr),
         "bit_strings": [] if seen is None else [each._asdict() for each in seen.best(10)],
         "most_probable": [] if seen is None else [each._asdict() for each in seen.most_probable(_STRINGS)],
         "bit_shots": 0 if seen is None else seen.shots,

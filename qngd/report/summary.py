@@ -8,12 +8,10 @@ from qngd.estimates.estimate import format_seconds, format_with_error
 from qngd.evaluators.given import read_any
 from qngd.problem import Problem
 from qngd.report.circuits import describe_circuit
-from qngd.report.run_data import error_rows
+from qngd.report.run_data import error_rows, of_result
 
 if TYPE_CHECKING:
     from qngd.run.loop import Result
-
-_LISTED = 3  # bit strings
 
 
 def summary(result: Result, problem: Problem, seconds: float | None = None) -> dict[str, str]:
@@ -27,7 +25,7 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         "message": result.message,
         "steps": f"{result.steps}" + (f", {rejected} of them rejected" if rejected else ""),
         "energy": _with_unit(format_with_error(result.energy, result.stderr), problem),
-        **_means(result, problem),
+        **of_result(result).spread(),
         **_errors(result, problem),
         "cost": str(result.cost),
     }
@@ -39,17 +37,6 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         rows["note"] = result.note
     if seconds is not None:
         rows["time"] = format_seconds(seconds)
-    return rows
-
-
-def _means(result: Result, problem: Problem) -> dict[str, str]:
-    """The rows of the closing table about a CVaR, and about bit strings where the observable is diagonal."""
-    rows = {}
-    if (mean := result.state.evaluation.mean) is not None:
-        rows["mean energy"] = _with_unit(format_with_error(result.mean, float(mean.stderr)), problem)
-    if (found := result.bit_strings) is not None and len(found):
-        listed = (f"{each.bits} ({each.energy:.6g}; {each.probability:.1%})" for each in found.best(_LISTED))
-        rows["best bit strings"] = ", ".join(listed)
     return rows
 
 

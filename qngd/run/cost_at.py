@@ -12,7 +12,7 @@ import numpy as np
 from qngd._system.packages import load
 from qngd.api import expectation, metric_tensor
 from qngd.circuit.circuit import Circuit
-from qngd.errors import SettingError, shown
+from qngd.errors import ParameterError, SettingError, shown
 from qngd.interop import wrap
 from qngd.qng import QNG
 from qngd.run.own_loop import evaluator
@@ -142,9 +142,16 @@ def cost_at(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cos
         return _NodeAt(function, args)
     if not callable(function):
         raise SettingError(f"qnode must be a QNode or a function that calls some; got {shown(function)}")
-    if cost.is_circuit(function) or cost.has_arrays_of_frameworks(args):
+    framework = cost.framework_among(args)
+    if framework is None and not cost.is_circuit(function):
+        return _FunctionAt(cost.CostFunction(function, args, kwargs), args)
+    try:
         return _NodeAt(wrap(partial(function, **kwargs) if kwargs else function, *args), args)
-    return _FunctionAt(cost.CostFunction(function, args, kwargs), args)
+    except cost.ComputesWithNode as error:
+        raise ParameterError(
+            f"the cost function computes with QNodes, which is followed by autograd alone, and its arguments are of "
+            f"{framework}; give NumPy's or PennyLane's arrays, or the QNode itself"
+        ) from error
 
 
 def _reader() -> Any:

@@ -9,11 +9,15 @@ import numpy as np
 from qngd.cvar import CVaR
 from qngd.errors import BackendError, StorageError, joined
 from qngd.estimates.bit_strings import BitStrings
+from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import JobSizes, Prices
 from qngd.evaluators.bit_strings import exact_bit_strings
+from qngd.evaluators.bounded import without_bounds
+from qngd.evaluators.deflated import ExactDeflated
 from qngd.evaluators.exact import ExactEvaluator
 from qngd.evaluators.full_turns import wrapped_angles
+from qngd.evaluators.light_cone import LightConeEvaluator
 from qngd.evaluators.meter import OverBudget
 from qngd.run.record import Record
 from qngd.run.result import BROKEN_OFF, REMEDY, Result, Status
@@ -30,7 +34,7 @@ def result_of(record: Record, status: Status, task: Task) -> Result:
     if task.wraps:
         theta = wrapped_angles(task.given, evaluator, found.state.lowest[0])
         found = replace(found, theta=task.given.shaped(theta))
-    found = replace(found, bit_strings=_bit_strings(task, found.state), mean=_mean(task, found))
+    found = _with_mean(replace(found, bit_strings=_bit_strings(task, found.state)), _mean(task, found))
     found = replace(found, about=task.about, origin=task.identity)
     return replace(found, state=replace(found.state, problem=task.problem_of(found.state)))
 
@@ -43,23 +47,29 @@ def _of_stage(task: Task, state: State) -> str:
     return f"it ended in stage {state.stage + 1} of {len(target.stages)}: its energy is the CVaR with alpha={alpha}"
 
 
-def _mean(task: Task, found: Result) -> float:
-    """The mean energy where a run ended."""
+def _mean(task: Task, found: Result) -> Estimate | None:
+    """The mean energy where a run on a CVaR ended; None of others, whose energy it is."""
     evaluator, known = task.evaluator_at(found.state), found.state.evaluation.mean
-    if known is None:
-        return found.energy
     theta = found.state.lowest[0]
-    if evaluator.is_exact and not np.array_equal(theta, found.state.theta):  # the lowest point is an earlier one
-        known = evaluator.evaluate(theta, gradient=False, metric=None, seed=None).mean
-    return np.nan if known is None else float(known.value)
+    if known is None or not evaluator.is_exact or np.array_equal(theta, found.state.theta):
+        return known
+    return evaluator.evaluate(theta, gradient=False, metric=None, seed=None).mean  # the lowest point is an earlier one
+
+
+def _with_mean(found: Result, mean: Estimate | None) -> Result:
+    if mean is None:
+        return replace(found, mean=found.energy, mean_stderr=found.stderr)
+    return replace(found, mean=float(mean.value), mean_stderr=float(mean.stderr))
 
 
 def _bit_strings(task: Task, state: State) -> BitStrings | None:
     """What a diagonal observable's measurement gives where a run ended."""
-    if state.evaluation.bit_strings is not None or not task.evaluators[0].is_exact:
+    if state.evaluation.bit_strings is not None:
         return state.evaluation.bit_strings
-    observable = task.given.observable
-    if observable is None or not isinstance(task.evaluators[0], ExactEvaluator):
+    observable, engine = task.given.observable, without_bounds(task.evaluators[0])
+    if isinstance(engine, ExactDeflated):
+        engine = engine.inner
+    if observable is None or not isinstance(engine, (ExactEvaluator, LightConeEvaluator)):
         return None
     return exact_bit_strings(task.given.circuit, observable, state.lowest[0])
 
@@ -104,14 +114,8 @@ def _measured_again(found: Result, task: Task) -> Result:
     found = _with_cost(found, seen.cost)
     if not seen.is_finite:
         return _with_note(found, "the energy that final_shots measured is NaN or infinite")
-    mean = seen.energy if seen.mean is None else seen.mean
-    return replace(
-        found,
-        energy=float(seen.energy.value),
-        stderr=float(seen.energy.stderr),
-        mean=float(mean.value),
-        bit_strings=seen.bit_strings,
-    )
+    energy, stderr = float(seen.energy.value), float(seen.energy.stderr)
+    return _with_mean(replace(found, energy=energy, stderr=stderr, bit_strings=seen.bit_strings), seen.mean)
 
 
 def _with_cost(found: Result, more: Cost) -> Result:

@@ -213,7 +213,8 @@ def _state(found: Found, overlaps: np.ndarray, errors: np.ndarray, place: int) -
             "reaches more states"
         )
     known = {each.name: getattr(found.result, each.name) for each in fields(Result)}
-    known |= {"energy": float(found.energy.value), "stderr": float(found.energy.stderr)}
+    energy, stderr = float(found.energy.value), float(found.energy.stderr)
+    known |= {"energy": energy, "stderr": stderr, "mean": energy, "mean_stderr": stderr}
     known["note"], known["message"] = joined(*notes), by_run_dir(found.result.message)
     return ExcitedState(**known, overlaps=overlaps, overlaps_stderr=errors, spread=found.spread, weight=found.weight)
 

@@ -104,10 +104,10 @@ def minimize(
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
             seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
         restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
-            parameters, uniform from −π to π, by `seed`. All are in the result's `restarts`. The budget is for all
-            together, `max_steps` for each; without `max_steps` each has an equal part of what the budget has left
-            (docs/budgets.md). A `target` that is reached, or a callback that asks to stop, ends them all. In `run_dir`
-            each has a folder, from start-0 on.
+            parameters, uniform from −π to π within the bounds, by `seed`. All are in the result's `restarts`. The
+            budget is for all together, `max_steps` for each; without `max_steps` each has an equal part of what the
+            budget has left (docs/budgets.md). A `target` that is reached, or a callback that asks to stop, ends them
+            all. In `run_dir` each has a folder, from start-0 on.
         final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
             result's `energy`, unbiased (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no

@@ -1,8 +1,9 @@
 """Several runs of one problem from different starts: the best is the result, and holds them all.
 
-The first goes from the given start, each other one from random parameters as `qngd.start.uniform` draws them, one after
-another. They share the budget: where it decides how many steps there are, each has an equal part of what those before
-it have left. A run that was stopped from outside, or for which nothing is left to spend, ends them all.
+The first goes from the given start, each other one from random parameters as `qngd.start.uniform` draws them, within
+the bounds, one after another. They share the budget: where it decides how many steps there are, each has an equal part
+of what those before it have left. A run that was stopped from outside, or for which nothing is left to spend, ends them
+all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from qngd._system.interrupts import Terminated
 from qngd._system.progress import part_of_call
 from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
-from qngd.evaluators.given import AnyGiven
+from qngd.evaluators.base import Evaluator
+from qngd.evaluators.bounded import Bounded
 from qngd.run.directory.paths import as_folder, holds_run
 from qngd.run.result import OUT_OF_BUDGET, REMEDY, Result, Status, ended_by
 from qngd.run.task import Task
@@ -54,7 +56,7 @@ def best_of(
     best = partial(_best, count=count, by=Rivals(first))
     for number in range(count):
         spent = _spent(results)
-        task = first if number == 0 else _another(first.given, number, seed, read, run_dir, spent)
+        task = first if number == 0 else _another(first, number, seed, read, run_dir, spent)
         if number > 0 and not task.can_begin(steps := int(task.shares_budget)):
             return best(results, ended=Status.BUDGET, failure=_NO_ROOM.format(_name(number), task.lacking_for(steps)))
         task = task.with_part(count - number + later)
@@ -85,11 +87,23 @@ def ends_all(result: Result, task: Task) -> bool:
     return result.status in ENDING and not (result.status is Status.BUDGET and task.shares_budget)
 
 
-def _another(given: AnyGiven, number: int, seed: int | None, read: Reader, run_dir: Any, spent: Cost) -> Task:
+def _another(first: Task, number: int, seed: int | None, read: Reader, run_dir: Any, spent: Cost) -> Task:
     """The task of a run from another start."""
+    given = first.given
     of_start, of_run = np.random.SeedSequence(seed or 0, spawn_key=(number,)).generate_state(2).tolist()
-    flat = np.random.default_rng(of_start).uniform(-np.pi, np.pi, len(given.theta))
+    flat = np.random.default_rng(of_start).uniform(*_reach(first.evaluators[0], len(given.theta)))
     return read(given.shaped(flat), None if seed is None else of_run, _folder(run_dir, number), spent)
+
+
+def _reach(evaluator: Evaluator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """From where to where starts are drawn (P,): a full turn, or as much of the bounds, where there are any."""
+    low, high = np.full(count, -np.pi), np.full(count, np.pi)
+    if not isinstance(evaluator, Bounded):
+        return low, high
+    least, most = evaluator.box
+    above, below = least >= high, most <= low  # bounds that hold nothing of that turn
+    low = np.where(below, np.maximum(least, most - 2 * np.pi), np.maximum(low, least))
+    return low, np.where(above, np.minimum(most, least + 2 * np.pi), np.minimum(high, most))
 
 
 def _folder(run_dir: Any, number: int) -> Any:

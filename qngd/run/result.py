@@ -104,7 +104,8 @@ class Result:
             is not known is None.
         state: what `minimize(…, state=…)` goes on from, as if the run had not stopped.
         note: what else the user should know, such as that the backend is noisy.
-        mean: the mean of all energies there: `energy` itself, unless that is a CVaR.
+        mean, mean_stderr: the mean of all energies there and its standard error: `energy` and `stderr` themselves,
+            unless that is a CVaR.
         bit_strings: of a diagonal observable what its last measurement gave, or what that of the exact state would give
             (up to 20 qubits): `.best()` the lowest in energy, `.most_probable()`, `.counts`; None for others.
         restarts: with `minimize(…, restarts=k)` the results of all starts in their order, of which this is the best,
@@ -127,6 +128,7 @@ class Result:
     note: str = ""
     bit_strings: BitStrings | None = None
     mean: float = np.nan
+    mean_stderr: float = np.nan
     restarts: tuple[Result, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     origin: RunIdentity | None = None

@@ -6,7 +6,7 @@ import ast
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,10 @@ def _of_stored(run: StoredRun) -> RunData:
     seen = _Seen(
         energy=run.energy, stderr=run.stderr, steps=run.steps, status=run.status, message=run.message, note=run.note,
         history=run.history, history_stderr=run.history_stderr, infos=run.infos, cost=run.cost, state=state,
-        bit_strings=_bit_strings(run, state), mean=_mean(state), about=_about(run),
+        bit_strings=_bit_strings(run, state), mean=math.nan, mean_stderr=math.nan, about=_about(run),
     )  # fmt: skip
+    if (mean := state.evaluation.mean) is not None:
+        seen = replace(seen, mean=float(mean.value), mean_stderr=float(mean.stderr))
     first = run.infos[0].step - 1 if run.infos else state.step
     return of_result(seen, metrics={first + place: np.asarray(metric) for place, metric in metrics.items()})
 
@@ -128,12 +130,8 @@ class _Seen:
     state: State
     bit_strings: BitStrings | None
     mean: float
+    mean_stderr: float
     about: dict[str, Any]
-
-
-def _mean(state: State) -> float:
-    mean = state.evaluation.mean
-    return math.nan if mean is None else float(mean.value)
 
 
 def _bit_strings(run: StoredRun, state: State) -> BitStrings | None:

@@ -61,7 +61,8 @@ class Measured:
         count = self.piece.columns.stop - self.piece.columns.start
         values, spreads = np.zeros((len(self.outcomes), count)), np.zeros((len(self.outcomes), count, count))
         for r, weights in self._requests:
-            values[r], spreads[r] = _read(self.outcomes[r], self.plan.reading(r), weights, self._tails)
+            at_theta = bool(self.plan.energy_weights[r])
+            values[r], spreads[r] = _read(self.outcomes[r], self.plan.reading(r), weights, self._tails, at_theta)
         return values, spreads
 
     @cached_property
@@ -120,7 +121,7 @@ class Measured:
             along = np.zeros(size)
             for r, own in self._requests:
                 if own[k].any():
-                    moved = tails.read(k, counts_of(self.outcomes[r]), self.plan.reading(r), own[k])[2]
+                    moved = tails.read(k, counts_of(self.outcomes[r]), self.plan.reading(r), own[k])[1]
                     along += weights[k] * moved * self._column(r, size)
             moves.append(along)
         together = np.array(moves).T
@@ -193,13 +194,13 @@ class Measured:
 
 
 def _read(
-    outcome: Outcome, template: Template, weights: np.ndarray, tails: MeasuredTails | None = None
+    outcome: Outcome, template: Template, weights: np.ndarray, tails: MeasuredTails | None, at_theta: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The values (K,) of Σ_t weights[k, t]·⟨string t⟩ and their covariance (K, K). Where the shots say too little of an
     output, it is widened by what was not seen, as one energy's is."""
     least = unseen(outcome.shots) * _square(template.reduced(weights.T))
     if tails is not None:
-        return _read_tails(counts_of(outcome), template, weights, tails, least)
+        return _read_tails(counts_of(outcome), template, weights, tails, at_theta, least)
     if not isinstance(outcome, Counts):
         count = weights.shape[1]
         values, spread = weights @ outcome.values[:count], (weights * outcome.stderr[:count] ** 2) @ weights.T
@@ -208,16 +209,16 @@ def _read(
 
 
 def _read_tails(
-    outcome: Counts, template: Template, weights: np.ndarray, tails: MeasuredTails, least: np.ndarray
+    outcome: Counts, template: Template, weights: np.ndarray, tails: MeasuredTails, at_theta: bool, least: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same where some outputs are a CVaR, for which h takes the place of the value of a shot."""
     per_shot, bound = weighted_values(outcome, template, weights.T), np.abs(weights).sum(axis=1)
     for k in tails.outputs:
         if weights[k].any():
-            per_shot[:, k], floor, _ = tails.read(k, outcome, template, weights[k])
+            per_shot[:, k], _ = tails.read(k, outcome, template, weights[k])
             least[k], least[:, k] = 0.0, 0.0
-            least[k, k] = floor
-            bound[k] /= tails.share(k)
+            least[k, k] = tails.of(k).least(outcome.shots, at_theta)
+            bound[k] = tails.of(k).bound(bound[k], at_theta)
     return _mean_of(outcome, per_shot, bound, least)
 
 

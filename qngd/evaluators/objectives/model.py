@@ -17,7 +17,9 @@ from qngd.circuit.bound import BoundCircuit
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.circuit.theta import ThetaStructure
+from qngd.evaluators.objectives.likeness import text_of
 from qngd.evaluators.objectives.objective import Objective
+from qngd.interop.arrays import as_numbers
 from qngd.interop.losses import Loss
 
 
@@ -179,8 +181,8 @@ class Model:
             for array in arrays:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if self.targets is not None:
-            digest.update(np.ascontiguousarray(_as_array(self.targets)).tobytes())
-        digest.update(_text_of(self.objective.loss))
+            digest.update(_bytes_of(self.targets))
+        digest.update(text_of(self.objective.loss))
         return digest.digest()
 
 
@@ -221,16 +223,6 @@ class _Stacked(AngleMap):
         return sparse.csr_array(sparse.vstack(rows))
 
 
-def _text_of(function: Any) -> bytes:
-    """What there is to recognize a function by: its name, and its code where it is Python's."""
-    name = repr(getattr(function, "__qualname__", type(function).__name__))
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return name.encode()
-    plain = [value for value in code.co_consts if isinstance(value, (int, float, complex, str, type(None)))]
-    return repr((name, code.co_code, code.co_names, plain)).encode()
-
-
-def _as_array(targets: Any) -> np.ndarray:
-    detach = getattr(targets, "detach", None)
-    return np.asarray(targets if detach is None else detach().cpu())
+def _bytes_of(targets: Any) -> bytes:
+    array = np.ascontiguousarray(as_numbers(targets))
+    return repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()

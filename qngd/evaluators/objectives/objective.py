@@ -20,7 +20,8 @@ class Objective:
     `minimize(Objective(…), theta0=…)`.
 
     Args:
-        circuit: anything `wrap` takes, or a list of such. Several share the parameters that have the same name.
+        circuit: anything `wrap` takes, or a list of such. Several share the parameters that have the same name, and
+            each gets those of the data that it has parameters or arguments for.
         observables: one, or a list of them, each as for `expectation`, or a `CVaR` with one alpha; None for what a
             QNode returns: expectation values, or probabilities. With several circuits, one for all of them, or a list
             with an entry (one, or a list) for each.
@@ -33,7 +34,8 @@ class Objective:
             list of samples, each a tuple of arguments or a mapping from their names, means the same.
             Of other circuits an array (B, D) of the parameters named in `inputs`, or a mapping from names; where a
             sample makes other gates, the circuit may be a function of it that returns one.
-        targets: what the loss is given of the samples of a batch, (B, …): labels, say.
+        targets: what the loss is given of the samples of a batch, (B, …): labels, say. An array, a tensor, a list, or
+            a column or table of pandas, whose rows count by their place.
         inputs: the names of the parameters (of a QNode: of the arguments) that hold data, in the order of its columns;
             a name also stands for all elements of a vector of this name, and `Parameter`s may be given themselves.
         batch_size: samples a step. Every step takes another mini-batch, decided by the run's seed, until all samples

@@ -33,9 +33,11 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
         raise CircuitError("circuit: the list is empty; give at least one")
     data = read_data(objective.data, objective.inputs)
     are_own = objective.observables is None
-    reads = [read_samples(native, theta0, data, are_own) for native in natives]
+    reads = read_samples(natives, theta0, data, are_own)
     names = tuple(dict.fromkeys(name for read in reads for name in read.circuit.parameters))
     structure = reads[0].circuit.structure if reads[0].circuit.parameters == names else FlatTheta(names)
+    if isinstance(structure, FlatTheta) and any(map(is_function, natives)):
+        _check_arguments(natives, reads, names)
     if theta0 is None:  # as an example
         theta0 = np.zeros(len(names))
     start = structure.flatten(theta0)
@@ -57,6 +59,19 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
         targets=targets,
         like=theta0,
     )
+
+
+def _check_arguments(natives: Sequence[Any], reads: Sequence[Read], names: Sequence[str]) -> None:
+    """Raise CircuitError where a function has other parameters than the circuits beside it: θ is what it is called
+    with."""
+    for place, (native, read) in enumerate(zip(natives, reads, strict=True)):
+        missing = [name for name in names if name not in read.circuit.parameters]
+        if is_function(native) and (missing or list(read.circuit.parameters) != list(names)):
+            wrong = f"has no parameter {missing[0]}, which another one has" if missing else "has them in other order"
+            raise CircuitError(
+                f"circuit: number {place} of the list {wrong}; give functions that take all of θ in the same order, "
+                "as in [lambda a, b, x: first(a, x), lambda a, b, x: second(b, x)]"
+            )
 
 
 def can_start_anywhere(objective: Objective) -> bool:
@@ -94,14 +109,27 @@ def _parts(
 
 
 def _targets(targets: Any, count: int | None) -> Any:
+    if hasattr(targets, "to_numpy"):  # a table's rows are samples by their place, whatever its index calls them
+        targets = targets.to_numpy()
     if targets is None or count is None:
         return targets
     if isinstance(targets, (list, tuple)):
-        targets = np.asarray(targets)
+        targets = _by_row(targets)
     shape = np.shape(targets)
     if not shape or shape[0] != count:
         raise SettingError(f"targets: there are {count} samples; give a target for each, not an array of shape {shape}")
     return targets
+
+
+def _by_row(targets: Sequence[Any]) -> np.ndarray:
+    """An array whose rows these are, of objects where they differ in length."""
+    try:
+        return np.asarray(targets)
+    except ValueError:
+        rows = np.empty(len(targets), dtype=object)
+        for number, row in enumerate(targets):
+            rows[number] = row
+        return rows
 
 
 def _outputs(circuits: Sequence[Circuit], given: Any, several: bool) -> list[Outputs]:

@@ -100,18 +100,18 @@ class MeasuredTails:
     def _tail(self, plan: Plan, outcomes: Sequence[Outcome], readings: list[Template], k: int, share: float) -> Tail:
         return Tail.of(replace(self._own(plan, k), share=share), outcomes, readings)
 
-    def share(self, k: int) -> float:
-        """α of output k."""
-        return self._tails[k].share
+    def of(self, k: int) -> Tail:
+        """That of output k."""
+        return self._tails[k]
 
-    def read(self, k: int, counts: Counts, template: Template, weights: np.ndarray) -> tuple[np.ndarray, float, float]:
+    def read(self, k: int, counts: Counts, template: Template, weights: np.ndarray) -> tuple[np.ndarray, float]:
         """Of output k, whose strings have these weights (m,): h of every distinct outcome (U,) without the constant,
-        the least variance of its mean, and what an error of the quantile of one standard error moves the mean by."""
+        and what an error of the quantile of one standard error moves its mean by."""
         tail = self._tails[k]
         energies = tail.constant + energies_of(counts, template, weights)
         low, here, high = (tail_function(energies, q, tail.share) for q in (tail.between[0], tail.q, tail.between[1]))
         moved = 0.5 * float(counts.counts @ (high - low)) / counts.shots
-        return here - tail.constant, tail.least(counts.shots), moved
+        return here - tail.constant, moved
 
     def _correlation(self, plan: Plan, outcomes: Sequence[Outcome], readings: list[Template]) -> np.ndarray:
         """Of the errors of the quantiles (n, n), of which those of one circuit come from the same shots: that of being

@@ -7,13 +7,14 @@ when its own numbers come back.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from qngd._system.packages import packages_of
 from qngd.errors import SettingError, shown
+from qngd.interop.arrays import as_numbers
 
 
 class Differentiator(Protocol):
@@ -72,6 +73,19 @@ class Loss:
         return found
 
     def _chosen(self, outputs: np.ndarray, targets: Any) -> Differentiator:
+        try:
+            return self._followed(outputs, targets)
+        except SettingError:
+            plain = as_numbers(targets)
+            if plain is targets:
+                raise
+            try:  # targets of a framework, and a loss of NumPy
+                return _OfNumbers(self._followed(outputs, plain))
+            except SettingError:
+                pass
+            raise
+
+    def _followed(self, outputs: np.ndarray, targets: Any) -> Differentiator:
         from qngd.interop.losses.plain import GivenSlopes, agrees, check_slopes, ways_of_numpy
 
         function, error = self._function, None
@@ -80,25 +94,27 @@ class Loss:
             if "torch" not in packages:
                 returned = function(outputs) if targets is None else function(outputs, targets)
                 packages = packages | packages_of(returned)
-        except Exception as failure:  # of the user's own code
-            error = failure
+        except Exception as raised:  # of the user's own code
+            error = raised
         if self._grad is not None and error is None:
             given = GivenSlopes(function, self._grad)
-            _tried(given, outputs, targets)
+            if failure := _failure_of(given, outputs, targets):
+                raise _told([("", failure)], outputs, targets) from failure
             check_slopes(given, function, outputs, targets)
             return given
-        if error is not None and "torch" in sys.modules:
-            packages = packages | {"torch"}
-        if "torch" in packages:
-            from qngd.interop.losses.of_torch import TorchWay
-
-            return _tried(TorchWay(function), outputs, targets, error)
-        if packages & {"jax", "jaxlib"}:
-            from qngd.interop.losses.of_jax import JaxWay
-
-            return _tried(JaxWay(function), outputs, targets)
-        if error is not None:
-            raise _failure(error, outputs) from error
+        failures: list[tuple[str, Exception]] = []
+        if error is not None:  # it may need a framework's own arrays, as JAX's `.at`
+            failures.append(("", error))
+            # JAX moves an index that is out of bounds to the edge, so that what fails by that must not be tried
+            likely = {"torch", "jax"} if isinstance(error, AttributeError) else {"torch"}
+            packages = packages | (likely & sys.modules.keys())
+        for way in _of_frameworks(function, packages):
+            failure = _failure_of(way, outputs, targets)
+            if failure is None:
+                return way
+            failures.append((way.name, failure))
+        if failures:
+            raise _told(failures, outputs, targets) from failures[0][1]
         _number(returned)
         for way in ways_of_numpy(function):
             if agrees(way, function, outputs, targets):
@@ -110,21 +126,57 @@ class Loss:
         )
 
 
-def _tried(way: Differentiator, outputs: np.ndarray, targets: Any, first: Exception | None = None) -> Differentiator:
+class _OfNumbers:
+    """A way to differentiate a loss that takes targets as NumPy's arrays, on those of a framework."""
+
+    def __init__(self, way: Differentiator) -> None:
+        self.name = way.name
+        self._way = way
+
+    def slopes(self, outputs: np.ndarray, targets: Any) -> tuple[float, np.ndarray]:
+        return self._way.slopes(outputs, as_numbers(targets))
+
+    def bends(self, outputs: np.ndarray, targets: Any, directions: np.ndarray) -> np.ndarray:
+        return self._way.bends(outputs, as_numbers(targets), directions)
+
+
+def _of_frameworks(function: Callable[..., Any], packages: set[str]) -> Iterator[Differentiator]:
+    """The ways of those frameworks that are among the packages."""
+    if "torch" in packages:
+        from qngd.interop.losses.of_torch import TorchWay
+
+        yield TorchWay(function)
+    if packages & {"jax", "jaxlib"}:
+        from qngd.interop.losses.of_jax import JaxWay
+
+        yield JaxWay(function)
+
+
+def _failure_of(way: Differentiator, outputs: np.ndarray, targets: Any) -> Exception | None:
+    """What the user's own code raises, if it does.
+
+    Raises:
+        SettingError: it computes what is no loss, or no derivative of one.
+    """
     try:
         _, found = way.slopes(outputs, targets)
     except SettingError:
         raise
-    except Exception as error:  # of the user's own code
-        raise _failure(first or error, outputs) from error
+    except Exception as error:
+        return error
     if found.shape != outputs.shape:
         raise SettingError(f"grad: it returned an array of shape {found.shape} for outputs of shape {outputs.shape}")
-    return way
+    return None
 
 
-def _failure(error: Exception, outputs: np.ndarray) -> SettingError:
+def _told(failures: Sequence[tuple[str, Exception]], outputs: np.ndarray, targets: Any) -> SettingError:
+    """How a loss failed: at first, and in another way on the arrays of a framework."""
+    (_, first), *others = failures
+    texts = [f"{type(first).__name__}: {first}"]
+    texts += [f"on {name}'s arrays {type(each).__name__}: {each}" for name, each in others if str(each) != str(first)]
+    given = "without targets" if targets is None else "with the targets of the same samples"
     return SettingError(
-        f"loss: it fails ({type(error).__name__}: {error}) on outputs of shape {outputs.shape}. A list of observables "
+        f"loss: it fails ({'; '.join(texts)}) on outputs of shape {outputs.shape}, {given}. A list of observables "
         "gives outputs of shape (samples, observables), a single one (samples,), without data (observables,) or a "
         "number"
     )

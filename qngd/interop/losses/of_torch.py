@@ -24,7 +24,7 @@ class TorchWay:
         import torch
 
         at = torch.tensor(outputs, dtype=torch.float64, requires_grad=True)
-        own = () if targets is None else (torch.as_tensor(targets) if isinstance(targets, np.ndarray) else targets,)
+        own = () if targets is None else (torch.tensor(targets) if isinstance(targets, np.ndarray) else targets,)
         found = self._function(at, *own)
         if not isinstance(found, torch.Tensor) or not found.requires_grad:
             raise SettingError(

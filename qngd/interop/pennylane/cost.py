@@ -25,8 +25,13 @@ from qngd.errors import CircuitError, ParameterError
 from qngd.interop.pennylane.arguments import Arguments, rebuild, unmarked, walk
 from qngd.interop.pennylane.calls import Call, calls_of_qnodes
 from qngd.interop.pennylane.frameworks import framework_of, numbers_of
+from qngd.interop.pennylane.functions import ComputesWithNode
 from qngd.interop.pennylane.signatures import argument_names
 from qngd.interop.pennylane.trace import plain
+
+__all__ = [
+    "ComputesWithNode", "CostFunction", "Inner", "flat_gradient", "framework_among", "in_kind", "is_circuit"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +52,6 @@ class CostFunction:
         given = Arguments(args, argument_names(self._function, args))
         # a whole number without a mark counts layers or samples
         self.arguments = replace(given, fixed_groups=frozenset(given.whole_numbers))
-        if self.arguments.framework is not None:
-            raise ParameterError(
-                f"the cost function computes with QNodes, which is followed by autograd alone, and its arguments are "
-                f"of {self.arguments.framework.name}; give NumPy's or PennyLane's arrays, or a QNode"
-            )
         self._answers: list[Any] = []
 
     def __call__(self, theta: np.ndarray) -> Any:
@@ -155,9 +155,10 @@ def is_circuit(value: Any) -> bool:
     return isinstance(value, qml.QNode)
 
 
-def has_arrays_of_frameworks(args: tuple[Any, ...]) -> bool:
-    """Whether JAX arrays or torch tensors are among the arguments."""
-    return any(framework_of(leaf.value) is not None for argument in args for leaf in walk(argument, "", ""))
+def framework_among(args: tuple[Any, ...]) -> str | None:
+    """ "jax" or "torch" where arrays of theirs are among the arguments."""
+    found = (framework_of(leaf.value) for argument in args for leaf in walk(argument, "", ""))
+    return next((framework.name for framework in found if framework is not None), None)
 
 
 def _by_position(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:

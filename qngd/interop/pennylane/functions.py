@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +32,18 @@ NO_OPERATIONS = (
     "the circuit has no wires; it must hold at least one operation. A function that runs a device, or a QNode that was "
     "compiled (jax.jit, qml.qjit), holds none of its own: give the QNode itself, as in minimize(node, theta0)"
 )
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Inside, nothing warns: of arrays that the user did not give, warnings are no help."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class ComputesWithNode(CircuitError):
+    """A function that should be a circuit computes with the result of a QNode."""
 
 
 class FunctionSource:
@@ -62,7 +76,8 @@ class FunctionSource:
 
     def tape(self, values: Sequence[Any]) -> Tape:
         if self.way.framework is not None:
-            return self._derived(self.way.framework, values)
+            with nullcontext() if self.arguments.framework else _without_warnings():
+                return self._derived(self.way.framework, values)
         tape = self._boxed(values)
         if self.arguments.framework is not None:
             _check_same(tape.script, self._as_given(self.arguments.framework, values))
@@ -172,9 +187,9 @@ class FunctionSource:
                     raise
                 raise self._computes_with(calls[-1]) from error
 
-    def _computes_with(self, call: Call) -> CircuitError:
+    def _computes_with(self, call: Call) -> ComputesWithNode:
         inner = getattr(call.node, "__name__", "the QNode")
-        return CircuitError(
+        return ComputesWithNode(
             f"{name_of(self._native)} is no quantum function: it computes with the result of the QNode {inner}, and "
             f"only the circuit's own expectation value can be followed; give the QNode, as in minimize({inner}, "
             f"theta0=…), and put factors and sums into its observable (a function that returns {inner}(…) as it is may "

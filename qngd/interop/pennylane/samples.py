@@ -65,7 +65,8 @@ class DataArguments:
             raise CircuitError(
                 f"circuit: {_name(self.native)}{self.signature} has the data {', '.join(self.names)}, and theta0 fills "
                 f"{count} of its other arguments ({', '.join(free) or 'there are none'}); give theta0 as the tuple of "
-                'their values, and name the data: data={"x": X}'
+                'their values, and name the data: data={"x": X}; of several circuits let each take all of θ, as in '
+                "lambda a, b, x: first(a, x)"
             )
         return tuple(free[:count])
 
