@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from qngd.cli.errors import UsageError
-from qngd.cli.work import echo_json
+from qngd.cli.stored import AGAIN
+from qngd.cli.work import advised, echo_json
 from qngd.errors import StorageError, counted
 from qngd.report import files, live
 from qngd.report.compared import compared_table
@@ -137,7 +138,7 @@ def view(run: StoredRun) -> list[str]:
         lines.append(f"  {run}")
     lines.append(f"  {run.cost}")
     if not _goes_on(run):
-        lines.append(f"  {run.message}")
+        lines.append(f"  {advised(run.message, AGAIN)}")
     return lines
 
 

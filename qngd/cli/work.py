@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -27,6 +28,7 @@ from qngd.report import files, live
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
 from qngd.run.loop import Result, minimize
+from qngd.run.result import GO_ON
 
 _PLACES = ("out", "run_dir")  # where the file of settings stands; elsewhere it would be another run's
 
@@ -74,7 +76,9 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
             config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
     if not as_json:
         typer.echo()
-        echo_table(summary(result, problem, seconds))
+        again = "with --run-dir DIR the same command would go on from here" if run_dir is None else "the same command goes on"
+        rows = summary(result, problem, seconds)
+        echo_table({**rows, "message": advised(rows["message"], again)})
         typer.echo()
         _tell_where(out, run_dir, paths)
     if as_json:
@@ -83,6 +87,15 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
         with found.file.blamed():
             raise error
     return str(result.status)
+
+
+def advised(message: str, again: str) -> str:
+    """The message of a run with what goes on from it here, in the place of what does in Python.
+
+    >>> advised(f"max_steps=3 reached; raise it, or {GO_ON}", "the same command goes on")
+    'max_steps=3 reached; raise it, and the same command goes on'
+    """
+    return re.sub(rf"(,? (?:or|and) )?{re.escape(GO_ON)}", lambda found: f"{', and ' if found[1] else ''}{again}", message)
 
 
 def _told(texts: Mapping[str, Any]) -> dict[str, Any]:
