@@ -274,7 +274,7 @@ def test_tol_stops_after_one_small_change_where_decreases_fall_off(tol):
     quick = qngd.QNG(step=qngd.step.Adaptive(near=qngd.step.QuasiNewton(initial=0.1)))
     result = minimize(quick, max_steps=2000, tol=tol)
     assert result.status == "converged"
-    assert "as was promised" in result.message
+    assert "as predicted" in result.message
     changes = np.abs([info.decrease for info in result.infos])
     assert changes[-1] < tol < changes[-3]
     assert result.energy - minimize(quick, max_steps=60, tol=0).energy < 0.1 * tol

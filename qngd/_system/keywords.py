@@ -56,10 +56,11 @@ _LIMITS = {"max_shots": "shots", "max_jobs": "jobs"}  # and of other numbers of 
 
 
 def hinted(thing: _Callable) -> _Callable:
-    """For a function, or a class outside `@dataclass`: a keyword that it does not take is told with what to write.
+    """For a function, or a class outside `@dataclass`: a keyword that it does not take, or an argument by place that it
+    has no place for, is told with what to write.
 
     Raises:
-        TypeError: as Python itself, of such a keyword.
+        TypeError: as Python itself, of such an argument.
 
     >>> @hinted
     ... def minimize(circuit, *, max_steps=200, optimizer=None): ...
@@ -75,6 +76,7 @@ def hinted(thing: _Callable) -> _Callable:
     def call(*args: Any, **given: Any) -> Any:
         if given:
             _check(made, name, given)
+        _check_places(made, name, args)
         return made(*args, **given)
 
     if not isinstance(thing, type):
@@ -90,6 +92,19 @@ def _check(made: Callable[..., Any], name: str, given: Mapping[str, Any]) -> Non
     takes = [each for each in parameters if each != "self" and not each.startswith("_")]
     unknown = next(each for each in given if each not in parameters)
     raise TypeError(f"{name}() got an unexpected keyword argument {unknown!r}{suggested(unknown, takes)}")
+
+
+def _check_places(made: Callable[..., Any], name: str, args: tuple[Any, ...]) -> None:
+    parameters = inspect.signature(made).parameters.values()
+    placed = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if len(args) <= len(placed) or any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return
+    own = placed[1:] if placed[:1] == ["self"] else placed
+    more = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name[0] != "_"]
+    raise TypeError(
+        f"{name}() takes {', '.join(own) or 'nothing'} by place, and got {len(args) - len(placed) + len(own)} values; "
+        + (f"write the others by name: {', '.join(more)}" if more else "leave out the others")
+    )
 
 
 def suggested(unknown: str, takes: list[str]) -> str:

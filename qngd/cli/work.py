@@ -9,11 +9,13 @@ import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from qngd._system.columns import rows_lines
 from qngd._system.interrupts import Terminated
 from qngd.cli import config
 from qngd.cli.meaning import meant
@@ -151,6 +153,5 @@ def _plain(value: Any) -> Any:
 
 def echo_table(rows: Mapping[str, str], indent: str = "") -> None:
     """Print rows of a name and a text each, the texts below each other."""
-    width = max(map(len, rows))
-    for name, text in rows.items():
-        typer.echo(f"{indent}{typer.style(f'{name:<{width}}', bold=True)}  {text}")
+    for line in rows_lines(rows, partial(typer.style, bold=True)):
+        typer.echo(f"{indent}{line}")

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from qngd._system.brief import brief_fields
+from qngd._system.columns import columns_lines, rows_lines
 from qngd._system.html import rows_table
 from qngd._system.keywords import hinted
 from qngd.backends.base import Footprint
@@ -123,7 +124,8 @@ class Price:
         return [[row[k] for k in filled] for row in padded]
 
     def __str__(self) -> str:
-        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+        offers = ["", *columns_lines(self.table())] if self.offers else []
+        return "\n".join([*rows_lines(self.rows()), *offers])
 
     def _repr_html_(self) -> str:
         """For notebooks: the price as a table."""
