@@ -18,6 +18,7 @@ import qngd
 from qngd._system.html import coarsened, columns_table, matrix_picture
 from qngd.cli.looking import Wanted, follow, view
 from qngd.report import live
+from tests.command_line import TOY
 from tests.command_line import qngd as command
 from tests.pages import shown
 from tests.toy import problem
@@ -53,6 +54,30 @@ def test_texts_of_public_objects_are_short(long_run):
     assert len(repr(result)) < 300
     assert repr(result).startswith("Result(energy=")
     assert repr(evaluation.metric).startswith("MetricTensor(value=<array (30, 30)>")
+
+
+def test_what_is_printed_is_for_people():
+    """Prices and comparisons as the command line prints them, a step in a line."""
+    seen = []
+    given = problem()
+    for seed in range(2):
+        qngd.minimize(given, shots=50, seed=seed, max_steps=2, tol=0, callback=seen.append)
+    for info in seen:
+        energy, error = (float(text) for text in re.findall(r"energy (\S+) ± ([\d.]+),", str(info))[0])
+        assert str(info).startswith(f"step {info.step}: ")
+        assert energy == pytest.approx(info.energy, abs=error)
+        assert str(info).endswith(", rejected") is not info.accepted
+    price = qngd.cost(given, shots=50, steps=7)
+    printed = command("cost", TOY, "--shots", "50", "--steps", "7").output.splitlines()
+    assert str(price).splitlines() == printed[1:]
+    cones = qngd.cost(given, backend="light-cone")
+    assert [line.split("  ")[0] for line in str(cones).splitlines()] == list(cones.rows())
+    runs = [qngd.minimize(given, optimizer=name, max_steps=2) for name in ("qng", "adam")]
+    head, *rows = str(qngd.compare(dict(zip(("ours", "theirs"), runs, strict=True)))).splitlines()
+    assert head.split()[:3] == ["runs", "ended", "energy"]
+    for row, label, run in zip(rows, ("ours", "theirs"), runs, strict=True):
+        assert row.startswith(label)
+        assert f"{run.energy:.10g}" in row
 
 
 def test_small_arrays_are_written_out():

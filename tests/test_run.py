@@ -739,6 +739,17 @@ def test_something_to_minimize_is_needed():
         qngd.minimize(Sketch(1)("h", 0).circuit(), {"Z": 1.0}, [])
 
 
+def test_a_circuit_without_parameters_needs_no_theta():
+    bell = qngd.CircuitBuilder(2).h(0).cx(0, 1).s(1)
+    assert qngd.expectation(bell, {"ZZ": 1.0, "YX": 0.5}).value == pytest.approx(1.5)
+    assert set(qngd.sample(bell, shots=40, seed=1)) == {"00", "11"}
+    assert abs(qngd.statevector(bell)) == pytest.approx([0.5**0.5, 0, 0, 0.5**0.5])
+    assert qngd.probabilities(bell) == pytest.approx([0.5, 0, 0, 0.5])
+    assert qngd.gradient(bell, {"ZZ": 1.0}).value.shape == (0,)
+    with pytest.raises(qngd.ParameterError, match=r"no trainable parameters.*qngd\.expectation"):
+        qngd.minimize(bell, {"ZZ": 1.0})
+
+
 def test_rotations_are_not_needed():
     """Parameters that nothing uses: a flat energy, and a run that converges."""
     result = qngd.minimize(Sketch(1, 2)("h", 0).circuit(), {"X": 1.0}, [0.1, 0.2])

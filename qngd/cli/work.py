@@ -33,6 +33,8 @@ from qngd.run.loop import Result, minimize
 from qngd.run.result import GO_ON
 
 _PLACES = ("out", "run_dir")  # where the file of settings stands; elsewhere it would be another run's
+_KEPT = "the same command goes on"
+_NOT_KEPT = "with --run-dir DIR the same command would go on from here"
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,8 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
             config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
     if not as_json:
         typer.echo()
-        again = "with --run-dir DIR the same command would go on from here" if run_dir is None else "the same command goes on"
         rows = summary(result, problem, seconds)
-        echo_table({**rows, "message": advised(rows["message"], again)})
+        echo_table({**rows, "message": advised(rows["message"], _NOT_KEPT if run_dir is None else _KEPT)})
         typer.echo()
         _tell_where(out, run_dir, paths)
     if as_json:
@@ -97,7 +98,8 @@ def advised(message: str, again: str) -> str:
     >>> advised(f"max_steps=3 reached; raise it, or {GO_ON}", "the same command goes on")
     'max_steps=3 reached; raise it, and the same command goes on'
     """
-    return re.sub(rf"(,? (?:or|and) )?{re.escape(GO_ON)}", lambda found: f"{', and ' if found[1] else ''}{again}", message)
+    joined = re.compile(rf"(,? (?:or|and) )?{re.escape(GO_ON)}")
+    return joined.sub(lambda found: f"{', and ' if found[1] else ''}{again}", message)
 
 
 def _told(texts: Mapping[str, Any]) -> dict[str, Any]:

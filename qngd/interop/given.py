@@ -82,7 +82,8 @@ def read_given(
     if theta is None and role != "point":
         theta = _known(problem.circuit, reached)
     if theta is None and (role == "example" or _has_none(problem.circuit)):
-        circuit = wrap(problem.circuit)
+        native: Any = problem.circuit
+        circuit = wrap(native)
         flat = np.zeros(circuit.num_parameters)
         return Given(problem.name, circuit, observable, flat, flat)
     if theta is None:
