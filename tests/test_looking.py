@@ -328,3 +328,13 @@ def test_the_page_on_reports(tmp_path: Path, monkeypatch):
     assert np.all(found.lower <= found.median)
     written = {path.name for path in tmp_path.iterdir()}
     assert {"two-spins.html", "qng-and-adam.html", "rate.png", "steps.csv", "convergence.svg"} <= written
+
+
+def test_the_page_about_tables(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = shown("howto/read-results.md")
+    assert [row["energy"] for row in page.rows] == list(page.result.history[1:])
+    assert [float(row["energy"]) for row in page.steps] == list(page.result.history[1:4])
+    page.result.save(tmp_path / "kept")
+    assert {"history", "thetas", "infos"} <= set(dir(qngd.load(tmp_path / "kept")))
+    assert qngd.load(tmp_path / "kept").as_dict()

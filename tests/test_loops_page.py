@@ -44,6 +44,6 @@ def test_other_optimizers(capsys):
     assert capsys.readouterr().out.count("\n") == 1 + len(page.rivals)
     assert {run.status for run in page.runs.values()} <= {"converged", "max_steps"}
     assert page.runs["L-BFGS-B"].energy == pytest.approx(LOWEST, abs=1e-6)
-    named = {name for row in text_of("howto/compare-optimizers.md").splitlines() for name in SETTINGS if f"`{name}`" in row}
-    assert named == set(SETTINGS)
+    text = text_of("howto/compare-optimizers.md")
+    assert not [name for name in SETTINGS if f"`{name}`" not in text]
     assert qngd.baselines.Adam().learning_rate == 0.05
