@@ -80,6 +80,12 @@ def test_what_is_printed_is_for_people():
         assert f"{run.energy:.10g}" in row
 
 
+def test_what_is_not_known_of_a_step_is_not_shown():
+    output = command("run", TOY, "--optimizer", "cobyla", "--max-steps", "2").output
+    assert "step 1/2" in output
+    assert "nan" not in output
+
+
 def test_small_arrays_are_written_out():
     toy = problem()
     assert repr(qngd.expectation(toy.circuit, toy.observable, [0.0] * 4)).startswith("Estimate(value=1.0")
