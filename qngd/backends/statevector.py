@@ -23,6 +23,11 @@ from qngd.measured.outcomes import Counts, Outcome
 from qngd.measured.plan import Request
 from qngd.measured.template import Template
 
+_MANY_QUBITS = (
+    "use fewer qubits, or as `backend` AerSimulator(method='matrix_product_state') of qiskit_aer, or a device, such as "
+    "a QNode's own"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class _RunnableTemplate:
@@ -55,7 +60,7 @@ class _RunnableTemplate:
         pulled = frame.pull(PauliStrings.from_bits(np.zeros_like(reads), reads))
         qubits = moved_qubits(generators, pulled)
         n = len(qubits)
-        require_bytes(num_threads() * 40 << n, f"sampling {n} qubits on the embedded simulator")
+        require_bytes(num_threads() * 40 << n, f"sampling {n} qubits on the embedded simulator", _MANY_QUBITS)
         generators = generators.on(qubits)
         turn_x, turn_z, parity, flip = turns_to_z(pulled.on(qubits))
         return cls(
@@ -95,7 +100,8 @@ class StatevectorSampler(BackendBase):
         if any(request.shots is None for request in requests):
             raise BackendError("the embedded sampler needs a number of shots")
         most = max((request.shots or 0 for request in requests), default=0)
-        require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
+        needed = num_threads() * 32 * most
+        require_bytes(needed, f"drawing {most} shots of a circuit on the embedded simulator", "use fewer shots")
         return [_RunnableTemplate.of(template) for template in templates], requests, seed
 
     def collect(self, handle: tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]) -> list[Outcome]:

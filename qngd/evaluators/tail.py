@@ -34,7 +34,8 @@ class Distribution:
         pulled = circuit.pull(observable)
         # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
         qubits = moved_qubits(circuit.generators, pulled.strings)
-        require_bytes(40 << len(qubits), f"a CVaR's distribution of energies over {len(qubits)} qubits")
+        what = f"a CVaR's distribution of energies over {len(qubits)} qubits"
+        require_bytes(40 << len(qubits), what, "use fewer qubits, or shots on another simulator or device as `backend`")
         self._alpha = alpha
         self._basis = CommonBasis.of(pulled, qubits)
         self._simulator = Simulator(circuit, qubits)
