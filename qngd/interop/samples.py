@@ -155,9 +155,8 @@ def _columns(circuit: Circuit, data: Data) -> list[list[int]]:
         if width != len(columns):
             names = ", ".join(circuit.parameters[column] for column in columns[:4])
             raise SettingError(
-                f"data: it has {counted(width, 'number')} a sample, and {counted(len(columns), 'parameter')} hold them "
-                f"({names}"
-                f"{', …' if len(columns) > 4 else ''}); give an array of shape (samples, {len(columns)})"
+                f"data: it has {counted(width, 'number')} a sample, for {counted(len(columns), 'parameter')} "
+                f"({names}{', …' if len(columns) > 4 else ''}); give an array of shape (samples, {len(columns)})"
             )
     return found
 
