@@ -71,12 +71,15 @@ def hinted(thing: _Callable) -> _Callable:
     name = thing.__name__
     kind: Any = thing
     made: Any = kind.__init__ if isinstance(thing, type) else thing
+    code = getattr(made, "__code__", None)
+    places = 0 if code is None else code.co_argcount  # with fewer arguments no signature need be read
 
     @wraps(made)
     def call(*args: Any, **given: Any) -> Any:
         if given:
             _check(made, name, given)
-        _check_places(made, name, args)
+        if len(args) > places:
+            _check_places(made, name, args)
         return made(*args, **given)
 
     if not isinstance(thing, type):

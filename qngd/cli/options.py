@@ -74,7 +74,7 @@ CONFIG = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="A TOML file of these options by their names, problem settings in its table set. Options given here "
+        help='A TOML file of these options by their names, problem settings in its table "set". Options given here '
         "override it.",
         show_default=False,
         is_eager=True,
