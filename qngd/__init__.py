@@ -192,7 +192,13 @@ def _no_attribute(name: str) -> str:
         return text
     from qngd.errors import did_you_mean
 
-    return f"{text}.{did_you_mean(name, _NAMES)}"
+    inside = next((module for module in _MODULES if _has(module, name)), None)
+    return f"{text}.{did_you_mean(name, _NAMES)}" if inside is None else f"{text}. Write qngd.{inside}.{name}"
+
+
+def _has(module: str, name: str) -> bool:
+    there = importlib.import_module(f"qngd.{module}")
+    return name in getattr(there, "__all__", ()) or getattr(vars(there).get(name), "__module__", "") == there.__name__
 
 
 def __dir__() -> list[str]:

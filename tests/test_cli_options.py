@@ -292,6 +292,8 @@ def test_what_was_used_is_kept_and_does_the_same_again(tmp_path: Path):
         ("config = 'x'", "unknown key 'config'"),
         ("[budget]\nshot = 3", "unknown key 'budget-shot'. Did you mean 'budget-shots'?"),
         ("max-steps = 'many'", "max-steps: "),
+        ("max-steps = '3'", "max-steps: write the number without quotes; got '3'"),
+        ("tol = '1e-3'", "tol: write the number without quotes; got '1e-3'"),
         ("max-steps = -1", "max-steps: "),
         ("max-steps = 1\nsteps = 2", "steps is given twice"),
         ("step = 'nonsense'", "step: 'nonsense' is none of adaptive"),
@@ -312,6 +314,18 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     assert "no such file or directory" in refused("run", TOY, "--config", str(tmp_path / "no"), code=2)
     assert "is a directory" in refused("run", TOY, "--config", str(tmp_path), code=2)
     assert "is no TOML" in refused("run", TOY, "--config", str(tmp_path / "binary"), code=2)
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_what_is_written(name: str):
+    """Typer takes words in square brackets for markup, and keeps the ends of lines inside a paragraph."""
+    command = COMMANDS[name]
+    texts = [command.help or "", *(parameter.help or "" for parameter in command.params)]
+    assert not [text for text in texts if "[" in text]
+    assert not [part for part in (command.help or "").split("\n\n") if "\n" in part.strip()]
 
 
 # --- JSON ---

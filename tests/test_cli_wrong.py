@@ -216,7 +216,8 @@ def test_shots_that_a_backend_needs_are_asked_for_as_they_are_written_here(monke
         (["--learning-rate", "fast"], ["--learning-rate"]),
         (["--out", ""], ["--out", "give the name of a folder"]),
         (["--run-dir", ""], ["--run-dir", "give the name of a folder"]),
-        (["--step", "3"], ["--step", "--steps"]),
+        (["--step", "3"], ["--step", "trust-region. The number of steps is --max-steps"]),
+        (["--damping", "little"], ["--damping", "'little' is none of absolute", "Or give a number."]),
         (["--learning_rate", "3"], ["--learning_rate", "--learning-rate"]),
         (["--set"], ["--set"]),
         (["more"], ["more"]),
@@ -279,6 +280,27 @@ def test_messages_name_what_was_typed(tmp_path: Path):
     assert qngd("run", TOY, "--max-steps", "1", "--run-dir", kept).exit_code == 0
     answer = refused("run", TOY, "--max-steps", "1", "--run-dir", kept, "--damping", "1", code=1)
     assert answer.startswith(f"--run-dir: {kept} holds another run")
+    nowhere = str(tmp_path / "nowhere")
+    for command in ("show", "resume", "report"):
+        assert refused(command, nowhere, code=1) == f"DIR: there is no folder {nowhere}"
+    answer = refused("sweep", TOY, "--grid", "optimizer=qng,adm", "--out", str(tmp_path / "all"), code=2)
+    assert answer.startswith("--grid: Invalid value for '--optimizer': 'adm' is none of")
+
+
+def test_messages_say_how_a_run_goes_on_here(tmp_path: Path):
+    """And not with what only Python has."""
+    kept = str(tmp_path / "kept")
+    run = ("run", TOY, "--max-steps", "1", "--tol", "0")
+    for command, goes_on in (
+        (run, "raise it, and with --run-dir DIR the same command would go on from here"),
+        ((*run, "--run-dir", kept), "raise it, and the same command goes on"),
+        (("resume", kept, "--max-steps", "2"), "raise it, and the call that began the run goes on"),
+        (("show", kept), "raise it, and the call that began the run goes on"),
+        (("show", kept, "--watch"), "raise it, and the call that began the run goes on"),
+    ):
+        output = qngd(*command).output
+        assert f"reached; {goes_on}\n" in output
+        assert "state=" not in output
 
 
 def test_a_setting_is_called_as_in_python_and_by_its_old_name():

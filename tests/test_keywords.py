@@ -88,6 +88,15 @@ def test_every_public_entry_with_settings_says_so():
     assert {name.rsplit(".", 1)[1] for name in silent} - {"Any", "ABC"} <= WITHOUT
 
 
+def test_an_argument_too_many_by_place():
+    text = r"metric_tensor\(\) takes circuit, theta by place, and got 3 values; write the others by name: approx,"
+    with pytest.raises(TypeError, match=text):
+        qngd.metric_tensor(*PROBLEM)
+    text = r"QNG\(\) takes learning_rate, approx, damping, step, refresh by place, and got 6 values; .*: gradient$"
+    with pytest.raises(TypeError, match=text):
+        qngd.QNG(0.1, "full", 0.1, None, None, "shift")
+
+
 def test_it_changes_nothing_else():
     assert pickle.loads(pickle.dumps(qngd.minimize)) is qngd.minimize
     assert "max_steps" in inspect.signature(qngd.minimize).parameters

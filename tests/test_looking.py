@@ -18,6 +18,7 @@ import qngd
 from qngd._system.html import coarsened, columns_table, matrix_picture
 from qngd.cli.looking import Wanted, follow, view
 from qngd.report import live
+from tests.command_line import TOY
 from tests.command_line import qngd as command
 from tests.pages import shown
 from tests.toy import problem
@@ -55,6 +56,36 @@ def test_texts_of_public_objects_are_short(long_run):
     assert repr(evaluation.metric).startswith("MetricTensor(value=<array (30, 30)>")
 
 
+def test_what_is_printed_is_for_people():
+    """Prices and comparisons as the command line prints them, a step in a line."""
+    seen = []
+    given = problem()
+    for seed in range(2):
+        qngd.minimize(given, shots=50, seed=seed, max_steps=2, tol=0, callback=seen.append)
+    for info in seen:
+        energy, error = (float(text) for text in re.findall(r"energy (\S+) ± ([\d.]+),", str(info))[0])
+        assert str(info).startswith(f"step {info.step}: ")
+        assert energy == pytest.approx(info.energy, abs=error)
+        assert str(info).endswith(", rejected") is not info.accepted
+    price = qngd.cost(given, shots=50, steps=7)
+    printed = command("cost", TOY, "--shots", "50", "--steps", "7").output.splitlines()
+    assert str(price).splitlines() == printed[1:]
+    cones = qngd.cost(given, backend="light-cone")
+    assert [line.split("  ")[0] for line in str(cones).splitlines()] == list(cones.rows())
+    runs = [qngd.minimize(given, optimizer=name, max_steps=2) for name in ("qng", "adam")]
+    head, *rows = str(qngd.compare(dict(zip(("ours", "theirs"), runs, strict=True)))).splitlines()
+    assert head.split()[:3] == ["runs", "ended", "energy"]
+    for row, label, run in zip(rows, ("ours", "theirs"), runs, strict=True):
+        assert row.startswith(label)
+        assert f"{run.energy:.10g}" in row
+
+
+def test_what_is_not_known_of_a_step_is_not_shown():
+    output = command("run", TOY, "--optimizer", "cobyla", "--max-steps", "2").output
+    assert "step 1/2" in output
+    assert "nan" not in output
+
+
 def test_small_arrays_are_written_out():
     toy = problem()
     assert repr(qngd.expectation(toy.circuit, toy.observable, [0.0] * 4)).startswith("Estimate(value=1.0")
@@ -75,12 +106,12 @@ def test_tables_and_pictures_of_notebooks(long_run):
         "estimate": (evaluation.energy, ["±", "from 800 shots"]),
         "array": (evaluation.gradient, ["±"]),
         "metric": (evaluation.metric, ["block-diag", "largest standard error", "<img alt="]),
-        "price": (qngd.cost(problem()), ["device time", "one step"]),
+        "price": (qngd.cost(problem(), shots=50), ["device time", "one step", "QN-SPSA"]),
         "light cones": (qngd.cost(problem(), backend="light-cone"), ["memory"]),
     }
     for name, (each, words) in texts.items():
         html = each._repr_html_()
-        assert html.count("<table>") == html.count("</table>") == 1, name
+        assert html.count("<table>") == html.count("</table>") == (2 if name == "price" else 1), name
         assert [word for word in words if word not in html] == [], name
 
 
@@ -306,3 +337,13 @@ def test_the_page_on_reports(tmp_path: Path, monkeypatch):
     assert np.all(found.lower <= found.median)
     written = {path.name for path in tmp_path.iterdir()}
     assert {"two-spins.html", "qng-and-adam.html", "rate.png", "steps.csv", "convergence.svg"} <= written
+
+
+def test_the_page_about_tables(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = shown("howto/read-results.md")
+    assert [row["energy"] for row in page.rows] == list(page.result.history[1:])
+    assert [float(row["energy"]) for row in page.steps] == list(page.result.history[1:4])
+    page.result.save(tmp_path / "kept")
+    assert {"history", "thetas", "infos"} <= set(dir(qngd.load(tmp_path / "kept")))
+    assert qngd.load(tmp_path / "kept").as_dict()

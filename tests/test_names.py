@@ -72,6 +72,22 @@ def test_a_misspelt_name_is_answered_with_the_right_one(wrong, right):
         getattr(qngd, wrong)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "baselines.Adam",
+        "step.TrustRegion",
+        "damping.Relative",
+        "refresh.Refresh",
+        "backends.ReadoutCorrected",
+        "start.ramp",
+    ],
+)
+def test_a_name_in_a_module_is_told_with_it(name):
+    with pytest.raises(AttributeError, match=f"Write qngd.{name}$"):
+        getattr(qngd, name.partition(".")[2])
+
+
 @pytest.mark.parametrize("name", ["entirely_else", "__wrapped__", "_HOMES", "x"])
 def test_a_name_that_resembles_none_is_answered_with_none(name):
     with pytest.raises(AttributeError) as caught:

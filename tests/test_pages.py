@@ -10,7 +10,7 @@ import typer
 
 import qngd as package
 from qngd.cli.commands import app
-from tests.command_line import TOY, qngd
+from tests.command_line import ROOT, TOY, qngd
 from tests.pages import DOCS, agrees, blocks, commands, shown, text_of
 
 PAGES = [
@@ -137,16 +137,15 @@ def lines_of_qngd(name):
 
 @pytest.mark.parametrize(("name", "line"), [(name, line) for name in PAGES for line in lines_of_qngd(name)])
 def test_commands_are_ones_that_there_are(name, line, tmp_path, monkeypatch):
-    """Parsed as they stand; those of circuits/h2.py are run for a step, on a small problem with the same settings."""
+    """Parsed as they stand; those of circuits/h2.py are run for a step."""
     _, *arguments = shlex.split(line, comments=True)
     parsed(arguments)
     if arguments[1] != "circuits/h2.py" or arguments[0] not in ("run", "cost", "layers"):
         return
-    if "--backend" in arguments:
-        pytest.importorskip("qiskit_ibm_runtime")
+    pytest.importorskip("qiskit_ibm_runtime" if "--backend" in arguments else "qiskit")
     monkeypatch.chdir(tmp_path)
     short = ["--max-steps", "1"] if arguments[0] == "run" else []
-    done = qngd(arguments[0], TOY, *arguments[2:], *short)
+    done = qngd(arguments[0], str(ROOT / arguments[1]), *arguments[2:], *short)
     assert done.exit_code == 0, done.output
 
 

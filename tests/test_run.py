@@ -274,7 +274,7 @@ def test_tol_stops_after_one_small_change_where_decreases_fall_off(tol):
     quick = qngd.QNG(step=qngd.step.Adaptive(near=qngd.step.QuasiNewton(initial=0.1)))
     result = minimize(quick, max_steps=2000, tol=tol)
     assert result.status == "converged"
-    assert "as was promised" in result.message
+    assert "as predicted" in result.message
     changes = np.abs([info.decrease for info in result.infos])
     assert changes[-1] < tol < changes[-3]
     assert result.energy - minimize(quick, max_steps=60, tol=0).energy < 0.1 * tol
@@ -737,6 +737,17 @@ def test_an_observable_is_needed():
 def test_something_to_minimize_is_needed():
     with pytest.raises(qngd.ParameterError, match="no trainable parameters"):
         qngd.minimize(Sketch(1)("h", 0).circuit(), {"Z": 1.0}, [])
+
+
+def test_a_circuit_without_parameters_needs_no_theta():
+    bell = qngd.CircuitBuilder(2).h(0).cx(0, 1).s(1)
+    assert qngd.expectation(bell, {"ZZ": 1.0, "YX": 0.5}).value == pytest.approx(1.5)
+    assert set(qngd.sample(bell, shots=40, seed=1)) == {"00", "11"}
+    assert abs(qngd.statevector(bell)) == pytest.approx([0.5**0.5, 0, 0, 0.5**0.5])
+    assert qngd.probabilities(bell) == pytest.approx([0.5, 0, 0, 0.5])
+    assert qngd.gradient(bell, {"ZZ": 1.0}).value.shape == (0,)
+    with pytest.raises(qngd.ParameterError, match=r"no trainable parameters.*qngd\.expectation"):
+        qngd.minimize(bell, {"ZZ": 1.0})
 
 
 def test_rotations_are_not_needed():

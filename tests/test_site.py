@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import qngd
-from tests.pages import DOCS, shown
-from tests.toy import problem
+from tests.pages import DOCS, shown, text_of
 
 
 def test_first_run_gives_the_same_from_every_package():
@@ -40,12 +39,32 @@ def test_readme_gives_the_same_from_every_way(tmp_path, monkeypatch):
     assert qngd.load("results/my-run").steps == sampled.steps
 
 
-def test_the_page_about_the_solver():
-    def draw(info):
-        raise ValueError("no canvas")
+def test_the_pages_about_the_solver():
+    shown("solver.md")
+    assert set(shown("step-rules.md").steps) == {"FixedRate", "TrustRegion", "ConjugateDirections", "Adaptive"}
+    rules = {name for name in qngd.step.__all__ if name[0].isupper()} - OF_THE_HOUSE
+    assert not [name for name in rules if f"`{name}`" not in text_of("step-rules.md")]
+    dampings = [name for name, kind in vars(qngd.damping).items() if is_a_damping(kind)]
+    assert not [name for name in dampings if f"`{name}" not in text_of("solver.md")]
 
-    page = shown("solver.md", problem=problem(), draw=draw)
+
+OF_THE_HOUSE = {"Memory", "MetricAge", "Proposal", "StepRule", "Trial"}  # what rules are made of
+
+
+def is_a_damping(kind):
+    return isinstance(kind, type) and issubclass(kind, qngd.damping.Damping) and kind is not qngd.damping.Damping
+
+
+def test_a_run_goes_on():
+    page = shown("howto/go-on.md")
     assert (page.result.status, page.result.steps) == ("failed", 1)
+    assert list(page.resumed.history) == list(page.whole.history) == [*page.first.history, *page.rest.history[1:]]
+    assert page.first.cost.shots < page.rest.cost.shots == page.whole.cost.shots
+
+
+def test_the_page_about_units():
+    page = shown("reference/units.md")
+    assert page.other.energy == pytest.approx(1000 * page.one.energy + 7)
 
 
 def test_other_packages_do_the_same():

@@ -56,10 +56,11 @@ _LIMITS = {"max_shots": "shots", "max_jobs": "jobs"}  # and of other numbers of 
 
 
 def hinted(thing: _Callable) -> _Callable:
-    """For a function, or a class outside `@dataclass`: a keyword that it does not take is told with what to write.
+    """For a function, or a class outside `@dataclass`: a keyword that it does not take, or an argument by place that it
+    has no place for, is told with what to write.
 
     Raises:
-        TypeError: as Python itself, of such a keyword.
+        TypeError: as Python itself, of such an argument.
 
     >>> @hinted
     ... def minimize(circuit, *, max_steps=200, optimizer=None): ...
@@ -70,11 +71,15 @@ def hinted(thing: _Callable) -> _Callable:
     name = thing.__name__
     kind: Any = thing
     made: Any = kind.__init__ if isinstance(thing, type) else thing
+    code = getattr(made, "__code__", None)
+    places = 0 if code is None else code.co_argcount  # with fewer arguments no signature need be read
 
     @wraps(made)
     def call(*args: Any, **given: Any) -> Any:
         if given:
             _check(made, name, given)
+        if len(args) > places:
+            _check_places(made, name, args)
         return made(*args, **given)
 
     if not isinstance(thing, type):
@@ -96,6 +101,19 @@ def _check(made: Callable[..., Any], name: str, given: Mapping[str, Any]) -> Non
 def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """What it takes; Python finds that anew at every call, which rules are made with at every step."""
     return inspect.signature(made).parameters
+
+
+def _check_places(made: Callable[..., Any], name: str, args: tuple[Any, ...]) -> None:
+    parameters = _parameters(made).values()
+    placed = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if len(args) <= len(placed) or any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return
+    own = placed[1:] if placed[:1] == ["self"] else placed
+    more = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name[0] != "_"]
+    raise TypeError(
+        f"{name}() takes {', '.join(own) or 'nothing'} by place, and got {len(args) - len(placed) + len(own)} values; "
+        + (f"write the others by name: {', '.join(more)}" if more else "leave out the others")
+    )
 
 
 def suggested(unknown: str, takes: list[str]) -> str:

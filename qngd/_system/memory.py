@@ -48,20 +48,19 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-_INSTEAD = (
-    "a cheaper approximation of the metric, or another simulator or device as `backend`, such as a QNode's own device"
-)
+OTHER_METRIC = 'use fewer qubits, or a cheaper approximation of the metric, such as approx="block-diag"'
+NARROWER = "use fewer layers or qubits, or another simulator or device as `backend`"
+ELSEWHERE = "use fewer qubits, or another simulator or device as `backend`, such as a QNode's own device"
 
 
-def require_bytes(needed: int, what: str, instead: str = _INSTEAD) -> None:
-    """Raise MemoryLimitError if `needed` bytes for `what` are not there; its text says what to use `instead`."""
+def require_bytes(needed: int, what: str, instead: str = ELSEWHERE) -> None:
+    """Raise MemoryLimitError if `needed` bytes for `what` are not there; `instead` is what to do."""
     if needed > _LARGE:
         _measured.cache_clear()
     available = available_bytes()
     if needed > available:
         raise MemoryLimitError(
-            f"{what} needs {format_bytes(needed)}, and {format_bytes(available)} are available; "
-            f"use fewer qubits, {instead}"
+            f"{what} needs {format_bytes(needed)}, and {format_bytes(available)} are available; {instead}"
         )
 
 

@@ -27,6 +27,10 @@ from qngd.measured.template import Template
 _MANY = 1 << 14  # shots, below which drawing takes less time than the circuit
 _EXACT = 1 << 53  # whole numbers that floats hold
 _TABLE = 1 << 10  # outcomes whose bits are kept; of more, those that came are worked out
+_MANY_QUBITS = (
+    "use fewer qubits, or as `backend` AerSimulator(method='matrix_product_state') of qiskit_aer, or a device, such as "
+    "a QNode's own"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +137,11 @@ class StatevectorSampler(BackendBase):
             raise BackendError("the embedded sampler needs a number of shots")
         programs = [_program(template) for template in templates]
         widest = max((program.num_qubits for program in programs), default=0)
-        require_bytes(num_threads() * 40 << widest, f"sampling {widest} qubits on the embedded simulator")
+        require_bytes(num_threads() * 40 << widest, f"sampling {widest} qubits on the embedded simulator", _MANY_QUBITS)
         each = ((request.shots or 0, 1 << programs[request.template].num_qubits) for request in requests)
         most = max((shots for shots, outcomes in each if not by_outcomes(shots, outcomes)), default=0)
-        require_bytes(num_threads() * 32 * most, f"drawing {most} shots of a circuit on the embedded simulator")
+        needed = num_threads() * 32 * most
+        require_bytes(needed, f"drawing {most} shots of a circuit on the embedded simulator", "use fewer shots")
         return programs, requests, seed
 
     def collect(self, handle: tuple[Sequence[_RunnableTemplate], Sequence[Request], int | None]) -> list[Outcome]:

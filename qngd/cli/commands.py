@@ -53,8 +53,7 @@ def _qngd(
 ) -> None:
     """Quantum natural gradient descent for variational quantum circuits.
 
-    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 interrupted by
-    Ctrl-C, 143 ended by SIGTERM.
+    Exit codes: 0 done, 1 an error (or an energy that became NaN), 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -177,8 +176,9 @@ def cost(
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
-    """Show what a run would cost on a backend: jobs, circuits, shots, depths, device time and money, beside what it
-    costs with other settings, and what a budget buys. Nothing is run.
+    """Show what a run would cost on a backend and with other settings, and what a budget buys. Nothing is run.
+
+    The costs are jobs, circuits, shots, depths, device time, and money if --price says what the device charges.
 
     Example: qngd cost circuits/h2.py --backend fake_nairobi --shots 4000 --budget-seconds 600
     """
@@ -277,7 +277,7 @@ def report(
 
     Example: qngd report runs/h2-* --html h2.html
     """
-    with one_line_errors(traceback):
+    with one_line_errors(traceback, run_dir="DIR"):
         from qngd.cli.looking import Wanted, follow, refuse_both, report_once
 
         refuse_both(watch, as_json)
@@ -300,7 +300,7 @@ def show(
 
     Example: qngd show results/my-run --json
     """
-    with one_line_errors(traceback):
+    with one_line_errors(traceback, run_dir="DIR"):
         if watch:
             from qngd.cli.looking import Wanted, follow, refuse_both
 
@@ -335,10 +335,9 @@ def resume(
 ) -> None:
     """Go on with the run that a --run-dir holds, without the file of its problem.
 
-    The embedded simulators and backends with a name are known again; a run that was begun in Python on a backend's
-    object goes on in Python: qngd.load(DIR).minimize(backend=...).
+    A run that was begun on a backend's object goes on in Python: qngd.load(DIR).minimize(backend=...).
     """
-    with one_line_errors(traceback):
+    with one_line_errors(traceback, run_dir="DIR"):
         from qngd.cli.stored import resume as go_on
 
         status = go_on(directory, max_steps, backend, as_json)

@@ -102,9 +102,11 @@ def _checked(value: Any, parameter: Any, ctx: typer.Context, label: str) -> Any:
     """The value as it would be typed."""
     typed = _typed(value, parameter, label)
     try:
-        parameter.process_value(ctx, typed)
+        read = parameter.process_value(ctx, typed)
     except typer.BadParameter as error:
         raise UsageError(f"{label}: {error.message}") from None
+    if isinstance(value, str) and isinstance(read, (int, float)):
+        raise UsageError(f"{label}: write the number without quotes; got {value!r}")
     return typed
 
 

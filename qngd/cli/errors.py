@@ -18,7 +18,7 @@ from qngd.errors import QngdError
 # settings of Python's that are options here, where a message begins with one
 _OPTIONS = re.compile(
     r"^(max_steps|optimizer|learning_rate|step|damping|approx|gradient|refresh|tol|gtol|target|seed|restarts|theta0|"
-    r"frozen|bounds|backend|shots|grouping|cross|run_dir|final_shots|steps)(?=[ :=])"
+    r"frozen|bounds|backend|shots|grouping|cross|final_shots|steps)(?=[ :=])"
 )
 
 
@@ -31,15 +31,16 @@ class ProblemFileError(QngdError, RuntimeError):
 
 
 @contextmanager
-def one_line_errors(traceback: bool) -> Iterator[None]:
-    """An error that qngd raised on purpose is one line on stderr, and an exit code."""
+def one_line_errors(traceback: bool, run_dir: str = "--run-dir") -> Iterator[None]:
+    """An error that qngd raised on purpose is one line on stderr, and an exit code. `run_dir` is what this command has
+    in the place of the argument of that name."""
     try:
         yield
     except QngdError as error:
         if traceback:
             raise
         sys.stdout.flush()
-        typer.echo(f"qngd: error: {as_typed(scrubbed(str(error)))}", err=True)
+        typer.echo(f"qngd: error: {as_typed(scrubbed(str(error)), run_dir)}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
     except Terminated as ended:  # which Typer would take for Ctrl-C
         raise typer.Exit(ended.code) from None
@@ -60,12 +61,13 @@ def readable_output() -> Iterator[None]:
         sys.exit(1)
 
 
-def as_typed(text: str) -> str:
+def as_typed(text: str, run_dir: str = "--run-dir") -> str:
     """A message on one line, with settings as they are written here.
 
     >>> as_typed("run_dir: cannot write to results/h2: disk full")
     '--run-dir: cannot write to results/h2: disk full'
     """
     line = " ".join(text.split()).replace("shots=…", "--shots N")
+    line = re.sub(r"^run_dir(?=[ :=])", run_dir, line)
     line = re.sub(r"^budget(?=:)", "--budget-*", line)  # of all limits together
     return _OPTIONS.sub(lambda found: f"--{found[0].replace('_', '-')}", line)

@@ -14,10 +14,12 @@ from rich.live import Live
 from rich.text import Text
 
 from qngd.cli.errors import UsageError
-from qngd.cli.work import echo_json
+from qngd.cli.stored import AGAIN
+from qngd.cli.work import advised, echo_json
 from qngd.errors import StorageError, counted
 from qngd.report import files, live
 from qngd.report.compared import compared_table
+from qngd.report.comparison import Comparison
 from qngd.report.groups import grouped
 from qngd.report.page import write_figures, write_page
 from qngd.report.run_data import RunData
@@ -53,7 +55,7 @@ def report_once(wanted: Wanted, as_json: bool = False) -> None:
         echo_json({"columns": table["columns"], "rows": table["rows"], "files": _written(wanted, runs)})
         return
     if wanted.html is None and wanted.figures is None:
-        _print_table(runs)
+        typer.echo(str(Comparison(runs)))
     for path in _written(wanted, runs):
         typer.echo(path)
 
@@ -81,14 +83,6 @@ def _written(wanted: Wanted, runs: tuple[RunData, ...], refresh: int | None = No
     if wanted.figures is not None:
         paths += write_figures(runs, files.prepare(wanted.figures, "--figures"), "--figures")
     return paths
-
-
-def _print_table(runs: tuple[RunData, ...]) -> None:
-    table = compared_table(grouped(runs))
-    rows = [table["columns"], *table["rows"]]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def follow(wanted: Wanted, every: float) -> None:
@@ -137,7 +131,7 @@ def view(run: StoredRun) -> list[str]:
         lines.append(f"  {run}")
     lines.append(f"  {run.cost}")
     if not _goes_on(run):
-        lines.append(f"  {run.message}")
+        lines.append(f"  {advised(run.message, AGAIN)}")
     return lines
 
 

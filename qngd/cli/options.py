@@ -27,14 +27,15 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
-def rule(option: str, hint: str = "") -> Callable[[str], str]:
-    """What reads the text of an option whose values are names with settings; its settings are read when it is used."""
+def rule(option: str, also: str = "") -> Callable[[str], str]:
+    """What reads the text of an option whose values are names with settings; its settings are read when it is used.
+    `also` is what an error says besides."""
 
     def parsed(text: str) -> str:
         try:
             return checked_name(option, text)
         except UsageError as error:
-            raise typer.BadParameter(f"{error}{hint}") from None
+            raise typer.BadParameter(" ".join(filter(None, [str(error), also]))) from None
 
     return parsed
 
@@ -47,7 +48,7 @@ def _damping(text: str) -> str:
     try:
         float(text)
     except ValueError:
-        return rule("damping")(text)
+        return rule("damping", also="Or give a number.")(text)
     return text
 
 
@@ -73,8 +74,8 @@ CONFIG = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="A TOML file of these options by their names, problem settings under [set]. Options given here override "
-        "it.",
+        help='A TOML file of these options by their names, problem settings in its table "set". Options given here '
+        "override it.",
         show_default=False,
         is_eager=True,
         callback=read_config,
@@ -233,7 +234,7 @@ STEP = Annotated[
     str | None,
     typer.Option(
         "--step",
-        parser=rule("step", "; the number of steps is --max-steps, or --steps"),
+        parser=rule("step", also="The number of steps is --max-steps, or --steps."),
         metavar="RULE",
         help=f"How far qng goes, in place of a learning rate. {_written('step')}.",
         show_default=False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from qngd._system.columns import columns_lines
 from qngd.cli.errors import UsageError
 from qngd.errors import SettingError, did_you_mean
 from qngd.estimates.prices import Prices
@@ -59,20 +60,6 @@ def read_prices(texts: Sequence[str]) -> Prices:
 
 
 def echo_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of as many texts each below each other, the first as headings: the first column to the left, the
-    others to the right. A row that only has a name and one more text is a remark."""
-    full = [row for row in rows if not _is_remark(row)]
-    widths = [max(len(row[k]) for row in full) for k in range(len(rows[0]))]
-    widths[0] = max(len(row[0]) for row in rows)
-    for number, row in enumerate(rows):
-        if _is_remark(row):
-            line = f"{row[0]:<{widths[0]}}  {row[1]}"
-        else:
-            line = "  ".join(
-                [f"{row[0]:<{widths[0]}}", *(f"{text:>{w}}" for text, w in zip(row[1:], widths[1:], strict=True))]
-            )
-        typer.echo(typer.style(line.rstrip(), bold=number == 0))
-
-
-def _is_remark(row: Sequence[str]) -> bool:
-    return len(row) > 2 and not any(row[2:])
+    """Print rows of as many texts each below each other, the first as headings."""
+    for number, line in enumerate(columns_lines(rows)):
+        typer.echo(typer.style(line, bold=number == 0))

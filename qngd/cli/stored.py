@@ -12,12 +12,14 @@ from typing import Any
 import typer
 
 from qngd.cli.errors import UsageError
-from qngd.cli.work import echo_table
+from qngd.cli.work import advised, echo_table
 from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
 from qngd.report import live
 from qngd.run.directory.loaded import StoredRun, load
 from qngd.run.directory.paths import folders_of_runs, holds_run, numbered_runs
+
+AGAIN = "the call that began the run goes on"
 
 
 def show(directory: Path, as_json: bool) -> None:
@@ -38,7 +40,7 @@ def show(directory: Path, as_json: bool) -> None:
         "circuit": f"{counted(found.about['num_qubits'], 'qubit')}, "
         + counted(len(found.about["parameters"]), "parameter"),
         "status": found.status.replace("_", " "),
-        "message": found.message,
+        "message": advised(found.message, AGAIN),
         "steps": str(found.steps),
         "energy": str(found).partition(" after ")[0],
         "cost": str(found.cost),
@@ -46,7 +48,7 @@ def show(directory: Path, as_json: bool) -> None:
         **{name: text for name, text in found.settings.items() if name != "optimizer"},
         "optimizer": str(found.about["optimizer"]),
         "jobs": _jobs(found),
-        "begun": f"{found.about['made']}; last gone on with {last['began']} on {last['host']}",
+        "begun": f"{found.about['made']}; last resumed {last['began']} on {last['host']}",
         "versions": ", ".join(f"{name} {version}" for name, version in found.versions.items()),
     }
     if found.note:
@@ -126,7 +128,7 @@ def resume(directory: Path, max_steps: int | None, backend: str | None, as_json:
         {
             "problem": str(found.about["problem"]),
             "status": str(result.status).replace("_", " "),
-            "message": result.message,
+            "message": advised(result.message, AGAIN),
             "steps": str(result.steps),
             "energy": str(result).partition(" after ")[0],
             "cost": str(result.cost),

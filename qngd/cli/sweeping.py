@@ -131,7 +131,10 @@ def _typed(name: str, value: str, of_problem: Sequence[str], known: Sequence[str
 
 
 def _point(argv: list[str], labels: dict[str, str], parse: Parse) -> GridPoint:
-    texts = parse(argv)
+    try:
+        texts = parse(argv)
+    except typer.BadParameter as error:  # which would show the usage of qngd run
+        raise UsageError(f"--grid: {error.format_message()}") from None
     common = {name: as_data(value) for name, value in texts.items() if name not in ("out", "run_dir", "seed")}
     return GridPoint(labels, texts, fixed_text(common))
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from qngd._system.columns import rows_lines
 from qngd._system.interrupts import Terminated
 from qngd.cli import config
 from qngd.cli.meaning import meant
@@ -27,8 +30,11 @@ from qngd.report import files, live
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
 from qngd.run.loop import Result, minimize
+from qngd.run.result import GO_ON
 
 _PLACES = ("out", "run_dir")  # where the file of settings stands; elsewhere it would be another run's
+_KEPT = "the same command goes on"
+_NOT_KEPT = "with --run-dir DIR the same command would go on from here"
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,8 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
             config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
     if not as_json:
         typer.echo()
-        echo_table(summary(result, problem, seconds))
+        rows = summary(result, problem, seconds)
+        echo_table({**rows, "message": advised(rows["message"], _NOT_KEPT if run_dir is None else _KEPT)})
         typer.echo()
         _tell_where(out, run_dir, paths)
     if as_json:
@@ -83,6 +90,16 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
         with found.file.blamed():
             raise error
     return str(result.status)
+
+
+def advised(message: str, again: str) -> str:
+    """The message of a run with what goes on from it here, in the place of what does in Python.
+
+    >>> advised(f"max_steps=3 reached; raise it, or {GO_ON}", "the same command goes on")
+    'max_steps=3 reached; raise it, and the same command goes on'
+    """
+    joined = re.compile(rf"(,? (?:or|and) )?{re.escape(GO_ON)}")
+    return joined.sub(lambda found: f"{', and ' if found[1] else ''}{again}", message)
 
 
 def _told(texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +155,5 @@ def _plain(value: Any) -> Any:
 
 def echo_table(rows: Mapping[str, str], indent: str = "") -> None:
     """Print rows of a name and a text each, the texts below each other."""
-    width = max(map(len, rows))
-    for name, text in rows.items():
-        typer.echo(f"{indent}{typer.style(f'{name:<{width}}', bold=True)}  {text}")
+    for line in rows_lines(rows, partial(typer.style, bold=True)):
+        typer.echo(f"{indent}{line}")

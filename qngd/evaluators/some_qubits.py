@@ -58,7 +58,7 @@ def marginal(circuit: Circuit, theta: np.ndarray, qubits: np.ndarray) -> np.ndar
             f"qubits: {count} of them have 2^{count} outcomes; ask for a sample, qngd.sample(circuit, theta, "
             "shots=1000, qubits=[…]), or for fewer"
         )
-    require_bytes(24 << count, f"a distribution over {count} qubits")
+    require_bytes(24 << count, f"a distribution over {count} qubits", "ask for a sample, or for fewer qubits")
     phi = circuit.angle_map(theta)
     idle, groups = _groups(circuit, qubits)
     found, order = np.ones(1), [int(place) for place in idle]

@@ -35,7 +35,8 @@ class Distribution:
         # more qubits than those of the mean, where a string has X or Y on a qubit that stays |0⟩
         qubits = moved_qubits(circuit.generators, pulled.strings)
         what = f"a CVaR's distribution of energies over {len(qubits)} qubits"
-        require_bytes(40 << len(qubits), what, "or a backend with shots, which shows some of the energies")
+        instead = "use fewer qubits, or a backend with shots, which shows some of the energies"
+        require_bytes(40 << len(qubits), what, instead)
         self._alpha = alpha
         self._basis = CommonBasis.of(pulled, qubits)
         self._simulator = Simulator(circuit, qubits)

@@ -99,7 +99,7 @@ class BatchSimulator:
             return self._in_parts(angles, kind, most)
         s, size, count = self._schedule, 1 << self.simulator.num_qubits, len(angles)
         rotations = Rotations.by(0.5 * s.sign * angles.phi[:, s.order], s.x, s.z)
-        require_bytes((count + 4 * num_threads()) * 16 * size, f"{count} statevectors")
+        require_bytes((count + 4 * num_threads()) * 16 * size, f"{count} statevectors", "use fewer samples or qubits")
         states, values = np.zeros((count, 2, size)), np.empty((count, self.num_outputs))
         states[:, 0, 0] = 1.0
         found = _shared_out(count, partial(self._values, states, rotations, angles, kind, values))

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from qngd._system.memory import available_bytes, require_bytes
+from qngd._system.memory import OTHER_METRIC, available_bytes, require_bytes
 from qngd._system.progress import Work
 from qngd._system.threads import blas_beside, num_threads, together
 from qngd.exact.kernels.layout import Amplitudes, Entries, Rotations, Stages
@@ -262,11 +262,11 @@ def _blocks(count: int, num_qubits: int) -> list[slice]:
     extra = 4 * num_threads()
     fitting = available_bytes() // state - extra - 2
     if count <= fitting:
-        require_bytes((count + extra) * state, what)
+        require_bytes((count + extra) * state, what, OTHER_METRIC)
         return [slice(0, count)]
     size = fitting // 2
     if size < 1:
-        require_bytes((extra + 4) * state, what)
+        require_bytes((extra + 4) * state, what, OTHER_METRIC)
     return [slice(a, min(a + size, count)) for a in range(0, count, size)]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.cvar import CVaR
-from qngd.errors import ParameterError
+from qngd.errors import ParameterError, QngdError
 from qngd.interop import as_target, in_order, instead_of, is_parameters, wrap, wrap_for
 from qngd.problem import Problem
 
@@ -81,7 +81,7 @@ def read_given(
     theta = own_theta if theta is None else theta
     if theta is None and role != "point":
         theta = _known(problem.circuit, reached)
-    if theta is None and role == "example":
+    if theta is None and (role == "example" or _has_none(problem.circuit)):
         native: Any = problem.circuit
         circuit = wrap(native)
         flat = np.zeros(circuit.num_parameters)
@@ -97,6 +97,14 @@ def read_given(
 
 def _as_problem(given: Any, role: Role) -> Problem:
     return given if isinstance(given, Problem) and role != "point" else Problem(given)
+
+
+def _has_none(circuit: Any) -> bool:
+    """Whether this is a circuit without parameters, so that no θ need be given."""
+    try:
+        return wrap(circuit).num_parameters == 0
+    except QngdError:
+        return False
 
 
 def _known(circuit: Any, reached: np.ndarray | None) -> Any:

@@ -244,7 +244,7 @@ def _columns(parameters: Sequence[str], data: Data) -> list[list[int]]:
         if width != len(columns):
             names = ", ".join(parameters[column] for column in columns[:4]) + (", …" if len(columns) > 4 else "")
             raise SettingError(
-                f"data: it has {counted(width, 'number')} a sample, and {counted(len(columns), 'parameter')} hold them "
+                f"data: it has {counted(width, 'number')} a sample, for {counted(len(columns), 'parameter')} "
                 f"({names}); give an array of shape (samples, {len(columns)})"
             )
     return found

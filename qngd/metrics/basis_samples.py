@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from qngd._system.memory import require_bytes
+from qngd._system.memory import OTHER_METRIC, require_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
@@ -28,7 +28,8 @@ def basis_samples(
     """
     circuit = simulator.circuit
     n, parameters = circuit.num_qubits, jacobian.shape[1]
-    require_bytes((8 * BASES * (parameters + 2) + 64) << n, f'approx="random-basis" on {n} qubits')
+    needed = (8 * BASES * (parameters + 2) + 64) << n
+    require_bytes(needed, f'approx="random-basis" on {n} qubits', OTHER_METRIC)
     change = _Change(circuit)
     angles = random_angles(n, seed)
     phases = [_phases(change.applied(simulator.state(phi), each)) for each in angles]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qngd._system.columns import columns_lines
 from qngd._system.html import columns_table
 from qngd.errors import SettingError, counted, did_you_mean
 from qngd.report.compared import compared_table
@@ -83,6 +84,10 @@ class Comparison:
     def __repr__(self) -> str:
         names = ", ".join(f"{group.label}: {len(group.runs)}" for group in self.groups[:6])
         return f"Comparison({counted(len(self.runs), 'run')}: {names}{', …' if len(self.groups) > 6 else ''})"
+
+    def __str__(self) -> str:
+        table = compared_table(self.groups)
+        return "\n".join(columns_lines([table["columns"], *table["rows"]]))
 
     def _repr_html_(self) -> str:
         """For notebooks: the table, and the energy over steps."""

@@ -62,7 +62,8 @@ def line(info: StepInfo, max_steps: int | None, reference: float | None) -> str:
         parts.append(f"mean {info.mean:.6g}")
     if reference is not None:
         parts.append(f"error {info.energy - reference:.1e}")
-    parts.append(f"|grad| {info.gradient_norm:.1e}")
+    if np.isfinite(info.gradient_norm):
+        parts.append(f"|grad| {info.gradient_norm:.1e}")
     if info.spectrum is not None:
         parts.append(f"cond {info.spectrum.condition:.1e}")
     if not info.accepted:

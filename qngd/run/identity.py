@@ -21,6 +21,7 @@ from qngd.evaluators.objectives.given import GivenObjective
 from qngd.solve.state import Optimizer
 
 _LONGEST = 200  # characters of a setting in a message
+_FIRST = 4  # terms and numbers that are written out
 _OTHER_STATES = (
     "the states before it, or the weights that lift it off them, are others now (by max_steps, tol, weights)"
 )
@@ -126,9 +127,15 @@ def _parts_of(given: AnyGiven) -> list[Trait]:
     return [
         Trait("circuit", one, _text(repr(circuit), one)),
         names,
-        Trait("observable", other, _text(shown(observable)[:200], other)),
+        Trait("observable", other, _text(_terms(observable), other)),
         start,
     ]
+
+
+def _terms(observable: Observable) -> str:
+    """The first terms."""
+    first = Observable(observable.strings[:_FIRST], observable.coefficients[:_FIRST])
+    return f"{first}{' …' if len(observable) > _FIRST else ''}"
 
 
 def _angles(circuit: Circuit, theta: np.ndarray) -> list[np.ndarray]:
@@ -157,8 +164,8 @@ def _shown(setting: object) -> str:
 
 def _numbers(values: np.ndarray) -> str:
     """The first numbers with all their digits."""
-    first = ", ".join(map(repr, values[:4].tolist()))
-    return f"[{first}{', …' if len(values) > 4 else ''}] (#{_hash(values)[:8]})"
+    first = ", ".join(map(repr, values[:_FIRST].tolist()))
+    return f"[{first}{', …' if len(values) > _FIRST else ''}] (#{_hash(values)[:8]})"
 
 
 def fingerprint_of(given: AnyGiven, theta0: np.ndarray, *settings: object) -> str:

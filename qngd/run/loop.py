@@ -109,7 +109,8 @@ def minimize(
             budget has left (docs/budgets.md). A `target` that is reached, or a callback that asks to stop, ends them
             all. In `run_dir` each has a folder, from start-0 on.
         final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
-            result's `energy`, unbiased (docs/budgets.md). The budget keeps room for it. With restarts, of every start.
+            result's `energy`, unbiased (docs/howto/measure-the-end.md). The budget keeps room for it. With restarts, of
+            every start.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest

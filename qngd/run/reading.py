@@ -171,7 +171,10 @@ def _check_parameters(given: AnyGiven) -> None:
             raise ParameterError("frozen: all parameters are frozen, so there is nothing to minimize; leave one out")
         fixed = given.circuit.fixed
         text = f": {', '.join(fixed)} is fixed (see docs/pennylane.md)" if fixed else ""
-        raise ParameterError(f"the circuit has no trainable parameters, so there is nothing to minimize{text}")
+        raise ParameterError(
+            f"the circuit has no trainable parameters, so there is nothing to minimize{text}; its energy is that of "
+            "qngd.expectation"
+        )
 
 
 def _check_goes_on(task: Task, before: State) -> None:

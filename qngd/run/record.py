@@ -156,7 +156,7 @@ class Record:
         if recent and recent[-1][2] < limits.gtol:
             return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
         if self._has_nothing_left(limits.tol):
-            return f"the energy fell by less than tol={limits.tol:g}, as was promised, with less than that to come"
+            return f"the energy fell by less than tol={limits.tol:g}, as predicted, and less is left to gain"
         return ""
 
     @property

@@ -40,7 +40,8 @@ class Status(StrEnum):
 
 
 BROKEN_OFF = (Status.FAILED, Status.INTERRUPTED)  # nothing more is sent
-_GO_ON = "give this result's .state as state= to go on"
+GO_ON = "give this result's .state as state= to go on"
+"""How a run goes on, in Python; the command line says it otherwise."""
 REMEDY = {
     Status.CONVERGED: "{finished}",
     Status.SADDLE: "the gradient vanishes, but this is no minimum: {failure}; give more steps to leave it",
@@ -48,13 +49,13 @@ REMEDY = {
     Status.TARGET: "the energy, with its standard error, reached target={target}",
     Status.NOISE: "the gradient was within its statistical error for {noise} steps in a row; "
     "take more shots to go lower",
-    Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or " + _GO_ON,
-    Status.BUDGET: "the next step would exceed the budget ({cost} spent){failure}; raise it and " + _GO_ON,
-    Status.STOPPED: "the callback asked to stop; " + _GO_ON,
-    Status.INTERRUPTED: "interrupted from the keyboard or by SIGTERM; " + _GO_ON,
+    Status.MAX_STEPS: "max_steps={max_steps} reached; raise it, or " + GO_ON,
+    Status.BUDGET: "the next step would exceed the budget ({cost} spent){failure}; raise it and " + GO_ON,
+    Status.STOPPED: "the callback asked to stop; " + GO_ON,
+    Status.INTERRUPTED: "interrupted from the keyboard or by SIGTERM; " + GO_ON,
     Status.NOT_FINITE: "the energy or its derivatives became NaN or infinite; .theta is the last good point; "
     "use a smaller learning_rate or a larger damping",
-    Status.FAILED: "{failure}; what was reached before is kept: mend it and " + _GO_ON,
+    Status.FAILED: "{failure}; what was reached before is kept: mend it and " + GO_ON,
 }
 """What to do about each, with blanks to fill in."""
 _FROM_BEST = ", and this result's .state as state=, without restarts, goes on from the best"
@@ -82,7 +83,7 @@ def by_run_dir(message: str) -> str:
     'the callback asked to stop; with a run_dir the same call goes on'
     """
     for link, other in ((", or ", ": "), (" and ", ": "), ("; ", "; ")):
-        message = message.replace(link + _GO_ON, f"{other}with a run_dir the same call goes on")
+        message = message.replace(link + GO_ON, f"{other}with a run_dir the same call goes on")
     return message.replace(_FROM_BEST, "")
 
 

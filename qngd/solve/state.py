@@ -13,7 +13,7 @@ from qngd._system.brief import brief_fields
 from qngd._system.seeds import derived
 from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError, shown
-from qngd.estimates.estimate import Estimate
+from qngd.estimates.estimate import Estimate, format_with_error
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.gradients.base import Asked
@@ -149,6 +149,12 @@ class StepInfo:
     shots_for: Mapping[str, int] | None = None
 
     __repr__ = brief_fields
+
+    def __str__(self) -> str:
+        mean = f", mean {self.mean:.6g}" if np.isfinite(self.mean) else ""
+        gradient = f", gradient norm {self.gradient_norm:.2g}" if np.isfinite(self.gradient_norm) else ""
+        energy = f"energy {format_with_error(self.energy, self.stderr)}"
+        return f"step {self.step}: {energy}{mean}{gradient}{'' if self.accepted else ', rejected'}"
 
 
 def described(

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from qngd._system.memory import require_bytes
+from qngd._system.memory import NARROWER, require_bytes
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.cones import Cones
 from qngd.circuit.observable import Observable
@@ -147,7 +147,7 @@ class ConeSimulator:
         """⟨P_iP_j⟩ − ⟨P_i⟩⟨P_j⟩ in the frame of each, (K, K), of the pairs of this kind, and ⟨P_i⟩ (K,)."""
         plan = self.plan(kind)  # which may take other derivative states than there were
         found = self.derivatives
-        require_bytes(found.num_bytes, "the derivative states of the light cones")
+        require_bytes(found.num_bytes, "the derivative states of the light cones", NARROWER)
         states, offset = found.states.derivatives(phi)
         pairs, wide = plan.pairs, plan.wide
         value, at = np.zeros(len(pairs.first)), offset[found.bundle.which]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qngd._system.memory import require_bytes
+from qngd._system.memory import NARROWER, require_bytes
 from qngd._system.threads import num_threads
 from qngd.circuit.pauli import PauliStrings
 from qngd.exact.cones.few import FewCone
@@ -84,7 +84,7 @@ class ConeStates:
 
     def _each(self, kernel: Callable[[int, int], None]) -> None:
         """kernel(begin, end) on all cones, in pieces of about equal work, side by side."""
-        require_bytes(self.num_bytes, f"light cones of {self.largest} qubits")
+        require_bytes(self.num_bytes, f"light cones of {self.largest} qubits", NARROWER)
         share(kernel, self.work)
 
 

@@ -19,6 +19,8 @@ from qngd.exact.cones.room import require_room
 from qngd.exact.cones.states import ConeStates
 from qngd.exact.cones.trails import BYTES, Trail, Trails, trail_where_it_pays
 
+_WRITTEN = 8  # letters of a term
+
 
 @dataclass(frozen=True, eq=False)
 class ConeTerms:
@@ -79,10 +81,13 @@ def _is_reached(cone: PauliStrings, string: PauliStrings) -> bool:
 
 
 def acting(circuit: Circuit, row: int, pulled: Observable) -> str:
-    """A term of a pulled observable as the user wrote it, such as "Z_3 Z_17"."""
+    """A term of a pulled observable as the user wrote it, such as "Z_3 Z_17"; a long one by its ends."""
     (letters,) = circuit.frame.carry(pulled.strings[[row]]).letters()
     numbers = range(len(letters)) if circuit.numbers is None else circuit.numbers
-    return " ".join(f"{LETTERS[letter]}_{q}" for letter, q in zip(letters, numbers, strict=True) if letter) or "1"
+    words = [f"{LETTERS[letter]}_{q}" for letter, q in zip(letters, numbers, strict=True) if letter]
+    if len(words) > _WRITTEN:
+        words[_WRITTEN - 2 : -1] = ["…"]
+    return " ".join(words) or "1"
 
 
 def _gathered(cones: list[np.ndarray]) -> list[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from qngd._system.columns import rows_lines
 from qngd._system.html import rows_table
 from qngd.errors import counted
 from qngd.estimates.evaluation import Cost
@@ -29,7 +30,7 @@ class PriceHere(ABC):
         """The price for people, from row names to text."""
 
     def __str__(self) -> str:
-        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+        return "\n".join(rows_lines(self.rows()))
 
     def _repr_html_(self) -> str:
         """For notebooks: the price as a table."""

@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from qngd._system.brief import brief_fields
-from qngd._system.html import rows_table
+from qngd._system.columns import columns_lines, rows_lines
+from qngd._system.html import columns_table, rows_table
 from qngd._system.keywords import hinted
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
@@ -123,11 +124,16 @@ class Price:
         return [[row[k] for k in filled] for row in padded]
 
     def __str__(self) -> str:
-        return "; ".join(f"{name}: {text}" for name, text in self.rows().items())
+        offers = ["", *columns_lines(self.table())] if self.offers else []
+        return "\n".join([*rows_lines(self.rows()), *offers])
 
     def _repr_html_(self) -> str:
-        """For notebooks: the price as a table."""
-        return rows_table(f"{type(self).__name__} of {counted(self.steps, 'step')}", self.rows())
+        """For notebooks: the price as a table, and the offers as another."""
+        price = rows_table(f"{type(self).__name__} of {counted(self.steps, 'step')}", self.rows())
+        if not self.offers:
+            return price
+        heads, *rows = self.table()
+        return price + columns_table("Ways to make the run", heads, rows)
 
 
 @hinted
