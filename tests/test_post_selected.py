@@ -113,6 +113,17 @@ def test_a_rule_leaves_every_circuit_shots_to_keep(shots):
     assert min(request.shots for _, requests in lab.asked for request in requests) < 20
 
 
+def test_a_loss_leaves_every_circuit_shots_to_keep():
+    lab, loss = noisy(), qngd.Objective(circuit(), ENERGY, np.sum)
+    fewest = {}
+    for backend in (PostSelected(lab, particles=SPINS), ReadoutCorrected(lab), lab):
+        lab.asked.clear()
+        how = {"backend": backend, "shots": qngd.TargetError(0.5), "seed": 1, "max_steps": 3}
+        assert qngd.minimize(loss, theta0=START, **how).status != "failed"
+        fewest[backend] = min(request.shots for _, requests in lab.asked for request in requests)
+    assert fewest.pop(lab) < 20 <= min(fewest.values())
+
+
 def largest_error(what, backend, seed):
     how = {"backend": backend, "shots": qngd.TargetError(0.05), "seed": seed}
     if what == "loss":

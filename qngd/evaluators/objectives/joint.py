@@ -147,7 +147,7 @@ class JointPlan(Submission):
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
     mixing = None  # a rule for shots chooses no total by the gradient of one energy
-    least_shots = 1
+    least_shots: int = 1
     starts: Starts = field(default_factory=Starts)
 
     @property

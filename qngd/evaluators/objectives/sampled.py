@@ -164,7 +164,8 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
 
     def as_run(self, joint: JointPlan) -> JointPlan:
         """A plan with what is to be known of the backend."""
-        return replace(joint, starts=starts_of(self.backend, joint, self.shots))
+        least = self.backend.least_shots
+        return replace(joint, least_shots=least, starts=starts_of(self.backend, joint, self.shots))
 
     def _with_shots(self, joint: JointPlan, spread: Spread | None) -> JointPlan:
         # what was seen of an evaluation of another kind says nothing about this one
