@@ -20,7 +20,7 @@ class Live(Generic[T]):
     def keep(self, array: np.ndarray, beside: T) -> None:
         """Keep it until it is taken, or the array is gone."""
         self._kept[id(array)] = beside
-        weakref.finalize(array, self._kept.pop, id(array), None).atexit = False
+        weakref.finalize(array, self._kept.pop, id(array), None)
 
     def take(self, array: np.ndarray) -> T | None:
         """What is kept beside the array, and no longer."""
