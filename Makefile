@@ -20,6 +20,8 @@
 PYTHON ?= python3
 ARGS ?=
 export PYTHON
+# Where it is set, each of the hundreds of processes of the tests compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -59,7 +59,9 @@ def test_gates_that_share_a_parameter_take_one_difference_and_others_their_rule(
 
 
 def test_errors_are_those_of_shots():
-    found = [evaluated(EconomicalShift(0.6), 40, seed).gradient for seed in range(400)]
+    evaluator = qngd.evaluator(weighted(), TERMS, THETA, shots=40)
+    asked = {"gradient": EconomicalShift(0.6), "metric": None}
+    found = [evaluator.evaluate(THETA, **asked, seed=seed).gradient for seed in range(400)]
     values, errors = np.array([each.value for each in found]), np.array([each.stderr for each in found])
     assert np.mean(errors**2, axis=0) == pytest.approx(values.var(axis=0, ddof=1), rel=0.25)
 

@@ -51,11 +51,11 @@ def check(wrapped, reference, theta, alone, sharp=True):
             there = np.abs(inside) > 1e-12
             assert np.allclose(inside[there], reference[np.ix_(alone, alone)][there], rtol=0, atol=2e-9)
     for exact in (blocks, diagonal):
-        sampled = [qngd.metric_tensor(wrapped, theta, approx=exact.approx, shots=500, seed=s) for s in range(8)]
+        sampled = [qngd.metric_tensor(wrapped, theta, approx=exact.approx, shots=500, seed=s) for s in range(4)]
         off = np.abs(np.mean([each.raw for each in sampled], axis=0) - np.asarray(exact))
         error = np.sqrt(np.mean([each.stderr**2 for each in sampled], axis=0) / len(sampled))
         assert np.all(off <= 5 * error + 1e-12)
-        assert error.max() < 0.1
+        assert error.max() < 0.15
         assert all(exact.note in each.note for each in sampled)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import qngd
@@ -62,13 +62,17 @@ def imports_of(
     return found
 
 
-def all_imports(inside_functions: bool = True) -> Iterator[tuple[str, str, str]]:
+@cache
+def all_imports(inside_functions: bool = True) -> tuple[tuple[str, str, str], ...]:
     """Importer, imported, and the text of where that is. The flat surface imports when a name of it is first used what
     it shows to type checkers."""
-    for module, path in FILES.items():
-        source = path.read_text(encoding="utf-8")
-        for name, line in imports_of(source, module, inside_functions, inside_functions and module == "qngd"):
-            yield module, name, f"{path.relative_to(ROOT.parent)}:{line} imports {name}"
+    return tuple(
+        (module, name, f"{path.relative_to(ROOT.parent)}:{line} imports {name}")
+        for module, path in FILES.items()
+        for name, line in imports_of(
+            path.read_text(encoding="utf-8"), module, inside_functions, inside_functions and module == "qngd"
+        )
+    )
 
 
 def arrows() -> dict[str, set[str]]:

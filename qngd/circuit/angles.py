@@ -150,6 +150,10 @@ class AngleMap:
         jacobian.sort_indices()
         return self.combination @ values + self.constant, jacobian
 
+    @cached_property
+    def _identity(self) -> sparse.csr_array:
+        return sparse.eye_array(self.num_parameters, format="csr")
+
     @property
     def linear(self) -> sparse.csr_array:
         """(K, D), the constant ∂φ/∂u for variables u(θ) that the angles are affine in: θ itself where the whole map is
@@ -159,7 +163,7 @@ class AngleMap:
     def chain(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         """The angles φ(θ), shape (K,), and ∂u/∂θ, shape (D, P), of the variables that `linear` belongs to."""
         if self.is_affine:
-            return self(theta), sparse.eye_array(self.num_parameters, format="csr")
+            return self(theta), self._identity
         values, inner = self.expressions.linearize(theta)
         return self.combination @ values + self.constant, inner
 

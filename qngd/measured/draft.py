@@ -35,6 +35,7 @@ class Draft:
         seed: of random circuits.
         book: the requests so far.
         kept: what earlier plans of the circuit have made, see `once`.
+        kept_of_angles: what they have made of the Jacobian, where it is the same at every θ, see `once_of_angles`.
     """
 
     circuit: Circuit
@@ -47,26 +48,32 @@ class Draft:
     seed: int | None
     book: Book
     kept: dict[Any, Any]
+    kept_of_angles: dict[Any, Any] | None
 
     def once(self, make: Callable[..., _Made], *settings: Any) -> _Made:
         """`make(circuit, *settings)`, which is the same at every θ: made for the first plan alone."""
-        key = (make, *settings)
-        if key not in self.kept:
-            self.kept[key] = make(self.circuit, *settings)
-        made: _Made = self.kept[key]
+        made: _Made = _kept_in(self.kept, make, (self.circuit,), settings)
+        return made
+
+    def once_of_angles(self, make: Callable[..., _Made], *settings: Any) -> _Made:
+        """`make(circuit, jacobian, *settings)`: made for the first plan alone where the Jacobian is the same at every
+        θ, as that of angles that are affine in it."""
+        kept = {} if self.kept_of_angles is None else self.kept_of_angles
+        made: _Made = _kept_in(kept, make, (self.circuit, self.jacobian), settings)
         return made
 
     @cached_property
     def mixing(self) -> sparse.csr_array:
         """(P, D): takes the derivatives of the shift rules to the gradient."""
-        return (self.inner.T @ self.rules[1]).tocsr()
+        return self.mixed([self.rules[1]])
 
     def mixed(self, mixings: Sequence[sparse.csr_array]) -> sparse.csr_array:
         """(P, D): takes derivatives to the gradient, from the matrices that take them to those by the variables."""
         size = self.inner.shape[1]
         if not mixings:
             return sparse.csr_array((size, 0))
-        return (self.inner.T @ sparse.hstack(mixings)).tocsr()
+        whole = mixings[0] if len(mixings) == 1 else sparse.hstack(mixings, format="csr")
+        return whole if self.kept_of_angles is not None else (self.inner.T @ whole).tocsr()
 
     def slopes(
         self,
@@ -88,7 +95,8 @@ class Draft:
                 for side in (1.0, -1.0):
                     angles = self.phi.copy()
                     angles[direction.rotations] += side * shift * direction.coefficients
-                    request = self.book.request(t, np.append(angles[rotations], own))
+                    moved = angles[rotations]
+                    request = self.book.request(t, np.append(moved, own) if len(own) else moved)
                     entries.append((d, request, side * float(weight)))
         return entries
 
@@ -97,3 +105,11 @@ class Draft:
         rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
         shape = (len(self.rules[0]) if size is None else size, len(self.book.requests))
         return sparse.coo_array((np.array(values, dtype=float), (rows, columns)), shape=shape).tocsr()
+
+
+def _kept_in(kept: dict[Any, Any], make: Callable[..., Any], known: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
+    """`make(*known, *settings)`, kept by what does not stay the same: what makes it, and the settings."""
+    key = (make, *settings)
+    if key not in kept:
+        kept[key] = make(*known, *settings)
+    return kept[key]

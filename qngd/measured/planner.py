@@ -72,6 +72,7 @@ class Planner:
         self._cross: CrossMethod = cross
         self._whole = whole
         self._kept: dict[Any, Any] = {}
+        self._kept_of_angles: dict[Any, Any] = {}
         self._share = share
         self._overlap = overlap
         self._lifts: list[MeasuredGroup] = []
@@ -92,7 +93,7 @@ class Planner:
             MeasuredGroup(template, nothing, everything, rules, float(weight), -circuit.angle_map(theta)[back])
             for theta, weight in zip(penalties.thetas, penalties.weights, strict=True)
         ]
-        vars(found).update(_lifts=lifts, _kept={})
+        vars(found).update(_lifts=lifts, _kept={}, _kept_of_angles={})
         return found
 
     @property
@@ -105,7 +106,7 @@ class Planner:
         the same templates."""
         _ = self._groups, self._rules
         found = copy.copy(self)
-        vars(found).update(circuit=self.circuit.with_angles(angle_map))
+        vars(found).update(circuit=self.circuit.with_angles(angle_map), _kept_of_angles={})
         return found
 
     @cached_property
@@ -205,9 +206,10 @@ class Planner:
         """An empty plan at `theta` (P,), to be filled."""
         angle_map = self.circuit.angle_map
         phi, inner = angle_map.chain(theta)
-        jacobian = (angle_map.linear @ inner).tocsr().sorted_indices()
+        jacobian = angle_map.linear if angle_map.is_affine else (angle_map.linear @ inner).tocsr().sorted_indices()
         return Draft(
-            self.circuit, theta, phi, inner, jacobian, self._rules, self._cross, seed, Book(), self._kept
+            self.circuit, theta, phi, inner, jacobian, self._rules, self._cross, seed, Book(), self._kept,
+            self._kept_of_angles if angle_map.is_affine else None,
         )  # fmt: skip
 
     def plan(

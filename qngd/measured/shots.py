@@ -164,15 +164,15 @@ class AutoShots:
         if self.total is not None or plan.mixing is None:
             total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
-        shots, limit = float(self._first(plan)), self._limit(plan)
+        later = _COARSE * np.ceil((step - 1 / _PART) / _COARSE)  # as few numbers are asked for their price
+        part = self._at_first(plan) * (1 + _PART) ** np.clip(later, 0, _GROWN)
+        shots, limit = float(self._first(plan)), min(part, self._limit(plan))
         for _ in range(step):
             if shots >= limit:
                 break
             shots = self._grown(plan, shots)
-        later = _COARSE * np.ceil((step - 1 / _PART) / _COARSE)  # as few numbers are asked for their price
-        part = self._at_first(plan) * (1 + _PART) ** np.clip(later, 0, _GROWN)
         # of all circuits together it is no whole number
-        return int(np.ceil(max(min(shots, part, limit), self._least(plan))))
+        return int(np.ceil(max(min(shots, limit), self._least(plan))))
 
     def _at_first(self, plan: Plan) -> float:
         """Shots of a circuit that no part of all so far bounds: where starts cost more than these, they may double."""

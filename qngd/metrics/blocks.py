@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from qngd.circuit.circuit import Circuit
 from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.cutting import layer_members, layer_templates
 from qngd.measured.draft import Draft
@@ -24,12 +25,10 @@ from qngd.metrics.parts import Part
 
 @dataclass(frozen=True, eq=False)
 class Partners:
-    """The `rotations` (q,) of a split gate in other layers than a term's, with their `jacobian` (q, p) and their
-    `correlations` (m, q) C_ij with the term's rotations."""
+    """The `rotations` (q,) of a split gate in other layers than a term's, with their `jacobian` (q, p)."""
 
     rotations: np.ndarray
     jacobian: np.ndarray
-    correlations: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,31 +47,35 @@ class BlockTerm:
     partners: Partners | None = None
 
 
-def block_terms(draft: Draft, numbers: np.ndarray, num_split: int = 0) -> tuple[BlockTerm, ...]:
-    """One term a layer, and for each split gate in it another. `numbers` (K,) are the blocks of the rotations, those of
-    `num_split` split gates first."""
-    circuit, phi = draft.circuit, draft.phi
-    split = circuit.split_gates
-    shape = (len(phi), len(phi))
-    correlations = split.between(split.correlations(phi)) if num_split else sparse.csr_array(shape)
+def block_terms(draft: Draft, is_diagonal: bool | None) -> tuple[BlockTerm, ...]:
+    """One term a layer, and for each split gate in it another; blocks as of the diagonal, or as of the block-diagonal
+    metric. Where it is None, one block a layer, whatever is split."""
+    book, phi = draft.book, draft.phi
+    templates = draft.once(layer_templates)
+    requests = [book.request(book.template(each, None), phi[each.rotations]) for each in templates]
+    blocks = draft.once_of_angles(_blocks_of_layers, is_diagonal)
+    return tuple(replace(block, request=requests[block.request]) for block in blocks)
+
+
+def _blocks_of_layers(circuit: Circuit, jacobian: sparse.csr_array, is_diagonal: bool | None) -> list[BlockTerm]:
+    """The terms, with the numbers of the layers in place of requests."""
+    numbers = np.zeros_like(circuit.unit) if is_diagonal is None else circuit.block_of(is_diagonal)
+    num_split = 0 if is_diagonal is None else len(circuit.split_gates)  # whose blocks come first
     blocks = []
-    for layer, template in enumerate(draft.once(layer_templates)):
+    for layer in range(circuit.num_layers):
         members = layer_members(circuit, layer)
-        request = draft.book.request(draft.book.template(template, None), phi[template.rotations])
         number = numbers[members]
         term_of = np.minimum(number, num_split)
         for term in np.unique(term_of):
             inside = np.flatnonzero(term_of == term)
             elsewhere = (numbers == term) & (circuit.level != layer) & (term < num_split)
             others = np.flatnonzero(elsewhere)
-            columns, rows = moved_by(draft.jacobian, np.append(members[inside], others))
+            columns, rows = moved_by(jacobian, np.append(members[inside], others))
             own = np.zeros((len(members), len(columns)))
             own[inside], beyond = np.split(rows, [len(inside)])
-            partners = None
-            if len(others):
-                partners = Partners(others, beyond, correlations[members][:, others].toarray())
-            blocks.append(BlockTerm(request, members, columns, own, number, partners))
-    return tuple(blocks)
+            partners = Partners(others, beyond) if len(others) else None
+            blocks.append(BlockTerm(layer, members, columns, own, number, partners))
+    return blocks
 
 
 def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,13 +93,15 @@ def block_means(read: Readout, blocks: Sequence[BlockTerm]) -> np.ndarray:
     return mean
 
 
-def block_parts(read: Readout, blocks: Sequence[BlockTerm], is_diagonal: bool) -> list[Part]:
-    """A part a block."""
+def block_parts(
+    read: Readout, blocks: Sequence[BlockTerm], is_diagonal: bool, known: sparse.csr_array | None = None
+) -> list[Part]:
+    """A part a block; `known` are the correlations (K, K) inside split gates, where there are any."""
     mean = block_means(read, [block for block in blocks if block.partners])
-    return [_part(read, block, mean, is_diagonal) for block in blocks]
+    return [_part(read, block, mean, is_diagonal, known) for block in blocks]
 
 
-def _part(read: Readout, block: BlockTerm, mean: np.ndarray, is_diagonal: bool) -> Part:
+def _part(read: Readout, block: BlockTerm, mean: np.ndarray, is_diagonal: bool, known: sparse.csr_array | None) -> Part:
     """One term. A split gate's is completed by half of what correlates it with its partners in other layers, who have
     the other half: ¼J_iJ_jᵀ(C_ij − m_im_j)."""
     outcome, template = read.outcomes[block.request], read.templates[block.request]
@@ -107,7 +112,9 @@ def _part(read: Readout, block: BlockTerm, mean: np.ndarray, is_diagonal: bool) 
     else:
         found = covariance(outcome, template, jacobian, elsewhere)
     if partners:
-        between = partners.correlations - np.outer(mean[block.rotations], mean[partners.rotations])
+        assert known is not None
+        correlations = known[block.rotations][:, partners.rotations].toarray()
+        between = correlations - np.outer(mean[block.rotations], mean[partners.rotations])
         half = 0.25 * jacobian.T @ between @ partners.jacobian
         half = np.diag(np.diag(half)) if is_diagonal else half
         found = replace(found, value=found.value + half + half.T)

@@ -69,7 +69,7 @@ class Full(SumOfParts):
         return MetricTensor.exact(found, self.name), ends.energy, point.simulator.slopes(ends)
 
     def asked(self, draft: Draft) -> FullTerms:
-        blocks = block_terms(draft, np.zeros_like(draft.circuit.unit))
+        blocks = block_terms(draft, None)
         return FullTerms(blocks, tuple(_overlap_terms(draft) if draft.cross == "overlap" else _cross_terms(draft)))
 
     def parts(self, read: Readout) -> list[Part]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 
 from qngd._system.keywords import hinted
 from qngd.estimates.estimate import MetricTensor
@@ -23,9 +24,11 @@ from qngd.metrics.parts import Part, SumOfParts
 
 @dataclass(frozen=True, eq=False)
 class LayerTerms:
-    """The blocks of a plan, and what the user should know about them."""
+    """The blocks of a plan, the correlations (K, K) inside split gates if there are any, and what the user should know
+    about them."""
 
     blocks: tuple[BlockTerm, ...]
+    known: sparse.csr_array | None
     note: str
 
 
@@ -45,12 +48,13 @@ class LayerMetric(SumOfParts):
         return MetricTensor.exact(matrix, self.name, point.circuit.split_note), energy, slope
 
     def asked(self, draft: Draft) -> LayerTerms:
-        circuit = draft.circuit
-        blocks = block_terms(draft, circuit.block_of(self.is_diagonal), len(circuit.split_gates))
-        return LayerTerms(blocks, circuit.split_note)
+        split = draft.circuit.split_gates
+        known = split.between(split.correlations(draft.phi)) if len(split) else None
+        return LayerTerms(block_terms(draft, self.is_diagonal), known, draft.circuit.split_note)
 
     def parts(self, read: Readout) -> list[Part]:
-        return block_parts(read, read.plan.terms.blocks, self.is_diagonal)
+        terms: LayerTerms = read.plan.terms
+        return block_parts(read, terms.blocks, self.is_diagonal, terms.known)
 
     def is_joint(self, plan: Plan) -> bool:
         return any(block.partners for block in plan.terms.blocks)

@@ -157,9 +157,12 @@ class Device:
         """Whether two-qubit gates act on all pairs of qubits."""
         return self.target is None or _connects_all(self.target)
 
-    @property
+    @cached_property
     def num_qubits(self) -> int | None:
-        """How many qubits the device has; None where circuits are simulated as they are written."""
+        """How many qubits the device has; None where circuits are simulated as they are written.
+
+        Kept, because Aer makes its whole target anew to count them.
+        """
         return None if self.native is None else self.native.num_qubits
 
     def has(self, qubit: int) -> bool:
