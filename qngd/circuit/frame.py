@@ -75,7 +75,7 @@ class Frame:
     def pull(self, strings: PauliStrings) -> PauliStrings:
         """C†PC of every string."""
         pulled = _Signed.room(len(strings), self.num_qubits)
-        _pull(strings.letters(), self._images, pulled)
+        _pull(np.ascontiguousarray(strings.letters()), self._images, pulled)
         return PauliStrings(self.num_qubits, pulled.x, pulled.z, pulled.sign * strings.sign)
 
     def carry(self, strings: PauliStrings) -> PauliStrings:

@@ -26,7 +26,8 @@ def assign_units(gate: np.ndarray, generators: PauliStrings, pattern: sparse.csr
     """
     if len(generators) == 0:
         return np.zeros(0, dtype=np.int64)
-    moved = _MovedBy(start=pattern.indptr, parameter=pattern.indices)
+    # of one type, whichever SciPy took, as the kernel is compiled for each
+    moved = _MovedBy(*(each.astype(np.int64, copy=False) for each in (pattern.indptr, pattern.indices)))
     label = _label(gate, generators.x, generators.z, moved, pattern.shape[1])
     return np.unique(label, return_inverse=True)[1].reshape(-1)
 

@@ -164,7 +164,7 @@ class BatchSimulator:
         """The blocks of all layers; the states are then behind the last."""
         s, pattern = self._schedule, angles.pattern
         metric, mean = np.zeros((pattern.shape[1],) * 2), np.zeros(angles.phi.shape)
-        rows = SparseRows(pattern.indptr, pattern.indices, pattern.data)
+        rows = SparseRows.of(pattern)
         block = self.simulator.circuit.block_of(diagonal)
         batch.add_blocks_each(
             states, rotations, s.stages, s.layers, s.turns, s.strings, rows, angles.slopes, block, diagonal, metric,

@@ -243,7 +243,7 @@ class Simulator:
         rotations = s.rotations(phi)
         state = zero_state(self.num_qubits)
         found = Moments(metric=np.zeros((jacobian.shape[1],) * 2), mean=np.zeros(len(phi)))
-        sparse_rows = SparseRows(start=jacobian.indptr, column=jacobian.indices, value=jacobian.data)
+        sparse_rows = SparseRows.of(jacobian)
         block = self._block_numbers[diagonal]
         _add_blocks(state, s, rotations, sparse_rows, block, diagonal, found)
         self.add_split_gates(phi, jacobian, found.mean, diagonal, found.metric)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from qngd._system.compilation import kernel
 
@@ -60,7 +61,8 @@ class Rotations(NamedTuple):
 
     @classmethod
     def by(cls, half: np.ndarray, x: np.ndarray, z: np.ndarray) -> Rotations:
-        """Rotations by half angles (K,)."""
+        """Rotations by half angles (K,), or (B, K) for many states: in rows, as kernels are compiled for."""
+        half = np.ascontiguousarray(half)
         return cls(x, z, np.cos(half), np.sin(half))
 
 
@@ -104,6 +106,12 @@ class SparseRows(NamedTuple):
     start: np.ndarray
     column: np.ndarray
     value: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_array) -> SparseRows:
+        """Indices of one type, whichever SciPy took, as kernels are compiled for each."""
+        start, column = (each.astype(np.int64, copy=False) for each in (matrix.indptr, matrix.indices))
+        return cls(start, column, matrix.data)
 
 
 class Moments(NamedTuple):
