@@ -130,7 +130,7 @@ def test_of_the_identity_nothing_is_left(shots):
 
 @pytest.mark.parametrize(("grouping", "shots"), [("qubit-wise", 40), ("commuting", 400)])
 def test_shots_give_it_without_bias_and_with_the_right_errors(grouping, shots):
-    circuit, times = ansatz(), 400
+    circuit, times = ansatz(), 250
     plan = Planner(circuit, Observable.from_mapping(TERMS), grouping).plan(THETA, metric=HamiltonianAware())
     found = [e.metric for e, _ in repeated(plan, shots, times, 7)]
     raw = np.array([m.raw for m in found])

@@ -59,7 +59,7 @@ def repeated(metric, shots, times):
 
 @pytest.mark.parametrize("metric", ["fubini-study", "gauss-newton"])
 def test_estimates_and_errors_against_repetition(metric):
-    times, shots = 300, 800
+    times, shots = 200, 800
     exact, found = repeated(metric, shots, times)
     energies = np.array([float(each.energy) for each in found])
     slopes = np.array([each.gradient.value for each in found])

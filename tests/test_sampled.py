@@ -110,7 +110,7 @@ def test_metrics_are_unbiased_at_twenty_shots():
     for approx in ("block-diag", "diag"):
         exact = expected_metrics(circuit, theta)[approx]
         found = repeated(
-            circuit, theta, None, 20, 5, times=3000, energy=False, gradient=False, metric=as_metric(approx)
+            circuit, theta, None, 20, 5, times=1500, energy=False, gradient=False, metric=as_metric(approx)
         )
         check_unbiased(np.array([f.metric.value for f in found]), exact)
 

@@ -90,7 +90,7 @@ def _priced(sent: Cost, before: Cost, prices: Prices) -> Cost:
     """What was sent with its money, as if its jobs were alike, and its seconds, by those that shots took before."""
     seconds = None if before.seconds is None else before.seconds * sent.shots / max(before.shots, 1)
     if not sent.circuits:  # of jobs that failed
-        return replace(sent, seconds=seconds)
+        return replace(sent, seconds=seconds, money=0.0)
     each = np.full(sent.jobs, 1 / sent.jobs)
     sizes = JobSizes(sent.circuits * each, sent.shots * each, None if seconds is None else seconds * each)
     return replace(sent, seconds=seconds, money=prices.of(sizes))

@@ -154,10 +154,10 @@ def _sent(ids: list[dict[str, Any]], notes: list[dict[str, Any]], is_there: bool
     lasts = is_there or is_open or (count > 0 and events[-1:] == ["sending"])
     whole = lasts + doubts + events.count("spoiled")
     jobs = max(count, int(is_there and bool(notes))) + doubts + is_open
-    if not notes:
-        return Cost(jobs)
-    circuits, shots = size_of(notes[-1]["holds"])
-    return Cost(jobs, whole * circuits, whole * shots)
+    circuits, shots = size_of(notes[-1]["holds"]) if notes else (0, 0)
+    # what it took of the device, and what was billed for it, no outcome tells
+    unknown = None if jobs or whole else 0.0
+    return Cost(jobs, whole * circuits, whole * shots, seconds=unknown, money=unknown)
 
 
 def forget_jobs(database: Database, step: int) -> int:

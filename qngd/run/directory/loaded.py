@@ -102,7 +102,7 @@ class StoredRun:
         state: what `minimize(…, state=…)` goes on from; None before the first energy.
         cost: jobs, circuits and shots spent.
         sent: of the cost what was sent after the last step and gave nothing that is in it yet, because the run goes on
-            or broke off; going on collects it.
+            or broke off; going on collects it. Its seconds and money are not known, nor are those of a cost with it.
         jobs: of every job the step, its backend, the provider's id, when it was sent, and whether its outcomes are
             kept.
         settings: what the run was asked for: optimizer, seed, backend and so on, as text.
