@@ -57,7 +57,7 @@ def all_values(template, weights):
     return weighted_values(Counts(EVERYTHING, np.zeros(8)), template, weights)
 
 
-def repeated(statistic, shots, times=4000):
+def repeated(statistic, shots, times=2000):
     p, template, jacobian = distribution()
     rng = np.random.default_rng(shots)
     found = [statistic(Counts(EVERYTHING, n), template, jacobian) for n in rng.multinomial(shots, p, times)]

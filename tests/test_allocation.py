@@ -375,7 +375,7 @@ def test_auto_shots_are_never_worse_than_uniform_ones(problem, shots):
     """The exact variance of the step at the same total, by what one sampled step saw, here or a step away."""
     circuit, theta, terms = {"lopsided": lopsided, "even": even, "ring": ring}[problem]()
     ratios = []
-    for k in range(8):
+    for k in range(4):
         moved = theta + np.random.default_rng(k).normal(0, 0.15, len(theta))
         for metric in ("block-diag", "full"):
             here, there = (plan_of(circuit, at, terms, metric=as_metric(metric)) for at in (theta, moved))

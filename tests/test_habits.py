@@ -72,7 +72,7 @@ def test_what_a_test_module_needs_is_found_through_its_helpers():
     assert needed(f"{HERE.name}.test_pauli") == needed("circuits.tfim") == set()
 
 
-@pytest.mark.parametrize("more", [["--pdb", "-n0"], ["--pdb"], ["-n0"]])
+@pytest.mark.parametrize("more", [["--pdb"], ["-n0"]])
 def test_one_file_runs_alone_and_in_a_debugger(more):
     done = pytest_in(ROOT, *more, "tests/test_habits.py", "-k", "look_for")
     assert done.returncode == 0, done.stdout + done.stderr

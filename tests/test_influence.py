@@ -38,7 +38,7 @@ def test_one_shot_says_nothing_about_a_covariance():
     assert np.all(np.isinf(errors))
 
 
-def drawn_means(seed, times=4000):
+def drawn_means(seed, times=2000):
     """Means and products with independent normal errors, as an estimator gives them, many times."""
     p, template, jacobian = distribution()
     values = all_values(template, np.eye(3))
@@ -101,7 +101,7 @@ def test_the_error_of_a_variance_whose_first_order_vanishes(shots):
         assert 1 < np.sqrt(np.mean([f.variance[0, 0] for f in found])) / spread < 1.27
 
 
-def drawn_counts(shots, times=4000):
+def drawn_counts(shots, times=2000):
     p, template, jacobian = distribution()
     numbers = np.random.default_rng(shots).multinomial(shots, p, times)
     return [Counts(EVERYTHING, n) for n in numbers], template, jacobian
