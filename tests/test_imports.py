@@ -184,7 +184,8 @@ def test_importing_the_package_is_quick():
 
 def test_sdks_wait_for_their_objects():
     modules = ["interop", "backends", "api", "run.loop", "report.summary", "cli.commands"]
-    assert loaded_by(f"import importlib; [importlib.import_module('qngd.' + name) for name in {modules}]") & SDKS == set()
+    statement = f"import importlib; [importlib.import_module('qngd.' + name) for name in {modules}]"
+    assert loaded_by(statement) & SDKS == set()
 
 
 # --- the flat surface ---
