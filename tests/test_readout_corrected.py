@@ -8,6 +8,7 @@ import qngd
 from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.readout import EVERYTHING, Misread, calibration
 from qngd.backends.tallies import joined
+from qngd.circuit.observable import Observable
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts, Means
@@ -47,13 +48,16 @@ def test_standard_errors_are_right(shots, calibration):
     small = qngd.CircuitBuilder(2)
     a, b = small.parameters("a", "b")
     small.ry(a, 0).cx(0, 1).ry(b, 1)
-    theta, energy = [0.8, 0.5], {"ZZ": 1.0, "IZ": 0.6, "ZI": -0.3}
-    backend, repetitions = corrected(shots=calibration), 400
-    for function, seed in ((qngd.expectation, 0), (qngd.gradient, 10_000)):
+    theta, energy, repetitions = np.array([0.8, 0.5]), {"ZZ": 1.0, "IZ": 0.6, "ZI": -0.3}, 400
+    evaluator = evaluator_for(
+        qngd.wrap(small), Observable.from_mapping(energy), Setup(corrected(shots=calibration), shots)
+    )
+    answers = [evaluator.evaluate(theta, gradient=True, metric=None, seed=seed) for seed in range(repetitions)]
+    for function, found in (
+        (qngd.expectation, [each.energy for each in answers]),
+        (qngd.gradient, [each.gradient for each in answers]),
+    ):
         exact = function(small, energy, theta).value
-        found = [
-            function(small, energy, theta, backend=backend, shots=shots, seed=seed + k) for k in range(repetitions)
-        ]
         values = np.array([np.atleast_1d(each.value) for each in found])
         told = np.sqrt(np.mean([np.atleast_1d(each.stderr) ** 2 for each in found], axis=0))
         assert np.all(np.abs(values.mean(axis=0) - exact) < 4 * told / np.sqrt(repetitions) + 0.002)

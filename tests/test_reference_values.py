@@ -293,13 +293,12 @@ def test_r5_the_right_damping_reaches_the_ground_state_from_every_start(n, kind)
         assert 25 <= np.median(steps) <= 50
 
 
-@pytest.mark.parametrize("kind", ["small", "half-pi"])
-def test_r5_too_little_damping_does_not(kind):
+def test_r5_too_little_damping_does_not():
     """Which of them arrive is rounding's choice: long steps along what hardly moves the state make the way chaotic.
-    With all ten starts moved by 1e-12, in turn, 3 to 5 arrived in 300 steps, and none or one in the 71 (or 39) steps
+    With all ten starts moved by 1e-12, in turn, 3 to 5 arrived in 300 steps, and none or one in the 71 steps
     in which a damping of 1e-2 brings all ten."""
-    enough = max(steps_to_reach(10, theta, 1e-2, "full") for theta in starts(10, kind))
-    reached = [steps_to_reach(10, theta, 1e-4, "full") for theta in starts(10, kind)]
+    enough = max(steps_to_reach(10, theta, 1e-2, "full") for theta in starts(10, "small"))
+    reached = [steps_to_reach(10, theta, 1e-4, "full") for theta in starts(10, "small")]
     assert sum(steps is not None and steps <= enough for steps in reached) < 5
     assert reached.count(None) >= 2
 

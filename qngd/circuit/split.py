@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from qngd.circuit.pauli import PauliStrings, anticommute, product
 
@@ -124,10 +123,18 @@ def _candidates(
     for number in np.unique(keys[lowest < highest] // max(pattern.shape[1], 1)):
         begin, end = np.searchsorted(gate, [number, number + 1])  # its rotations stand side by side
         rows = abs(pattern[begin:end])
-        num_groups, group = connected_components(rows @ rows.T, directed=False)  # by the parameters they share
+        num_groups, group = _linked(rows @ rows.T)  # by the parameters they share
         for members in (begin + np.flatnonzero(group == g) for g in range(num_groups)):
             if len(np.unique(level[members])) > 1:
                 yield int(number), members, bool(np.all(gates_of[pattern[members].indices] == 1))
+
+
+def _linked(links: sparse.csr_array) -> tuple[int, np.ndarray]:
+    """How many groups these links make, and the group of each."""
+    from scipy.sparse.csgraph import connected_components  # with all of scipy.sparse.linalg, for gates that are rare
+
+    found: tuple[int, np.ndarray] = connected_components(links, directed=False)
+    return found
 
 
 def _follow(

@@ -19,7 +19,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
 
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.pauli import PauliStrings, product
@@ -161,6 +160,8 @@ def best_shifts(frequencies: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]
     >>> (shifts / np.pi).round(4), (2 * np.abs(weights).sum()).round(6)
     (array([0.25, 0.75]), np.float64(2.0))
     """
+    from scipy.optimize import linprog  # with all of scipy.optimize, a fifth of what importing this package takes
+
     known = np.array(frequencies)
     base, highest = _common_measure(known), float(known[-1])
     count = round(highest / base) if highest < (_MAX_HARMONICS + 0.5) * base else 0
