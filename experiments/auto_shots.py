@@ -6,7 +6,7 @@ ratio of their shots is the geometric mean over the pairs, with its standard err
 with all that it spent.
 
     python -m experiments.auto_shots               a quarter of an hour on one core
-    python -m experiments.auto_shots --smoke       two pairs of two small problems, four steps
+    python -m experiments.auto_shots --smoke       two pairs of two small problems, two steps
 """
 
 from __future__ import annotations
@@ -63,11 +63,16 @@ def goal(row: Row, start: int) -> float:
     return found.energy + row.left * (found.history[0] - found.energy)
 
 
+@cache
+def circuits_of_step(row: Row, start: int) -> int:
+    return qngd.cost(problem_of(row.problem, start), backend="statevector", shots=1).step.circuits
+
+
 def spent(row: Row, start: int, seed: int, auto: bool, steps: int) -> tuple[int, bool]:
     """Shots until the exact energy is at the goal, and whether it came to that within `steps`."""
     problem = problem_of(row.problem, start)
     circuit, observable = problem.circuit, as_observable(problem.observable, problem.circuit)
-    total = row.shots * qngd.cost(problem, backend="statevector", shots=1).step.circuits
+    total = row.shots * circuits_of_step(row, start)
     sampled = evaluator_for(circuit, observable, Setup("statevector", AutoShots(total) if auto else row.shots))
     exact = evaluator_for(circuit, observable, Setup("statevector"))
     optimizer = qngd.QNG()
@@ -81,7 +86,7 @@ def spent(row: Row, start: int, seed: int, auto: bool, steps: int) -> tuple[int,
 
 def measure(smoke: bool) -> list[dict[str, Any]]:
     """Per problem, the shots of all runs of either kind and which of them arrived."""
-    pairs, steps = (2, 4) if smoke else (PAIRS, STEPS)
+    pairs, steps = (2, 2) if smoke else (PAIRS, STEPS)
     rows = []
     for row in ROWS:
         if smoke and row.problem not in SMOKE:

@@ -24,7 +24,7 @@ from circuits import heisenberg
 from experiments.record import Experiment, Verdict, main
 from experiments.wall_time import METHODS, open_chain, run, wrapped
 
-STARTS = 30
+STARTS, STEPS = 30, 400
 OURS = "QNG()"
 NEAR = 1e-6  # of the lowest energy, relative
 CHAINS: dict[str, Callable[[int], qngd.Problem]] = {
@@ -35,16 +35,17 @@ CHAINS: dict[str, Callable[[int], qngd.Problem]] = {
 
 def measure(smoke: bool) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """By chain and method the lowest energy, the steps and the seconds of the processor from every start."""
-    return {name: from_starts(name, 1 if smoke else STARTS) for name in list(CHAINS)[: 1 if smoke else None]}
+    count, most = (1, 20) if smoke else (STARTS, STEPS)
+    return {name: from_starts(name, count, most) for name in list(CHAINS)[: 1 if smoke else None]}
 
 
-def from_starts(name: str, count: int) -> dict[str, list[dict[str, Any]]]:
-    """What every method ends with on a chain, from each start."""
+def from_starts(name: str, count: int, most: int) -> dict[str, list[dict[str, Any]]]:
+    """What every method ends with on a chain, from each start, after so many steps at most."""
     found: dict[str, list[dict[str, Any]]] = {method: [] for method in METHODS}
     for seed in range(count):
         problem = wrapped(CHAINS[name](seed))
         for method in METHODS:
-            energies, seconds = run(problem, method)
+            energies, seconds = run(problem, method, most)
             ended = {"energy": min(energies), "steps": len(energies) - 1, "seconds": round(seconds[-1], 5)}
             found[method].append(ended)
         print(name, seed, {method: round(runs[-1]["energy"], 6) for method, runs in found.items()}, flush=True)

@@ -154,7 +154,7 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
     """A row for each kind of run and each way to be killed."""
     ways: list[tuple[Callable[[str, int], Row], int]] = [
         (at_random_moments, 2 if smoke else _KILLS),
-        (at_every_statement, 3 if smoke else sys.maxsize),
+        (at_every_statement, 2 if smoke else sys.maxsize),
         (inside_of_writes, 2 if smoke else _KILLS),
     ]
     rows = []

@@ -9,7 +9,7 @@ at where they have run as many. (g ≤ ¼ on the diagonal: at one rate a natural
 as the gradient.)
 
     python -m experiments.pauli_ladder            four minutes on one core
-    python -m experiments.pauli_ladder --smoke    two circuits of four qubits, three steps
+    python -m experiments.pauli_ladder --smoke    two circuits of four qubits, two steps
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def summary(found: dict[str, Any], steps: int) -> dict[str, Any]:
 
 def measure(smoke: bool) -> list[dict[str, Any]]:
     """A row a size and way. With shots the grid is what did best of the other one: two settings a method."""
-    sizes, circuits, steps = ((4,), 2, 3) if smoke else (SIZES, CIRCUITS, STEPS)
+    sizes, circuits, steps = ((4,), 2, 2) if smoke else (SIZES, CIRCUITS, STEPS)
     rows = []
     for num_qubits in sizes:
         exact = tuned(num_qubits, None, METHODS, circuits, circuits, steps)

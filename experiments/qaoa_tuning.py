@@ -9,7 +9,7 @@ for the CVaR with Î± = .5 from the ramp, which is at its best where P(best) is Î
 from the same ramp, p = 3, exact until they stop, and with 200 shots a circuit until 3000 circuits.
 
     python -m experiments.qaoa_tuning            five minutes on one core
-    python -m experiments.qaoa_tuning --smoke    one graph, depths 1 and 2
+    python -m experiments.qaoa_tuning --smoke    one graph, depths 1 and 2, few steps
 """
 
 from __future__ import annotations
@@ -124,15 +124,16 @@ def rivals() -> dict[str, tuple[Any, int]]:
     }
 
 
-def exact_runs(graph: Graph, depth: int) -> dict[str, dict[str, float]]:
-    """What every optimizer ends at without shots."""
+def exact_runs(graph: Graph, depth: int, most: int | None) -> dict[str, dict[str, float]]:
+    """What every optimizer ends at without shots; after `most` steps, if that is given."""
     circuit = graph.circuit(depth)
     start = qngd.start.ramp(circuit, graph.cost)
     found = {"start": {"ratio": graph.quality(start)[0], "best": graph.quality(start)[1], "steps": 0}}
     for name, (optimizer, steps) in rivals().items():
         result = qngd.minimize(
-            circuit, graph.cost, start, optimizer=optimizer, backend="statevector", max_steps=steps, seed=graph.seed
-        )
+            circuit, graph.cost, start, optimizer=optimizer, backend="statevector", max_steps=most or steps,
+            seed=graph.seed,
+        )  # fmt: skip
         ratio, best = graph.quality(result.theta)
         found[name] = {"ratio": ratio, "best": best, "steps": result.steps}
     return found
@@ -160,7 +161,7 @@ def _look(path: list[tuple[int, Any]], info: Any) -> None:
 
 def measure(smoke: bool) -> dict[str, Any]:
     """Rows by graph: of depths, and of rivals, exact and with shots."""
-    depths, depth, marks = (range(1, 3), 2, MARKS[:2]) if smoke else (DEPTHS, RIVAL_DEPTH, MARKS)
+    depths, depth, marks, most = (range(1, 3), 2, MARKS[:2], 20) if smoke else (DEPTHS, RIVAL_DEPTH, MARKS, None)
     graphs = [Graph(n, is_weighted, n) for n in SIZES for is_weighted in (False, True)][: 1 if smoke else -1]
     data: dict[str, Any] = {"depths": [], "rivals": [], "marks": marks, "depth": depth}
     for graph in graphs:
@@ -169,7 +170,7 @@ def measure(smoke: bool) -> dict[str, Any]:
         data["depths"].append(about | found)
         print(about, {way: [round(row["ratio"], 4) for row in rows] for way, rows in found.items()}, flush=True)
         if graph.num_vertices in RIVAL_SIZES:
-            exact, sampled = exact_runs(graph, depth), sampled_runs(graph, depth, marks)
+            exact, sampled = exact_runs(graph, depth, most), sampled_runs(graph, depth, marks)
             data["rivals"].append(about | {"exact": exact, "sampled": sampled})
             print({name: round(run["ratio"], 4) for name, run in exact.items()}, flush=True)
             print({name: np.round(run["ratio"], 4).tolist() for name, run in sampled.items()}, flush=True)

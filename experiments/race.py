@@ -181,7 +181,7 @@ class Theirs:
 Grid = Mapping[str, Entry]
 
 
-def brief(methods: Mapping[str, Grid], max_steps: int = 3) -> dict[str, Grid]:
+def brief(methods: Mapping[str, Grid], max_steps: int = 2) -> dict[str, Grid]:
     """The first setting of each and a few steps: to see that it runs."""
     return {
         name: {setting: replace(entry, max_steps=max_steps)}  # type: ignore[type-var]

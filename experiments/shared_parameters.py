@@ -70,7 +70,7 @@ def left(title: str, seed: int, optimizer: Any, shots: Any, budget: int) -> floa
 def measure(smoke: bool) -> dict[str, Any]:
     """By problem and method, what every seed has left after every number of shots."""
     problems = list(PROBLEMS)[: 1 if smoke else None]
-    marks = (10_000, 20_000) if smoke else MARKS
+    marks = (6_000, 12_000) if smoke else MARKS
     runs: dict[str, dict[str, list[list[float]]]] = {}
     for title in problems:
         runs[title] = {}

@@ -8,7 +8,7 @@ part of the one that exact training from the ramp reaches; `rise` is the part of
 where exact training from there ends.
 
     python -m experiments.ten_minutes            five minutes on one core
-    python -m experiments.ten_minutes --smoke    one seed, 12 qubits
+    python -m experiments.ten_minutes --smoke    one seed, 12 qubits, two steps
 """
 
 from __future__ import annotations
@@ -97,11 +97,12 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
     cones, true = AsOn(ConeShots(), device), AsOn(StatevectorSampler(), device)
     time, money = qngd.Budget(seconds=SECONDS), qngd.Budget(money=MONEY, prices=PRICES)
     many, few, fewest = (range(1 if smoke else count) for count in (SEEDS, FEW, FEWEST))
+    long, short = ((2, 2), 2) if smoke else (STEPS, SHORT)
     rows: list[dict[str, Any]] = []
 
     def row(name: str, graph: Graph, backend: Any, ramp: bool, shots: Any, seeds: range, budget: qngd.Budget) -> None:
         starts = (graph.ramp if ramp else qngd.start.uniform(graph.circuit, seed=seed) for seed in seeds)
-        steps = SHORT if graph is small else STEPS[shots == "auto"]
+        steps = short if graph is small else long[shots == "auto"]
         runs = [
             graph.run(backend, start, shots, seed, budget, steps) for seed, start in zip(seeds, starts, strict=True)
         ]

@@ -10,6 +10,7 @@ import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError, ObservableError, ParameterError, SettingError
 from qngd.estimates.evaluation import Cost
+from qngd.measured.planner import Planner
 from qngd.measured.shots import AutoShots, TargetError
 from tests import toy
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
@@ -336,6 +337,19 @@ def test_a_rule_for_shots_is_priced_from_its_first_step_to_the_most_it_may_take(
     if shots == "auto":
         circuits = offer.step.circuits
         assert offer.most.shots == circuits * 20 * 7
+
+
+def test_a_step_is_planned_once_for_all_the_shots_that_it_is_priced_at(monkeypatch):
+    """However many there are up to the limit of the rule."""
+    circuit, terms, theta = problem()
+    plan, planned = Planner.plan, []
+    monkeypatch.setattr(Planner, "plan", lambda *args, **more: planned.append(more) or plan(*args, **more))
+    counts = set()
+    for limit in (30, 10_000):
+        planned.clear()
+        qngd.cost(circuit, terms, theta, shots=qngd.AutoShots(limit=limit))
+        counts.add(len(planned))
+    assert len(counts) == 1
 
 
 def test_a_cvar_is_priced_with_the_circuits_of_its_distribution():

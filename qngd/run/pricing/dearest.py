@@ -48,9 +48,12 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
     submissions = 1 + optimizer.may_begin_anew(evaluator) + bool(optimizer.rule_for(evaluator).num_probes)
     more = _unequal(evaluator, plan, submissions) if is_free else lambda cost, shots: cost
 
+    equal = evaluator.with_shots(FixedShots(1))
+    optimizer.preview(equal, theta, None)  # from here on it has the plan of all that have its shots changed
+
     @cache
     def price(shots: int) -> Cost:
-        return more(optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None), shots)
+        return more(optimizer.preview(equal.with_shots(FixedShots(shots)), theta, None), shots)
 
     return [price(shots) for shots in (*growing, last)]
 
