@@ -178,12 +178,30 @@ def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
 
 def test_restarts_cost_as_many_runs():
     how = {"shots": SHOTS, "backend": "statevector", "final_shots": 50}
-    offer = qngd.cost(CIRCUIT, TERMS, THETA, steps=STEPS, **how).offers[0]
+    one, three = (qngd.cost(CIRCUIT, TERMS, THETA, steps=STEPS, restarts=k, **how) for k in (1, 3))
     optimizer = qngd.QNG(approx="block-diag")
     result = qngd.minimize(
         CIRCUIT, TERMS, THETA, restarts=3, optimizer=optimizer, max_steps=STEPS, tol=0, seed=1, **how
     )
-    assert (result.cost.circuits, result.cost.shots) == (3 * offer.run.circuits, 3 * offer.run.shots)
+    assert three.offers[0].run == result.cost == one.offers[0].run * 3
+    assert three.run == one.run * 3
+    assert f"3 starts of {STEPS} steps" in str(three)
+    assert str(three.step) == str(one.step)
+
+
+@pytest.mark.parametrize("shots", [SHOTS, "auto"])
+def test_starts_have_the_steps_that_a_budget_buys_each(shots):
+    """As many as are said, and never more than it grants."""
+    how = {"shots": shots, "backend": "statevector", "budget": qngd.Budget(circuits=900)}
+    offer = qngd.cost(CIRCUIT, TERMS, THETA, restarts=3, **how).offers[0]
+    alone = qngd.cost(CIRCUIT, TERMS, THETA, **how).offers[0]
+    assert 1 <= offer.affordable < alone.affordable / 2
+    optimizer = qngd.QNG(approx="block-diag")
+    result = qngd.minimize(CIRCUIT, TERMS, THETA, restarts=3, optimizer=optimizer, tol=0, seed=1, **how)
+    steps = [len(each.history) - 1 for each in result.restarts]
+    assert len(steps) == 3
+    assert steps[0] == min(steps) == offer.affordable
+    assert result.cost.circuits <= 900
 
 
 def test_a_submission_goes_whole_to_a_function_and_a_correction():

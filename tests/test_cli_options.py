@@ -345,8 +345,10 @@ def test_keys_of_json(tmp_path: Path):
     layers = documents("layers", TOY)
     assert set(layers) == {"problem", "num_qubits", "parameters", "layers", "step"}
     assert len(layers["layers"]) == 2
+    three = documents("cost", TOY, "--shots", "100", "--restarts", "3")
     price = documents("cost", TOY, "--shots", "100", "--budget-shots", "10000")
-    assert set(price) == {"problem", "backend", "steps", "step", "run", "about", "offers"}
+    assert three["run"]["shots"] == 3 * price["run"]["shots"]
+    assert set(price) == {"problem", "backend", "steps", "restarts", "step", "run", "about", "offers"}
     assert price["run"]["shots"] == price["step"]["shots"] * 101
     assert price["offers"][0]["affordable_steps"] == 10_000 // price["step"]["shots"] - 1
     cones = documents("cost", TOY, "--backend", "light-cone")

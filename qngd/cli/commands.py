@@ -168,6 +168,7 @@ def cost(
     gradient: options.GRADIENT = "shift",
     final_shots: options.FINAL_SHOTS = None,
     states: options.STATES = 1,
+    restarts: options.RESTARTS = 1,
     theta0: options.THETA0 = None,
     cvar: options.CVAR = None,
     budget_jobs: options.LIMIT = None,

@@ -60,7 +60,7 @@ def show_cost(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
         priced = price_of(
             problem, backend=backend, shots=read_shots(texts["shots"]), cross=texts["cross"],
             steps=texts["steps"], budget=budget, final_shots=texts["final_shots"], states=texts["states"],
-            **_rules(texts),
+            restarts=texts["restarts"], **_rules(texts),
         )  # fmt: skip
     if as_json:
         echo_json({"problem": found.problem.name, **price_document(priced)})
@@ -77,6 +77,7 @@ def price_document(priced: Price | ConePrice | PropagationPrice) -> dict[str, An
     found: dict[str, Any] = {
         "backend": priced.backend,
         "steps": priced.steps,
+        "restarts": priced.restarts,
         "step": priced.step.in_units(),
         "run": priced.run.in_units(),
         "about": priced.rows(),

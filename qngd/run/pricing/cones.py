@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from qngd._system.brief import brief_fields
 from qngd._system.memory import format_bytes
-from qngd.errors import counted
 from qngd.estimates.estimate import format_seconds
 from qngd.exact.cones.outlook import Crowd
-from qngd.run.pricing.here import PriceHere
+from qngd.run.pricing.here import PriceHere, of_starts
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,14 @@ class ConePrice(PriceHere):
         backend: its name.
         energy: the light cones of energy and gradient.
         metric: those of the metric; None where it comes with the gradients of single terms.
-        steps: how many steps the run was priced for.
+        steps, restarts: how many steps from how many starts the run was priced for.
     """
 
     backend: str
     energy: Crowd
     metric: Crowd | None
     steps: int
+    restarts: int = 1
 
     @property
     def num_bytes(self) -> int:
@@ -41,7 +41,7 @@ class ConePrice(PriceHere):
     @property
     def run_seconds(self) -> float:
         """Time of the whole run, if every step takes one evaluation."""
-        return self.seconds * (self.steps + 1)
+        return self.seconds * self.num_evaluations
 
     __repr__ = brief_fields
 
@@ -53,5 +53,5 @@ class ConePrice(PriceHere):
             "metric": "from the gradients of single terms" if self.metric is None else str(self.metric),
             "memory": f"about {format_bytes(self.num_bytes)}",
             "time": f"about {format_seconds(self.seconds)} a step, after planning",
-            counted(self.steps, "step"): f"about {format_seconds(self.run_seconds)}",
+            of_starts(self.steps, self.restarts): f"about {format_seconds(self.run_seconds)}",
         }

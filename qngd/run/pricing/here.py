@@ -10,10 +10,17 @@ from qngd.errors import counted
 from qngd.estimates.evaluation import Cost
 
 
+def of_starts(steps: int, restarts: int) -> str:
+    """What is priced, in words: a run of so many steps, or several."""
+    text = counted(steps, "step")
+    return text if restarts == 1 else f"{restarts} starts of {text}"
+
+
 class PriceHere(ABC):
-    """The price of `steps` steps for which no circuit runs on a device."""
+    """The price of `steps` steps from each of `restarts` starts, for which no circuit runs on a device."""
 
     steps: int
+    restarts: int
 
     @property
     def step(self) -> Cost:
@@ -22,8 +29,13 @@ class PriceHere(ABC):
 
     @property
     def run(self) -> Cost:
-        """The whole run, its start included."""
-        return self.step * (self.steps + 1)
+        """The whole run, its start included, or those from all starts."""
+        return self.step * self.num_evaluations
+
+    @property
+    def num_evaluations(self) -> int:
+        """How many a run takes, its start included, or those from all starts, if every step takes one."""
+        return (self.steps + 1) * self.restarts
 
     @abstractmethod
     def rows(self) -> dict[str, str]:
@@ -34,4 +46,4 @@ class PriceHere(ABC):
 
     def _repr_html_(self) -> str:
         """For notebooks: the price as a table."""
-        return rows_table(f"{type(self).__name__} of {counted(self.steps, 'step')}", self.rows())
+        return rows_table(f"{type(self).__name__} of {of_starts(self.steps, self.restarts)}", self.rows())

@@ -39,7 +39,7 @@ class Offer:
             first; where a rejected one measures its beginning anew, one that is accepted), and the measurement by
             `final_shots`.
         steps: how many steps the run is priced for.
-        affordable: the steps that the budget buys if all are as `step`; None where it does not limit them.
+        affordable: the steps of each start that the budget buys if all are as `step`; None where it sets no limit.
         most: the whole run where every step takes as many shots as its rule allows, each circuit the same, or is
             rejected and measures its beginning anew; None where all steps take the same.
         affordable_at_most_shots: the steps that the budget buys then.
@@ -55,11 +55,12 @@ class Offer:
     refused: str = ""
     most: Cost | None = None
     affordable_at_most_shots: int | None = None
+    restarts: int = 1
 
     @property
     def run(self) -> Cost:
-        """The whole run, with its start and end, if all steps are as `step`."""
-        return self.start + self.step * self.steps + self.end
+        """The whole run, with its start and end, if all steps are as `step`; or those from all `restarts` starts."""
+        return (self.start + self.step * self.steps + self.end) * self.restarts
 
     def row(self, prices: Prices) -> list[str]:
         """The name, what a step takes and what the run does, for people."""
@@ -110,12 +111,21 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
     return (*found, Choice("QN-SPSA", QNG.qn_spsa()))
 
 
+@dataclass(frozen=True)
+class RunSize:
+    """How many steps from how many starts are priced, and the shots of the measurement at the end of each, if any."""
+
+    steps: int
+    restarts: int = 1
+    final_shots: Any = None
+
+
 def offers_of(
-    asked: PlannedStep, among: Sequence[Choice], theta: np.ndarray, steps: int, budget: Budget, final_shots: Any
+    asked: PlannedStep, among: Sequence[Choice], theta: np.ndarray, run: RunSize, budget: Budget
 ) -> tuple[Offer, ...]:
     """What runs of these choices take, in place of the step asked for."""
-    end = _end(asked.evaluator, theta, final_shots)
-    return tuple(_offer(each, asked, theta, steps, end, budget) for each in among)
+    end = _end(asked.evaluator, theta, run.final_shots)
+    return tuple(_offer(each, asked, theta, run, end, budget) for each in among)
 
 
 def _end(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, final_shots: Any) -> Cost:
@@ -130,7 +140,7 @@ def _end(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, fina
     return evaluator.preview(theta, gradient=False, metric=None)
 
 
-def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, end: Cost, budget: Budget) -> Offer:
+def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, end: Cost, budget: Budget) -> Offer:
     """What a run of this choice takes; what does not fit together is said and not raised: others may be taken."""
     evaluator = asked.evaluator if choice.shots is None else asked.evaluator.with_shots(as_rule(choice.shots))
     try:
@@ -138,15 +148,18 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, steps: int, en
         evaluator = cast(SampledEvaluator | SampledObjective, on_batch(evaluator, 0, None))
         step = choice.optimizer.preview(evaluator, theta, None)
     except (SettingError, BackendError) as error:
-        return Offer(choice.name, Cost(), Cost(), Cost(), steps, refused=f"{error}")
+        return Offer(choice.name, Cost(), Cost(), Cost(), run.steps, refused=f"{error}")
     dear = dearest(choice.optimizer, evaluator, theta)
     if choice.optimizer.may_begin_anew(evaluator):  # one that is rejected
         step, dear = step - start, dear or [step]
-    offer = Offer(choice.name, start, step, end, steps, budget.steps(start, step, end))
+    starts = run.restarts
+    affordable = budget.steps(start * starts, step * starts, end * starts)
+    offer = Offer(choice.name, start, step, end, run.steps, affordable, restarts=starts)
     if not dear:
         return offer
-    most = sum(dear[:steps], start + end) + dear[-1] * max(steps - len(dear), 0)
-    return replace(offer, most=most, affordable_at_most_shots=_bought(budget, start + end, dear, offer.affordable))
+    most = sum(dear[: run.steps], start + end) + dear[-1] * max(run.steps - len(dear), 0)
+    bought = _bought(budget, (start + end) * starts, [each * starts for each in dear], affordable)
+    return replace(offer, most=most * starts, affordable_at_most_shots=bought)
 
 
 def _bought(budget: Budget, spent: Cost, dearest: Sequence[Cost], most: int | None) -> int | None:

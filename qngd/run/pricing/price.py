@@ -14,7 +14,7 @@ from qngd._system.html import columns_table, rows_table
 from qngd._system.keywords import hinted
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
-from qngd.errors import BackendError, counted, whole_number
+from qngd.errors import BackendError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
@@ -33,20 +33,21 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 from qngd.run.budget import Budget, as_budget
 from qngd.run.pricing.cones import ConePrice
-from qngd.run.pricing.offers import Offer, choices, offers_of
+from qngd.run.pricing.here import of_starts
+from qngd.run.pricing.offers import Offer, RunSize, choices, offers_of
 from qngd.run.pricing.planned import PlannedStep, planned_step
 from qngd.run.pricing.propagation import PropagationPrice, price_of_propagation
 
 
 @dataclass(frozen=True)
 class Price:
-    """What one step takes, and what `steps` steps take: the start and every step are one submission each, a batch of
-    as many jobs as the provider's limits force.
+    """What one step takes, and what `steps` steps take from each of `restarts` starts: the start and every step are one
+    submission each, a batch of as many jobs as the provider's limits force.
 
     Attributes:
         backend: its name.
         step: jobs, circuits and shots of one step.
-        steps: how many steps the run was priced for.
+        steps, restarts: how many steps from how many starts the run was priced for.
         energy_circuits, gradient_circuits, metric_circuits: the circuits of one step, by what they are for.
         depth, two_qubit_depth, two_qubit_gates: the largest of any circuit: after compilation where the backend
             compiles, of the circuits as written elsewhere (then the depths are None).
@@ -71,16 +72,17 @@ class Price:
     limits: str = ""
     offers: tuple[Offer, ...] = field(default=(), repr=False)
     prices: Prices = field(default_factory=Prices, repr=False)
+    restarts: int = 1
 
     @property
     def run(self) -> Cost:
-        """Jobs, circuits and shots of the whole run, its start included."""
-        return self.step * (self.steps + 1)
+        """Jobs, circuits and shots of the whole run, its start included, or of those from all starts."""
+        return self.step * ((self.steps + 1) * self.restarts)
 
     @property
     def run_seconds(self) -> float | None:
-        """Device time of the whole run, or None."""
-        return None if self.seconds is None else self.seconds * (self.steps + 1)
+        """Device time of that, or None."""
+        return None if self.seconds is None else self.seconds * (self.steps + 1) * self.restarts
 
     __repr__ = brief_fields
 
@@ -101,7 +103,7 @@ class Price:
             if self.seconds is None or self.run_seconds is None
             else f"{format_seconds(self.seconds)} a step, {format_seconds(self.run_seconds)} a run"
         )
-        rows[counted(self.steps, "step")] = self.run.in_short
+        rows[of_starts(self.steps, self.restarts)] = self.run.in_short
         return rows
 
     def table(self) -> list[list[str]]:
@@ -113,7 +115,7 @@ class Price:
             "shots",
             "device time",
             "money",
-            counted(self.steps, "step"),
+            of_starts(self.steps, self.restarts),
             "in money",
         ]
         rows = [offer.row(self.prices) for offer in self.offers]
@@ -129,7 +131,7 @@ class Price:
 
     def _repr_html_(self) -> str:
         """For notebooks: the price as a table, and the offers as another."""
-        price = rows_table(f"{type(self).__name__} of {counted(self.steps, 'step')}", self.rows())
+        price = rows_table(f"{type(self).__name__} of {of_starts(self.steps, self.restarts)}", self.rows())
         if not self.offers:
             return price
         heads, *rows = self.table()
@@ -152,6 +154,7 @@ def cost(
     budget: Budget | None = None,
     final_shots: Any = None,
     states: int = 1,
+    restarts: int = 1,
 ) -> Price | ConePrice | PropagationPrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
     With backend="light-cone" it is the light cones, memory and time of this machine; with "pauli-propagation" the
@@ -169,6 +172,7 @@ def cost(
         final_shots: as for `minimize`, in the offers.
         states: of `excited_states`: the price is that of the run for the last of so many, which measures its overlaps
             with all before it in every step.
+        restarts: as for `minimize`: the price is that of the runs from all starts, which share the budget.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -181,20 +185,22 @@ def cost(
     1 job, 4 circuits, 400 shots
     """
     steps, states = whole_number(steps, "steps", 0), whole_number(states, "states", 1)
+    restarts = whole_number(restarts, "restarts", 1)
     given, setup = read_any(problem_or_circuit, observable, theta0), Setup(backend, shots, grouping, cross)
     if light_cone.is_meant(backend):
         one = _one_circuit(given, light_cone.NAME, "; minimize does")
         by_cones = light_cone.evaluator(one.circuit, one.target, shots)
-        return ConePrice(by_cones.name, *by_cones.outlook(as_metric(approx)), steps)
+        return ConePrice(by_cones.name, *by_cones.outlook(as_metric(approx)), steps, restarts)
     if (truncation := pauli_propagation.truncation_of(backend)) is not None:
         one = _one_circuit(given, pauli_propagation.NAME)
         by_strings = pauli_propagation.evaluator(one.circuit, one.target, shots, truncation)
-        return price_of_propagation(by_strings, one.theta, as_metric(approx), steps)
+        return price_of_propagation(by_strings, one.theta, as_metric(approx), steps, restarts)
     granted = as_budget(budget)
     with metering(granted.meter(Cost())):
         step = planned_step(given, given.target, setup, approx=approx, gradient=gradient, states=states)
-        offers = offers_of(step, choices(approx, gradient), given.theta, steps, granted, final_shots)
-        return _price_of_circuits(step, steps, offers, granted.table)
+        run = RunSize(steps, restarts, final_shots)
+        offers = offers_of(step, choices(approx, gradient), given.theta, run, granted)
+        return _price_of_circuits(step, run, offers, granted.table)
 
 
 def _one_circuit(given: AnyGiven, backend: str, otherwise: str = "") -> Given:
@@ -203,7 +209,7 @@ def _one_circuit(given: AnyGiven, backend: str, otherwise: str = "") -> Given:
     return given
 
 
-def _price_of_circuits(step: PlannedStep, steps: int, offers: tuple[Offer, ...], prices: Prices) -> Price:
+def _price_of_circuits(step: PlannedStep, run: RunSize, offers: tuple[Offer, ...], prices: Prices) -> Price:
     device, plan = step.device, step.plan
     shots = step.evaluator.shots.shots(cast(Plan, plan), None)
     assert shots is not None
@@ -217,7 +223,8 @@ def _price_of_circuits(step: PlannedStep, steps: int, offers: tuple[Offer, ...],
     return Price(
         backend=device.name,
         step=taken,
-        steps=steps,
+        steps=run.steps,
+        restarts=run.restarts,
         energy_circuits=step.energy_circuits,
         gradient_circuits=step.gradient_circuits,
         metric_circuits=step.metric_circuits,
