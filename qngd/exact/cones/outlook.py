@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qngd._system.threads import num_threads
+from qngd.errors import counted
 from qngd.exact.cones.bundle import Bundle
 from qngd.exact.cones.simulator import ConeSimulator
 from qngd.exact.cones.states import ConeStates
@@ -37,11 +38,12 @@ class Crowd:
     seconds: float
 
     def __str__(self) -> str:
-        ways = [f"states of up to {self.states} qubits"] if self.states else []
-        ways += [f"{self.strings} strings on paths"] if self.strings else []
+        ways = [f"states of up to {counted(self.states, 'qubit')}"] if self.states else []
+        ways += [f"{counted(self.strings, 'string')} on paths"] if self.strings else []
+        different = f", {self.different} of them different" if self.count > 1 else ""
         return (
-            f"{self.count} light cones, {self.different} of them different, of up to {self.rotations} rotations and "
-            f"{self.qubits} qubits: {', '.join(ways) or 'nothing to run'}"
+            f"{counted(self.count, 'light cone')}{different}, of up to {counted(self.rotations, 'rotation')} and "
+            f"{counted(self.qubits, 'qubit')}: {', '.join(ways) or 'nothing to run'}"
         )
 
 

@@ -80,7 +80,7 @@ class Offer:
 
         run, money, bought = run_of(self.run), money_of(self.run), ""
         if self.affordable is not None:
-            bought = counted(self.affordable, "step", ",")
+            bought = counted(self.affordable, "step", ",") + (" a start" if self.restarts > 1 else "")
         if self.most is not None:
             run, money = _between(run, run_of(self.most)), _between(money, money_of(self.most))
             if self.affordable_at_most_shots not in (None, self.affordable):

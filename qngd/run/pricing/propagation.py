@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd._system.memory import format_bytes
+from qngd.errors import counted
 from qngd.estimates.estimate import format_seconds
 from qngd.evaluators.pauli_propagation import PropagationEvaluator
 from qngd.exact.cones.outlook import Crowd
@@ -48,7 +49,8 @@ class PropagationPrice(PriceHere):
         seen = self.left_out
         return {
             "backend": self.backend,
-            "energy, gradient": f"{seen.strings} Pauli strings, up to {seen.most} at a time, {seen.pairs} pairs turned",
+            "energy, gradient": f"{counted(seen.strings, 'Pauli string')}, up to {seen.most} at a time, "
+            f"{counted(seen.pairs, 'pair')} turned",
             "error": f"at most {seen.bound:.2g}, about {seen.norm:.2g} if the signs of what is left out are random",
             "metric": "none that takes light cones" if self.metric is None else str(self.metric),
             "memory": f"about {format_bytes(self.num_bytes)}",
