@@ -1,10 +1,13 @@
 """What the preview says a run takes is what it then spends, or lies in the range that is said."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import qngd
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
+from qngd.measured.planner import Planner
 from tests.noisy_backends import Misreading
 
 CIRCUIT = qngd.CircuitBuilder(3)
@@ -155,8 +158,10 @@ MENUS = {
 }
 
 
-@pytest.mark.parametrize("menu", MENUS)
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("rule", "menu"),
+    [*(("auto", menu) for menu in MENUS), *itertools.product(list(RULES)[1:], ("a task a circuit", "jobs"))],
+)
 def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
     """Where a job has one number of shots, counted by what Aer is given, nine circuits a job. Under a limit of shots
     the division looks at them alone, whatever a circuit costs."""
@@ -174,6 +179,20 @@ def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
             assert spent <= getattr(offer.most, unit) * (1 + 1e-9), unit
     if rule == "auto in all":
         assert offer.most.shots <= 1.03 * 3000 * (STEPS + 1)
+
+
+def test_steps_of_any_number_of_shots_are_priced_by_one_plan(monkeypatch):
+    made, plan = [], Planner.plan
+    monkeypatch.setattr(Planner, "plan", lambda *given, **how: made.append(how) or plan(*given, **how))
+    counts = []
+    for limit in (30, 4000):
+        how = {"shots": qngd.AutoShots(limit=limit), "backend": "statevector", "steps": 400}
+        offers = qngd.cost(CIRCUIT, TERMS, THETA, **how).offers
+        counts.append((offers[0].most.shots, len(made)))
+        made.clear()
+    (few, plans), (many, others) = counts
+    assert few < many
+    assert plans == others
 
 
 def test_restarts_cost_as_many_runs():

@@ -47,10 +47,12 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
     growing = takewhile(lambda shots: shots < last, (most(plan, step) for step in count(1)))
     submissions = 1 + optimizer.may_begin_anew(evaluator) + bool(optimizer.rule_for(evaluator).num_probes)
     more = _unequal(evaluator, plan, submissions) if is_free else lambda cost, shots: cost
+    fixed = evaluator.with_shots(FixedShots(last))
+    optimizer.preview(fixed, theta, None)  # the plan of which is the same for any number of shots, and kept
 
     @cache
     def price(shots: int) -> Cost:
-        return more(optimizer.preview(evaluator.with_shots(FixedShots(shots)), theta, None), shots)
+        return more(optimizer.preview(fixed.with_shots(FixedShots(shots)), theta, None), shots)
 
     return [price(shots) for shots in (*growing, last)]
 
