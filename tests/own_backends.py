@@ -8,30 +8,35 @@ from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
 from qngd.measured.outcomes import Counts, Means
 from qngd.measured.planner import Planner
-from tests.dense_templates import expectations, outcome_probabilities, state, string_matrices
+from tests.dense_templates import states, string_matrices
 
 MANY = 1 << 50  # shots of one circuit, after which counts are exact to 15 digits
 
 
 def exact_counts(template, angles, shots=MANY):
     """As many counts as expected of every outcome: `shots` in all, up to rounding."""
-    counts = np.rint(outcome_probabilities(template, angles) * shots).astype(np.int64)
-    seen = np.flatnonzero(counts)
-    return Counts(seen.astype(np.uint64)[:, None], counts[seen])
+    return all_counts(template, [angles], shots)[0]
 
 
-def exact_means(template, angles):
-    """What an estimator without shots returns."""
-    values = expectations(template, angles)
-    if template.pairs:
-        psi = state(template, angles)
-        vectors = np.array([matrix @ psi for matrix in string_matrices(template.strings)])
+def all_counts(template, angles, shots=MANY):
+    """The same for every row of angles (B, R)."""
+    every = np.rint(np.abs(states(template.num_qubits, template.all_ops, angles)) ** 2 * shots).astype(np.int64)
+    seen = [np.flatnonzero(counts) for counts in every]
+    return [Counts(at.astype(np.uint64)[:, None], counts[at]) for at, counts in zip(seen, every, strict=True)]
+
+
+def all_means(template, angles):
+    """What an estimator without shots returns for every row of angles (B, R)."""
+    found, matrices = [], string_matrices(template.strings)
+    for psi in states(template.num_qubits, template.ops, angles):
+        vectors = np.array([matrix @ psi for matrix in matrices])
         products = (vectors.conj() @ vectors.T).real[np.triu_indices(len(vectors), 1)]
-        values = np.concatenate([values, products])
-    return Means(values, np.zeros(len(values)), 0)
+        values = np.concatenate([(vectors @ psi.conj()).real, products if template.pairs else []])
+        found.append(Means(values, np.zeros(len(values)), 0))
+    return found
 
 
-EXACT = {"counts": exact_counts, "means": exact_means}
+EXACT = {"counts": all_counts, "means": all_means}
 
 
 class ExactDevice:
@@ -42,7 +47,7 @@ class ExactDevice:
     def __init__(self, kind="counts"):
         self.name = f"exact {kind}"
         self.submissions = []
-        self._outcome = EXACT[kind]
+        self._outcomes = EXACT[kind]
 
     def submit(self, templates, requests, seed):
         self.submissions.append((templates, requests, seed))
@@ -50,7 +55,12 @@ class ExactDevice:
 
     def collect(self, handle):
         templates, requests = handle
-        return [self._outcome(templates[r.template], r.angles) for r in requests]
+        found = {}
+        for number in {request.template for request in requests}:
+            places = [place for place, request in enumerate(requests) if request.template == number]
+            outcomes = self._outcomes(templates[number], [requests[place].angles for place in places])
+            found.update(zip(places, outcomes, strict=True))
+        return [found[place] for place in range(len(requests))]
 
 
 def assembled(circuit, theta, terms, kind="counts", grouping="qubit-wise", cross="hadamard", **what):

@@ -51,12 +51,12 @@ def exactly(plan, theta):
     return found, found.spread
 
 
-def repeated(plan, theta, shots, times, seed):
+def repeated(plan, theta, shots, times, seed, with_spread=True):
     plan = plan.with_shots(shots)
     device, count = StatevectorSampler(), plan.num_circuits
     outcomes = device.collect(device.submit(plan.templates, plan.requests * times, seed))
     parts = [outcomes[count * k : count * (k + 1)] for k in range(times)]
-    return [(assemble(plan, part, theta, Cost(), with_spread=True), part) for part in parts]
+    return [(assemble(plan, part, theta, Cost(), with_spread), part) for part in parts]
 
 
 def of_metric(plan):
@@ -303,7 +303,7 @@ def step_errors(plan, theta, shots, exact, seed, times):
         return np.linalg.solve(found.metric.value + damping, found.gradient.value)
 
     truth = direction(exact)
-    moves = np.array([direction(found) for found, _ in repeated(plan, theta, shots, times, seed)])
+    moves = np.array([direction(found) for found, _ in repeated(plan, theta, shots, times, seed, with_spread=False)])
     off = moves - truth
     return ((off @ (exact.metric.value + damping)) * off).sum(axis=1)
 
@@ -335,7 +335,7 @@ def test_the_spread_predicts_the_error_of_a_step(metric):
     exact, spread = exactly(plan, theta)
     for few in (of_metric(plan), ~of_metric(plan)):
         shots = np.where(few, 500, 4000)
-        errors = step_errors(plan, theta, shots, exact, seed=2, times=300)
+        errors = step_errors(plan, theta, shots, exact, seed=2, times=200)
         predicted = (spread.step / shots).sum()
         assert (spread.step / shots)[few].sum() > 0.5 * predicted
         assert errors.mean() == pytest.approx(predicted, rel=0.15)
@@ -345,7 +345,7 @@ def test_the_spread_of_energies_and_metrics():
     circuit, theta, terms = even()
     plan = plan_of(circuit, theta, terms)
     _, spread = exactly(plan, theta)
-    runs = repeated(plan, theta, np.full(plan.num_circuits, 500), 700, seed=9)
+    runs = repeated(plan, theta, np.full(plan.num_circuits, 500), 700, seed=9, with_spread=False)
     energies = np.array([float(found.energy.value) for found, _ in runs])
     assert energies.var() == pytest.approx(plan.energy_weights**2 @ spread.energy / 500, rel=0.15)
     metrics = np.array([found.metric.value for found, _ in runs])
@@ -365,29 +365,30 @@ def test_auto_shots_beat_an_equal_division(metric):
     ((found, _),) = repeated(plan, theta, equal, 1, 100)
     auto = AutoShots(int(equal.sum())).shots(plan, found.spread)
     assert auto.sum() <= equal.sum()
-    errors = [step_errors(plan, theta, shots, exact, 1, times=150).mean() for shots in (equal, auto)]
+    errors = [step_errors(plan, theta, shots, exact, 1, times=100).mean() for shots in (equal, auto)]
     assert errors[1] < 0.5 * errors[0]
 
 
-@pytest.mark.parametrize("problem", ["lopsided", "even", "ring"])
-@pytest.mark.parametrize("shots", [20, 100, 400])
-def test_auto_shots_are_never_worse_than_uniform_ones(problem, shots):
+@pytest.mark.parametrize("problem", [lopsided, even, ring])
+def test_auto_shots_are_never_worse_than_uniform_ones(problem):
     """The exact variance of the step at the same total, by what one sampled step saw, here or a step away."""
-    circuit, theta, terms = {"lopsided": lopsided, "even": even, "ring": ring}[problem]()
-    ratios = []
-    for k in range(4):
-        moved = theta + np.random.default_rng(k).normal(0, 0.15, len(theta))
-        for metric in ("block-diag", "full"):
-            here, there = (plan_of(circuit, at, terms, metric=as_metric(metric)) for at in (theta, moved))
-            equal = np.full(here.num_circuits, shots)
-            ((found, _),) = repeated(here, theta, equal, 1, seed=k)
-            auto = AutoShots(int(equal.sum())).shots(there, found.spread)
+    circuit, theta, terms = problem()
+    ratios = {20: [], 100: [], 400: []}
+    for metric in ("block-diag", "full"):
+        planner = Planner(circuit, Observable.from_mapping(terms))
+        here, *away = (
+            (plan := planner.plan(at, metric=as_metric(metric)), exactly(plan, at)[1])
+            for at in (theta, *(theta + np.random.default_rng(k).normal(0, 0.15, len(theta)) for k in range(4)))
+        )
+        for (k, there), shots in itertools.product(enumerate(away), ratios):
+            equal = np.full(here[0].num_circuits, shots)
+            ((found, _),) = repeated(here[0], theta, equal, 1, seed=k)
+            auto = AutoShots(int(equal.sum())).shots(there[0], found.spread)
             assert auto.sum() <= equal.sum()
-            for plan, at in ((here, theta), (there, moved)):
-                _, spread = exactly(plan, at)
-                ratios.append((spread.step / auto).sum() / (spread.step / equal).sum())
-    assert max(ratios) < 1.0
-    assert np.mean(ratios) < 0.97
+            ratios[shots] += [(s.step / auto).sum() / (s.step / equal).sum() for _, s in (here, there)]
+    for shots, found in ratios.items():
+        assert max(found) < 1.0, shots
+        assert np.mean(found) < 0.97, shots
 
 
 def test_no_other_division_is_better():
@@ -448,12 +449,18 @@ def test_a_run_divides_from_what_it_has_seen():
 # --- targets ---
 
 
+TARGETS = (TargetError(0.02), TargetError(0.05, 0.1, 0.005), TargetError(0.1, 0.02, 0.02))
+WAYS = (("diag", "hadamard"), ("block-diag", "hadamard"), *(("full", cross) for cross in CROSS_METHODS))
+
+
 @pytest.mark.parametrize(
-    ("metric", "cross"),
-    [("diag", "hadamard"), ("block-diag", "hadamard"), *(("full", cross) for cross in CROSS_METHODS)],
+    ("target", "problem", "metric", "cross"),
+    [
+        (TARGETS[(i + j) % 3], problem, *way)  # the targets in turn
+        for i, way in enumerate(WAYS)
+        for j, problem in enumerate((even, lopsided))
+    ],
 )
-@pytest.mark.parametrize("problem", [even, lopsided])
-@pytest.mark.parametrize("target", [TargetError(0.02), TargetError(0.05, 0.1, 0.005), TargetError(0.1, 0.02, 0.02)])
 def test_targets_are_reached(target, problem, metric, cross):
     """After a first look with 200 shots a circuit; also of entries that several layers add to."""
     circuit, theta, terms = problem()
@@ -588,10 +595,10 @@ def test_functions_of_one_theta_meet_a_target():
     """There is no step before to tell the variances: a first submission does, and counts for nothing else."""
     circuit, theta, terms = lopsided()
     target, exact = TargetError(0.05, metric=0.02), qngd.expectation(circuit, terms, theta).value
-    found = [qngd.expectation(circuit, terms, theta, shots=target, seed=seed) for seed in range(200)]
+    found = [qngd.expectation(circuit, terms, theta, shots=target, seed=seed) for seed in range(120)]
     values = np.array([each.value for each in found])
     assert values.std() == pytest.approx(0.05, rel=0.2)
-    assert values.mean() == pytest.approx(exact, abs=4 * 0.05 / np.sqrt(200))
+    assert values.mean() == pytest.approx(exact, abs=4 * 0.05 / np.sqrt(120))
     assert all(each.stderr == pytest.approx(0.05, rel=0.25) for each in found)
     slopes = qngd.gradient(circuit, terms, theta, shots=target, seed=1)
     assert slopes.stderr.max() == pytest.approx(0.05, rel=0.25)

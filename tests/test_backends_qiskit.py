@@ -507,8 +507,7 @@ def test_a_run_repeats_bit_for_bit_on_aer():
 # --- devices ---
 
 
-@pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("measure", [True, False])
+@pytest.mark.parametrize(("level", "measure"), [(1, True), (1, False), (2, True), (3, False)])
 def test_all_templates_are_pinned_to_the_same_physical_qubits(level, measure):
     settings = QiskitSettings(optimization_level=level)
     native = fake_provider.FakeKawasaki()

@@ -4,6 +4,7 @@ import gc
 import itertools
 import threading
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ EVERY = pytest.mark.parametrize("optimizer", ALL, ids=["gd", "adam", "spsa", "l-
 METHODS = pytest.mark.parametrize("method", [*WITH_GRADIENT, *ENERGY_ONLY])
 
 
+@cache
 def circuit_and_theta(seed=1):
     circuit = ansatz(3, 1)
     return circuit, np.random.default_rng(seed).normal(size=circuit.num_parameters)
@@ -41,6 +43,7 @@ def slope(theta):
     return np.asarray(qngd.gradient(circuit_and_theta()[0], TERMS, theta))
 
 
+@cache
 def evaluator(shots=None):
     circuit, _ = circuit_and_theta()
     return evaluator_for(circuit, as_observable(TERMS, circuit), Setup(shots=shots))

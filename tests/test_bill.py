@@ -1,5 +1,7 @@
 """What the preview says a run takes is what it then spends, or lies in the range that is said."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -155,8 +157,10 @@ MENUS = {
 }
 
 
-@pytest.mark.parametrize("menu", MENUS)
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("rule", "menu"),
+    [*(("auto", menu) for menu in MENUS), *itertools.product(list(RULES)[1:], ("a task a circuit", "jobs"))],
+)
 def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
     """Where a job has one number of shots, counted by what Aer is given, nine circuits a job. Under a limit of shots
     the division looks at them alone, whatever a circuit costs."""

@@ -40,7 +40,7 @@ def process(*arguments: str, **options: typing.Any) -> subprocess.CompletedProce
 
 
 def test_a_run_from_start_to_files(tmp_path: Path):
-    done = process("run", TOY, "--set", "layers=3", "--out", str(tmp_path / "out"))
+    done = process("run", TOY, "--set", "layers=3", "--out", str(tmp_path / "out"), stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "two spins, $1: 2 qubits, 6 parameters" in done.stdout

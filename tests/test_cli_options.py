@@ -399,11 +399,10 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[bytes
 
 @pytest.mark.skipif(os.name == "nt" or not os.path.exists("/dev/full"), reason="needs a shell and Linux")
 def test_no_traceback_without_anybody_to_read():
-    """A pipe whose reader has gone, closed outputs, no input, a full disk."""
+    """A pipe whose reader has gone, closed outputs, a full disk."""
     for command, code in [
         ("qngd layers tests/toy.py --set layers=400 | head -1; exit ${PIPESTATUS[1]}", 0),
         ("qngd run tests/toy.py --steps 2 >&- 2>&-", None),
-        ("qngd run tests/toy.py --steps 2 </dev/null", 0),
         ("qngd run tests/toy.py --steps 2 >/dev/full", 1),
     ]:
         done = shell(command)

@@ -248,8 +248,10 @@ def test_names_are_known_in_any_case(option: str, value: str):
 
 
 @pytest.mark.parametrize("target", ["", ".", "..", "/"])
-def test_a_page_that_would_be_a_folder(target: str, tmp_path: Path):
+def test_a_page_that_would_be_a_folder(target: str, tmp_path: Path, monkeypatch):
+    """It is refused before anything is drawn."""
     assert qngd("run", TOY, "--steps", "1", "--run-dir", str(tmp_path)).exit_code == 0
+    monkeypatch.setattr("qngd.report.page.page", lambda *_, **__: pytest.fail("drawn, and cannot be written"))
     assert "give the name of a file" in refused("report", str(tmp_path), "--html", target, code=1)
 
 

@@ -209,17 +209,17 @@ def sampled(circuit, theta, cross, shots, times, seed):
 
 @pytest.mark.parametrize("cross", CROSS_METHODS)
 def test_sampled_full_metrics_agree_with_the_exact_one(cross):
-    """Means over 400 repetitions within their errors; the spread is what the errors say."""
+    """Means over 250 repetitions within their errors; the spread is what the errors say."""
     circuit, theta = crossed()
     exact = expected_metrics(circuit, theta)["full"]
     assert np.linalg.eigvalsh(exact).min() > 0.1
     assert np.abs(exact - expected_metrics(circuit, theta)["block-diag"]).max() > 0.04
-    metrics = sampled(circuit, theta, cross, 4000, 400, seed=5)
+    metrics = sampled(circuit, theta, cross, 4000, 250, seed=5)
     assert all(m.note == "" for m in metrics)
     values = np.array([m.value for m in metrics])
     errors = np.array([m.stderr for m in metrics])
     spread = values.std(axis=0, ddof=1)
-    assert np.all(np.abs(values.mean(axis=0) - exact) <= 4 * spread / np.sqrt(400) + 1e-12)
+    assert np.all(np.abs(values.mean(axis=0) - exact) <= 4 * spread / np.sqrt(250) + 1e-12)
     assert np.allclose(np.sqrt((errors**2).mean(axis=0)), spread, rtol=0.15, atol=1e-12)
 
 
@@ -273,12 +273,12 @@ def shared():
 @pytest.mark.parametrize("cross", CROSS_METHODS)
 def test_errors_of_entries_that_sum_over_several_rotations(cross):
     circuit, theta = shared()
-    metrics = sampled(circuit, theta, cross, 4000, 400, seed=5)
+    metrics = sampled(circuit, theta, cross, 4000, 250, seed=5)
     values = np.array([m.value for m in metrics])
     errors = np.array([m.stderr for m in metrics])
     exact = expected_metrics(circuit, theta)["full"]
     spread = values.std(axis=0, ddof=1)
-    assert np.all(np.abs(values.mean(axis=0) - exact) <= 4 * spread / np.sqrt(400))
+    assert np.all(np.abs(values.mean(axis=0) - exact) <= 4 * spread / np.sqrt(250))
     assert np.allclose(np.sqrt((errors**2).mean(axis=0)), spread, rtol=0.15)
 
 

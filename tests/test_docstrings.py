@@ -27,6 +27,8 @@ def test_examples_in_docstrings(name):
         pytest.importorskip("openqasm3")
     module = importlib.import_module(name)
     assert module.__doc__, f"{name} has no docstring"
+    if ">>>" not in Path(module.__file__).read_text(encoding="utf-8"):
+        return  # to search every object of a module for examples takes longer than to run them
     outcome = doctest.testmod(module, extraglobs={"qngd": qngd, "np": np})
     assert outcome.failed == 0
 

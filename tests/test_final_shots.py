@@ -77,7 +77,7 @@ def test_the_energy_is_unbiased_and_its_error_right():
     """Where the lowest energy of each run is far too low: 60 runs, all from a few steps of few shots."""
     ends, lowest = [], []
     for seed in range(60):
-        result = minimize(seed=seed, shots=8, max_steps=5, final_shots=200)
+        result = minimize(seed=seed, shots=8, max_steps=3, final_shots=200)
         exact = float(qngd.expectation(CIRCUIT, TERMS, result.theta))
         ends.append((result.energy - exact) / result.stderr)
         lowest.append(result.history.min() - exact)

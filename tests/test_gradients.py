@@ -81,7 +81,7 @@ def test_a_random_part_is_unbiased_and_knows_its_error(way):
 
 
 def test_a_random_part_of_exact_energies():
-    check(*repeated(1000, method=SampledShift(14)), slope(uneven(), TERMS, THETA))
+    check(*repeated(500, method=SampledShift(14)), slope(uneven(), TERMS, THETA))
 
 
 def test_it_takes_as_many_circuits_as_are_said_at_every_seed():
@@ -118,16 +118,16 @@ def test_draws_of_a_sum():
 @pytest.mark.parametrize(("resamplings", "shots"), [(2, 100), (5, None)])
 def test_random_directions_know_their_error(resamplings, shots):
     way = SimultaneousPerturbation(0.05, resamplings)
-    values, covariances = repeated(1000, method=way, shots=shots)
+    values, covariances = repeated(500, method=way, shots=shots)
     truth = slope(uneven(), TERMS, THETA)
-    assert abs(values.mean(axis=0) - truth).max() < 4 * values.std() / 1000**0.5 + 0.02
+    assert abs(values.mean(axis=0) - truth).max() < 4 * values.std() / 500**0.5 + 0.02
     diagonals = np.diagonal(covariances, axis1=1, axis2=2)
     assert np.allclose(np.sqrt(diagonals.mean(axis=0)) / values.std(axis=0), 1, rtol=0, atol=0.1)
     assert all(np.linalg.eigvalsh(each)[0] > -1e-12 for each in covariances[:50])
 
 
 def test_one_direction_knows_the_mean_of_its_variances():
-    values, covariances = repeated(1000, method=SimultaneousPerturbation(0.05, 1), shots=100)
+    values, covariances = repeated(500, method=SimultaneousPerturbation(0.05, 1), shots=100)
     said = np.diagonal(covariances, axis1=1, axis2=2).mean()
     assert np.sqrt(said / values.var(axis=0).mean()) == pytest.approx(1, abs=0.1)
 

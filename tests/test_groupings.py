@@ -28,7 +28,7 @@ def truth():
 
 @pytest.mark.parametrize("grouping", ["auto", qngd.RandomPaulis(8)], ids=str)
 def test_energies_and_gradients_are_unbiased_and_know_their_errors(grouping):
-    count = 600
+    count = 400
     evaluator = qngd.evaluator(circuit(), TERMS, THETA, shots=20, grouping=grouping)
     found = [evaluator.evaluate(THETA, gradient=k % 5 == 0, metric=None, seed=k) for k in range(count)]
     energies = np.array([float(each.energy.value) for each in found])

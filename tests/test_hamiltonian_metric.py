@@ -49,8 +49,7 @@ def of_circuit(circuit):
 
 
 def repeated(plan, shots, times, seed):
-    every = draws(plan, shots, times, seed)
-    return [(assemble(plan, outcomes, THETA, Cost(), with_spread=True), outcomes) for outcomes in every]
+    return [(assemble(plan, outcomes, THETA, Cost()), outcomes) for outcomes in draws(plan, shots, times, seed)]
 
 
 def test_where_no_gate_acts():
@@ -180,7 +179,8 @@ def test_auto_shots_see_the_error_of_the_step():
     truth = expected(of_circuit(circuit), THETA, TERMS)
     damping = 0.1 * np.linalg.norm(truth, 2) * np.eye(4)
     steps = np.array([np.linalg.solve(e.metric.raw + damping, e.gradient.value) for e, _ in runs])
-    predicted = np.mean([e.spread.step.sum() / shots for e, _ in runs[:20]])
+    seen = [assemble(plan, outcomes, THETA, Cost(), with_spread=True).spread for _, outcomes in runs[:20]]
+    predicted = np.mean([each.step.sum() / shots for each in seen])
     off = steps - steps.mean(axis=0)
     spread = np.sum((off @ (truth + damping)) * off) / (times - 1)  # in the norm in which a step is off
     assert spread == pytest.approx(predicted, rel=0.15)

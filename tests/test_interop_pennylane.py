@@ -60,7 +60,7 @@ def jacobian_by_differences(circuit, theta, step=1e-5):
         moved[i] += factor * step
         return circuit.angle_map(moved)
 
-    columns = [(8 * (phi(i, 1) - phi(i, -1)) - phi(i, 2) + phi(i, -2)) / (12 * step) for i in range(theta.size)]
+    columns = [(phi(i, 1) - phi(i, -1)) / (2 * step) for i in range(theta.size)]
     return np.array(columns).T.reshape(-1, theta.size)
 
 
@@ -95,15 +95,14 @@ def assert_same_geometry(function, labels, circuit, *shapes):
 
 
 def wire_orders(name, count):
-    """Labels of the device, and the gate's wires among them, in a few orders."""
+    """Labels of the device, and the gate's wires among them: in order, and out of it."""
     size = max(count + 1, 2)
     numbers, texts = list(range(size)), [f"q{i}" for i in range(size)][::-1]
     yield numbers, numbers[:count]
     if name == "IQP" and IQP_HAS_OWN_WIRES:
         return
-    for seed, labels in enumerate((numbers, texts)):
-        order = np.random.default_rng(seed).permutation(size)[:count]
-        yield labels, [labels[i] for i in order]
+    order = np.random.default_rng(1).permutation(size)[:count]
+    yield texts, [texts[i] for i in order]
 
 
 def embedded(case, wires, labels, at_start=False):
@@ -136,10 +135,10 @@ def test_states_and_jacobian(name):
         function = embedded(case, wires, labels, at_start=name in PREPARATIONS)
         circuit = wrap(qml.QNode(function, qml.device("default.qubit", wires=labels)), EXAMPLE)
         assert_same_state(dense.statevector(circuit, THETA), own_state(function, labels, THETA))
-        if name not in MOVING:
-            jacobian = circuit.angle_map.linearize(THETA)[1].toarray()
-            np.testing.assert_allclose(jacobian, jacobian_by_differences(circuit, THETA), atol=1e-8)
-            assert not (jacobian != 0)[circuit.angle_map.pattern.toarray() == 0].any()
+    if name not in MOVING:  # the angles know nothing of wires
+        jacobian = circuit.angle_map.linearize(THETA)[1].toarray()
+        np.testing.assert_allclose(jacobian, jacobian_by_differences(circuit, THETA), atol=1e-8)
+        assert not (jacobian != 0)[circuit.angle_map.pattern.toarray() == 0].any()
 
 
 @pytest.mark.parametrize("name", [n for n in GATES if n not in ("IQP", "Snapshot", "Subroutine")])

@@ -67,7 +67,8 @@ class Submission:
         """The same with these shots (R,) per request, or exact values for None."""
         counts = [None] * self.num_circuits if shots is None else [int(s) for s in shots]
         requests = zip(self.requests, counts, strict=True)
-        return replace(self, requests=tuple(replace(r, shots=s) for r, s in requests))
+        # thousands in a step: `replace` takes three times as long
+        return replace(self, requests=tuple(Request(r.template, r.angles, s) for r, s in requests))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -22,7 +22,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,13 +193,26 @@ def _table(path: Path) -> tuple[list[str], np.ndarray]:
 
 def write_whole(path: Path, content: bytes, argument: str) -> None:
     """Write beside the file, then rename: a reader sees the old file or the new one, never half of it."""
+    with _draft_of(path, argument) as draft:
+        draft.write_bytes(content)
+        draft.replace(path)
+
+
+def require_writable(path: Path, argument: str) -> None:
+    """Raise SettingError where no file can be written, before anybody waits for what it is to hold."""
+    with _draft_of(path, argument) as draft:
+        draft.touch()
+
+
+@contextmanager
+def _draft_of(path: Path, argument: str) -> Iterator[Path]:
+    """A file beside this one, to be renamed; it does not stay."""
     if path.is_dir():  # also "" and "/", which have no name
         raise SettingError(f"{argument}: cannot write {path}: it is a folder; give the name of a file")
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
-            draft.write_bytes(content)
-            draft.replace(path)
+            yield draft
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:

@@ -18,7 +18,7 @@ from qngd._system.version import __version__
 from qngd.errors import counted
 from qngd.report.catalogue import CATALOGUE, Drawn, Entry
 from qngd.report.compared import compared_table
-from qngd.report.files import write_whole
+from qngd.report.files import require_writable, write_whole
 from qngd.report.groups import Group, grouped
 from qngd.report.run_data import RunData
 from qngd.report.svg import alone, inline, palette
@@ -74,6 +74,7 @@ def write_page(
         SettingError: the file cannot be written.
     """
     target = Path(path)
+    require_writable(target, argument)  # a page takes seconds to draw
     write_whole(target, page(runs, title=title, refresh=refresh).encode(), argument)
     return target
 
