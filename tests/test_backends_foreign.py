@@ -1,8 +1,5 @@
 """Backends of users' own, which derive from nothing: what one has is used, and what it does not have is not missed."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -271,53 +268,6 @@ class Refusing(Least):
 def test_errors_of_a_backends_own_code_name_it():
     with pytest.raises(BackendError, match="least failed: ValueError: too deep"):
         price(Refusing())
-
-
-SCRIPT = """\
-import qngd
-from collections.abc import Sequence
-from typing import Any
-from qngd.backends import Backend, BackendBase, Limits
-from qngd.measured.outcomes import Outcome
-from qngd.measured.plan import Request
-from qngd.measured.template import Template
-
-class Least:
-    name, is_noisy = "least", False
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> int:
-        return 1
-    def collect(self, handle: int) -> list[Outcome]:
-        return []
-
-class More(BackendBase):
-    name, is_noisy, limits = "more", False, Limits(circuits=3)
-    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> int:
-        return 1
-    def collect(self, handle: Any) -> list[Outcome]:
-        return []
-    def preview(self, requests: Sequence[Request]) -> int:
-        return 1
-
-least: Backend = Least()
-more: Backend = More()
-nothing: Backend = object()
-shots: int | None = qngd.backends.resolve(least).default_shot
-"""
-
-
-def test_a_type_checker_sees_what_a_backend_has(tmp_path):
-    pytest.importorskip("mypy")
-    foreign = "[mypy-numpy.*,scipy.*,numba.*,rich.*,typer.*,stim.*,matplotlib.*,threadpoolctl.*]\nfollow_imports=skip\n"
-    (tmp_path / "mypy.ini").write_text(f"[mypy]\nfollow_imports=silent\n{foreign}", encoding="utf-8")
-    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", os.devnull, "script.py"],
-        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    faults = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
-    assert {SCRIPT.splitlines()[number - 1].strip().partition(":")[0] for number in faults} == {
-        "def preview(self, requests", "nothing", "shots",
-    }, done  # fmt: skip
 
 
 OTHERS = {

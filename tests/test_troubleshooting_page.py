@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,14 @@ def _text(node):
     return ""
 
 
-TEXTS = [text for path in sorted(Path(qngd.__file__).parent.rglob("*.py")) for text in texts_of(path)]
+@cache
+def texts():
+    return [text for path in sorted(Path(qngd.__file__).parent.rglob("*.py")) for text in texts_of(path)]
 
 
 def found(message):
     pattern = ".*".join(re.escape(part) for part in message.split("…"))
-    return any(re.fullmatch(f"{pattern}.*" if message.endswith("…") else pattern, text) for text in TEXTS)
+    return any(re.fullmatch(f"{pattern}.*" if message.endswith("…") else pattern, text) for text in texts())
 
 
 @pytest.mark.parametrize("message", QUOTED)
