@@ -15,6 +15,9 @@ from qiskit.circuit import AnnotatedOperation, Parameter, ParameterVector, Power
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import qngd
+from qngd.evaluators.choice import evaluator_for
+from qngd.evaluators.setup import Setup
+from qngd.metrics.names import as_metric
 
 STEP = 1e-2
 
@@ -50,8 +53,9 @@ def check(wrapped, reference, theta, alone, sharp=True):
             inside = value[np.ix_(alone, alone)]
             there = np.abs(inside) > 1e-12
             assert np.allclose(inside[there], reference[np.ix_(alone, alone)][there], rtol=0, atol=2e-9)
+    evaluator = evaluator_for(wrapped, None, Setup(shots=500))
     for exact in (blocks, diagonal):
-        sampled = [qngd.metric_tensor(wrapped, theta, approx=exact.approx, shots=500, seed=s) for s in range(4)]
+        sampled = [evaluator.metric(np.hstack(theta), as_metric(exact.approx), seed) for seed in range(4)]
         off = np.abs(np.mean([each.raw for each in sampled], axis=0) - np.asarray(exact))
         error = np.sqrt(np.mean([each.stderr**2 for each in sampled], axis=0) / len(sampled))
         assert np.all(off <= 5 * error + 1e-12)
