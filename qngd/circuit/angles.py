@@ -169,10 +169,12 @@ class AngleMap:
 
     def linearize(self, theta: np.ndarray) -> tuple[np.ndarray, sparse.csr_array]:
         """The angles φ(θ), shape (K,), and the exact Jacobian J = ∂φ/∂θ, shape (K, P)."""
-        if self.is_affine:
-            return self(theta), self.linear
         angles, inner = self.chain(theta)
-        return angles, (self.linear @ inner).tocsr().sorted_indices()
+        return angles, self.jacobian(inner)
+
+    def jacobian(self, inner: sparse.csr_array) -> sparse.csr_array:
+        """J from the ∂u/∂θ of `chain`."""
+        return self.linear if self.is_affine else (self.linear @ inner).tocsr().sorted_indices()
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         if self.is_affine:

@@ -48,7 +48,7 @@ class Draft:
     seed: int | None
     book: Book
     kept: dict[Any, Any]
-    kept_of_angles: dict[Any, Any] | None
+    kept_of_angles: dict[Any, Any]
 
     def once(self, make: Callable[..., _Made], *settings: Any) -> _Made:
         """`make(circuit, *settings)`, which is the same at every θ: made for the first plan alone."""
@@ -58,7 +58,7 @@ class Draft:
     def once_of_angles(self, make: Callable[..., _Made], *settings: Any) -> _Made:
         """`make(circuit, jacobian, *settings)`: made for the first plan alone where the Jacobian is the same at every
         θ, as that of angles that are affine in it."""
-        kept = {} if self.kept_of_angles is None else self.kept_of_angles
+        kept = self.kept_of_angles if self.circuit.angle_map.is_affine else {}
         made: _Made = _kept_in(kept, make, (self.circuit, self.jacobian), settings)
         return made
 
@@ -73,7 +73,7 @@ class Draft:
         if not mixings:
             return sparse.csr_array((size, 0))
         whole = mixings[0] if len(mixings) == 1 else sparse.hstack(mixings, format="csr")
-        return whole if self.kept_of_angles is not None else (self.inner.T @ whole).tocsr()
+        return whole if self.circuit.angle_map.is_affine else (self.inner.T @ whole).tocsr()
 
     def slopes(
         self,

@@ -206,10 +206,9 @@ class Planner:
         """An empty plan at `theta` (P,), to be filled."""
         angle_map = self.circuit.angle_map
         phi, inner = angle_map.chain(theta)
-        jacobian = angle_map.linear if angle_map.is_affine else (angle_map.linear @ inner).tocsr().sorted_indices()
         return Draft(
-            self.circuit, theta, phi, inner, jacobian, self._rules, self._cross, seed, Book(), self._kept,
-            self._kept_of_angles if angle_map.is_affine else None,
+            self.circuit, theta, phi, inner, angle_map.jacobian(inner), self._rules, self._cross, seed, Book(),
+            self._kept, self._kept_of_angles,
         )  # fmt: skip
 
     def plan(

@@ -82,7 +82,7 @@ class Price:
     @property
     def run_seconds(self) -> float | None:
         """Device time of that, or None."""
-        return None if self.seconds is None else self.seconds * (self.steps + 1) * self.restarts
+        return self.run.seconds
 
     __repr__ = brief_fields
 
