@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.errors import SettingError, is_number, require_positive, shown
+from qngd.errors import SettingError, is_number, require_positive, require_range, shown
 from qngd.estimates.estimate import MetricTensor
 
 FIRST_RATE = 0.2  # of a step, times the scale of the energies: their observable's deviation
@@ -149,8 +149,9 @@ class SignalToNoise(Damping):
 @hinted
 @dataclass(frozen=True)
 class NoiseBound(Damping):
-    """f = 1/(w + λ) with λ = max(floor, η·σ/r), the least with which the errors of a sampled gradient, σ on average,
-    move no parameter by more than r = `reach` radians a step, however little the state depends on it.
+    """f = 1/(w + λ) with λ = max(floor, min(η·σ/r, m·w̄)). Up to m·w̄, λ is the least with which the errors of a sampled
+    gradient, σ on average, move no parameter by more than r = `reach` radians a step, however little the state depends
+    on it.
 
     The error of a shift rule is the same along all directions, and so a small damping blows it up along those with a
     small w: there the metric's own square 1/w is paid in noise for a slope that is small as well. Exact gradients have
@@ -160,15 +161,19 @@ class NoiseBound(Damping):
         reach: r, radians.
         floor: what λ is at least.
         rate: η; step rules that have a learning rate put theirs here. None is `FIRST_RATE` over the scale of energies.
+        most: m, the bound of λ in units of the mean eigenvalue w̄, for parameters of many gates, along whose way errors
+            average out; ∞ is none.
     """
 
     reach: float = 0.1
     floor: float = 1e-2
     rate: float | None = None
+    most: float = np.inf
 
     def __post_init__(self) -> None:
         for name in ("reach", "floor"):
             require_positive(getattr(self, name), name)
+        require_range(self.most, "most", "a positive number", lambda number: number > 0)
         if self.rate is not None:
             require_positive(self.rate, "rate")
 
@@ -179,7 +184,9 @@ class NoiseBound(Damping):
         # not of parameters that nothing depends on, where rounding leaves traces
         noisy = basis.errors[basis.errors > 1e-7 * basis.errors.max(initial=0.0)]
         error = float(np.sqrt(np.mean(noisy**2))) if len(noisy) else 0.0
-        return max(self.floor, first_rate(self.rate) * error / self.reach)
+        wanted = first_rate(self.rate) * error / self.reach
+        bound = self.most * float(basis.values.mean()) if np.isfinite(self.most) else wanted
+        return max(self.floor, min(wanted, bound))
 
 
 def first_rate(given: float | None, scale: float = UNKNOWN_SCALE) -> float:

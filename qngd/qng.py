@@ -61,8 +61,8 @@ class QNG:
             None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
             with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
-            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`); 0.3 of the mean
-            eigenvalue with shots and parameters that many gates share.
+            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`), up to 0.3 of the
+            mean eigenvalue where many gates share parameters.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules, with `shots="auto"` what takes the fewest; "auto" is that
             with any shots; "sampled", a random part of them; "spsa", differences along random directions; or an object

@@ -526,6 +526,17 @@ def test_noise_moves_no_parameter_by_more_than_its_reach(rate, reach):
     assert np.allclose(solve(metric, vectors[:, 3], rule).vector, vectors[:, 3] / (0.25 + 1e-2))
 
 
+def test_the_bound_on_noise_is_bounded_itself():
+    """By a part of the mean eigenvalue, but not below the floor; where errors ask for less, there is no difference."""
+    metric, vectors = metric_with([0.0, 1e-4, 0.1, 0.3])
+    slope, loud, quiet = vectors.sum(axis=1), 3.0 * np.eye(4), 0.01 * np.eye(4)
+    mean = 0.25 * (1e-4 + 0.1 + 0.3)
+    for most, errors, level in [(0.3, loud, 0.3 * mean), (1e-3, loud, 1e-2), (2.0, quiet, 0.02), (np.inf, loud, 6.0)]:
+        rule = NoiseBound(rate=0.2, most=most)
+        assert rule.reach == 0.1
+        assert solve(metric, slope, rule, errors**2).spectrum.damping == pytest.approx(level)
+
+
 def test_only_a_bound_on_noise_asks_for_the_rate():
     for rule in RULES.values():
         assert (at_rate(rule, 0.7) == rule) is not isinstance(rule, NoiseBound)

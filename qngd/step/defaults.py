@@ -3,14 +3,14 @@
 energies                            step                         damping
 exact                               Adaptive                     NoiseBound
 means of shots                      AlignedMomentum(momentum=0)  NoiseBound
-  with parameters of many gates     AlignedMomentum              Relative
+  with parameters of many gates     AlignedMomentum              NoiseBound(most=0.3)
 anything else                       CurvatureRate                NoiseBound
 a CVaR                              as above                     Absolute
 
 On an exact backend energies cost no submissions and curvatures have no errors, so that it may be `Adaptive`; its memory
 has all that of `CurvatureRate` has. Of a sampled expectation value or loss the curvatures that stand out of the noise
 are chosen by it, and the agreement of slopes that `AlignedMomentum` follows is not; where many gates share a parameter,
-errors average out along its way, too, and it has the damping that it was chosen with. Where a device answers exactly
+errors average out along its way, too, so that the damping need not grow as they do. Where a device answers exactly
 there are no errors; a CVaR's slope is seldom seen; and `CurvatureRate` has what mini-batches take.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from qngd.circuit.angles import is_shared
-from qngd.damping import Absolute, Damping, NoiseBound, Relative
+from qngd.damping import Absolute, Damping, NoiseBound
 from qngd.estimates.evaluation import Evaluation
 from qngd.evaluators.base import Evaluator
 from qngd.step.adaptive import Adaptive
@@ -30,7 +30,7 @@ from qngd.step.curvature import CurvatureRate
 # made once, as they are asked for often
 _ON_EXACT, OTHERWISE = Adaptive(), CurvatureRate()
 _SAMPLED, _SHARED = AlignedMomentum(momentum=0.0), AlignedMomentum()
-DAMPING, _OF_SHARED = NoiseBound(), Relative(0.3)
+DAMPING, _OF_SHARED = NoiseBound(), NoiseBound(most=0.3)
 # what a few shots below the quantile of a CVaR say of its slope is no more than an error or two, and all there is of a
 # better state: nothing of that is damped away
 _OF_TAIL = Absolute(DAMPING.floor)
