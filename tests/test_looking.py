@@ -17,6 +17,7 @@ import pytest
 import qngd
 from qngd._system.html import coarsened, columns_table, matrix_picture
 from qngd.cli.looking import Wanted, follow, view
+from qngd.errors import SettingError
 from qngd.report import live
 from tests.command_line import TOY
 from tests.command_line import qngd as command
@@ -113,6 +114,27 @@ def test_tables_and_pictures_of_notebooks(long_run):
         html = each._repr_html_()
         assert html.count("<table>") == html.count("</table>") == (2 if name == "price" else 1), name
         assert [word for word in words if word not in html] == [], name
+
+
+def test_a_notebook_shows_a_stored_run_as_its_result(long_run, tmp_path):
+    _, result = long_run
+    result.save(tmp_path)
+    stored = qngd.load(tmp_path)
+    html = stored._repr_html_()
+    assert [word for word in ("StoredRun: ", "max steps", 'alt="Energy against steps') if word not in html] == []
+    drawn, expected = (each.plot("spectrum").axes[0].lines[0].get_ydata() for each in (stored, result))
+    assert np.array_equal(drawn, expected)
+    with pytest.raises(SettingError, match="spectrm"):
+        stored.plot("spectrm")
+
+
+def test_a_notebook_shows_a_stored_run_without_an_energy(tmp_path):
+    def broken(circuit, shots):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        qngd.minimize(problem(), backend=broken, shots=20, run_dir=tmp_path)
+    assert "no energy yet" in qngd.load(tmp_path)._repr_html_()
 
 
 def test_a_notebook_shows_figures_and_medians_without_pyplot(long_run):

@@ -1,14 +1,20 @@
-"""The picture of a run, or of several, for notebooks."""
+"""Runs as notebooks show them."""
 
 from __future__ import annotations
 
 import base64
 from html import escape
 
+from qngd._system.html import rows_table
 from qngd.report.catalogue import CATALOGUE
 from qngd.report.groups import grouped
 from qngd.report.run_data import RunData
 from qngd.report.style import Picture
+
+
+def of_run(kind: str, run: RunData) -> str:
+    """The closing table of a run, and its energy over steps."""
+    return rows_table(f"{kind}: {run.name}", run.rows()) + picture(run)
 
 
 def picture(*runs: RunData) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qngd._system.html import rows_table
 from qngd.errors import BackendError, counted
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import format_with_error
@@ -146,11 +145,10 @@ class Result:
 
     def _repr_html_(self) -> str:
         """For notebooks: the closing table, and the energy over steps."""
-        from qngd.report.notebook import picture
+        from qngd.report.notebook import of_run
         from qngd.report.run_data import of_result
 
-        data = of_result(self)
-        return rows_table(f"{type(self).__name__}: {data.name}", data.rows()) + picture(data)
+        return of_run(type(self).__name__, of_result(self))
 
     def plot(self, what: str = "convergence") -> Figure:
         """A figure of Matplotlib: "convergence" (energy, and its error or the gradient, over steps), "spectrum" (of the

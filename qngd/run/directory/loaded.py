@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from qngd.run.directory.trouble import told
 from qngd.run.loop import minimize
 from qngd.run.result import Result
 from qngd.solve.state import State, StepInfo
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _UNSET: Any = object()
 
@@ -250,6 +254,25 @@ class StoredRun:
     def __str__(self) -> str:
         energy = format_with_error(self.energy, self.stderr) if len(self.history) else "no energy yet"
         return f"{energy} after {counted(self.steps, 'step')}: {self.status}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the closing table, and the energy over steps."""
+        from qngd.report.notebook import of_run
+        from qngd.run.side_by_side import run_data
+
+        return of_run(type(self).__name__, run_data(self)) if len(self.history) else f"<p>{escape(repr(self))}</p>"
+
+    def plot(self, what: str = "convergence") -> Figure:
+        """A figure of Matplotlib, as that of a `Result`.
+
+        Raises:
+            SettingError: there is no such figure, or nothing of it was measured; the text says which there are, or why.
+            StorageError: there is no energy yet.
+        """
+        from qngd.report.catalogue import drawn
+        from qngd.run.side_by_side import run_data
+
+        return drawn(run_data(self), what)
 
     def as_dict(self) -> dict[str, Any]:
         """All that is known of the run, but its states, as plain numbers, texts, lists and dicts."""
