@@ -10,18 +10,14 @@ import numpy as np
 
 from qngd.errors import joined
 from qngd.estimates.evaluation import Cost
+from qngd.run.rest import LONGEST, Row, is_noise, noise_steps, trail_as_array, trail_of, why_still
 from qngd.run.result import NOT_FINITE_AT_START, REMEDY, Result, Status
 from qngd.run.stop import StopRule
 from qngd.run.store import Nowhere, Store, Stored
 from qngd.solve.state import State, StepInfo
 
-_NOISE_STEPS = 5  # steps in a row whose gradient must not differ from zero by 2 standard deviations
-_TAIL_STEPS = 10  # the same for a CVaR: what lies below its quantile shows in few shots, and now and then in none
 _NOTED = 3  # steps whose notes a result repeats
 _LOST_STEPS = 5  # trials in a row without a finite energy
-_STILL_STEPS = 3  # steps in a row that must change the energy by less than `tol`
-_BY_CHANCE = 10  # times `tol`: with such an error three changes below `tol` come of a few shots that agree
-_LEFT = 0.01  # of `tol`: what may be left to gain where decreases fall off as they were promised to
 
 
 class Record:
@@ -38,7 +34,7 @@ class Record:
         self._shaped = shaped
         self._made_by = made_by
         self._store = store
-        self._trail: list[tuple[float, ...]] = []
+        self._trail: list[Row] = []
         self._remarks: list[str] = []
         self._unshaped = ""
         self._resumed_with = 0
@@ -86,19 +82,14 @@ class Record:
 
     def _take(self, state: State) -> None:
         self.state = state
-        if state.trail is not None:
-            # before 0.2 without the promised decrease
-            rows = np.full((len(state.trail), 4), np.nan)
-            rows[:, : state.trail.shape[1]] = state.trail
-            self._trail = [tuple(row) for row in rows.tolist()]
+        self._trail = trail_of(state)
 
     def add(self, state: State, info: StepInfo) -> StepInfo:
         """Count a step, and return what it said with its θ in the user's structure."""
         info = replace(info, theta=self._in_structure(state.theta))
         self.state = state
         self.infos.append(info)
-        row = (info.decrease, info.significance, info.natural_norm, info.predicted_decrease)
-        self._trail = [*self._trail[1 - _TAIL_STEPS :], row]
+        self._trail = [*self._trail, Row.of(info)][-LONGEST:]
         self._note(info.energy, info.stderr)
         if self.is_kept:
             self._store.add(self.kept, info)
@@ -120,7 +111,7 @@ class Record:
     @property
     def kept(self) -> State:
         """The state with all that is needed to go on from it in another run."""
-        return replace(self.state, trail=np.array(self._trail).reshape(-1, 4), made_by=self._made_by)
+        return replace(self.state, trail=trail_as_array(self._trail), made_by=self._made_by)
 
     def _in_structure(self, theta: np.ndarray | None) -> Any:
         """A flat θ as the user writes it. That was tried at the start; should it fail now, the numbers are not lost."""
@@ -138,65 +129,12 @@ class Record:
 
     def at_rest(self, limits: StopRule) -> Status | None:
         """Why the run is at rest, or None: `finished` then says more."""
-        self.finished = self.state.finished or self._still(limits)
+        self.finished = self.state.finished or why_still(self.state, self._trail, limits)
         if self.state.finished:
             return Status(self.state.finished_as)
         if self.finished:
             return Status.CONVERGED
-        return Status.NOISE if limits.tol > 0 and self._is_noise() else None
-
-    def _still(self, limits: StopRule) -> str:
-        recent = self._trail[-_STILL_STEPS:]
-        # a tail within one outcome, and few shots that all agree, give the same number again and again, and say nothing
-        # of what lies below
-        unseen = self._largest_error > limits.tol * (1 if self._is_tail else _BY_CHANCE)
-        is_still = len(recent) == _STILL_STEPS and all(abs(decrease) < limits.tol for decrease, *_ in recent)
-        if is_still and not unseen:
-            return f"the energy changed by less than tol={limits.tol:g} for {_STILL_STEPS} steps in a row"
-        if recent and recent[-1][2] < limits.gtol:
-            return f"the natural gradient's norm fell below gtol={limits.gtol:g}"
-        if self._has_nothing_left(limits.tol):
-            return f"the energy fell by less than tol={limits.tol:g}, as predicted, and less is left to gain"
-        return ""
-
-    @property
-    def _largest_error(self) -> float:
-        """The standard error of the energy here; of a sampled one that algebra makes certain that of its gradient."""
-        here = self.state.evaluation
-        if here.energy.stderr or here.gradient is None or not self.state.cost.shots:
-            return float(here.energy.stderr)
-        return float(np.max(here.gradient.stderr, initial=0.0))
-
-    def _has_nothing_left(self, tol: float) -> bool:
-        """Whether the last exact energy fell by less than `tol`, as its step had promised, and so much less than in the
-        step before that a geometric series of such decreases has next to nothing left: so it is where a model of the
-        energy holds, and steps converge faster than by a fixed factor."""
-        here = self.state.evaluation
-        if len(self._trail) < 2 or here.energy.stderr or here.batch is not None or self._is_tail:
-            return False
-        (before, *_, promised_before), (now, *_, promised) = self._trail[-2:]
-        rise = min([0.0, *(earlier for earlier, *_ in self._trail[-3:-2])])  # a bounce falls as far as it rose
-        # NaN where an optimizer promises nothing
-        larger, smaller = np.minimum(before + rise, promised_before), np.maximum(now, promised)
-        falls_off = larger > smaller and smaller**2 < _LEFT * tol * (larger - smaller)
-        return bool(falls_off and smaller < tol and now > -_LEFT * tol)
-
-    def _is_noise(self) -> bool:
-        """Whether the last gradients cannot be told from zero, neither alone nor together: they are independent, so
-        that n significances of s each are one of s·√n."""
-        recent = [significance for _, significance, *_ in self._trail[-self._noise_steps :]]
-        if len(recent) < self._noise_steps or not all(significance < 2 for significance in recent):
-            return False
-        return bool(sum(recent) < 2 * np.sqrt(self._noise_steps))
-
-    @property
-    def _noise_steps(self) -> int:
-        return _TAIL_STEPS if self._is_tail else _NOISE_STEPS
-
-    @property
-    def _is_tail(self) -> bool:
-        """Whether the energies are a CVaR."""
-        return self.state.evaluation.mean is not None
+        return Status.NOISE if limits.tol > 0 and is_noise(self.state.evaluation, self._trail) else None
 
     def reached(self, target: float | None, epoch: int) -> bool:
         """Whether the energy is at the target, errors considered; of mini-batches, `epoch` to all samples, their mean,
@@ -217,7 +155,7 @@ class Record:
         message = REMEDY[status].format(
             finished=self.finished,
             target=limits.target,
-            noise=self._noise_steps,
+            noise=noise_steps(self.state.evaluation),
             max_steps=limits.steps,
             cost=(self.state.cost + self._store.sent()).in_short,
             failure=self.failure,
