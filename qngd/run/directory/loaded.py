@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
 from html import escape
@@ -15,22 +15,19 @@ import numpy as np
 
 from qngd._system.keywords import hinted
 from qngd.circuit.circuit import Circuit
-from qngd.errors import SettingError, StorageError, counted
+from qngd.errors import StorageError, counted
 from qngd.estimates.estimate import MetricTensor, format_with_error
-from qngd.estimates.evaluation import Cost, Evaluation
-from qngd.problem import Problem
+from qngd.estimates.evaluation import Cost
 from qngd.run.budget import Budget
+from qngd.run.directory.begun import arguments_of
+from qngd.run.directory.contents import contents_of
 from qngd.run.directory.database import Database
-from qngd.run.directory.encoding import from_json, info_from, unpacked
-from qngd.run.directory.jobs import forget_jobs, sent_from
+from qngd.run.directory.jobs import forget_jobs
 from qngd.run.directory.journal import readable
-from qngd.run.directory.lock import Lock, holder_of
+from qngd.run.directory.lock import holder_of, locked
 from qngd.run.directory.paths import as_folder
-from qngd.run.directory.problems import circuit_of, target_from
 from qngd.run.directory.repair import repaired
-from qngd.run.directory.rules import Unknown, rebuilt
 from qngd.run.directory.schema import NAME
-from qngd.run.directory.states import state_from
 from qngd.run.directory.trouble import told
 from qngd.run.loop import minimize
 from qngd.run.result import Result
@@ -68,13 +65,8 @@ def load(run_dir: str | os.PathLike[str], *, repair: bool = False) -> StoredRun:
     if not is_there:
         raise StorageError(_nothing(folder, inside))
     if repair:
-        lock = Lock(folder)
-        with told(path, "write"):
-            lock.take()
-        try:
+        with locked(folder):
             repaired(path)
-        finally:
-            lock.release()
     before = holder_of(folder)
     database = Database.to_read(path)
     # a run may end, or begin, while its file is read: it has crashed only where nobody held it before and after
@@ -121,23 +113,13 @@ class StoredRun:
         self.directory = directory
         self.running = running
         with readable(database.path):
-            self.about = {row["name"]: from_json(row["value"]) for row in database.rows("about")}
-            for inner in ("seed drawn", "rows"):
-                self.about.pop(inner, None)
-            self._identity = {row["field"]: row for row in database.rows("identity")}
-            self._problem = {row["name"]: row["data"] for row in database.rows("problem")}
-            self.sessions = [_session(row) for row in database.rows("sessions")]
-            self.jobs = _jobs(database)
-            steps = database.rows("steps")
-            states = [(row["step"], row["data"]) for row in database.rows("states")]
-            self._states = [(step, state_from(unpacked(data))) for step, data in states]
-            self._end = _last_end(database, self._states)
-            self.sent = sent_from(database, self._states[-1][0] if self._states else -1)
-            self._start = from_json(steps[0]["info"]) if steps else None
-            self.infos: tuple[StepInfo, ...] = tuple(info_from(from_json(row["info"])) for row in steps[1:])
-            width = len(np.frombuffer(self._problem["theta0"], dtype="<f8"))
-            self.thetas = np.array([np.frombuffer(row["theta"], dtype="<f8") for row in steps]).reshape(-1, width)
-            self._numbers = [row["step"] for row in steps]
+            self._kept = contents_of(database)
+        self.about = self._kept.about
+        self.sessions = self._kept.sessions
+        self.jobs = self._kept.jobs
+        self.sent = self._kept.sent
+        self.infos: tuple[StepInfo, ...] = self._kept.infos
+        self.thetas = self._kept.thetas
 
     @property
     def steps(self) -> int:
@@ -147,7 +129,7 @@ class StoredRun:
     @property
     def state(self) -> State | None:
         """What a run goes on from; None before the first energy."""
-        return self._states[-1][1] if self._states else None
+        return self._kept.state
 
     @property
     def history(self) -> np.ndarray:
@@ -160,20 +142,20 @@ class StoredRun:
         return np.array([*self._at_start("stderr"), *(info.stderr for info in self.infos)])
 
     def _at_start(self, name: str) -> list[float]:
-        return [] if self._start is None else [self._start[name]]
+        return [] if self._kept.start is None else [self._kept.start[name]]
 
     @property
     def energy(self) -> float:
         """The energy that the run would return now; NaN before the first."""
-        if self._end is not None:
-            return float(self._end.energy.value)
+        if self._kept.end is not None:
+            return float(self._kept.end.energy.value)
         return float("nan") if self.state is None else float(self.state.lowest[1])
 
     @property
     def stderr(self) -> float:
         """Its standard error."""
-        if self._end is not None:
-            return float(self._end.energy.stderr)
+        if self._kept.end is not None:
+            return float(self._kept.end.energy.stderr)
         return float(self.history_stderr[-1]) if len(self.history) else float("nan")
 
     @property
@@ -184,26 +166,26 @@ class StoredRun:
     @property
     def theta0(self) -> np.ndarray:
         """The parameters that the run began with, flat (P,)."""
-        return np.frombuffer(self._problem["theta0"], dtype="<f8").copy()
+        return self._kept.theta0
 
     @property
     def cost(self) -> Cost:
         """Jobs, circuits and shots spent, those that are `sent` included."""
         spent = Cost() if self.state is None else self.state.cost
-        return spent + self.sent if self._end is None else spent + self._end.cost + self.sent
+        return spent + self.sent if self._kept.end is None else spent + self._kept.end.cost + self.sent
 
     @cached_property
     def metrics(self) -> tuple[MetricTensor | None, ...]:
         """The metric at the start and after every step, (steps + 1); None where it was not measured or, of large
         ones, not kept."""
-        known = {step: state.evaluation.metric for step, state in self._states}
-        return tuple(known.get(step) for step in self._numbers)
+        known = {step: state.evaluation.metric for step, state in self._kept.states}
+        return tuple(known.get(step) for step in self._kept.steps)
 
     @property
     def settings(self) -> dict[str, str]:
         """What the run was asked for, as text."""
-        asked = {name: repr(value) for name, value in self._asked.items() if value not in (None, False)}
-        named = {field: row["shown"] for field, row in self._identity.items() if field not in _OF_PROBLEM}
+        asked = {name: repr(value) for name, value in self._kept.asked.items() if value not in (None, False)}
+        named = {field: row["shown"] for field, row in self._kept.identity.items() if field not in _OF_PROBLEM}
         return {**asked, **named}
 
     @property
@@ -233,20 +215,15 @@ class StoredRun:
         """What else the user should know."""
         return str(self.sessions[-1]["note"] or "")
 
-    @cached_property
+    @property
     def circuit(self) -> Circuit | None:
         """The circuit, from data; its parameters are flat. None where its angles are a function of Python's."""
-        found: Circuit | None = circuit_of(self._problem)
-        return found
-
-    @cached_property
-    def observable(self) -> Any:
-        """The observable, or the CVaR of it; None of an Objective."""
-        return target_from(self._problem)
+        return self._kept.circuit
 
     @property
-    def _asked(self) -> dict[str, Any]:
-        return dict(self.sessions[-1]["asked"])
+    def observable(self) -> Any:
+        """The observable, or the CVaR of it; None of an Objective."""
+        return self._kept.target
 
     def __repr__(self) -> str:
         return f"StoredRun({str(self.directory)!r}: {self})"
@@ -321,71 +298,11 @@ class StoredRun:
                 the circuit and this run_dir.
             StorageError: as for `minimize`.
         """
-        how = {name: self._asked[name] for name in ("max_steps", "tol", "gtol", "target", "final_shots")}
-        given = {"max_steps": max_steps, "tol": tol, "gtol": gtol}
-        how |= {name: value for name, value in given.items() if value is not None}
-        if target is not _UNSET:
-            how["target"] = target
-        how["budget"] = rebuilt(self._asked["budget"]) if budget is _UNSET else budget
-        return minimize(
-            Problem(self._data(), self.observable, self.theta0, name=self.about["problem"]),
-            backend=self._backend(backend),
-            optimizer=self._setting("optimizer", optimizer),
-            shots=self._setting("shots", shots),
-            seed=self._setting("seed", None),
-            **{name: self._setting(name, None) for name in ("grouping", "cross") if name in self._identity},
-            bounds=self._bounds(),
-            wrap_angles=self._asked["wrap_angles"],
-            state=self._before(),
-            callback=callback,
-            run_dir=self.directory,
-            **how,
-        )
-
-    def _data(self) -> Circuit:
-        if "lifted off" in self._identity:
-            raise SettingError(
-                "run_dir: this run is one of those of excited_states; call that again, with the folder above as run_dir"
-            )
-        if self.circuit is None:
-            why = self._problem["no circuit"].decode()
-            raise SettingError(
-                f"run_dir: the circuit of this run is not kept, since {why}; go on by "
-                f"minimize(circuit, …, run_dir={str(self.directory)!r}), as it was begun"
-            )
-        return self.circuit
-
-    def _backend(self, given: Any) -> Any:
-        kept = self._asked["backend"]
-        if given is None and isinstance(kept, dict):
-            name = self._identity["backend"]["shown"]
-            raise SettingError(
-                f"backend: this run was begun on {name}, a {kept['object']}, of which only the name is kept; give "
-                "it as backend="
-            )
-        return kept if given is None else given
-
-    def _setting(self, name: str, given: Any) -> Any:
-        if given is not None:
-            return given
-        try:
-            return rebuilt(json.loads(self._identity[name]["value"]))
-        except Unknown as error:
-            raise SettingError(
-                f"{name}: it is of a class that qngd cannot make ({error}); give it as {name}="
-            ) from None
-
-    def _bounds(self) -> Any:
-        return None if "bounds" not in self._asked else tuple(map(np.array, self._asked["bounds"]))
-
-    def _before(self) -> State | None:
-        """The state that the run itself was begun from, of which it is recognized."""
-        if "goes on from" not in self._identity:
-            return None
-        step, state = self._states[0]
-        if step != self._numbers[0]:
-            raise SettingError("state: the one that this run goes on from is not kept; give it to minimize as it was")
-        return state
+        given = {"backend": backend, "optimizer": optimizer, "shots": shots}
+        given |= {"max_steps": max_steps, "tol": tol, "gtol": gtol}
+        given = {name: value for name, value in given.items() if value is not None}
+        given |= {name: value for name, value in (("target", target), ("budget", budget)) if value is not _UNSET}
+        return minimize(**arguments_of(self._kept, self.directory, given), callback=callback, run_dir=self.directory)
 
     def forget_jobs(self) -> int:
         """Let jobs that were sent and never collected go, so that their circuits are sent anew; returns how many
@@ -394,17 +311,8 @@ class StoredRun:
         Raises:
             StorageError: a process goes on with the run, or its file cannot be written.
         """
-        lock = Lock(self.directory)
-        with told(self.directory / NAME, "write"):
-            lock.take()
-        try:
-            database = Database.to_write(self.directory)
-            try:
-                return forget_jobs(database, -1 if self.state is None else self.state.step)
-            finally:
-                database.close()
-        finally:
-            lock.release()
+        with locked(self.directory), closing(Database.to_write(self.directory)) as database:
+            return forget_jobs(database, -1 if self.state is None else self.state.step)
 
 
 _OF_PROBLEM = ("circuit", "parameters", "observable", "theta0", "objective")
@@ -415,35 +323,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _session(row: dict[str, Any]) -> dict[str, Any]:
-    names = ("began", "ended", "host", "pid", "status", "message", "note")
-    return {**{name: row[name] for name in names}, **{name: from_json(row[name]) for name in ("versions", "asked")}}
-
-
-def _last_end(database: Database, states: list[tuple[int, State]]) -> Evaluation | None:
-    """The last measurement of its end, where it is that of where the run stands."""
-    rows = database.rows("ends")
-    if not rows or not states:
-        return None
-    end, (_, now) = state_from(unpacked(rows[-1]["data"])), states[-1]
-    return end.evaluation if (end.step, end.evaluations) == (now.step, now.evaluations) else None
-
-
-def _jobs(database: Database) -> tuple[dict[str, Any], ...]:
-    """Every job, with what is known of its submission."""
-    submissions = {row["row"]: row for row in database.rows("submissions")}
-    kept = {(row["of"], row["place"]) for row in database.rows("outcomes")}
-    return tuple(
-        {
-            "step": submissions[row["of"]]["step"],
-            "backend": submissions[row["of"]]["backend"],
-            "tag": submissions[row["of"]]["tag"],
-            "place": row["place"],
-            "job": row["job"],
-            "sent": row["sent"],
-            "collected": (row["of"], row["place"]) in kept,
-        }
-        for row in database.rows("jobs")
-    )

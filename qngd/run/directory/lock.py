@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qngd.errors import StorageError
 from qngd.run.directory.machine import host
-from qngd.run.directory.trouble import refuse_pipes
+from qngd.run.directory.trouble import refuse_pipes, told
 
 NAME = "run.lock"
 _WAIT = 0.5  # seconds that whoever takes it waits: somebody who only looks has it for an instant
@@ -49,6 +50,22 @@ class Lock:
         if self._held is not None:
             self._held.close()
             self._held = None
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """While nobody else may write in this directory.
+
+    Raises:
+        StorageError: another process has the lock, or another run in this one, or there can be no such file.
+    """
+    lock = Lock(directory)
+    with told(directory, "write to"):
+        lock.take()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _taken(path: Path) -> sqlite3.Connection:
