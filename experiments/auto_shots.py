@@ -25,7 +25,7 @@ from experiments.zoo_cases import problem_of
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.setup import Setup
 from qngd.interop import as_observable
-from qngd.measured.shots import AutoShots
+from qngd.measured.auto_shots import AutoShots
 
 PAIRS, STEPS = 20, 60
 CHEMICAL_ACCURACY = 1.6e-3  # hartree

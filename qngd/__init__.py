@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     from qngd.exact.propagation import PauliPropagation
     from qngd.interop import wrap
     from qngd.interop.circuit_builder import CircuitBuilder
+    from qngd.measured.auto_shots import AutoShots
     from qngd.measured.random_bases import RandomPaulis
-    from qngd.measured.shots import AutoShots, TargetError
+    from qngd.measured.target_error import TargetError
     from qngd.problem import Problem
     from qngd.qng import QNG
     from qngd.report.comparison import Comparison
@@ -68,8 +69,8 @@ if TYPE_CHECKING:
 
 # Names are loaded when first used: `import qngd` stays fast, and no kernel is compiled for `qngd --help`.
 _HOME = {
-    "AutoShots": "measured.shots",
-    "TargetError": "measured.shots",
+    "AutoShots": "measured.auto_shots",
+    "TargetError": "measured.target_error",
     "RandomPaulis": "measured.random_bases",
     "expectation": "api",
     "gradient": "api",

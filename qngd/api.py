@@ -34,7 +34,7 @@ from qngd.interop.arguments import CircuitLike, ObservableLike, Theta
 from qngd.interop.given import read_given
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
-from qngd.measured.shots import TargetError
+from qngd.measured.target_error import TargetError
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric
 

@@ -16,11 +16,13 @@ from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.setup import Setup
 from qngd.measured.assemble import assemble
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.cross import CROSS_METHODS
 from qngd.measured.plan import Starts
 from qngd.measured.planner import Planner
-from qngd.measured.shots import AutoShots, FixedShots, TargetError, as_rule, check_shots
+from qngd.measured.shots import FixedShots, as_rule, check_shots
 from qngd.measured.spread import damped_root
+from qngd.measured.target_error import TargetError
 from qngd.metrics import QNSPSA, BlockDiagonal, as_metric
 from tests.expected_metrics import expected_metrics
 from tests.layered_circuits import CHAIN, crossed, real_amplitudes

@@ -10,8 +10,9 @@ import qngd
 from qngd.backends.statevector import StatevectorSampler
 from qngd.errors import BackendError, ObservableError, ParameterError, SettingError
 from qngd.estimates.evaluation import Cost
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.planner import Planner
-from qngd.measured.shots import AutoShots, TargetError
+from qngd.measured.target_error import TargetError
 from tests import toy
 from tests.layered_circuits import CHAIN, GRAPHS, qaoa, real_amplitudes
 from tests.own_backends import ExactDevice

@@ -14,9 +14,10 @@ from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.exact.simulator import Simulator
 from qngd.measured.assemble import assemble
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.outcomes import Counts
 from qngd.measured.planner import Planner
-from qngd.measured.shots import AutoShots, TargetError
+from qngd.measured.target_error import TargetError
 from qngd.metrics import RandomBasis
 from qngd.metrics.bases import BASES, basis_ops, random_angles
 from qngd.metrics.basis_samples import basis_samples

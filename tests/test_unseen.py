@@ -9,12 +9,12 @@ from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
 from qngd.estimates.evaluation import Cost
 from qngd.measured.assemble import assemble
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.correlations import correlations
 from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.outcomes import Counts, Means, energy, means, sample_energy, unseen, zeros_frequency
 from qngd.measured.planner import Planner
 from qngd.measured.readout import Readout
-from qngd.measured.shots import AutoShots
 from qngd.metrics import BlockDiagonal, Full, as_metric
 from qngd.metrics.names import METRICS
 from tests import dense

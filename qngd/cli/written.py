@@ -52,7 +52,10 @@ NAMES: dict[str, dict[str, tuple[str, str] | None]] = {
         "auto": None,
         "shadows": ("qngd.measured.random_bases", "RandomPaulis"),
     },
-    "shots": {"auto": ("qngd.measured.shots", "AutoShots"), "target-error": ("qngd.measured.shots", "TargetError")},
+    "shots": {
+        "auto": ("qngd.measured.auto_shots", "AutoShots"),
+        "target-error": ("qngd.measured.target_error", "TargetError"),
+    },
     "optimizer": dict.fromkeys(get_args(OptimizerName)),
 }
 _INSIDE = {"on": "damping", "near": "step", "plane": "step"}  # settings that are such objects themselves

@@ -22,10 +22,11 @@ from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift
 from qngd.measured.assemble import assemble
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
-from qngd.measured.shots import AutoShots, FixedShots
+from qngd.measured.shots import FixedShots
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 

@@ -11,8 +11,9 @@ from qngd.backends.boundary import calling
 from qngd.backends.shots import equal_shots
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.meter import Meter, current_meter, shot_times
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.plan import Starts, Submission
-from qngd.measured.shots import AutoShots, FixedShots, ShotRule
+from qngd.measured.shots import FixedShots, ShotRule
 
 _SOME_SHOTS = 100  # for which a submission is divided into jobs, of which only the number counts
 

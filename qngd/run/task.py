@@ -12,7 +12,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.meter import Meter, metering
 from qngd.evaluators.setup import USUAL, Setup
-from qngd.measured.shots import AutoShots
+from qngd.measured.auto_shots import AutoShots
 from qngd.run.budget import Clock
 from qngd.run.final import Final
 from qngd.run.identity import RunIdentity, fingerprint_of

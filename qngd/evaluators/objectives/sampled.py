@@ -24,7 +24,8 @@ from qngd.evaluators.setup import Setup
 from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
-from qngd.measured.shots import FixedShots, TargetError, sharing
+from qngd.measured.shots import FixedShots
+from qngd.measured.target_error import TargetError, sharing
 from qngd.metrics.base import Metric
 from qngd.metrics.identity import Identity
 from qngd.metrics.names import as_metric

@@ -12,7 +12,7 @@ from qngd.run.identity import KIND, agrees
 # Where qngd's own rules stand. Of a class that is in none of them the user must give the object.
 _MODULES = (
     "qngd.qng", "qngd.baselines", "qngd.step", "qngd.damping", "qngd.refresh", "qngd.metrics", "qngd.measured.shots",
-    "qngd.run.budget", "qngd.estimates.prices",
+    "qngd.measured.auto_shots", "qngd.measured.target_error", "qngd.run.budget", "qngd.estimates.prices",
 )  # fmt: skip
 
 
