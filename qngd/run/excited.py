@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,10 +33,10 @@ from qngd.interop.arguments import Bounds, CircuitLike, Frozen, ObservableLike, 
 from qngd.measured.cross import CrossMethod
 from qngd.measured.grouping import Grouping
 from qngd.problem import Problem
-from qngd.run.budget import Budget, Clock
+from qngd.run.budget import Budget
 from qngd.run.deflation import Found, Search
 from qngd.run.directory.paths import as_folder
-from qngd.run.reading import read_task
+from qngd.run.reading import Call
 from qngd.run.restarts import ends_all
 from qngd.run.result import Result, by_run_dir
 from qngd.run.stop import StopRule
@@ -133,28 +132,35 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
-    read = partial(
-        read_task, problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
+    call = Call(
+        problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
         setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, None, budget),
-        callback=callback, frozen=frozen, bounds=bounds, final_shots=final_shots, clock=Clock(),
+        callback=callback, frozen=frozen, bounds=bounds, final_shots=final_shots,
     )  # fmt: skip
     number = _count(count)
     if isinstance(problem_or_circuit, Objective):
         raise SettingError(OF_OBJECTIVES)
-    chosen = _weights(weights, number)
+    lifts, tries = _weights(weights, number), whole_number(restarts, "restarts", 1)
+    return _listed(_found(call, number, lifts, tries, checked_seed(seed), run_dir))
+
+
+def _found(
+    call: Call, count: int, weights: list[float] | None, tries: int, seed: int | None, run_dir: Any
+) -> list[Found]:
+    """The states one after the other, until there are `count` or something ends the search, which the last one's note
+    says."""
     found: list[Found] = []
-    for k in range(number):
-        search = Search(read, tuple(found), _seed_of(checked_seed(seed), k), _folder(run_dir, k), final_shots)
-        if k == 0 and number > 1:  # before the first state is paid for
-            require_room(number, search.task.given.circuit, "count")
+    for k in range(count):
+        search = Search(call.task, tuple(found), _seed_of(seed, k), _folder(run_dir, k), call.final_shots)
+        if k == 0 and count > 1:  # before the first state is paid for
+            require_room(count, search.task.given.circuit, "count")
             require_overlaps(search.task.evaluators[0])
         if k > 0 and not search.task.can_begin(int(search.task.shares_budget)):
-            found[-1] = replace(found[-1], note=f"the budget allowed {k} of {number} states")
+            found[-1] = replace(found[-1], note=f"the budget allowed {k} of {count} states")
             break
         try:
-            weight = None if chosen is None else chosen[k]
             with part_of_call(_name(k)):
-                found.append(search.done(whole_number(restarts, "restarts", 1), number - k - 1, weight))
+                found.append(search.done(tries, count - k - 1, None if weights is None else weights[k]))
         except Terminated as error:
             error.result = _listed(found)
             raise
@@ -165,7 +171,7 @@ def excited_states(
             break
         if ends_all(found[-1].result, search.task):
             break
-    return _listed(found)
+    return found
 
 
 def _count(count: Any) -> int:

@@ -1,9 +1,10 @@
-"""The arguments of `minimize`, read and checked before anything is spent, as the task that they amount to."""
+"""The arguments of `minimize`, read and checked before anything is spent, as the tasks that they amount to."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from qngd._system.signatures import takes
@@ -30,73 +31,104 @@ from qngd.run.result import Result
 from qngd.run.stop import StopRule
 from qngd.run.store import Nowhere, Store
 from qngd.run.task import Task
-from qngd.solve.state import State, StepInfo
+from qngd.solve.state import Optimizer, State, StepInfo
 
 
-def read_task(
-    problem_or_circuit: Any,
-    observable: Any,
-    theta0: Any,
-    start: Any,
-    seed: Any,
-    run_dir: Any,
-    spent: Cost,
-    *,
-    optimizer: Any,
-    setup: Setup,
-    limits: StopRule,
-    callback: Any,
-    state: Any = None,
-    frozen: Any = None,
-    bounds: Any = None,
-    wrap_angles: bool = False,
-    final_shots: Any = None,
-    clock: Clock | None = None,
-    progress: bool = False,
-) -> Task:
-    """The task that arguments of `minimize` amount to, in which `start` takes the place of theta0 where there is one,
-    and other runs have `spent` something of its budget. Raises as it does."""
-    if isinstance(problem_or_circuit, Result):
-        raise SettingError("circuit: this is a Result; to go on from it write minimize(problem, state=result.state)")
-    before = None if state is None else _checked_state(state)
-    reached = None if before is None else before.theta
-    theta = theta0 if start is None else start
-    given = read_any(problem_or_circuit, observable, theta, reached=reached, frozen=frozen)
-    require_bool(wrap_angles, "wrap_angles")
-    chosen, store = as_optimizer(optimizer), _store_of(run_dir)
-    evaluators = evaluators_of(given, setup, store.jobs, bounds)
-    seed, device = _checked_seed(seed, before), backend_of(evaluators[0])
-    told = {
-        "optimizer": repr(chosen), **vars(setup), "backend": evaluators[0].name, "seed": seed, **limits.arguments,
-        "bounds": bounds, "frozen": frozen,
-    }  # fmt: skip
-    problem = problem_in_words(given, problem_or_circuit)
-    settings = _settings_of(given, evaluators[0], setup, seed, before)
-    asked = _asked(given, evaluators[0], setup, limits)
-    asked |= {"wrap_angles": bool(wrap_angles), "final_shots": final_shots}
-    task = Task(
-        given=given,
-        optimizer=chosen,
-        evaluators=evaluators,
-        limits=limits,
-        # a simulator that repeats its numbers at each submission would make the same error in every step
-        seed=device.seed if seed is None and device is not None else seed,
-        callback=_checked_callback(callback),
-        store=store,
-        before=before,
-        identity=RunIdentity(given, chosen, settings, asked, problem),
-        spent=spent,
-        wraps=bool(wrap_angles),
-        setup=setup,
-        clock=clock or Clock(),
-        final=read_final(given, evaluators[0], setup, final_shots, store),
-        about={"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()},
-        progress=bool(progress),
-    )
-    _check_parameters(given)
-    if before is not None:
-        _check_goes_on(task, before)
-    return task
+@dataclass(frozen=True, eq=False)
+class Call:
+    """The arguments of a call of `minimize` that all of its runs have in common, as they were given."""
+
+    problem_or_circuit: Any
+    observable: Any
+    theta0: Any
+    optimizer: Any
+    setup: Setup
+    limits: StopRule
+    callback: Any = None
+    state: Any = None
+    frozen: Any = None
+    bounds: Any = None
+    wrap_angles: bool = False
+    final_shots: Any = None
+    progress: bool = False
+    clock: Clock = field(default_factory=Clock)
+
+    def task(self, start: Any, seed: Any, run_dir: Any, spent: Cost) -> Task:
+        """The task of one run, from `start`, or theta0 where that is None, after other runs have `spent` something of
+        the budget. Raises as `minimize` does."""
+        before = _checked_state(self.state)
+        given = self._given(start, before)
+        optimizer, store = as_optimizer(self.optimizer), _store_of(run_dir)
+        evaluators = evaluators_of(given, self.setup, store.jobs, self.bounds)
+        first = evaluators[0]
+        seed = _checked_seed(seed, before)
+        problem = problem_in_words(given, self.problem_or_circuit)
+        settings = _settings_of(given, first, self.setup, seed, before)
+        task = Task(
+            given=given,
+            optimizer=optimizer,
+            evaluators=evaluators,
+            limits=self.limits,
+            seed=_seed_on(first, seed),
+            callback=_checked_callback(self.callback),
+            store=store,
+            before=before,
+            identity=RunIdentity(given, optimizer, settings, self._asked(given, first), problem),
+            spent=spent,
+            wraps=bool(self.wrap_angles),
+            setup=self.setup,
+            clock=self.clock,
+            final=read_final(given, first, self.setup, self.final_shots, store),
+            about=self._about(problem, optimizer, first, seed),
+            progress=bool(self.progress),
+        )
+        _check_parameters(given)
+        if before is not None:
+            _check_goes_on(task, before)
+        return task
+
+    def _given(self, start: Any, before: State | None) -> AnyGiven:
+        """What was given, at the start of a run."""
+        if isinstance(self.problem_or_circuit, Result):
+            raise SettingError(
+                "circuit: this is a Result; to go on from it write minimize(problem, state=result.state)"
+            )
+        theta = self.theta0 if start is None else start
+        reached = None if before is None else before.theta
+        given = read_any(self.problem_or_circuit, self.observable, theta, reached=reached, frozen=self.frozen)
+        require_bool(self.wrap_angles, "wrap_angles")
+        return given
+
+    def _asked(self, given: AnyGiven, evaluator: Evaluator) -> dict[str, object]:
+        """What a later call needs to go on, besides what a stored run is recognized by, as JSON takes it. Of a backend
+        its name where that is all of it, or the kind of an object: nothing else of it is ever written, since it may
+        hold a token."""
+        backend = given.circuit.device if self.setup.backend is None else self.setup.backend
+        budget = self.limits.arguments["budget"]
+        bounds = {"bounds": [side.tolist() for side in evaluator.box]} if isinstance(evaluator, Bounded) else {}
+        return {
+            **self.limits.arguments,
+            "budget": None if budget is None else json.loads(written(budget)),
+            "backend": backend if backend is None or isinstance(backend, str) else {"object": type(backend).__name__},
+            **bounds,
+            "wrap_angles": bool(self.wrap_angles),
+            "final_shots": self.final_shots,
+        }
+
+    def _about(self, problem: dict[str, Any], optimizer: Optimizer, evaluator: Evaluator, seed: int | None) -> Any:
+        """What the result and its page tell of the run; see `Result`."""
+        told = {
+            "optimizer": repr(optimizer), **vars(self.setup), "backend": evaluator.name, "seed": seed,
+            **self.limits.arguments, "bounds": self.bounds, "frozen": self.frozen,
+        }  # fmt: skip
+        return {"problem": problem, "settings": settings_in_words(told), "versions": versions(), "began": now()}
+
+
+def _seed_on(evaluator: Evaluator, seed: int | None) -> int | None:
+    """The seed of a run whose user gave this one: without one that of its backend, since a simulator that repeats its
+    numbers at each submission would make the same error in every step."""
+    device = backend_of(evaluator)
+    return device.seed if seed is None and device is not None else seed
 
 
 def _settings_of(
@@ -116,24 +148,13 @@ def _settings_of(
     return settings
 
 
-def _asked(given: AnyGiven, evaluator: Evaluator, setup: Setup, limits: StopRule) -> dict[str, object]:
-    """What else was asked for, as JSON takes it. Of a backend its name where that is all of it, or the kind of an
-    object: nothing else of it is ever written, since it may hold a token."""
-    backend = given.circuit.device if setup.backend is None else setup.backend
-    budget = limits.arguments["budget"]
-    asked = {
-        **limits.arguments,
-        "budget": None if budget is None else json.loads(written(budget)),
-        "backend": backend if backend is None or isinstance(backend, str) else {"object": type(backend).__name__},
-    }
-    return {**asked, "bounds": [side.tolist() for side in evaluator.box]} if isinstance(evaluator, Bounded) else asked
-
-
 def _store_of(run_dir: Any) -> Store:
     return Nowhere() if run_dir is None else Journal(as_folder(run_dir))
 
 
-def _checked_state(state: Any) -> State:
+def _checked_state(state: Any) -> State | None:
+    if state is None:
+        return None
     if isinstance(state, Result):
         raise SettingError("state: this is a Result; write state=result.state")
     if not isinstance(state, State):
