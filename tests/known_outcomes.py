@@ -4,7 +4,7 @@ import numpy as np
 
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings
-from qngd.measured.grouping import Basis
+from qngd.measured.basis import Basis
 from qngd.measured.outcomes import Counts, weighted_values
 from qngd.measured.template import Template
 

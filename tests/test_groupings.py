@@ -6,7 +6,8 @@ import pytest
 import qngd
 from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings
-from qngd.measured.grouping import diagonalize, group, num_two_qubit_gates, spread_over
+from qngd.measured.basis import diagonalize, num_two_qubit_gates
+from qngd.measured.grouping import group, spread_over
 from qngd.measured.planner import Planner
 from qngd.measured.random_bases import biases, random_bases
 from tests import dense

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from qngd.circuit.ops import Op
 from qngd.circuit.pauli import PauliStrings
 from qngd.errors import SettingError
-from qngd.measured.grouping import diagonalize, group
+from qngd.measured.basis import diagonalize
+from qngd.measured.grouping import group
 from tests.clifford_circuits import commuting_strings, matrix_of
 from tests.dense import label_matrix
 from tests.strategies import examples

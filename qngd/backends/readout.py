@@ -30,7 +30,7 @@ from qngd.backends.tallies import z_strings
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings, unpack_bits
 from qngd.errors import BackendError, counted, require_range
-from qngd.measured.grouping import Basis
+from qngd.measured.basis import Basis
 from qngd.measured.outcomes import Counts, Means, Outcome, unseen, widened
 from qngd.measured.plan import Request
 from qngd.measured.template import Template

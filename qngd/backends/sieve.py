@@ -28,7 +28,7 @@ from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.frame import push
 from qngd.circuit.ops import concatenate
 from qngd.circuit.pauli import LETTERS, PauliStrings, anticommute, product, unpack_bits
-from qngd.measured.grouping import Basis
+from qngd.measured.basis import Basis
 from qngd.measured.outcomes import Counts
 from qngd.measured.template import Template
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,17 @@ from qngd.circuit.active import active_qubits, as_measured, flips_zeros, without
 from qngd.circuit.angles import AngleMap
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
-from qngd.circuit.pauli import PauliStrings
 from qngd.errors import ObservableError, SettingError
 from qngd.measured.book import Book
 from qngd.measured.cross import CrossMethod, check_cross, overlap_template
-from qngd.measured.cutting import observable_cone, observable_template
 from qngd.measured.deflation import Penalties
 from qngd.measured.draft import Draft
+from qngd.measured.energy_circuits import EnergyCircuits
 from qngd.measured.gradient import AskedGradient, MeasuredGradient, MeasuredGroup, Rules, all_shifts
-from qngd.measured.grouping import Grouping, check_grouping, group, random_paulis, spread_over
+from qngd.measured.grouping import Grouping, check_grouping
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.plan import Overlaps, Plan
-from qngd.measured.random_bases import biases, random_bases
 from qngd.measured.shifts import ShiftKind, shift_rules
-from qngd.measured.spectra import Spectra
 
 
 def require_all_values(observable: Observable, circuit: Circuit) -> None:
@@ -70,15 +67,14 @@ class Planner:
         self.observable = None if observable is None else as_measured(observable, circuit)
         self._grouping: Grouping = grouping
         self._cross: CrossMethod = cross
-        self._whole = whole
         self._kept: dict[Any, Any] = {}
         self._kept_of_angles: dict[Any, Any] = {}
         self._share = share
-        self._overlap = overlap
         self._lifts: list[MeasuredGroup] = []
-        self._of_values = of_values or share is not None
-        if share is not None and random_paulis(grouping) is not None:
-            raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
+        self._of_energy = EnergyCircuits(
+            self.circuit, self.observable, grouping,
+            whole=whole, overlap=overlap, of_values=of_values or share is not None,
+        )  # fmt: skip
         if share is not None:
             self._require_one_basis(circuit, observable)
 
@@ -99,105 +95,35 @@ class Planner:
     @property
     def is_random(self) -> bool:
         """Whether the seed decides what is measured of the observable."""
-        return random_paulis(self._grouping) is not None
+        return self._of_energy.is_random
 
     def at_angles(self, angle_map: AngleMap) -> Planner:
         """The same planner for other angles that the same parameters move, as those of another sample of data: it has
         the same templates."""
-        _ = self._groups, self._rules
+        _ = self._rules
         found = copy.copy(self)
         vars(found).update(circuit=self.circuit.with_angles(angle_map), _kept_of_angles={})
         return found
 
-    @cached_property
-    def _groups(self) -> list[MeasuredGroup]:
-        if self.observable is None:
-            return []
-        strings, weights = self.observable.strings, self.observable.coefficients
-        acts = self.observable.acting
-
-        def circuits(rows: np.ndarray) -> int:
-            return self._circuits_of(strings[acts[rows]])
-
-        # a basis may add as many gates as the circuit has, or two a qubit
-        gates = max(2 * self.circuit.num_qubits, int((np.diff(self.circuit.ops.start) > 1).sum()))
-        sets = group(strings[acts], weights[acts], self._grouping, circuits, gates)
-        if self._grouping != "auto" or not self._overlap or len(sets) < 2:
-            return [self._group(strings[acts[rows]], weights[acts[rows]]) for rows in sets]
-
-        def same(few: np.ndarray, more: np.ndarray) -> bool:
-            return circuits(few) == circuits(more)
-
-        shared = [(acts[rows], parts) for rows, parts in spread_over(strings[acts], sets, same)]
-        return [self._group(strings[rows], weights[rows] * parts) for rows, parts in shared]
-
-    def _groups_at(self, seed: int | None) -> list[MeasuredGroup]:
-        """The groups of a plan with this seed, which decides where bases are drawn."""
-        drawn = random_paulis(self._grouping)
-        if drawn is None or self.observable is None or not len(acts := self.observable.acting):
-            return self._groups
-        strings, weights = self.observable.strings[acts], self.observable.coefficients[acts]
-        bias, inside, rules = self._of_all
-        found = []
-        for rows, parts in random_bases(strings, weights, bias, drawn.bases, seed):
-            template = observable_template(self.circuit, strings[rows], self._whole, inside)
-            found.append(MeasuredGroup(template, parts, inside, rules))
-        return found
-
-    @cached_property
-    def _of_all(self) -> tuple[np.ndarray, np.ndarray, Callable[[ShiftKind], Rules]]:
-        """What bases are drawn by, and what counts of every basis as if it measured all strings, since at every seed
-        there must be as many circuits: the rotations inside, and their rules."""
-        assert self.observable is not None
-        acts = self.observable.acting
-        strings = self.observable.strings[acts]
-        inside = observable_cone(self.circuit, strings)
-        return biases(strings, self.observable.coefficients[acts]), inside, self._rules_by_kind(strings, inside)
-
     def _require_one_basis(self, circuit: Circuit, given: Observable | None) -> None:
+        if self.is_random:
+            raise SettingError('grouping: a CVaR needs all values from the same shots; take grouping="commuting"')
         if given is None or self.observable is None:
             raise ObservableError("observable: a CVaR needs one, and none was given")
         require_all_values(given, circuit)
-        if len(self._groups) > 1:
-            labels = [group.template.strings[[0]].labels()[0] for group in self._groups[:2]]
+        groups = self._of_energy.groups
+        if len(groups) > 1:
+            labels = [group.template.strings[[0]].labels()[0] for group in groups[:2]]
             raise ObservableError(
                 f"observable: a CVaR needs all values from the same shots, and {labels[0]} and {labels[1]} are "
                 f'measured by different circuits with grouping="{self._grouping}"'
                 + ('; take grouping="commuting"' if self._grouping == "qubit-wise" else "")
             )
 
-    def _group(self, strings: PauliStrings, weights: np.ndarray) -> MeasuredGroup:
-        inside = observable_cone(self.circuit, strings)
-        template = observable_template(self.circuit, strings, self._whole, inside)
-        return MeasuredGroup(template, weights, inside, self._rules_by_kind(template.strings, inside))
-
-    def _circuits_of(self, strings: PauliStrings) -> int:
-        """What the energy of these strings and its gradient take."""
-        rules, _ = self._rules_of(strings, observable_cone(self.circuit, strings), "auto")
-        return 1 + sum(2 * len(each.shifts) for each in rules)
-
     @cached_property
     def _rules(self) -> Rules:
         """Those for whatever may be measured. The same at every θ, so that every step takes the same circuits."""
         return shift_rules(self.circuit, self.circuit.angle_map.linear)
-
-    @cached_property
-    def _spectra(self) -> Spectra:
-        return Spectra(self.circuit)
-
-    def _rules_of(self, strings: PauliStrings, inside: np.ndarray, kind: ShiftKind) -> Rules:
-        """Those for the energy of these strings, which depends on the rotations `inside`."""
-
-        def spectrum(members: np.ndarray, coefficients: np.ndarray) -> np.ndarray | None:
-            return self._spectra.of(strings, members, coefficients)
-
-        # of a CVaR it is the distribution that must follow, not the mean of each string
-        known = None if self._of_values else spectrum
-        return shift_rules(self.circuit, self.circuit.angle_map.linear, inside, known, kind)
-
-    def _rules_by_kind(self, strings: PauliStrings, inside: np.ndarray) -> Callable[[ShiftKind], Rules]:
-        """The same for every kind, found when it is asked for first."""
-        return cache(partial(self._rules_of, strings, inside))
 
     def _rules_of_overlaps(self, kind: ShiftKind) -> Rules:
         return self._rules if kind == "auto" else shift_rules(self.circuit, self.circuit.angle_map.linear, kind=kind)
@@ -233,16 +159,11 @@ class Planner:
         if not isinstance(gradient, bool) and (refusal := self.refusal(gradient, metric)):
             raise SettingError(refusal)
         draft = self.draft(theta, seed)
-        book = draft.book
-        groups = self._groups_at(seed) if energy or gradient else []
-        numbered = [(book.template(each.template, each.coefficients), each) for each in groups]
-        lifts = self._lifts if energy or gradient else []
-        if lifts:  # of one template
-            of_overlaps = book.template(lifts[0].template, lifts[0].coefficients)
-            numbered += [(of_overlaps, each) for each in lifts]
-        energies = [book.request(t, each.angles(draft.phi)) for t, each in numbered if energy]
-        counts = [each.weight for _, each in numbered if energy]
-        asked = _asked(draft, numbered, gradient)
+        groups, lifts = self._numbered(draft.book, seed) if energy or gradient else ([], [])
+        measured, book = [*groups, *lifts], draft.book
+        energies = [book.request(each.number, each.angles(draft.phi)) for each in measured if energy]
+        counts = [each.weight for each in measured if energy]
+        asked = _asked(draft, measured, gradient)
         terms = None if metric is None else metric.asked(draft)
         return Plan(
             templates=tuple(book.templates),
@@ -254,12 +175,24 @@ class Planner:
             mixing=asked.mixing if gradient else None,
             chance=asked.chance,
             bases=len(groups) if self.is_random else None,
-            overlaps=Overlaps(numbered[-1][0], tuple(energies[len(groups) :])) if lifts else None,
+            overlaps=Overlaps(lifts[0].number, tuple(energies[len(groups) :])) if lifts else None,
             jacobian=draft.jacobian,
             metric=metric,
             terms=terms,
             share=self._share,
         )
+
+    def _numbered(self, book: Book, seed: int | None) -> tuple[list[MeasuredGroup], list[MeasuredGroup]]:
+        """What measures the energy, entered into the book: groups of the observable, and overlaps, which have one
+        template."""
+        groups = [
+            replace(each, number=book.template(each.template, each.coefficients))
+            for each in self._of_energy.groups_at(seed)
+        ]
+        if not self._lifts:
+            return groups, []
+        number = book.template(self._lifts[0].template, self._lifts[0].coefficients)
+        return groups, [replace(each, number=number) for each in self._lifts]
 
     def refusal(self, gradient: MeasuredGradient, metric: MeasuredMetric | None) -> str:
         """Why this way to take gradients does not go with what is measured; empty where it does."""
@@ -287,10 +220,7 @@ class Planner:
             )
 
 
-def _asked(
-    draft: Draft, numbered: Sequence[tuple[int, MeasuredGroup]], gradient: bool | MeasuredGradient
-) -> AskedGradient:
+def _asked(draft: Draft, groups: Sequence[MeasuredGroup], gradient: bool | MeasuredGradient) -> AskedGradient:
     if not gradient:
         return AskedGradient([], draft.mixed([]))
-    groups = [replace(each, number=t) for t, each in numbered]
     return all_shifts(draft, groups) if gradient is True else gradient.asked(draft, groups)

@@ -17,7 +17,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.circuit.frame import push
 from qngd.circuit.ops import Op, Ops, concatenate
 from qngd.circuit.pauli import PauliStrings, anticommute, product, unpack_bits
-from qngd.measured.grouping import Basis, diagonalize
+from qngd.measured.basis import Basis, diagonalize
 
 _NO_TURN = 1e-8  # radians up to which a rotation is none: it changes probabilities by 1e-16
 
