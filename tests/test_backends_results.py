@@ -179,6 +179,10 @@ def assignment(errors=ERRORS):
     return found
 
 
+class OfMthree(dict):
+    """Weights as mthree gives them."""
+
+
 def repeated_mitigation(shots, times, overhead):
     p = np.array([0.35, 0.05, 0.1, 0.02, 0.2, 0.03, 0.05, 0.2])
     template = template_of(3, [0b001, 0b011, 0b110], [1, -1, 1])
@@ -186,8 +190,9 @@ def repeated_mitigation(shots, times, overhead):
     rng = np.random.default_rng(shots)
     outcomes = []
     for counts in rng.multinomial(shots, assignment() @ p, times):
-        weights = dict(enumerate((inverse @ counts).tolist()))
-        outcomes.append(tally(weights, np.arange(3), 3, shots, overhead).outcome(template))
+        weights = OfMthree(enumerate((inverse @ counts).tolist()))
+        weights.mitigation_overhead = overhead
+        outcomes.append(tally(weights, np.arange(3), 3, shots).outcome(template))
     signs = np.array([[s * (-1) ** (u & m).bit_count() for m, s in ((1, 1), (3, -1), (6, 1))] for u in range(8)])
     products = np.stack([signs[:, 0] * signs[:, 1], signs[:, 0] * signs[:, 2], signs[:, 1] * signs[:, 2]], axis=1)
     return outcomes, p @ np.hstack([signs, products]), template

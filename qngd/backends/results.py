@@ -25,7 +25,7 @@ class Unreadable(Exception):
     """Something other than what was asked for; the text says what came, and what was expected."""
 
 
-def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int, overhead: float = 0.0) -> Tally:
+def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int) -> Tally:
     """Counts by outcome of a circuit that measures `qubits` (k,), asked for with `shots` shots.
 
     Outcomes are bit strings, highest bit first, with spaces between registers or not; "0x…" and "0b…"; or whole
@@ -40,8 +40,7 @@ def tally(found: Any, qubits: np.ndarray, num_qubits: int, shots: int, overhead:
         raise Unreadable(f"no counts where {shots} shots were asked for")
     texts = _texts(list(found), len(qubits))
     weights = _weights(found, shots)
-    told = getattr(found, "mitigation_overhead", None)
-    overhead = overhead if told is None else _number(told) or overhead
+    overhead = _number(getattr(found, "mitigation_overhead", None))
     total = _checked(weights, list(found), shots)
     letters = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
     ones = letters.reshape(len(texts), len(qubits))[:, ::-1] == ord("1")

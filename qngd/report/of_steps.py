@@ -28,9 +28,7 @@ from qngd.report.style import (
 )
 
 
-def columns(
-    columns: dict[str, str], label: str, words: str, missing: str, unit: str = "", log: bool = True
-) -> Callable[[Groups], Drawn | str]:
+def columns(columns: dict[str, str], label: str, words: str, missing: str) -> Callable[[Groups], Drawn | str]:
     """The figure of columns of the history, each with its name in the legend; of several runs the first alone."""
 
     def draw(groups: Groups) -> Drawn | str:
@@ -39,8 +37,7 @@ def columns(
         if next(iter(columns)) not in known:
             return missing
         figure, (axes,) = panels()
-        if log:
-            axes.set_yscale("log", nonpositive="clip")
+        axes.set_yscale("log", nonpositive="clip")
         if len(runs) == 1:
             for place, (name, text) in enumerate(known.items()):
                 colour, line = SERIES[place]
@@ -50,7 +47,7 @@ def columns(
         else:
             curves(axes, groups, next(iter(columns)), "step")
             legend(axes, 2)
-        axes.set_ylabel(with_unit(label, unit.format(unit=unit_of(runs))) if unit else label)
+        axes.set_ylabel(label)
         step_axis(axes, runs, "step", "step")
         return Drawn(figure, words if len(runs) == 1 else f"{words} {how_drawn(groups)}")
 

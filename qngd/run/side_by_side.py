@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from qngd.circuit.observable import Observable
-from qngd.errors import SettingError, StorageError, shown
-from qngd.estimates.bit_strings import BitStrings
-from qngd.estimates.evaluation import Cost
-from qngd.evaluators.bit_strings import exact_bit_strings
+from qngd.errors import SettingError, shown
 from qngd.report import files
 from qngd.report.comparison import Comparison, told_apart
 from qngd.report.run_data import RunData, of_result
 from qngd.run.directory.loaded import StoredRun, load
 from qngd.run.directory.paths import holds_run, numbered_runs
+from qngd.run.directory.report_data import of_stored
 from qngd.run.directory.schema import NAME
 from qngd.run.result import Result
-from qngd.solve.state import State, StepInfo
 
 
 def compare(runs: Mapping[str, Any] | Iterable[Any]) -> Comparison:
@@ -76,7 +67,7 @@ def _each_of(runs: Iterable[Any]) -> list[Any]:
     return found
 
 
-def run_data(run: Any, argument: str = "runs") -> RunData:
+def run_data(run: Any) -> RunData:
     """A run as plain data: a result, a stored run, a directory that `minimize` keeps one in, or a folder that
     `qngd run --out` has written.
 
@@ -89,80 +80,9 @@ def run_data(run: Any, argument: str = "runs") -> RunData:
     if isinstance(run, Result):
         return of_result(run)
     if isinstance(run, StoredRun):
-        return _of_stored(run)
+        return of_stored(run)
     if not isinstance(run, (str, os.PathLike)):
-        raise SettingError(f"{argument}: a run is a Result or the path of a folder; got {shown(run)}")
+        raise SettingError(f"runs: a run is a Result or the path of a folder; got {shown(run)}")
     if (Path(run) / "result.json").exists() and not (Path(run) / NAME).exists():
-        return files.read(Path(run), argument)
-    return _of_stored(load(run))
-
-
-def _of_stored(run: StoredRun) -> RunData:
-    state = run.state
-    if state is None:
-        raise StorageError(f"run_dir: {run.directory} holds no energy yet; wait for the first one")
-    metrics = {step: m for step, m in enumerate(run.metrics) if m is not None}
-    seen = _Seen(
-        energy=run.energy, stderr=run.stderr, steps=run.steps, status=run.status, message=run.message, note=run.note,
-        history=run.history, history_stderr=run.history_stderr, infos=run.infos, cost=run.cost, state=state,
-        bit_strings=_bit_strings(run, state), mean=math.nan, mean_stderr=math.nan, about=_about(run),
-    )  # fmt: skip
-    if (mean := state.evaluation.mean) is not None:
-        seen = replace(seen, mean=float(mean.value), mean_stderr=float(mean.stderr))
-    first = run.infos[0].step - 1 if run.infos else state.step
-    return of_result(seen, metrics={first + place: np.asarray(metric) for place, metric in metrics.items()})
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A stored run as what `of_result` looks at."""
-
-    energy: float
-    stderr: float
-    steps: int
-    status: str
-    message: str
-    note: str
-    history: np.ndarray
-    history_stderr: np.ndarray
-    infos: tuple[StepInfo, ...]
-    cost: Cost
-    state: State
-    bit_strings: BitStrings | None
-    mean: float
-    mean_stderr: float
-    about: dict[str, Any]
-
-
-def _bit_strings(run: StoredRun, state: State) -> BitStrings | None:
-    """Those that were measured; of an exact run those of its state, where the circuit is kept."""
-    found = state.evaluation.bit_strings
-    if found is not None or run.cost.shots or run.circuit is None or not isinstance(run.observable, Observable):
-        return found
-    return exact_bit_strings(run.circuit, run.observable, run.theta)
-
-
-def _read(text: str) -> Any:
-    """A setting that was written as Python writes it: numbers and texts as such, other things as that text."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return value if isinstance(value, (str, int, float)) else text
-
-
-def _about(run: StoredRun) -> dict[str, Any]:
-    about = run.about
-    problem = {
-        "name": about.get("problem", "problem"),
-        "unit": about.get("unit", ""),
-        "reference_energy": about.get("reference_energy"),
-        "parameters": about.get("parameters", []),
-    }
-    problem |= {name: about[name] for name in ("num_qubits", "num_layers") if name in about}
-    return {
-        "problem": problem,
-        "settings": {k: _read(v) for k, v in run.settings.items()},
-        "versions": run.versions,
-        "began": about.get("made", ""),
-    }
+        return files.read(Path(run), "runs")
+    return of_stored(load(run))

@@ -19,6 +19,7 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 Product = Callable[[np.ndarray], np.ndarray]
 _KEPT = 256  # directions of a matrix-free solve that others in the same metric begin with
 _FEW = 32  # rows, which BLAS does not share out
+_TOLERANCE = 1e-10  # of a right side's norm: what a matrix-free solve goes on to leave of it
 _LEFT_OVER = 1e-6  # of a gradient that a matrix-free solve may leave over unsaid
 
 
@@ -141,14 +142,13 @@ def _axes(metric: MetricTensor, weights: np.ndarray) -> tuple[MetricTensor, np.n
     return found
 
 
-def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, tolerance: float = 1e-10) -> Direction:
+def conjugate_direction(times: Product, gradient: Estimate, damping: Damping) -> Direction:
     """The natural gradient by conjugate gradients on (g + λI)d = ∇E, without the matrix g.
 
     Args:
         times: v ↦ g·v.
         gradient: (P,), exact.
         damping: an absolute one.
-        tolerance: of the residual's norm, relative to that of ∇E.
 
     Raises:
         SettingError: the damping needs the eigenvalues of g.
@@ -162,7 +162,7 @@ def conjugate_direction(times: Product, gradient: Estimate, damping: Damping, to
     """
     level = absolute_level(damping)
     slope = np.asarray(gradient.value, dtype=float)
-    solver = _Conjugate(times, level, tolerance, len(slope))
+    solver = _Conjugate(times, level, len(slope))
     vector = solver.solved(slope)
     seen = Spectrum.of(solver.ritz_values() - level, level)
     image = times(vector)
@@ -191,10 +191,9 @@ class _Conjugate:
     the ones before have found (Saad, doi:10.1137/1.9780898718003, 6.7 and 9.4). It needs no product that is not new.
     """
 
-    def __init__(self, times: Product, level: float, tolerance: float, count: int) -> None:
+    def __init__(self, times: Product, level: float, count: int) -> None:
         self._times = times
         self._level = level
-        self._tolerance = tolerance
         # of the last so many directions, and of their images A·p_i: (≤ count, P)
         self._directions, self._images = np.zeros((2, min(_KEPT, count), count))
         self._found = 0
@@ -203,7 +202,7 @@ class _Conjugate:
         """(g + λI)⁻¹·right (P,), as far as rounding allows."""
         along = self._directions @ right
         vector, residual = along @ self._directions, right - along @ self._images
-        goal = self._tolerance * float(np.linalg.norm(right))
+        goal = _TOLERANCE * float(np.linalg.norm(right))
         for _ in range(10 * len(right)):
             square = float(residual @ residual)
             if not square > goal**2:

@@ -235,9 +235,9 @@ class StoredRun:
     def _repr_html_(self) -> str:
         """For notebooks: the closing table, and the energy over steps."""
         from qngd.report.notebook import of_run
-        from qngd.run.side_by_side import run_data
+        from qngd.run.directory.report_data import of_stored
 
-        return of_run(type(self).__name__, run_data(self)) if len(self.history) else f"<p>{escape(repr(self))}</p>"
+        return of_run(type(self).__name__, of_stored(self)) if len(self.history) else f"<p>{escape(repr(self))}</p>"
 
     def plot(self, what: str = "convergence") -> Figure:
         """A figure of Matplotlib, as that of a `Result`.
@@ -247,9 +247,9 @@ class StoredRun:
             StorageError: there is no energy yet.
         """
         from qngd.report.catalogue import drawn
-        from qngd.run.side_by_side import run_data
+        from qngd.run.directory.report_data import of_stored
 
-        return drawn(run_data(self), what)
+        return drawn(of_stored(self), what)
 
     def as_dict(self) -> dict[str, Any]:
         """All that is known of the run, but its states, as plain numbers, texts, lists and dicts."""

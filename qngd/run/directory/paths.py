@@ -12,7 +12,7 @@ from qngd.run.directory.schema import NAME
 _PARTS = ("start", "state")  # of a call with several runs: what their folders' names begin with
 
 
-def as_folder(run_dir: Any, name: str = "run_dir") -> Path:
+def as_folder(run_dir: Any) -> Path:
     """The absolute path that is meant: `~` is the user's home, and a later change of the working directory moves
     nothing.
 
@@ -21,11 +21,11 @@ def as_folder(run_dir: Any, name: str = "run_dir") -> Path:
     """
     is_path = isinstance(run_dir, (str, os.PathLike)) and isinstance(os.fspath(run_dir), str)
     if not is_path or not os.fspath(run_dir).strip() or "\0" in os.fspath(run_dir):
-        raise SettingError(f"{name} must be the path of a folder; got {shown(run_dir)}")
+        raise SettingError(f"run_dir must be the path of a folder; got {shown(run_dir)}")
     try:
         return Path(os.path.abspath(Path(run_dir).expanduser()))
     except RuntimeError as error:  # of ~name
-        raise SettingError(f"{name}: {shown(run_dir)}: {error}") from None
+        raise SettingError(f"run_dir: {shown(run_dir)}: {error}") from None
 
 
 def holds_run(folder: Path) -> bool:
