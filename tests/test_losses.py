@@ -9,7 +9,7 @@ import pytest
 from pennylane import numpy as pnp
 
 from qngd.errors import SettingError
-from qngd.interop.losses import Loss
+from qngd.interop.losses.loss import Loss
 
 RNG = np.random.default_rng(5)
 OUTPUTS = RNG.uniform(0.15, 0.85, (5, 2))

@@ -20,7 +20,7 @@ from qngd.circuit.theta import ThetaStructure
 from qngd.evaluators.objectives.likeness import text_of
 from qngd.evaluators.objectives.objective import Objective
 from qngd.interop.arrays import as_numbers
-from qngd.interop.losses import Loss
+from qngd.interop.losses.loss import Loss
 
 
 @dataclass(frozen=True, eq=False)

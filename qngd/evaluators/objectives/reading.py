@@ -17,7 +17,7 @@ from qngd.evaluators.objectives.model import DataCircuit, Model
 from qngd.evaluators.objectives.objective import Objective
 from qngd.evaluators.tail import check_commuting
 from qngd.interop import as_observable, is_function
-from qngd.interop.losses import Loss
+from qngd.interop.losses.loss import Loss
 from qngd.interop.samples import Read, read_data, read_samples
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.interop.losses import as_number
+from qngd.interop.losses.differentiator import as_number
 
 
 class JaxWay:

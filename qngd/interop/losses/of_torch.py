@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qngd.errors import SettingError
-from qngd.interop.losses import as_number
+from qngd.interop.losses.differentiator import as_number
 
 
 class TorchWay:
