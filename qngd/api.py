@@ -19,12 +19,12 @@ from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Evaluation
 from qngd.evaluators.arguments import BackendLike, Shots, Whole
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bits import sample_bits
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.objectives.given import read_objective
 from qngd.evaluators.objectives.objective import Objective
+from qngd.evaluators.sample_bits import sample_bits
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.some_qubits import marginal, read_qubits
 from qngd.exact.point import simulator_of

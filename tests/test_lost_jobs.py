@@ -14,7 +14,7 @@ from qngd.backends.qiskit.tags import takes_tags, with_tag
 from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.observable import Observable
 from qngd.evaluators.job_log import Sent
-from qngd.evaluators.parts import divided, held, known_parts, rows_and_shots
+from qngd.evaluators.job_parts import divided, held, known_parts, rows_and_shots
 from qngd.measured.planner import Planner
 from tests.pennylane_devices import FakeQPU
 from tests.qiskit_devices import Remembering, Unreliable, dead, new_estimator, new_sampler

@@ -14,10 +14,10 @@ from qngd.circuit.observable import Observable
 from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.circuit_starts import divided, starts_of
 from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.setup import Setup
-from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, is_random
 from qngd.gradients.economical import EconomicalShift

@@ -20,7 +20,7 @@ from qngd.backends.boundary import DeficientResult, PartlyRun, checked
 from qngd.backends.retry import speaks_of_the_way
 from qngd.errors import BackendError, QngdWarning
 from qngd.evaluators.job_log import JobLog
-from qngd.evaluators.parts import JobPart, beyond
+from qngd.evaluators.job_parts import JobPart, beyond
 from qngd.measured.plan import Submission
 
 

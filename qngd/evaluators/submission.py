@@ -17,8 +17,8 @@ from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import JobSizes
 from qngd.evaluators.job_log import JobLog, Sent
+from qngd.evaluators.job_parts import JobPart, attempts, known_parts, missing, put_together, whole_part
 from qngd.evaluators.meter import Meter, current_meter, job_sizes
-from qngd.evaluators.parts import JobPart, attempts, known_parts, missing, put_together, whole_part
 from qngd.evaluators.sending import Errand, collect, find, look_for, send
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Submission

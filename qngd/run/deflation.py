@@ -19,8 +19,8 @@ from qngd.evaluators.bounded import Bounded, without_bounds
 from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, Deflated, deflated, energy_spread
 from qngd.evaluators.meter import metering
 from qngd.interop.given import Given
-from qngd.run.kept import Measured, measured_once, paid_once
 from qngd.run.loop import carry_out
+from qngd.run.measured_once import Measured, measured_once, paid_once
 from qngd.run.restarts import Reader, best_of
 from qngd.run.result import BROKEN_OFF, Result, Status
 from qngd.run.task import Task

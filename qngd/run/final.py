@@ -19,7 +19,7 @@ from qngd.evaluators.base import Evaluator
 from qngd.evaluators.given import AnyGiven, evaluators_of
 from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.setup import Setup
-from qngd.run.kept import evaluated_once, kept_evaluation
+from qngd.run.measured_once import evaluated_once, kept_evaluation
 from qngd.run.store import Nowhere, Store
 from qngd.solve.state import State
 

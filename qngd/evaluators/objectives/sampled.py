@@ -11,6 +11,7 @@ from qngd._system.seeds import derived
 from qngd.errors import joined
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.circuit_starts import divided, starts_of
 from qngd.evaluators.device import DeviceEvaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.base import ObjectiveEvaluator, seed_of
@@ -21,7 +22,6 @@ from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.measured_batch import MeasuredBatch
 from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.setup import Setup
-from qngd.evaluators.starts import divided, starts_of
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
 from qngd.measured.shots import FixedShots

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from qngd.errors import QngdWarning, StorageError
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import Note, Sent
-from qngd.evaluators.parts import size_of
+from qngd.evaluators.job_parts import size_of
 from qngd.measured.outcomes import Outcome
 from qngd.run.directory.clock import now
 from qngd.run.directory.database import Database, Writing
