@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal
@@ -309,30 +309,13 @@ class QNG:
         rule = usual.at_scale(scale)
         memory = {**rule.start(), **state.memory}
         direction = self._direction(evaluator, here, rule.damping(self._damping_at(here, usual, scale), memory))
-
-        allowed = getattr(evaluator, "allowed", None)  # by bounds
-
-        def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
-            return asked.energies([here.theta + (s if allowed is None else allowed(here, s)) for s in shifts])
-
-        proposal = rule.propose(direction, here, memory, probe)
-        if allowed is not None:
-            proposal = shortened(proposal, allowed(here, proposal.delta), direction, here)
-        with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
-            theta = here.theta + proposal.delta
+        proposal = _proposed(rule, direction, here, memory, asked)
         last = MetricAge.of(memory)
         age = last.after(proposal.length)
         metric = self.metric_for(evaluator, memory) if self._is_due(evaluator, memory, age) else None
         gradient = as_asked(self.gradient)
         whole = partial(asked.evaluate, gradient=gradient, metric=metric)
-        if self._energy_first(evaluator):
-            trial = Trial(proposal, direction, here, asked.evaluate(theta, gradient=False, metric=None), state.used)
-            accepted = rule.judge(trial, memory)
-            if accepted:
-                trial = replace(trial, there=trial.there.completed(whole(theta)))
-        else:
-            trial = Trial(proposal, direction, here, whole(theta), state.used)
-            accepted = rule.judge(trial, memory)
+        trial, accepted = self._tried(rule, Trial(proposal, direction, here, here, state.used), memory, asked, whole)
         learnt = rule.learn(trial, accepted, memory)
         if accepted:
             end, last = self._with_metric(here, trial.there, metric, age)
@@ -342,6 +325,26 @@ class QNG:
             end = here
         new = state.moved(asked, end, {**learnt, **last.as_memory, _SCALE: np.array(scale)})
         return new, _describe(new, trial, accepted, asked, is_random(gradient))
+
+    def _tried(
+        self,
+        rule: StepRule,
+        trial: Trial,
+        memory: Memory,
+        asked: Submissions,
+        whole: Callable[[np.ndarray], Evaluation],
+    ) -> tuple[Trial, bool]:
+        """The trial with what is found `there`, and whether to go on from it; `whole` measures all that a step takes,
+        which one that is rejected need not."""
+        with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
+            theta = trial.here.theta + trial.proposal.delta
+        if not self._energy_first(asked.evaluator):
+            found = replace(trial, there=whole(theta))
+            return found, rule.judge(found, memory)
+        found = replace(trial, there=asked.evaluate(theta, gradient=False, metric=None))
+        if not rule.judge(found, memory):
+            return found, False
+        return replace(found, there=found.there.completed(whole(theta))), True
 
     def _energy_first(self, evaluator: Evaluator) -> bool:
         """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
@@ -376,6 +379,17 @@ class QNG:
             return conjugate_direction(evaluator.metric_product(here.theta), here.gradient, damping)
         assert here.metric is not None
         return natural_direction(here.metric, here.gradient, damping)
+
+
+def _proposed(rule: StepRule, direction: Direction, here: Evaluation, memory: Memory, asked: Submissions) -> Proposal:
+    """The step that a rule proposes, or what bounds leave of it."""
+    allowed = getattr(asked.evaluator, "allowed", None)  # by bounds
+
+    def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
+        return asked.energies([here.theta + (s if allowed is None else allowed(here, s)) for s in shifts])
+
+    proposal = rule.propose(direction, here, memory, probe)
+    return proposal if allowed is None else shortened(proposal, allowed(here, proposal.delta), direction, here)
 
 
 def _scale(memory: Memory) -> float:

@@ -65,27 +65,43 @@ def run_plan(
         errand, parts, lost = _taken_up(backend, plan, seed, log, footprints or None)
         meter.check(ahead + lost)
         errand = replace(errand, allow=_allowing(meter, ahead + lost))
-        try:
-            _send_all(errand, parts)
-            logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
-            for part in parts:
-                collect(errand, part)
-        except BaseException:
-            if log is None and not backend.is_local:  # what a log holds is counted when the run goes on
-                meter.count(_sent_so_far(meter, backend, plan, parts, sizes))
-            raise
+        _send_and_collect(errand, parts, meter, sizes, is_kept=log is not None)
         outcomes = put_together(plan, parts)
-        spent = sum((_spent(backend, plan, part) for part in parts), Cost())
-        used = [backend.usage(part.handle) for part in parts if part.handle is not None]
-    cost = replace(
-        spent,
+        taken, reported = _taken(backend, plan, parts, footprints), _seconds_reported(backend, parts)
+    cost = lost + meter.paid(taken, sizes, reported)
+    meter.count(cost, errand.log is not None)
+    return outcomes, cost
+
+
+def _send_and_collect(errand: Errand, parts: Sequence[JobPart], meter: Meter, sizes: JobSizes, is_kept: bool) -> None:
+    """Send what is not sent yet, and wait for all of it. Where that breaks off, what was sent counts as paid, unless
+    the run is kept, which counts it when it goes on."""
+    backend, plan = errand.backend, errand.plan
+    try:
+        _send_all(errand, parts)
+        logger.info("submitted to %s: %d circuits, %d shots", backend.name, len(plan.requests), plan.num_shots)
+        for part in parts:
+            collect(errand, part)
+    except BaseException:
+        if not is_kept and not backend.is_local:
+            meter.count(_sent_so_far(meter, backend, plan, parts, sizes))
+        raise
+
+
+def _taken(backend: BackendBase, plan: Submission, parts: Sequence[JobPart], footprints: Sequence[Footprint]) -> Cost:
+    """What all parts took in the end, and the size of the largest circuit."""
+    return replace(
+        sum((_spent(backend, plan, part) for part in parts), Cost()),
         depth=max((f.depth for f in footprints), default=0),
         two_qubit_gates=max((f.two_qubit_gates for f in footprints), default=0),
     )
+
+
+def _seconds_reported(backend: BackendBase, parts: Sequence[JobPart]) -> float | None:
+    """The device seconds that the provider reports of all parts; None where one of them has none."""
+    used = [None if part.handle is None else backend.usage(part.handle) for part in parts]
     known = [seconds for seconds in used if seconds is not None]
-    cost = lost + meter.paid(cost, sizes, sum(known) if parts and len(known) == len(parts) else None)
-    meter.count(cost, errand.log is not None)
-    return outcomes, cost
+    return sum(known) if known and len(known) == len(parts) else None
 
 
 def _taken_up(
