@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import typer
 
 from qngd.cli.errors import UsageError
-from qngd.cli.work import advised, echo_table
+from qngd.cli.work import advised, echo_json, echo_table
 from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
 from qngd.report import live
@@ -32,7 +30,7 @@ def show(directory: Path, as_json: bool) -> None:
         return
     found = load(directory)
     if as_json:
-        typer.echo(json.dumps(_finite(found.as_dict()), indent=1, allow_nan=False))
+        echo_json(found.as_dict())
         return
     last = found.sessions[-1]
     rows = {
@@ -69,7 +67,7 @@ def listed(folder: Path, as_json: bool) -> None:
         raise UsageError(f"{folder}: no such folder")
     rows = [_row(each, folder) for each in folders_of_runs(folder)]
     if as_json:
-        typer.echo(json.dumps(_finite(rows), indent=1, allow_nan=False))
+        echo_json(rows)
         return
     if not rows:
         typer.echo(f"no runs in {folder}")
@@ -94,15 +92,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.8g}" if isinstance(value, float) else " ".join(str(value).split())
-
-
-def _finite(value: Any) -> Any:
-    """A value as JSON takes it: None for a number that is not finite."""
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def resume(directory: Path, max_steps: int | None, backend: str | None, as_json: bool = False) -> str:

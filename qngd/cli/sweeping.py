@@ -82,18 +82,23 @@ def carry_out(
         except KeyboardInterrupt:
             typer.echo("interrupted; the same command goes on from there", err=True)
             raise
-    summary = summarized(rows)
-    _keep({"runs": rows, "summary": summary}, folder)
-    if as_json:
-        echo_json({"runs": rows, "summary": summary})
-    else:
-        typer.echo()
-        echo_columns(table(summary))
-        for row in rows:
-            if row["status"] == "error":
-                typer.echo(f"failed: {row['run_dir']}: {row['message']}", err=True)
-        typer.echo(f"\ndata:  {folder}/sweep.json")
+    _tell(rows, folder, as_json)
     return 1 if any(row["status"] == "error" for row in rows) else 0
+
+
+def _tell(rows: list[dict[str, Any]], folder: Path, as_json: bool) -> None:
+    """Write what came out into a file, and show it."""
+    document = {"runs": rows, "summary": summarized(rows)}
+    _keep(document, folder)
+    if as_json:
+        echo_json(document)
+        return
+    typer.echo()
+    echo_columns(table(document["summary"]))
+    for row in rows:
+        if row["status"] == "error":
+            typer.echo(f"failed: {row['run_dir']}: {row['message']}", err=True)
+    typer.echo(f"\ndata:  {folder}/sweep.json")
 
 
 def _settings_of(target: str) -> list[str]:

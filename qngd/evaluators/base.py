@@ -52,8 +52,7 @@ class Evaluator(Protocol):
         spread: Spread | None = None,
     ) -> Evaluation:
         """Energy, and gradient and metric if asked for, in one submission; the gradient by shift rules, or as asked.
-        `spread` is that of an evaluation of
-        the same kind nearby, for rules that share out shots."""
+        `spread` is that of an evaluation of the same kind nearby, for rules that share out shots."""
 
     def energies(
         self, points: Sequence[np.ndarray], seed: int | None, spread: Spread | None = None
