@@ -58,8 +58,8 @@ def expectation(
         observable: a mapping of Pauli labels to real coefficients, or a list of such pairs; Qiskit's `SparsePauliOp`,
             `SparseObservable`, `Pauli` or `Operator`; a PennyLane operator, Pauli sentence or Fermi sentence (taken
             by Jordan–Wigner, mode i on wire i); OpenFermion's `QubitOperator`; or None for what a QNode itself
-            measures; `expectation(node, theta)` does as well. It may have 2²⁰ Pauli strings. What is Hermitian but for
-            5e-7 of its largest number is made so.
+            measures; `expectation(node, theta)` does as well. It may have up to 2²⁰ Pauli strings. One that misses
+            being Hermitian by no more than 5e-7 of its largest number is made Hermitian.
         theta: parameter values in the user's own structure, in radians.
         backend, shots, seed, grouping: see `minimize`. For a `TargetError` there are two submissions: the first shows
             the variances, and the second gives the estimate.
@@ -138,19 +138,21 @@ def metric_tensor(
     Args:
         circuit, theta, backend, shots, seed: as for `expectation`; of an `Objective` it is the metric that its steps
             take: averaged over the samples, or of its outputs.
-        approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are taken over
-            rotations and then contracted with the Jacobian J of the angles: with "block-diag" a parameter that
-            several gates of a layer share gets the exact variance of its summed generator; "diag" has only the
-            covariances inside a unit, the commuting rotations of one gate that one parameter moves. Either way the
-            diagonal entry of a parameter that stands in one gate is exact, unless `note` names the gate.
-            Random estimates of the full metric: "qn-spsa", from 40 overlaps, whatever P is (`qngd.metrics.spsa`); and
-            "random-basis", from the Fisher information in 4 random bases (`qngd.metrics.random_basis`), each as many
-            circuits as a gradient, which takes many more shots than there are likely outcomes.
-            Another metric: "hamiltonian", that of the observable's expectation values in place of the state
-            (`qngd.metrics.hamiltonian`), from the circuits of the gradient; it has the unit of the observable. And
-            "identity", for plain gradient descent.
+        approx: "full"; "block-diag", the blocks of the circuit's layers; or "diag". The last two are the metric of the
+            rotations without its entries between layers, or between units (the commuting rotations of one gate that one
+            parameter moves), contracted with the Jacobian of the angles. So a parameter that several gates of a layer
+            share has the exact variance of its summed generator in "block-diag", and the sum of the gates' variances in
+            "diag". In both the diagonal entry of a parameter that stands in one gate is exact, unless `note` names the
+            gate.
+            Two are random estimates of the full metric: "qn-spsa", from 40 overlaps whatever P is
+            (`qngd.metrics.spsa`), and "random-basis", from the Fisher information in 4 random bases
+            (`qngd.metrics.random_basis`). Each base takes as many circuits as a gradient, and many more shots than
+            there are likely outcomes.
+            Two are other metrics: "hamiltonian", that of the observable's expectation values in place of the state
+            (`qngd.metrics.hamiltonian`), comes from the circuits of the gradient, and has the unit of the observable;
+            "identity" is for plain gradient descent.
             Or an object of `qngd.metrics`, or a metric of your own: see `qngd.metrics.Metric`.
-        observable: as for `expectation`; of these only "hamiltonian" depends on it.
+        observable: as for `expectation`; among these metrics only "hamiltonian" depends on it.
         cross: how shots estimate the entries between layers that "full" has besides the blocks: "hadamard" (an
             ancilla), "mid-circuit" (a measurement midway) or "overlap" (twice the depth); see `qngd.measured.cross`.
         grouping: of the observable's strings, see `minimize`.

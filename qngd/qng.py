@@ -50,19 +50,20 @@ class QNG:
     """Quantum natural gradient descent, θ ← θ − η (g + λI)⁻¹ ∇E (arXiv:1909.02108).
 
     Args:
-        learning_rate: η, quoted for the Fubini–Study metric g (not for 4g); None adapts it to the curvature met
-            and bounds the step's length in state space (`qngd.step.Adaptive` on exact backends, with
-            mini-batches and CVaR `qngd.step.CurvatureRate`); or, with shots, to how steps and slopes agree
+        learning_rate: η, quoted for the Fubini–Study metric g (not for 4g). None adapts it. On exact backends, and with
+            mini-batches or a CVaR, it follows the curvature met, and the step's length in state space is bounded
+            (`qngd.step.Adaptive`, and `qngd.step.CurvatureRate`). With shots it follows how well steps and slopes agree
             (`qngd.step.AlignedMomentum`, without momentum where parameters move few gates).
         approx: "full", "block-diag", "diag", "qn-spsa", "random-basis" or "hamiltonian", as in `metric_tensor`;
             "identity", plain gradient descent; an object of `qngd.metrics`, or a metric of your own; or "matrix-free",
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
-            the unit of the observable, and so have η⁻¹ and λ with it.
-            None takes "full" where the backend is exact and that is affordable, else "block-diag"; an exact run begins
-            with blocks where a full metric costs much, and keeps a metric for a while where curvature pairs lead.
-        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`; None is 1e-2, and more where the
-            errors of a sampled gradient, not that of a CVaR, ask for it (`qngd.damping.NoiseBound`), up to 0.3 of the
-            mean eigenvalue where many gates share parameters.
+            the unit of the observable, and with it so have η⁻¹ and λ.
+            None takes "full" where the backend is exact and that is affordable, else "block-diag". An exact run begins
+            with "block-diag" where the full metric costs much; and it keeps a metric for several steps while
+            quasi-Newton steps, which correct it, go well.
+        damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`. None is 1e-2, and more where the
+            errors of a sampled gradient ask for it (`qngd.damping.NoiseBound`): where many gates share parameters up to
+            0.3 of the mean eigenvalue. For a CVaR it stays 1e-2.
         step: a rule of `qngd.step` in place of a learning rate. (`length` is its name of before 0.2.)
         gradient: "shift", all circuits of the shift rules, with `shots="auto"` what takes the fewest; "auto" is that
             with any shots; "sampled", a random part of them; "spsa", differences along random directions; or an object

@@ -34,11 +34,11 @@ _ENTRY = 30  # bytes of a pair on the tape, or of a string's numbers, while they
 @hinted
 @dataclass(frozen=True)
 class PauliPropagation:
-    """Which Pauli strings are left out: give it as a `backend`. The name "pauli-propagation" is that of its defaults.
+    """Which Pauli strings are left out: give it as a `backend`. The name "pauli-propagation" stands for its defaults.
 
     Args:
-        coefficient: what is smaller than this part of the observable's largest coefficient; 0 keeps all. Sines and
-            cosines count as at least 0.1, so that gradients at small angles are seen.
+        coefficient: strings whose coefficient is smaller than this part of the observable's largest one are left out;
+            0 keeps all. Sines and cosines count as at least 0.1 there, so that gradients at small angles are seen.
         count: at most so many strings are kept.
         weight: strings on more qubits than this are left out, in the frame in which all Clifford gates stand at the
             circuit's end; None keeps them.

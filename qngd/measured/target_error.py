@@ -20,22 +20,32 @@ _ROUNDS = 12  # of a fixed point whose distance is halved, in the logarithm, by 
 @hinted
 @dataclass(frozen=True)
 class TargetError:
-    """As many shots as a standard error takes: of the energy, of every entry of the gradient (by default the same)
-    and of every entry of the metric.
+    """As many shots as a standard error takes.
 
-    From the variances seen in the step before; the first step takes 200 shots per circuit, and so does a first
-    submission of the functions for one θ, which only shows the variances. Each of these numbers alone would be
-    reached with the fewest shots in all, N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding of them wants of
-    it. A number that seemed certain still gets (range of one shot)/ε shots, and more where the error of what was
-    not seen (see `qngd.measured.outcomes`) asks for more. `limit` bounds the shots of one circuit. Of what is drawn at
-    random, as QN-SPSA's directions, the bases of "shadows" and a random part of a gradient, the target is that of the
-    shots' part of the error: the other does not fall with shots. Nor does it count what a readout calibration has of
-    its own. Shots that a post-selection leaves out are asked for besides. For "hamiltonian"
-    and "random-basis" there is no target of the metric: the first is of the gradient's circuits, and the circuits
-    of the second get as many shots as the most demanding circuit of the energy and gradient, as those of any metric
-    do that does not say what its shots are worth. Of an `Objective` the energy is its loss, whose errors and those
-    of its gradient follow from the outputs' to first order; the metric is the average over its samples, and
-    "gauss-newton", which takes no circuits of its own, has no target.
+    The number of shots follows from the variances seen in the step before. The first step takes 200 shots per circuit.
+    So does a first submission of the functions for one θ, which only shows the variances.
+
+    With the variance a_r of one shot of circuit r, each target alone would be reached with the fewest shots in all by
+    N_r = √a_r·Σ√a/ε²; a circuit gets what the most demanding target wants of it. A number that seemed certain still
+    gets (range of one shot)/ε shots, and more where the error of what was not seen asks for it (see
+    `qngd.measured.outcomes`). Shots that a post-selection leaves out are asked for besides.
+
+    What the targets do not cover:
+
+    - the part of an error that does not fall with shots: of what is drawn at random, such as QN-SPSA's directions, the
+      bases of "shadows" or a random part of a gradient; and the error of a readout calibration;
+    - the metrics "hamiltonian" and "gauss-newton", which take no circuits of their own;
+    - "random-basis", and any metric that does not say what its shots are worth: its circuits get as many shots as the
+      most demanding circuit of energy and gradient.
+
+    The energy of an `Objective` is its loss. Its errors, and those of its gradient, follow from the errors of the
+    outputs to first order; its metric is the average over the samples.
+
+    Args:
+        energy: standard error of the energy.
+        gradient: that of every entry of the gradient; None is the energy's.
+        metric: that of every entry of the metric.
+        limit: shots of one circuit at most.
 
     >>> TargetError(0.01)
     TargetError(energy=0.01, gradient=None, metric=0.01, limit=1000000)

@@ -96,24 +96,23 @@ def excited_states(
     """The lowest `count` states of an observable, by variational deflation (arXiv:1805.08138).
 
     The first is what `minimize` finds. Each further one minimizes ⟨H⟩ + Σ_i w_i·|⟨ψ_i|ψ(θ)⟩|² over the states ψ_i found
-    before: the lowest state orthogonal to them, where each w_i exceeds the gap from ψ_i to it. What the circuit cannot
-    reach it does not find, and a state that was found only roughly spoils those above it.
+    before. That is the lowest state orthogonal to them, if each w_i exceeds the gap from ψ_i to it. A state that the
+    circuit cannot reach is not found, and one that was found only roughly spoils those above it.
 
-    Exact backends have overlaps by statevectors. Others measure them by the circuit of one state, then the inverse of
-    another's, twice as deep, whose frequency of all zeros is the overlap: as many circuits as a gradient takes for each
-    state found before, in the same submission.
+    Exact backends compute the overlaps from statevectors. Others measure an overlap as the frequency of all zeros after
+    the circuit of one state and then the inverse of the other's, which is twice as deep. In every step that takes, for
+    each state found before, as many circuits as a gradient, in the same submission.
 
     Args:
         problem_or_circuit, observable, theta0: as for `minimize`.
         count: the number of states, at most 2ⁿ of n qubits.
         weights: w_i, one number or one for each state but the last, in the order in which they are found. None takes
-            1.5 times what lies between ψ_i's energy and a bound of the highest one, the mean eigenvalue plus Σ|c| of
-            all strings but the identity, which is always enough. Smaller ones make the landscape less steep.
+            1.5 times the distance from ψ_i's energy to a bound of the highest one (the mean eigenvalue plus Σ|c| over
+            all strings but the identity), which is always enough. Smaller weights make the landscape less steep.
         restarts: starts for every state: theta0 and random parameters, of which the best is kept.
         optimizer, backend, shots, grouping, cross, max_steps, tol, gtol, seed, callback, budget, frozen, bounds: as for
-            `minimize`, of every run; the budget is for all together. Where shots are shared out, or taken for a
-            standard error, what is meant is the energy with its penalties. Frozen parameters keep the value of theta0
-            in every state and from every start.
+            `minimize`, for every run; the budget is for all together. Rules for `shots` look at the energy with its
+            penalties. Frozen parameters keep the value of theta0 in every state and from every start.
         final_shots: shots per circuit of the measurement that gives every state its energy and overlaps when its run
             has ended; None takes `shots`.
         run_dir: a folder in which state number k is kept in state-k, to be resumed.

@@ -75,59 +75,63 @@ def minimize(
             `minimize(node, theta0)`.
         optimizer: a `QNG`, whose defaults need no tuning, or one of `qngd.baselines`; or a name: "qng", "adam", "spsa"
             or a method of SciPy such as "l-bfgs-b", with its defaults.
-        backend: None for the embedded simulator (a QNode's own device otherwise); "light-cone" for exact numbers of
-            many qubits and few layers, which also stand in for a statevector that does not fit in memory;
-            "pauli-propagation", or a `PauliPropagation`, for approximate ones of more layers.
-        shots: shots per circuit; "auto" or an `AutoShots` chooses how many a step gets and divides them so that its
-            error is smallest; a `TargetError` takes what a standard error needs; None means exact.
-        grouping: which terms one circuit measures: "qubit-wise" commuting ones, with single-qubit gates, or all
-            "commuting" ones, with a Clifford circuit that diagonalizes them; "auto", the cheaper of both, circuits and
-            shots weighed, with terms measured by every circuit that can; "shadows", random measurements, or
-            `qngd.RandomPaulis(bases=…)`. docs/gradients.md says which to choose.
+        backend: None is the embedded exact simulator, or a QNode's own device. "light-cone" gives exact numbers for
+            many qubits and few layers; None falls back to it where a statevector does not fit in memory.
+            "pauli-propagation", or a `PauliPropagation`, gives approximate numbers for more layers. Or a device: its
+            name, a backend or V2 primitive of Qiskit, a device of PennyLane, or one of `qngd.backends`.
+        shots: shots per circuit; None means exact. "auto" or an `AutoShots` chooses how many shots a step gets, and
+            divides them among its circuits so that the step's error is smallest. A `TargetError` takes as many as a
+            standard error needs.
+        grouping: which terms of the observable one circuit measures. "qubit-wise": terms that agree letter by letter
+            where both act, with single-qubit gates. "commuting": all that commute, with a Clifford circuit that
+            diagonalizes them. "auto": the cheaper of the two, counting circuits and shots; every circuit then measures
+            all terms that it can. "shadows", or `qngd.RandomPaulis(bases=…)`: random measurements. docs/gradients.md
+            says which to choose.
         cross: how shots estimate a full metric between layers, as in `metric_tensor`.
-        max_steps: steps at most, rejected trials included. None is 200; with a `budget` that limits what the run spends
-            it is as many as that buys, unless it is at rest before. With restarts it is 200 again.
-        tol: stop when the energy changes by less than this three steps in a row, or an exact one once where decreases
-            fall off, as steps promise, so fast that about a hundredth of this is left; or when a sampled gradient is
-            within its error five steps in a row (that of a CVaR ten), with a `budget` after as much again was spent on
-            averaging it out; 0 never stops so.
+        max_steps: steps at most, rejected trials included. None is 200; or, with a `budget` that limits what the run
+            spends, as many as that buys.
+        tol: stop when the energy changed by less than this in three steps in a row; or when an exact energy fell by
+            less than this, as its step had predicted, and decreases shrink so fast that about a hundredth of `tol` is
+            left to gain; or when a sampled gradient could not be told from zero in five steps in a row (ten for a
+            CVaR). In this last case a run with a `budget` first spends as much again, so that the noise averages out.
+            0 switches all three off.
         gtol: stop when the natural gradient's norm in state space, √(∇Eᵀg⁻¹∇E) up to the damping, is less than this.
-        target: stop when the energy plus its standard error is at most this: of mini-batches the mean of the last ones
-            that make up all samples, of a CVaR with a schedule the one with its last alpha.
+        target: stop when the energy plus its standard error is at most this. With mini-batches the energy is the mean
+            over the last batches that make up all samples; for a CVaR with a schedule, only its last alpha counts.
         seed: for all random numbers of the run; each submission gets its own, derived from it.
         callback: called with each step's `StepInfo`; a true return value stops the run.
         run_dir: a directory to keep the run in, step by step; a run that it already holds is resumed, and
             continues as if it had not stopped.
-        budget: limits on jobs, circuits, shots, device seconds and money, of this run and of what it goes on from
-            together, and on the time of this call. What would exceed one is not sent. Without a `target`, steps with
-            shots become shorter towards its end (docs/budgets.md).
+        budget: limits on jobs, circuits, shots, device seconds and money, which this run and what it goes on from
+            share; and on the time of this call. What would exceed a limit is not sent. Without a `target`, steps with
+            shots become shorter as the budget runs out (docs/budgets.md).
         state: the `.state` of an earlier `Result` with the same optimizer, to go on exactly from there, with the same
-            seed; `max_steps` are then more steps, and theta0 only says in which structure θ is wanted.
-        restarts: runs from that many starts, of which the best is returned: one from theta0, the others from random
-            parameters, uniform from −π to π within the bounds, by `seed`. All are in the result's `restarts`. The
-            budget is for all together, `max_steps` for each; without `max_steps` each has an equal part of what the
-            budget has left (docs/budgets.md). A `target` that is reached, or a callback that asks to stop, ends them
-            all. In `run_dir` each has a folder, from start-0 on.
-        final_shots: shots per circuit with which the energy is measured once more where the run has ended: this is the
-            result's `energy`, unbiased (docs/howto/measure-the-end.md). The budget keeps room for it. With restarts, of
-            every start.
+            seed. `max_steps` then counts further steps, and theta0 only says in which structure θ is wanted.
+        restarts: how many starts to run from, one after the other; the best run is returned, and all are in its
+            `restarts`. The first start is theta0, the others are random by `seed`: uniform from −π to π, within the
+            bounds. The budget is for all together, `max_steps` for each; without `max_steps` each gets an equal part
+            of what is left of the budget (docs/budgets.md). Reaching the `target`, or a callback that asks to stop,
+            ends them all. In `run_dir` each has a folder, from start-0 on.
+        final_shots: shots per circuit for one more measurement of the energy where the run has ended. It is unbiased,
+            and becomes the result's `energy` (docs/howto/measure-the-end.md). The budget keeps room for it. With
+            restarts every start is measured so.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
         bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
             point of the box, and a parameter that the descent pushes against its bound is held there.
-        wrap_angles: whether parameters of the result come back in (−π, π], where a full turn changes nothing: those
-            that turn all their rotations by whole multiples of them.
+        wrap_angles: whether the result's parameters are brought into (−π, π] where a full turn of one changes nothing,
+            because all its rotations turn by whole multiples of it.
         progress: whether to show how far the run is: a bar and the last step, redrawn in place on a terminal (on its
             standard error) and in a notebook; elsewhere a line every tenth of the run.
 
-    Where a run comes to rest at a saddle or a maximum, it leaves: an exact one along negative curvature
-    (`qngd.run.stationary` says how, and what that takes), a sampled one once, to the lowest of a few random points
-    around. The result's `note` says so. With tol=0 only an optimizer that stops by itself comes to rest.
+    A run that comes to rest at a saddle or a maximum leaves it, and the result's `note` says so. An exact run follows
+    negative curvature (`qngd.run.stationary` says how, and what that takes); a sampled one goes, once, to the lowest of
+    a few random points around. With tol=0 only an optimizer that stops by itself comes to rest.
 
     Returns:
-        A `Result`; numerical trouble, Ctrl-C, a backend that fails for good and a full disk end a run with a status,
-        never with an exception (unless nothing was reached yet). Any other exception, say of the callback, comes
-        through, and what was reached is its `.result`; so is the KeyboardInterrupt that SIGTERM ends a run with
+        A `Result`. Numerical trouble, Ctrl-C, a backend that fails for good and a full disk end a run with a status,
+        and raise only where nothing was reached yet. Any other exception, say of the callback, comes through and
+        carries what was reached as its `.result`; so does the KeyboardInterrupt that SIGTERM raises
         (docs/run-directory.md).
 
     Raises:

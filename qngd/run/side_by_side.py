@@ -22,10 +22,10 @@ def compare(runs: Mapping[str, Any] | Iterable[Any]) -> Comparison:
     """Several runs side by side, as a table, figures and a page.
 
     Args:
-        runs: results, stored runs as `load` gives them, or their directories; that of a call with restarts, or of
-            excited states, stands for all runs in it. A list: they are told apart by the
-            settings in which they differ; those that differ in their seeds alone belong together. Or a mapping from
-            labels to a run, or to a list of runs that belong together.
+        runs: results, stored runs as `load` gives them, or their directories; the directory of a call with restarts,
+            or of excited states, stands for all runs in it. In a list, runs are labelled by the settings in which they
+            differ, and those that differ in their seeds alone belong together. Or a mapping from labels to a run, or to
+            a list of runs that belong together.
 
     Raises:
         SettingError: something is no run.

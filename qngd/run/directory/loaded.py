@@ -97,16 +97,17 @@ class StoredRun:
         infos: what each step saw and did, as in `Result`, θ flat.
         state: what `minimize(…, state=…)` goes on from; None before the first energy.
         cost: jobs, circuits and shots spent.
-        sent: of the cost what was sent after the last step and gave nothing that is in it yet, because the run goes on
-            or broke off; going on collects it. Its seconds and money are not known, nor are those of a cost with it.
-        jobs: of every job the step, its backend, the provider's id, when it was sent, and whether its outcomes are
+        sent: the part of the cost that was sent after the last step, and of which no outcome counts in the run yet,
+            because it goes on or broke off; going on collects it. Its seconds and money are not known, so that they are
+            not known of the cost either while there is any.
+        jobs: for every job its step, its backend, the provider's id, when it was sent, and whether its outcomes are
             kept.
         settings: what the run was asked for: optimizer, seed, backend and so on, as text.
         status, message, note: as in `Result`; "running" while a process goes on with it, "crashed" where one ended
             without a word.
         running: who goes on with it now, in words; None if nobody does.
         about: the problem's name, the parameters' names, when the run was made, and the like.
-        sessions: for each process that has gone on with it when, where and with which versions.
+        sessions: for each process that has run it, when that was, where, and with which versions.
     """
 
     def __init__(self, directory: Path, database: Database, running: str | None) -> None:

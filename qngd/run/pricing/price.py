@@ -157,8 +157,9 @@ def cost(
     restarts: int = 1,
 ) -> Price | ConePrice | PropagationPrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
-    With backend="light-cone" it is the light cones, memory and time of this machine; with "pauli-propagation" the
-    strings, memory, time and error of one energy, which is computed.
+
+    With backend="light-cone" the cost is that of this machine: light cones, memory and time. With "pauli-propagation"
+    it is strings, memory, time and error; for these one energy is computed.
 
     Args:
         problem_or_circuit, observable, theta0, backend, shots: as for `minimize`, an `Objective` included; where
@@ -167,12 +168,12 @@ def cost(
         grouping, cross: as for `minimize`.
         steps: of the run.
         gradient: how a step takes it, as for `QNG`.
-        budget: says what a shot, a circuit, a job and a second cost, by its `prices`, and how many steps are wanted of
-            it, in the offers.
+        budget: its `prices` say what a shot, a circuit, a job and a second cost, and the offers say how many steps its
+            limits buy.
         final_shots: as for `minimize`, in the offers.
-        states: of `excited_states`: the price is that of the run for the last of so many, which measures its overlaps
-            with all before it in every step.
-        restarts: as for `minimize`: the price is that of the runs from all starts, which share the budget.
+        states: price the run for the last of so many `excited_states`, which measures its overlaps with all before it
+            in every step.
+        restarts: price the runs from so many starts, which share the budget, as for `minimize`.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
