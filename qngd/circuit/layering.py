@@ -94,59 +94,91 @@ def _gate_depth(ops: Ops, moving: np.ndarray, unit: np.ndarray, num_qubits: int)
     return _wire_depth(ops.arrays, _Gates(unit, is_joint=joint), moving, num_qubits)
 
 
+class _Wires(NamedTuple):
+    """What is known of each wire (n,): the letter of the run of rotations that it is in (0 after anything else), the
+    depth before that run, and the depth after it; and the letter that the present gate has there (0 for several, or
+    where it is no rotation)."""
+
+    run: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    letter: np.ndarray
+
+
 @kernel
 def _wire_depth(ops, gates, moving, num_qubits):
-    """Depth of every unit (U,).
-
-    On each wire are known: the letter of the run of rotations it is in (0 after anything else), the depth before that
-    run, and the depth after it. A gate with a unit of several rotations acts as a whole.
-    """
-    kind, start, qubits, letters, _, gate = ops
-    unit = gates.unit
-    run = np.zeros(num_qubits, dtype=np.int64)
-    before = np.full(num_qubits, -1, dtype=np.int64)
-    after = np.full(num_qubits, -1, dtype=np.int64)
+    """Depth of every unit (U,). A gate with a unit of several rotations acts as a whole."""
+    kind, start, qubits, _, _, gate = ops
+    run, letter = np.zeros(num_qubits, dtype=np.int64), np.zeros(num_qubits, dtype=np.int64)
+    wires = _Wires(run, np.full(num_qubits, -1, dtype=np.int64), np.full(num_qubits, -1, dtype=np.int64), letter)
     depth = np.zeros(moving.shape[0], dtype=np.int64)
-    letter = np.full(num_qubits, -1, dtype=np.int64)  # of the gate's rotations on a wire; −1: it is not on it
     row = 0
     k = 0
     while k < kind.shape[0]:
-        end = k + 1
-        if gates.is_joint[gate[k]]:
-            while end < kind.shape[0] and gate[end] == gate[k]:
-                end += 1
-        for i in range(start[k], start[end]):
-            letter[qubits[i]] = -1
+        end = _end_of_gate(k, gate, gates.is_joint)
+        touched = qubits[start[k] : start[end]]
+        _find_letters(k, end, ops, touched, wires.letter)
+        reached = _enter_gate(touched, wires)
+        rows = row
         for op in range(k, end):
-            for i in range(start[op], start[op + 1]):
-                own = letters[i] if kind[op] == _ROTATION else 0
-                q = qubits[i]
-                letter[q] = own if letter[q] < 0 or letter[q] == own else 0
-        reached = -1
-        for i in range(start[k], start[end]):
-            q = qubits[i]
-            if letter[q] == 0 or run[q] != letter[q]:
-                run[q] = letter[q]
-                before[q] = after[q]
-            reached = max(reached, before[q])
-        first = -1  # units of the gate, numbered in order
-        last = -1
-        for op in range(k, end):
-            if kind[op] == _ROTATION:
-                first = unit[row] if first < 0 else min(first, unit[row])
-                last = max(last, unit[row])
-                row += 1
-        if first >= 0:
-            for u in range(first, last + 1):
-                reached += 1 if moving[u] else 0
-                depth[u] = reached
-        for i in range(start[k], start[end]):
-            q = qubits[i]
-            after[q] = max(after[q], reached)
-            if letter[q] == 0:
-                before[q] = reached
-        k = end
+            rows += 1 if kind[op] == _ROTATION else 0
+        reached = _stack_units(gates.unit[row:rows], moving, reached, depth)
+        _leave_gate(touched, reached, wires)
+        row, k = rows, end
     return depth
+
+
+@kernel
+def _end_of_gate(k, gate, is_joint):
+    """The operation behind the last one that acts together with operation k."""
+    end = k + 1
+    if is_joint[gate[k]]:
+        while end < gate.shape[0] and gate[end] == gate[k]:
+            end += 1
+    return end
+
+
+@kernel
+def _find_letters(k, end, ops, touched, letter):
+    """Find the letter that operations k…end−1 have on every wire which they touch."""
+    kind, start, qubits, letters, _, _ = ops
+    for q in touched:
+        letter[q] = -1
+    for op in range(k, end):
+        for i in range(start[op], start[op + 1]):
+            own = letters[i] if kind[op] == _ROTATION else 0
+            q = qubits[i]
+            letter[q] = own if letter[q] < 0 or letter[q] == own else 0
+
+
+@kernel
+def _enter_gate(touched, wires):
+    """Begin a run on every wire that was in another; returns the depth before the gate."""
+    reached = -1
+    for q in touched:
+        if wires.letter[q] == 0 or wires.run[q] != wires.letter[q]:
+            wires.run[q] = wires.letter[q]
+            wires.before[q] = wires.after[q]
+        reached = max(reached, wires.before[q])
+    return reached
+
+
+@kernel
+def _stack_units(units, moving, reached, depth):
+    """Put the units of a gate, which are numbered in order, above each other; returns the depth of the last."""
+    if units.shape[0] > 0:
+        for u in range(units.min(), units.max() + 1):
+            reached += 1 if moving[u] else 0
+            depth[u] = reached
+    return reached
+
+
+@kernel
+def _leave_gate(touched, reached, wires):
+    for q in touched:
+        wires.after[q] = max(wires.after[q], reached)
+        if wires.letter[q] == 0:
+            wires.before[q] = reached
 
 
 @kernel
