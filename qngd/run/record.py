@@ -144,15 +144,31 @@ class Record:
         energy, stderr = np.mean(self.energies[-epoch:]), np.linalg.norm(self.stderrs[-epoch:]) / epoch
         return bool(energy + stderr <= target)
 
-    def _of_metric(self, note: str) -> str:
-        """What is to be said of the metric where the run stands, beside the evaluator's `note`."""
-        metric = self.state.evaluation.metric
-        return "" if metric is None else metric.note.removesuffix(note).removesuffix("; ")
-
     def result(self, status: Status, limits: StopRule, note: str) -> Result:
         """The record as a `Result`; `note` is what the evaluator says of all its answers."""
         theta = self._in_structure(self.state.lowest[0])
-        message = REMEDY[status].format(
+        return Result(
+            theta=theta,
+            energy=self.state.lowest[1],
+            stderr=self.stderrs[-1],
+            steps=len(self.infos),
+            status=status,
+            message=self._message(status, limits),
+            history=np.array(self.energies),
+            history_stderr=np.array(self.stderrs),
+            infos=tuple(self.infos),
+            cost=self.state.cost,
+            state=self.kept,
+            note=joined(note, self._of_metric(note), *self._of_steps, *self._remarks, self._unshaped),
+        )
+
+    def _message(self, status: Status, limits: StopRule) -> str:
+        """Why the run stopped, and what to do about it."""
+        if status is Status.MAX_STEPS and self.state.finished:
+            return self.state.finished  # a limit among the optimizer's own settings
+        if status is Status.NOT_FINITE and not self.state.evaluation.is_finite:
+            return NOT_FINITE_AT_START
+        return REMEDY[status].format(
             finished=self.finished,
             target=limits.target,
             noise=noise_steps(self.state.evaluation),
@@ -160,24 +176,16 @@ class Record:
             cost=(self.state.cost + self._store.sent()).in_short,
             failure=self.failure,
         )
-        if status is Status.MAX_STEPS and self.state.finished:
-            message = self.state.finished  # a limit among the optimizer's own settings
-        if status is Status.NOT_FINITE and not self.state.evaluation.is_finite:
-            message = NOT_FINITE_AT_START
-        of_steps = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
-        if len(of_steps) > _NOTED:
-            of_steps = [*of_steps[:_NOTED], f"and so {len(of_steps) - _NOTED} more times"]
-        return Result(
-            theta=theta,
-            energy=self.state.lowest[1],
-            stderr=self.stderrs[-1],
-            steps=len(self.infos),
-            status=status,
-            message=message,
-            history=np.array(self.energies),
-            history_stderr=np.array(self.stderrs),
-            infos=tuple(self.infos),
-            cost=self.state.cost,
-            state=self.kept,
-            note=joined(note, self._of_metric(note), *of_steps, *self._remarks, self._unshaped),
-        )
+
+    def _of_metric(self, note: str) -> str:
+        """What is to be said of the metric where the run stands, beside the evaluator's `note`."""
+        metric = self.state.evaluation.metric
+        return "" if metric is None else metric.note.removesuffix(note).removesuffix("; ")
+
+    @property
+    def _of_steps(self) -> list[str]:
+        """What the first steps that were unusual say, and how many more there were."""
+        notes = [f"step {info.step}: {info.note}" for info in self.infos if info.note]
+        if len(notes) <= _NOTED:
+            return notes
+        return [*notes[:_NOTED], f"and so {len(notes) - _NOTED} more times"]
