@@ -207,9 +207,13 @@ class _OfEnergies(Protocol):
 def shots_for(plan: _OfEnergies, outcomes: Sequence[Outcome]) -> dict[str, int]:
     """What the shots of a plan's outcomes were for; those of the energy may also serve the others."""
     shots = np.array([outcome.shots for outcome in outcomes], dtype=int)
+    return {name: int(shots[mask].sum()) for name, mask in purposes(plan).items()}
+
+
+def purposes(plan: _OfEnergies) -> dict[str, np.ndarray]:
+    """Which requests (masks over R) of a plan are of the energy, of the gradient alone, and of the metric alone."""
     of_energy = (plan.energy_weights != 0) & ~plan.of_metric
-    parts = {"energy": of_energy, "gradient": ~of_energy & ~plan.of_metric, "metric": plan.of_metric}
-    return {name: int(shots[mask].sum()) for name, mask in parts.items()}
+    return {"energy": of_energy, "gradient": ~of_energy & ~plan.of_metric, "metric": plan.of_metric}
 
 
 def noise_note(backend: BackendBase) -> str:

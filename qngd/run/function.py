@@ -97,21 +97,16 @@ def minimize_function(
     Raises:
         ParameterError, SettingError: an argument does not fit.
     """
-    if not callable(fun):
-        raise SettingError(f"fun must be a function of the parameters; got {shown(fun)}")
-    if jac is not None and not callable(jac):
-        raise SettingError(f"jac must be a function of the parameters, True or None; got {shown(jac)}")
+    _check_functions(fun, jac, len(circuits))
     start = as_flat(np.atleast_1d(np.asarray(x0)), np.size(x0))
     natives = [wrap_for(native, start) for native in circuits]
     check_same_parameters(natives, len(start))
-    if len(natives) > 1 and jac is None:
-        raise SettingError("jac is missing: the gradient of a function of several circuits must be given")
     function = Function(fun, jac, box_of(natives[0], bounds))
     look = look_at(function, natives[0], start, settings.stderr)
     setup = Setup(settings.backend, settings.shots)
     metrics = [evaluator_for(one, None, setup) for one in natives]
     optimizer, seed = as_optimizer(settings.optimizer), checked_seed(settings.seed)
-    # the energy is the function's; whose states of runs belong together depends on the circuit alone
+    # the energy is the function's: the observable stands in for it where a run's state says which problem it is of
     given = Given("function", natives[0], {"I" * natives[0].num_qubits: 1.0}, start, start)
     task = Task(
         given=given,
@@ -125,6 +120,16 @@ def minimize_function(
         identity=RunIdentity(given, optimizer, {"seed": seed}),
     )
     return _as_scipys(carry_out(task), function)
+
+
+def _check_functions(fun: Any, jac: Any, num_circuits: int) -> None:
+    """Raise SettingError where they are no functions, or a gradient is missing that must be given."""
+    if not callable(fun):
+        raise SettingError(f"fun must be a function of the parameters; got {shown(fun)}")
+    if jac is not None and not callable(jac):
+        raise SettingError(f"jac must be a function of the parameters, True or None; got {shown(jac)}")
+    if num_circuits > 1 and jac is None:
+        raise SettingError("jac is missing: the gradient of a function of several circuits must be given")
 
 
 def box_of(circuit: Circuit, bounds: Any) -> Callable[[np.ndarray], np.ndarray]:

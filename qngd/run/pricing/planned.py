@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from qngd.evaluators.objectives.joint import JointPlan
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.setup import USUAL, Setup
+from qngd.evaluators.submission import purposes
 from qngd.gradients.base import GradientLike, as_asked
 from qngd.measured.deflation import Penalties
 from qngd.measured.grouping import Grouping
@@ -54,21 +54,20 @@ class PlannedStep:
     @property
     def metric_circuits(self) -> int:
         """The circuits that the metric takes beside those of energy and gradient."""
-        return int(self.plan.of_metric.sum())
+        return self._count("metric")
 
     @property
     def energy_circuits(self) -> int:
         """The circuits of the energy."""
-        return int(self._of_energy.sum())
+        return self._count("energy")
 
     @property
     def gradient_circuits(self) -> int:
         """The circuits that the gradient takes beside those of the energy."""
-        return int((~self.plan.of_metric & ~self._of_energy).sum())
+        return self._count("gradient")
 
-    @cached_property
-    def _of_energy(self) -> np.ndarray:
-        return (self.plan.energy_weights != 0) & ~self.plan.of_metric
+    def _count(self, purpose: str) -> int:
+        return int(purposes(self.plan)[purpose].sum())
 
 
 def planned_step(
