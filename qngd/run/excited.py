@@ -36,7 +36,7 @@ from qngd.problem import Problem
 from qngd.run.budget import Budget
 from qngd.run.deflation import Found, Search
 from qngd.run.directory.paths import as_folder
-from qngd.run.reading import Call
+from qngd.run.reading import RunArguments
 from qngd.run.restarts import ends_all
 from qngd.run.result import Result, by_run_dir
 from qngd.run.stop import StopRule
@@ -131,7 +131,7 @@ def excited_states(
     >>> [round(state.energy, 6) for state in states]
     [-1.0, 1.0]
     """
-    call = Call(
+    arguments = RunArguments(
         problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
         setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, None, budget),
         callback=callback, frozen=frozen, bounds=bounds, final_shots=final_shots,
@@ -140,17 +140,17 @@ def excited_states(
     if isinstance(problem_or_circuit, Objective):
         raise SettingError(OF_OBJECTIVES)
     lifts, tries = _weights(weights, number), whole_number(restarts, "restarts", 1)
-    return _listed(_found(call, number, lifts, tries, checked_seed(seed), run_dir))
+    return _listed(_found(arguments, number, lifts, tries, checked_seed(seed), run_dir))
 
 
 def _found(
-    call: Call, count: int, weights: list[float] | None, tries: int, seed: int | None, run_dir: Any
+    arguments: RunArguments, count: int, weights: list[float] | None, tries: int, seed: int | None, run_dir: Any
 ) -> list[Found]:
     """The states one after the other, until there are `count` or something ends the search, which the last one's note
     says."""
     found: list[Found] = []
     for k in range(count):
-        search = Search(call.task, tuple(found), _seed_of(seed, k), _folder(run_dir, k), call.final_shots)
+        search = Search(arguments.task, tuple(found), _seed_of(seed, k), _folder(run_dir, k), arguments.final_shots)
         if k == 0 and count > 1:  # before the first state is paid for
             require_room(count, search.task.given.circuit, "count")
             require_overlaps(search.task.evaluators[0])

@@ -29,7 +29,7 @@ from qngd.run.beginning import begin
 from qngd.run.budget import Budget
 from qngd.run.ending import finished, result_of
 from qngd.run.next_step import next_step
-from qngd.run.reading import Call
+from qngd.run.reading import RunArguments
 from qngd.run.record import Record
 from qngd.run.restarts import best_of
 from qngd.run.result import REMEDY, Result, Status, ended_by
@@ -143,17 +143,17 @@ def minimize(
     -1.0
     """
     count = whole_number(restarts, "restarts", 1)
-    call = Call(
+    arguments = RunArguments(
         problem_or_circuit, *in_order(observable, theta0), optimizer=optimizer,
         setup=Setup(backend, shots, grouping, cross), limits=StopRule.read(max_steps, tol, gtol, target, budget),
         callback=callback, state=state, frozen=frozen, bounds=bounds, wrap_angles=wrap_angles, progress=progress,
         final_shots=final_shots,
     )  # fmt: skip
     if count == 1:
-        return carry_out(call.task(None, seed, run_dir, Cost()))
+        return carry_out(arguments.task(None, seed, run_dir, Cost()))
     if state is not None:
         raise SettingError("restarts: a state goes on from where one run stands; leave state or restarts out")
-    return best_of(count, call.task, checked_seed(seed), run_dir, carry_out)
+    return best_of(count, arguments.task, checked_seed(seed), run_dir, carry_out)
 
 
 def carry_out(task: Task) -> Result:

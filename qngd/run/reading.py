@@ -35,7 +35,7 @@ from qngd.solve.state import Optimizer, State, StepInfo
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class RunArguments:
     """The arguments of a call of `minimize` that all of its runs have in common, as they were given."""
 
     problem_or_circuit: Any

@@ -172,11 +172,11 @@ def _of_frameworks(function: Callable[..., Any], packages: set[str]) -> Iterator
 def _ways_of_numpy(function: Callable[..., Any]) -> Iterator[Differentiator]:
     """The ways to try on a loss that returns NumPy's or Python's numbers, the best first."""
     from qngd.interop.losses.of_autograd import ways_of_autograd
-    from qngd.interop.losses.of_values import ComplexStep, Differences
+    from qngd.interop.losses.of_values import ComplexStepWay, DifferencesWay
 
     yield from ways_of_autograd(function)
-    yield ComplexStep(function)
-    yield Differences(function)
+    yield ComplexStepWay(function)
+    yield DifferencesWay(function)
 
 
 def _failure_of(way: Differentiator, outputs: np.ndarray, targets: Any) -> Exception | None:

@@ -19,7 +19,7 @@ _ENOUGH = 1e-9  # error of extrapolated differences, relative to the largest der
 _WIDEST, _LEVELS = 0.04, 7  # steps of these
 
 
-class ComplexStep:
+class ComplexStepWay:
     """Element by element, Im f(x + ih)/h."""
 
     name = "complex step"
@@ -40,7 +40,7 @@ class ComplexStep:
         return differences_of_slopes(self, outputs, targets, directions)
 
 
-class Differences:
+class DifferencesWay:
     """Element by element, central differences extrapolated to a step of zero (Ridders, doi:10.1016/0141-1195(82)
     90057-0)."""
 
