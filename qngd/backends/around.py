@@ -1,4 +1,4 @@
-"""A backend that sends another one's circuits, changed or with more of its own, and reads what comes back."""
+"""Backends around another one: they change its circuits, or add some of their own, and read what comes back."""
 
 from __future__ import annotations
 

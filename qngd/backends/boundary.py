@@ -1,4 +1,4 @@
-"""Where a backend's own code is called, and where its outcomes come in: after this nothing about them is in doubt."""
+"""The border to a backend's own code: what it raises becomes a BackendError, and what it returns is checked once."""
 
 from __future__ import annotations
 

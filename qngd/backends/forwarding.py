@@ -1,4 +1,4 @@
-"""A backend that answers for another one."""
+"""A backend that hands on what it is asked to another one."""
 
 from __future__ import annotations
 

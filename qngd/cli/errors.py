@@ -1,4 +1,4 @@
-"""What the command line says no with: one line that names what was typed."""
+"""Errors of the command line: one line that names what was typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bit strings that a search ends with: those that the last energy was measured by, or the exact state's."""
+"""The bit strings of an exact state: the most probable ones, and those lowest in energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gradient of an energy by parameters θ from its values alone, which rotations of a circuit make.
+"""The gradient of a circuit's energy from its values alone, where only θ can be moved and not each rotation.
 
 Moved along θ_j the energy of a circuit with angles φ = Jθ + c is a trigonometric polynomial, whose frequencies are sums
 of ±J_kj or 0 over the rotations k. With all of them multiples of ω, and R = Σ_k |J_kj| / ω, 2R values give the exact

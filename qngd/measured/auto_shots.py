@@ -1,4 +1,4 @@
-"""Shots that a step chooses, or that it divides."""
+"""`shots="auto"`: how many shots a step gets, and how its circuits share them."""
 
 from __future__ import annotations
 

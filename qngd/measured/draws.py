@@ -1,4 +1,4 @@
-"""A random part of the terms of sums, and what it says of the sums.
+"""Sums estimated from a random part of their terms.
 
 By Rao, Hartley and Cochran (doi:10.1111/j.2517-6161.1962.tb00468.x): N terms x_i with sizes p_i, Σp_i = 1, are divided
 at random into n groups of N_g terms, and from each group one is drawn, with the probability p_i/P_g, P_g = Σ_{i∈g} p_i:

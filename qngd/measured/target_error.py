@@ -1,4 +1,4 @@
-"""As many shots as a standard error takes."""
+"""A rule that asks for as many shots as a standard error takes."""
 
 from __future__ import annotations
 

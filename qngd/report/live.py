@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on."""
+"""Progress while a run goes on: bars and last steps, on terminals and in notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person wants to know of a run afterwards: of what, and how it was asked for. Plain data, as JSON takes it."""
+"""What a result tells of its run: the problem and the settings, as plain data that JSON takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cost of PennyLane's at its arguments: its value, gradient and metric over the flat parameters among them."""
+"""A cost function of PennyLane's at given arguments: value, gradient and metric over its parameters, flat."""
 
 from __future__ import annotations
 
