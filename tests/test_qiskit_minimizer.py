@@ -118,7 +118,7 @@ def test_qaoa_by_a_sampler_with_a_fixed_seed():
     package = algorithms()
     from qiskit.primitives import StatevectorSampler
 
-    minimizer = qngd.qiskit.Minimizer(lambda: qaoa.ansatz, seed=1, max_steps=6)
+    minimizer = qngd.qiskit.Minimizer(lambda: qaoa.ansatz, seed=1, max_steps=10)
     qaoa = package.QAOA(StatevectorSampler(seed=3), minimizer, reps=1, initial_point=[0.3, 0.4])
     found = qaoa.compute_minimum_eigenvalue(CUT)
     assert found.optimizer_result.stderr > 0.01
