@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from qngd._system.keywords import hinted
-from qngd.circuit.angles import is_shared
 from qngd.errors import SettingError, require_range, settle_whole, whole_number
 from qngd.estimates.evaluation import Spread
 from qngd.measured.equal_parts import in_equal_parts
@@ -82,8 +81,8 @@ class AutoShots:
     three times as large as the gradient. A is a running mean. Where the way is nearly level, as at a saddle, A is not
     seen, and a few steps with ever more shots would take more than all others: so from one step to the next N + C·start
     grows by 30 % at most, or by one shot a circuit where all get the same, and what goes beyond the first step's shots
-    and the circuits' starts is at most a hundredth of all shots so far. Where no single gradient says what is gained,
-    as for an `Objective`, there are 1000 shots for every circuit.
+    and the circuits' starts is at most a hundredth of all shots so far. Where no gradient says what is gained, as of
+    the functions for one θ, there are 1000 shots for every circuit.
 
     Where a backend has one number of shots for all circuits, the division is rounded to circuits of equal shots, of
     which some run several times (`qngd.measured.equal_parts`): mostly all get the same where shots are few. They cost
@@ -96,7 +95,8 @@ class AutoShots:
         minimum: shots that every circuit gets before the rest is divided by what was seen; None is half of the shots,
             divided as said above. Without a total it is 20 at least where a backend leaves shots out.
         first: shots of a circuit in the first step, where nothing is known, without a total; a quarter of `start` if
-            that is more. Where many gates share a parameter half of it is the least of all steps.
+            that is more. It is the least of all steps for a CVaR and an `Objective`, which few shots bias, and half of
+            it where many gates share a parameter.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what a circuit
             and its part of a job take over what a shot takes, in money where that is limited or prices are given
@@ -161,7 +161,7 @@ class AutoShots:
 
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
-        if self.total is not None or plan.mixing is None:
+        if self.total is not None or not plan.has_gradient:
             total = self._wanted(plan, None)
             return int(np.ceil(max(total / max(plan.num_circuits, 1), self._least(plan))))
         later = _COARSE * np.ceil((step - 1 / _PART) / _COARSE)  # as few numbers are asked for their price
@@ -207,14 +207,14 @@ class AutoShots:
         if self.total is not None:
             return self.total
         count = plan.num_circuits
-        if plan.mixing is None:  # no step to gain by
+        if not plan.has_gradient:  # no step to gain by
             return _SHOTS_PER_CIRCUIT * count
         first = self._first(plan)
         if spread is None or not spread.taken or len(spread.step) != count:
             return first * count
         start = self._start(plan)
-        averages = is_shared(plan.jacobian)
-        least = first * count if plan.share is not None else first * count // 2 if averages else 0
+        averages = plan.averages_gradients
+        least = first * count if plan.is_curved else first * count // 2 if averages else 0
         taken, least = max(spread.taken, least), max(least, self._paid_anyway(plan) * count)
         part = max(self._at_first(plan) * count, _PART * spread.spent)
         most = min(max(min(count * self._grown(plan, taken / count), part), least), self._limit(plan) * count)
