@@ -136,8 +136,16 @@ def counted(count: float, noun: str, form: str = "") -> str:
 
 
 def joined(*notes: str) -> str:
-    """Several notes as one text, those that say nothing left out."""
-    return "; ".join(filter(None, notes))
+    """Several notes as one text, those that say nothing, or what is said already, left out.
+
+    >>> joined("a; b", "", "c", "b")
+    'a; b; c'
+    """
+    found = ""
+    for note in notes:
+        if note and f"; {note}; " not in f"; {found}; ":
+            found = f"{found}; {note}" if found else note
+    return found
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -81,6 +81,19 @@ def test_the_rate_is_drawn_to_half_of_what_minimizes_the_batches():
         assert following.rate == pytest.approx(info.rate * np.clip(0.5 * lowest, 0.2, 5.0) ** 0.25)
 
 
+@pytest.mark.parametrize("shots", [20, 300])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_errors_of_shots_do_not_take_the_rate_to_nothing(shots, seed):
+    """They make up all that the losses of a batch say of a short step."""
+    start = THETA + np.array([1.5, 0.0, 0.0])  # with a loss above 0.5
+    far, batches = objective(), objective(batch_size=3)
+    result = qngd.minimize(batches, theta0=start, shots=shots, seed=seed, max_steps=40, tol=0)
+    rates = [info.rate for info in result.infos]
+    assert min(rates) > 0.1 * rates[0]
+    end = float(qngd.expectation(far, theta=result.theta))
+    assert end - qngd.minimize(far, theta0=start).energy < 0.1
+
+
 @pytest.mark.parametrize("optimizer", ["qng", "adam", "spsa"])
 def test_runs_are_reproduced_and_resumed(optimizer, tmp_path):
     made = objective(batch_size=3)

@@ -3,9 +3,11 @@
 import numpy as np
 import pennylane as qml
 import pytest
+from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
 import qngd
+from qngd.circuit.chosen import limits
 from qngd.errors import ParameterError, SettingError
 
 THETA = np.array([0.3, -0.5, 0.8, 0.2])
@@ -210,12 +212,28 @@ def test_wrapped_angles_of_an_objective_keep_to_angles_that_are_affine():
         ({"bounds": {"a": 3}}, r"bounds: give \(low, high\).*got 3 for a"),
         ({"bounds": (0, "x")}, r"bounds: give \(low, high\)"),
         ({"bounds": ([0, 0], [1, 1])}, "arrays of 4"),
+        ({"bounds": [(0, 1), (0, 1), (0, 1), (1, 0)]}, "low must be less than high"),
+        ({"bounds": [(0, 1), (0, 1), (0, 1), (0, "x")]}, "a pair for each parameter"),
         ({"bounds": (-1, 1), "optimizer": qngd.QNG(approx="matrix-free", damping=1e-3)}, "matrix-free"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(more, text):
     with pytest.raises((SettingError, ParameterError), match=text):
         qngd.minimize(circuit(), ENERGY, THETA, **more)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_scipys_bounds_are_read_as_scipy_reads_them(count):
+    names, pairs = [f"t[{i}]" for i in range(count)], [(-1.0, 0.5), (None, 3), (2, None)][:count]
+    low, high = np.array([-1.0, -np.inf, 2.0])[:count], np.array([0.5, 3.0, np.inf])[:count]
+    for spec in (Bounds(low, high), (low, high), dict(zip(names, pairs, strict=True))):
+        np.testing.assert_array_equal(limits(spec, names), (low, high))
+    for spec in (pairs, tuple(pairs), {"t": pairs}):
+        if count == 2:
+            with pytest.raises(SettingError, match="may be lows and highs, or a pair for each of two parameters"):
+                limits(spec, names)
+        else:
+            np.testing.assert_array_equal(limits(spec, names), (low, high))
 
 
 def test_an_objective_with_all_frozen_says_so():

@@ -104,8 +104,22 @@ def test_a_budget_keeps_room_for_it(unit):
         assert "kept for the end" in result.message
         spent = {"jobs": len(device.asked), "circuits": sum(map(len, device.asked)), "shots": device.shots}
         assert getattr(result.cost, unit) == spent[unit] <= limit
-    with pytest.raises(qngd.SettingError, match=r"budget: the evaluation at theta0 alone .*kept for the end"):
+    told = f"budget: the evaluation at theta0 alone .*kept for the end by final_shots={FINAL}; grant at least both"
+    with pytest.raises(qngd.SettingError, match=told):
         minimize(budget=qngd.Budget(**{unit: getattr(start.cost, unit) - 1}))
+
+
+@pytest.mark.parametrize(
+    ("how", "is_told"),
+    [
+        ({"shots": "auto"}, True),
+        ({"shots": "auto", "final_shots": 50}, False),
+        ({"shots": qngd.AutoShots(total=2000)}, False),
+        ({"shots": 20}, False),
+    ],
+)
+def test_where_steps_take_few_shots_the_result_says_what_measures_its_end(how, is_told):
+    assert ("final_shots measures" in minimize(**{"final_shots": None, **how}).note) == is_told
 
 
 def test_it_is_paid_for_once(tmp_path):

@@ -48,7 +48,8 @@ def test_a_run_comes_back_and_goes_on_without_its_circuit(kind, tmp_path):
     for theta, info in zip(stored.thetas[1:], result.infos, strict=True):
         assert np.array_equal(theta, info.theta)
     assert [info.energy for info in stored.infos] == [info.energy for info in result.infos]
-    assert (stored.status, stored.message, stored.cost) == ("max_steps", result.message, result.cost)
+    assert (stored.status, stored.cost) == ("max_steps", result.cost)
+    assert stored.message == "max_steps=3 reached; raise it, and the call that began the run goes on"
     assert (stored.energy, stored.stderr, stored.steps) == (result.energy, result.stderr, 3)
     assert np.array_equal(stored.theta, result.theta)
     assert stored.settings["max_steps"] == "3"
@@ -60,6 +61,12 @@ def test_a_run_comes_back_and_goes_on_without_its_circuit(kind, tmp_path):
     assert np.array_equal(again.history, whole.history)
     assert np.array_equal(again.theta, whole.theta)
     assert again.cost == whole.cost
+
+
+def test_settings_read_as_they_were_written(tmp_path):
+    budget = qngd.Budget(circuits=1000, money=5, prices=qngd.Prices(per_shot=1e-6, currency="EUR"))
+    run("exact, adaptive", run_dir=tmp_path, max_steps=1, budget=budget)
+    assert eval(qngd.load(tmp_path).settings["budget"], vars(qngd)) == budget
 
 
 def test_energies_are_those_of_the_thetas(tmp_path):

@@ -156,8 +156,39 @@ def test_auto_shots_are_divided():
     plan, shots = auto.planned(THETA, metric=as_metric("block-diag")), first.cost.shots
     per_request = shots / plan.num_circuits
     assert first.energy.stderr**2 == pytest.approx(first.spread.energy.sum() / per_request, rel=0.05)
-    result = qngd.minimize(objective(), theta0=THETA, shots="auto", seed=1, max_steps=2, tol=0)
-    assert result.cost.shots > 0
+
+
+def test_auto_shots_see_what_a_step_gains():
+    linear = qngd.Objective(circuit(), OBSERVABLES, np.mean, data=X, inputs="x")  # whose gradient no noise biases
+    auto = read_objective(linear, None, THETA).evaluator(Setup(shots="auto"))
+    found = [auto.evaluate(THETA, gradient=True, metric=as_metric("identity"), seed=seed) for seed in range(300)]
+    assert {each.cost.shots for each in found} == {20 * found[0].cost.circuits}
+    signals = [each.spread.signal for each in found]
+    square = np.sum(qngd.gradient(linear, theta=THETA).value ** 2) / 1.1  # the identity is damped by a tenth
+    assert abs(np.mean(signals) - square) < 4 * np.std(signals) / np.sqrt(len(signals))
+
+
+def test_auto_shots_grow_where_little_is_left_to_gain():
+    auto = read_objective(objective(), None, THETA).evaluator(Setup(shots="auto"))
+    there = qngd.minimize(objective(), theta0=THETA).theta
+    spread, taken = None, []
+    for seed in range(160):
+        found = auto.evaluate(there, gradient=True, metric=as_metric("block-diag"), seed=seed, spread=spread)
+        spread = found.spread
+        taken.append(found.cost.shots)
+    first = 20 * found.cost.circuits
+    assert taken[0] == min(taken) == first
+    assert max(taken) > 1.3 * first
+    assert np.all(np.divide(taken[1:], taken[:-1]) < 1.31)
+
+
+@pytest.mark.parametrize("more", [{}, {"batch_size": 2}])  # of 3 samples: batches of 1 and 2
+def test_auto_shots_of_any_batch_are_as_priced(more):
+    made = objective(**more)
+    result = qngd.minimize(made, theta0=THETA, shots="auto", seed=1, max_steps=5, tol=0)
+    assert {info.step_cost.shots // info.step_cost.circuits for info in result.infos} == {20}
+    offer = qngd.cost(made, theta0=THETA, shots="auto", steps=5).offers[0]
+    assert result.cost.shots <= offer.run.shots == 20 * offer.run.circuits
 
 
 def test_aer_gives_the_same_loss():

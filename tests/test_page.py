@@ -296,3 +296,14 @@ def test_how_a_browser_shows_it(sampled, diagonal, many_written, width, dark, tm
         ink, paper = ("rgb(232, 232, 233)", "rgb(22, 22, 23)") if dark else ("rgb(28, 28, 29)", "rgb(255, 255, 254)")
         assert (found["ink"], found["paper"]) == (ink, paper)
         assert all(figure["colour"] in (ink, "rgb(168, 168, 168)", "rgb(107, 107, 107)") for figure in found["figures"])
+
+
+def test_a_stored_run_reads_as_one_that_is_over(tmp_path):
+    circuit = qngd.CircuitBuilder(1)
+    circuit = circuit.ry(circuit.parameter("a"), 0)
+    budget = qngd.Budget(shots=500)
+    qngd.minimize(circuit, {"Z": 1.0}, [0.3], shots=10, seed=1, max_steps=1, budget=budget, run_dir=tmp_path / "run")
+    qngd.compare([tmp_path / "run"]).report(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for words in ("1 qubit, 1 layer, 1 parameter", "and the call that began the run goes on", "Budget(shots=500)"):
+        assert words in text

@@ -320,6 +320,25 @@ def test_a_curvature_within_its_error_teaches_nothing(sigmas, slope, shared):
     assert rate == pytest.approx(0.1 * (expected if sigmas > 2 else 1))
 
 
+@pytest.mark.parametrize("sigmas", [0.5, 1.9, 2.1, 10])
+@pytest.mark.parametrize("part", [0.3, 0.9, 1.5])  # of what the slope promises; the last bends down
+@pytest.mark.parametrize("source", ["before", "after", "slope"])
+def test_a_bend_within_its_error_teaches_nothing_of_a_batch(sigmas, part, source):
+    here = at()
+    proposal = CurvatureRate().propose(toward(here), here, CurvatureRate().start(), no_probe)
+    promised = -float(proposal.delta @ GRADIENT)
+    error = abs(1 - part) * promised / sigmas
+    along = np.outer(proposal.delta, proposal.delta) * (error / (proposal.delta @ proposal.delta)) ** 2
+    here = at(stderr=error if source == "before" else 0.0, covariance=along if source == "slope" else None)
+    after = Estimate(np.float64(-part * promised), np.float64(error if source == "after" else 0.0))
+    there = dataclasses.replace(at(), batch=1, before=after)
+    direction = dataclasses.replace(toward(here), noise=0.0)
+    rule = CurvatureRate()
+    rate = float(rule.learn(Trial(proposal, direction, here, there), True, rule.start())["rate"])
+    is_seen = sigmas > 2 and part < 1
+    assert rate == pytest.approx(0.1 * (np.clip(1 / (4 * (1 - part)), 0.2, 5) ** 0.25 if is_seen else 1))
+
+
 @pytest.mark.parametrize(("sigmas", "factor"), [(0.5, 1 / (0.2 * (1 + 4))), (1.0, 1 / (0.2 * 3)), (0.1, 1.0)])
 def test_of_a_tail_a_hidden_curvature_allows_what_it_is_at_most(sigmas, factor):
     """δᵀy is a fifth of what was promised, and `sigmas` standard errors: at most two more than it is."""

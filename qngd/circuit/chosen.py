@@ -71,7 +71,7 @@ def limits(spec: Any, parameters: Sequence[str]) -> tuple[np.ndarray, np.ndarray
     """The lowest and the highest value (P,) of every parameter, or None where nothing is bounded.
 
     Raises:
-        SettingError: a bound is no pair (low, high) of numbers with low < high.
+        SettingError: a bound is no pair (low, high) of numbers with low < high, or may be read in two ways.
     """
     if spec is None:
         return None
@@ -86,15 +86,32 @@ def limits(spec: Any, parameters: Sequence[str]) -> tuple[np.ndarray, np.ndarray
     return low, high
 
 
+def _as_sides(spec: Any, count: int, place: str) -> Any:
+    """The lows and the highs, where SciPy's `Bounds` or a list of a pair for each parameter were given; anything else
+    as it is."""
+    if hasattr(spec, "lb") and hasattr(spec, "ub"):
+        return spec.lb, spec.ub
+    rows = list(spec) if isinstance(spec, (list, tuple)) else []
+    if len(rows) != count or not all(isinstance(row, (list, tuple)) and len(row) == 2 for row in rows):
+        return spec
+    if count == 2:
+        raise SettingError(
+            f"bounds: {shown(spec)}{place} may be lows and highs, or a pair for each of two parameters; give a mapping "
+            "from their names to pairs, or lows and highs as NumPy arrays"
+        )
+    return [-np.inf if low is None else low for low, _ in rows], [np.inf if high is None else high for _, high in rows]
+
+
 def _pair(pair: Any, count: int, place: str = "") -> tuple[np.ndarray, np.ndarray]:
     wrong = (
-        f"bounds: give (low, high), numbers or arrays of {count}, or a mapping from names to such; got {shown(pair)}"
-        f"{place}"
+        f"bounds: give (low, high), numbers or arrays of {count}, a mapping from names to such, or a pair for each "
+        f"parameter; got {shown(pair)}{place}"
     )
+    sides = _as_sides(pair, count, place)
     try:
         low, high = (
             np.full(count, fill if side is None else side) if side is None or is_number(side) else np.ravel(side)
-            for side, fill in zip(pair, (-np.inf, np.inf), strict=True)
+            for side, fill in zip(sides, (-np.inf, np.inf), strict=True)
         )
         low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     except (TypeError, ValueError):

@@ -14,8 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from qngd.cli.errors import UsageError
-from qngd.cli.stored import AGAIN
-from qngd.cli.work import advised, echo_json
+from qngd.cli.work import echo_json
 from qngd.errors import StorageError, counted
 from qngd.report import files, live
 from qngd.report.compared import compared_table
@@ -131,7 +130,7 @@ def view(run: StoredRun) -> list[str]:
         lines.append(f"  {run}")
     lines.append(f"  {run.cost}")
     if not _goes_on(run):
-        lines.append(f"  {advised(run.message, AGAIN)}")
+        lines.append(f"  {run.message}")
     return lines
 
 

@@ -10,14 +10,13 @@ from typing import Any
 import typer
 
 from qngd.cli.errors import UsageError
-from qngd.cli.work import advised, echo_json, echo_table
+from qngd.cli.work import echo_json, echo_table
 from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
 from qngd.report import live
-from qngd.run.directory.loaded import StoredRun, load
+from qngd.run.directory.loaded import AGAIN, StoredRun, load
 from qngd.run.directory.paths import folders_of_runs, holds_run, numbered_runs
-
-AGAIN = "the call that began the run goes on"
+from qngd.run.result import advised
 
 
 def show(directory: Path, as_json: bool) -> None:
@@ -38,7 +37,7 @@ def show(directory: Path, as_json: bool) -> None:
         "circuit": f"{counted(found.about['num_qubits'], 'qubit')}, "
         + counted(len(found.about["parameters"]), "parameter"),
         "status": found.status.replace("_", " "),
-        "message": advised(found.message, AGAIN),
+        "message": found.message,
         "steps": str(found.steps),
         "energy": str(found).partition(" after ")[0],
         "cost": str(found.cost),

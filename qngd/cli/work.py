@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -30,7 +29,7 @@ from qngd.report import files, live
 from qngd.report.circuits import describe_circuit
 from qngd.report.summary import summary
 from qngd.run.loop import Result, minimize
-from qngd.run.result import GO_ON
+from qngd.run.result import advised
 
 _PLACES = ("out", "run_dir")  # where the file of settings stands; elsewhere it would be another run's
 _KEPT = "the same command goes on"
@@ -90,16 +89,6 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
         with found.file.blamed():
             raise error
     return str(result.status)
-
-
-def advised(message: str, again: str) -> str:
-    """The message of a run with what goes on from it here, in the place of what does in Python.
-
-    >>> advised(f"max_steps=3 reached; raise it, or {GO_ON}", "the same command goes on")
-    'max_steps=3 reached; raise it, and the same command goes on'
-    """
-    joined = re.compile(rf"(,? (?:or|and) )?{re.escape(GO_ON)}")
-    return joined.sub(lambda found: f"{', and ' if found[1] else ''}{again}", message)
 
 
 def _told(texts: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,6 +159,14 @@ class Spread:
         reach = np.array([self.reach[0][own], nothing])
         return Spread(self.energy[own], nothing, nothing, gradient=nothing, reach=reach, of_energy=own[own])
 
+    def of_as_many(self, count: int) -> Spread:
+        """That of a step of other samples with so many requests, all alike, in which as many shots leave the errors
+        that they leave here: it says nothing of single requests, so that no target error can be reached by it."""
+        size = len(self)
+        energy, step = (np.full(count, (np.sqrt(worth).sum() / count) ** 2) for worth in (self.energy, self.step))
+        taken = self.taken * count // max(size, 1)
+        return Spread(energy, np.zeros(count), step, self.signal, taken, self.spent)
+
     def renewed(self, seen: Spread) -> Spread:
         """With what was seen since of the first requests; of the others it is as it was. What it says of the step stays
         too: without a metric there was none to say how errors of the step count."""

@@ -65,5 +65,5 @@ CircuitLike = (
 Theta = ArrayLike | Mapping[Any, Any] | Sequence[Any]  # in the structure of the circuit's own arguments
 # parameters by name, a list of such, or a mask; and a pair (low, high), or pairs by name
 Frozen = str | Sequence[Any] | np.ndarray
-Bounds = tuple[Any, Any] | Mapping[Any, tuple[Any, Any]]
+Bounds = tuple[Any, Any] | Sequence[tuple[Any, Any]] | Mapping[Any, tuple[Any, Any]]
 ObservableLike = Observable | Mapping[Any, Any] | Sequence[tuple[str, Any]] | _Operator | _Terms

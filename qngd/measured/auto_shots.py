@@ -31,8 +31,8 @@ class AutoShots:
     the gradient was seen to be beside its noise, and by what the `start` of a circuit costs (`qngd.measured.step_total`
     derives it). Let N be the shots of a step, of C circuits. From one step to the next N + C·start grows by 30 % at
     most, or by one shot a circuit where all get the same; and what goes beyond the first step's shots and the circuits'
-    starts is at most a hundredth of all shots so far. Where no single gradient says what is gained, as for an
-    `Objective`, there are 1000 shots for every circuit.
+    starts is at most a hundredth of all shots so far. Where no gradient says what is gained, as of the
+    functions for one θ, there are 1000 shots for every circuit.
 
     *How they are divided.* After van Straaten & Koczor (arXiv:2005.05172), by the variances that the step before saw.
     As the gradient vanishes, errors of the metric matter less, and its shots fade. What was seen is uncertain, and
@@ -53,7 +53,8 @@ class AutoShots:
         minimum: shots that every circuit gets before the rest is divided by what was seen; None is half of the shots,
             divided as said above. Without a total it is 20 at least where a backend leaves shots out.
         first: shots of a circuit in the first step, where nothing is known, without a total; a quarter of `start` if
-            that is more. Where many gates share a parameter half of it is the least of all steps.
+            that is more. It is the least of all steps for a CVaR and an `Objective`, which few shots bias, and half of
+            it where many gates share a parameter.
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what a circuit
             and its part of a job cost, divided by what a shot costs. That is in money where money is limited, or prices
@@ -118,7 +119,7 @@ class AutoShots:
 
     def most(self, plan: Plan, step: int) -> int:
         """Shots of a circuit, on average, that a step takes at most; number 0 is the start."""
-        if self.total is not None or plan.mixing is None:
+        if self.total is not None or not plan.has_gradient:
             shots = self._wanted(plan, None) / max(plan.num_circuits, 1)
         else:
             shots = self._chosen(plan).most(step)
@@ -147,7 +148,7 @@ class AutoShots:
         """The shots of a step: the total given, or those that gain most for what they cost."""
         if self.total is not None:
             return self.total
-        if plan.mixing is None:  # no step to gain by
+        if not plan.has_gradient:  # no step to gain by
             return _SHOTS_PER_CIRCUIT * plan.num_circuits
         return self._chosen(plan).after(spread)
 

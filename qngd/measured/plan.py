@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from qngd._system.brief import brief_fields
+from qngd.circuit.angles import is_shared
 from qngd.measured.gradient import Chance
 from qngd.measured.metric import MeasuredMetric
 from qngd.measured.template import Template
@@ -201,6 +202,20 @@ class Plan(Submission):
     @property
     def num_parameters(self) -> int:
         return self.jacobian.shape[1]
+
+    @property
+    def has_gradient(self) -> bool:
+        return self.mixing is not None
+
+    @property
+    def averages_gradients(self) -> bool:
+        """Whether the default step goes along a mean of several gradients."""
+        return is_shared(self.jacobian)
+
+    @property
+    def is_curved(self) -> bool:
+        """Whether what is estimated is no linear function of the energies, so that few shots leave a bias in it."""
+        return self.share is not None
 
     @cached_property
     def linear(self) -> sparse.csr_array:

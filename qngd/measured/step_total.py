@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qngd.circuit.angles import is_shared
 from qngd.estimates.evaluation import Spread
 from qngd.measured.plan import Plan
 
@@ -64,7 +63,7 @@ class StepTotal:
         count = self.plan.num_circuits
         if spread is None or not spread.taken or len(spread.step) != count:
             return self.first * count
-        averages = is_shared(self.plan.jacobian)
+        averages = self.plan.averages_gradients
         least = self._least(averages)
         taken, least = max(spread.taken, least), max(least, self.free * count)
         part = max(self._at_first * count, _PART * spread.spent)
@@ -94,7 +93,7 @@ class StepTotal:
     def _least(self, averages: bool) -> int:
         """Shots of every step at least; `averages` says that steps follow a mean of gradients."""
         first = self.first * self.plan.num_circuits
-        if self.plan.share is not None:
+        if self.plan.is_curved:
             return first
         return first // 2 if averages else 0
 

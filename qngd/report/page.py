@@ -211,9 +211,7 @@ def _in_all(runs: Sequence[dict[str, str]]) -> dict[str, str]:
 
 def _setting_rows(run: RunData) -> dict[str, str]:
     problem, found = run.result["problem"], run.result
-    size = [
-        f"{problem[key]} {word}" for key, word in (("num_qubits", "qubits"), ("num_layers", "layers")) if key in problem
-    ]
+    size = [counted(problem[f"num_{word}s"], word) for word in ("qubit", "layer") if f"num_{word}s" in problem]
     rows = {"circuit": ", ".join([*size, counted(len(problem.get("parameters", [])), "parameter")])}
     rows |= {name.replace("_", " "): f"{value}" for name, value in found.get("run", {}).items() if value is not None}
     versions = found.get("versions") or ({"qngd": found["qngd"]} if found.get("qngd") else {})

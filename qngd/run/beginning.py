@@ -58,4 +58,5 @@ def _seeded(task: Task, before: State) -> State:
 
 
 def _too_little(task: Task, first: Cost) -> str:
-    return f"the evaluation at theta0 alone needs {first}{task.lacking(Cost(), first)}; grant at least that"
+    enough = "that" if task.final is None else "both"
+    return f"the evaluation at theta0 alone needs {first}{task.lacking(Cost(), first)}; grant at least {enough}"

@@ -24,6 +24,8 @@ from qngd.run.result import BROKEN_OFF, REMEDY, Result, Status
 from qngd.run.task import Task
 from qngd.solve.state import State
 
+_OF_ONE_STEP = "its energy has the few shots of one step; final_shots measures the end with more"
+
 
 def result_of(record: Record, status: Status, task: Task) -> Result:
     """What a run has reached, as its result with this status."""
@@ -100,7 +102,8 @@ def _measured_again(found: Result, task: Task) -> Result:
     """The result of a run with the energy that `final_shots` show where it ended; as it was found where none were asked
     for, or nothing more can be sent."""
     if task.final is None:
-        return found
+        few = task.ends_with_few_shots and found.stderr > 0 and found.status not in BROKEN_OFF
+        return _with_note(found, _OF_ONE_STEP) if few else found
     state, paid = found.state, _with_cost(found, task.final.paid)
     if found.status in BROKEN_OFF:
         return _with_note(paid, "its end was not measured with final_shots")

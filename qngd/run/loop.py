@@ -117,8 +117,9 @@ def minimize(
             restarts every start is measured so.
         frozen: parameters that keep their start: names, also of whole vectors or arguments, or a mask. They cost no
             circuits.
-        bounds: (low, high), for all parameters, or a mapping from names to such pairs. Trials are moved to the nearest
-            point of the box, and a parameter that the descent pushes against its bound is held there.
+        bounds: (low, high), for all parameters, a mapping from names to such pairs, or as SciPy takes them, its Bounds
+            or a list of a pair for each parameter. Trials are moved to the nearest point of the box, and a parameter
+            that the descent pushes against its bound is held there.
         wrap_angles: whether the result's parameters are brought into (−π, π] where a full turn of one changes nothing,
             because all its rotations turn by whole multiples of it.
         progress: whether to show how far the run is: a bar and the last step, redrawn in place on a terminal (on its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -84,6 +85,16 @@ def by_run_dir(message: str) -> str:
     for link, other in ((", or ", ": "), (" and ", ": "), ("; ", "; ")):
         message = message.replace(link + GO_ON, f"{other}with a run_dir the same call goes on")
     return message.replace(_FROM_BEST, "")
+
+
+def advised(message: str, again: str) -> str:
+    """The message of a run with what goes on from it elsewhere than in Python, or later, in the place of its state.
+
+    >>> advised(f"max_steps=3 reached; raise it, or {GO_ON}", "the same command goes on")
+    'max_steps=3 reached; raise it, and the same command goes on'
+    """
+    joined = re.compile(rf"(,? (?:or|and) )?{re.escape(GO_ON)}")
+    return joined.sub(lambda found: f"{', and ' if found[1] else ''}{again}", message)
 
 
 @dataclass(frozen=True, eq=False)

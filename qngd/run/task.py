@@ -49,9 +49,18 @@ class Task:
 
     def may_see_more(self, state: State) -> bool:
         """Whether steps from this state will take more shots than the last, where that one saw noise alone."""
-        rule = AutoShots() if isinstance(self.setup.shots, str) else self.setup.shots  # of words there is only "auto"
-        spread = state.evaluation.spread
+        rule, spread = self._rule, state.evaluation.spread
         return isinstance(rule, AutoShots) and spread is not None and rule.may_grow(spread)
+
+    @property
+    def ends_with_few_shots(self) -> bool:
+        """Whether its energy is that of a step which has as few shots as steps can do with."""
+        is_measured = self.final is not None or bool(self.also)  # of what is lifted off other states the end always is
+        return isinstance(self._rule, AutoShots) and self._rule.total is None and not is_measured
+
+    @property
+    def _rule(self) -> Any:
+        return AutoShots() if isinstance(self.setup.shots, str) else self.setup.shots  # of words there is only "auto"
 
     @contextmanager
     def metered(self, spent: Cost) -> Iterator[Meter]:
@@ -108,7 +117,7 @@ class Task:
         parts = [budget.lacking(self.before_this + spent + kept, ahead)]
         if budget.wall is not None:
             parts.append(self.clock.lacking(budget.wall, self._steps_ahead))
-        note = "" if self.final is None else f", with {kept} kept for the end"
+        note = "" if self.final is None else f", with {kept} kept for the end by final_shots={self.final.shots}"
         if self.sharing > 1:
             note += f", of the part of this run, one of {self.sharing} that share the budget"
         return f": it takes {', '.join(filter(None, parts))}{note}"

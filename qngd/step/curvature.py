@@ -50,7 +50,8 @@ class CurvatureRate(StepRule):
 
     Over mini-batches the two slopes are of different functions. The loss of the step's own batch at both ends then says
     where the parabola along δ is lowest, for this batch; the rate is drawn to half of that, by little every time, as
-    the minimum of one batch is not that of all.
+    the minimum of one batch is not that of all. It stays where the errors of shots hide how the parabola bends: in
+    short steps they always do, and would else make the next one shorter.
 
     Args:
         initial: the first rate; None is 0.2 over the standard deviation of the observable's eigenvalues, so that
@@ -99,7 +100,7 @@ class CurvatureRate(StepRule):
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         if accepted and trial.there.before is not None:
-            factor = np.clip(0.5 * parabola_factor(trial), self.shrink, self.grow) ** _OF_A_BATCH
+            factor = np.clip(_batch_factor(trial, self.significance), self.shrink, self.grow) ** _OF_A_BATCH
         elif accepted:
             factor = float(np.clip(curvature_factor(trial, self.significance), self.shrink, self._most(trial, memory)))
         else:
@@ -147,6 +148,20 @@ def parabola_factor(trial: Trial) -> float:
     with the decrease a; 0 if it has none."""
     excess = trial.slope - trial.decrease
     return trial.slope / (2 * excess) if np.isfinite(excess) and excess > 0 else 0.0
+
+
+def _batch_factor(trial: Trial, significance: float) -> float:
+    """Half of the factor to multiply δ by so that it ends where the parabola through both losses of the step's batch
+    and the slope is lowest; 0 if it bends down. With noise 1 where it does, or not surely up."""
+    before = trial.there.before
+    assert before is not None
+    energies = float(trial.here.energy.stderr) ** 2 + float(before.stderr) ** 2
+    error = np.sqrt(energies + _variance_along(trial.proposal.delta, trial.here))
+    slope = trial.slope - trial.proposal.rate * trial.direction.noise  # without what noise puts into both δ and ∇E
+    bend = slope - trial.decrease
+    if error > 0 and bend <= significance * error:
+        return 1.0
+    return slope / (4 * bend) if bend > 0 else 0.0
 
 
 def _variance_along(delta: np.ndarray, evaluation: Evaluation) -> float:

@@ -146,7 +146,9 @@ class JointPlan(Submission):
 
     pieces: tuple[Piece, ...]
     energy_weights: np.ndarray
-    mixing = None  # a rule for shots chooses no total by the gradient of one energy
+    mixing = None  # of one energy: a loss has others
+    averages_gradients = False
+    is_curved = True
     least_shots: int = 1
     starts: Starts = field(default_factory=Starts)
 
@@ -154,6 +156,15 @@ class JointPlan(Submission):
     def metric(self) -> MeasuredMetric | None:
         """The metric that is measured, or None."""
         return self.pieces[-1].plan.metric
+
+    @property
+    def has_gradient(self) -> bool:
+        return any(piece.plan.has_gradient for piece in self.pieces)
+
+    @property
+    def share(self) -> float | None:
+        """The smallest α of outputs that are a CVaR, or None."""
+        return min((α for piece in self.pieces for α in piece.planner.part.shares.values()), default=None)
 
     @property
     def of_single_shots(self) -> str:

@@ -137,13 +137,13 @@ class Measured:
         for r, own in self._requests:
             weight, bound = self.plan.energy_weights[r], self._bound(own)
             spread = self._values[1][r] * shots_asked(self.plan.requests[r], self.outcomes[r])  # of one shot
-            loss[r] = weight**2 * (weights @ spread @ weights)
+            loss[r] = weight**2 * max(weights @ spread @ weights, 0.0)  # rounding may take it below
             reach[0, r] = abs(weight) * (np.abs(weights) @ bound)
             if bends is not None:
                 moves = self._moves(r, weights, bends)
                 along = root @ moves
-                step[r] = np.sum((along @ spread) * along)
-                entries[:, r] = np.sum((moves @ spread) * moves, axis=1)
+                step[r] = max(np.sum((along @ spread) * along), 0.0)
+                entries[:, r] = np.maximum(np.sum((moves @ spread) * moves, axis=1), 0.0)
                 reach[1, r] = (np.abs(moves) @ bound).max(initial=0.0)
         step[self.plan.of_metric] = step.sum() / max(np.count_nonzero(step), 1)
         return Worth(loss, step, entries, reach, self._metric_worth() if with_metric else np.zeros(count))

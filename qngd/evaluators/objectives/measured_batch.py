@@ -83,7 +83,7 @@ class MeasuredBatch:
         """L·J, (b, K, P)."""
         return self._model.bent_jacobian(self.outputs, self._samples, self._jacobian)
 
-    @property
+    @cached_property
     def gradient(self) -> Estimate:
         """The gradient of the loss with its covariance."""
         _, weights = self._loss
@@ -98,13 +98,21 @@ class MeasuredBatch:
     def worth(self, with_gradient: bool, metric: MetricTensor | None) -> list[Worth]:
         """What a shot of each piece's requests is worth."""
         _, weights = self._loss
-        root = np.eye(self._size) if metric is None else damped_root(metric)
-        found = []
+        root, found = self._root(metric), []
         for each in self._pieces:
             place, columns = each.piece.place, each.piece.columns
             bends = self._bends[place, columns] if with_gradient else None
             found.append(each.worth(weights[place, columns], bends, root, metric is not None))
         return found
+
+    def signal(self, metric: MetricTensor | None) -> float:
+        """The square of the natural gradient, without what the errors of the gradient add to it."""
+        root, gradient = self._root(metric), self.gradient
+        assert gradient.covariance is not None
+        return float(np.sum((root @ gradient.value) ** 2) - np.sum(root * (root @ gradient.covariance)))
+
+    def _root(self, metric: MetricTensor | None) -> np.ndarray:
+        return np.eye(self._size) if metric is None else damped_root(metric)
 
     def average(self) -> MetricTensor:
         """The Fubini–Study metric, averaged over the samples."""

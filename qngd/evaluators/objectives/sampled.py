@@ -24,6 +24,7 @@ from qngd.evaluators.objectives.model import Model
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import run_plan, shots_for, submission_cost
 from qngd.gradients.base import Asked, require_shifts
+from qngd.measured.auto_shots import AutoShots
 from qngd.measured.shots import FixedShots
 from qngd.measured.target_error import TargetError, sharing
 from qngd.metrics.base import Metric
@@ -73,7 +74,7 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
             gradient=now.gradient if gradient else None,
             metric=tensor,
             cost=cost,
-            spread=self._spread(joint, earlier, now, bool(gradient), tensor),
+            spread=self._spread(joint, earlier, now, bool(gradient), tensor, cost.shots, spread),
             batch=batch,
             before=None if earlier is None else earlier.energy,
             shots_for=parts,
@@ -169,13 +170,20 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         return replace(joint, least_shots=least, starts=starts_of(self.backend, joint, self.shots))
 
     def _with_shots(self, joint: JointPlan, spread: Spread | None) -> JointPlan:
-        # what was seen of an evaluation of another kind says nothing about this one
-        if spread is not None and len(spread) > joint.num_circuits and joint.energy_weights.all():
-            spread = spread.of_loss()
-        fits = spread is not None and len(spread) == joint.num_circuits
         # a rule asks a plan for its circuits and energies, which a joint one has
         plan: Any = self.as_run(joint)
-        return joint.with_shots(divided(self.shots.shots(plan, spread if fits else None), plan.starts))
+        return joint.with_shots(divided(self.shots.shots(plan, self._fitting(joint, spread)), plan.starts))
+
+    def _fitting(self, joint: JointPlan, spread: Spread | None) -> Spread | None:
+        """What a spread says of this plan's requests: all of one of the same kind, or of the loss alone. Of one that is
+        of other samples it says what they are worth on average, and of any other kind nothing."""
+        if spread is None or len(spread) == joint.num_circuits:
+            return spread
+        if joint.has_gradient:
+            averages = isinstance(self.shots, AutoShots) and spread.taken
+            return spread.of_as_many(joint.num_circuits) if averages else None
+        of_loss = spread.of_loss() if joint.energy_weights.all() else None
+        return of_loss if of_loss is not None and len(of_loss) == joint.num_circuits else None
 
     def _spread(
         self,
@@ -184,6 +192,8 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         now: MeasuredBatch,
         gradient: bool,
         metric: MetricTensor | None,
+        taken: int,
+        before: Spread | None,
     ) -> Spread | None:
         """What a shot of each request of a joint plan was worth, piece by piece; of fixed shots nobody asks."""
         if isinstance(self.shots, FixedShots):
@@ -191,7 +201,7 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         worth = [] if earlier is None else earlier.worth(False, None)
         worth += now.worth(gradient, metric)
         whole = Worth(*(np.concatenate(parts, axis=-1) for parts in zip(*worth, strict=True)))
-        return Spread(
+        seen = Spread(
             whole.loss,
             whole.metric,
             whole.step,
@@ -199,6 +209,10 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
             reach=whole.reach,
             of_energy=joint.energy_weights != 0,
         )
+        if not gradient:
+            return seen
+        seen = replace(seen, signal=now.signal(metric), taken=taken)
+        return seen.after(before, getattr(self.shots, "memory", 0.0))
 
     def _run(
         self, joint: JointPlan, seed: int | None, spread: Spread | None = None

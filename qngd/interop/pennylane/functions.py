@@ -150,8 +150,8 @@ class FunctionSource:
 
         with framework.precision():
             derived = framework.derive(moving, self._leaves(framework, values))
+            operations = [_with_numbers(op, position) for position, op in enumerate(script.operations)]
         moved = {place: one.box(values) for place, one in zip(places, derived, strict=True)}
-        operations = [_with_numbers(op, position) for position, op in enumerate(script.operations)]
         moving_gates = {i for i, _ in places}
         data = [
             [moved.get((i, j), number) for j, number in enumerate(op.data)] if i in moving_gates else None

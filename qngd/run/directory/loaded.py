@@ -27,15 +27,18 @@ from qngd.run.directory.journal import readable
 from qngd.run.directory.lock import holder_of, locked
 from qngd.run.directory.paths import as_folder
 from qngd.run.directory.repair import repaired
+from qngd.run.directory.rules import Unknown, rebuilt
 from qngd.run.directory.schema import NAME
 from qngd.run.directory.trouble import told
 from qngd.run.loop import minimize
-from qngd.run.result import Result
+from qngd.run.result import Result, advised
 from qngd.solve.state import State, StepInfo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+AGAIN = "the call that began the run goes on"
+"""How a stored run goes on, whoever looks at it."""
 _UNSET: Any = object()
 
 
@@ -185,7 +188,7 @@ class StoredRun:
     @property
     def settings(self) -> dict[str, str]:
         """What the run was asked for, as text."""
-        asked = {name: repr(value) for name, value in self._kept.asked.items() if value not in (None, False)}
+        asked = {name: _in_words(value) for name, value in self._kept.asked.items() if value not in (None, False)}
         named = {field: row["shown"] for field, row in self._kept.identity.items() if field not in _OF_PROBLEM}
         return {**asked, **named}
 
@@ -209,7 +212,7 @@ class StoredRun:
             return f"{self.running} goes on with it"
         if self.status == "crashed":
             return "the process that ran it ended without a word; the same call, or qngd resume, goes on"
-        return str(self.sessions[-1]["message"] or "")
+        return advised(str(self.sessions[-1]["message"] or ""), AGAIN)
 
     @property
     def note(self) -> str:
@@ -324,3 +327,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _in_words(written: Any) -> str:
+    """A setting that was written, as a person would write it."""
+    try:
+        return repr(rebuilt(written))
+    except Unknown:
+        return repr(written)

@@ -28,7 +28,7 @@ def rebuilt(written: Any) -> Any:
     """
     if isinstance(written, list):
         return tuple(map(rebuilt, written))
-    if not isinstance(written, dict):
+    if not isinstance(written, dict) or KIND not in written:
         return written
     if written[KIND] == "mapping":
         return {rebuilt(key): rebuilt(value) for key, value in written["items"]}
