@@ -275,7 +275,7 @@ def exponential_of(operator):
 
 
 @pytest.mark.parametrize(
-    "gate, expected",
+    ("gate", "expected"),
     [
         (
             exponential_of(qml.prod(*CROSSING["Hermitian"]())),

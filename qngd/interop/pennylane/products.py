@@ -1,9 +1,9 @@
 """The matrices of PennyLane's operators, where these hold products.
 
-PennyLane multiplies the factors of a product that share wires, group by group, and puts the groups side by side; but it
-takes the rows to count the wires in the order of the factors. Of Z(0)·H(1)·CZ(0, 2) the groups are on (0, 2) and (1), the
-rows on (0, 1, 2), and the matrix is another operator's (seen in 0.45). An identity on all wires in front makes one group
-of all factors.
+PennyLane multiplies the factors of a product that share wires, group by group, and puts the groups side by side; but
+it takes the rows to count the wires in the order of the factors. Of Z(0)·H(1)·CZ(0, 2) the groups are on (0, 2) and
+(1), the rows on (0, 1, 2), and the matrix is another operator's (seen in 0.45). An identity on all wires in front makes
+one group of all factors.
 """
 
 from __future__ import annotations
