@@ -260,6 +260,37 @@ def test_annotated_operations():
         assert_same_state(circuit, surrounded(library.UnitaryGate(exact), qubits))
 
 
+def test_annotated_evolutions_with_a_parameter():
+    """Qiskit defines a HamiltonianGate for numbers alone, and can put no other under modifiers."""
+    for modifier in ([InverseModifier()], [ControlModifier(2, ctrl_state=1)], [PowerModifier(-3), ControlModifier(1)]):
+        operation = AnnotatedOperation(library.HamiltonianGate(HERMITIAN, A / 2), modifier)
+        qubits = tuple(reversed(range(operation.num_qubits)))
+        circuit = surrounded(operation, qubits)
+        values = dict(zip(circuit.parameters, random_theta(circuit), strict=True))
+        fixed = Operator(scipy.linalg.expm(-0.5j * values[A] * HERMITIAN))
+        exact = AnnotatedOperation(fixed.to_instruction(), modifier).to_matrix()
+        assert_same_state(circuit, surrounded(library.UnitaryGate(exact), qubits))
+
+
+def test_an_annotated_inverse_of_a_diagonal_gate():
+    """To which Qiskit 2 gives the class InverseModifier in the place of a modifier."""
+    phases = np.exp(1j * np.array([0.3, 1.1, -0.4, 2.0]))
+    circuit = surrounded(library.DiagonalGate(phases).inverse(annotated=True), (1, 0))
+    assert_same_state(circuit, surrounded(library.UnitaryGate(np.diag(phases.conj())), (1, 0)))
+
+
+def test_an_angle_that_comes_to_a_negative_number():
+    """Qiskit has no hash of such an expression."""
+    circuit, plain = entangled(2), entangled(2)
+    circuit.rx(A - A - 1.3, 0)
+    circuit.crz(0 * A - 2, 0, 1)
+    circuit.ry(A, 1)
+    plain.rx(-1.3, 0)
+    plain.crz(-2.0, 0, 1)
+    plain.ry(A, 1)
+    assert_same_state(circuit, plain)
+
+
 def test_a_fractional_power_of_a_fixed_gate():
     operation = AnnotatedOperation(library.UnitaryGate(MATRIX_4), [PowerModifier(0.3)])
     assert_same_state(surrounded(operation, (1, 0)))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pennylane as qml
 import pytest
+import scipy.linalg
 import scipy.sparse
 from pennylane import math as qmath
 from pennylane.operation import Operation
@@ -246,6 +247,71 @@ def test_plain_arrays_of_traced_numbers():
 
 def plain_state(theta):
     return own_state(lambda x: [qml.RZ(0.3 * x[1] - x[0], 0), qml.RZ(-x[1], 2)], np.array(theta))
+
+
+# ----- products whose factors share wires across each other -----
+
+
+CROSSING = {
+    "Hermitian": lambda: (
+        qml.Z(0),
+        qml.Hermitian(np.diag([1.0, 0.2, 0.3, -0.5]) + np.kron([[0.3, 0.2j], [-0.2j, -1]], np.ones((2, 2))), [1, 3]),
+        qml.Projector([1, 0], [0, 2]),
+    ),
+    "unitary": lambda: (qml.RX(0.4, 0), qml.CRY(1.0, [1, 3]), qml.CRZ(0.7, [0, 2])),
+}
+
+
+def dense_product(kind):
+    """The factors' matrices on all wires, multiplied; PennyLane's matrix of the product is another one."""
+    product = np.eye(2**WIRES)
+    for factor in CROSSING[kind]():
+        product = product @ qml.matrix(factor, wire_order=range(WIRES))
+    return product
+
+
+def exponential_of(operator):
+    return lambda theta: qml.exp(operator, -1j * theta[1])
+
+
+@pytest.mark.parametrize(
+    ("gate", "expected"),
+    [
+        (
+            exponential_of(qml.prod(*CROSSING["Hermitian"]())),
+            lambda: scipy.linalg.expm(-0.7j * dense_product("Hermitian")),
+        ),
+        (
+            exponential_of(qml.sum(qml.X(1), qml.s_prod(0.4, qml.prod(*CROSSING["Hermitian"]())))),
+            lambda: scipy.linalg.expm(-0.7j * (qml.matrix(qml.X(1), range(WIRES)) + 0.4 * dense_product("Hermitian"))),
+        ),
+        (
+            lambda theta: qml.pow(qml.prod(*CROSSING["unitary"]()), 0.5),
+            lambda: scipy.linalg.sqrtm(dense_product("unitary")),
+        ),
+        (
+            lambda theta: qml.adjoint(qml.pow(qml.prod(*CROSSING["unitary"]()), 0.3)),
+            lambda: scipy.linalg.fractional_matrix_power(dense_product("unitary"), 0.3).conj().T,
+        ),
+    ],
+)
+def test_products_of_crossing_factors(gate, expected):
+    matrix = expected()
+    circuit = wrapped(gate)
+    truth = own_state(lambda theta: qml.QubitUnitary(matrix, range(WIRES)), (0.3, 0.7))
+    assert_same_state(dense.statevector(circuit, [0.3, 0.7]), truth, 1e-12)
+
+
+def test_an_observable_that_is_a_function_of_such_a_product():
+    product = dense_product("Hermitian")
+    matrix = scipy.linalg.sqrtm(product @ product + np.eye(2**WIRES))
+    crossing = qml.prod(*CROSSING["Hermitian"]())
+    observable = qml.pow(qml.sum(qml.pow(crossing, 2), qml.Identity(0)), 0.5)
+    circuit = wrapped(lambda theta: None)
+    first_wire_lowest = np.arange(16).reshape((2,) * WIRES).transpose().reshape(-1)
+    state = own_state(lambda theta: None, (0.3, 0.7))
+    truth = np.vdot(state, matrix[np.ix_(first_wire_lowest, first_wire_lowest)] @ state).real
+    assert abs(qngd.expectation(circuit, observable, [0.3, 0.7]).value - truth) < 1e-12
 
 
 # ----- exponentials -----

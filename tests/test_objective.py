@@ -161,6 +161,18 @@ def test_the_metric_is_averaged_over_the_samples():
         np.testing.assert_allclose(found.value, np.mean(alone, axis=0), atol=1e-12)
 
 
+def test_a_parameter_that_moves_no_state():
+    """What is left to train turns the global phase alone."""
+    a, x = Parameter("a"), Parameter("x")
+    circuit = QuantumCircuit(2, global_phase=a)
+    circuit.ry(x, 0)
+    circuit.cx(0, 1)
+    objective = qngd.Objective(circuit, {"ZI": 1.0}, np.mean, data=[[0.1], [0.4]], inputs=["x"])
+    assert np.array_equal(qngd.metric_tensor(objective, [0.3], approx="full"), [[0.0]])
+    assert np.array_equal(qngd.gradient(objective, theta=[0.3]).value, [0.0])
+    assert qngd.minimize(objective, theta0=[0.3]).energy == pytest.approx(np.cos([0.1, 0.4]).mean())
+
+
 def test_random_estimates_of_the_metric_are_averaged_too():
     objective = objectives()["builder"]
     full = qngd.metric_tensor(objective, THETA, approx="full").value

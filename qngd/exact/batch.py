@@ -179,8 +179,10 @@ class BatchSimulator:
         self, finals: np.ndarray, rotations: Rotations, pattern: sparse.csr_array, slopes: np.ndarray
     ) -> np.ndarray:
         plan, places = self._tangents(pattern)
-        step = max(1, _LANES // max(len(plan.parameter) * finals.shape[2] * 2, 1))
         total = np.zeros((len(plan.parameter),) * 2)
+        if not len(plan.parameter):  # none moves the state
+            return over_parameters(total, plan)
+        step = max(1, _LANES // (len(plan.parameter) * finals.shape[2] * 2))
         for first in range(0, len(finals), step):
             part = slice(first, first + step)
             own = rotations._replace(cos=rotations.cos[part], sin=rotations.sin[part])

@@ -29,6 +29,7 @@ from qngd.interop.pennylane.matrices import (
     untraceable,
 )
 from qngd.interop.pennylane.moving import special_unitary
+from qngd.interop.pennylane.products import matrix_of
 from qngd.interop.pennylane.reasons import reason_of
 from qngd.interop.pennylane.rebind import rebuilt
 from qngd.interop.pennylane.site import Site
@@ -279,5 +280,5 @@ def _hilbert_schmidt(op: Any) -> list[Operator]:
     blanks = [qml.Identity(v.wires) for v in v_ops]
     parts = list(op.compute_decomposition(*op.data, wires=op.wires, U=u_ops, V=blanks))
     start = 1 + max(i for i, part in enumerate(parts) if part is u_ops[-1])  # V's come after U's
-    conjugates = [qml.QubitUnitary(anp.conj(v.matrix()), wires=v.wires) for v in v_ops]
+    conjugates = [qml.QubitUnitary(anp.conj(matrix_of(v)), wires=v.wires) for v in v_ops]
     return [*parts[:start], *conjugates, *parts[start + len(blanks) :]]

@@ -21,6 +21,7 @@ from qngd.errors import ObservableError
 from qngd.interop.pennylane.generated import generated
 from qngd.interop.pennylane.moving import moving
 from qngd.interop.pennylane.observable import sum_of
+from qngd.interop.pennylane.products import matrix_of
 from qngd.interop.pennylane.site import FIX_IT, Site
 from qngd.interop.pennylane.trace import Node, node_of, plain
 from qngd.interop.synthesis import (
@@ -103,7 +104,7 @@ def _in_eigenbasis(op: Any, time: Angle | float, site: Site) -> list[Turn]:
     advice = "use qml.TrotterProduct or qml.ApproxTimeEvolution to say which product is meant"
     if len(op.wires) > _MAX_EVOLUTION_WIRES:
         site.refuse(f"its terms do not commute, and it acts on more than {_MAX_EVOLUTION_WIRES} wires; {advice}")
-    matrix = qml.matrix(op.base, wire_order=op.wires)
+    matrix = matrix_of(op.base)
     if node_of(matrix) is not None:
         site.refuse(f"its terms do not commute and have parameters of their own; {advice}")
     matrix = np.asarray(matrix)
@@ -160,7 +161,7 @@ def _matrix_of(op: Operator, site: Site) -> Any:
     try:
         with warnings.catch_warnings():  # SciPy's about arrays of traced numbers, which it then fails on
             warnings.simplefilter("ignore", DeprecationWarning)
-            matrix = op.matrix() if op.has_matrix else op.sparse_matrix()
+            matrix = matrix_of(op)
     except FAILURES as error:
         site.refuse(untraceable(op, "matrix", "compute_matrix", error))
     return matrix.toarray() if scipy.sparse.issparse(matrix) else _followed(matrix)

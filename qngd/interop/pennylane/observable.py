@@ -25,6 +25,7 @@ from qngd.circuit.observable import Observable
 from qngd.circuit.pauli import PauliStrings, num_words
 from qngd.circuit.pauli_sum import PauliSum, hermitian_part, of_matrix, projector
 from qngd.errors import ObservableError
+from qngd.interop.pennylane.products import matrix_of
 from qngd.interop.pennylane.reasons import reason_of
 from qngd.interop.pennylane.table import commuting_words
 from qngd.interop.pennylane.trace import node_of
@@ -163,15 +164,15 @@ class _ObservableReader:
             self._refuse(op, reason)
         if not op.has_matrix and not op.has_sparse_matrix:
             self._refuse(op, "it is not an observable on qubits, as it has no matrix; give a sum of Pauli words")
-        if not op.has_matrix or isinstance(op, qml.SparseHamiltonian):
+        if isinstance(op, qml.SparseHamiltonian):
             return op.sparse_matrix()
-        if len(op.wires) > _MAX_DENSE_WIRES:
+        if op.has_matrix and len(op.wires) > _MAX_DENSE_WIRES:
             self._refuse(
                 op,
                 f"it is known by its matrix on {len(op.wires)} wires, more than {_MAX_DENSE_WIRES}; give a "
                 "qml.SparseHamiltonian, or a sum or product of operators on fewer wires",
             )
-        return np.asarray(op.matrix())
+        return np.asarray(matrix_of(op)) if op.has_matrix else matrix_of(op)
 
     def _qubits(self, op: Operator, labels: Any = None) -> list[int]:
         labels = op.wires if labels is None else labels

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,8 @@ class AngleReader:
         self._graph = symbols.graph
         self._nodes = symbols.nodes
         self._slots = AngleSlots(builder, symbols.graph)
-        self._rebuilt: dict[ParameterExpression, int] = {}
+        self._rebuilt: list[tuple[ParameterExpression, int]] = []
+        self._known: dict[ParameterExpression, int] = {}
 
     def read(self, value: Any) -> Angle | float:
         """The angle that a gate's argument means.
@@ -103,9 +105,12 @@ class AngleReader:
     def _node(self, value: ParameterExpression) -> int:
         if isinstance(value, Parameter):
             return self._parameter(value)
-        node = self._rebuilt.get(value)
-        if node is None:
-            node = self._rebuilt[value] = _rebuilt(value, self._graph, self._parameter)
+        with suppress(KeyError, OverflowError):  # Qiskit has no hash of what came to a negative number: a - a - 1
+            return self._known[value]
+        node = _rebuilt(value, self._graph, self._parameter)
+        self._rebuilt.append((value, node))
+        with suppress(OverflowError):
+            self._known[value] = node
         return node
 
     def _parameter(self, parameter: Parameter) -> int:
@@ -121,9 +126,9 @@ class AngleReader:
         if not self._rebuilt:
             return
         theta = np.modf(0.29 + (math.sqrt(5) - 1) / 2 * np.arange(len(self._graph.names)))[0]
-        nodes = dict.fromkeys([*self._nodes.values(), *self._rebuilt.values()])
+        nodes = dict.fromkeys([*self._nodes.values(), *(node for _, node in self._rebuilt)])
         ours = dict(zip(nodes, NodeProgram.of(self._graph, list(nodes))(theta), strict=True))
-        for expression, node in self._rebuilt.items():
+        for expression, node in self._rebuilt:
             point = {parameter: ours[self._nodes[parameter]] for parameter in expression.parameters}
             try:
                 theirs = complex(expression.bind(point))
@@ -139,7 +144,7 @@ class AngleReader:
                 )
 
     def _warn_of_version(self) -> None:
-        doubtful = [e for e, node in self._rebuilt.items() if not self._is_surely_right(e, node)]
+        doubtful = [e for e, node in self._rebuilt if not self._is_surely_right(e, node)]
         if doubtful:
             shown = ", ".join(map(str, doubtful[:3])) + (", …" if len(doubtful) > 3 else "")
             warnings.warn(

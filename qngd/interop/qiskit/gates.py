@@ -15,10 +15,10 @@ from qiskit.circuit import (
     PowerModifier,
     QuantumCircuit,
 )
-from qiskit.circuit.library import PermutationGate, UnitaryGate
+from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, PermutationGate, UnitaryGate
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import Clifford, Operator
+from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
 from qiskit.synthesis import synth_permutation_basic
 
 from qngd.interop.synthesis import require_unitary
@@ -38,6 +38,8 @@ def plain_gate(operation: Operation) -> Gate:
         return operation.to_circuit().to_gate()
     if isinstance(operation, PermutationGate):  # has no definition
         return synth_permutation_basic(operation.pattern).to_gate()
+    if isinstance(operation, HamiltonianGate) and has_parameters(operation):
+        return _in_eigenbasis(operation)
     if not isinstance(operation, AnnotatedOperation):
         matrix = own_matrix(operation)
         return operation if matrix is None else UnitaryGate(matrix)
@@ -51,6 +53,17 @@ def plain_gate(operation: Operation) -> Gate:
                 f"({one_line(error)}); write the modified gate out"
             ) from error
     return gate
+
+
+def _in_eigenbasis(gate: HamiltonianGate) -> Gate:
+    """exp(−i·time·H) = V·exp(−i·time·Λ)·V†, for a time with parameters: Qiskit defines it for numbers alone."""
+    matrix, time = gate.params
+    levels, basis = np.linalg.eigh(matrix)
+    circuit = QuantumCircuit(gate.num_qubits, name=f"{gate.name}_")
+    circuit.append(UnitaryGate(basis.conj().T), circuit.qubits)
+    circuit.append(PauliEvolutionGate(SparsePauliOp.from_operator(Operator(np.diag(levels))), time), circuit.qubits)
+    circuit.append(UnitaryGate(basis), circuit.qubits)
+    return circuit.to_gate()
 
 
 def own_matrix(operation: Operation) -> np.ndarray | None:
@@ -104,7 +117,7 @@ def one_line(error: Exception) -> str:
 
 
 def _modified(gate: Gate, modifier: Any) -> Gate:
-    if isinstance(modifier, InverseModifier):
+    if isinstance(modifier, InverseModifier) or modifier is InverseModifier:  # the class: of Qiskit's DiagonalGate
         return gate.inverse()
     if isinstance(modifier, PowerModifier):
         return _power(gate, modifier.power)
