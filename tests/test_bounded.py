@@ -152,6 +152,28 @@ def test_scipys_methods_without_bounds_are_refused(method):
         qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer=qngd.baselines.SciPy(method))
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"b": (-0.1, 0.1), "a": (0.1, 0.4), "c": (-2.0, 1.5), "d": (-0.5, 0.9)},
+        (np.array([0.1, -0.1, -2.0, -0.5]), np.array([0.4, 0.1, 1.5, 0.9])),
+        [(0.1, 0.4), (-0.1, 0.1), (-2.0, 1.5), (-0.5, 0.9)],
+    ],
+    ids=["mapping", "arrays", "pairs"],
+)
+def test_bounds_are_of_all_parameters_frozen_ones_included(bounds):
+    """As SciPy finds the lowest energy of the others; a frozen parameter stays, though outside of its own."""
+    result = qngd.minimize(circuit(), ENERGY, THETA, frozen=["b"], bounds=bounds)
+    assert result.theta[1] == THETA[1]
+
+    def of_free(free):
+        return energy([free[0], THETA[1], *free[1:]])
+
+    best = scipy_minimize(of_free, THETA[[0, 2, 3]], bounds=[(0.1, 0.4), (-2.0, 1.5), (-0.5, 0.9)], tol=1e-12)
+    assert result.energy == pytest.approx(best.fun, abs=1e-7)
+    np.testing.assert_allclose(result.theta[[0, 2, 3]], best.x, atol=1e-3)
+
+
 def test_what_follows_whole_waves_is_refused_in_a_box():
     with pytest.raises(SettingError, match=r"Rotosolve follows whole waves .* a parameter within bounds does not make"):
         qngd.minimize(circuit(), ENERGY, THETA, bounds=(-1, 1), optimizer="rotosolve")
@@ -161,7 +183,7 @@ def test_bounds_and_frozen_of_an_objective():
     made = qngd.CircuitBuilder(1)
     x, a, b = made.parameters("x", "a", "b")
     made = made.ry(x + a, 0).rx(b, 0)
-    more = {"data": [[0.1], [0.7]], "inputs": ["x"], "bounds": {"a": (0.2, 0.5)}, "frozen": "b"}
+    more = {"data": [[0.1], [0.7]], "inputs": ["x"], "bounds": {"a": (0.2, 0.5), "b": (1, 2)}, "frozen": "b"}
     objective = qngd.Objective(made, {"Z": 1.0}, np.mean, **more)
     result = qngd.minimize(objective, theta0={"a": 0.3, "b": 0.1})
     assert result.theta == {"a": pytest.approx(0.5), "b": 0.1}

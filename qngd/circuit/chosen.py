@@ -126,11 +126,12 @@ def _pair(pair: Any, count: int, place: str = "") -> tuple[np.ndarray, np.ndarra
 @dataclass(frozen=True, eq=False)
 class PartOfTheta:
     """The `ThetaStructure` of the `free` parameters (mask) where the others keep their `values` (P,): the user goes on
-    writing all of them."""
+    writing all of them, whose `names` these are."""
 
     whole: ThetaStructure
     free: np.ndarray
     values: np.ndarray
+    names: Sequence[str]
 
     def flatten(self, theta: Any) -> np.ndarray:
         """The free values of θ, which may be these alone, flat; raises ParameterError where θ gives a frozen one

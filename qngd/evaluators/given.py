@@ -9,6 +9,7 @@ import numpy as np
 
 from qngd.circuit.bound import bind
 from qngd.circuit.chosen import PartOfTheta, chosen, limits
+from qngd.circuit.circuit import Circuit
 from qngd.cvar import CVaR
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import Bounded
@@ -40,7 +41,7 @@ def read_any(
     if free.all():
         return found
     circuit = found.circuit
-    structure = PartOfTheta(circuit.structure, free, found.theta)
+    structure = PartOfTheta(circuit.structure, free, found.theta, circuit.parameters)
     names = tuple(name for name, is_free in zip(circuit.parameters, free, strict=True) if not is_free)
     bound = bind(circuit, free, found.theta[None], structure, fixed=(*circuit.fixed, *names)).circuit
     return replace(found, circuit=bound, theta=found.theta[free])
@@ -61,8 +62,18 @@ def evaluator_of(
         bounds = given.model.objective.bounds if bounds is None else bounds
     else:
         found = evaluator_for(given.circuit, given.target, setup, job_log, stage)
-    box = limits(bounds, given.circuit.parameters)
+    box = _box(bounds, given.circuit)
     return found if box is None else Bounded(found, *box)
+
+
+def _box(bounds: Any, circuit: Circuit) -> tuple[np.ndarray, np.ndarray] | None:
+    """The lowest and the highest value (P,) of a circuit's parameters; bounds are of frozen ones, too, where there are
+    any, and mean nothing for these."""
+    structure = circuit.structure
+    if not isinstance(structure, PartOfTheta):
+        return limits(bounds, circuit.parameters)
+    box = limits(bounds, structure.names)
+    return None if box is None else (box[0][structure.free], box[1][structure.free])
 
 
 def evaluators_of(

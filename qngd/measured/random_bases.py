@@ -31,6 +31,11 @@ _STREAM = 5  # of the seed, whose other streams are those of shots, metrics and 
 class RandomPaulis:
     """`grouping`: random Pauli measurements, whose bases are drawn anew in every step.
 
+    The mean over all draws is the observable's, and the standard error is right on average over them. But a string that
+    no basis measures counts nothing in this draw, and the spread of the others cannot show it: where strings of small
+    coefficients have letters of their own, one draw may be wrong by many of its errors. More bases, or another grouping,
+    help.
+
     Args:
         bases: of one energy; those of a gradient are measured at all shifted angles.
 

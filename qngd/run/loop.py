@@ -119,7 +119,7 @@ def minimize(
             circuits.
         bounds: (low, high), for all parameters, a mapping from names to such pairs, or as SciPy takes them, its Bounds
             or a list of a pair for each parameter. Trials are moved to the nearest point of the box, and a parameter
-            that the descent pushes against its bound is held there.
+            that the descent pushes against its bound is held there. Those of frozen parameters mean nothing.
         wrap_angles: whether the result's parameters are brought into (−π, π] where a full turn of one changes nothing,
             because all its rotations turn by whole multiples of it.
         progress: whether to show how far the run is: a bar and the last step, redrawn in place on a terminal (on its

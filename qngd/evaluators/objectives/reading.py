@@ -53,7 +53,7 @@ def model_of(objective: Objective, theta0: Any, frozen: Any = None) -> Model:
         num_outputs=sum(map(len, outputs)),
         is_list=several or outputs[0].is_list,
         names=tuple(name for name, is_free in zip(names, free, strict=True) if is_free),
-        structure=structure if free.all() else PartOfTheta(structure, free, start),
+        structure=structure if free.all() else PartOfTheta(structure, free, start, names),
         start=start[free],
         loss=Loss(objective.loss, objective.grad),  # type: ignore[arg-type]  # it was checked
         targets=targets,
