@@ -33,8 +33,8 @@ class RandomPaulis:
 
     The mean over all draws is the observable's, and the standard error is right on average over them. But a string that
     no basis measures counts nothing in this draw, and the spread of the others cannot show it: where strings of small
-    coefficients have letters of their own, one draw may be wrong by many of its errors. More bases, or another grouping,
-    help.
+    coefficients have letters of their own, one draw may be wrong by many of its errors. Take more bases there, or
+    another grouping.
 
     Args:
         bases: of one energy; those of a gradient are measured at all shifted angles.
