@@ -99,7 +99,14 @@ def _as_sides(spec: Any, count: int, place: str) -> Any:
             f"bounds: {shown(spec)}{place} may be lows and highs, or a pair for each of two parameters; give a mapping "
             "from their names to pairs, or lows and highs as NumPy arrays"
         )
-    return [-np.inf if low is None else low for low, _ in rows], [np.inf if high is None else high for _, high in rows]
+    return sides_of(rows)
+
+
+def sides_of(pairs: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """The lows and the highs of pairs as SciPy takes them: None, alone or in a pair, is no bound."""
+    both = [(None, None) if pair is None else pair for pair in pairs]
+    lows = [-np.inf if pair[0] is None else pair[0] for pair in both]
+    return lows, [np.inf if pair[1] is None else pair[1] for pair in both]
 
 
 def _pair(pair: Any, count: int, place: str = "") -> tuple[np.ndarray, np.ndarray]:

@@ -31,8 +31,8 @@ class AutoShots:
     the gradient was seen to be beside its noise, and by what the `start` of a circuit costs (`qngd.measured.step_total`
     derives it). Let N be the shots of a step, of C circuits. From one step to the next N + C·start grows by 30 % at
     most, or by one shot a circuit where all get the same; and what goes beyond the first step's shots and the circuits'
-    starts is at most a hundredth of all shots so far. Where no gradient says what is gained, as of the
-    functions for one θ, there are 1000 shots for every circuit.
+    starts is at most a hundredth of all shots so far. Where no gradient says what is gained, as of the functions for
+    one θ, there are 1000 shots for every circuit.
 
     How they are divided: after van Straaten & Koczor (arXiv:2005.05172), by the variances that the step before saw.
     As the gradient vanishes, errors of the metric matter less, and its shots fade. What was seen is uncertain, and

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from qngd.circuit.chosen import sides_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.theta import as_flat
 from qngd.errors import ParameterError, SettingError, checked_seed, did_you_mean, require_range, shown
@@ -169,8 +170,7 @@ def _limits(bounds: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
             pairs = np.broadcast_arrays(np.asarray(bounds.lb, dtype=float), bounds.ub, np.zeros(count))
             low, high = pairs[0], np.asarray(pairs[1], dtype=float)
         else:
-            low = np.array([-np.inf if pair is None or pair[0] is None else pair[0] for pair in bounds], dtype=float)
-            high = np.array([np.inf if pair is None or pair[1] is None else pair[1] for pair in bounds], dtype=float)
+            low, high = (np.array(side, dtype=float) for side in sides_of(bounds))
     except (TypeError, ValueError, IndexError):
         raise ParameterError(f"bounds must be pairs (low, high), one a parameter; got {shown(bounds)}") from None
     if low.shape != (count,) or not np.all(low <= high):

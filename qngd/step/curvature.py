@@ -146,8 +146,7 @@ def curvature_factor(trial: Trial, significance: float) -> float:
 def parabola_factor(trial: Trial) -> float:
     """The factor s/(2(s − a)) by which δ ends at the minimum of the parabola through both energies and the slope s,
     with the decrease a; 0 if it has none."""
-    excess = trial.slope - trial.decrease
-    return trial.slope / (2 * excess) if np.isfinite(excess) and excess > 0 else 0.0
+    return _to_lowest(trial.slope, trial.slope - trial.decrease)
 
 
 def _batch_factor(trial: Trial, significance: float) -> float:
@@ -161,7 +160,12 @@ def _batch_factor(trial: Trial, significance: float) -> float:
     bend = slope - trial.decrease
     if error > 0 and bend <= significance * error:
         return 1.0
-    return slope / (4 * bend) if bend > 0 else 0.0
+    return 0.5 * _to_lowest(slope, bend)
+
+
+def _to_lowest(slope: float, bend: float) -> float:
+    """The factor by which δ ends at the minimum of the parabola that falls by `slope` − `bend` along it; 0 if none."""
+    return slope / (2 * bend) if np.isfinite(bend) and bend > 0 else 0.0
 
 
 def _variance_along(delta: np.ndarray, evaluation: Evaluation) -> float:
