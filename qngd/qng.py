@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -16,7 +17,7 @@ from qngd.errors import SettingError, is_number, require_bool, require_positive,
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.gradients.base import GradientLike, GradientMethod, as_asked, is_random
+from qngd.gradients.base import Asked, GradientLike, as_asked, is_random
 from qngd.gradients.names import as_gradient
 from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
@@ -30,7 +31,30 @@ from qngd.step.base import shortened
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 _SCALE = "energy_scale"  # in the memory of a run: that of the energies at its start
-_STILL_GOOD = 0.1  # radians from where a metric was measured, where curvature pairs correct it
+_WHILE_CORRECTED = Refresh(every=sys.maxsize, drift=0.1)  # by curvature pairs, near where the metric was measured
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """What a step goes by, decided once before it: by the settings of a `QNG`, the evaluator, and where the run stands.
+
+    `rule` is for energies of the run's scale, and `memory` what it knows. `metric` is what is measured at the step's
+    end where that is due by `refresh`; None where there is none to measure. With `energy_first` a trial's energy comes
+    before the rest.
+    """
+
+    rule: StepRule
+    memory: Memory
+    damping: Damping
+    gradient: Asked
+    metric: Metric | None
+    refresh: Refresh
+    energy_first: bool
+
+    @property
+    def may_begin_anew(self) -> bool:
+        """Whether a step that is rejected measures its beginning anew, as where the next would be the same again."""
+        return is_random(self.gradient) and self.rule.may_reject
 
 
 class _AsItIs:
@@ -132,8 +156,9 @@ class QNG:
         if self.refresh is not None and not isinstance(self.refresh, Refresh):
             raise SettingError(f"refresh must be a qngd.refresh.Refresh; got {shown(self.refresh)}")
         if self.is_matrix_free:
-            absolute_level(self.step_rule.damping(self.damping_rule, self.step_rule.start()))
-            if self.gradient_method.is_random:
+            damping = defaults.DAMPING if self.damping is None else as_damping(self.damping)
+            absolute_level(self.step_rule.damping(damping, self.step_rule.start()))
+            if is_random(as_asked(self.gradient)):
                 raise SettingError('gradient: approx="matrix-free" is of exact backends; take gradient="shift"')
             if self.refresh not in (None, _EVERY_STEP):
                 raise SettingError('refresh: approx="matrix-free" keeps no metric that could be used again')
@@ -215,53 +240,47 @@ class QNG:
             return FixedRate(self.learning_rate)
         return defaults.OTHERWISE if self._step is None else self._step
 
-    def rule_for(self, evaluator: Evaluator, here: Evaluation | None = None) -> StepRule:
-        """The rule of a step from `here`, None at the start of a run: `step_rule`, or the default there."""
-        is_open = self.learning_rate is None and self._step is None
-        return defaults.default_step(evaluator, here) if is_open else self.step_rule
+    def choices(self, evaluator: Evaluator, here: Evaluation | None = None, memory: Memory | None = None) -> Choices:
+        """What a step from `here` goes by, None at the start of a run, with what the run knows there; without a
+        `memory` what is dearest in a run."""
+        given = None if self.learning_rate is None and self._step is None else self.step_rule
+        rule, usual = defaults.settled(evaluator, here, given)
+        scale = _scale(memory or {})
+        if memory is not None:
+            rule = rule.at_scale(scale)
+        known = {**rule.start(), **(memory or {}), _SCALE: np.array(scale)}
+        damping = usual if self.damping is None else as_damping(self.damping)
+        metric, refresh = self._metric(evaluator, rule, known, dearest=memory is None)
+        return Choices(
+            rule=rule,
+            memory=known,
+            damping=rule.damping(at_scale(damping, scale), known),
+            gradient=as_asked(self.gradient),
+            metric=metric,
+            refresh=refresh,
+            energy_first=rule.may_reject and evaluator.is_exact,  # where submissions cost nothing
+        )
 
-    def metric_for(self, evaluator: Evaluator, memory: Memory | None = None) -> Metric | None:
-        """The metric that an evaluation measures, None if there is none to measure: with the `memory` of a step the one
-        that is its turn, without it the dearest of a run."""
+    def _metric(
+        self, evaluator: Evaluator, rule: StepRule, memory: Memory, dearest: bool
+    ) -> tuple[Metric | None, Refresh]:
+        """The metric to measure, and when; where neither was given and the backend is exact, by what it costs and
+        gains."""
         if self.is_matrix_free:
-            return None
-        if memory is not None and self._chooses(evaluator) and not self.rule_for(evaluator).has_failed(memory):
-            return evaluator.first_metric()
-        chosen = self._chosen
-        return evaluator.default_metric() if chosen is None else chosen
-
-    @property
-    def damping_rule(self) -> Damping:
-        """The damping of the solve: the one given, or the default."""
-        return defaults.DAMPING if self.damping is None else as_damping(self.damping)
-
-    def _damping_at(self, here: Evaluation, rule: StepRule, scale: float) -> Damping:
-        """The same for a step from `here` by this rule, for energies of this scale."""
-        chosen = self.damping_rule if self.damping is not None else defaults.default_damping(here, rule)
-        return at_scale(chosen, scale)
-
-    @property
-    def refresh_rule(self) -> Refresh:
-        """When the metric is measured anew: the rule given, or that of the metric."""
-        if self.refresh is not None:
-            return self.refresh
-        chosen = self._chosen
-        return _EVERY_STEP if chosen is None else Refresh(average=chosen.average)
+            return None, _EVERY_STEP
+        if self.approx is not None:
+            chosen = as_metric(self.approx)
+            return chosen, self.refresh or Refresh(average=chosen.average)
+        if self.refresh is not None or not evaluator.is_exact:
+            return evaluator.default_metric(), self.refresh or _EVERY_STEP
+        coarse_does = not dearest and not rule.has_failed(memory)
+        metric = evaluator.first_metric() if coarse_does else evaluator.default_metric()
+        return metric, _WHILE_CORRECTED if rule.is_settled(memory) else _EVERY_STEP
 
     @property
     def is_matrix_free(self) -> bool:
         """Whether it solves without the metric's matrix."""
         return isinstance(self.approx, str) and self.approx == _MATRIX_FREE
-
-    @property
-    def gradient_method(self) -> GradientMethod:
-        """The way that gradients are taken."""
-        return as_gradient(self.gradient)
-
-    @property
-    def _chosen(self) -> Metric | None:
-        """The metric that the user chose; None where there is no matrix, or the choice is left to the evaluator."""
-        return None if self.approx is None or self.is_matrix_free else as_metric(self.approx)
 
     def init(self, evaluator: Evaluator, theta: Any = None, seed: int | None = None) -> State:
         """The state at `theta`, or at the start that the evaluator was made with, after one evaluation there.
@@ -272,107 +291,50 @@ class QNG:
         theta = start_at(evaluator, theta)
         if self.is_matrix_free:
             evaluator.metric_product(theta)
-        asked, age = Submissions(evaluator, seed, 0), MetricAge()
-        metric = self.metric_for(evaluator, self.rule_for(evaluator).start())
-        first = asked.evaluate(theta, gradient=as_asked(self.gradient), metric=metric)
-        if self.refresh_rule.from_identity and metric is not None and first.metric is not None:
+        asked, age, chosen = Submissions(evaluator, seed, 0), MetricAge(), self.choices(evaluator, None, {})
+        first = asked.evaluate(theta, gradient=chosen.gradient, metric=chosen.metric)
+        if chosen.refresh.from_identity and first.metric is not None:
             known = MetricTensor.exact(np.eye(len(theta)), first.metric.approx)
-            age = age.renewed
-            first = replace(first, metric=self.refresh_rule.averaged(first.metric, known, age.count, metric.positive))
-        scale = first.energy_scale or UNKNOWN_SCALE
-        memory = {**self.rule_for(evaluator, first).at_scale(scale).start(), _SCALE: np.array(scale)}
-        return State(0, first, {**memory, **age.as_memory}, asked.count, asked.cost, seed)
+            first, age = _with_metric(chosen, replace(first, metric=known), first, chosen.metric, age)
+        memory = {_SCALE: np.array(first.energy_scale or UNKNOWN_SCALE)}
+        memory = {**self.choices(evaluator, first, memory).memory, **age.as_memory}
+        return State(0, first, memory, asked.count, asked.cost, seed)
 
     def preview(
         self, evaluator: Evaluator, theta: np.ndarray, spread: Spread | None = None, first: bool = False
     ) -> Cost:
         """What a step from θ would spend at most; or, if `first`, the evaluation that `init` makes."""
-        gradient = as_asked(self.gradient)
-        full = evaluator.preview(theta, gradient=gradient, metric=self.metric_for(evaluator), spread=spread)
+        chosen = self.choices(evaluator)
+        full = evaluator.preview(theta, gradient=chosen.gradient, metric=chosen.metric, spread=spread)
         if first:
             return full
-        if self.may_begin_anew(evaluator):
+        if chosen.may_begin_anew:
             full += full
-        if probes := self.rule_for(evaluator).num_probes:
+        if probes := chosen.rule.num_probes:
             full += energies_ahead(evaluator, theta, probes, spread)
-        if self._energy_first(evaluator):
+        if chosen.energy_first:
             full += evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         return full
-
-    def may_begin_anew(self, evaluator: Evaluator) -> bool:
-        """Whether a step that is rejected measures its beginning anew, as where the next would be the same again."""
-        return is_random(as_asked(self.gradient)) and self.rule_for(evaluator).may_reject
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one natural gradient step, and what the step saw and did."""
         asked, here = Submissions.after(evaluator, state), state.evaluation
-        usual, scale = self.rule_for(evaluator, here), _scale(state.memory)
-        rule = usual.at_scale(scale)
-        memory = {**rule.start(), **state.memory}
-        direction = self._direction(evaluator, here, rule.damping(self._damping_at(here, usual, scale), memory))
-        proposal = _proposed(rule, direction, here, memory, asked)
-        last = MetricAge.of(memory)
+        chosen = self.choices(evaluator, here, state.memory)
+        direction = self._direction(evaluator, here, chosen.damping)
+        proposal = _proposed(chosen, direction, here, asked)
+        last = MetricAge.of(chosen.memory)
         age = last.after(proposal.length)
-        metric = self.metric_for(evaluator, memory) if self._is_due(evaluator, memory, age) else None
-        gradient = as_asked(self.gradient)
-        whole = partial(asked.evaluate, gradient=gradient, metric=metric)
-        trial, accepted = self._tried(rule, Trial(proposal, direction, here, here, state.used), memory, asked, whole)
-        learnt = rule.learn(trial, accepted, memory)
+        metric = chosen.metric if chosen.refresh.is_due(age.steps, age.path) else None
+        whole = partial(asked.evaluate, gradient=chosen.gradient, metric=metric)
+        trial, accepted = _tried(chosen, Trial(proposal, direction, here, here, state.used), asked, whole)
+        learnt = chosen.rule.learn(trial, accepted, chosen.memory)
+        by_chance, end = is_random(chosen.gradient), here
         if accepted:
-            end, last = self._with_metric(here, trial.there, metric, age)
-        elif is_random(gradient):  # or the next step would be the same again
-            end, last = self._with_metric(here, whole(here.theta), metric, age)
-        else:
-            end = here
-        new = state.moved(asked, end, {**learnt, **last.as_memory, _SCALE: np.array(scale)})
-        return new, _describe(new, trial, accepted, asked, is_random(gradient))
-
-    def _tried(
-        self,
-        rule: StepRule,
-        trial: Trial,
-        memory: Memory,
-        asked: Submissions,
-        whole: Callable[[np.ndarray], Evaluation],
-    ) -> tuple[Trial, bool]:
-        """The trial with what is found `there`, and whether to go on from it; `whole` measures all that a step takes,
-        which one that is rejected need not."""
-        with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
-            theta = trial.here.theta + trial.proposal.delta
-        if not self._energy_first(asked.evaluator):
-            found = replace(trial, there=whole(theta))
-            return found, rule.judge(found, memory)
-        found = replace(trial, there=asked.evaluate(theta, gradient=False, metric=None))
-        if not rule.judge(found, memory):
-            return found, False
-        return replace(found, there=found.there.completed(whole(theta))), True
-
-    def _energy_first(self, evaluator: Evaluator) -> bool:
-        """Whether a trial's energy comes before the rest: where it may be rejected and submissions cost nothing."""
-        return self.rule_for(evaluator).may_reject and evaluator.is_exact
-
-    def _chooses(self, evaluator: Evaluator) -> bool:
-        """Whether the metric is chosen step by step, by what it costs and gains."""
-        return self.approx is None and self.refresh is None and evaluator.is_exact
-
-    def _is_due(self, evaluator: Evaluator, memory: Memory, age: MetricAge) -> bool:
-        """Whether to measure the metric at the end of a step, or to go on with the last one."""
-        if self._chooses(evaluator):
-            return age.path > _STILL_GOOD or not self.rule_for(evaluator).is_settled(memory)
-        return self.refresh_rule.is_due(age.steps, age.path)
-
-    def _with_metric(
-        self, here: Evaluation, there: Evaluation, metric: Metric | None, age: MetricAge
-    ) -> tuple[Evaluation, MetricAge]:
-        """`there` with the metric to go on with, and its age: the one `here` where none was measured, else what was,
-        averaged with what was known before."""
-        if metric is None:
-            return replace(there, metric=here.metric), age
-        if there.metric is None or here.metric is None or not there.is_finite:
-            return there, age.renewed
-        count = age.renewed.count
-        tensor = self.refresh_rule.averaged(there.metric, here.metric, count, metric.positive)
-        return replace(there, metric=tensor), age.renewed
+            end, last = _with_metric(chosen, here, trial.there, metric, age)
+        elif by_chance:  # or the next step would be the same again
+            end, last = _with_metric(chosen, here, whole(here.theta), metric, age)
+        new = state.moved(asked, end, {**learnt, **last.as_memory, _SCALE: chosen.memory[_SCALE]})
+        return new, _describe(new, trial, accepted, asked, by_chance)
 
     def _direction(self, evaluator: Evaluator, here: Evaluation, damping: Damping) -> Direction:
         assert here.gradient is not None
@@ -382,15 +344,43 @@ class QNG:
         return natural_direction(here.metric, here.gradient, damping)
 
 
-def _proposed(rule: StepRule, direction: Direction, here: Evaluation, memory: Memory, asked: Submissions) -> Proposal:
-    """The step that a rule proposes, or what bounds leave of it."""
+def _proposed(chosen: Choices, direction: Direction, here: Evaluation, asked: Submissions) -> Proposal:
+    """The step that the rule proposes, or what bounds leave of it."""
     allowed = getattr(asked.evaluator, "allowed", None)  # by bounds
 
     def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
         return asked.energies([here.theta + (s if allowed is None else allowed(here, s)) for s in shifts])
 
-    proposal = rule.propose(direction, here, memory, probe)
+    proposal = chosen.rule.propose(direction, here, chosen.memory, probe)
     return proposal if allowed is None else shortened(proposal, allowed(here, proposal.delta), direction, here)
+
+
+def _tried(
+    chosen: Choices, trial: Trial, asked: Submissions, whole: Callable[[np.ndarray], Evaluation]
+) -> tuple[Trial, bool]:
+    """The trial with what is found `there`, and whether to go on from it; `whole` measures all that a step takes,
+    which one that is rejected need not."""
+    with np.errstate(over="ignore"):  # of an absurd rate, which the run reports
+        theta = trial.here.theta + trial.proposal.delta
+    there = asked.evaluate(theta, gradient=False, metric=None) if chosen.energy_first else whole(theta)
+    found = replace(trial, there=there)
+    accepted = chosen.rule.judge(found, chosen.memory)
+    if accepted and chosen.energy_first:
+        found = replace(trial, there=there.completed(whole(theta)))
+    return found, accepted
+
+
+def _with_metric(
+    chosen: Choices, here: Evaluation, there: Evaluation, metric: Metric | None, age: MetricAge
+) -> tuple[Evaluation, MetricAge]:
+    """`there` with the metric to go on with, and its age: the one `here` where none was measured, else what was,
+    averaged with what was known before."""
+    if metric is None:
+        return replace(there, metric=here.metric), age
+    if there.metric is None or here.metric is None or not there.is_finite:
+        return there, age.renewed
+    tensor = chosen.refresh.averaged(there.metric, here.metric, age.renewed.count, metric.positive)
+    return replace(there, metric=tensor), age.renewed
 
 
 def _scale(memory: Memory) -> float:

@@ -238,7 +238,7 @@ def test_going_on_from_a_state_gives_the_same_digits(optimizer, kind, stop):
 
 def takes_all(optimizer, evaluator, state):
     """Whether its rule accepts every step whose energy is finite."""
-    return isinstance(optimizer.rule_for(evaluator, state.evaluation), FixedRate | AlignedMomentum)
+    return isinstance(optimizer.choices(evaluator, state.evaluation).rule, FixedRate | AlignedMomentum)
 
 
 @KINDS
@@ -259,7 +259,7 @@ def test_the_cost_is_what_was_asked_and_no_more_than_announced(optimizer, kind):
         assert min((announced - info.step_cost).as_numbers()) >= 0
         assert info.accepted or not evaluator.is_exact or ALONE in asked
         refused += not info.accepted
-        if info.accepted and not isinstance(optimizer.rule_for(evaluator), Adaptive):  # whose search may be spared
+        if info.accepted and not isinstance(optimizer.choices(evaluator).rule, Adaptive):  # whose search may be spared
             assert announced == info.step_cost
     assert (refused == 0) == takes_all(optimizer, evaluator, state)
     assert state.cost == sum((FULL if question[1] else ALONE for question in evaluator.asked), Cost())

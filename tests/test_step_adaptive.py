@@ -74,10 +74,10 @@ def test_its_parts_are_rules_of_their_kinds(name):
 
 
 def test_the_default_depends_on_the_backend():
-    assert QNG().rule_for(Parabola()) == Adaptive()
-    assert QNG().rule_for(Sampled()) == QNG().step_rule == CurvatureRate()
-    assert QNG(step=QuasiNewton()).rule_for(Sampled()) == QuasiNewton()
-    assert QNG(0.1).rule_for(Parabola()) == QNG(0.1).step_rule
+    assert QNG().choices(Parabola()).rule == Adaptive()
+    assert QNG().choices(Sampled()).rule == QNG().step_rule == CurvatureRate()
+    assert QNG(step=QuasiNewton()).choices(Sampled()).rule == QuasiNewton()
+    assert QNG(0.1).choices(Parabola()).rule == QNG(0.1).step_rule
 
 
 def test_a_state_goes_on_elsewhere():

@@ -36,20 +36,17 @@ DAMPING, _OF_SHARED = NoiseBound(), NoiseBound(most=0.3)
 _OF_TAIL = Absolute(DAMPING.floor)
 
 
-def default_step(evaluator: Evaluator, here: Evaluation | None) -> StepRule:
-    """The rule of a step from `here`, None at the start of a run."""
+def settled(evaluator: Evaluator, here: Evaluation | None, given: StepRule | None) -> tuple[StepRule, Damping]:
+    """The rule of a step from `here`, None at the start of a run: the one given, or the default; and the damping that
+    goes with it."""
+    damping = DAMPING if here is None or here.mean is None else _OF_TAIL
+    if given is not None:
+        return given, damping
     if evaluator.is_exact:
-        return _ON_EXACT
+        return _ON_EXACT, damping
     if here is None or not _is_sampled_mean(here):
-        return OTHERWISE
-    return _SHARED if is_shared(evaluator.circuit.angle_map.pattern) else _SAMPLED
-
-
-def default_damping(here: Evaluation, rule: StepRule) -> Damping:
-    """The damping of a step from `here` by this rule."""
-    if rule is _SHARED:
-        return _OF_SHARED
-    return DAMPING if here.mean is None else _OF_TAIL
+        return OTHERWISE, damping
+    return (_SHARED, _OF_SHARED) if is_shared(evaluator.circuit.angle_map.pattern) else (_SAMPLED, damping)
 
 
 def _is_sampled_mean(here: Evaluation) -> bool:

@@ -26,7 +26,6 @@ from qngd.estimates.evaluation import Cost
 from qngd.evaluators.meter import current_meter, shot_times
 from qngd.evaluators.objectives.sampled import SampledObjective
 from qngd.evaluators.sampled import SampledEvaluator
-from qngd.gradients.base import as_asked
 from qngd.measured.shots import FixedShots
 from qngd.qng import QNG
 
@@ -45,7 +44,8 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
     if most(plan, 0) == most(plan, 1) == last and not is_free:
         return []
     growing = takewhile(lambda shots: shots < last, (most(plan, step) for step in count(1)))
-    submissions = 1 + optimizer.may_begin_anew(evaluator) + bool(optimizer.rule_for(evaluator).num_probes)
+    chosen = optimizer.choices(evaluator)
+    submissions = 1 + chosen.may_begin_anew + bool(chosen.rule.num_probes)
     more = _unequal(evaluator, plan, submissions) if is_free else lambda cost, shots: cost
 
     equal = evaluator.with_shots(FixedShots(1))
@@ -60,8 +60,8 @@ def dearest(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, thet
 
 def _plan(optimizer: QNG, evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray) -> Any:
     """What a step of this optimizer would send."""
-    metric = optimizer.metric_for(evaluator)
-    plan: Any = evaluator.planned(theta, gradient=as_asked(optimizer.gradient), metric=metric)
+    chosen = optimizer.choices(evaluator)
+    plan: Any = evaluator.planned(theta, gradient=chosen.gradient, metric=chosen.metric)
     return evaluator.as_run(plan)
 
 

@@ -150,7 +150,7 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, 
     except (SettingError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), run.steps, refused=f"{error}")
     dear = dearest(choice.optimizer, evaluator, theta)
-    if choice.optimizer.may_begin_anew(evaluator):  # one that is rejected
+    if choice.optimizer.choices(evaluator).may_begin_anew:  # one that is rejected
         step, dear = step - start, dear or [step]
     starts = run.restarts
     affordable = budget.steps(start * starts, step * starts, end * starts)
