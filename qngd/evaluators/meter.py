@@ -33,23 +33,20 @@ class OverBudget(QngdError):
         self.ahead = ahead
 
 
-def _allows_all(spent: Cost, ahead: Cost) -> bool:
-    return True
-
-
 @dataclass(eq=False)
 class Meter:
-    """Counts on from what was `spent`; `allows(spent, ahead)` says whether what is ahead may still be sent."""
+    """Counts on from what was `spent`; `allows(spent, ahead)` says whether what is ahead may still be sent, as without
+    it anything may."""
 
     prices: Prices = field(default_factory=Prices)
     spent: Cost = field(default_factory=Cost)
-    allows: Callable[[Cost, Cost], bool] = _allows_all
+    allows: Callable[[Cost, Cost], bool] | None = None
     logged: Cost = field(default_factory=Cost)  # of what it has counted that which a run's log holds
     weights: Mapping[str, float] = field(default_factory=dict)  # of the units that the best is to be made of
 
     def check(self, ahead: Cost) -> None:
         """Raise OverBudget unless this may be sent."""
-        if not self.allows(self.spent, ahead):
+        if self.allows is not None and not self.allows(self.spent, ahead):
             raise OverBudget(ahead)
 
     def count(self, cost: Cost, logged: bool = False) -> None:

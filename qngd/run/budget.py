@@ -88,8 +88,7 @@ class Budget:
 
     def meter(self, spent: Cost, allows: Callable[[Cost, Cost], bool] | None = None) -> Meter:
         """What counts by its prices on from what was `spent`, and refuses what `allows` does; nothing without it."""
-        found = Meter(self.table, spent, weights=self.weights)
-        return found if allows is None else replace(found, allows=allows)
+        return Meter(self.table, spent, allows, weights=self.weights)
 
     @property
     def _limits(self) -> dict[str, float]:
