@@ -244,17 +244,16 @@ class QNG:
         """What a step from `here` goes by, None at the start of a run, with what the run knows there; without a
         `memory` what is dearest in a run."""
         given = None if self.learning_rate is None and self._step is None else self.step_rule
-        rule, usual = defaults.settled(evaluator, here, given)
         scale = _scale(memory or {})
-        if memory is not None:
-            rule = rule.at_scale(scale)
+        rule, damping = defaults.settled(evaluator, here, scale, given)
+        if self.damping is not None:
+            damping = at_scale(as_damping(self.damping), scale)
         known = {**rule.start(), **(memory or {}), _SCALE: np.array(scale)}
-        damping = usual if self.damping is None else as_damping(self.damping)
         metric, refresh = self._metric(evaluator, rule, known, dearest=memory is None)
         return Choices(
             rule=rule,
             memory=known,
-            damping=rule.damping(at_scale(damping, scale), known),
+            damping=rule.damping(damping, known),
             gradient=as_asked(self.gradient),
             metric=metric,
             refresh=refresh,

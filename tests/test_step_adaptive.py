@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import qngd
+from qngd.damping import UNKNOWN_SCALE
 from qngd.errors import SettingError
 from qngd.metrics.names import as_metric
 from qngd.qng import QNG
@@ -74,9 +75,10 @@ def test_its_parts_are_rules_of_their_kinds(name):
 
 
 def test_the_default_depends_on_the_backend():
-    assert QNG().choices(Parabola()).rule == Adaptive()
-    assert QNG().choices(Sampled()).rule == QNG().step_rule == CurvatureRate()
-    assert QNG(step=QuasiNewton()).choices(Sampled()).rule == QuasiNewton()
+    assert QNG().choices(Parabola()).rule == Adaptive().at_scale(UNKNOWN_SCALE)
+    assert QNG().choices(Sampled()).rule == QNG().step_rule.at_scale(UNKNOWN_SCALE)
+    assert QNG().step_rule == CurvatureRate()
+    assert QNG(step=QuasiNewton()).choices(Sampled()).rule == QuasiNewton().at_scale(UNKNOWN_SCALE)
     assert QNG(0.1).choices(Parabola()).rule == QNG(0.1).step_rule
 
 

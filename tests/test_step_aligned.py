@@ -119,7 +119,8 @@ def test_it_is_the_default_with_shots(share):
     for shots, wanted in ((50, AlignedMomentum(momentum=0.5 if share else 0.0)), (None, Adaptive())):
         evaluator = evaluator_for(given.circuit, given.observable, Setup("statevector", shots))
         state = QNG().init(evaluator, theta, seed=1)
-        assert QNG().choices(evaluator, state.evaluation).rule == wanted
+        chosen = QNG().choices(evaluator, state.evaluation, state.memory)
+        assert chosen.rule == wanted.at_scale(evaluator.energy_scale)
         assert QNG(0.1).choices(evaluator, state.evaluation).rule == FixedRate(0.1)
         seen = QNG().step(evaluator, state)[1].spectrum
         if shots and share:

@@ -16,10 +16,12 @@ there are no errors; a CVaR's slope is seldom seen; and `CurvatureRate` has what
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from qngd.circuit.angles import is_shared
-from qngd.damping import Absolute, Damping, NoiseBound
+from qngd.damping import Absolute, Damping, NoiseBound, at_scale
 from qngd.estimates.evaluation import Evaluation
 from qngd.evaluators.base import Evaluator
 from qngd.step.adaptive import Adaptive
@@ -36,17 +38,32 @@ DAMPING, _OF_SHARED = NoiseBound(), NoiseBound(most=0.3)
 _OF_TAIL = Absolute(DAMPING.floor)
 
 
-def settled(evaluator: Evaluator, here: Evaluation | None, given: StepRule | None) -> tuple[StepRule, Damping]:
-    """The rule of a step from `here`, None at the start of a run: the one given, or the default; and the damping that
-    goes with it."""
+def settled(
+    evaluator: Evaluator, here: Evaluation | None, scale: float, given: StepRule | None
+) -> tuple[StepRule, Damping]:
+    """The rule of a step from `here`, None at the start of a run, for energies of this scale: the one given, or the
+    default; and the damping that goes with it."""
     damping = DAMPING if here is None or here.mean is None else _OF_TAIL
     if given is not None:
-        return given, damping
+        return given.at_scale(scale), _damping_at(damping, scale)
     if evaluator.is_exact:
-        return _ON_EXACT, damping
-    if here is None or not _is_sampled_mean(here):
-        return OTHERWISE, damping
-    return (_SHARED, _OF_SHARED) if is_shared(evaluator.circuit.angle_map.pattern) else (_SAMPLED, damping)
+        rule: StepRule = _ON_EXACT
+    elif here is None or not _is_sampled_mean(here):
+        rule = OTHERWISE
+    elif is_shared(evaluator.circuit.angle_map.pattern):
+        rule, damping = _SHARED, _OF_SHARED
+    else:
+        rule = _SAMPLED
+    return _rule_at(rule, scale), _damping_at(damping, scale)
+
+
+# every step of a run asks for the same
+_damping_at = lru_cache(at_scale)
+
+
+@lru_cache
+def _rule_at(rule: StepRule, scale: float) -> StepRule:
+    return rule.at_scale(scale)
 
 
 def _is_sampled_mean(here: Evaluation) -> bool:
