@@ -26,7 +26,9 @@ import numpy as np  # noqa: E402
 
 import qngd  # noqa: E402
 from qngd.errors import CircuitError, SettingError  # noqa: E402
+from qngd.evaluators.base import Evaluator  # noqa: E402
 from qngd.evaluators.choice import evaluator_for  # noqa: E402
+from qngd.evaluators.forwarding import ForwardingEvaluator  # noqa: E402
 from qngd.evaluators.setup import Setup  # noqa: E402
 from qngd.interop import as_observable  # noqa: E402
 
@@ -104,23 +106,20 @@ class Entry(Protocol):
         """What it took to the goal; None where it did not arrive."""
 
 
-class _Watched:
-    """An exact evaluator that notes what it was asked for."""
+class _Watched(ForwardingEvaluator):
+    """An evaluator that notes what it was asked for."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self, inner: Evaluator) -> None:
+        super().__init__(inner)
         self.asked: list[tuple[Any, ...]] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def evaluate(self, theta: np.ndarray, *, gradient: Any, metric: Any, **others: Any) -> Any:
+    def evaluate(self, theta: np.ndarray, *, gradient: Any = True, metric: Any = None, **others: Any) -> Any:
         self.asked.append((gradient, metric))
-        return self._inner.evaluate(theta, gradient=gradient, metric=metric, **others)
+        return super().evaluate(theta, gradient=gradient, metric=metric, **others)
 
-    def energies(self, points: Sequence[np.ndarray], seed: int | None) -> Any:
+    def energies(self, points: Sequence[np.ndarray], *others: Any) -> Any:
         self.asked.append((len(points),))
-        return self._inner.energies(points, seed)
+        return super().energies(points, *others)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx, as_metric, check_approx
 from qngd.refresh import MetricAge, Refresh
 from qngd.solve.direction import Direction, absolute_level, conjugate_direction, natural_direction
-from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 from qngd.step import Blocking, FixedRate, Memory, Momentum, Proposal, StepRule, Trial, defaults
 from qngd.step.base import shortened
 
@@ -310,7 +310,7 @@ class QNG:
         if chosen.may_begin_anew:
             full += full
         if probes := chosen.rule.num_probes:
-            full += energies_ahead(evaluator, theta, probes, spread)
+            full += evaluator.preview_energies(theta, probes, spread)
         if chosen.energy_first:
             full += evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         return full
@@ -345,13 +345,13 @@ class QNG:
 
 def _proposed(chosen: Choices, direction: Direction, here: Evaluation, asked: Submissions) -> Proposal:
     """The step that the rule proposes, or what bounds leave of it."""
-    allowed = getattr(asked.evaluator, "allowed", None)  # by bounds
+    allowed = partial(asked.evaluator.allowed, here)
 
     def probe(shifts: Sequence[np.ndarray]) -> list[Estimate]:
-        return asked.energies([here.theta + (s if allowed is None else allowed(here, s)) for s in shifts])
+        return asked.energies([here.theta + allowed(shift) for shift in shifts])
 
     proposal = chosen.rule.propose(direction, here, chosen.memory, probe)
-    return proposal if allowed is None else shortened(proposal, allowed(here, proposal.delta), direction, here)
+    return shortened(proposal, allowed(proposal.delta), direction, here)
 
 
 def _tried(

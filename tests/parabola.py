@@ -10,6 +10,7 @@ from qngd.damping import PseudoInverse
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.metrics import Full, Identity
 from qngd.solve.direction import Direction, natural_direction
 from qngd.step import Trial
@@ -57,9 +58,10 @@ def tried(rule, here, there, memory=None, damping=None, probe=no_probe) -> Trial
 # --- an evaluator, for optimizers ---
 
 
-class Parabola:
+class Parabola(Evaluator):
     """Writes down every question; answers may be spoiled."""
 
+    name = "a parabola"
     is_exact = True
 
     def __init__(self, hessian=HESSIAN, metric=METRIC):
@@ -70,9 +72,6 @@ class Parabola:
 
     def default_metric(self):
         return Full()
-
-    def first_metric(self):
-        return self.default_metric()
 
     def energies(self, points, seed, spread=None):
         """In one submission, whose cost is that of one energy each, in one job."""
@@ -89,6 +88,9 @@ class Parabola:
         if not self.is_exact:
             raise SettingError("no product here")
         return self.matrix.__matmul__
+
+    def metric(self, theta, metric, seed=None):
+        return MetricTensor.exact(self.metric_at(theta), metric.name)
 
     def metric_at(self, theta):
         """The metric there."""

@@ -64,7 +64,7 @@ def test_energies_of_a_step_take_the_shots_that_the_step_before_was_worth():
     assert all(0.007 < float(each.stderr) < 0.012 for each in found)
     assert within.cost == asked.preview_energies(theta, 2, seen.spread)
     assert within.cost.shots > 2 * 200 * asked.preview(theta, gradient=False).circuits
-    bounded = Bounded(asked, np.full(len(theta), -4.0), np.full(len(theta), 4.0))
+    bounded = Bounded(asked, (np.full(len(theta), -4.0), np.full(len(theta), 4.0)))
     assert Submissions(bounded, 5, 0, seen.spread).energies([theta])[0].stderr < 0.012
 
 

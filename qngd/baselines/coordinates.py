@@ -24,7 +24,7 @@ from qngd.estimates.estimate import Estimate, rounding
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.measured.shifts import harmonics
-from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 _MET = 1e-6  # of an energy, between the end of a sweep and what was expected there: far above rounding
 
@@ -74,7 +74,7 @@ class Rotosolve:
         if first:
             return alone
         counts = [self._points(count, i, evaluator) for i, (_, count) in enumerate(self._lines(evaluator.circuit))]
-        return sum((energies_ahead(evaluator, theta, count, spread) for count in counts if count), alone)
+        return sum((evaluator.preview_energies(theta, count, spread) for count in counts if count), alone)
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One sweep."""

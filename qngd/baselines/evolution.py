@@ -16,7 +16,7 @@ from qngd.errors import SettingError, require_positive, shown
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, require_state, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, require_state, start_at
 
 _QUIET = -10  # on this level cma prints nothing and reads no file of signals
 _OURS = ("seed", "randn", "verbose", "verb_log", "verb_disp")
@@ -78,7 +78,7 @@ class CMAES:
         if first:
             return alone
         size = _Search(self, theta, np.zeros(1, dtype=np.uint32)).size
-        return energies_ahead(evaluator, theta, size, spread) + alone
+        return evaluator.preview_energies(theta, size, spread) + alone
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """One generation."""

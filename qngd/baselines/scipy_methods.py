@@ -26,7 +26,7 @@ from qngd.errors import SettingError, check_word, shown
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded, without_bounds
+from qngd.evaluators.bounded import held, without_bounds
 from qngd.solve.state import State, StepInfo, Submissions, described, require_state, start_at
 
 WITH_GRADIENT = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
@@ -95,7 +95,8 @@ class SciPy:
             SettingError: the function changes from step to step, as a loss over mini-batches does; or there are bounds,
                 and the method keeps to none.
         """
-        if getattr(evaluator, "has_batches", False):
+        theta = start_at(evaluator, theta)
+        if evaluator.epoch > 1:
             raise SettingError(
                 f"batch_size: {self.method} needs the same function at every step; leave batch_size out, or take "
                 "qngd.QNG or qngd.baselines.Adam"
@@ -103,11 +104,12 @@ class SciPy:
         box = _box_of(evaluator)
         if box is not None and self.method in _WITHOUT_BOUNDS:
             raise SettingError(f"bounds: {self.method} keeps to none; take L-BFGS-B, or qngd.QNG")
-        theta = _within(start_at(evaluator, theta), box)
+        theta = _within(theta, box)
+        # which wants the whole gradient: parameters are held in the state alone
         asked = Submissions(without_bounds(evaluator), seed, 0)
         first = asked.evaluate(theta, gradient=self.uses_gradient, metric=None)
         record = _Evaluated(theta[None], np.array([float(first.energy.value)]), _slopes(first))
-        state = State(0, _held(evaluator, first), record.memory, asked.count, asked.cost, seed)
+        state = State(0, held(first, evaluator.box), record.memory, asked.count, asked.cost, seed)
         return self._kept(state, _Halted(self, record, box)) if first.is_finite else state
 
     def preview(
@@ -133,7 +135,7 @@ class SciPy:
         if not there.is_finite:
             new = state.moved(asked, there, state.memory)
             return new, described(new, here, there, asked)
-        record, there = record.with_one(halted.at, there), _held(evaluator, there)
+        record, there = record.with_one(halted.at, there), held(there, evaluator.box)
         decrease = float(here.energy.value) - float(there.energy.value)
         accepted = decrease > 0
         halted.advance(record)
@@ -281,12 +283,7 @@ def _slopes(found: Evaluation) -> np.ndarray:
 
 
 def _box_of(evaluator: Evaluator) -> Bounds | None:
-    return Bounds(*evaluator.box) if isinstance(evaluator, Bounded) else None
-
-
-def _held(evaluator: Evaluator, found: Evaluation) -> Evaluation:
-    """What was found inside the evaluator's box, as it answers itself; SciPy wants the whole gradient."""
-    return evaluator.holding(found) if isinstance(evaluator, Bounded) else found
+    return None if evaluator.box is None else Bounds(*evaluator.box)
 
 
 def _within(theta: np.ndarray, box: Bounds | None) -> np.ndarray:

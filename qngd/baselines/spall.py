@@ -12,7 +12,7 @@ from qngd.errors import require_positive, require_range, settle_whole
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
-from qngd.solve.state import State, StepInfo, Submissions, described, energies_ahead, start_at
+from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 
 @hinted
@@ -75,7 +75,7 @@ class SPSA:
         """What a step from θ would spend; or, if `first`, `init` with its calibration."""
         alone = evaluator.preview(theta, gradient=False, metric=None, spread=spread)
         pairs = 1 if not first else 0 if self.a is not None else self.calibration
-        return alone + energies_ahead(evaluator, theta, 2 * pairs, spread) if pairs else alone
+        return alone + evaluator.preview_energies(theta, 2 * pairs, spread) if pairs else alone
 
     def step(self, evaluator: Evaluator, state: State) -> tuple[State, StepInfo]:
         """The state after one step along a random direction, and what the step saw."""

@@ -7,7 +7,7 @@ The metric is that of ψ(θ), as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +16,12 @@ from qngd.circuit.active import active_qubits, flips_zeros, moved_qubits, withou
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
 from qngd.errors import MemoryLimitError, SettingError, counted
-from qngd.estimates.estimate import Estimate, MetricTensor
+from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.bounded import without_bounds
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.forwarding import ForwardingEvaluator, innermost
 from qngd.evaluators.sampled import SampledEvaluator
 from qngd.evaluators.submission import run_plan
 from qngd.exact.point import simulator_of
@@ -33,16 +34,14 @@ OF_OBJECTIVES = "circuit: an Objective has no excited states; give a circuit and
 OF_TAILS = "observable: a CVaR has no excited states; give the observable itself"
 
 
-class ExactDeflated:
+class ExactDeflated(ForwardingEvaluator):
     """Another exact evaluator's answers, with the penalties added to energy and gradient."""
 
-    is_exact = True
     is_mean = True  # of H + Σ_i w_i·|ψ_i⟩⟨ψ_i|
 
     def __init__(self, inner: Evaluator, penalties: Penalties) -> None:
-        self.circuit: Circuit = inner.circuit
+        super().__init__(inner)
         self.penalties = penalties
-        self.inner = inner
         self._simulator = simulator_of(inner.circuit)
         if not self._simulator.fits:
             raise MemoryLimitError(
@@ -51,29 +50,12 @@ class ExactDeflated:
             )
         self._states = [self._simulator.state(self.circuit.angle_map(theta)) for theta in penalties.thetas]
 
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def note(self) -> str:
-        return self.inner.note
-
-    def default_metric(self) -> Metric:
-        return self.inner.default_metric()
-
-    def first_metric(self) -> Metric:
-        return self.inner.first_metric()
-
     def energies(
         self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
     ) -> tuple[list[Estimate], Cost]:
         found, cost = self.inner.energies(points, seed)
         lifts = (self.penalties.weights @ self._overlaps(theta) for theta in points)
         return [replace(each, value=each.value + lift) for each, lift in zip(found, lifts, strict=True)], cost
-
-    def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:
-        return self.inner.preview_energies(theta, count)
 
     def _overlaps(self, theta: np.ndarray) -> np.ndarray:
         return self._simulator.overlaps(self.circuit.angle_map(theta), self._states)
@@ -110,15 +92,6 @@ class ExactDeflated:
         """What `undeflated` would cost."""
         return self.inner.preview(theta, gradient=False, metric=None, spread=None)
 
-    def metric(self, theta: np.ndarray, metric: Metric, seed: int | None) -> MetricTensor:
-        return self.inner.metric(theta, metric, seed)
-
-    def preview(self, theta: np.ndarray, *, gradient: Asked, metric: Metric | None, spread: Spread | None) -> Cost:
-        return self.inner.preview(theta, gradient=gradient, metric=metric, spread=spread)
-
-    def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return self.inner.metric_product(theta)
-
 
 class SampledDeflated(SampledEvaluator):
     """A sampled evaluator's answers with the penalties added, in the same submission."""
@@ -146,8 +119,7 @@ class SampledDeflated(SampledEvaluator):
 def energy_spread(evaluator: Evaluator, observable: Observable, theta: np.ndarray) -> float:
     """√(⟨H²⟩ − ⟨H⟩²) of the observable without penalties, NaN where it is not known: from shots, or where strings have
     X or Y on qubits that the circuit leaves in |0⟩."""
-    inner = without_bounds(evaluator)
-    inner = inner.inner if isinstance(inner, ExactDeflated) else inner
+    inner = innermost(evaluator)
     if not isinstance(inner, ExactEvaluator):
         return float("nan")
     circuit = inner.circuit

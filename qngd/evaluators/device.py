@@ -12,21 +12,21 @@ from qngd.backends.base import BackendBase
 from qngd.backends.foreign import completed
 from qngd.errors import SettingError
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import without_bounds
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import noise_note
 from qngd.measured.shots import ShotRule, as_rule
 
 
-class DeviceEvaluator:
+class DeviceEvaluator(Evaluator):
     """The `backend` of a setup, its rule for `shots`, and the log of a run that is kept on disk."""
 
+    backend: BackendBase
     is_exact = False
 
     def __init__(self, setup: Setup, job_log: JobLog | None = None) -> None:
         self.shots: ShotRule = as_rule(setup.shots)
-        self.backend: BackendBase = completed(setup.backend)
+        self.backend = completed(setup.backend)
         self.job_log = job_log
         self._noise_note = noise_note(self.backend)  # before anything is paid for: it asks the backend
 
@@ -44,9 +44,3 @@ class DeviceEvaluator:
         raise SettingError(
             'approx="matrix-free" needs the embedded exact simulator; use "block-diag" or "qn-spsa" with shots'
         )
-
-
-def backend_of(evaluator: Evaluator) -> BackendBase | None:
-    """The backend that runs an evaluator's circuits; None where its answers are computed."""
-    inner = without_bounds(evaluator)
-    return inner.backend if isinstance(inner, DeviceEvaluator) else None

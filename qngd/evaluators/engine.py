@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,13 +14,14 @@ from qngd.circuit.observable import Observable
 from qngd.errors import ObservableError
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.exact.engine import Engine
 from qngd.exact.point import Point
 from qngd.gradients.base import Asked, GradientMethod
 from qngd.metrics.base import Metric
 
 
-class EngineEvaluator(ABC):
+class EngineEvaluator(Evaluator):
     """An `Evaluator` of the energies, gradients and metrics that an engine gives, without statistical errors."""
 
     is_exact = True
@@ -35,14 +35,6 @@ class EngineEvaluator(ABC):
         self._pulled = None if observable is None else without_idle(circuit).pull(as_measured(observable, circuit))
         self.energy_scale = None if self._pulled is None else self._pulled.deviation
         self._terms: Any = None if self._pulled is None else engine.terms(self._pulled)
-
-    @abstractmethod
-    def default_metric(self) -> Metric:
-        """The metric to use where the user has not chosen."""
-
-    def first_metric(self) -> Metric:
-        """The metric to begin with."""
-        return self.default_metric()
 
     def evaluate(
         self,

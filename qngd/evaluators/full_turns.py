@@ -6,7 +6,6 @@ import numpy as np
 
 from qngd.circuit.angles import AngleMap
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
 from qngd.evaluators.given import AnyGiven
 from qngd.evaluators.objectives.given import GivenObjective
 
@@ -16,7 +15,8 @@ _WHOLE = 1e-12  # a multiple that is this close to a whole one is one
 def wrapped_angles(given: AnyGiven, evaluator: Evaluator, theta: np.ndarray) -> np.ndarray:
     """θ (P,) with those parameters in (−π, π] of which a full turn changes nothing: where every rotation that one moves
     turns by a whole multiple of it, R_P(φ + 2πm) = (−1)^m·R_P(φ), and no bound holds it."""
-    whole = evaluator.unbounded if isinstance(evaluator, Bounded) else np.ones(len(theta), dtype=bool)
+    low, high = evaluator.box or (-np.inf, np.inf)
+    whole = np.isinf(low) & np.isinf(high) & np.ones(len(theta), dtype=bool)
     maps = [(given.circuit.angle_map, np.arange(len(theta)))]
     if isinstance(given, GivenObjective):
         maps = [(part.circuit.angle_map, part.parameters) for part in given.model.parts]

@@ -19,7 +19,7 @@ from qngd.gradients.base import Asked, require_shifts
 from qngd.metrics.base import Metric
 
 
-class FunctionEvaluator:
+class FunctionEvaluator(Evaluator):
     """Energies and gradients of a `Function`; the metric is the mean of those of `metrics`, each an evaluator of a
     circuit with the function's parameters.
 
@@ -28,7 +28,6 @@ class FunctionEvaluator:
     """
 
     is_mean = True  # as far as it is known
-    note = ""
     name = "the function given"
 
     def __init__(self, function: Function, metrics: Sequence[Evaluator], look: Look) -> None:

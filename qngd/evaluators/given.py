@@ -11,8 +11,8 @@ from qngd.circuit.bound import bind
 from qngd.circuit.chosen import PartOfTheta, chosen, limits
 from qngd.circuit.circuit import Circuit
 from qngd.cvar import CVaR
-from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
+from qngd.evaluators.base import Box, Evaluator
+from qngd.evaluators.bounded import bounded
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.objectives.given import GivenObjective, read_objective
@@ -62,11 +62,10 @@ def evaluator_of(
         bounds = given.model.objective.bounds if bounds is None else bounds
     else:
         found = evaluator_for(given.circuit, given.target, setup, job_log, stage)
-    box = _box(bounds, given.circuit)
-    return found if box is None else Bounded(found, *box)
+    return bounded(found, _box(bounds, given.circuit))
 
 
-def _box(bounds: Any, circuit: Circuit) -> tuple[np.ndarray, np.ndarray] | None:
+def _box(bounds: Any, circuit: Circuit) -> Box | None:
     """The lowest and the highest value (P,) of a circuit's parameters; bounds are of frozen ones, too, where there are
     any, and mean nothing for these."""
     structure = circuit.structure

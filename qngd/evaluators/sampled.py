@@ -36,6 +36,8 @@ _FEW_SHOTS = EconomicalShift()
 class SampledEvaluator(DeviceEvaluator):
     """Answers a step's questions with one submission to a backend: one batch of jobs."""
 
+    is_mean = True
+
     def __init__(
         self,
         circuit: Circuit,
@@ -58,9 +60,6 @@ class SampledEvaluator(DeviceEvaluator):
 
     def default_metric(self) -> Metric:
         return as_metric("block-diag")
-
-    def first_metric(self) -> Metric:
-        return self.default_metric()
 
     def evaluate(
         self,

@@ -15,7 +15,7 @@ from qngd.cvar import CVaR
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Spread
-from qngd.evaluators.bounded import Bounded, without_bounds
+from qngd.evaluators.bounded import bounded, without_bounds
 from qngd.evaluators.deflated import OF_OBJECTIVES, OF_TAILS, Deflated, deflated, energy_spread
 from qngd.evaluators.meter import metering
 from qngd.interop.given import Given
@@ -77,7 +77,7 @@ class Search:
         about = {**task.about, "problem": problem}
         evaluator = task.evaluators[0]
         inner = deflated(without_bounds(evaluator), thetas, weights)
-        lifted = evaluator.around(inner) if isinstance(evaluator, Bounded) else inner
+        lifted = bounded(inner, evaluator.box)
         with metering(task.limits.budget.meter(task.spent)):
             kept = self._at_end(task).undeflated_cost(task.given.theta)  # of the budget
         # its end is measured without the penalties

@@ -13,9 +13,8 @@ from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import JobSizes, Prices
 from qngd.evaluators.bit_strings import exact_bit_strings
-from qngd.evaluators.bounded import without_bounds
-from qngd.evaluators.deflated import ExactDeflated
 from qngd.evaluators.exact import ExactEvaluator
+from qngd.evaluators.forwarding import innermost
 from qngd.evaluators.full_turns import wrapped_angles
 from qngd.evaluators.light_cone import LightConeEvaluator
 from qngd.evaluators.meter import OverBudget
@@ -68,9 +67,7 @@ def _bit_strings(task: Task, state: State) -> BitStrings | None:
     """What a diagonal observable's measurement gives where a run ended."""
     if state.evaluation.bit_strings is not None:
         return state.evaluation.bit_strings
-    observable, engine = task.given.observable, without_bounds(task.evaluators[0])
-    if isinstance(engine, ExactDeflated):
-        engine = engine.inner
+    observable, engine = task.given.observable, innermost(task.evaluators[0])
     if observable is None or not isinstance(engine, (ExactEvaluator, LightConeEvaluator)):
         return None
     return exact_bit_strings(task.given.circuit, observable, state.lowest[0])

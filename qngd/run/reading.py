@@ -12,8 +12,6 @@ from qngd.circuit.chosen import PartOfTheta
 from qngd.errors import ParameterError, SettingError, checked_seed, counted, require_bool, shown
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
-from qngd.evaluators.device import backend_of
 from qngd.evaluators.given import AnyGiven, evaluators_of, read_any
 from qngd.evaluators.objectives.given import GivenObjective
 from qngd.evaluators.setup import Setup
@@ -105,7 +103,7 @@ class RunArguments:
         hold a token."""
         backend = given.circuit.device if self.setup.backend is None else self.setup.backend
         budget = self.limits.arguments["budget"]
-        bounds = {"bounds": [side.tolist() for side in evaluator.box]} if isinstance(evaluator, Bounded) else {}
+        bounds = {"bounds": [side.tolist() for side in evaluator.box]} if evaluator.box else {}
         return {
             **self.limits.arguments,
             "budget": None if budget is None else json.loads(written(budget)),
@@ -127,7 +125,7 @@ class RunArguments:
 def _seed_on(evaluator: Evaluator, seed: int | None) -> int | None:
     """The seed of a run whose user gave this one: without one that of its backend, since a simulator that repeats its
     numbers at each submission would make the same error in every step."""
-    device = backend_of(evaluator)
+    device = evaluator.backend
     return device.seed if seed is None and device is not None else seed
 
 
@@ -136,9 +134,9 @@ def _settings_of(
 ) -> dict[str, object]:
     """What a run's steps depend on besides the problem and the optimizer, by the names that users know."""
     settings: dict[str, object] = {"seed": seed, "backend": evaluator.name, "shots": setup.shots}
-    if isinstance(evaluator, Bounded):
-        settings["bounds"] = evaluator.text
-    if (device := backend_of(evaluator)) is not None:
+    if evaluator.box:
+        settings["bounds"] = "bounds {} {}".format(*(side.tolist() for side in evaluator.box))
+    if (device := evaluator.backend) is not None:
         settings |= {"grouping": setup.grouping, "cross": setup.cross, "noise of the backend": noise_of(device)}
         settings |= settings_of(device)
     if given.words:

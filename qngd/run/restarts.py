@@ -20,7 +20,6 @@ from qngd._system.progress import part_of_call
 from qngd.errors import BackendError, SettingError, StorageError, counted, joined
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
-from qngd.evaluators.bounded import Bounded
 from qngd.run.directory.paths import as_folder, holds_run
 from qngd.run.result import OUT_OF_BUDGET, REMEDY, Result, Status, ended_by
 from qngd.run.task import Task
@@ -98,7 +97,7 @@ def _another(first: Task, number: int, seed: int | None, read: Reader, run_dir: 
 def _reach(evaluator: Evaluator, count: int) -> tuple[np.ndarray, np.ndarray]:
     """From where to where starts are drawn (P,): a full turn, or as much of the bounds, where there are any."""
     low, high = np.full(count, -np.pi), np.full(count, np.pi)
-    if not isinstance(evaluator, Bounded):
+    if evaluator.box is None:
         return low, high
     least, most = evaluator.box
     above, below = least >= high, most <= low  # bounds that hold nothing of that turn
@@ -156,7 +155,7 @@ class Rivals:
 
     def __init__(self, task: Task) -> None:
         self.epoch = task.epoch
-        self._evaluator: Any = task.evaluators[0]
+        self._evaluator = task.evaluators[0]
         self._has_stages = len(task.evaluators) > 1
 
     def best(self, results: list[Result]) -> Result:

@@ -19,7 +19,7 @@ from qngd.run.identity import RunIdentity, fingerprint_of
 from qngd.run.optimizers import kind_of
 from qngd.run.stop import StopRule
 from qngd.run.store import Store
-from qngd.solve.state import Optimizer, State, StepInfo, batch_of, on_batch
+from qngd.solve.state import Optimizer, State, StepInfo, batch_of
 
 _FEW_STEPS = 10  # that a part of a budget buys at least
 
@@ -155,7 +155,7 @@ class Task:
         evaluator, theta = self.evaluators[0], self.given.theta
         ahead = self.optimizer.preview(evaluator, theta, None, first=True)
         if steps:
-            ahead += self.optimizer.preview(on_batch(evaluator, 0, None), theta, None) * steps
+            ahead += self.optimizer.preview(evaluator.on_batch(0, None), theta, None) * steps
         return ahead
 
     @property
@@ -166,12 +166,12 @@ class Task:
     def evaluator_at(self, state: State) -> Evaluator:
         """The evaluator of the stage that a state is in, on the mini-batch that a step from there begins with."""
         evaluator = self.evaluators[min(state.stage, len(self.evaluators) - 1)]
-        return on_batch(evaluator, batch_of(state), state.seed)
+        return evaluator.on_batch(batch_of(state), state.seed)
 
     @property
     def epoch(self) -> int:
         """The number of steps whose energies are together those of what is minimized: 1 without mini-batches."""
-        return int(getattr(self.evaluators[0], "epoch", 1))
+        return self.evaluators[0].epoch
 
     def is_last_stage(self, state: State) -> bool:
         """Whether the energy of this state is the one that the run is for, and not one on the way of a schedule."""

@@ -11,7 +11,6 @@ import numpy as np
 
 from qngd._system.brief import brief_fields
 from qngd._system.seeds import derived
-from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError, shown
 from qngd.estimates.estimate import Estimate, format_with_error
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
@@ -210,31 +209,17 @@ def start_at(evaluator: Evaluator, theta: Any) -> np.ndarray:
         SettingError: it is no evaluator, or there is no start.
         ParameterError: θ does not fit the circuit.
     """
-    circuit = getattr(evaluator, "circuit", None)
-    if not (isinstance(circuit, Circuit) and callable(getattr(evaluator, "evaluate", None))):
+    if not isinstance(evaluator, Evaluator):
         raise SettingError(
             f"evaluator: {type(evaluator).__name__} is none; write evaluator = qngd.evaluator(problem), then "
             "state = optimizer.init(evaluator)"
         )
-    theta = circuit.example if theta is None else theta
+    theta = evaluator.circuit.example if theta is None else theta
     if theta is None:
         raise SettingError(
             "theta is missing, and the evaluator brings no start; write optimizer.init(evaluator, theta0)"
         )
-    return circuit.flatten(theta)
-
-
-def energies_ahead(evaluator: Evaluator, theta: np.ndarray, count: int, spread: Spread | None) -> Cost:
-    """What the energies at so many points would cost, after an evaluation with this spread."""
-    if spread is None:  # evaluators of anybody that know none are not asked with one
-        return evaluator.preview_energies(theta, count)
-    return evaluator.preview_energies(theta, count, spread=spread)
-
-
-def on_batch(evaluator: Evaluator, batch: int | None, seed: int | None) -> Evaluator:
-    """The evaluator; of a loss over mini-batches for a step that begins with this one (None: the first of a run)."""
-    choose = getattr(evaluator, "on_batch", None)
-    return evaluator if choose is None else choose(batch, seed)
+    return evaluator.circuit.flatten(theta)
 
 
 def batch_of(state: State) -> int | None:
@@ -255,7 +240,7 @@ class Submissions:
         spread: Spread | None = None,
         batch: int | None = None,
     ) -> None:
-        self.evaluator = on_batch(evaluator, batch, seed)
+        self.evaluator = evaluator.on_batch(batch, seed)
         self.count = 0
         self.cost = Cost()
         self._shots_for: Counter[str] = Counter()
@@ -294,10 +279,7 @@ class Submissions:
         """The energies at several points, in one submission; NaN, without asking, where one is not finite."""
         if not np.all(np.isfinite(points)):
             return [Estimate.exact(np.float64(np.nan)) for _ in points]
-        if self._spread is None:
-            found, cost = self.evaluator.energies(points, self.next_seed())
-        else:
-            found, cost = self.evaluator.energies(points, self.next_seed(), spread=self._spread)
+        found, cost = self.evaluator.energies(points, self.next_seed(), self._spread)
         self._count(cost, {"energy": cost.shots})
         return found
 

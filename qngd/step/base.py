@@ -148,7 +148,7 @@ def along(direction: Direction, here: Evaluation, rate: float, radius: float = n
 def shortened(step: Proposal, delta: np.ndarray, direction: Direction, here: Evaluation) -> Proposal:
     """The proposal with what bounds leave of it, δ (P,): it promises as much less as the slope along it does. Where
     what is left out had undone some of the rest, it is longer than before; rules bound the length of their own step."""
-    if np.array_equal(delta, step.delta):
+    if delta is step.delta or np.array_equal(delta, step.delta):
         return step
     slope, whole = (float(each @ gradient_of(here)) for each in (delta, step.delta))
     share = max(slope / whole, 0.0) if whole else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.errors import SettingError
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
+from qngd.evaluators.base import Evaluator
 from qngd.evaluators.objectives.batches import Batches
 from qngd.evaluators.objectives.gauss_newton import GaussNewton
 from qngd.evaluators.objectives.model import Model
@@ -21,14 +22,12 @@ from qngd.gradients.base import Asked
 from qngd.metrics.base import Metric
 
 
-class ObjectiveEvaluator(ABC):
+class ObjectiveEvaluator(Evaluator):
     """An `Evaluator` whose energy is the loss.
 
     With mini-batches, a call that gives derivatives gives those of the next batch, and as `before` the loss of the one
     that the step began with; a call for the energy alone gives that of this one.
     """
-
-    is_mean = False  # a loss is no expectation value
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -40,7 +39,6 @@ class ObjectiveEvaluator(ABC):
         self._order: int | None = None
 
     def of_all(self) -> Self:
-        """The same without mini-batches."""
         return self._with(_batches=None)
 
     def _with(self, **changes: Any) -> Self:
@@ -50,17 +48,11 @@ class ObjectiveEvaluator(ABC):
         return found
 
     @property
-    def has_batches(self) -> bool:
-        """Whether not all samples are taken at a time."""
-        return self._batches is not None
-
-    @property
     def epoch(self) -> int:
         """The number of steps in which all samples have their turn."""
         return 1 if self._batches is None else self._batches.per_epoch
 
     def on_batch(self, index: int | None, seed: int | None) -> Self:
-        """The same for a step that begins with this mini-batch (None: the first of a run); the seed is the run's."""
         if self._batches is None:
             return self
         return self._with(_index=-1 if index is None else index, _order=seed)
@@ -85,14 +77,6 @@ class ObjectiveEvaluator(ABC):
             return None, self._batches.rows(index, self._order), index
         before = None if self._index < 0 else self._batches.rows(self._index, self._order)
         return before, self._batches.rows(self._index + 1, self._order), self._index + 1
-
-    @abstractmethod
-    def default_metric(self) -> Metric:
-        """The metric to use where the user has not chosen."""
-
-    def first_metric(self) -> Metric:
-        """The metric to begin with: the same."""
-        return self.default_metric()
 
     @abstractmethod
     def evaluate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from qngd.qng import QNG
 from qngd.run.budget import Budget
 from qngd.run.pricing.dearest import dearest
 from qngd.run.pricing.planned import PlannedStep
-from qngd.solve.state import on_batch
 
 _DEFAULT = "block-diag"  # what QNG() takes where there are shots
 
@@ -131,8 +130,7 @@ def offers_of(
 def _end(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, final_shots: Any) -> Cost:
     """What is measured at the end of a run: the energy with `final_shots`, of all samples, and of excited states
     without penalties in any case."""
-    if isinstance(evaluator, SampledObjective):
-        evaluator = evaluator.of_all()
+    evaluator = evaluator.of_all()
     if final_shots is not None:
         evaluator = evaluator.with_shots(FixedShots(whole_number(final_shots, "final_shots", 1)))
     elif not isinstance(evaluator, SampledDeflated):
@@ -145,7 +143,7 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, 
     evaluator = asked.evaluator if choice.shots is None else asked.evaluator.with_shots(as_rule(choice.shots))
     try:
         start = choice.optimizer.preview(evaluator, theta, None, first=True)
-        evaluator = cast(SampledEvaluator | SampledObjective, on_batch(evaluator, 0, None))
+        evaluator = evaluator.on_batch(0, None)
         step = choice.optimizer.preview(evaluator, theta, None)
     except (SettingError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), run.steps, refused=f"{error}")
