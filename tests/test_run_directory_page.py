@@ -60,3 +60,22 @@ def as_the_page_says(value):
         return b"i" + value.to_bytes(8, "little", signed=True)
     content = value.encode() if isinstance(value, str) else value
     return (b"t" if isinstance(value, str) else b"b") + len(content).to_bytes(8, "little") + content
+
+
+def test_the_end_of_a_state_is_kept_as_the_page_says(tmp_path):
+    """By a reading of the page alone."""
+    from hashlib import sha256
+
+    circuit = qngd.CircuitBuilder(1)
+    circuit = circuit.ry(circuit.parameter("a"), 0)
+    states = qngd.excited_states(
+        circuit, 2, {"Z": 1.0, "X": 0.5}, [0.3], shots=50, seed=1, max_steps=2, run_dir=tmp_path
+    )
+    assert not (tmp_path / "state-0" / "energy.json").exists()
+    row = json.loads((tmp_path / "state-1" / "energy.json").read_text(encoding="utf-8"))
+    assert row.pop("sum") == sha256(json.dumps(row).encode()).hexdigest()
+    first, second = row["first"], row["second"]
+    (found,) = (state for state in states if state.energy == first["value"])
+    assert (first["stderr"], second["value"][0]) == (found.stderr, found.overlaps.min())
+    assert second["stderr"][0] == found.overlaps_stderr.max()
+    assert row["cost"]["shots"] == 3 * 50  # Z, X and the overlap
