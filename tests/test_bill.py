@@ -154,6 +154,7 @@ MENUS = {
     "circuits alone": qngd.Prices(per_circuit=1.0, seconds_per_shot=0.001),
     "seconds": qngd.Prices(per_second=1.6, seconds_per_shot=0.001, seconds_per_circuit=0.02),
     "jobs": qngd.Prices(per_task=0.3, per_shot=0.00145, minimum=0.5, seconds_per_shot=0.001),
+    "seconds of jobs": qngd.Prices(per_second=1.6, seconds_per_shot=0.001, seconds_per_task=2.0),
 }
 
 

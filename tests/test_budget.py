@@ -243,16 +243,17 @@ def test_the_estimate_corrects_itself():
 
 
 class Loading(Timed):
-    """It takes `load` seconds besides for every circuit, and reports them."""
+    """It takes `load` seconds besides for every circuit, and `begin` for every job, and reports them."""
 
-    def __init__(self, load, factor=1.0):
+    def __init__(self, load, factor=1.0, begin=0.0):
         super().__init__(factor=factor)
-        self.load = load
+        self.load, self.begin = load, begin
 
     def submit(self, templates, requests, seed):
         inner, used = super().submit(templates, requests, seed)
-        self.seconds += self.load * len(requests)
-        return inner, used + self.load * len(requests)
+        besides = self.load * len(requests) + self.begin * len(self._parts(requests))
+        self.seconds += besides
+        return inner, used + besides
 
 
 @pytest.mark.parametrize(
@@ -274,6 +275,23 @@ def test_reports_of_more_than_shots_hold_a_budget(load, factor, shots):
     assert result.status == "budget"
     assert device.seconds == pytest.approx(result.cost.seconds, rel=1e-12)
     assert 0.6 * limit <= device.seconds <= limit * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("said", [False, True])
+@pytest.mark.parametrize("shots", ["auto", 20])
+def test_an_end_of_few_circuits_holds_a_budget_where_it_is_jobs_that_take_time(shots, said):
+    """As IBM's do, about two seconds each: the end is a job like all others, and its shots are few. Whatever the limit
+    leaves of a step."""
+    for limit in np.linspace(9.2, 11.2, 9):
+        device = Loading(0.0, 1.0, begin=2.0)
+        budget = qngd.Budget(seconds=limit, prices=qngd.Prices(seconds_per_task=2.0) if said else None)
+        result = minimize(device, shots=shots, max_steps=None, budget=budget, final_shots=7)
+        assert result.status == "budget"
+        assert result.infos[-1].cost.jobs < device.jobs == result.cost.jobs  # the end was measured
+        assert device.seconds == pytest.approx(result.cost.seconds, rel=1e-12)
+        assert device.seconds <= limit
+        if shots == 20:
+            assert device.jobs == int(limit / 2)
 
 
 def test_what_a_circuit_takes_besides_its_shots_is_learnt_from_reports():
