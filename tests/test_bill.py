@@ -189,7 +189,8 @@ def test_restarts_cost_as_many_runs():
         CIRCUIT, TERMS, THETA, restarts=3, optimizer=optimizer, max_steps=STEPS, tol=0, seed=1, **how
     )
     assert three.offers[0].run == result.cost == one.offers[0].run * 3
-    assert three.run == one.run * 3
+    assert three.run == one.run * 3 == three.offers[0].run
+    assert one.run == result.restarts[0].cost
     assert f"3 starts of {STEPS} steps" in str(three)
     assert str(three.step) == str(one.step)
 
