@@ -47,7 +47,7 @@ class AroundHandle:
         if callable(getattr(self.inner, "watch", None)):
             self.inner.watch(tell)
 
-    def announce(self, call: Callable[[int], str]) -> None:
+    def announce(self, call: Callable[..., str]) -> None:
         self.inner.announce(call)
 
 
