@@ -7,6 +7,7 @@ import pytest
 
 import qngd
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
+from qngd.measured.outcomes import Means
 from tests.noisy_backends import Misreading
 
 CIRCUIT = qngd.CircuitBuilder(3)
@@ -296,3 +297,85 @@ def test_a_submission_that_breaks_off_costs_all_that_it_asked_for(name, kept, tm
             whole.circuits + one.circuits,
             whole.shots + one.shots,
         )
+
+
+class Turning(Misreading):
+    """A device that from its second submission on reads each bit at random, its calibrations too, and so is of no use
+    to any correction."""
+
+    is_local = False
+
+    def __init__(self):
+        super().__init__(np.zeros((2, 3)))
+        self.taken = np.zeros(3, dtype=int)
+
+    def submit(self, templates, requests, seed):
+        if self.asked:
+            self.rates[:] = 0.5
+        self.taken += (1, len(requests), sum(request.shots for request in requests))
+        return super().submit(templates, requests, seed)
+
+
+def of_circuits_and_values():
+    """A device whose second answer holds expectation values, where a correction needs counts."""
+    found = Turning()
+    counts = found.collect
+
+    def collect(handle):
+        if len(found.asked) == 1:
+            return counts(handle)
+        _, templates, requests = handle
+        strings = [
+            (len(templates[request.template].strings), templates[request.template].pairs) for request in requests
+        ]
+        sizes = [count * (count + 1) // 2 if pairs else count for count, pairs in strings]
+        return [Means(np.zeros(size), np.zeros(size), 7) for size in sizes]
+
+    found.collect = collect
+    return found
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    ("make", "around", "says"),
+    [
+        (Turning, ReadoutCorrected, "cannot be undone"),
+        (Turning, lambda device: PostSelected(device, particles="all"), "none of the 1 shots"),
+        (of_circuits_and_values, ReadoutCorrected, "counts"),
+    ],
+)
+def test_circuits_that_ran_are_paid_for_whatever_a_correction_finds(make, around, says, kept, tmp_path):
+    """The submission ran, though its outcomes are of no use."""
+    device = make()
+    optimizer = qngd.QNG(gradient="shift", approx="block-diag")
+    shots = 1 if "none" in says else SHOTS
+    result = qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend=around(device), shots=shots, seed=1, max_steps=3, tol=0, optimizer=optimizer,
+        run_dir=tmp_path if kept else None,
+    )  # fmt: skip
+    assert (result.status, result.steps) == ("failed", 0)
+    assert says in result.message
+    assert device.taken[0] == 2
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == tuple(device.taken)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("answer", [lambda found: found[:-1], lambda found: None, lambda found: 7])
+def test_scripts_that_ran_are_paid_for_whatever_comes_back(answer, kept, tmp_path):
+    """Of a device of PennyLane's."""
+    devices = pytest.importorskip("tests.pennylane_devices")
+
+    class Turned(devices.FakeQPU):
+        def execute(self, circuits, execution_config=None):
+            found = super().execute(circuits, execution_config)
+            return found if len(self.batches) == 1 else answer(found)
+
+    device = Turned(wires=3)
+    result = qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend=device, shots=SHOTS, seed=1, max_steps=3, tol=0, optimizer=qngd.QNG(0.1),
+        run_dir=tmp_path if kept else None,
+    )  # fmt: skip
+    assert (result.status, result.steps, len(device.batches)) == ("failed", 0, 2)
+    scripts = [script for batch in device.batches for script in batch]
+    shots = sum(script.shots.total_shots for script in scripts)
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (2, len(scripts), shots)

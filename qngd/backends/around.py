@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qngd.backends.base import Load, ResumableBackend
-from qngd.backends.boundary import checked
+from qngd.backends.boundary import DeficientResult, checked
 from qngd.backends.forwarding import Forwarding, of_inner
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
@@ -183,7 +183,7 @@ class Around(Forwarding, ResumableBackend):
         found = checked(self.inner.collect(handle.inner), handle.sent.templates, handle.sent.requests, self.inner.name)
         counts = [outcome for outcome in found if isinstance(outcome, Counts)]
         if len(counts) < len(found):
-            raise BackendError(self._needs_counts)
+            raise DeficientResult(self._needs_counts)
         handle.shots = sum(outcome.shots for outcome in counts)
         return counts
 

@@ -34,7 +34,7 @@ from pennylane.tape import QuantumScript
 
 from qngd._system.secrets import scrubbed
 from qngd.backends.base import BackendBase, Load
-from qngd.backends.boundary import DeficientResult
+from qngd.backends.boundary import DeficientResult, failure
 from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
@@ -206,7 +206,8 @@ class PennyLaneBackend(BackendBase):
         """What the device returned for each script of a job.
 
         Raises:
-            BackendError: it failed, or returned something for other than all of them.
+            BackendError: it failed.
+            DeficientResult: it returned something for other than all of them.
         """
         found = self._retry.wait(
             partial(self._retry.call, job.execute, f"{self.name} failed"),
@@ -214,10 +215,13 @@ class PennyLaneBackend(BackendBase):
             "PennyLane gives no id of what it has sent; ask the provider",
         )
         if not isinstance(found, (Sequence, np.ndarray)):
-            raise BackendError(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
+            raise DeficientResult(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
         if len(found) != len(job.batch):
-            raise BackendError(f"{self.name} returned {len(found)} results for {len(job.batch)} circuits")
-        return list(self._retry.call(partial(job.post, found), f"{self.name} failed to read its results"))
+            raise DeficientResult(f"{self.name} returned {len(found)} results for {len(job.batch)} circuits")
+        try:
+            return list(job.post(found))
+        except Exception as error:  # of the device's own code
+            raise DeficientResult(failure(f"{self.name}, reading its results,", error)) from error
 
     def _scripts(
         self,
