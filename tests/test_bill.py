@@ -379,3 +379,53 @@ def test_scripts_that_ran_are_paid_for_whatever_comes_back(answer, kept, tmp_pat
     scripts = [script for batch in device.batches for script in batch]
     shots = sum(script.shots.total_shots for script in scripts)
     assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (2, len(scripts), shots)
+
+
+@pytest.mark.parametrize("timeout", [None, 60.0])
+@pytest.mark.parametrize("around", [lambda device: device, ReadoutCorrected])
+def test_scripts_whose_answer_was_lost_count_before_they_run_again(around, timeout):
+    """On a device of PennyLane's, which has no ids and no tags; with a timeout another thread runs them."""
+    devices = pytest.importorskip("tests.pennylane_devices")
+    from qngd.backends.pennylane.backend import PennyLaneBackend
+    from qngd.backends.retry import Retry
+
+    class Losing(devices.FakeQPU):
+        def __init__(self, *lost):
+            super().__init__(wires=3, answer=self.told)
+            self.lost = lost
+
+        def told(self, script):
+            flips = sum(each.name == "PauliX" for each in script.operations)
+            wires = len(script.measurements[0].wires)
+            ones = flips == wires and len(script.operations) == flips  # a calibration
+            return {("1" if ones else "0") * wires: script.shots.total_shots}
+
+        def execute(self, circuits, execution_config=None):
+            found = super().execute(circuits, execution_config)
+            if len(self.batches) in self.lost:
+                raise ConnectionError("reset")
+            return found
+
+        @property
+        def taken(self):
+            scripts = [script for batch in self.batches for script in batch]
+            return len(self.batches), len(scripts), sum(script.shots.total_shots for script in scripts)
+
+    def run(device, **limits):
+        backend = around(PennyLaneBackend(device, Retry(3, (0.0,), timeout=timeout)))
+        result = qngd.minimize(
+            CIRCUIT, TERMS, THETA, backend=backend, shots=SHOTS, seed=1, max_steps=2, tol=0, optimizer=qngd.QNG(0.1),
+            budget=qngd.Budget(**limits, prices=PRICES),
+        )  # fmt: skip
+        assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == device.taken
+        return result
+
+    plain = run(Losing())
+    with pytest.warns(qngd.QngdWarning, match="the answer to a job was lost"):
+        lost = run(Losing(2, 3))
+    assert (lost.status, lost.cost.jobs) == ("max_steps", plain.cost.jobs + 2)
+    each = plain.infos[0].step_cost
+    assert lost.cost.money == pytest.approx(plain.cost.money + 2 * each.money)
+    assert lost.cost.seconds == pytest.approx(plain.cost.seconds + 2 * each.seconds)
+    ended = run(Losing(3), circuits=plain.cost.circuits)  # no room for the last once more
+    assert (ended.status, ended.steps) == ("budget", 1)

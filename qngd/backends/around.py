@@ -48,7 +48,8 @@ class AroundHandle:
             self.inner.watch(tell)
 
     def announce(self, call: Callable[..., str]) -> None:
-        self.inner.announce(call)
+        if hasattr(self.inner, "announce"):
+            self.inner.announce(call)
 
 
 class Around(Forwarding, ResumableBackend):

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, TypeVar
@@ -109,7 +110,8 @@ class Retry:
             return action()
         ended: Future[T] = Future()
         # providers' own ways to wait differ, and some have none
-        Thread(target=_settle, args=(ended, action), daemon=True).start()
+        # in the context of whoever waits, whose meter counts what is sent again
+        Thread(target=copy_context().run, args=(_settle, ended, action), daemon=True).start()
         done, _ = wait([ended], self.timeout)
         if not done:
             raise BackendError(f"{what} has not ended after {self.timeout:g} s (timeout); {left}")

@@ -194,6 +194,8 @@ def collect(errand: Errand, part: JobPart) -> None:
     try:
         if errand.backend.is_lazy:
             errand.announced(part)
+            if (announce := getattr(part.handle, "announce", None)) is not None:
+                announce(partial(errand.announced, part))
         found = errand.backend.collect(part.handle)
         outcomes = checked(found, errand.plan.templates, part.requests, errand.backend.name)
     except DeficientResult as error:
