@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import qngd
 from qngd.backends.base import BackendBase, Footprint
 from qngd.backends.statevector import StatevectorSampler
+from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import JobSizes
 from qngd.evaluators.meter import Meter, current_meter, metering
@@ -292,6 +294,32 @@ def test_an_end_of_few_circuits_holds_a_budget_where_it_is_jobs_that_take_time(s
         assert device.seconds <= limit
         if shots == 20:
             assert device.jobs == int(limit / 2)
+
+
+def test_an_end_for_which_reports_leave_no_room_is_told_by_what_it_takes(tmp_path):
+    """The start was let through by an estimate that was too low, as a first one may be."""
+    how = {"shots": 20, "final_shots": 100_000, "max_steps": 0, "run_dir": tmp_path}
+    ended = minimize(Loading(0.02, begin=2.0), budget=qngd.Budget(seconds=9), **how)
+    assert (ended.status, ended.steps) == ("budget", 0)
+    spent, left = re.escape(ended.cost.in_short), re.escape(format_seconds(9 - ended.cost.seconds))
+    assert re.fullmatch(
+        rf"the measurement of the end with final_shots=100000 would exceed the budget \({spent} spent\): it takes .*"
+        rf" of device time where {left} of device time are left; raise it and give this result's \.state as .* go on",
+        ended.message,
+    )
+    assert "its end was not measured" in ended.note
+    more = minimize(Loading(0.02, begin=2.0), budget=qngd.Budget(seconds=1e5), **how)
+    assert (more.status, more.cost.jobs) == ("max_steps", 2)
+
+
+def test_a_start_of_two_submissions_says_what_it_has_spent():
+    """SPSA measures slopes after its energy, and the report of the latter leaves no room for them."""
+    device = Loading(0.02, begin=2.0)
+    with pytest.raises(
+        qngd.SettingError, match=r"theta0 needs 1 job, .*, after 1 job, 3 circuits, 60 shots that it has"
+    ):
+        minimize(device, optimizer="spsa", shots=20, budget=qngd.Budget(seconds=3))
+    assert device.jobs == 1
 
 
 def test_what_a_circuit_takes_besides_its_shots_is_learnt_from_reports():
