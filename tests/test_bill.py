@@ -7,6 +7,7 @@ import pytest
 
 import qngd
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
+from qngd.measured.outcomes import Means
 from tests.noisy_backends import Misreading
 
 CIRCUIT = qngd.CircuitBuilder(3)
@@ -154,6 +155,7 @@ MENUS = {
     "circuits alone": qngd.Prices(per_circuit=1.0, seconds_per_shot=0.001),
     "seconds": qngd.Prices(per_second=1.6, seconds_per_shot=0.001, seconds_per_circuit=0.02),
     "jobs": qngd.Prices(per_task=0.3, per_shot=0.00145, minimum=0.5, seconds_per_shot=0.001),
+    "seconds of jobs": qngd.Prices(per_second=1.6, seconds_per_shot=0.001, seconds_per_task=2.0),
 }
 
 
@@ -188,7 +190,8 @@ def test_restarts_cost_as_many_runs():
         CIRCUIT, TERMS, THETA, restarts=3, optimizer=optimizer, max_steps=STEPS, tol=0, seed=1, **how
     )
     assert three.offers[0].run == result.cost == one.offers[0].run * 3
-    assert three.run == one.run * 3
+    assert three.run == one.run * 3 == three.offers[0].run
+    assert one.run == result.restarts[0].cost
     assert f"3 starts of {STEPS} steps" in str(three)
     assert str(three.step) == str(one.step)
 
@@ -294,3 +297,135 @@ def test_a_submission_that_breaks_off_costs_all_that_it_asked_for(name, kept, tm
             whole.circuits + one.circuits,
             whole.shots + one.shots,
         )
+
+
+class Turning(Misreading):
+    """A device that from its second submission on reads each bit at random, its calibrations too, and so is of no use
+    to any correction."""
+
+    is_local = False
+
+    def __init__(self):
+        super().__init__(np.zeros((2, 3)))
+        self.taken = np.zeros(3, dtype=int)
+
+    def submit(self, templates, requests, seed):
+        if self.asked:
+            self.rates[:] = 0.5
+        self.taken += (1, len(requests), sum(request.shots for request in requests))
+        return super().submit(templates, requests, seed)
+
+
+def of_circuits_and_values():
+    """A device whose second answer holds expectation values, where a correction needs counts."""
+    found = Turning()
+    counts = found.collect
+
+    def collect(handle):
+        if len(found.asked) == 1:
+            return counts(handle)
+        _, templates, requests = handle
+        strings = [
+            (len(templates[request.template].strings), templates[request.template].pairs) for request in requests
+        ]
+        sizes = [count * (count + 1) // 2 if pairs else count for count, pairs in strings]
+        return [Means(np.zeros(size), np.zeros(size), 7) for size in sizes]
+
+    found.collect = collect
+    return found
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    ("make", "around", "says"),
+    [
+        (Turning, ReadoutCorrected, "cannot be undone"),
+        (Turning, lambda device: PostSelected(device, particles="all"), "none of the 1 shots"),
+        (of_circuits_and_values, ReadoutCorrected, "counts"),
+    ],
+)
+def test_circuits_that_ran_are_paid_for_whatever_a_correction_finds(make, around, says, kept, tmp_path):
+    """The submission ran, though its outcomes are of no use."""
+    device = make()
+    optimizer = qngd.QNG(gradient="shift", approx="block-diag")
+    shots = 1 if "none" in says else SHOTS
+    result = qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend=around(device), shots=shots, seed=1, max_steps=3, tol=0, optimizer=optimizer,
+        run_dir=tmp_path if kept else None,
+    )  # fmt: skip
+    assert (result.status, result.steps) == ("failed", 0)
+    assert says in result.message
+    assert device.taken[0] == 2
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == tuple(device.taken)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("answer", [lambda found: found[:-1], lambda found: None, lambda found: 7])
+def test_scripts_that_ran_are_paid_for_whatever_comes_back(answer, kept, tmp_path):
+    """Of a device of PennyLane's."""
+    devices = pytest.importorskip("tests.pennylane_devices")
+
+    class Turned(devices.FakeQPU):
+        def execute(self, circuits, execution_config=None):
+            found = super().execute(circuits, execution_config)
+            return found if len(self.batches) == 1 else answer(found)
+
+    device = Turned(wires=3)
+    result = qngd.minimize(
+        CIRCUIT, TERMS, THETA, backend=device, shots=SHOTS, seed=1, max_steps=3, tol=0, optimizer=qngd.QNG(0.1),
+        run_dir=tmp_path if kept else None,
+    )  # fmt: skip
+    assert (result.status, result.steps, len(device.batches)) == ("failed", 0, 2)
+    scripts = [script for batch in device.batches for script in batch]
+    shots = sum(script.shots.total_shots for script in scripts)
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (2, len(scripts), shots)
+
+
+@pytest.mark.parametrize("timeout", [None, 60.0])
+@pytest.mark.parametrize("around", [lambda device: device, ReadoutCorrected])
+def test_scripts_whose_answer_was_lost_count_before_they_run_again(around, timeout):
+    """On a device of PennyLane's, which has no ids and no tags; with a timeout another thread runs them."""
+    devices = pytest.importorskip("tests.pennylane_devices")
+    from qngd.backends.pennylane.backend import PennyLaneBackend
+    from qngd.backends.retry import Retry
+
+    class Losing(devices.FakeQPU):
+        def __init__(self, *lost):
+            super().__init__(wires=3, answer=self.told)
+            self.lost = lost
+
+        def told(self, script):
+            flips = sum(each.name == "PauliX" for each in script.operations)
+            wires = len(script.measurements[0].wires)
+            ones = flips == wires and len(script.operations) == flips  # a calibration
+            return {("1" if ones else "0") * wires: script.shots.total_shots}
+
+        def execute(self, circuits, execution_config=None):
+            found = super().execute(circuits, execution_config)
+            if len(self.batches) in self.lost:
+                raise ConnectionError("reset")
+            return found
+
+        @property
+        def taken(self):
+            scripts = [script for batch in self.batches for script in batch]
+            return len(self.batches), len(scripts), sum(script.shots.total_shots for script in scripts)
+
+    def run(device, **limits):
+        backend = around(PennyLaneBackend(device, Retry(3, (0.0,), timeout=timeout)))
+        result = qngd.minimize(
+            CIRCUIT, TERMS, THETA, backend=backend, shots=SHOTS, seed=1, max_steps=2, tol=0, optimizer=qngd.QNG(0.1),
+            budget=qngd.Budget(**limits, prices=PRICES),
+        )  # fmt: skip
+        assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == device.taken
+        return result
+
+    plain = run(Losing())
+    with pytest.warns(qngd.QngdWarning, match="the answer to a job was lost"):
+        lost = run(Losing(2, 3))
+    assert (lost.status, lost.cost.jobs) == ("max_steps", plain.cost.jobs + 2)
+    each = plain.infos[0].step_cost
+    assert lost.cost.money == pytest.approx(plain.cost.money + 2 * each.money)
+    assert lost.cost.seconds == pytest.approx(plain.cost.seconds + 2 * each.seconds)
+    ended = run(Losing(3), circuits=plain.cost.circuits)  # no room for the last once more
+    assert (ended.status, ended.steps) == ("budget", 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import qngd
 from qngd.backends.base import BackendBase, Footprint
 from qngd.backends.statevector import StatevectorSampler
+from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import JobSizes
 from qngd.evaluators.meter import Meter, current_meter, metering
@@ -243,16 +245,17 @@ def test_the_estimate_corrects_itself():
 
 
 class Loading(Timed):
-    """It takes `load` seconds besides for every circuit, and reports them."""
+    """It takes `load` seconds besides for every circuit, and `begin` for every job, and reports them."""
 
-    def __init__(self, load, factor=1.0):
+    def __init__(self, load, factor=1.0, begin=0.0):
         super().__init__(factor=factor)
-        self.load = load
+        self.load, self.begin = load, begin
 
     def submit(self, templates, requests, seed):
         inner, used = super().submit(templates, requests, seed)
-        self.seconds += self.load * len(requests)
-        return inner, used + self.load * len(requests)
+        besides = self.load * len(requests) + self.begin * len(self._parts(requests))
+        self.seconds += besides
+        return inner, used + besides
 
 
 @pytest.mark.parametrize(
@@ -274,6 +277,49 @@ def test_reports_of_more_than_shots_hold_a_budget(load, factor, shots):
     assert result.status == "budget"
     assert device.seconds == pytest.approx(result.cost.seconds, rel=1e-12)
     assert 0.6 * limit <= device.seconds <= limit * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("said", [False, True])
+@pytest.mark.parametrize("shots", ["auto", 20])
+def test_an_end_of_few_circuits_holds_a_budget_where_it_is_jobs_that_take_time(shots, said):
+    """As IBM's do, about two seconds each: the end is a job like all others, and its shots are few. Whatever the limit
+    leaves of a step."""
+    for limit in np.linspace(9.2, 11.2, 9):
+        device = Loading(0.0, 1.0, begin=2.0)
+        budget = qngd.Budget(seconds=limit, prices=qngd.Prices(seconds_per_task=2.0) if said else None)
+        result = minimize(device, shots=shots, max_steps=None, budget=budget, final_shots=7)
+        assert result.status == "budget"
+        assert result.infos[-1].cost.jobs < device.jobs == result.cost.jobs  # the end was measured
+        assert device.seconds == pytest.approx(result.cost.seconds, rel=1e-12)
+        assert device.seconds <= limit
+        if shots == 20:
+            assert device.jobs == int(limit / 2)
+
+
+def test_an_end_for_which_reports_leave_no_room_is_told_by_what_it_takes(tmp_path):
+    """The start was let through by an estimate that was too low, as a first one may be."""
+    how = {"shots": 20, "final_shots": 100_000, "max_steps": 0, "run_dir": tmp_path}
+    ended = minimize(Loading(0.02, begin=2.0), budget=qngd.Budget(seconds=9), **how)
+    assert (ended.status, ended.steps) == ("budget", 0)
+    spent, left = re.escape(ended.cost.in_short), re.escape(format_seconds(9 - ended.cost.seconds))
+    assert re.fullmatch(
+        rf"the measurement of the end with final_shots=100000 would exceed the budget \({spent} spent\): it takes .*"
+        rf" of device time where {left} of device time are left; raise it and give this result's \.state as .* go on",
+        ended.message,
+    )
+    assert "its end was not measured" in ended.note
+    more = minimize(Loading(0.02, begin=2.0), budget=qngd.Budget(seconds=1e5), **how)
+    assert (more.status, more.cost.jobs) == ("max_steps", 2)
+
+
+def test_a_start_of_two_submissions_says_what_it_has_spent():
+    """SPSA measures slopes after its energy, and the report of the latter leaves no room for them."""
+    device = Loading(0.02, begin=2.0)
+    with pytest.raises(
+        qngd.SettingError, match=r"theta0 needs 1 job, .*, after 1 job, 3 circuits, 60 shots that it has"
+    ):
+        minimize(device, optimizer="spsa", shots=20, budget=qngd.Budget(seconds=3))
+    assert device.jobs == 1
 
 
 def test_what_a_circuit_takes_besides_its_shots_is_learnt_from_reports():

@@ -178,6 +178,13 @@ def test_the_price_of_a_job_is_shared_by_its_circuits():
     assert found == pytest.approx(100 / 0.01 / circuits / 4, abs=1)
 
 
+def test_the_seconds_of_a_job_are_shared_by_its_circuits():
+    prices = qngd.Prices(seconds_per_task=2.0, seconds_per_shot=1e-4)
+    circuits = qngd.minimize(CIRCUIT, TERMS, THETA, backend="statevector", shots="auto", max_steps=0).cost.circuits
+    found = first_shots(qngd.Budget(seconds=100, prices=prices))
+    assert found == pytest.approx(2.0 / 1e-4 / circuits / 4, abs=1)
+
+
 @pytest.mark.parametrize("name", ["per_circuit", "per_task", "minimum"])
 def test_where_shots_are_free_a_circuit_takes_all_that_it_may(name):
     """In the first step, and in every later one."""
@@ -272,5 +279,22 @@ def test_a_circuit_takes_the_seconds_that_the_user_says():
     ).cost
     assert cost.seconds == pytest.approx(0.002 * cost.shots + 0.5 * cost.circuits)
     assert cost.money == pytest.approx(2 * cost.seconds)
-    with pytest.raises(qngd.SettingError, match="seconds_per_circuit"):
-        qngd.Prices(seconds_per_circuit=-1.0)
+
+
+def test_a_job_takes_the_seconds_that_the_user_says():
+    """As long as they are of a device with times; the price of a run says the same beforehand."""
+    budget = qngd.Budget(prices=qngd.Prices(per_second=1.5, seconds_per_shot=0.002, seconds_per_task=2.0))
+    how = {"backend": "statevector", "shots": 10, "budget": budget, "final_shots": 30}
+    cost = qngd.minimize(CIRCUIT, TERMS, THETA, max_steps=2, tol=0, optimizer=qngd.QNG(approx="block-diag"), **how).cost
+    assert cost.jobs == 4
+    assert cost.seconds == pytest.approx(0.002 * cost.shots + 2.0 * cost.jobs)
+    assert cost.money == pytest.approx(1.5 * cost.seconds)
+    offer = qngd.cost(CIRCUIT, TERMS, THETA, steps=2, **how).offers[0]
+    assert offer.run.seconds == pytest.approx(cost.seconds)
+    assert offer.run.money == pytest.approx(cost.money)
+
+
+@pytest.mark.parametrize("name", ["seconds_per_circuit", "seconds_per_task"])
+def test_no_seconds_are_less_than_none(name):
+    with pytest.raises(qngd.SettingError, match=name):
+        qngd.Prices(**{name: -1.0})

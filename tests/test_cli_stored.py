@@ -60,6 +60,29 @@ def test_a_run_goes_on_without_its_problem_file(tmp_path):
     assert np.array_equal(qngd.load(tmp_path).history, run(max_steps=5).history)
 
 
+def test_a_run_that_its_budget_ended_goes_on_with_more(tmp_path):
+    """Of the units that are given; what is not given stays, prices and currency too."""
+    prices = qngd.Prices(per_shot=0.01, currency="EUR")
+    one = run(max_steps=0, tol=0).cost.shots
+    ended = run(run_dir=tmp_path, tol=0, budget=qngd.Budget(shots=3 * one, jobs=100, prices=prices))
+    assert (ended.status, ended.steps) == ("budget", 2)
+    for words in (("show", tmp_path), ("resume", tmp_path)):  # which adds nothing under the same budget
+        assert f"money                    {0.03 * one:.2f} EUR".split() in [
+            line.split() for line in qngd_command(*words).output.splitlines()
+        ]
+    done = qngd_command("resume", tmp_path, "--budget-shots", 5 * one)
+    assert done.exit_code == 0
+    assert f"{0.05 * one:.2f} EUR" in done.output
+    found = qngd.load(tmp_path)
+    assert (found.status, found.steps) == ("budget", 4)
+    assert found.budget == qngd.Budget(shots=5 * one, jobs=100, prices=prices)
+    qngd_command("resume", tmp_path, "--max-steps", 3, "--price", "per_shot=2")
+    assert qngd.load(tmp_path).budget == qngd.Budget(shots=5 * one, jobs=100, prices=qngd.Prices(per_shot=2.0))
+    wrong = qngd_command("resume", tmp_path, "--price", "per_shut=2")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'per_shot'" in wrong.output
+
+
 @pytest.mark.parametrize(("command", "code"), [("show", 1), ("resume", 1), ("runs", 2)])
 def test_what_is_no_folder_is_a_line(command, code, tmp_path):
     done = qngd_command(command, tmp_path / "nowhere")

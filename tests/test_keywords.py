@@ -24,6 +24,8 @@ HINTS = [
     (qngd.minimize, "maxfun", "budget=qngd.Budget(circuits=…)"),
     (qngd.minimize, "max_shots", "budget=qngd.Budget(shots=…)"),
     (qngd.minimize, "money", "budget=qngd.Budget(money=…)"),
+    (qngd.Prices, "per_job", "per_task=…"),
+    (qngd.Prices, "seconds_per_job", "seconds_per_task=…"),
     (qngd.minimize, "x0", "theta0=…"),
     (qngd.minimize, "hamiltonian", "observable=…"),
     (qngd.minimize, "method", "optimizer=…"),

@@ -283,6 +283,69 @@ def test_where_jobs_have_no_tags_the_doubt_is_said_and_counts(tmp_path):
     assert again.cost == result.cost
 
 
+class Losing(Remembering):
+    """A provider without tags whose answers to the jobs of these `numbers` get lost; it has them all the same, unless
+    the error says that it has not."""
+
+    def __init__(self, numbers, error=None):
+        super().__init__()
+        self.numbers, self.error = numbers, error or ConnectionError("reset")
+
+    def run(self, circuits, **options):
+        if isinstance(self.error, ConnectionRefusedError) and len(self.runs) + 1 in self.numbers:
+            self.numbers = self.numbers - {len(self.runs) + 1}
+            raise self.error
+        job = super().run(circuits, **options)
+        if len(self.runs) in self.numbers:
+            raise self.error
+        return job
+
+    @property
+    def taken(self):
+        """Jobs, circuits and shots that it has run."""
+        sizes = [len(each["circuits"]) for each in self.runs]
+        return len(sizes), sum(sizes), sum(n * each["shots"] for n, each in zip(sizes, self.runs, strict=True))
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("numbers", [{2}, {1, 2, 3}, {6, 12}])
+def test_answers_that_are_lost_without_tags_are_said_and_count(numbers, kept, tmp_path):
+    """Where the run goes on by itself as where it broke off."""
+    device, folder = Losing(numbers), tmp_path if kept else None
+    prices = qngd.Prices(per_task=0.5, per_circuit=0.1, per_shot=0.01)
+    with pytest.warns(qngd.QngdWarning, match=r"aer_simulator: the answer to a job was lost.*counts as paid"):
+        result = run(device, folder, budget=qngd.Budget(prices=prices))
+    jobs, circuits, shots = device.taken
+    assert jobs == 12 + len(numbers)
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (jobs, circuits, shots)
+    assert result.cost.money == pytest.approx(0.5 * jobs + 0.1 * circuits + 0.01 * shots)
+    assert np.array_equal(result.history, run(Remembering()).history)
+    if kept:
+        assert run(device, folder).cost == result.cost == qngd.load(folder).cost
+
+
+def test_a_connection_that_was_refused_has_brought_nothing():
+    assert run(Losing({2, 6}, ConnectionRefusedError("down"))).cost == run(Remembering()).cost
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("unit", [0, 1, 2])
+@pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
+def test_what_may_have_arrived_has_room_in_the_budget_before_it_is_sent_again(unit, kept, tmp_path):
+    whole = Remembering()
+    expected = run(whole)
+    name = ("jobs", "circuits", "shots")[unit]
+    for number in (5, 8, 12):
+        for more in (0, 1, 180):
+            limit, device = getattr(expected.cost, name) + more, Losing({number})
+            folder = tmp_path / f"{number} {more}" if kept else None
+            result = run(device, folder, budget=qngd.Budget(**{name: limit}))
+            assert device.taken[unit] == getattr(result.cost, name) <= limit
+            if kept and result.status == "budget":
+                assert run(device, folder).cost.in_short == qngd.load(folder).cost.in_short
+                assert device.taken[unit] == getattr(qngd.load(folder).cost, name)
+
+
 PRICES = qngd.Prices(per_task=0.5, per_circuit=0.1, per_shot=0.01, per_second=2.0, seconds_per_shot=0.001, minimum=1.0)
 
 

@@ -49,6 +49,10 @@ _ELSEWHERE: Mapping[str, str] = {  # ours: as others call it (SciPy, PennyLane, 
     "alpha": "confidence level quantile aggregation",
     "loss": "cost cost_fn loss_fn loss_function",
     "batch_size": "batch minibatch batchsize",
+    "per_task": "per_job per_submission",
+    "per_circuit": "per_pub",
+    "per_second": "per_minute per_hour",
+    "seconds_per_task": "seconds_per_job",
 }
 _OF_QNG = ("learning_rate", "approx", "damping", "step", "refresh", "gradient")
 _OF_BUDGET = ("jobs", "circuits", "shots", "seconds", "money", "wall")

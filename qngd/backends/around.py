@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qngd.backends.base import Load, ResumableBackend
-from qngd.backends.boundary import checked
+from qngd.backends.boundary import DeficientResult, checked
 from qngd.backends.forwarding import Forwarding, of_inner
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
@@ -47,8 +47,9 @@ class AroundHandle:
         if callable(getattr(self.inner, "watch", None)):
             self.inner.watch(tell)
 
-    def announce(self, call: Callable[[int], str]) -> None:
-        self.inner.announce(call)
+    def announce(self, call: Callable[..., str]) -> None:
+        if hasattr(self.inner, "announce"):
+            self.inner.announce(call)
 
 
 class Around(Forwarding, ResumableBackend):
@@ -183,7 +184,7 @@ class Around(Forwarding, ResumableBackend):
         found = checked(self.inner.collect(handle.inner), handle.sent.templates, handle.sent.requests, self.inner.name)
         counts = [outcome for outcome in found if isinstance(outcome, Counts)]
         if len(counts) < len(found):
-            raise BackendError(self._needs_counts)
+            raise DeficientResult(self._needs_counts)
         handle.shots = sum(outcome.shots for outcome in counts)
         return counts
 

@@ -223,8 +223,8 @@ class Prepared(Protocol):
 
     def watch(self, tell: Callable[[int, str], None]) -> None:
         """Call `tell` with the place and id of every job: now if it is sent already, and whenever it is. A handle that
-        also has `announce`, which is given a function, calls that right before it sends a job, and tags the job with
-        the text that comes back."""
+        also has `announce`, which is given a function, calls that right before it sends a job, with the job's place and
+        with whether one that it sent there before may have arrived, and tags the job with the text that comes back."""
 
 
 class ResumableBackend(BackendBase):

@@ -10,6 +10,7 @@ import numpy as np
 
 from qngd.backends.around import Around, AroundHandle, Asked
 from qngd.backends.base import Footprint, ResumableBackend
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.readout import ReadoutCorrected
 from qngd.backends.sieve import Sieve
 from qngd.circuit.pauli import LETTERS
@@ -92,7 +93,7 @@ class PostSelected(Around):
         for r, (request, outcome) in enumerate(zip(asked.requests, outcomes, strict=True)):
             kept = self._sieve(asked.templates[request.template]).kept(outcome, request.angles)
             if not kept.shots:
-                raise BackendError(
+                raise DeficientResult(
                     f"{self.name}: none of the {outcome.shots} shots of request {r} conserves {self._all}; take more "
                     "shots, or a device with less noise"
                 )

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from qngd.backends.around import Around, AroundHandle, Asked
+from qngd.backends.boundary import DeficientResult
 from qngd.backends.tallies import z_strings
 from qngd.circuit.builder import OpsBuilder
 from qngd.circuit.pauli import PauliStrings, unpack_bits
@@ -122,7 +123,7 @@ class ReadoutCorrected(Around):
             t = request.template
             means = misread.corrected(outcome, asked.templates[t].measured, places[t], templates[t], sector)
             if means is None:
-                raise BackendError(
+                raise DeficientResult(
                     f"{self.name}: hardly any of the {outcome.shots} shots of request {r} has the symmetries that its "
                     "circuit conserves; take more shots, or a device with less noise"
                 )
@@ -170,7 +171,7 @@ class Misread:
         rates, variances = (np.array(each) for each in zip(*seen, strict=True))
         if (blind := np.flatnonzero(1 - rates.sum(axis=0) < _LEAST)).size:
             q = int(blind[0])
-            raise BackendError(
+            raise DeficientResult(
                 f"{name}: qubit {qubits[q]} reads 1 of |0⟩ in {rates[0, q]:.1%} of {counted(zeros.shots, 'shot', ',')} "
                 f"and 0 of |1⟩ in {rates[1, q]:.1%} of {ones.shots:,}; that cannot be undone: take more shots, or "
                 "leave the qubit out by initial_layout="

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from qngd.errors import BackendError, QngdError, SettingError, require_positive,
 
 # Too early, too many requests, and a server that is down, overloaded or too slow.
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_NOT_TAKEN = frozenset({425, 429, 503})  # of these, answers that say that nothing was done
 # Network errors of the HTTP clients that SDKs use; not all derive from the built-in ones.
 _NETWORK_ERRORS = {
     "requests": ("ConnectionError", "Timeout"),
@@ -108,7 +110,8 @@ class Retry:
             return action()
         ended: Future[T] = Future()
         # providers' own ways to wait differ, and some have none
-        Thread(target=_settle, args=(ended, action), daemon=True).start()
+        # in the context of whoever waits, whose meter counts what is sent again
+        Thread(target=copy_context().run, args=(_settle, ended, action), daemon=True).start()
         done, _ = wait([ended], self.timeout)
         if not done:
             raise BackendError(f"{what} has not ended after {self.timeout:g} s (timeout); {left}")
@@ -131,6 +134,12 @@ def _settle(ended: Future[T], action: Callable[[], T]) -> None:
 def speaks_of_the_way(error: BaseException) -> bool:
     """Whether an error, or one that it wraps, is about the network or the provider's load."""
     return any(_is_network_error(link) or http_status(link) in _TRANSIENT_STATUS for link in chain(error))
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether what was sent may have come to the provider, and only the answer is lost."""
+    refused = (isinstance(link, ConnectionRefusedError) or http_status(link) in _NOT_TAKEN for link in chain(error))
+    return speaks_of_the_way(error) and not any(refused)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

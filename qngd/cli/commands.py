@@ -334,15 +334,28 @@ def resume(
     directory: options.STORED,
     max_steps: options.RESUME_MAX_STEPS = None,
     backend: options.BACKEND = None,
+    budget_jobs: options.LIMIT = None,
+    budget_circuits: options.LIMIT = None,
+    budget_shots: options.LIMIT = None,
+    budget_seconds: options.AMOUNT = None,
+    budget_money: options.AMOUNT = None,
+    budget_wall: options.AMOUNT = None,
+    price: options.PRICE = None,
     as_json: options.JSON = False,
     traceback: options.TRACEBACK = False,
 ) -> None:
     """Go on with the run that a --run-dir holds, without the file of its problem.
+
+    What is given of limits and prices takes the place of what the run had.
 
     A run that was begun on a backend's object goes on in Python: qngd.load(DIR).minimize(backend=...).
     """
     with one_line_errors(traceback, run_dir="DIR"):
         from qngd.cli.stored import resume as go_on
 
-        status = go_on(directory, max_steps, backend, as_json)
+        limits = {
+            "jobs": budget_jobs, "circuits": budget_circuits, "shots": budget_shots, "seconds": budget_seconds,
+            "money": budget_money, "wall": budget_wall,
+        }  # fmt: skip
+        status = go_on(directory, max_steps, backend, price, limits, as_json)
     raise typer.Exit(_EXIT_CODES.get(status, 0))

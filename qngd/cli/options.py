@@ -178,7 +178,8 @@ PRICE = Annotated[
         "--price",
         metavar="NAME=VALUE",
         help="What the device charges: per_shot, per_circuit, per_task (a job), per_second or minimum (of a job); "
-        "currency=USD; seconds_per_shot of a device that gives no times; seconds_per_circuit besides its shots. "
+        "currency=USD; seconds_per_shot of a device that gives no times; seconds_per_circuit besides its shots, and "
+        "seconds_per_task besides its circuits. "
         "Repeat for more.",
         show_default=False,
         rich_help_panel="Budget",

@@ -14,8 +14,9 @@ from qngd.estimates.prices import Prices
 from qngd.run.budget import Budget
 
 
-def read_budget(prices: Sequence[str] | None, **limits: float | None) -> Budget | None:
-    """The budget of these limits, with prices written as "name=value"; None where neither is given.
+def read_budget(prices: Sequence[str] | None, before: Budget | None = None, **limits: float | None) -> Budget | None:
+    """The budget of these limits, with prices written as "name=value"; where they are not given those of the one
+    `before`, and None where there is none.
 
     Raises:
         UsageError: a price is not written so, or none of that name is known.
@@ -23,8 +24,11 @@ def read_budget(prices: Sequence[str] | None, **limits: float | None) -> Budget 
     """
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if not given and not prices:
-        return None
+        return before
     table = read_prices(prices) if prices else None
+    if before is not None:
+        given = {name: getattr(before, name) for name in limits if getattr(before, name) is not None} | given
+        table = table or before.prices
     for name, limit in given.items():  # one after the other, so that it is known whose a message is
         _named(f"--budget-{name}", Budget, **{name: limit, "prices": table})
     return Budget(**given, prices=table)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import typer
 
 from qngd.cli.errors import UsageError
+from qngd.cli.spending import read_budget
 from qngd.cli.work import echo_json, echo_table
 from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
 from qngd.report import live
+from qngd.report.summary import spent_rows
 from qngd.run.directory.loaded import AGAIN, StoredRun, load
 from qngd.run.directory.paths import folders_of_runs, holds_run, numbered_runs
 from qngd.run.result import advised
@@ -40,7 +43,7 @@ def show(directory: Path, as_json: bool) -> None:
         "message": found.message,
         "steps": str(found.steps),
         "energy": str(found).partition(" after ")[0],
-        "cost": str(found.cost),
+        **spent_rows(found.cost, found.budget),
         "of it sent": f"{found.sent}, which gave nothing yet" if found.sent.jobs else "",
         **{name: text for name, text in found.settings.items() if name != "optimizer"},
         "optimizer": str(found.about["optimizer"]),
@@ -93,8 +96,16 @@ def _cell(value: Any) -> str:
     return f"{value:.8g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
-def resume(directory: Path, max_steps: int | None, backend: str | None, as_json: bool = False) -> str:
-    """Go on with a run; returns the status. As JSON it prints what `show` does."""
+def resume(
+    directory: Path,
+    max_steps: int | None,
+    backend: str | None,
+    prices: Sequence[str] | None,
+    limits: Mapping[str, float | None],
+    as_json: bool = False,
+) -> str:
+    """Go on with a run, under its budget with other limits and prices where these are given; returns the status. As
+    JSON it prints what `show` does."""
     if not holds_run(directory) and (parts := numbered_runs(directory)):
         raise UsageError(
             f"{directory} holds {counted(len(parts), 'run')} of one call, and this goes on with one: give {parts[0]}, "
@@ -104,10 +115,11 @@ def resume(directory: Path, max_steps: int | None, backend: str | None, as_json:
     found = load(directory)
     if found.running is not None:
         raise StorageError(f"run_dir: {found.directory} is in use by {found.running}; wait until it has ended")
+    budget = read_budget(prices, found.budget, **limits)
     start = time.perf_counter()
     steps = found.sessions[-1]["asked"].get("max_steps", 0) if max_steps is None else max_steps
     with nullcontext() if as_json else live.progress(steps, None) as told:
-        result = found.minimize(max_steps=max_steps, backend=backend, callback=told)
+        result = found.minimize(max_steps=max_steps, backend=backend, budget=budget, callback=told)
     if as_json:
         show(directory, as_json)
         return str(result.status)
@@ -119,7 +131,7 @@ def resume(directory: Path, max_steps: int | None, backend: str | None, as_json:
             "message": advised(result.message, AGAIN),
             "steps": str(result.steps),
             "energy": str(result).partition(" after ")[0],
-            "cost": str(result.cost),
+            **spent_rows(result.cost, budget or found.budget),
             "time": format_seconds(time.perf_counter() - start),
         }
     )

@@ -79,7 +79,7 @@ def minimize_and_tell(found: Opened, texts: Mapping[str, Any], as_json: bool = F
             config.keep({name: value for name, value in _told(texts).items() if name not in _PLACES}, folder, argument)
     if not as_json:
         typer.echo()
-        rows = summary(result, problem, seconds)
+        rows = summary(result, problem, seconds, how["budget"])
         echo_table({**rows, "message": advised(rows["message"], _NOT_KEPT if run_dir is None else _KEPT)})
         typer.echo()
         _tell_where(out, run_dir, paths)

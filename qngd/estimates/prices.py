@@ -43,6 +43,7 @@ class Prices:
         currency: of all of these; for people.
         seconds_per_shot: device seconds of a shot, where the backend gives no times.
         seconds_per_circuit: device seconds that a circuit takes besides its shots, to be loaded.
+        seconds_per_task: device seconds that a job takes besides its circuits, to begin.
 
     Raises:
         SettingError: a price is no number of at least 0.
@@ -59,9 +60,10 @@ class Prices:
     currency: str = ""
     seconds_per_shot: float | None = None
     seconds_per_circuit: float = 0.0
+    seconds_per_task: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_PARTS, "seconds_per_circuit"):
+        for name in (*_PARTS, "seconds_per_circuit", "seconds_per_task"):
             require_range(getattr(self, name), name, "a number of at least 0", lambda price: 0 <= price < np.inf)
         if self.seconds_per_shot is not None:
             require_range(

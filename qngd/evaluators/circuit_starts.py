@@ -51,8 +51,8 @@ def _paid(backend: BackendBase, plan: Submission, meter: Meter, most: int) -> tu
         return 0.0, 0.0
     of_shot = money * prices.per_shot + seconds * time + shots
     of_start = money * prices.per_circuit + seconds * (prices.seconds_per_circuit + meter.spent.usage.beside)
-    if money and prices.per_task > 0:
-        of_start += money * prices.per_task * _sent(backend, plan, _SOME_SHOTS).jobs / count
+    if of_job := money * prices.per_task + seconds * prices.seconds_per_task:
+        of_start += of_job * _sent(backend, plan, _SOME_SHOTS).jobs / count
     free = np.inf if of_start and not of_shot else 0.0
     if money and prices.minimum > 0 and meter.weights.keys() == {"money"}:
         beyond = money * prices.minimum * _sent(backend, plan, 1).jobs / count - of_start

@@ -68,7 +68,7 @@ class Meter:
             share = jobs.shots / max(jobs.shots.sum(), 1)
             return self._valued(cost, replace(jobs, seconds=used * share))
         found = self._valued(cost, replace(jobs, seconds=jobs.seconds * used / by_times))
-        return replace(found, usage=Usage.of(by_times, used, int(jobs.circuits.sum())))
+        return replace(found, usage=Usage.of(by_times, used, int(jobs.circuits.sum()), len(jobs.circuits)))
 
     def _valued(self, cost: Cost, jobs: JobSizes) -> Cost:
         seconds = None if jobs.seconds is None else float(jobs.seconds.sum())
@@ -95,7 +95,7 @@ def metering(meter: Meter) -> Iterator[Meter]:
 
 def job_sizes(backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None) -> JobSizes:
     """What the jobs of a submission hold, and how long each takes by the device's times: Σ shots·(time of the circuit +
-    delay between shots), and what the prices say that the start of a circuit takes."""
+    delay between shots), and what the prices say that the start of a circuit and that of a job take."""
     loads = backend.loads(plan.requests, plan.templates)
     circuits = np.array([len(load.requests) for load in loads])
     shots = np.array([load.shots.sum() for load in loads])
@@ -103,7 +103,8 @@ def job_sizes(backend: BackendBase, plan: Submission, footprints: Sequence[Footp
     if times is None:
         return JobSizes(circuits, shots, None)
     seconds = np.array([load.executions @ times[load.requests] for load in loads], dtype=float)
-    seconds += current_meter().prices.seconds_per_circuit * circuits
+    prices = current_meter().prices
+    seconds += prices.seconds_per_task + prices.seconds_per_circuit * circuits
     return JobSizes(circuits, shots, seconds)
 
 

@@ -1,8 +1,8 @@
 """Sending the parts of a submission and collecting what they give; all of it is written down in a run's log.
 
 A part is "sending" on disk before it is sent, and its id is there as soon as its sending returns. Where a process dies
-in between, the tag that it was sent with tells whether it arrived; where jobs have no tags nobody knows, and it counts
-as paid.
+in between, or the answer is lost, the tag that it was sent with tells whether it arrived; where jobs have no tags
+nobody knows, and it counts as paid.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import DeficientResult, PartlyRun, checked
 from qngd.backends.retry import speaks_of_the_way
 from qngd.errors import BackendError, QngdWarning
+from qngd.estimates.evaluation import Cost
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.job_parts import JobPart, beyond
 from qngd.measured.plan import Submission
@@ -27,13 +28,16 @@ from qngd.measured.plan import Submission
 @dataclass(eq=False)
 class Errand:
     """A submission on its way to a backend, written down as `tag` in a `log` if there is one. `allow` is asked before a
-    job is sent once more in this process; `attempts` counts by place how often one was sent."""
+    job is sent once more in this process, with what that takes; `price` says what a part takes, `lost` what those took
+    of which nobody knows, and `attempts` counts by place how often one was sent."""
 
     backend: BackendBase
     plan: Submission
     log: JobLog | None
     tag: str = ""
-    allow: Callable[[], None] = lambda: None
+    allow: Callable[[Cost], None] = lambda cost: None
+    price: Callable[[JobPart], Cost] = lambda part: Cost()
+    lost: Cost = field(default_factory=Cost)
     attempts: dict[int, int] = field(default_factory=dict)
 
     def note(self, part: JobPart, event: str) -> None:
@@ -51,14 +55,32 @@ class Errand:
         """The tag of the last job that was sent for a part."""
         return f"{self.tag}-{part.place}-{self.attempts.get(part.place, 0)}"
 
-    def announced(self, part: JobPart, _number: int = 0) -> str:
-        """A part is going to be sent; returns its tag."""
-        if part.is_sent:
-            self.allow()
+    def announced(self, part: JobPart, _number: int = 0, in_doubt: bool = False) -> str:
+        """A part is going to be sent; returns its tag. `in_doubt` says that it was sent before, and may have
+        arrived."""
+        if in_doubt and self.backend.is_local:
+            return self.tag_of(part)  # it costs nothing, and ended with the call
+        if in_doubt:
+            self._doubt(part)
+        elif part.is_sent:
+            self.allow(Cost(jobs=1))
         self.attempts[part.place] = self.attempts.get(part.place, 0) + 1
         self.note(part, "sending")
         part.announced()
         return self.tag_of(part)
+
+    def _doubt(self, part: JobPart) -> None:
+        """A part whose answer was lost on its way counts as paid, and may be sent again if there is room for both."""
+        price = self.price(part)
+        self.allow(price)
+        self.settle(part, "doubtful")
+        self.lost += price
+        warnings.warn(
+            f"{self.backend.name}: the answer to a job was lost on its way, and whether it arrived cannot be asked; it "
+            "counts as paid, and its circuits are sent again",
+            QngdWarning,
+            stacklevel=2,
+        )
 
     def told(self, part: JobPart, number: int, job: str) -> None:
         """A job of a part has this id; it is the one of this number where the backend divides the part itself."""
@@ -172,6 +194,8 @@ def collect(errand: Errand, part: JobPart) -> None:
     try:
         if errand.backend.is_lazy:
             errand.announced(part)
+            if (announce := getattr(part.handle, "announce", None)) is not None:
+                announce(partial(errand.announced, part))
         found = errand.backend.collect(part.handle)
         outcomes = checked(found, errand.plan.templates, part.requests, errand.backend.name)
     except DeficientResult as error:

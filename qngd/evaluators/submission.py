@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
+from functools import partial
 from typing import Protocol
 from uuid import uuid4
 
@@ -64,11 +64,12 @@ def run_plan(
         ahead = meter.ahead(backend.preview(plan.requests, plan.templates), sizes)
         errand, parts, lost = _taken_up(backend, plan, seed, log, footprints or None)
         meter.check(ahead + lost)
-        errand = replace(errand, allow=_allowing(meter, ahead + lost))
+        price = partial(_price, backend, plan, footprints or None)
+        errand = replace(errand, allow=_allowing(meter, ahead + lost), price=price)
         _send_and_collect(errand, parts, meter, sizes, is_kept=log is not None)
         outcomes = put_together(plan, parts)
         taken, reported = _taken(backend, plan, parts, footprints), _seconds_reported(backend, parts)
-    cost = lost + meter.paid(taken, sizes, reported)
+    cost = lost + errand.lost + meter.paid(taken, sizes, reported)
     meter.count(cost, errand.log is not None)
     return outcomes, cost
 
@@ -84,7 +85,7 @@ def _send_and_collect(errand: Errand, parts: Sequence[JobPart], meter: Meter, si
             collect(errand, part)
     except BaseException:
         if not is_kept and not backend.is_local:
-            meter.count(_sent_so_far(meter, backend, plan, parts, sizes))
+            meter.count(errand.lost + _sent_so_far(meter, backend, plan, parts, sizes))
         raise
 
 
@@ -135,9 +136,14 @@ def _lost(errand: Errand, part: JobPart, footprints: Sequence[Footprint] | None)
     lost = part.lost(part.takes(backend, plan.templates))
     if not part.times_in_vain:
         return lost
-    sizes = job_sizes(backend, replace(plan, requests=part.requests), footprints)
-    priced = current_meter().ahead(Cost(), sizes) * part.times_in_vain
+    priced = _price(backend, plan, footprints, part) * part.times_in_vain
     return replace(lost, seconds=priced.seconds, money=priced.money)
+
+
+def _price(backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None, part: JobPart) -> Cost:
+    """What a part takes if it is sent once."""
+    sizes = job_sizes(backend, replace(plan, requests=part.requests), footprints)
+    return current_meter().ahead(part.takes(backend, plan.templates), sizes)
 
 
 def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:
@@ -151,10 +157,16 @@ def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:
     return errand
 
 
-def _allowing(meter: Meter, ahead: Cost) -> Callable[[], None]:
-    """What raises OverBudget unless one more job than those ahead may be sent; each time one more."""
-    more = count(1)
-    return lambda: meter.check(ahead + Cost(jobs=next(more)))
+def _allowing(meter: Meter, ahead: Cost) -> Callable[[Cost], None]:
+    """What raises OverBudget unless more may be sent than what is ahead; each time what it is given more."""
+    more = Cost()
+
+    def allow(cost: Cost) -> None:
+        nonlocal more
+        meter.check(ahead + more + cost)
+        more += cost
+
+    return allow
 
 
 def _send_all(errand: Errand, parts: Sequence[JobPart]) -> None:

@@ -58,9 +58,10 @@ class AutoShots:
         limit: shots of a circuit on average at most, without a total.
         start: what it costs to run a circuit at all, in shots. None takes what prices and budget say: what a circuit
             and its part of a job cost, divided by what a shot costs. That is in money where money is limited, or prices
-            are given without a limit; in seconds where these are limited (the prices' `seconds_per_circuit`, and what
-            the provider has reported besides); and with several limits in the sum of the parts used of each. Where
-            money alone is limited, a step takes at least the shots that the least price of a job pays for.
+            are given without a limit; in seconds where these are limited (the prices' `seconds_per_circuit` and
+            `seconds_per_task`, and what the provider has reported besides); and with several limits in the sum of the
+            parts used of each. Where money alone is limited, a step takes at least the shots that the least price of a
+            job pays for.
 
     >>> AutoShots(total=100_000)
     AutoShots(total=100000, energy_share=None, minimum=None, first=20, limit=10000, start=None)

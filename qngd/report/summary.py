@@ -5,16 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qngd.estimates.estimate import format_seconds, format_with_error
+from qngd.estimates.evaluation import Cost
+from qngd.estimates.prices import Prices
 from qngd.evaluators.given import read_any
 from qngd.problem import Problem
 from qngd.report.circuits import describe_circuit
 from qngd.report.run_data import error_rows, of_result
 
 if TYPE_CHECKING:
+    from qngd.run.budget import Budget
     from qngd.run.loop import Result
 
 
-def summary(result: Result, problem: Problem, seconds: float | None = None) -> dict[str, str]:
+def spent_rows(cost: Cost, budget: Budget | None) -> dict[str, str]:
+    """What a run has spent, from row names to text, under a budget whose prices say in which currency."""
+    rows = {"cost": str(cost)}
+    if cost.seconds:
+        rows["device time"] = format_seconds(cost.seconds)
+    if cost.money:
+        rows["money"] = (Prices() if budget is None else budget.table).text(cost.money)
+    return rows
+
+
+def summary(
+    result: Result, problem: Problem, seconds: float | None = None, budget: Budget | None = None
+) -> dict[str, str]:
     """The closing table, from row names to text: what was run, how it ended and what to do, what came out,
     what it cost."""
     rejected = sum(not info.accepted for info in result.infos)
@@ -27,12 +42,8 @@ def summary(result: Result, problem: Problem, seconds: float | None = None) -> d
         "energy": _with_unit(format_with_error(result.energy, result.stderr), problem),
         **of_result(result).spread(),
         **_errors(result, problem),
-        "cost": str(result.cost),
+        **spent_rows(result.cost, budget),
     }
-    if result.cost.seconds:
-        rows["device time"] = format_seconds(result.cost.seconds)
-    if result.cost.money:
-        rows["money"] = f"{result.cost.money:,.2f}"
     if result.note:
         rows["note"] = result.note
     if seconds is not None:

@@ -28,15 +28,15 @@ def _first_state(task: Task, record: Record) -> State:
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     began = task.clock.elapsed
     seed = _seed_of(task)
-    with task.metered(Cost()):
+    with task.metered(Cost()) as meter:
         task.reserve(Cost())  # what cannot be measured at the end is said now
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
-            raise SettingError(f"budget: {_too_little(task, first)}")
+            raise SettingError(f"budget: {_too_little(task, Cost(), first)}")
         try:
             found = optimizer.init(evaluator, theta, seed)
         except OverBudget as error:
-            raise SettingError(f"budget: {_too_little(task, error.ahead)}") from None
+            raise SettingError(f"budget: {_too_little(task, meter.spent - task.before_this, error.ahead)}") from None
     task.clock.timed(began)
     if record.is_kept and not found.evaluation.is_finite:
         raise BackendError(
@@ -57,6 +57,7 @@ def _seeded(task: Task, before: State) -> State:
     return before if before.seed is not None else replace(before, seed=_seed_of(task))
 
 
-def _too_little(task: Task, first: Cost) -> str:
+def _too_little(task: Task, spent: Cost, ahead: Cost) -> str:
     enough = "that" if task.final is None else "both"
-    return f"the evaluation at theta0 alone needs {first}{task.lacking(Cost(), first)}; grant at least {enough}"
+    needs = f"needs {ahead}, after {spent.in_short} that it has spent" if spent.jobs else f"alone needs {ahead}"
+    return f"the evaluation at theta0 {needs}{task.lacking(spent, ahead)}; grant at least {enough}"

@@ -19,7 +19,7 @@ from qngd.evaluators.full_turns import wrapped_angles
 from qngd.evaluators.light_cone import LightConeEvaluator
 from qngd.evaluators.meter import OverBudget
 from qngd.run.record import Record
-from qngd.run.result import BROKEN_OFF, REMEDY, Result, Status
+from qngd.run.result import BROKEN_OFF, GO_ON, REMEDY, Result, Status
 from qngd.run.task import Task
 from qngd.solve.state import State
 
@@ -109,7 +109,9 @@ def _measured_again(found: Result, task: Task) -> Result:
             seen = task.final.measured(state, state.lowest[0], task.problem_of(state), task.seed)
         except KeyboardInterrupt:
             return _not_measured(paid, Status.INTERRUPTED, "")
-        except (BackendError, StorageError, OverBudget) as error:
+        except OverBudget as error:
+            return _without_its_end(paid, Status.BUDGET, _no_room(task, paid, error.ahead))
+        except (BackendError, StorageError) as error:
             return _not_measured(paid, Status.FAILED, f"{error}")
     found = _with_cost(found, seen.cost)
     if not seen.is_finite:
@@ -128,6 +130,21 @@ def _with_note(found: Result, note: str) -> Result:
     return replace(found, note=joined(found.note, note))
 
 
+def _no_room(task: Task, found: Result, ahead: Cost) -> str:
+    """That the budget does not allow what the end takes, for which it had kept less: a provider has reported more than
+    was estimated before the run had sent anything."""
+    assert task.final is not None
+    lacking = task.limits.budget.lacking(task.spent + found.cost, ahead)
+    return (
+        f"the measurement of the end with final_shots={task.final.shots} would exceed the budget "
+        f"({found.cost.in_short} spent): it takes {lacking}; raise it and {GO_ON}"
+    )
+
+
 def _not_measured(found: Result, status: Status, failure: str) -> Result:
-    message = REMEDY[status].format(failure=f"final_shots: {failure}", cost=found.cost.in_short)
+    failed = REMEDY[status].format(failure=f"final_shots: {failure}", cost=found.cost.in_short)
+    return _without_its_end(found, status, failed)
+
+
+def _without_its_end(found: Result, status: Status, message: str) -> Result:
     return _with_note(replace(found, status=status, message=message), "its end was not measured with final_shots")

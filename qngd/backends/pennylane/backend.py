@@ -34,7 +34,7 @@ from pennylane.tape import QuantumScript
 
 from qngd._system.secrets import scrubbed
 from qngd.backends.base import BackendBase, Load
-from qngd.backends.boundary import DeficientResult
+from qngd.backends.boundary import DeficientResult, failure
 from qngd.backends.limits import Limits, divided, require_limits
 from qngd.backends.pennylane.devices import (
     IDEAL,
@@ -51,7 +51,7 @@ from qngd.backends.pennylane.devices import (
 )
 from qngd.backends.pennylane.scripts import Expectations, ResultReader, Samples, TemplateGates
 from qngd.backends.results import Unreadable, said
-from qngd.backends.retry import Retry
+from qngd.backends.retry import Retry, may_have_arrived
 from qngd.backends.tallies import Tally, merged
 from qngd.errors import BackendError, QngdWarning, did_you_mean
 from qngd.estimates.evaluation import Cost
@@ -187,7 +187,7 @@ class PennyLaneBackend(BackendBase):
         """
         if handle is None:
             return []
-        results = [result for job in handle.jobs for result in self._results(job)]
+        results = [result for job in handle.jobs for result in self._results(job, handle)]
         parts: list[list[Tally | Means]] = [[] for _ in handle.requests]
         lost = 0
         for (r, _), reading, result in zip(handle.runs, handle.readings, results, strict=True):
@@ -202,22 +202,38 @@ class PennyLaneBackend(BackendBase):
         pairs = zip(parts, handle.requests, strict=True)
         return [_outcome(found, handle.templates[request.template]) for found, request in pairs]
 
-    def _results(self, job: _DeviceJob) -> list[Any]:
+    def _results(self, job: _DeviceJob, handle: _Batch) -> list[Any]:
         """What the device returned for each script of a job.
 
         Raises:
-            BackendError: it failed, or returned something for other than all of them.
+            BackendError: it failed.
+            DeficientResult: it returned something for other than all of them.
         """
+        in_doubt = False  # whether the last answer was lost on its way: all of it may have run
+
+        def execute() -> Any:
+            nonlocal in_doubt
+            if in_doubt:
+                handle.again(0, True)
+            try:
+                return job.execute()
+            except Exception as error:
+                in_doubt = may_have_arrived(error)
+                raise
+
         found = self._retry.wait(
-            partial(self._retry.call, job.execute, f"{self.name} failed"),
+            partial(self._retry.call, execute, f"{self.name} failed"),
             self.name,
             "PennyLane gives no id of what it has sent; ask the provider",
         )
         if not isinstance(found, (Sequence, np.ndarray)):
-            raise BackendError(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
+            raise DeficientResult(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
         if len(found) != len(job.batch):
-            raise BackendError(f"{self.name} returned {len(found)} results for {len(job.batch)} circuits")
-        return list(self._retry.call(partial(job.post, found), f"{self.name} failed to read its results"))
+            raise DeficientResult(f"{self.name} returned {len(found)} results for {len(job.batch)} circuits")
+        try:
+            return list(job.post(found))
+        except Exception as error:  # of the device's own code
+            raise DeficientResult(failure(f"{self.name}, reading its results,", error)) from error
 
     def _scripts(
         self,
@@ -277,15 +293,21 @@ class _DeviceJob:
             return self.device.execute(self.batch, self.config)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Batch:
-    """A submission: its jobs, and for every circuit in them the request, the shots and how its result reads."""
+    """A submission: its jobs, and for every circuit in them the request, the shots and how its result reads. `again` is
+    called before what may have run is run once more."""
 
     jobs: tuple[_DeviceJob, ...]
     runs: tuple[tuple[int, int | None], ...]
     readings: tuple[ResultReader, ...]
     templates: Sequence[Template]
     requests: Sequence[Request]
+    again: Callable[[int, bool], Any] = lambda place, in_doubt: None
+
+    def announce(self, call: Callable[[int, bool], Any]) -> None:
+        """Call `call` before what may have run is run once more: with its place in the submission, and that it may."""
+        self.again = call
 
 
 def _outcome(found: Sequence[Tally | Means], template: Template) -> Outcome:

@@ -18,7 +18,7 @@ from qiskit.providers import JobTimeoutError
 from qngd._system.interrupts import held
 from qngd.backends.boundary import DeficientResult
 from qngd.backends.results import Unreadable
-from qngd.backends.retry import Retry, chain, speaks_of_the_way
+from qngd.backends.retry import Retry, chain, may_have_arrived, speaks_of_the_way
 from qngd.backends.shots import Repetitions
 from qngd.errors import BackendError
 from qngd.estimates.evaluation import Cost
@@ -48,7 +48,8 @@ class Job:
     """One of the provider's jobs, with the request (C,) of each of its circuits.
 
     `send` submits it with a tag, again if need be; `sent` counts how often it did, and `tell` is then given the new id.
-    Before that `announce` says the tag, "" for none, and `lookup` finds the jobs that have it.
+    Before that `announce` says the tag, "" for none, and `lookup` finds the jobs that have it, if the provider can do
+    that. Where it cannot, `announce` is told whether a job that was sent before may have arrived.
     """
 
     send: Callable[[str], Any]
@@ -57,8 +58,8 @@ class Job:
     native: Any = None
     sent: int = 0
     tell: Callable[[str], None] = lambda job_id: None
-    announce: Callable[[], str] = lambda: ""
-    lookup: Callable[[str], list[Any]] = lambda tag: []
+    announce: Callable[[bool], str] = lambda in_doubt: ""
+    lookup: Callable[[str], list[Any]] | None = None
 
     @property
     def circuits(self) -> int:
@@ -71,15 +72,20 @@ class Job:
         Raises:
             BackendError: the provider refuses it; the text says what it said.
         """
-        tags: list[str] = []
+        tag: str | None = None
+        in_doubt = False  # whether the answer to the last attempt was lost on its way: the job may have arrived
 
         def send() -> None:
-            # where the answer to the last attempt was lost on its way, the job may have arrived
-            arrived = self.lookup(tags[0]) if tags and tags[0] else []
+            nonlocal tag, in_doubt
+            arrived = self.lookup(tag) if tag and self.lookup is not None else []
             with held():  # what is sent is written down, whoever wants to stop
-                if not tags:
-                    tags.append(self.announce())
-                native = arrived[0] if arrived else self.send(tags[0])
+                if tag is None or (in_doubt and self.lookup is None):
+                    tag = self.announce(in_doubt)
+                try:
+                    native = arrived[0] if arrived else self.send(tag)
+                except Exception as error:
+                    in_doubt = may_have_arrived(error)
+                    raise
                 if native is None:
                     raise BackendError(f"{name} returned no job when it was sent one")
                 self.native = native
@@ -156,8 +162,9 @@ class Handle:
             if job.native is not None and job.job_id != NO_ID:
                 job.tell(job.job_id)
 
-    def announce(self, call: Callable[[int], str]) -> None:
-        """Call `call` with the place of every job right before it is sent, and tag the job with what it returns."""
+    def announce(self, call: Callable[[int, bool], str]) -> None:
+        """Call `call` with the place of every job right before it is sent, and with whether one that was sent in its
+        place before may have arrived; tag the job with what it returns."""
         for place, job in enumerate(self.jobs):
             job.announce = partial(call, place)
 
@@ -209,8 +216,6 @@ def is_transient(error: BaseException) -> bool:
 
 def submit(jobs: Sequence[Job], name: str, retry: Retry) -> None:
     """Send those of the jobs that are not sent yet, in order.
-
-    A submission whose answer is lost on the way may have arrived; sending it again then costs a second job.
 
     Raises:
         BackendError: the provider refuses a job; the text says what it said, and names jobs sent before.

@@ -106,6 +106,7 @@ class StoredRun:
         jobs: for every job its step, its backend, the provider's id, when it was sent, and whether its outcomes are
             kept.
         settings: what the run was asked for: optimizer, seed, backend and so on, as text.
+        budget: the `Budget` of the last call, or None.
         status, message, note: as in `Result`; "running" while a process goes on with it, "crashed" where one ended
             without a word.
         running: who goes on with it now, in words; None if nobody does.
@@ -191,6 +192,12 @@ class StoredRun:
         asked = {name: _in_words(value) for name, value in self._kept.asked.items() if value not in (None, False)}
         named = {field: row["shown"] for field, row in self._kept.identity.items() if field not in _OF_PROBLEM}
         return {**asked, **named}
+
+    @property
+    def budget(self) -> Budget | None:
+        """What the run might spend, the last time that it was asked for; None without limits and prices."""
+        found: Budget | None = rebuilt(self._kept.asked.get("budget"))
+        return found
 
     @property
     def versions(self) -> dict[str, str]:

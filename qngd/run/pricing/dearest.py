@@ -85,7 +85,8 @@ def _unequal(
         circuits = int(cost.circuits * min(2 * np.sqrt(shots / start), (shots - 1) / (1 + start)))
         divided = circuits > 0 and at_once is not None and np.isfinite(at_once)
         jobs = circuits // int(at_once or 1) + submissions if divided else 0
-        in_time, in_money = slower * cost.shots, max(prices.per_task, prices.minimum) * jobs + by_money * circuits
+        in_time = slower * cost.shots + prices.seconds_per_task * jobs
+        in_money = max(prices.per_task, prices.minimum) * jobs + by_money * circuits
         return replace(
             cost,
             jobs=cost.jobs + jobs,

@@ -112,22 +112,21 @@ def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[
 
 @dataclass(frozen=True)
 class RunSize:
-    """How many steps from how many starts are priced, and the shots of the measurement at the end of each, if any."""
+    """How many steps from how many starts are priced, and what the measurement at the end of each takes."""
 
     steps: int
-    restarts: int = 1
-    final_shots: Any = None
+    restarts: int
+    end: Cost
 
 
 def offers_of(
     asked: PlannedStep, among: Sequence[Choice], theta: np.ndarray, run: RunSize, budget: Budget
 ) -> tuple[Offer, ...]:
     """What runs of these choices take, in place of the step asked for."""
-    end = _end(asked.evaluator, theta, run.final_shots)
-    return tuple(_offer(each, asked, theta, run, end, budget) for each in among)
+    return tuple(_offer(each, asked, theta, run, budget) for each in among)
 
 
-def _end(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, final_shots: Any) -> Cost:
+def end_of(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, final_shots: Any) -> Cost:
     """What is measured at the end of a run: the energy with `final_shots`, of all samples, and of excited states
     without penalties in any case."""
     evaluator = evaluator.of_all()
@@ -138,7 +137,7 @@ def _end(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, fina
     return evaluator.preview(theta, gradient=False, metric=None)
 
 
-def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, end: Cost, budget: Budget) -> Offer:
+def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, budget: Budget) -> Offer:
     """What a run of this choice takes; what does not fit together is said and not raised: others may be taken."""
     evaluator = asked.evaluator if choice.shots is None else asked.evaluator.with_shots(as_rule(choice.shots))
     try:
@@ -150,7 +149,7 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, 
     dear = dearest(choice.optimizer, evaluator, theta)
     if choice.optimizer.choices(evaluator).may_begin_anew:  # one that is rejected
         step, dear = step - start, dear or [step]
-    starts = run.restarts
+    starts, end = run.restarts, run.end
     affordable = budget.steps(start * starts, step * starts, end * starts)
     offer = Offer(choice.name, start, step, end, run.steps, affordable, restarts=starts)
     if not dear:

@@ -34,7 +34,7 @@ from qngd.metrics.names import Approx, as_metric
 from qngd.run.budget import Budget, as_budget
 from qngd.run.pricing.cones import ConePrice
 from qngd.run.pricing.here import of_starts
-from qngd.run.pricing.offers import Offer, RunSize, choices, offers_of
+from qngd.run.pricing.offers import Offer, RunSize, choices, end_of, offers_of
 from qngd.run.pricing.planned import PlannedStep, planned_step
 from qngd.run.pricing.propagation import PropagationPrice, price_of_propagation
 
@@ -47,6 +47,7 @@ class Price:
     Attributes:
         backend: its name.
         step: jobs, circuits and shots of one step.
+        end: what the measurement by `final_shots` takes, and of excited states that of their overlaps.
         steps, restarts: how many steps from how many starts the run was priced for.
         energy_circuits, gradient_circuits, metric_circuits: the circuits of one step, by what they are for.
         depth, two_qubit_depth, two_qubit_gates: the largest of any circuit: after compilation where the backend
@@ -73,11 +74,12 @@ class Price:
     offers: tuple[Offer, ...] = field(default=(), repr=False)
     prices: Prices = field(default_factory=Prices, repr=False)
     restarts: int = 1
+    end: Cost = field(default_factory=Cost)
 
     @property
     def run(self) -> Cost:
-        """Jobs, circuits and shots of the whole run, its start included, or of those from all starts."""
-        return self.step * ((self.steps + 1) * self.restarts)
+        """The whole run, its start and its end included, or those from all starts, if all steps are as `step`."""
+        return (self.step * (self.steps + 1) + self.end) * self.restarts
 
     @property
     def run_seconds(self) -> float | None:
@@ -170,7 +172,7 @@ def cost(
         gradient: how a step takes it, as for `QNG`.
         budget: its `prices` say what a shot, a circuit, a job and a second cost, and the offers say how many steps its
             limits buy.
-        final_shots: as for `minimize`, in the offers.
+        final_shots: as for `minimize`.
         states: price the run for the last of so many `excited_states`, which measures its overlaps with all before it
             in every step.
         restarts: price the runs from so many starts, which share the budget, as for `minimize`.
@@ -199,7 +201,7 @@ def cost(
     granted = as_budget(budget)
     with metering(granted.meter(Cost())):
         step = planned_step(given, given.target, setup, approx=approx, gradient=gradient, states=states)
-        run = RunSize(steps, restarts, final_shots)
+        run = RunSize(steps, restarts, end_of(step.evaluator, given.theta, final_shots))
         offers = offers_of(step, choices(approx, gradient), given.theta, run, granted)
         return _price_of_circuits(step, run, offers, granted.table)
 
@@ -226,6 +228,7 @@ def _price_of_circuits(step: PlannedStep, run: RunSize, offers: tuple[Offer, ...
         step=taken,
         steps=run.steps,
         restarts=run.restarts,
+        end=run.end,
         energy_circuits=step.energy_circuits,
         gradient_circuits=step.gradient_circuits,
         metric_circuits=step.metric_circuits,
