@@ -263,6 +263,27 @@ def test_a_batch_in_the_data_is_averaged_too():
     assert float(together[1]) == pytest.approx(float(singly[1]), abs=1e-12)
 
 
+def test_a_qnode_that_only_takes_batches():
+    @qml.qnode(DEVICE)
+    def node(theta, x):
+        qml.RY(x[:, 0], 0)
+        qml.RX(x[:, 1] * theta[0], 1)
+        qml.CNOT([0, 1])
+        qml.RY(theta[1], 0)
+        return qml.expval(qml.Z(0))
+
+    def together(theta):
+        return pnp.mean((node(theta, DATA) - TARGETS) ** 2)
+
+    def singly(theta):
+        return sum((node(theta, x[None])[0] - y) ** 2 for x, y in zip(DATA, TARGETS, strict=True)) / len(DATA)
+
+    theta = pnp.array([0.3, 0.2])
+    one, other = QNGOptimizer(0.1), QNGOptimizer(0.1)
+    np.testing.assert_allclose(one.step(together, theta), other.step(singly, theta), atol=1e-10)
+    np.testing.assert_allclose(one.metric_tensor, other.metric_tensor, atol=1e-12)
+
+
 def test_two_circuits_with_parameters_of_their_own():
     @qml.qnode(DEVICE)
     def other(theta):

@@ -186,7 +186,7 @@ def _one_by_one(node: Callable[..., Any], args: tuple[Any, ...]) -> list[tuple[A
         return [args]
     samples = []
     for i in range(size):
-        chosen = iter([v[i] if batch else v for v, batch in zip(leaves, is_batch, strict=True)])
+        chosen = iter([v[i : i + 1] if batch else v for v, batch in zip(leaves, is_batch, strict=True)])
         samples.append(tuple(rebuild(argument, chosen) for argument in args))
     return samples
 
