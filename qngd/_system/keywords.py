@@ -49,6 +49,10 @@ _ELSEWHERE: Mapping[str, str] = {  # ours: as others call it (SciPy, PennyLane, 
     "alpha": "confidence level quantile aggregation",
     "loss": "cost cost_fn loss_fn loss_function",
     "batch_size": "batch minibatch batchsize",
+    "data": "X x_train features samples",
+    "targets": "y y_train labels target",
+    "count": "k num_states n_states nstates states",
+    "weights": "betas beta penalties penalty",
 }
 _OF_QNG = ("learning_rate", "approx", "damping", "step", "refresh", "gradient")
 _OF_BUDGET = ("jobs", "circuits", "shots", "seconds", "money", "wall")
