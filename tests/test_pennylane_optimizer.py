@@ -263,6 +263,31 @@ def test_a_batch_in_the_data_is_averaged_too():
     assert float(together[1]) == pytest.approx(float(singly[1]), abs=1e-12)
 
 
+def test_a_batch_by_columns_beside_an_array_of_its_length():
+    """What is a batch follows from the gates, not from the shapes of arguments."""
+
+    @qml.qnode(DEVICE)
+    def node(theta, x, scales):
+        qml.RY(x[0], 0)
+        qml.RX(x[1] * theta[0] * scales[3], 1)
+        qml.CNOT([0, 1])
+        qml.RY(theta[1] * scales[4], 0)
+        return qml.expval(qml.Z(0))
+
+    scales = np.linspace(0.3, 1.4, len(DATA))
+
+    def together(theta):
+        return pnp.mean((node(theta, DATA.T, scales) - TARGETS) ** 2)
+
+    def singly(theta):
+        return sum((node(theta, x, scales) - y) ** 2 for x, y in zip(DATA, TARGETS, strict=True)) / len(DATA)
+
+    theta = pnp.array([0.3, 0.2])
+    one, other = QNGOptimizer(0.1), QNGOptimizer(0.1)
+    np.testing.assert_allclose(one.step(together, theta), other.step(singly, theta), atol=1e-10)
+    np.testing.assert_allclose(one.metric_tensor, other.metric_tensor, atol=1e-12)
+
+
 def test_a_qnode_that_only_takes_batches():
     @qml.qnode(DEVICE)
     def node(theta, x):

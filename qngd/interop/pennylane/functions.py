@@ -16,11 +16,11 @@ from autograd.tracer import isbox
 from pennylane.measurements import ExpectationMP
 from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
-from pennylane.transforms import broadcast_expand
 from pennylane.workflow import construct_batch
 
 from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.interop.pennylane.arguments import Arguments, is_whole
+from qngd.interop.pennylane.batches import one_of, size_of
 from qngd.interop.pennylane.calls import Call, calls_of_qnodes
 from qngd.interop.pennylane.frameworks import Framework, framework_of, loaded_frameworks, numbers_of
 from qngd.interop.pennylane.rebind import rebuilt
@@ -211,11 +211,7 @@ class FunctionSource:
 
 def _one_of_one(script: QuantumScript) -> QuantumScript:
     """A batch of one circuit as this circuit: what a function written for batches makes of one sample."""
-    try:
-        size = script.batch_size
-    except ValueError:  # parameters of several shapes, which are refused by gate
-        return script
-    return broadcast_expand(script)[0][0] if size == 1 else script
+    return one_of(script, 0) if size_of(script) == 1 else script
 
 
 def _over(call: Call) -> str:
