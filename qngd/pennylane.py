@@ -42,8 +42,8 @@ class QNGOptimizer:
         stepsize: η.
         approx: "block-diag", "diag" or None, the full metric.
         lam: λ.
-        backend, shots: as in `qngd.minimize`: where QNodes run, in place of their own device. (A cost function runs
-            them on their own.)
+        backend, shots: as in `qngd.minimize`: where QNodes run, in place of their own device. (For the value of a cost
+            function, or of a QNode that returns no expectation value, they run on their own.)
         seed: of sampled steps, each of which has its own.
 
     Attributes:

@@ -120,7 +120,7 @@ def test_qaoa_by_a_sampler_with_a_fixed_seed():
 
     minimizer = qngd.qiskit.Minimizer(lambda: qaoa.ansatz, seed=1, max_steps=10)
     qaoa = package.QAOA(StatevectorSampler(seed=3), minimizer, reps=1, initial_point=[0.3, 0.4])
-    with pytest.warns(QngdWarning, match="fun has a fixed seed and returns the same noise on every call"):
+    with pytest.warns(QngdWarning, match="it has a fixed seed and returns the same noise on every call"):
         found = qaoa.compute_minimum_eigenvalue(CUT)
     assert found.optimizer_result.stderr > 0.01
     assert found.best_measurement["bitstring"] in ("0101", "1010")

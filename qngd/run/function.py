@@ -37,8 +37,9 @@ _CODES = {Status.MAX_STEPS: 1, Status.STOPPED: 99}  # SciPy's own; 0 for success
 _OPTIONS = {"maxiter": "max_steps", "tol": "tol", "gtol": "gtol", "seed": "seed"}
 _FULL_TURN = 2 * np.pi
 _FROZEN = (
-    "fun has a fixed seed and returns the same noise on every call, so that the run adapts to this noise and ends with "
-    "a value that is too low; leave the seed out of the sampler, or give it a generator: seed=np.random.default_rng(1)"
+    "fun is rough, and yet the same when it is asked again: it has a fixed seed and returns the same noise on every "
+    "call, so that the run adapts to this noise and ends with a value that is too low; leave the seed out of the "
+    "sampler, or give it a generator: seed=np.random.default_rng(1). If fun is exact, say so: stderr=0"
 )
 
 
