@@ -106,7 +106,9 @@ def program(starts: int) -> list[dict[str, Any]]:
     couplings = {("a", "b"): 2.0, ("b", "c"): -1.5, ("c", "d"): 0.7, ("a", "d"): 1.1}
     made.minimize(linear=[-1.0, -2.0, 1.0, -0.5], quadratic=couplings)
     minimizer = qngd.qiskit.Minimizer(lambda: qaoa.ansatz, seed=1, max_steps=20)
-    qaoa = QAOA(StatevectorSampler(seed=3), minimizer, reps=2, initial_point=[0.3, 0.2, 0.4, 0.6])
+    qaoa = QAOA(
+        StatevectorSampler(seed=np.random.default_rng(3)), minimizer, reps=2, initial_point=[0.3, 0.2, 0.4, 0.6]
+    )
     solvers = {"qngd": qaoa, "exact": NumPyMinimumEigensolver()}
     return [
         {"what": "quadratic program", "optimizer": name, "value": float(MinimumEigenOptimizer(solver).solve(made).fval)}

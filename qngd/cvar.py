@@ -30,7 +30,8 @@ class CVaR:
         observable: anything `expectation` takes, whose strings all commute, so that one measurement gives its values;
             from shots they must have one common basis of the `grouping` asked for.
         alpha: 0 < α ≤ 1; or an ascending list: a run of `minimize` goes through them one after the other, each for an
-            equal part of max_steps or until it comes to rest (arXiv:2105.11766). Everywhere else the last one counts.
+            equal part of max_steps or until it comes to rest (arXiv:2105.11766). A loop of one's own and an `Objective`
+            take one α; at a single θ, as in `expectation`, the last one counts.
 
     Raises:
         SettingError: alpha is out of range, or its list does not ascend.

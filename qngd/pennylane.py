@@ -42,8 +42,8 @@ class QNGOptimizer:
         stepsize: η.
         approx: "block-diag", "diag" or None, the full metric.
         lam: λ.
-        backend, shots: as in `qngd.minimize`: where QNodes run, in place of their own device. (A cost function runs
-            them on their own.)
+        backend, shots: as in `qngd.minimize`: where QNodes run, in place of their own device. (For the value of a cost
+            function, or of a QNode that returns no expectation value, they run on their own.)
         seed: of sampled steps, each of which has its own.
 
     Attributes:
@@ -96,7 +96,7 @@ class QNGOptimizer:
         """One step, and the cost before it.
 
         Args:
-            qnode: a QNode that returns an expectation value, or a cost function that calls QNodes.
+            qnode: a QNode that returns one number, or a cost function that calls QNodes.
             *args: its arguments.
             grad_fn: a function of the arguments that gives the gradient, one array for each trainable one.
             recompute_tensor: False goes on with the metric of the last step.
@@ -109,9 +109,9 @@ class QNGOptimizer:
         Raises:
             CircuitError, ParameterError, SettingError: an argument does not fit.
         """
-        from qngd.run.cost_at import NO_METRIC, cost_at
+        from qngd.run.cost_at import NO_METRIC, valued_at
 
-        point = cost_at(qnode, args, kwargs)
+        point = valued_at(qnode, args, kwargs)
         measures = metric_tensor_fn is None and (recompute_tensor or self.metric_tensor is None)
         seed = None if self._seed is None else [self._seed, self._steps]
         self._steps += 1
@@ -139,12 +139,12 @@ class QNGOptimizer:
     ) -> tuple[tuple[Any, ...], Any]:
         """The gradient, one array for each trainable argument, and the cost: None where `grad_fn` gives the
         gradient."""
-        from qngd.run.cost_at import NO_METRIC, cost_at
+        from qngd.run.cost_at import NO_METRIC, valued_at
 
         if grad_fn is not None:
             parts = grad_fn(*args, **kwargs)
             return (parts if isinstance(parts, tuple) else (parts,)), None
-        point = cost_at(objective_fn, tuple(args), kwargs)
+        point = valued_at(objective_fn, tuple(args), kwargs)
         value, slope, _ = point.asked(NO_METRIC, True, None, None, None)
         parts = point.structure.split(slope)
         return (parts if type(parts) is tuple else (parts,)), np.array(value)

@@ -53,9 +53,10 @@ def method(
             given).
         optimizer: as in `minimize`.
         backend, shots: where the metric comes from; None is the embedded exact simulator (a QNode's device).
-        stderr: the standard error of fun's values, 0 for exact ones. None finds it by asking `fun` twice at x0, and
-            six times more if the values differ; a function with a fixed seed gives the same noise twice: say it then.
-            The errors of `jac` are taken for those of two such values.
+        stderr: the standard error of fun's values, 0 for exact ones. None finds it by asking `fun` twice at x0 and a
+            radian away, and six times more if the values differ; that of a function with a fixed seed by how rough it
+            is, which tells it to a factor of two or so, with a warning. The errors of `jac` are taken for those of two
+            such values.
         max_steps, tol, gtol, target, seed, callback: as in `minimize`.
 
     SciPy's `options` may hold maxiter, gtol, tol and seed, which take the place of these; its `callback` is called

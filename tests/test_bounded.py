@@ -61,6 +61,20 @@ def test_frozen_arguments_of_a_qnode():
     assert element.theta[1] != 1.5
 
 
+def test_a_part_of_an_array_is_frozen_by_its_name():
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(weights):
+        qml.StronglyEntanglingLayers(weights, wires=range(2))
+        return qml.expval(qml.Z(0) + 0.5 * qml.Y(1))
+
+    start = np.linspace(0.1, 2, 12).reshape(2, 2, 3)
+    result = qngd.minimize(node, theta0=start, frozen=["weights[1]", "weights[0,1]"], max_steps=2)
+    moved = result.theta != start
+    assert moved[0, 0].any()
+    assert not moved[1].any()
+    assert not moved[0, 1].any()
+
+
 def test_a_frozen_run_is_gone_on_with():
     def run(steps, **more):
         return qngd.minimize(circuit(), ENERGY, THETA, frozen=["b"], max_steps=steps, tol=0, **more)

@@ -123,8 +123,8 @@ def test_fresh_noise_is_measured():
 
 
 @pytest.mark.parametrize("circuit", [ONCE, SHARED, MANY])
-def test_noise_of_a_fixed_seed_is_measured(circuit):
-    """The same numbers at every call of one point."""
+def test_roughness_of_a_fixed_seed_is_measured(circuit):
+    """Other numbers at every point, and the same at every call of one."""
     exact = energy_of(circuit)
 
     def seeded(seed):
@@ -132,9 +132,78 @@ def test_noise_of_a_fixed_seed_is_measured(circuit):
             noise = np.random.default_rng([seed, *np.asarray(theta).view(np.uint64).tolist()]).normal()
             return exact(theta) + 0.02 * noise
 
-        return look_at(function_of(energy), circuit, THETA, None).stderr
+        return look_at(function_of(energy), circuit, THETA, None).roughness
 
     assert np.sqrt(np.mean([seeded(seed) ** 2 for seed in range(20)])) == pytest.approx(0.02, rel=0.2)
+
+
+LAYERED = circuit_of(lambda c, a, b: [c.ry(a, 0).rx(a, 1).cx(0, 1).rz(b, 1).cx(0, 1) for _ in range(2)])
+
+
+@pytest.mark.parametrize("circuit", [ONCE, SHARED, LAYERED])
+def test_noise_of_a_sampler_with_a_fixed_seed_is_measured(circuit):
+    """Which compares the same random numbers with the probabilities of every point, so that most of it is smooth."""
+    values, shots = np.array([2.0, 0.5, -0.7, -2.0]), 400
+
+    def frozen(seed):
+        numbers = np.random.default_rng(seed).random(shots)
+
+        def energy(theta):
+            steps = np.cumsum(qngd.probabilities(circuit, theta))[:-1]
+            return float(values[np.searchsorted(steps, numbers)].mean())
+
+        return look_at(function_of(energy), circuit, THETA, None)
+
+    looks = [frozen(seed) for seed in range(40)]
+    assert all(look.is_frozen for look in looks)
+    variances = []
+    for theta in np.random.default_rng(1).uniform(-np.pi, np.pi, (200, 2)):
+        weights = qngd.probabilities(circuit, theta)
+        variances.append((weights @ values**2 - (weights @ values) ** 2) / shots)
+    found = np.sqrt(np.mean([look.stderr**2 for look in looks]) / np.mean(variances))
+    assert 0.5 < found < 1.7
+
+
+def kinked():
+    """A CVaR, its gradient, and its circuit: the quantile jumps from value to value."""
+    builder = qngd.CircuitBuilder(2)
+    angles = builder.parameters(*"abcd")
+    circuit = qngd.wrap(builder.ry(angles[0], 0).ry(angles[1], 1).cx(0, 1).ry(angles[2], 0).ry(angles[3], 1))
+    tail = qngd.CVaR({"ZI": 1.0, "IZ": 0.4, "ZZ": -0.7}, 0.3)
+
+    def value(theta):
+        return float(qngd.expectation(circuit, tail, theta))
+
+    def slope(theta):
+        return np.asarray(qngd.gradient(circuit, tail, theta).value)
+
+    return value, slope, circuit
+
+
+def test_kinks_are_no_noise_where_the_gradient_is_given():
+    value, slope, circuit = kinked()
+    starts = np.random.default_rng(2).uniform(-3, 3, (12, 4))
+    alone = [look_at(function_of(value), circuit, theta, None).stderr for theta in starts]
+    assert np.count_nonzero(alone) > 3  # so that there are kinks to be seen
+    for theta in starts:
+        assert look_at(Function(value, slope, lambda x: x), circuit, theta, None).stderr == 0
+
+
+def test_who_says_that_it_is_exact_is_believed():
+    value, _, circuit = kinked()
+    for theta in np.random.default_rng(2).uniform(-3, 3, (12, 4)):
+        assert look_at(function_of(value), circuit, theta, 0.0).stderr == 0
+
+
+def test_noise_beside_an_exact_gradient_is_seen():
+    _, slope, circuit = kinked()
+    values, numbers = np.array([0.7, 1.3, -0.1, -2.1]), np.random.default_rng(3).random(300)
+
+    def energy(theta):
+        steps = np.cumsum(qngd.probabilities(circuit, theta))[:-1]
+        return float(values[np.searchsorted(steps, numbers)].mean())
+
+    assert look_at(Function(energy, slope, lambda x: x), circuit, np.full(4, 0.4), None).is_frozen
 
 
 def sampled_at_zero(fresh, exact_part=0.0):

@@ -75,6 +75,39 @@ def test_parameters_are_in_the_order_of_declaration_and_count_when_unused():
     assert np.array_equal(wrapped.flatten({"a": 1, "unused": 2, "z": 3}), [3, 2, 1])
 
 
+def test_arrays_of_parameters():
+    """Read element by element, in a loop, over themselves and by a subroutine; theirs are the names of a vector's."""
+    program = """
+    const int n = 2;
+    input angle c; input array[float[64], n] w; input array[angle, 2, n] m; input float unused;
+    def turn(qubit p, readonly array[float[64], n] v) { rx(v[1]) p; }
+    qubit[2] q;
+    for int i in [0:n - 1] { ry(w[i]) q[i]; }
+    cx q[0], q[1];
+    rz(m[1, 0] * w[0]) q[1]; rx(m[0][1]) q[0];
+    for float[64] v in w { ry(2 * v) q[1]; }
+    turn(q[0], w);
+    rx(c + w[-1] + sizeof(w)) q[1];
+    """
+    wrapped = wrap(HEAD + program)
+    assert wrapped.parameters == ("c", "w[0]", "w[1]", "m[0,0]", "m[0,1]", "m[1,0]", "m[1,1]", "unused")
+    theta = np.array([0.3, -0.7, 1.1, 9.0, 0.4, -1.3, 9.0, 9.0])
+    c, w, m = theta[0], theta[1:3], theta[3:7].reshape(2, 2)
+    expected = QuantumCircuit(2)
+    expected.ry(w[0], 0)
+    expected.ry(w[1], 1)
+    expected.cx(0, 1)
+    expected.rz(m[1, 0] * w[0], 1)
+    expected.rx(m[0, 1], 0)
+    expected.ry(2 * w[0], 1)
+    expected.ry(2 * w[1], 1)
+    expected.rx(w[1], 0)
+    expected.rx(c + w[1] + 2, 1)
+    assert dense.overlap_error(dense.statevector(wrapped, theta), Statevector(expected).data) < 1e-10
+    by_name = {"c": c, "w": w, "m": m, "unused": 9.0}
+    assert np.array_equal(wrapped.flatten(by_name), theta)
+
+
 def test_stdgates_are_qiskits():
     calls = {
         "p(a)": "p", "x": "x", "y": "y", "z": "z", "h": "h", "s": "s", "sdg": "sdg", "t": "t",
@@ -707,8 +740,8 @@ ERRORS = {
     "ry((-2.0)**0.5) q;": (4, "is not real"),
     "ry(sinh(a)) q;": (4, "sinh of 1 arguments is not a function"),
     "float x;\nry(x) q;": (5, "without a value"),
-    "input int n;": (4, "only float and angle"),
-    "input array[float[64], 2] v;": (4, "only float and angle"),
+    "input int n;": (4, "only float, angle and arrays of such"),
+    "input array[int, 2] v;": (4, "of type int; only float, angle and arrays of such"),
     "qubit q;": (4, "declared twice"),
     "qubit[0] r;": (4, "at least one"),
     "gate x p { h p; }": (4, "the gate x is defined twice"),

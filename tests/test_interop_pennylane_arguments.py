@@ -369,6 +369,22 @@ def test_a_batch_of_data_is_named():
         wrap(lambda w: qml.RX([w[0], w[1]], 0), START)
 
 
+def test_a_batch_of_one_is_one_circuit():
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(w, x):
+        qml.AngleEmbedding(x, range(2))
+        qml.RY(w, 0)
+        qml.CNOT([0, 1])
+        qml.RX(w * x[:, 1], 1)
+        return qml.expval(qml.Z(1))
+
+    args = pnp.array([0.3], requires_grad=True), pnp.array([[0.5, -0.8]], requires_grad=False)
+    circuit = wrap(node, *args)
+    assert qngd.expectation(circuit, theta=args).value == pytest.approx(node(*args)[0], abs=1e-12)
+    slope = qml.grad(lambda w: node(w, args[1])[0])(args[0])
+    np.testing.assert_allclose(qngd.gradient(circuit, theta=args).value, slope, atol=1e-12)
+
+
 def test_arguments_by_keyword_are_fixed_with_partial():
     def function(w, *, x):
         qml.RX(w[0] * x, 0)

@@ -376,7 +376,9 @@ def test_values_can_be_given_by_parameter():
     assert np.array_equal(wrapped.flatten({"b": 2.0, "a": 1.0}), [1.0, 2.0])
 
 
-def test_values_can_be_given_by_vector():
+@pytest.mark.parametrize("by_name", [False, True])
+def test_values_can_be_given_by_vector(by_name):
+    """By the vector or by its name, as Qiskit's assign_parameters takes it."""
     t = ParameterVector("t", 11)
     circuit = entangled(2)
     for angle in t:
@@ -384,15 +386,16 @@ def test_values_can_be_given_by_vector():
     circuit.rx(A, 1)
     wrapped = wrap(circuit)
     values = np.arange(11) + 0.5
-    given = {t: values, A: -1.0}
+    key = "t" if by_name else t
+    given = {key: values, A: -1.0}
     flat = wrapped.flatten(given)
     assert dict(zip(wrapped.parameters, flat, strict=True)) == {"a": -1.0} | {f"t[{i}]": i + 0.5 for i in range(11)}
     back = wrapped.unflatten(2 * flat, given)
     assert back.keys() == given.keys()
     assert back[A] == -2.0
-    assert np.array_equal(back[t], 2 * values)
+    assert np.array_equal(back[key], 2 * values)
     with pytest.raises(ParameterError, match=r"theta: t has 11 elements; got values of shape \(3,\)"):
-        wrapped.flatten({t: [1, 2, 3], A: 0.0})
+        wrapped.flatten({key: [1, 2, 3], A: 0.0})
     with pytest.raises(ParameterError, match=r"missing \['a'\]"):
         wrapped.flatten({t: values})
 

@@ -45,6 +45,10 @@ HINTS = [
     (qngd.Objective, "cost_fn", "loss=…"),
     (qngd.baselines.Adam, "lr", "learning_rate=…"),
     (qngd.excited_states, "maxiter", "max_steps=…"),
+    (qngd.excited_states, "betas", "weights=…"),
+    (qngd.excited_states, "k", "count=…"),
+    (qngd.Objective, "labels", "targets=…"),
+    (qngd.Objective, "X", "data=…"),
 ]
 
 

@@ -813,6 +813,15 @@ def test_others_show_the_line_to_write(function, theta, text):
         qngd.minimize(function, theta)
 
 
+def test_a_bias_is_refused_by_the_functions_name():
+    def model(w, bias, x):
+        return single(w, x) + bias
+
+    biased = qngd.Objective(model, None, np.mean, data={"x": FEATURES})
+    with pytest.raises(CircuitError, match=r"model is no quantum function.*such as a bias, qngd.pennylane"):
+        qngd.minimize(biased, theta0=(MARKED, pnp.array(0.1, requires_grad=True)))
+
+
 @pytest.mark.parametrize("form", ["tuples", "mappings", "columns"])
 def test_samples_one_by_one_and_by_column_mean_the_same(form):
     @qml.qnode(qml.device("default.qubit", wires=2))
@@ -843,6 +852,61 @@ def test_samples_with_different_arguments_are_refused():
         )
 
 
+def of_batches(w, x):
+    qml.RY(x[:, 0] * w[0], 0)
+    qml.IsingXX(x[:, 1] * x[:, 0], [1, 0])
+    qml.RX(w[1], 0)
+
+
+def of_amplitudes(w, x):
+    qml.AmplitudeEmbedding(np.stack([x[:, 0], x[:, 1], 1 + x[:, 0], x[:, 1] ** 2], axis=1), [0, 1], normalize=True)
+    qml.RY(w[0], 1)
+    qml.RX(w[1], 0)
+
+
+def of_transposed(w, x):
+    first, second = x.reshape(-1, 2).T
+    qml.RX(first, 1)
+    qml.RY(second * w[1], 0)
+    qml.RX(w[0], 1)
+
+
+@pytest.mark.parametrize("gates", [of_batches, of_amplitudes, of_transposed])
+def test_a_function_that_is_written_for_batches(gates):
+    """PennyLane gives it all samples at a time; here it gets one as a batch of one."""
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(w, x):
+        gates(w, x)
+        qml.CNOT([0, 1])
+        qml.RY(w[2], 1)
+        return qml.expval(qml.Z(1) @ qml.X(0)), qml.expval(qml.Z(1))
+
+    def loss(outputs, targets):
+        return np.mean((outputs[:, 0] + outputs[:, 1] ** 2 - targets) ** 2)
+
+    def of_all(w):
+        first, second = node(w, X)
+        return pnp.mean((first + second**2 - Y) ** 2)
+
+    fit = qngd.Objective(node, None, loss, data={"x": X}, targets=Y)
+    w = pnp.array([0.4, -0.9, 0.7], requires_grad=True)
+    assert float(qngd.expectation(fit, theta=w)) == pytest.approx(float(of_all(w)), abs=1e-12)
+    np.testing.assert_allclose(qngd.gradient(fit, theta=w).value, qml.grad(of_all)(w), atol=1e-10)
+
+
+def test_a_function_that_fails_on_a_sample_says_what_it_was_given():
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(w, x):
+        qml.RY(x[7], 0)
+        qml.RX(w[0], 0)
+        return qml.expval(qml.Z(1))
+
+    with pytest.raises(IndexError) as caught:
+        qngd.expectation(qngd.Objective(node, None, np.mean, data={"x": X}), theta=[0.1])
+    assert "node(w, x) was given w from theta0 and x (of shape (2,)) from data" in " ".join(caught.value.__notes__)
+
+
 def test_a_function_that_fails_on_unnamed_data_says_which_arguments_they_filled():
     @qml.qnode(qml.device("default.qubit", wires=2))
     def node(x, weights):
@@ -853,7 +917,7 @@ def test_a_function_that_fails_on_unnamed_data_says_which_arguments_they_filled(
     weights = np.full((2, 2, 3), 0.3)
     with pytest.raises(ValueError, match="Features must be of length 2") as caught:
         qngd.expectation(qngd.Objective(node, None, np.mean, data=X), theta=weights)
-    assert "was given x from theta0 and weights from data" in " ".join(caught.value.__notes__)
+    assert "was given x from theta0 and weights (of shape (2,)) from data" in " ".join(caught.value.__notes__)
     assert 'data={"x": X}' in " ".join(caught.value.__notes__)
     named = qngd.Objective(node, None, np.mean, data={"x": X})
     expected = np.mean([float(node(x, weights)) for x in X])

@@ -106,3 +106,16 @@ def test_what_is_no_state(optimizer):
 def test_an_evaluator_without_a_start():
     with pytest.raises(ParameterError, match="theta0 is missing"):
         qngd.evaluator(CIRCUIT, TERMS)
+
+
+def test_a_schedule_of_alphas_is_refused():
+    """A loop has no end by which it could be divided, and must not take the last one alone in silence."""
+    circuit = qngd.CircuitBuilder(1)
+    circuit = circuit.ry(circuit.parameter("a"), 0)
+    with pytest.raises(SettingError, match=r"no schedule, and this CVaR has alpha=\(0.2, 1.0\); make"):
+        qngd.evaluator(circuit, qngd.CVaR({"Z": 1.0}, [0.2, 1]), [0.3])
+    one, other = (qngd.evaluator(circuit, qngd.CVaR({"Z": 1.0}, alpha), [0.3]) for alpha in (0.2, 1))
+    optimizer = qngd.QNG(learning_rate=0.1)
+    state, _ = optimizer.step(one, optimizer.init(one))
+    following = optimizer.init(other, state.theta)
+    assert following.evaluation.energy.value == pytest.approx(np.cos(state.theta[0]))

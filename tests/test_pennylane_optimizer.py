@@ -263,6 +263,84 @@ def test_a_batch_in_the_data_is_averaged_too():
     assert float(together[1]) == pytest.approx(float(singly[1]), abs=1e-12)
 
 
+def test_a_batch_by_columns_beside_an_array_of_its_length():
+    """What is a batch follows from the gates, not from the shapes of arguments."""
+
+    @qml.qnode(DEVICE)
+    def node(theta, x, scales):
+        qml.RY(x[0], 0)
+        qml.RX(x[1] * theta[0] * scales[3], 1)
+        qml.CNOT([0, 1])
+        qml.RY(theta[1] * scales[4], 0)
+        return qml.expval(qml.Z(0))
+
+    scales = np.linspace(0.3, 1.4, len(DATA))
+
+    def together(theta):
+        return pnp.mean((node(theta, DATA.T, scales) - TARGETS) ** 2)
+
+    def singly(theta):
+        return sum((node(theta, x, scales) - y) ** 2 for x, y in zip(DATA, TARGETS, strict=True)) / len(DATA)
+
+    theta = pnp.array([0.3, 0.2])
+    one, other = QNGOptimizer(0.1), QNGOptimizer(0.1)
+    np.testing.assert_allclose(one.step(together, theta), other.step(singly, theta), atol=1e-10)
+    np.testing.assert_allclose(one.metric_tensor, other.metric_tensor, atol=1e-12)
+
+
+def test_a_qnode_that_only_takes_batches():
+    @qml.qnode(DEVICE)
+    def node(theta, x):
+        qml.RY(x[:, 0], 0)
+        qml.RX(x[:, 1] * theta[0], 1)
+        qml.CNOT([0, 1])
+        qml.RY(theta[1], 0)
+        return qml.expval(qml.Z(0))
+
+    def together(theta):
+        return pnp.mean((node(theta, DATA) - TARGETS) ** 2)
+
+    def singly(theta):
+        return sum((node(theta, x[None])[0] - y) ** 2 for x, y in zip(DATA, TARGETS, strict=True)) / len(DATA)
+
+    theta = pnp.array([0.3, 0.2])
+    one, other = QNGOptimizer(0.1), QNGOptimizer(0.1)
+    np.testing.assert_allclose(one.step(together, theta), other.step(singly, theta), atol=1e-10)
+    np.testing.assert_allclose(one.metric_tensor, other.metric_tensor, atol=1e-12)
+
+
+@pytest.mark.parametrize("approx", ["block-diag", "diag"])
+def test_a_qnode_of_a_variance_steps_as_pennylanes(approx):
+    @qml.qnode(DEVICE)
+    def node(theta):
+        qml.RY(theta[0], 0)
+        qml.RX(theta[1], 1)
+        qml.CNOT([0, 1])
+        qml.RY(theta[2], 1)
+        return qml.var(qml.Z(0) @ qml.X(1))
+
+    theta = pnp.array([0.3, 0.2, -0.8])
+    ours, theirs = QNGOptimizer(0.1, approx, lam=1e-3), qml.QNGOptimizer(0.1, approx, lam=1e-3)
+    (mine, value), (its, expected) = ours.step_and_cost(node, theta), theirs.step_and_cost(node, theta)
+    np.testing.assert_allclose(mine, its, atol=1e-10)
+    assert float(value) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_a_qnode_without_trainable_arguments_or_one_value_is_refused():
+    frozen = [pnp.array(value, requires_grad=False) for value in ([0.3, 0.2], DATA[0])]
+    for ask in (QNGOptimizer(0.1).step, lambda node, *args: metric_tensor(node)(*args)):
+        with pytest.raises(ParameterError, match=r"no argument is trainable \(weights, x: .*mark what is to be"):
+            ask(model, *frozen)
+
+    @qml.qnode(DEVICE)
+    def several(theta):
+        qml.RX(theta[0], 0)
+        return qml.probs(wires=[0])
+
+    with pytest.raises(ParameterError, match="must return one real number"):
+        QNGOptimizer(0.1).step(several, pnp.array([0.3]))
+
+
 def test_two_circuits_with_parameters_of_their_own():
     @qml.qnode(DEVICE)
     def other(theta):

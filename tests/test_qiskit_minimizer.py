@@ -9,7 +9,7 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
 
 import qngd
-from qngd.errors import ParameterError, SettingError
+from qngd.errors import ParameterError, QngdWarning, SettingError
 
 # of Qiskit's tutorials, on two qubits; its lowest eigenvalue is −1.85727503
 H2 = SparsePauliOp(
@@ -120,7 +120,8 @@ def test_qaoa_by_a_sampler_with_a_fixed_seed():
 
     minimizer = qngd.qiskit.Minimizer(lambda: qaoa.ansatz, seed=1, max_steps=10)
     qaoa = package.QAOA(StatevectorSampler(seed=3), minimizer, reps=1, initial_point=[0.3, 0.4])
-    found = qaoa.compute_minimum_eigenvalue(CUT)
+    with pytest.warns(QngdWarning, match="it has a fixed seed and returns the same noise on every call"):
+        found = qaoa.compute_minimum_eigenvalue(CUT)
     assert found.optimizer_result.stderr > 0.01
     assert found.best_measurement["bitstring"] in ("0101", "1010")
     assert found.best_measurement["value"].real == pytest.approx(-3.8)

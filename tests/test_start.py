@@ -511,6 +511,23 @@ def test_interpolated_for_a_hardware_efficient_circuit(reps):
     assert np.allclose(found, np.transpose([published(column) for column in values.T]))
 
 
+def test_interpolated_of_vectors_by_name():
+    def made(rounds):
+        gamma, beta = ParameterVector("g", rounds), ParameterVector("b", rounds)
+        circuit = QuantumCircuit(2)
+        circuit.h([0, 1])
+        for k in range(rounds):
+            circuit.rzz(gamma[k], 0, 1)
+            circuit.rx(beta[k], [0, 1])
+        return circuit
+
+    found = qngd.minimize(made(2), {"ZZ": 1.0, "ZI": 0.3}, {"g": [0.3, 0.5], "b": [0.4, 0.2]}, max_steps=1)
+    betas, gammas = found.theta["b"], found.theta["g"]
+    start = qngd.start.interpolated(found, made(3))
+    names = [f"{name}[{k}]" for name in "bg" for k in range(3)]
+    assert start == pytest.approx(dict(zip(names, [*published(betas), *published(gammas)], strict=True)))
+
+
 def _unequal():
     angles = ParameterVector("a", 3)
     made = QuantumCircuit(1)

@@ -53,6 +53,10 @@ _ELSEWHERE: Mapping[str, str] = {  # ours: as others call it (SciPy, PennyLane, 
     "per_circuit": "per_pub",
     "per_second": "per_minute per_hour",
     "seconds_per_task": "seconds_per_job",
+    "data": "X x_train features samples",
+    "targets": "y y_train labels target",
+    "count": "k num_states n_states nstates states",
+    "weights": "betas beta penalties penalty",
 }
 _OF_QNG = ("learning_rate", "approx", "damping", "step", "refresh", "gradient")
 _OF_BUDGET = ("jobs", "circuits", "shots", "seconds", "money", "wall")

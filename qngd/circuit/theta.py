@@ -27,13 +27,13 @@ class ThetaStructure(Protocol):
 @dataclass(frozen=True)
 class FlatTheta:
     """Parameter values as one array in the order of `names`, or as a mapping from parameters, or their names, to
-    values; a whole vector of parameters (Qiskit's `ParameterVector`) has an array of values."""
+    values; a whole vector of parameters (Qiskit's `ParameterVector`, or the name of such) has an array of values."""
 
     names: tuple[str, ...]
 
     def flatten(self, theta: Any) -> np.ndarray:
         if isinstance(theta, Mapping):
-            given = values_by_name(theta)
+            given = values_by_name(theta, self.names)
             missing = [name for name in self.names if name not in given]
             unknown = [name for name in given if name not in self.names]
             if missing or unknown:
@@ -47,11 +47,12 @@ class FlatTheta:
     def unflatten(self, flat: np.ndarray, like: Any) -> Any:
         if isinstance(like, Mapping):
             order = dict(zip(self.names, flat, strict=True))
+            every = {key: _names_of(key, self.names) for key in like}
             return {
-                key: np.array([order[name] for name in _names_of(key)])
-                if _is_vector(key)
-                else float(order[_name_of(key)])
-                for key in like
+                key: float(order[names])
+                if isinstance(names, str)
+                else _shaped([order[name] for name in names], like[key])
+                for key, names in every.items()
             }
         return np.array(flat)
 
@@ -59,39 +60,49 @@ class FlatTheta:
         return np.array(flat)
 
 
-def _is_vector(key: Any) -> bool:
-    return hasattr(key, "params")
-
-
 def _name_of(key: Any) -> str:
     return str(getattr(key, "name", key))
 
 
-def _names_of(key: Any) -> list[str]:
-    return [_name_of(parameter) for parameter in key.params] if _is_vector(key) else [_name_of(key)]
+def _names_of(key: Any, known: Sequence[str]) -> str | list[str]:
+    """The name of a parameter, or the names of those of a vector: of an object that holds them, or of a name that
+    parameters among the `known` begin with, as "w" of "w[0]" and "w[1]"."""
+    if hasattr(key, "params"):
+        return [_name_of(parameter) for parameter in key.params]
+    name = _name_of(key)
+    elements = [] if name in known else [each for each in known if each.startswith(f"{name}[")]
+    return elements or name
 
 
-def values_by_name(theta: Mapping[Any, Any]) -> dict[str, Any]:
-    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters.
+def _shaped(values: Sequence[float], like: Any) -> np.ndarray:
+    """As an array of the shape that the user's has."""
+    shape = np.shape(like)
+    return np.reshape(values, shape if np.prod(shape, dtype=int) == len(values) else -1)
+
+
+def values_by_name(theta: Mapping[Any, Any], known: Sequence[str], shorter: bool = False) -> dict[str, Any]:
+    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters, which
+    are `known`; where vectors may be `shorter` than those, their elements are the first.
 
     Raises:
         ParameterError: a vector has another number of values.
     """
-    return {name: value for key, values in theta.items() for name, value in _named_values(key, values)}
+    pairs = (pair for key, values in theta.items() for pair in _named_values(key, values, known, shorter))
+    return dict(pairs)
 
 
-def _named_values(key: Any, values: Any) -> list[tuple[str, Any]]:
+def _named_values(key: Any, values: Any, known: Sequence[str], shorter: bool) -> list[tuple[str, Any]]:
     """A mapping's entry, one by one where it is a vector of parameters."""
-    if not _is_vector(key):
-        return [(_name_of(key), values)]
-    names = _names_of(key)
-    try:
-        return list(zip(names, values, strict=True))
-    except (TypeError, ValueError):
-        shape = np.shape(values)
+    names = _names_of(key, known)
+    if isinstance(names, str):
+        return [(names, values)]
+    flat = np.ravel(values)
+    names = names[: len(flat)] if shorter else names
+    if np.ndim(values) == 0 or len(flat) != len(names):
         raise ParameterError(
-            f"theta: {_name_of(key)} has {counted(len(names), 'element')}; got values of shape {shape}"
-        ) from None
+            f"theta: {_name_of(key)} has {counted(len(names), 'element')}; got values of shape {np.shape(values)}"
+        )
+    return list(zip(names, flat.tolist(), strict=True))
 
 
 def as_flat(theta: Any, count: int, names: Sequence[str] = ()) -> np.ndarray:

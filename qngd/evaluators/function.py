@@ -106,7 +106,7 @@ class FunctionEvaluator(Evaluator):
         else:
             rules = self._rules(theta)
             slope = np.array([self._along(theta, j, rule) for j, rule in enumerate(rules)])
-            errors = self.stderr * np.sqrt([2 * np.sum(rule.weights**2) for rule in rules])
+            errors = self._look.roughness * np.sqrt([2 * np.sum(rule.weights**2) for rule in rules])
             if self._unchecked:
                 self._check(slope, rules)
         return Estimate(slope, errors, 0 if self.is_exact else 1, None if self.is_exact else np.diag(errors**2))

@@ -33,6 +33,10 @@ class Data:
         """The data of one sample."""
         return [column[number] for column in self.columns]
 
+    def as_batches(self) -> Data:
+        """Every sample as a batch of one, for functions that are written for batches."""
+        return Data(self.names, tuple(column[:, None] for column in self.columns), self.count)
+
     def named(self, names: Collection[Any]) -> Data:
         """Those columns whose names are among these."""
         if self.names is None or len(self.names) != len(self.columns):  # one array may hold several
@@ -262,17 +266,24 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data, own_outputs:
             f"data: {counted(len(parts), 'array')} for the {counted(len(arguments.names), 'argument')} "
             f"{', '.join(arguments.names)}"
         )
-    if not any(part.dtype.kind == "c" for part in parts):
+    called = arguments.called(len(theta), [part.shape[1:] for part in parts])
+    try:
+        return _read_rows(reader, arguments, theta, data, own_outputs)
+    except Exception as error:  # often of the function itself
+        try:
+            return _read_rows(reader, arguments, theta, data.as_batches(), own_outputs)
+        except Exception:  # no function of batches either; what counts is how it fails with one sample
+            error.add_note(called)
+            raise error from None
+
+
+def _read_rows(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:
+    if not any(part.dtype.kind == "c" for part in data.columns):
         try:
             return _joint(reader, arguments, theta, data, own_outputs)
         except (QngdError, *reader.FAILED):
             pass  # the error that counts is that of one sample alone
-    try:
-        return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
-    except Exception as error:  # often of the function itself, which was given data in the place of θ
-        if names is None:
-            error.add_note(arguments.filled(len(theta)))
-        raise
+    return _one_by_one([reader.read_one(arguments, theta, data.row(number)) for number in range(data.count)])
 
 
 def _makes_circuits(native: Any, data: Data) -> bool:

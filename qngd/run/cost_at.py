@@ -76,6 +76,11 @@ class _NodeAt(CostAt):
 
     def __init__(self, circuit: Circuit, args: tuple[Any, ...]) -> None:
         super().__init__(args)
+        if not circuit.num_parameters:
+            raise ParameterError(
+                f"qnode: no argument is trainable ({', '.join(circuit.fixed)}: see docs/pennylane.md), so there is "
+                "nothing to step; mark what is to be trained, as in pennylane.numpy.array(…, requires_grad=True)"
+            )
         self.circuit = self.structure = circuit
         self.theta = circuit.flatten(args if len(args) != 1 else args[0])
 
@@ -133,6 +138,16 @@ class _FunctionAt(CostAt):
             calls += np.any(one.jacobian != 0, axis=0)
         weights = 1 / np.sqrt(np.maximum(calls, 1))
         return np.outer(weights, weights) * total + np.diag(calls == 0)
+
+
+def valued_at(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CostAt:
+    """`cost_at`, for its value, too: a QNode that returns something else than an expectation value, such as a variance,
+    is a cost function around its states."""
+    point, cost = cost_at(function, args, kwargs), _reader()
+    is_read = isinstance(point, _FunctionAt) or point.structure.observable is not None
+    if is_read or not cost.is_circuit(function) or cost.framework_among(args) is not None:
+        return point
+    return _FunctionAt(cost.CostFunction(function, args, kwargs), args)
 
 
 def cost_at(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CostAt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from scipy.optimize import OptimizeResult
 from qngd.circuit.chosen import sides_of
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.theta import as_flat
-from qngd.errors import ParameterError, SettingError, checked_seed, did_you_mean, require_range, shown
+from qngd.errors import ParameterError, QngdWarning, SettingError, checked_seed, did_you_mean, require_range, shown
 from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.differences import common_divisor, turns_of
 from qngd.evaluators.function import FunctionEvaluator, check_same_parameters
@@ -35,6 +36,11 @@ _SUCCESS = (Status.CONVERGED, Status.TARGET, Status.NOISE)
 _CODES = {Status.MAX_STEPS: 1, Status.STOPPED: 99}  # SciPy's own; 0 for success, 2 for the rest
 _OPTIONS = {"maxiter": "max_steps", "tol": "tol", "gtol": "gtol", "seed": "seed"}
 _FULL_TURN = 2 * np.pi
+_FROZEN = (
+    "fun is rough, and yet the same when it is asked again: it has a fixed seed and returns the same noise on every "
+    "call, so that the run adapts to this noise and ends with a value that is too low; leave the seed out of the "
+    "sampler, or give it a generator: seed=np.random.default_rng(1). If fun is exact, say so: stderr=0"
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ def minimize_function(
     check_same_parameters(natives, len(start))
     function = Function(fun, jac, box_of(natives[0], bounds))
     look = look_at(function, natives[0], start, settings.stderr)
+    if look.is_frozen:
+        warnings.warn(_FROZEN, QngdWarning, stacklevel=2)
     setup = Setup(settings.backend, settings.shots)
     metrics = [evaluator_for(one, None, setup) for one in natives]
     optimizer, seed = as_optimizer(settings.optimizer), checked_seed(settings.seed)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from qngd._system.keywords import hinted
+from qngd.cvar import CVaR
+from qngd.errors import SettingError
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.given import evaluator_of, read_any
 from qngd.evaluators.objectives.given import GivenObjective
@@ -35,7 +37,8 @@ def evaluator(
         problem_or_circuit, observable, theta0, backend, shots, grouping, cross: as in `minimize`.
 
     Raises:
-        CircuitError, ObservableError, ParameterError, SettingError, BackendError: an argument does not fit.
+        CircuitError, ObservableError, ParameterError, SettingError, BackendError: an argument does not fit, or it is a
+            CVaR with a schedule.
 
     >>> circuit = qngd.CircuitBuilder(1)
     >>> circuit = circuit.ry(circuit.parameter("a"), 0)
@@ -49,6 +52,16 @@ def evaluator(
     setup = Setup(backend, shots, grouping, cross)
     given = read_any(problem_or_circuit, observable, theta0)
     if not isinstance(given, GivenObjective):  # whose circuit has it already
+        _check_no_schedule(given.target)
         # by which infos have θ in the user's structure
         given = replace(given, circuit=replace(given.circuit, example=given.like))
     return evaluator_of(given, setup)
+
+
+def _check_no_schedule(target: Any) -> None:
+    """Raise SettingError where a CVaR goes from one α to the next: when, only `minimize` knows."""
+    if isinstance(target, CVaR) and len(target.stages) > 1:
+        raise SettingError(
+            f"observable: a loop of your own goes through no schedule, and this CVaR has alpha={target.alpha}; make an "
+            "evaluator of each number, and go on with optimizer.init(evaluator, state.theta)"
+        )

@@ -80,9 +80,12 @@ def _values(theta: Any, native: Any, deep: Circuit) -> tuple[np.ndarray, tuple[s
     """The shallow circuit's parameters, flat, and the deep one's names where they are wanted by name."""
     if is_function(native) and (found := parameters_in(deep, theta)) is not None:
         return found, None
-    if isinstance(theta, Mapping) and set(by_name := values_by_name(theta)) <= set(deep.parameters):
-        ordered = [as_numbers(by_name[name]) for name in deep.parameters if name in by_name]
-        return as_flat(ordered, len(ordered)), deep.parameters
+    if isinstance(theta, Mapping):
+        numbers = {key: as_numbers(value) for key, value in theta.items()}
+        by_name = values_by_name(numbers, deep.parameters, shorter=True)
+        if by_name.keys() <= set(deep.parameters):
+            ordered = [by_name[name] for name in deep.parameters if name in by_name]
+            return as_flat(ordered, len(ordered)), deep.parameters
     parts = [np.ravel(as_numbers(part)) for part in (theta if isinstance(theta, (tuple, list)) else (theta,))]
     flat = np.concatenate([np.zeros(0), *parts])
     return as_flat(flat, len(flat)), None

@@ -179,12 +179,23 @@ class Program:
         if node.io_identifier is ast.IOKeyword.output:
             self._declare_variable(ast.ClassicalDeclaration(node.type, node.identifier), frame)
             return
-        if not isinstance(node.type, (ast.FloatType, ast.AngleType)):
-            kind = type(node.type).__name__.removesuffix("Type").lower()
-            raise refusal(node, f"the input {name} is of type {kind}; only float and angle can be parameters")
+        is_array = isinstance(node.type, ast.ArrayType)
+        held = node.type.base_type if is_array else node.type
+        if not isinstance(held, (ast.FloatType, ast.AngleType)):
+            kind = type(held).__name__.removesuffix("Type").lower()
+            raise refusal(
+                node, f"the input {name} is of type {kind}; only float, angle and arrays of such can be parameters"
+            )
+        sizes = [integer(size, frame.names) for size in node.type.dimensions] if is_array else []
+        self._declare(node, name, self._parameters(name, sizes), frame)
+
+    def _parameters(self, name: str, sizes: Sequence[int], places: tuple[int, ...] = ()) -> Any:
+        """A parameter, or those of an array in its order: "w[0]", "w[1,2]"."""
+        if sizes:
+            return tuple(self._parameters(name, sizes[1:], (*places, place)) for place in range(sizes[0]))
         column = len(self._graph.names)
-        self._graph.names.append(name)
-        self._declare(node, name, Expression(self._graph, self._graph.parameter(column)), frame)
+        self._graph.names.append(f"{name}[{','.join(map(str, places))}]" if places else name)
+        return Expression(self._graph, self._graph.parameter(column))
 
     def _declare_variable(self, node: ast.ClassicalDeclaration | ast.ConstantDeclaration, frame: _Scope) -> None:
         name, given = node.identifier.name, node.init_expression

@@ -23,6 +23,7 @@ from autograd.tracer import isbox
 from qngd.circuit.theta import ThetaStructure
 from qngd.errors import CircuitError, ParameterError
 from qngd.interop.pennylane.arguments import Arguments, rebuild, unmarked, walk
+from qngd.interop.pennylane.batches import one_of_batch, size_of
 from qngd.interop.pennylane.calls import Call, calls_of_qnodes
 from qngd.interop.pennylane.frameworks import framework_of, numbers_of
 from qngd.interop.pennylane.functions import ComputesWithNode
@@ -116,7 +117,7 @@ class CostFunction:
             )
         parts = np.split(rows, np.cumsum(sizes)[:-1])
         moving = [(node, args, part) for (node, args), part in zip(found, parts, strict=True) if len(part)]
-        return [Inner(node, one, part) for node, args, part in moving for one in _one_by_one(node, args)]
+        return [Inner(one, args, part) for node, args, part in moving for one in _one_by_one(node, args)]
 
     def _one_number(self, theta: Any) -> Any:
         value = self(theta)
@@ -176,23 +177,13 @@ def _by_position(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     return (functools.partial(call.node, **kwargs) if kwargs else call.node), tuple(bound.args)
 
 
-def _one_by_one(node: Callable[..., Any], args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """The arguments for every sample of a batch among the data, which PennyLane runs as one circuit."""
+def _one_by_one(node: Callable[..., Any], args: tuple[Any, ...]) -> list[Callable[..., Any]]:
+    """The QNode for every circuit of a batch, which PennyLane runs as one."""
     inner, kwargs = (node.func, node.keywords) if isinstance(node, functools.partial) else (node, {})
-    size = qml.workflow.construct_tape(inner, level="user")(*args, **kwargs).batch_size
-    leaves = [leaf.value for argument in args for leaf in walk(argument, "", "")]
-    is_batch = [isinstance(v, np.ndarray) and not _is_marked(v) and np.shape(v)[:1] == (size,) for v in leaves]
-    if size is None or not any(is_batch):
-        return [args]
-    samples = []
-    for i in range(size):
-        chosen = iter([v[i] if batch else v for v, batch in zip(leaves, is_batch, strict=True)])
-        samples.append(tuple(rebuild(argument, chosen) for argument in args))
-    return samples
-
-
-def _is_marked(value: Any) -> bool:
-    return bool(getattr(value, "requires_grad", False))
+    size = size_of(qml.workflow.construct_tape(inner, level="user")(*args, **kwargs))
+    if size is None:
+        return [node]
+    return [functools.partial(one_of_batch(inner, number=number), **kwargs) for number in range(size)]
 
 
 def _marked(value: Any) -> Any:

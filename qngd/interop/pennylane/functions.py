@@ -20,6 +20,7 @@ from pennylane.workflow import construct_batch
 
 from qngd.errors import CircuitError, ObservableError, QngdError
 from qngd.interop.pennylane.arguments import Arguments, is_whole
+from qngd.interop.pennylane.batches import one_of, size_of
 from qngd.interop.pennylane.calls import Call, calls_of_qnodes
 from qngd.interop.pennylane.frameworks import Framework, framework_of, loaded_frameworks, numbers_of
 from qngd.interop.pennylane.rebind import rebuilt
@@ -169,7 +170,7 @@ class FunctionSource:
                 returned: list[Any] = []
                 script = qml.tape.make_qscript(lambda: returned.append(self._native(*arguments)))()
                 if not calls:
-                    return script
+                    return _one_of_one(script)
                 if returned[0] is not calls[-1] or script.operations:
                     raise self._computes_with(calls[-1])
                 self._node = calls[-1].node
@@ -194,7 +195,8 @@ class FunctionSource:
             f"only the circuit's own expectation value can be followed; give the QNode, as in minimize({inner}, "
             f"theta0=…), and put factors and sums into its observable (a function that returns {inner}(…) as it is may "
             f"be given as well). For a loss of what it returns{_over(call)} write "
-            f"minimize({_objective_line(inner, call)}, theta0=…)"
+            f"minimize({_objective_line(inner, call)}, theta0=…). Parameters outside circuits, such as a bias, "
+            "qngd.pennylane.QNGOptimizer takes, with the function as it is"
         )
 
     def _of_node(self, node: qml.QNode, args: Sequence[Any], kwargs: dict[str, Any]) -> QuantumScript:
@@ -204,7 +206,12 @@ class FunctionSource:
                 f"the QNode's transforms make {len(batch)} circuits of it; wrap it without the transform that splits it"
             )
         self.changes_results = not _hands_on(postprocess, batch[0])
-        return batch[0]
+        return _one_of_one(batch[0])
+
+
+def _one_of_one(script: QuantumScript) -> QuantumScript:
+    """A batch of one circuit as this circuit: what a function written for batches makes of one sample."""
+    return one_of(script, 0) if size_of(script) == 1 else script
 
 
 def _over(call: Call) -> str:

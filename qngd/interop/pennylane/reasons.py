@@ -28,7 +28,10 @@ def reason_of(op: Operator) -> str | None:
             "qml.defer_measurements to the QNode"
         )
     if isinstance(op, (Channel, qml.QubitDensityMatrix)):
-        return "noise channels and mixed states are not unitary; leave them out of the circuit"
+        return (
+            "noise channels and mixed states are not unitary; leave them out of the circuit, and give the noise with "
+            "the device, as in backend=qml.noise.add_noise(device, noise_model)"
+        )
     if isinstance(op, _CONTINUOUS):
         return "it acts on continuous variables, not on qubits"
     if type(op).__module__.startswith("pennylane.ops.qutrit"):

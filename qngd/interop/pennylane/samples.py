@@ -45,12 +45,13 @@ class DataArguments:
         bound.arguments = {name: bound.arguments[name] for name in self.signature.parameters if name in bound.arguments}
         return self.native(*bound.args, **bound.kwargs)
 
-    def filled(self, count: int) -> str:
-        """Which arguments θ of `count` arguments fills, and which the data, for a user who has named neither."""
+    def called(self, count: int, shapes: Sequence[tuple[int, ...]]) -> str:
+        """What the arguments were given: θ of `count` arguments, and samples of these shapes."""
         mine = ", ".join(self.theta_names(count))
+        samples = " and ".join(f"{name} (of shape {shape})" for name, shape in zip(self.names, shapes, strict=True))
         return (
-            f"data: as its arguments are not named, {_name(self.native)}{self.signature} was given {mine} from theta0 "
-            f'and {", ".join(self.names)} from data; if others hold data, name them, as in data={{"x": X}}'
+            f"data: {_name(self.native)}{self.signature} was given {mine} from theta0 and {samples} from data, one "
+            'sample in a call; if other arguments hold data, name them, as in data={"x": X}'
         )
 
     def theta_names(self, count: int) -> tuple[str, ...]:
@@ -112,6 +113,7 @@ def read_joint(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequenc
     names = (*arguments.theta_names(len(theta)), *arguments.names)
     joint = Arguments((*theta, *values), names, data=frozenset(arguments.names))
 
+    @_named_as(arguments.native)
     def native(*args: Any) -> Any:
         return arguments.call(args[: len(theta)], args[len(theta) :])
 
@@ -130,10 +132,21 @@ def read_one(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequence[
     """
     values = tuple(numbers_of(value) for value in sample)
 
+    @_named_as(arguments.native)
     def native(*args: Any) -> Any:
         return arguments.call(args, values)
 
     return read_source(FunctionSource(native, Arguments(theta, arguments.theta_names(len(theta))), Way()))
+
+
+def _named_as(native: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that gives a function the name that errors call it by."""
+
+    def renamed(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__name__ = _name(native)
+        return function
+
+    return renamed
 
 
 def _name(native: Any) -> str:
