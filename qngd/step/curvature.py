@@ -117,9 +117,9 @@ class CurvatureRate(StepRule):
 
     def _with(self, here: Evaluation, memory: Memory) -> np.ndarray:
         """The last energies and their errors, the current one included once: (≤ window, 2)."""
-        row = np.array([[float(here.energy.value), float(here.energy.stderr)]])
+        row = [float(here.energy.value), float(here.energy.stderr)]
         recent = memory["recent"]
-        if not (len(recent) and np.array_equal(recent[-1:], row)):
+        if not (len(recent) and recent[-1].tolist() == row):
             recent = np.vstack([recent, row])
         return recent[-self.window :]
 

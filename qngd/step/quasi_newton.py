@@ -103,14 +103,14 @@ class QuasiNewton(CurvatureRate):
 
     def learn(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         settled, standing = self.is_settled(memory), self._standing(trial, accepted, memory)
-        rest: Memory = {"rate": memory["rate"], "recent": self._with(trial.here, memory), **standing}
         kept = {name: memory[name] for name in self.forgotten()}
         if settled and not accepted:
+            rest: Memory = {"rate": memory["rate"], "recent": self._with(trial.here, memory), **standing}
             length = trial.proposal.length
             if length > self.short and self.has_failed(standing):
                 return {**rest, **self.forgotten()}
             return {**rest, **kept, "bound": np.array(length * np.clip(parabola_factor(trial), 0.1, 0.5))}
-        rest = {**rest, **(self.followed(trial, memory) if settled else super().learn(trial, accepted, memory))}
+        rest = {**standing, **(self.followed(trial, memory) if settled else super().learn(trial, accepted, memory))}
         if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
             return {**rest, **kept}
         if not _is_curved(trial):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
@@ -25,6 +26,8 @@ from qngd.step.base import (
     require_rate,
     with_first_rate,
 )
+
+_TINY = float(np.finfo(float).tiny)
 
 
 @renamed(decrease="sufficient_decrease", largest="max_rate")
@@ -153,16 +156,21 @@ def lowest_within(slopes: np.ndarray, hessian: np.ndarray, radius: float) -> np.
     turned = vectors.T @ slopes
     if values[0] > 0 and np.linalg.norm(turned / values) <= radius:
         return -vectors @ (turned / values)
-    # (H + μ)c = −slopes with |c| = radius: |c| falls as μ rises, so halve the interval
+    # (H + μ)c = −slopes with |c| = radius: 1/|c| rises with μ, nearly as a line does
     low = max(0.0, -float(values[0]))
     high = low + float(np.linalg.norm(turned)) / radius
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        inside = np.linalg.norm(_ratio(turned, values + middle)) <= radius
-        low, high = (low, middle) if inside else (middle, high)
-    place = -_ratio(turned, values + high)
+
+    def excess(shift: float) -> float:
+        return float(1 - radius / np.linalg.norm(_ratio(turned, values + shift)))
+
+    at_end = high if excess(high) >= 0 else low if excess(low) <= 0 else None  # by rounding; no slope along the first
+    shift = brentq(excess, low, high, xtol=_TINY, maxiter=2000) if at_end is None else at_end
+    place = -_ratio(turned, values + shift)
     place[np.isinf(place)] = 0.0  # a slope so small that adding it to μ changed nothing
-    if values[0] < 0 and np.linalg.norm(place) < 0.999 * radius:
+    length = float(np.linalg.norm(place))
+    if length > radius:  # of a μ that rounding blurs
+        place *= radius / length
+    elif values[0] < 0 and length < 0.999 * radius:
         # no slope along the direction of negative curvature: either way down it leads to the boundary
         place[0] = np.copysign(np.sqrt(radius**2 - place[1:] @ place[1:]), -turned[0])
     return vectors @ place
