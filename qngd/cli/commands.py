@@ -169,6 +169,7 @@ def cost(
     final_shots: options.FINAL_SHOTS = None,
     states: options.STATES = 1,
     restarts: options.RESTARTS = 1,
+    optimizer: options.ANOTHER = None,
     theta0: options.THETA0 = None,
     cvar: options.CVAR = None,
     budget_jobs: options.LIMIT = None,

@@ -95,6 +95,14 @@ def read_optimizer(texts: Mapping[str, Any]) -> Optimizer:
     return named(name, **given)
 
 
+def read_another(text: str | None) -> Optimizer | None:
+    """The optimizer that is priced besides, by its name with its settings; None where there is none."""
+    if text is None:
+        return None
+    name, _, inside = text.partition(":")
+    return named(name, **read_optimizer_settings(name, inside, f"--optimizer {text}"))
+
+
 def _read_damping(text: str) -> Any:
     try:
         return float(text)

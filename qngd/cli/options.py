@@ -212,6 +212,16 @@ OPTIMIZER = Annotated[
         help=f"The quantum natural gradient, or one to compare it with. {_written('optimizer')}.",
     ),
 ]
+ANOTHER = Annotated[
+    str | None,
+    typer.Option(
+        "--optimizer",
+        parser=rule("optimizer"),
+        metavar="NAME",
+        help=f"Price a run by this optimizer, too. {_written('optimizer')}.",
+        show_default=False,
+    ),
+]
 LEARNING_RATE = Annotated[
     float | None,
     typer.Option(

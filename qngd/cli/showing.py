@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from qngd.cli.meaning import budget_of, read_shots, with_cvar, with_start
+from qngd.cli.meaning import budget_of, read_another, read_shots, with_cvar, with_start
 from qngd.cli.placed import placed
 from qngd.cli.spending import echo_columns
 from qngd.cli.work import Opened, echo_json, echo_table
@@ -60,7 +60,7 @@ def show_cost(found: Opened, texts: Mapping[str, Any], as_json: bool) -> None:
         priced = price_of(
             problem, backend=backend, shots=read_shots(texts["shots"]), cross=texts["cross"],
             steps=texts["steps"], budget=budget, final_shots=texts["final_shots"], states=texts["states"],
-            restarts=texts["restarts"], **_rules(texts),
+            restarts=texts["restarts"], optimizer=read_another(texts["optimizer"]), **_rules(texts),
         )  # fmt: skip
     if as_json:
         echo_json({"problem": found.problem.name, **price_document(priced)})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qngd.errors import BackendError, SettingError, counted, whole_number
+from qngd.errors import BackendError, CircuitError, SettingError, counted, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
@@ -22,8 +22,10 @@ from qngd.metrics.base import Metric
 from qngd.metrics.names import Approx
 from qngd.qng import QNG
 from qngd.run.budget import Budget
+from qngd.run.optimizers import as_optimizer
 from qngd.run.pricing.dearest import dearest
 from qngd.run.pricing.planned import PlannedStep
+from qngd.solve.state import Optimizer
 
 _DEFAULT = "block-diag"  # what QNG() takes where there are shots
 
@@ -96,15 +98,20 @@ class Choice:
     """Settings that offers are made of: a name, the `optimizer`, and `shots` that take the place of the user's."""
 
     name: str
-    optimizer: QNG
+    optimizer: Optimizer
     shots: Any = None
 
 
-def choices(approx: Approx | Metric, gradient: GradientLike = "shift") -> tuple[Choice, ...]:
-    """The settings that are priced side by side: as they are asked for, and others."""
+def choices(approx: Approx | Metric, gradient: GradientLike = "shift", optimizer: Any = None) -> tuple[Choice, ...]:
+    """The settings that are priced side by side: as they are asked for, the `optimizer` if there is one, and others."""
     # an objective may have a metric of its own
     asked = QNG(approx=None if approx == _DEFAULT else approx, gradient=gradient)
-    found = [Choice("as asked", asked), Choice('shots="auto"', asked, "auto")]
+    found = [Choice("as asked", asked)]
+    if optimizer is not None:
+        other = as_optimizer(optimizer)
+        name = optimizer if isinstance(optimizer, str) else getattr(other, "method", type(other).__name__)
+        found.append(Choice(name, other))
+    found.append(Choice('shots="auto"', asked, "auto"))
     if not as_gradient(gradient).is_random:
         found.append(Choice('gradient="sampled"', replace(asked, gradient="sampled")))
     return (*found, Choice("QN-SPSA", QNG.qn_spsa()))
@@ -140,14 +147,15 @@ def end_of(evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray, fi
 def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, budget: Budget) -> Offer:
     """What a run of this choice takes; what does not fit together is said and not raised: others may be taken."""
     evaluator = asked.evaluator if choice.shots is None else asked.evaluator.with_shots(as_rule(choice.shots))
+    optimizer = choice.optimizer
     try:
-        start = choice.optimizer.preview(evaluator, theta, None, first=True)
+        start = optimizer.preview(evaluator, theta, None, first=True)
         evaluator = evaluator.on_batch(0, None)
-        step = choice.optimizer.preview(evaluator, theta, None)
-    except (SettingError, BackendError) as error:
+        step = optimizer.preview(evaluator, theta, None)
+        dear = _dearest(optimizer, evaluator, theta)
+    except (SettingError, CircuitError, BackendError) as error:
         return Offer(choice.name, Cost(), Cost(), Cost(), run.steps, refused=f"{error}")
-    dear = dearest(choice.optimizer, evaluator, theta)
-    if choice.optimizer.choices(evaluator).may_begin_anew:  # one that is rejected
+    if isinstance(optimizer, QNG) and optimizer.choices(evaluator).may_begin_anew:  # one that is rejected
         step, dear = step - start, dear or [step]
     starts, end = run.restarts, run.end
     affordable = budget.steps(start * starts, step * starts, end * starts)
@@ -157,6 +165,19 @@ def _offer(choice: Choice, asked: PlannedStep, theta: np.ndarray, run: RunSize, 
     most = sum(dear[: run.steps], start + end) + dear[-1] * max(run.steps - len(dear), 0)
     bought = _bought(budget, (start + end) * starts, [each * starts for each in dear], affordable)
     return replace(offer, most=most * starts, affordable_at_most_shots=bought)
+
+
+def _dearest(optimizer: Optimizer, evaluator: SampledEvaluator | SampledObjective, theta: np.ndarray) -> list[Cost]:
+    """What steps take at most, see `dearest`, where a rule chooses their shots.
+
+    Raises:
+        SettingError: which circuits these are is known of natural gradients alone.
+    """
+    if isinstance(optimizer, QNG):
+        return dearest(optimizer, evaluator, theta)
+    if not isinstance(evaluator.shots, FixedShots):
+        raise SettingError("with a rule for shots only natural gradients have a price; give a number of shots")
+    return []
 
 
 def _bought(budget: Budget, spent: Cost, dearest: Sequence[Cost], most: int | None) -> int | None:

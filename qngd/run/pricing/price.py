@@ -14,7 +14,7 @@ from qngd._system.html import columns_table, rows_table
 from qngd._system.keywords import hinted
 from qngd.backends.base import Footprint
 from qngd.backends.boundary import calling
-from qngd.errors import BackendError, whole_number
+from qngd.errors import BackendError, SettingError, whole_number
 from qngd.estimates.estimate import format_seconds
 from qngd.estimates.evaluation import Cost
 from qngd.estimates.prices import Prices
@@ -157,6 +157,7 @@ def cost(
     final_shots: Any = None,
     states: int = 1,
     restarts: int = 1,
+    optimizer: Any = None,
 ) -> Price | ConePrice | PropagationPrice:
     """What natural gradient steps would cost on a backend. Nothing is run; circuits are compiled for the backend.
 
@@ -176,6 +177,7 @@ def cost(
         states: price the run for the last of so many `excited_states`, which measures its overlaps with all before it
             in every step.
         restarts: price the runs from so many starts, which share the budget, as for `minimize`.
+        optimizer: as for `minimize`: one more offer, what a run by it takes. `Price.step` stays a natural gradient's.
 
     Raises:
         CircuitError, ObservableError, ParameterError, SettingError: an argument does not fit.
@@ -190,11 +192,17 @@ def cost(
     steps, states = whole_number(steps, "steps", 0), whole_number(states, "states", 1)
     restarts = whole_number(restarts, "restarts", 1)
     given, setup = read_any(problem_or_circuit, observable, theta0), Setup(backend, shots, grouping, cross)
+    truncation = pauli_propagation.truncation_of(backend)
+    is_here = light_cone.is_meant(backend) or truncation is not None
+    if optimizer is not None and is_here:
+        raise SettingError(
+            f"optimizer: with backend={backend!r} the price is that of the parts of any step; leave it out"
+        )
     if light_cone.is_meant(backend):
         one = _one_circuit(given, light_cone.NAME, "; minimize does")
         by_cones = light_cone.evaluator(one.circuit, one.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(as_metric(approx)), steps, restarts)
-    if (truncation := pauli_propagation.truncation_of(backend)) is not None:
+    if truncation is not None:
         one = _one_circuit(given, pauli_propagation.NAME)
         by_strings = pauli_propagation.evaluator(one.circuit, one.target, shots, truncation)
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps, restarts)
@@ -202,7 +210,7 @@ def cost(
     with metering(granted.meter(Cost())):
         step = planned_step(given, given.target, setup, approx=approx, gradient=gradient, states=states)
         run = RunSize(steps, restarts, end_of(step.evaluator, given.theta, final_shots))
-        offers = offers_of(step, choices(approx, gradient), given.theta, run, granted)
+        offers = offers_of(step, choices(approx, gradient, optimizer), given.theta, run, granted)
         return _price_of_circuits(step, run, offers, granted.table)
 
 
