@@ -43,6 +43,27 @@ def asked(device, place=0):
 # --- what is asked for ---
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "spsa", "cobyla", "l-bfgs-b", "rotosolve", "cma-es", qngd.QNG(0.01)])
+def test_a_run_by_any_optimizer_costs_what_its_offer_says(optimizer):
+    if optimizer == "cma-es":
+        pytest.importorskip("cma")
+    circuit, terms, theta = problem()
+    offer = qngd.cost(circuit, terms, theta, shots=30, steps=3, optimizer=optimizer).offers[1]
+    assert offer.name == (optimizer if isinstance(optimizer, str) else "QNG")
+    device = ExactDevice()
+    qngd.minimize(circuit, terms, theta, backend=device, shots=30, optimizer=optimizer, max_steps=3, tol=0, seed=1)
+    sent = [asked(device, place) for place in range(len(device.submissions))]
+    assert (offer.run.circuits, offer.run.shots) == tuple(map(sum, zip(*sent, strict=True)))
+
+
+def test_of_an_optimizer_without_a_price_its_offer_says_why():
+    assert "give a number of shots" in qngd.cost(toy.problem(), shots="auto", optimizer="adam").offers[1].refused
+    shared, theta = qaoa(*GRAPHS["ring"], 1, "rzz"), [0.1, 0.2]
+    assert "Rotosolve" in qngd.cost(shared, {"ZZIIII": 1.0}, theta, optimizer="excitation-solve").offers[1].refused
+    with pytest.raises(SettingError, match="optimizer: the price"):
+        qngd.cost(toy.problem(), optimizer="adam", backend="light-cone")
+
+
 @pytest.mark.parametrize("approx", ["diag", "block-diag", "full"])
 @pytest.mark.parametrize("shots", [None, 250, AutoShots(200_000), TargetError(0.01, limit=150), "auto"])
 def test_a_step_costs_what_the_backend_is_asked_for(approx, shots):

@@ -195,9 +195,7 @@ def cost(
     truncation = pauli_propagation.truncation_of(backend)
     is_here = light_cone.is_meant(backend) or truncation is not None
     if optimizer is not None and is_here:
-        raise SettingError(
-            f"optimizer: with backend={backend!r} the price is that of the parts of any step; leave it out"
-        )
+        raise SettingError(f"optimizer: the price with backend={backend!r} is that of a step's parts; leave it out")
     if light_cone.is_meant(backend):
         one = _one_circuit(given, light_cone.NAME, "; minimize does")
         by_cones = light_cone.evaluator(one.circuit, one.target, shots)
