@@ -392,6 +392,18 @@ def test_a_connection_that_was_refused_has_brought_nothing(error):
 
 
 @pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
+def test_an_end_that_breaks_off_counts_what_was_sent_of_it(kept, tmp_path):
+    for name, how in {"lost": {"budget": qngd.Budget(jobs=13)}, "failed": {"retries": 0}}.items():
+        device = Losing({13})
+        result = run(device, tmp_path / name if kept else None, final_shots=200, **how)
+        assert result.status == ("budget" if name == "lost" else "failed")
+        assert "its end was not measured" in result.note
+        assert device.taken == (result.cost.jobs, result.cost.circuits, result.cost.shots)
+        assert device.taken[0] == 13
+
+
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("unit", [0, 1, 2])
 @pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
 def test_what_may_have_arrived_has_room_in_the_budget_before_it_is_sent_again(unit, kept, tmp_path):
