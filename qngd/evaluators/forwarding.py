@@ -34,7 +34,7 @@ class ForwardingEvaluator(Evaluator):
         if inner is self.inner:
             return self
         found = copy.copy(self)
-        found.inner = inner
+        vars(found).update(inner=inner)
         return found
 
     def on_batch(self, index: int | None, seed: int | None) -> Self:
