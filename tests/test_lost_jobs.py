@@ -391,6 +391,20 @@ def test_a_connection_that_was_refused_has_brought_nothing(error):
     assert run(Losing({2, 6}, error)).cost == run(Remembering()).cost
 
 
+@pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
+def test_an_end_that_is_measured_leaves_what_a_step_has_sent_that_ended_halfway(tmp_path):
+    """It counts, and is collected when the run goes on."""
+    device = Losing({12})
+    ended = run(device, tmp_path, final_shots=200, budget=qngd.Budget(jobs=13))
+    assert (ended.status, ended.steps) == ("budget", 1)
+    assert device.taken == (ended.cost.jobs, ended.cost.circuits, ended.cost.shots)
+    assert qngd.load(tmp_path).cost.in_short == ended.cost.in_short
+    whole = run(device, tmp_path, final_shots=200)
+    assert np.array_equal(whole.history, run(Remembering()).history)
+    assert device.taken == (whole.cost.jobs, whole.cost.circuits, whole.cost.shots)
+    assert device.taken[0] == 15  # 12 of steps, the one that was lost, and two ends
+
+
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
 def test_an_end_that_breaks_off_counts_what_was_sent_of_it(kept, tmp_path):
