@@ -365,6 +365,14 @@ def test_such_a_backend_finds_them_by_their_tags(kept, found_by_tag, tmp_path):
         assert len({tag for tags in device.tags.values() for tag in tags}) == 12
 
 
+def test_a_refused_job_in_such_a_submission_counts_as_little_as_those_behind_it():
+    prices = qngd.Prices(per_task=0.5, per_circuit=0.1)
+    result = corrected(Remembering(*({},) * 6, ValueError("queue full")), budget=qngd.Budget(prices=prices))
+    assert result.status == "failed"
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (6, 18, 1080)
+    assert result.cost.money == pytest.approx(6 * 0.5 + 18 * 0.1)
+
+
 def test_such_a_backend_finds_its_first_job_by_its_tag_after_a_crash(found_by_tag, tmp_path):
     device = found_by_tag(lost=5, error=Killed())
     with pytest.raises(Killed):

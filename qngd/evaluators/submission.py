@@ -192,6 +192,11 @@ def _sent_so_far(
 ) -> Cost:
     """What the jobs take that were sent before a submission broke off: nobody will ask what became of them, and so all
     count as paid. Of a job that was sent again after it failed, the last is one with circuits and shots."""
+    if len(parts) == 1 and 0 < len(parts[0].numbers) <= len(sizes.shots):  # which the backend divides
+        (part,) = parts
+        begun = sizes.of(range(len(part.numbers) - (part.last_event == "refused")))
+        jobs = _jobs_so_far(part) or len(begun.shots)
+        return meter.ahead(Cost(jobs, int(begun.circuits.sum()), int(begun.shots.sum())), begun)
     sent = [k for k, part in enumerate(parts) if part.ids or (part.is_sent and part.last_event != "refused")]
     taken = [parts[k].takes(backend, plan.templates) for k in sent]
     cost = Cost(
