@@ -411,8 +411,8 @@ def test_scripts_whose_answer_was_lost_count_before_they_run_again(around, timeo
             scripts = [script for batch in self.batches for script in batch]
             return len(self.batches), len(scripts), sum(script.shots.total_shots for script in scripts)
 
-    def run(device, **limits):
-        backend = around(PennyLaneBackend(device, Retry(3, (0.0,), timeout=timeout)))
+    def run(device, most=None, **limits):
+        backend = around(PennyLaneBackend(device, Retry(3, (0.0,), timeout=timeout), most))
         result = qngd.minimize(
             CIRCUIT, TERMS, THETA, backend=backend, shots=SHOTS, seed=1, max_steps=2, tol=0, optimizer=qngd.QNG(0.1),
             budget=qngd.Budget(**limits, prices=PRICES),
@@ -423,6 +423,8 @@ def test_scripts_whose_answer_was_lost_count_before_they_run_again(around, timeo
     plain = run(Losing())
     with pytest.warns(qngd.QngdWarning, match="the answer to a job was lost"):
         lost = run(Losing(2, 3))
+    with pytest.warns(qngd.QngdWarning, match="the answer to a job was lost"):
+        run(Losing(2, 6), qngd.backends.Limits(circuits=5))  # several jobs for a step
     assert (lost.status, lost.cost.jobs) == ("max_steps", plain.cost.jobs + 2)
     each = plain.infos[0].step_cost
     assert lost.cost.money == pytest.approx(plain.cost.money + 2 * each.money)

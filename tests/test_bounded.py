@@ -7,7 +7,7 @@ from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
 import qngd
-from qngd.circuit.chosen import limits
+from qngd.circuit.chosen import columns_of, limits
 from qngd.errors import ParameterError, SettingError
 
 THETA = np.array([0.3, -0.5, 0.8, 0.2])
@@ -59,6 +59,14 @@ def test_frozen_arguments_of_a_qnode():
     element = qngd.minimize(node, theta0=start, frozen=["weights[0]"], max_steps=5)
     assert element.theta[0][0] == 0.3
     assert element.theta[1] != 1.5
+
+
+def test_a_parameter_is_not_an_array_of_its_name():
+    """As Qiskit's Parameter("w") beside a ParameterVector("w", 2)."""
+    names = ("w", "w[0]", "w[1]", "w[1,0]", "ww[0]", "w2")
+    assert columns_of("w", names, "frozen") == [0]
+    assert columns_of("w[1]", names, "frozen") == [2]
+    assert columns_of("w", names[1:], "frozen") == [0, 1, 2]
 
 
 def test_a_part_of_an_array_is_frozen_by_its_name():

@@ -77,7 +77,8 @@ def test_a_run_that_its_budget_ended_goes_on_with_more(tmp_path):
     assert (found.status, found.steps) == ("budget", 4)
     assert found.budget == qngd.Budget(shots=5 * one, jobs=100, prices=prices)
     qngd_command("resume", tmp_path, "--max-steps", 3, "--price", "per_shot=2")
-    assert qngd.load(tmp_path).budget == qngd.Budget(shots=5 * one, jobs=100, prices=qngd.Prices(per_shot=2.0))
+    dearer = qngd.Prices(per_shot=2.0, currency="EUR")
+    assert qngd.load(tmp_path).budget == qngd.Budget(shots=5 * one, jobs=100, prices=dearer)
     wrong = qngd_command("resume", tmp_path, "--price", "per_shut=2")
     assert wrong.exit_code == 2
     assert "Did you mean 'per_shot'" in wrong.output

@@ -11,7 +11,7 @@ from qiskit.circuit import Parameter, Qubit, library
 from qiskit.quantum_info import Operator, Statevector
 
 from qngd.circuit.circuit import Circuit
-from qngd.errors import CircuitError
+from qngd.errors import CircuitError, ParameterError
 from qngd.interop import wrap
 from tests import dense
 
@@ -106,6 +106,16 @@ def test_arrays_of_parameters():
     assert dense.overlap_error(dense.statevector(wrapped, theta), Statevector(expected).data) < 1e-10
     by_name = {"c": c, "w": w, "m": m, "unused": 9.0}
     assert np.array_equal(wrapped.flatten(by_name), theta)
+    assert np.array_equal(wrapped.flatten(by_name | {"m": m.ravel()}), theta)
+
+
+def test_values_of_an_array_have_its_shape():
+    program = "input array[angle, 2, 3] m; qubit q; rx(m[0, 2]) q; ry(m[1, 0]) q;"
+    wrapped, m = wrap(HEAD + program), np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(wrapped.flatten({"m": m}), m.ravel())
+    assert np.array_equal(wrapped.unflatten(2 * m.ravel(), {"m": m})["m"], 2 * m)
+    with pytest.raises(ParameterError, match=r"theta: m has shape \(2, 3\); got values of shape \(3, 2\)"):
+        wrapped.flatten({"m": m.T})
 
 
 def test_stdgates_are_qiskits():

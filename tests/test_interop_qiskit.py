@@ -378,7 +378,7 @@ def test_values_can_be_given_by_parameter():
 
 @pytest.mark.parametrize("by_name", [False, True])
 def test_values_can_be_given_by_vector(by_name):
-    """By the vector or by its name, as Qiskit's assign_parameters takes it."""
+    """By the vector, as Qiskit's assign_parameters takes it, or by its name."""
     t = ParameterVector("t", 11)
     circuit = entangled(2)
     for angle in t:
@@ -398,6 +398,24 @@ def test_values_can_be_given_by_vector(by_name):
         wrapped.flatten({key: [1, 2, 3], A: 0.0})
     with pytest.raises(ParameterError, match=r"missing \['a'\]"):
         wrapped.flatten({t: values})
+    with pytest.raises(ParameterError, match=r"theta: t\[3\] has two values; give it alone or in its array"):
+        wrapped.flatten({key: values, A: 0.0, "t[3]": 1.0})
+    with pytest.raises(ParameterError, match="theta: t: its values are no array, as their lengths differ"):
+        wrapped.flatten({key: [[1.0], [2.0, 3.0]], A: 0.0})
+
+
+def test_a_vector_with_gaps_has_no_values_by_its_name():
+    """Whether the second of two is that of t[1] or of t[2] is not known."""
+    t, tt = ParameterVector("t", 3), ParameterVector("tt", 2)
+    circuit = QuantumCircuit(1)
+    for angle in (t[0], t[2], *tt):
+        circuit.rx(angle, 0)
+        circuit.h(0)
+    for values in ([1.0, 2.0], [1.0, 2.0, 3.0]):
+        with pytest.raises(ParameterError, match=r"missing \['t\[0\]', 't\[2\]'\], unknown \['t'\]"):
+            wrap(circuit).flatten({"t": values, "tt": [4.0, 5.0]})
+    found = wrap(circuit).flatten({"t[0]": 1.0, "t[2]": 3.0, "tt": [4.0, 5.0]})
+    assert dict(zip(wrap(circuit).parameters, found, strict=True)) == {"t[0]": 1, "t[2]": 3, "tt[0]": 4, "tt[1]": 5}
 
 
 def shared_and_nonlinear() -> QuantumCircuit:

@@ -2,13 +2,14 @@
 
 import os
 import signal
+import socket
 import warnings
 
 import numpy as np
 import pytest
 
 import qngd
-from qngd.backends import Limits, PostSelected, resolve
+from qngd.backends import Limits, PostSelected, ReadoutCorrected, resolve
 from qngd.backends.qiskit.choice import QiskitBackend, QiskitSettings, Retry
 from qngd.backends.qiskit.tags import takes_tags, with_tag
 from qngd.backends.statevector import StatevectorSampler
@@ -283,6 +284,10 @@ def test_where_jobs_have_no_tags_the_doubt_is_said_and_counts(tmp_path):
     assert again.cost == result.cost
 
 
+NOTHING_SENT = (ConnectionRefusedError("down"), ConnectionError("no such host"))
+NOTHING_SENT[1].__cause__ = socket.gaierror("name resolution")  # as SDKs wrap it
+
+
 class Losing(Remembering):
     """A provider without tags whose answers to the jobs of these `numbers` get lost; it has them all the same, unless
     the error says that it has not."""
@@ -292,7 +297,7 @@ class Losing(Remembering):
         self.numbers, self.error = numbers, error or ConnectionError("reset")
 
     def run(self, circuits, **options):
-        if isinstance(self.error, ConnectionRefusedError) and len(self.runs) + 1 in self.numbers:
+        if self.error in NOTHING_SENT and len(self.runs) + 1 in self.numbers:
             self.numbers = self.numbers - {len(self.runs) + 1}
             raise self.error
         job = super().run(circuits, **options)
@@ -324,8 +329,100 @@ def test_answers_that_are_lost_without_tags_are_said_and_count(numbers, kept, tm
         assert run(device, folder).cost == result.cost == qngd.load(folder).cost
 
 
-def test_a_connection_that_was_refused_has_brought_nothing():
-    assert run(Losing({2, 6}, ConnectionRefusedError("down"))).cost == run(Remembering()).cost
+def corrected(device, run_dir=None, **given):
+    """A run whose submissions are of 12 circuits in 4 jobs that the backend divides itself."""
+    inner = QiskitBackend(device, QiskitSettings(limits=FOUR), Retry(3, (0.0,)))
+    how = {"shots": 60, "seed": 5, "max_steps": 2, "tol": 0} | given
+    return qngd.minimize(CIRCUIT, TERMS, THETA, backend=ReadoutCorrected(inner), run_dir=run_dir, **how)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
+def test_so_they_do_where_a_backend_divides_submissions_itself(kept, tmp_path):
+    """One job more for each answer, and not the whole submission."""
+    prices = qngd.Prices(per_task=0.5, per_circuit=0.1, per_shot=0.01, minimum=3.0)
+    device = Losing({2, 5, 6})
+    result = corrected(device, tmp_path / "whole" if kept else None, budget=qngd.Budget(prices=prices))
+    jobs, circuits, shots = device.taken
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (jobs, circuits, shots) == (15, 45, 2700)
+    each = [max(3.0, 0.5 + len(run["circuits"]) * (0.1 + 0.01 * run["shots"])) for run in device.runs]
+    assert result.cost.money == pytest.approx(sum(each))
+    assert np.array_equal(result.history, corrected(Remembering()).history)
+    for limit in (12, 13):
+        device = Losing({12})
+        last = corrected(device, tmp_path / f"{limit}" if kept else None, budget=qngd.Budget(jobs=limit))
+        assert last.status == ("max_steps" if limit == 13 else "budget")
+        assert len(device.runs) == limit
+        assert last.cost.jobs == limit or kept  # a log has no word for one job of such a submission
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_such_a_backend_finds_them_by_their_tags(kept, found_by_tag, tmp_path):
+    for number in (2, 5):
+        device = found_by_tag(lost=number)
+        result = corrected(device, tmp_path / str(number) if kept else None)
+        assert result.cost.jobs == len(device.runs) == 12
+        assert len({tag for tags in device.tags.values() for tag in tags}) == 12
+
+
+def test_a_refused_job_in_such_a_submission_counts_as_little_as_those_behind_it():
+    prices = qngd.Prices(per_task=0.5, per_circuit=0.1)
+    result = corrected(Remembering(*({},) * 6, ValueError("queue full")), budget=qngd.Budget(prices=prices))
+    assert result.status == "failed"
+    assert (result.cost.jobs, result.cost.circuits, result.cost.shots) == (6, 18, 1080)
+    assert result.cost.money == pytest.approx(6 * 0.5 + 18 * 0.1)
+
+
+def test_such_a_backend_finds_its_first_job_by_its_tag_after_a_crash(found_by_tag, tmp_path):
+    device = found_by_tag(lost=5, error=Killed())
+    with pytest.raises(Killed):
+        corrected(device, tmp_path)
+    device.lost = -1
+    result = corrected(device, tmp_path)
+    assert np.array_equal(result.history, corrected(Remembering()).history)
+    assert len(device.runs) == result.cost.jobs == 12
+
+
+@pytest.mark.parametrize("name", ["jobs", "circuits", "shots"])
+def test_a_dead_job_in_such_a_submission_has_room_before_it_is_sent_again(name):
+    whole = corrected(Remembering()).cost
+    for more in (0, 1):
+        device = Remembering(*({},) * 6, dead("error code: 1000"))
+        result = corrected(device, budget=qngd.Budget(**{name: getattr(whole, name) + more}))
+        is_refused = name == "jobs" and not more
+        assert result.status == ("budget" if is_refused else "max_steps")
+        assert len(device.runs) == result.cost.jobs
+
+
+@pytest.mark.parametrize("error", NOTHING_SENT)
+def test_a_connection_that_was_refused_has_brought_nothing(error):
+    assert run(Losing({2, 6}, error)).cost == run(Remembering()).cost
+
+
+@pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
+def test_an_end_that_is_measured_leaves_what_a_step_has_sent_that_ended_halfway(tmp_path):
+    """It counts, and is collected when the run goes on."""
+    device = Losing({12})
+    ended = run(device, tmp_path, final_shots=200, budget=qngd.Budget(jobs=13))
+    assert (ended.status, ended.steps) == ("budget", 1)
+    assert device.taken == (ended.cost.jobs, ended.cost.circuits, ended.cost.shots)
+    assert qngd.load(tmp_path).cost.in_short == ended.cost.in_short
+    whole = run(device, tmp_path, final_shots=200)
+    assert np.array_equal(whole.history, run(Remembering()).history)
+    assert device.taken == (whole.cost.jobs, whole.cost.circuits, whole.cost.shots)
+    assert device.taken[0] == 15  # 12 of steps, the one that was lost, and two ends
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.filterwarnings("ignore::qngd.QngdWarning")
+def test_an_end_that_breaks_off_counts_what_was_sent_of_it(kept, tmp_path):
+    for name, how in {"lost": {"budget": qngd.Budget(jobs=13)}, "failed": {"retries": 0}}.items():
+        device = Losing({13})
+        result = run(device, tmp_path / name if kept else None, final_shots=200, **how)
+        assert result.status == ("budget" if name == "lost" else "failed")
+        assert "its end was not measured" in result.note
+        assert device.taken == (result.cost.jobs, result.cost.circuits, result.cost.shots)
+        assert device.taken[0] == 13
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -895,6 +895,27 @@ def test_a_function_that_is_written_for_batches(gates):
     np.testing.assert_allclose(qngd.gradient(fit, theta=w).value, qml.grad(of_all)(w), atol=1e-10)
 
 
+def of_centred(w, x):
+    qml.RY((x - x.mean(axis=0))[:, 0] * w[0], 0)
+
+
+def of_the_first_alone(w, x):
+    qml.RY(x[0, 0] * w[0], 0)
+
+
+@pytest.mark.parametrize("gates", [of_centred, of_the_first_alone])
+def test_a_function_whose_batch_is_no_list_of_samples_is_refused(gates):
+    """As a batch of one each sample would have another circuit than PennyLane gives it."""
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def node(w, x):
+        gates(w, x)
+        return qml.expval(qml.Z(0))
+
+    with pytest.raises(IndexError, match="too many indices"):
+        qngd.expectation(qngd.Objective(node, None, np.mean, data={"x": X}), theta=[0.1])
+
+
 def test_a_function_that_fails_on_a_sample_says_what_it_was_given():
     @qml.qnode(qml.device("default.qubit", wires=2))
     def node(w, x):

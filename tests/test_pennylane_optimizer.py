@@ -288,6 +288,32 @@ def test_a_batch_by_columns_beside_an_array_of_its_length():
     np.testing.assert_allclose(one.metric_tensor, other.metric_tensor, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "embed",
+    [
+        lambda x: qml.prod(qml.RX(x[0], 0), qml.RY(x[1], 1)),
+        lambda x: qml.evolve(qml.X(0) @ qml.Y(1), x[0]),
+        lambda x: qml.adjoint(qml.ctrl(qml.Rot(x[0], 0.4, x[1], 0), 1)),
+    ],
+)
+def test_a_batch_in_operators_that_are_made_of_others(embed):
+    @qml.qnode(DEVICE)
+    def node(theta, x):
+        qml.RY(theta[0], 1)
+        embed(x)
+        qml.RX(theta[0] - theta[1], 0)
+        return qml.expval(qml.Z(0) @ qml.Z(1))
+
+    theta = pnp.array([0.3, 0.2])
+    one, other = QNGOptimizer(0.1), QNGOptimizer(0.1)
+    together = one.step(lambda theta: pnp.mean((node(theta, DATA.T) - TARGETS) ** 2), theta)
+    singly = other.step(
+        lambda theta: sum((node(theta, x) - y) ** 2 for x, y in zip(DATA, TARGETS, strict=True)) / len(DATA), theta
+    )
+    np.testing.assert_allclose(together, singly, atol=1e-10)
+    np.testing.assert_allclose(one.metric_tensor, other.metric_tensor, atol=1e-12)
+
+
 def test_a_qnode_that_only_takes_batches():
     @qml.qnode(DEVICE)
     def node(theta, x):

@@ -74,3 +74,14 @@ def test_costs_keep_it():
     before = Cost.from_numbers([*[0] * 5, 6.0, 7.0, *dataclasses.astuple(Usage.of(0.5, 1.5, 7, 1))[:8]])  # or jobs
     assert before.usage.estimate(np.array([1.0]), np.array([14])) == pytest.approx([3.0])
     assert before.usage.estimate(np.array([0.1]), np.array([14])) == pytest.approx([2.1])
+
+
+def test_a_run_of_a_version_without_jobs_is_estimated_as_there_and_by_its_own_reports_as_soon_as_it_has_some():
+    steps = [(t, 40, 1) for t in (0.2, 0.5, 0.6, 1.1)]
+    before = Usage(*dataclasses.astuple(reported(1.0, 0.0, steps, d=2.0))[:8])
+    assert before.estimate(np.array([1.5]), np.array([40])) == pytest.approx([3.5])
+    for more in (steps[:1], steps):
+        now = reported(1.0, 0.0, more, d=2.0)
+        assert before + now == now + before == now
+        assert now.estimate(np.array([0.05]), np.array([3])) >= 2.05 * (1 - 1e-9)  # the end
+        assert (before + now) + before * -1 == now

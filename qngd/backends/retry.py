@@ -10,6 +10,7 @@ errors of their own, so the chain of causes counts.
 from __future__ import annotations
 
 import math
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from qngd.errors import BackendError, QngdError, SettingError, require_positive,
 # Too early, too many requests, and a server that is down, overloaded or too slow.
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _NOT_TAKEN = frozenset({425, 429, 503})  # of these, answers that say that nothing was done
+_NOT_REACHED = (ConnectionRefusedError, socket.gaierror)  # no connection at all, no address
 # Network errors of the HTTP clients that SDKs use; not all derive from the built-in ones.
 _NETWORK_ERRORS = {
     "requests": ("ConnectionError", "Timeout"),
@@ -138,7 +140,7 @@ def speaks_of_the_way(error: BaseException) -> bool:
 
 def may_have_arrived(error: BaseException) -> bool:
     """Whether what was sent may have come to the provider, and only the answer is lost."""
-    refused = (isinstance(link, ConnectionRefusedError) or http_status(link) in _NOT_TAKEN for link in chain(error))
+    refused = (isinstance(link, _NOT_REACHED) or http_status(link) in _NOT_TAKEN for link in chain(error))
     return speaks_of_the_way(error) and not any(refused)
 
 

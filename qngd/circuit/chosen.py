@@ -13,8 +13,8 @@ from qngd.errors import ParameterError, SettingError, did_you_mean, is_number, s
 
 
 def columns_of(name: Any, parameters: Sequence[str], argument: str) -> list[int]:
-    """Where the parameter of this name stands, or all elements of the vector or argument of this name, or of a part of
-    an array, "w[0]". A parameter of Qiskit's, or a vector of such, stands for its name.
+    """Where the parameter of this name stands, else all elements of the vector or argument of this name, or of a part
+    of an array, "w[0]". A parameter of Qiskit's, or a vector of such, stands for its name.
 
     Raises:
         SettingError: there is none; the text begins with the `argument`.
@@ -25,7 +25,8 @@ def columns_of(name: Any, parameters: Sequence[str], argument: str) -> list[int]
     if not isinstance(text, str):
         raise SettingError(f"{argument}: {shown(name)} is no name of a parameter; the names are {_listed(parameters)}")
     begins = (f"{text}[", f"{text}.", *([f"{text[:-1]},"] if text.endswith("]") else []))
-    found = [i for i, known in enumerate(parameters) if known == text or known.startswith(begins)]
+    alone = [i for i, known in enumerate(parameters) if known == text]
+    found = alone or [i for i, known in enumerate(parameters) if known.startswith(begins)]
     if not found:
         stems = dict.fromkeys([*parameters, *(known.partition("[")[0] for known in parameters)])
         raise SettingError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,7 +29,8 @@ class ThetaStructure(Protocol):
 @dataclass(frozen=True)
 class FlatTheta:
     """Parameter values as one array in the order of `names`, or as a mapping from parameters, or their names, to
-    values; a whole vector of parameters (Qiskit's `ParameterVector`, or the name of such) has an array of values."""
+    values; a whole array of parameters (Qiskit's `ParameterVector`, or a name, "w" for w[0] to w[4]) has an array of
+    values."""
 
     names: tuple[str, ...]
 
@@ -51,7 +54,7 @@ class FlatTheta:
             return {
                 key: float(order[names])
                 if isinstance(names, str)
-                else _shaped([order[name] for name in names], like[key])
+                else _shaped([order[name] for name in names.ravel()], like[key])
                 for key, names in every.items()
             }
         return np.array(flat)
@@ -64,14 +67,27 @@ def _name_of(key: Any) -> str:
     return str(getattr(key, "name", key))
 
 
-def _names_of(key: Any, known: Sequence[str]) -> str | list[str]:
-    """The name of a parameter, or the names of those of a vector: of an object that holds them, or of a name that
-    parameters among the `known` begin with, as "w" of "w[0]" and "w[1]"."""
+def _names_of(key: Any, known: Sequence[str]) -> str | np.ndarray:
+    """The name of a parameter, or the names of those of an array in its shape: of a vector that holds them, or of a
+    name such as "w", whose elements "w[0]" and "w[1]" are among the `known`."""
     if hasattr(key, "params"):
-        return [_name_of(parameter) for parameter in key.params]
+        return np.array([_name_of(parameter) for parameter in key.params], dtype=object)
     name = _name_of(key)
-    elements = [] if name in known else [each for each in known if each.startswith(f"{name}[")]
-    return elements or name
+    elements = None if name in known else _elements(name, known)
+    return name if elements is None else elements
+
+
+def _elements(name: str, known: Sequence[str]) -> np.ndarray | None:
+    """The names of an array's elements, "w[0,0]" to "w[1,2]", where they stand in it; None unless all are there."""
+    found = ((re.fullmatch(rf"{re.escape(name)}\[(\d+(?:,\d+)*)\]", each), each) for each in known)
+    places = {tuple(map(int, match[1].split(","))): each for match, each in found if match}
+    shape = tuple(1 + max(along) for along in zip(*places, strict=False))
+    if not places or {len(place) for place in places} != {len(shape)} or np.prod(shape, dtype=int) != len(places):
+        return None
+    names = np.empty(shape, dtype=object)
+    for place, each in places.items():
+        names[place] = each
+    return names
 
 
 def _shaped(values: Sequence[float], like: Any) -> np.ndarray:
@@ -81,28 +97,37 @@ def _shaped(values: Sequence[float], like: Any) -> np.ndarray:
 
 
 def values_by_name(theta: Mapping[Any, Any], known: Sequence[str], shorter: bool = False) -> dict[str, Any]:
-    """A mapping from parameters, their names or whole vectors of them to values, by the names of the parameters, which
-    are `known`; where vectors may be `shorter` than those, their elements are the first.
+    """A mapping from parameters, their names or whole arrays of them to values, by the names of the parameters, which
+    are `known`; where arrays may be `shorter` than those, their elements are the first.
 
     Raises:
-        ParameterError: a vector has another number of values.
+        ParameterError: an array has values of another shape, or a parameter has two values.
     """
-    pairs = (pair for key, values in theta.items() for pair in _named_values(key, values, known, shorter))
-    return dict(pairs)
+    pairs = [pair for key, values in theta.items() for pair in _named_values(key, values, known, shorter)]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ParameterError(f"theta: {twice} has two values; give it alone or in its array")
+    return found
 
 
 def _named_values(key: Any, values: Any, known: Sequence[str], shorter: bool) -> list[tuple[str, Any]]:
-    """A mapping's entry, one by one where it is a vector of parameters."""
+    """A mapping's entry, one by one where it is an array of parameters. Values of an array with one axis may have any
+    shape, and those of others that of the array or one axis."""
     names = _names_of(key, known)
     if isinstance(names, str):
         return [(names, values)]
-    flat = np.ravel(values)
-    names = names[: len(flat)] if shorter else names
-    if np.ndim(values) == 0 or len(flat) != len(names):
-        raise ParameterError(
-            f"theta: {_name_of(key)} has {counted(len(names), 'element')}; got values of shape {np.shape(values)}"
-        )
-    return list(zip(names, flat.tolist(), strict=True))
+    try:
+        given = np.asarray(values)
+    except ValueError:
+        raise ParameterError(f"theta: {_name_of(key)}: its values are no array, as their lengths differ") from None
+    if shorter:
+        names = names[: given.size] if names.ndim == 1 else names[tuple(map(slice, given.shape[: names.ndim]))]
+    fits = given.shape == names.shape or (given.ndim > 0 and 1 in (given.ndim, names.ndim))
+    if not fits or given.size != names.size:
+        size = counted(names.size, "element") if names.ndim == 1 else f"shape {names.shape}"
+        raise ParameterError(f"theta: {_name_of(key)} has {size}; got values of shape {given.shape}")
+    return list(zip(names.ravel().tolist(), given.ravel().tolist(), strict=True))
 
 
 def as_flat(theta: Any, count: int, names: Sequence[str] = ()) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import typer
@@ -25,10 +27,11 @@ def read_budget(prices: Sequence[str] | None, before: Budget | None = None, **li
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if not given and not prices:
         return before
-    table = read_prices(prices) if prices else None
+    table = None if before is None else before.prices
+    if prices:
+        table = read_prices(prices, table)
     if before is not None:
         given = {name: getattr(before, name) for name in limits if getattr(before, name) is not None} | given
-        table = table or before.prices
     for name, limit in given.items():  # one after the other, so that it is known whose a message is
         _named(f"--budget-{name}", Budget, **{name: limit, "prices": table})
     return Budget(**given, prices=table)  # type: ignore[arg-type]
@@ -42,8 +45,8 @@ def _named(option: str, make: Callable[..., Any], **given: Any) -> Any:
         raise SettingError(f"{option}: {error}") from None
 
 
-def read_prices(texts: Sequence[str]) -> Prices:
-    """Prices written as "name=value"; raises as `read_budget`.
+def read_prices(texts: Sequence[str], before: Prices | None = None) -> Prices:
+    """Prices written as "name=value", else as `before`; raises as `read_budget`.
 
     >>> read_prices(["per_second=1.6", "currency=USD"]).per_second
     1.6
@@ -60,7 +63,7 @@ def read_prices(texts: Sequence[str]) -> Prices:
             found[name] = value if name == "currency" else float(value)
         except ValueError:
             raise UsageError(f"--price {text}: {value!r} is no number") from None
-    return _named(f"--price {' '.join(texts)}", Prices, **found)
+    return _named(f"--price {' '.join(texts)}", partial(replace, before or Prices()), **found)
 
 
 def echo_columns(rows: Sequence[Sequence[str]]) -> None:

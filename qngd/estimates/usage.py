@@ -25,7 +25,8 @@ _DIFFERENT = 1e-3  # of 1 − the correlation's square: circuits whose times dif
 @dataclass(frozen=True)
 class Usage:
     """Sums over the submissions whose provider reports what they took: seconds t by the device's `timed`, seconds r
-    `reported`, `circuits` c, `jobs` j, and products of these. Costs that were stored before there were jobs have 0."""
+    `reported`, `circuits` c, `jobs` j, and products of these. Costs that were stored before there were jobs have 0 of
+    them, and say nothing beside those that have some."""
 
     timed: float = 0.0
     reported: float = 0.0
@@ -48,6 +49,8 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         if not (self.circuits and other.circuits):  # of simulators, whose steps are short, nothing is reported
             return self if self.circuits else other
+        if bool(self.jobs) != bool(other.jobs):  # sums of jobs must be of the same submissions as the others
+            return self if self.jobs else other
         return Usage(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     def __mul__(self, count: int) -> Usage:
@@ -67,6 +70,8 @@ class Usage:
     def estimate(self, timed: np.ndarray, circuits: np.ndarray) -> np.ndarray:
         """Seconds (J,) that jobs are expected to be reported with, of so many `timed` (J,) and `circuits` (J,)."""
         by_circuits = self._read(timed, circuits, self.circuits, self._line(self.tc, self.cc, self.cr))
+        if not self.jobs:
+            return by_circuits
         by_jobs = self._read(timed, np.ones(len(timed)), self.jobs, self._line(self.tj, self.jj, self.jr))
         return max(by_circuits, by_jobs, key=lambda seconds: float(seconds.sum()))
 

@@ -32,7 +32,7 @@ class JobPart:
     of each. `ids` and `notes` are what is written down of it, `outcomes` what it gave, and `handle` the backend's own.
 
     `is_sent` says whether a job was sent for it, `is_open` whether that is all that is known, and `is_found` whether
-    the job is one of an interrupted run.
+    the job is one of an interrupted run. `numbers` are those jobs that were sent of a part that the backend divides.
     """
 
     place: int
@@ -47,6 +47,7 @@ class JobPart:
     is_open: bool = False
     is_found: bool = False
     is_whole: bool = False  # the submission, which the backend divides itself
+    numbers: set[int] = field(default_factory=set)
 
     def announced(self) -> None:
         """A job is going to be sent for it."""

@@ -28,9 +28,9 @@ from qngd.measured.plan import Submission
 class OverBudget(QngdError):
     """A submission was not sent because the budget does not allow it."""
 
-    def __init__(self, ahead: Cost) -> None:
+    def __init__(self, ahead: Cost, spent: Cost) -> None:
         super().__init__(f"the next submission would exceed the budget: {ahead}")
-        self.ahead = ahead
+        self.ahead, self.spent = ahead, spent
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class Meter:
     def check(self, ahead: Cost) -> None:
         """Raise OverBudget unless this may be sent."""
         if self.allows is not None and not self.allows(self.spent, ahead):
-            raise OverBudget(ahead)
+            raise OverBudget(ahead, self.spent)
 
     def count(self, cost: Cost, logged: bool = False) -> None:
         """Add what a submission has taken, and whether a log holds it."""

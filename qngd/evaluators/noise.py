@@ -28,6 +28,7 @@ _ROUGH = 1e-6  # of what the function changes by, per radian: above it two diffe
 _FALSE = 1e-3  # of what the parameters move fun by: a gradient that errs by more is another function's
 _OVER = 6  # values along a parameter, above what its frequencies fix
 _MOST = 40  # frequencies along a parameter
+_SINGLE = 1e-6  # of a value: what single precision leaves of it, and no sampler with fewer than 1e10 shots
 _HIDDEN = 2.0  # a fixed seed's noise, in units of what is left of it
 
 
@@ -67,15 +68,24 @@ def look_at(function: Function, circuit: Circuit, theta: np.ndarray, stderr: flo
     if function.gradient is not None:
         if _fits_gradient(function, away, direction, step, turn) or is_said:
             return Look(0.0, direction)
-        return Look(_HIDDEN * _left_over(function, circuit, away), direction, is_frozen=True)
+        return _rough(function, circuit, away, direction)
     found, tolerance, size = np.nan, np.nan, 0.0
     for point in (away, theta):
         found, far, values = _derivatives(function, point, direction, step)
         size = max(size, _size(values, turn))
         if abs(found - far) > _ROUGH * size and not is_said:  # NaN is reported by the run
-            return Look(_HIDDEN * _left_over(function, circuit, point), direction, is_frozen=True)
+            return _rough(function, circuit, point, direction)
         tolerance = 10 * _ROUGH * max(size, abs(found))
     return Look(0.0, direction, found, tolerance)
+
+
+def _rough(function: Function, circuit: Circuit, theta: np.ndarray, direction: np.ndarray) -> Look:
+    """Of a function that is no energy near θ, and yet the same when it is asked again: it has noise that is frozen, or
+    is rounded."""
+    noise, largest = _left_over(function, circuit, theta)
+    if noise < _SINGLE * largest:
+        return Look(noise, direction)
+    return Look(_HIDDEN * noise, direction, is_frozen=True)
 
 
 def _fits_gradient(function: Function, theta: np.ndarray, direction: np.ndarray, step: float, turn: float) -> bool:
@@ -136,8 +146,9 @@ def _repeated(function: Function, points: Sequence[np.ndarray]) -> float:
     return float(np.sqrt(np.mean(np.var(values, axis=1, ddof=1))))
 
 
-def _left_over(function: Function, circuit: Circuit, theta: np.ndarray) -> float:
-    """The standard deviation of what no rotation can make, along the parameter with the fewest frequencies."""
+def _left_over(function: Function, circuit: Circuit, theta: np.ndarray) -> tuple[float, float]:
+    """The standard deviation of what no rotation can make, along the parameter with the fewest frequencies,
+    and the largest value there."""
     choices = []
     for j, column in enumerate(turns_of(circuit, theta) if circuit.angle_map.is_affine else []):
         base = common_divisor(column)
@@ -154,4 +165,4 @@ def _left_over(function: Function, circuit: Circuit, theta: np.ndarray) -> float
     values = [function.value(theta + shift * np.eye(len(theta))[j]) for shift in shifts]
     waves = np.abs(np.fft.fft(values)) ** 2
     above = waves[highest + 1 : count - highest]
-    return float(np.sqrt(above.sum() / (count * len(above))))
+    return float(np.sqrt(above.sum() / (count * len(above)))), float(np.abs(values).max())

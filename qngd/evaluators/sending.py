@@ -17,6 +17,7 @@ from qngd._system.interrupts import held
 from qngd._system.logs import logger
 from qngd.backends.base import BackendBase, ResumableBackend
 from qngd.backends.boundary import DeficientResult, PartlyRun, checked
+from qngd.backends.foreign import ForeignResumable
 from qngd.backends.retry import speaks_of_the_way
 from qngd.errors import BackendError, QngdWarning
 from qngd.estimates.evaluation import Cost
@@ -28,15 +29,15 @@ from qngd.measured.plan import Submission
 @dataclass(eq=False)
 class Errand:
     """A submission on its way to a backend, written down as `tag` in a `log` if there is one. `allow` is asked before a
-    job is sent once more in this process, with what that takes; `price` says what a part takes, `lost` what those took
-    of which nobody knows, and `attempts` counts by place how often one was sent."""
+    job is sent once more in this process, with what that takes; `price` says what the job of a number in a part takes,
+    `lost` what those took of which nobody knows, and `attempts` counts by place how often one was sent."""
 
     backend: BackendBase
     plan: Submission
     log: JobLog | None
     tag: str = ""
     allow: Callable[[Cost], None] = lambda cost: None
-    price: Callable[[JobPart], Cost] = lambda part: Cost()
+    price: Callable[[JobPart, int], Cost] = lambda part, number: Cost()
     lost: Cost = field(default_factory=Cost)
     attempts: dict[int, int] = field(default_factory=dict)
 
@@ -55,13 +56,13 @@ class Errand:
         """The tag of the last job that was sent for a part."""
         return f"{self.tag}-{part.place}-{self.attempts.get(part.place, 0)}"
 
-    def announced(self, part: JobPart, _number: int = 0, in_doubt: bool = False) -> str:
-        """A part is going to be sent; returns its tag. `in_doubt` says that it was sent before, and may have
-        arrived."""
+    def announced(self, part: JobPart, number: int = 0, in_doubt: bool = False) -> str:
+        """A part is going to be sent; returns its tag. `in_doubt` says that its job of this number was sent before, and
+        may have arrived."""
         if in_doubt and self.backend.is_local:
             return self.tag_of(part)  # it costs nothing, and ended with the call
         if in_doubt:
-            self._doubt(part)
+            self._doubt(part, number)
         elif part.is_sent:
             self.allow(Cost(jobs=1))
         self.attempts[part.place] = self.attempts.get(part.place, 0) + 1
@@ -69,9 +70,18 @@ class Errand:
         part.announced()
         return self.tag_of(part)
 
-    def _doubt(self, part: JobPart) -> None:
-        """A part whose answer was lost on its way counts as paid, and may be sent again if there is room for both."""
-        price = self.price(part)
+    def within(self, part: JobPart, number: int, in_doubt: bool = False) -> str:
+        """A job of a part that was announced, and that the backend divides itself, is going to be sent; returns its
+        tag."""
+        if in_doubt or number in part.numbers:
+            self.announced(part, number, in_doubt)
+        part.announced()
+        part.numbers.add(number)
+        return f"{self.tag_of(part)}-{number}" if number else self.tag_of(part)
+
+    def _doubt(self, part: JobPart, number: int) -> None:
+        """A job whose answer was lost on its way counts as paid, and may be sent again if there is room for both."""
+        price = self.price(part, number)
         self.allow(price)
         self.settle(part, "doubtful")
         self.lost += price
@@ -154,7 +164,7 @@ def send(errand: Errand, part: JobPart) -> None:
         return
     backend, asked = errand.backend, (errand.plan.templates, part.requests, part.seed)
     try:
-        if not isinstance(backend, ResumableBackend) or (errand.log is None and not backend.by_job):
+        if not isinstance(backend, ResumableBackend) or (errand.log is None and _needs_submit_alone(backend)):
             if not backend.is_lazy:
                 errand.announced(part)
             part.went(backend.submit(*asked))
@@ -171,17 +181,29 @@ def send(errand: Errand, part: JobPart) -> None:
         raise
 
 
+def _needs_submit_alone(backend: ResumableBackend) -> bool:
+    """Whether it is of the user's own, which may lack what finding jobs takes."""
+    return isinstance(backend, ForeignResumable) and not backend.by_job
+
+
 def _send_whole(errand: Errand, part: JobPart, backend: ResumableBackend) -> None:
-    """Let a backend of the user's own divide a part into jobs, some of which may have been sent before."""
+    """Let a backend divide a part into jobs itself, some of which may have been sent before."""
     before = list(part.ids)
     part.went(backend.prepare(errand.plan.templates, part.requests, part.seed))
     if before:
         attach(errand, part.handle, before)
     part.handle.watch(partial(errand.told, part))
     with held():  # every id is on disk before anybody may stop
-        if not before:
+        if not before and not backend.is_lazy:
             errand.announced(part)
+        _listen(errand, part)
         backend.send(part.handle)
+
+
+def _listen(errand: Errand, part: JobPart) -> None:
+    """Have the jobs announced into which a backend divides a part, if it tells of them."""
+    if (announce := getattr(part.handle, "announce", None)) is not None:
+        announce(partial(errand.within, part))
 
 
 # --- what comes back ---
@@ -194,8 +216,7 @@ def collect(errand: Errand, part: JobPart) -> None:
     try:
         if errand.backend.is_lazy:
             errand.announced(part)
-            if (announce := getattr(part.handle, "announce", None)) is not None:
-                announce(partial(errand.announced, part))
+            _listen(errand, part)
         found = errand.backend.collect(part.handle)
         outcomes = checked(found, errand.plan.templates, part.requests, errand.backend.name)
     except DeficientResult as error:

@@ -117,7 +117,7 @@ def _taken_up(
     sent = Sent() if log is None else log.take(plan.fingerprint)
     if isinstance(backend, ResumableBackend) and log is not None and not backend.by_job:
         whole = whole_part(plan, seed, sent)
-        errand = Errand(backend, plan, log, sent.tag or "")
+        errand = Errand(backend, plan, log, sent.tag or "", attempts=attempts([whole]))
         if whole.is_open:
             look_for(errand, whole)
         return _written(errand, sent, [whole]), [whole], _lost(errand, whole, footprints)
@@ -136,14 +136,20 @@ def _lost(errand: Errand, part: JobPart, footprints: Sequence[Footprint] | None)
     lost = part.lost(part.takes(backend, plan.templates))
     if not part.times_in_vain:
         return lost
-    priced = _price(backend, plan, footprints, part) * part.times_in_vain
+    priced = _price(backend, plan, footprints, part, None) * part.times_in_vain
     return replace(lost, seconds=priced.seconds, money=priced.money)
 
 
-def _price(backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None, part: JobPart) -> Cost:
-    """What a part takes if it is sent once."""
+def _price(
+    backend: BackendBase, plan: Submission, footprints: Sequence[Footprint] | None, part: JobPart, number: int | None
+) -> Cost:
+    """What a part takes if it is sent once, or of several jobs in it that of this number."""
+    takes = part.takes(backend, plan.templates)
     sizes = job_sizes(backend, replace(plan, requests=part.requests), footprints)
-    return current_meter().ahead(part.takes(backend, plan.templates), sizes)
+    if number is not None and len(sizes.shots) > 1:
+        sizes = sizes.of([number])
+        takes = Cost(1, int(sizes.circuits.sum()), int(sizes.shots.sum()))
+    return current_meter().ahead(takes, sizes)
 
 
 def _written(errand: Errand, sent: Sent, parts: list[JobPart]) -> Errand:
@@ -186,14 +192,24 @@ def _sent_so_far(
 ) -> Cost:
     """What the jobs take that were sent before a submission broke off: nobody will ask what became of them, and so all
     count as paid. Of a job that was sent again after it failed, the last is one with circuits and shots."""
+    if len(parts) == 1 and 0 < len(parts[0].numbers) <= len(sizes.shots):  # which the backend divides
+        (part,) = parts
+        begun = sizes.of(range(len(part.numbers) - (part.last_event == "refused")))
+        jobs = _jobs_so_far(part) or len(begun.shots)
+        return meter.ahead(Cost(jobs, int(begun.circuits.sum()), int(begun.shots.sum())), begun)
     sent = [k for k, part in enumerate(parts) if part.ids or (part.is_sent and part.last_event != "refused")]
     taken = [parts[k].takes(backend, plan.templates) for k in sent]
     cost = Cost(
-        sum(len(set(parts[k].ids)) or one.jobs for k, one in zip(sent, taken, strict=True)),
+        sum(_jobs_so_far(parts[k]) or one.jobs for k, one in zip(sent, taken, strict=True)),
         sum(one.circuits for one in taken),
         sum(one.shots for one in taken),
     )
     return meter.ahead(cost, sizes.of(sent) if len(parts) == len(sizes.shots) else sizes)
+
+
+def _jobs_so_far(part: JobPart) -> int:
+    """The jobs that were sent for a part, one whose answer was lost included; 0 where they have no ids."""
+    return len(set(part.ids)) + part.is_open if part.ids else 0
 
 
 def _spent(backend: BackendBase, plan: Submission, part: JobPart) -> Cost:

@@ -271,10 +271,12 @@ def _read_function(native: Any, theta: tuple[Any, ...], data: Data, own_outputs:
         return _read_rows(reader, arguments, theta, data, own_outputs)
     except Exception as error:  # often of the function itself
         try:
-            return _read_rows(reader, arguments, theta, data.as_batches(), own_outputs)
+            if reader.is_of_batches(arguments, theta, data.columns):
+                return _read_rows(reader, arguments, theta, data.as_batches(), own_outputs)
         except Exception:  # no function of batches either; what counts is how it fails with one sample
-            error.add_note(called)
-            raise error from None
+            pass
+        error.add_note(called)
+        raise
 
 
 def _read_rows(reader: Any, arguments: Any, theta: tuple[Any, ...], data: Data, own_outputs: bool) -> Read:

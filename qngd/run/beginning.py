@@ -28,7 +28,7 @@ def _first_state(task: Task, record: Record) -> State:
     optimizer, evaluator, theta = task.optimizer, task.evaluators[0], task.given.theta
     began = task.clock.elapsed
     seed = _seed_of(task)
-    with task.metered(Cost()) as meter:
+    with task.metered(Cost()):
         task.reserve(Cost())  # what cannot be measured at the end is said now
         first = optimizer.preview(evaluator, theta, None, first=True)
         if not task.allows(Cost(), first):
@@ -36,7 +36,7 @@ def _first_state(task: Task, record: Record) -> State:
         try:
             found = optimizer.init(evaluator, theta, seed)
         except OverBudget as error:
-            raise SettingError(f"budget: {_too_little(task, meter.spent - task.before_this, error.ahead)}") from None
+            raise SettingError(f"budget: {_too_little(task, error.spent - task.before_this, error.ahead)}") from None
     task.clock.timed(began)
     if record.is_kept and not found.evaluation.is_finite:
         raise BackendError(

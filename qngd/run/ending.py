@@ -104,15 +104,13 @@ def _measured_again(found: Result, task: Task) -> Result:
     state, paid = found.state, _with_cost(found, task.final.paid)
     if found.status in BROKEN_OFF:
         return _with_note(paid, "its end was not measured with final_shots")
-    with task.ending(state.cost):
+    with task.ending(state.cost) as meter:
         try:
             seen = task.final.measured(state, state.lowest[0], task.problem_of(state), task.seed)
-        except KeyboardInterrupt:
-            return _not_measured(paid, Status.INTERRUPTED, "")
-        except OverBudget as error:
-            return _without_its_end(paid, Status.BUDGET, _no_room(task, paid, error.ahead))
-        except (BackendError, StorageError) as error:
-            return _not_measured(paid, Status.FAILED, f"{error}")
+        except (KeyboardInterrupt, BackendError, StorageError, OverBudget) as error:
+            # what a log holds of it is found again
+            sent = meter.spent - meter.logged - task.before_this - state.cost
+            return _not_measured(task, _with_cost(paid, sent), error)
     found = _with_cost(found, seen.cost)
     if not seen.is_finite:
         return _with_note(found, "the energy that final_shots measured is NaN or infinite")
@@ -130,21 +128,21 @@ def _with_note(found: Result, note: str) -> Result:
     return replace(found, note=joined(found.note, note))
 
 
-def _no_room(task: Task, found: Result, ahead: Cost) -> str:
+def _no_room(task: Task, found: Result, error: OverBudget) -> str:
     """That the budget does not allow what the end takes, for which it had kept less: a provider has reported more than
     was estimated before the run had sent anything."""
     assert task.final is not None
-    lacking = task.limits.budget.lacking(task.spent + found.cost, ahead)
+    lacking = task.limits.budget.lacking(error.spent, error.ahead)
     return (
         f"the measurement of the end with final_shots={task.final.shots} would exceed the budget "
         f"({found.cost.in_short} spent): it takes {lacking}; raise it and {GO_ON}"
     )
 
 
-def _not_measured(found: Result, status: Status, failure: str) -> Result:
-    failed = REMEDY[status].format(failure=f"final_shots: {failure}", cost=found.cost.in_short)
-    return _without_its_end(found, status, failed)
-
-
-def _without_its_end(found: Result, status: Status, message: str) -> Result:
+def _not_measured(task: Task, found: Result, error: BaseException) -> Result:
+    if isinstance(error, OverBudget):
+        status, message = Status.BUDGET, _no_room(task, found, error)
+    else:
+        status = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.FAILED
+        message = REMEDY[status].format(failure=f"final_shots: {error}", cost=found.cost.in_short)
     return _with_note(replace(found, status=status, message=message), "its end was not measured with final_shots")

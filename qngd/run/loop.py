@@ -275,6 +275,6 @@ def _within_budget(record: Record, task: Task) -> tuple[State, StepInfo] | Statu
             paid = spent - record.state.cost - meter.logged
             if paid.circuits:
                 record.spend(paid, counts=False)
-            return record.ended(Status.BUDGET, task.lacking(spent, error.ahead))
+            return record.ended(Status.BUDGET, task.lacking(error.spent - task.before_this, error.ahead))
     task.clock.timed(began)
     return moved

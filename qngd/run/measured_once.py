@@ -86,6 +86,7 @@ def evaluated_once(store: Store, key: str, like: State, measure: Callable[[], Ev
     kept = kept_evaluation(store, key)
     if kept is not None:
         return kept
+    store.begin_end()
     found = measure()
     data = packed({"key": key, **arrays_of(State(like.step, found, {}, like.evaluations, found.cost))})
     try:

@@ -64,8 +64,12 @@ class Store(Protocol):
             StorageError: it cannot be read.
         """
 
+    def begin_end(self) -> None:
+        """What is sent or collected from now on is for an end, and for no step."""
+
     def keep_end(self, key: str, data: bytes) -> None:
-        """Store the measurement of an end, whose cost holds all that was sent from the last state on.
+        """Store the measurement of an end, whose cost holds all that was sent for it. What was sent for a step that
+        ended halfway stays, to be collected when the run goes on.
 
         Raises:
             StorageError: it cannot be written.
@@ -103,6 +107,9 @@ class Nowhere:
 
     def end_at(self, key: str | None = None) -> bytes | None:
         return None
+
+    def begin_end(self) -> None:
+        pass
 
     def keep_end(self, key: str, data: bytes) -> None:
         pass

@@ -187,7 +187,8 @@ class PennyLaneBackend(BackendBase):
         """
         if handle is None:
             return []
-        results = [result for job in handle.jobs for result in self._results(job, handle)]
+        again = [partial(handle.again, number, True) for number in range(len(handle.jobs))]
+        results = [result for job, sent in zip(handle.jobs, again, strict=True) for result in self._results(job, sent)]
         parts: list[list[Tally | Means]] = [[] for _ in handle.requests]
         lost = 0
         for (r, _), reading, result in zip(handle.runs, handle.readings, results, strict=True):
@@ -202,8 +203,9 @@ class PennyLaneBackend(BackendBase):
         pairs = zip(parts, handle.requests, strict=True)
         return [_outcome(found, handle.templates[request.template]) for found, request in pairs]
 
-    def _results(self, job: _DeviceJob, handle: _Batch) -> list[Any]:
-        """What the device returned for each script of a job.
+    def _results(self, job: _DeviceJob, again: Callable[[], Any]) -> list[Any]:
+        """What the device returned for each script of a job; `again` is called before what may have run is run once
+        more.
 
         Raises:
             BackendError: it failed.
@@ -214,7 +216,7 @@ class PennyLaneBackend(BackendBase):
         def execute() -> Any:
             nonlocal in_doubt
             if in_doubt:
-                handle.again(0, True)
+                again()
             try:
                 return job.execute()
             except Exception as error:

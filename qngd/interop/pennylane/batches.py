@@ -23,7 +23,7 @@ def size_of(script: QuantumScript) -> int | None:
 
 def one_of(script: QuantumScript, number: int) -> QuantumScript:
     """The circuit of this number."""
-    return script.copy(operations=[_one_of(op, number) for op in script.operations])
+    return script.copy(operations=[one for op in script.operations for one in _one_of(op, number)])
 
 
 @qml.transform
@@ -32,8 +32,11 @@ def one_of_batch(script: QuantumScript, number: int) -> tuple[tuple[QuantumScrip
     return (one_of(script, number),), lambda results: results[0]
 
 
-def _one_of(op: Operator, number: int) -> Operator:
+def _one_of(op: Operator, number: int) -> list[Operator]:
     if op.batch_size is None:
-        return op
+        return [op]
+    if not hasattr(op, "ndim_params"):  # products and exponentials of operators
+        return [one for part in op.decomposition() for one in _one_of(part, number)]
     pairs = zip(op.data, op.ndim_params, strict=True)
-    return bind_new_parameters(op, [value if qml.math.ndim(value) == ndim else value[number] for value, ndim in pairs])
+    values = [value if qml.math.ndim(value) == ndim else value[number] for value, ndim in pairs]
+    return [bind_new_parameters(op, values)]

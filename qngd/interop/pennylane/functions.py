@@ -84,6 +84,10 @@ class FunctionSource:
             _check_same(tape.script, self._as_given(self.arguments.framework, values))
         return tape
 
+    def script(self) -> QuantumScript:
+        """The circuit at the arguments as they were given."""
+        return self._script(self.arguments.example)
+
     def _boxed(self, values: Sequence[Any]) -> Tape:
         """By autograd, whatever arrays the user has."""
         arguments = self.arguments.bind(values)

@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
+from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 
 from qngd.circuit.circuit import Circuit
 from qngd.errors import CircuitError
 from qngd.interop.pennylane.arguments import Arguments
+from qngd.interop.pennylane.batches import one_of, size_of
 from qngd.interop.pennylane.frameworks import numbers_of
 from qngd.interop.pennylane.functions import FunctionSource
 from qngd.interop.pennylane.reader import FAILED, read_source
 from qngd.interop.pennylane.signatures import uncompiled
 from qngd.interop.pennylane.tape import Way
 
-__all__ = ["FAILED", "DataArguments", "data_arguments", "read_joint", "read_one"]
+__all__ = ["FAILED", "DataArguments", "data_arguments", "is_of_batches", "read_joint", "read_one"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -130,13 +132,37 @@ def read_one(arguments: DataArguments, theta: tuple[Any, ...], sample: Sequence[
     Raises:
         CircuitError, ParameterError: it cannot be read.
     """
-    values = tuple(numbers_of(value) for value in sample)
+    return read_source(_source(arguments, theta, sample))
+
+
+def is_of_batches(arguments: DataArguments, theta: tuple[Any, ...], samples: Sequence[np.ndarray]) -> bool:
+    """Whether samples (B, …), given all at a time, make a batch of the circuits that each makes as a batch of one. One
+    that subtracts their mean does not."""
+    count = len(samples[0])
+    whole = _source(arguments, theta, samples).script()
+    if count > 1 and size_of(whole) != count:
+        return False
+    for number in (0, count - 1):
+        alone = _source(arguments, theta, [column[number : number + 1] for column in samples]).script().operations
+        found = one_of(whole, number).operations
+        if len(found) != len(alone) or not all(map(_is_same, found, alone)):
+            return False
+    return True
+
+
+def _is_same(first: Operator, second: Operator) -> bool:
+    return bool(qml.equal(first, second, check_interface=False, check_trainability=False))
+
+
+def _source(arguments: DataArguments, theta: tuple[Any, ...], data: Sequence[Any]) -> FunctionSource:
+    """The function of θ at these data."""
+    values = tuple(numbers_of(value) for value in data)
 
     @_named_as(arguments.native)
     def native(*args: Any) -> Any:
         return arguments.call(args, values)
 
-    return read_source(FunctionSource(native, Arguments(theta, arguments.theta_names(len(theta))), Way()))
+    return FunctionSource(native, Arguments(theta, arguments.theta_names(len(theta))), Way())
 
 
 def _named_as(native: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -54,6 +54,15 @@ class StoredJobs:
             change.change("submissions", row["row"], dropped=now())
         change.then(self._open.clear)
 
+    def begin_end(self) -> None:
+        """Submissions are for an end from now on."""
+        self._row = {}
+
+    def settle_end(self, change: Writing) -> None:
+        """What was sent for an end is in what is written with this change."""
+        for row in self._row.values():
+            change.change("submissions", row, dropped=now())
+
     def sent(self) -> Cost:
         """What was sent from this step on, and is in the cost of no state yet."""
         return sent_from(self._file, self.step)

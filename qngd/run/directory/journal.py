@@ -188,9 +188,12 @@ class Journal:
         found = [row["data"] for row in rows if key in (None, row["key"])]
         return found[-1] if found else None
 
+    def begin_end(self) -> None:
+        self.jobs.begin_end()
+
     def keep_end(self, key: str, data: bytes) -> None:
         with self._writing() as change:
-            self.jobs.settle(change)
+            self.jobs.settle_end(change)
             change.add("ends", key=key, data=data, measured=now())
 
     def _older_end(self) -> tuple[str, bytes] | None:
