@@ -332,6 +332,7 @@ def runs(
 
 @app.command()
 def resume(
+    ctx: typer.Context,
     directory: options.STORED,
     max_steps: options.RESUME_MAX_STEPS = None,
     backend: options.BACKEND = None,
@@ -354,9 +355,5 @@ def resume(
     with one_line_errors(traceback, run_dir="DIR"):
         from qngd.cli.stored import resume as go_on
 
-        limits = {
-            "jobs": budget_jobs, "circuits": budget_circuits, "shots": budget_shots, "seconds": budget_seconds,
-            "money": budget_money, "wall": budget_wall,
-        }  # fmt: skip
-        status = go_on(directory, max_steps, backend, price, limits, as_json)
+        status = go_on(directory, max_steps, backend, ctx.params, as_json)
     raise typer.Exit(_EXIT_CODES.get(status, 0))

@@ -15,6 +15,7 @@ from qngd.errors import ParameterError, SettingError
 from qngd.evaluators.given import AnyGiven, read_any
 from qngd.interop import in_order
 from qngd.problem import Problem
+from qngd.run.budget import Budget
 from qngd.run.names import SETTINGS
 from qngd.run.optimizers import named
 from qngd.solve.state import Optimizer
@@ -55,9 +56,9 @@ def meant(problem: Problem, given: AnyGiven, texts: Mapping[str, Any]) -> tuple[
     return with_start(with_cvar(problem, given, texts["cvar"]), texts["theta0"]), how
 
 
-def budget_of(texts: Mapping[str, Any]) -> Any:
-    """The budget that options say, or None."""
-    return read_budget(texts.get("price"), **{unit: texts.get(f"budget_{unit}") for unit in _UNITS})
+def budget_of(texts: Mapping[str, Any], before: Budget | None = None) -> Budget | None:
+    """The budget that options say, where they leave something out as the one `before`, or None."""
+    return read_budget(texts.get("price"), before, **{unit: texts.get(f"budget_{unit}") for unit in _UNITS})
 
 
 def read_shots(text: str | None) -> Any:

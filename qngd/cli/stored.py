@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from qngd.cli.errors import UsageError
-from qngd.cli.spending import read_budget
+from qngd.cli.meaning import budget_of
 from qngd.cli.work import echo_json, echo_table
 from qngd.errors import QngdError, StorageError, counted
 from qngd.estimates.estimate import format_seconds
@@ -100,12 +100,11 @@ def resume(
     directory: Path,
     max_steps: int | None,
     backend: str | None,
-    prices: Sequence[str] | None,
-    limits: Mapping[str, float | None],
+    texts: Mapping[str, Any],
     as_json: bool = False,
 ) -> str:
-    """Go on with a run, under its budget with other limits and prices where these are given; returns the status. As
-    JSON it prints what `show` does."""
+    """Go on with a run, under its budget with the other limits and prices that options say; returns the status. As JSON
+    it prints what `show` does."""
     if not holds_run(directory) and (parts := numbered_runs(directory)):
         raise UsageError(
             f"{directory} holds {counted(len(parts), 'run')} of one call, and this goes on with one: give {parts[0]}, "
@@ -115,7 +114,7 @@ def resume(
     found = load(directory)
     if found.running is not None:
         raise StorageError(f"run_dir: {found.directory} is in use by {found.running}; wait until it has ended")
-    budget = read_budget(prices, found.budget, **limits)
+    budget = budget_of(texts, found.budget)
     start = time.perf_counter()
     steps = found.sessions[-1]["asked"].get("max_steps", 0) if max_steps is None else max_steps
     with nullcontext() if as_json else live.progress(steps, None) as told:

@@ -28,6 +28,11 @@ class JobSizes:
         seconds = None if self.seconds is None else self.seconds[which]
         return JobSizes(self.circuits[which], self.shots[which], seconds)
 
+    @property
+    def total(self) -> tuple[int, int, int]:
+        """How many jobs, circuits and shots."""
+        return len(self.shots), int(self.circuits.sum()), int(self.shots.sum())
+
 
 @hinted
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ class Meter:
             share = jobs.shots / max(jobs.shots.sum(), 1)
             return self._valued(cost, replace(jobs, seconds=used * share))
         found = self._valued(cost, replace(jobs, seconds=jobs.seconds * used / by_times))
-        return replace(found, usage=Usage.of(by_times, used, int(jobs.circuits.sum()), len(jobs.circuits)))
+        sent, circuits, _ = jobs.total
+        return replace(found, usage=Usage.of(by_times, used, circuits, sent))
 
     def _valued(self, cost: Cost, jobs: JobSizes) -> Cost:
         seconds = None if jobs.seconds is None else float(jobs.seconds.sum())

@@ -148,7 +148,7 @@ def _price(
     sizes = job_sizes(backend, replace(plan, requests=part.requests), footprints)
     if number is not None and len(sizes.shots) > 1:
         sizes = sizes.of([number])
-        takes = Cost(1, int(sizes.circuits.sum()), int(sizes.shots.sum()))
+        takes = Cost(*sizes.total)
     return current_meter().ahead(takes, sizes)
 
 
@@ -195,8 +195,8 @@ def _sent_so_far(
     if len(parts) == 1 and 0 < len(parts[0].numbers) <= len(sizes.shots):  # which the backend divides
         (part,) = parts
         begun = sizes.of(range(len(part.numbers) - (part.last_event == "refused")))
-        jobs = _jobs_so_far(part) or len(begun.shots)
-        return meter.ahead(Cost(jobs, int(begun.circuits.sum()), int(begun.shots.sum())), begun)
+        jobs, circuits, shots = begun.total
+        return meter.ahead(Cost(_jobs_so_far(part) or jobs, circuits, shots), begun)
     sent = [k for k, part in enumerate(parts) if part.ids or (part.is_sent and part.last_event != "refused")]
     taken = [parts[k].takes(backend, plan.templates) for k in sent]
     cost = Cost(

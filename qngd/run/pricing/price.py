@@ -192,16 +192,12 @@ def cost(
     steps, states = whole_number(steps, "steps", 0), whole_number(states, "states", 1)
     restarts = whole_number(restarts, "restarts", 1)
     given, setup = read_any(problem_or_circuit, observable, theta0), Setup(backend, shots, grouping, cross)
-    truncation = pauli_propagation.truncation_of(backend)
-    is_here = light_cone.is_meant(backend) or truncation is not None
-    if optimizer is not None and is_here:
-        raise SettingError(f"optimizer: the price with backend={backend!r} is that of a step's parts; leave it out")
     if light_cone.is_meant(backend):
-        one = _one_circuit(given, light_cone.NAME, "; minimize does")
+        one = _one_circuit(given, light_cone.NAME, optimizer, "; minimize does")
         by_cones = light_cone.evaluator(one.circuit, one.target, shots)
         return ConePrice(by_cones.name, *by_cones.outlook(as_metric(approx)), steps, restarts)
-    if truncation is not None:
-        one = _one_circuit(given, pauli_propagation.NAME)
+    if (truncation := pauli_propagation.truncation_of(backend)) is not None:
+        one = _one_circuit(given, pauli_propagation.NAME, optimizer)
         by_strings = pauli_propagation.evaluator(one.circuit, one.target, shots, truncation)
         return price_of_propagation(by_strings, one.theta, as_metric(approx), steps, restarts)
     granted = as_budget(budget)
@@ -212,7 +208,10 @@ def cost(
         return _price_of_circuits(step, run, offers, granted.table)
 
 
-def _one_circuit(given: AnyGiven, backend: str, otherwise: str = "") -> Given:
+def _one_circuit(given: AnyGiven, backend: str, optimizer: Any, otherwise: str = "") -> Given:
+    """The circuit and observable that this machine is priced for, by a step's parts."""
+    if optimizer is not None:
+        raise SettingError(f"optimizer: the price with backend={backend!r} is that of a step's parts; leave it out")
     if isinstance(given, GivenObjective):
         raise BackendError(f"backend: {backend!r} takes one circuit and observable, no Objective{otherwise}")
     return given
