@@ -201,8 +201,9 @@ def race(
         by: the unit in which the best setting spends least.
 
     Returns:
-        By method: `setting`, `arrived` of `runs`, for every unit the quartiles over all runs, None for those that lie
-        among runs that never arrived, and of every setting `tried` the arrivals and the median in that unit.
+        By method: `setting`, `arrived` of `runs`, whether `each` did, for every unit the quartiles over all runs, None
+        for those that lie among runs that never arrived, and of every setting `tried` the arrivals and the median in
+        that unit.
     """
     found = {}
     for name, grid in methods.items():
@@ -218,6 +219,7 @@ def race(
             "setting": best,
             "arrived": sum(run is not None for run in runs),
             "runs": len(runs),
+            "each": [run is not None for run in runs],
             **{unit: quartiles(runs, unit) for unit in UNITS},
             "tried": {setting: [len(of) - of.count(None), quartiles(of, by)[1]] for setting, of in tried.items()},
         }

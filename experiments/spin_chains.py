@@ -1,12 +1,13 @@
 """Spin chains to 1e-4 of the ground energy: how many starts arrive, in how many steps and seconds of the processor.
 
 The critical Ising ring and the Heisenberg chain, each with the Hamiltonian variational ansatz and with a
-hardware-efficient one, exact, ten random starts: `QNG()` beside rivals at their best setting of a declared grid (the
+hardware-efficient one, exact, twenty random starts: `QNG()` beside rivals at their best setting of a declared grid (the
 first three starts choose it, by arrivals and then steps; see `race`). A step of L-BFGS-B is an evaluation of energy and
 gradient. PennyLane's optimizer runs on the smallest alone, which is written in PennyLane as well, for 40 steps at most:
-one takes a tenth of a second.
+one takes a tenth of a second. A rival is ahead in arrivals if it would be so by chance in less than one of a hundred
+cases (see `chance`).
 
-    python -m experiments.spin_chains            four minutes on one core
+    python -m experiments.spin_chains            seven minutes on one core
     python -m experiments.spin_chains --smoke    the smallest, two starts, few steps
 """
 
@@ -24,10 +25,12 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qngd
 from circuits import heisenberg, tfim
+from experiments.chance import surely_ahead
 from experiments.race import (
     Goal,
     Grid,
     Ours,
+    Raced,
     Start,
     Theirs,
     arrivals,
@@ -44,7 +47,7 @@ from qngd.baselines import Adam, SciPy
 from qngd.interop.given import read_given
 
 NEAR = 1e-4  # of the ground energy
-SEEDS, TUNED_ON = 10, 3
+SEEDS, TUNED_ON = 20, 3
 DEFAULT, LIMITED = "QNG()", "L-BFGS-B"
 
 
@@ -142,15 +145,15 @@ def measure(smoke: bool) -> dict[str, Any]:
 
 def judge(data: dict[str, Any]) -> list[Verdict]:
     reached = {name: {m: arrivals(found, m) for m in found} for name, found in data.items()}
-    more = {name: found[DEFAULT] >= max(found.values()) for name, found in reached.items()}
+    behind = [name for name, found in data.items() if surely_ahead(_each(found), DEFAULT)]
     steps = {name: [median(found, m, "steps") for m in (DEFAULT, LIMITED)] for name, found in data.items()}
     both = {name: pair for name, pair in steps.items() if np.all(np.isfinite(pair))}
     seconds = {name: [median(data[name], m, "seconds") for m in (DEFAULT, LIMITED)] for name in both}
     slower = [name for name, (own, other) in seconds.items() if own > other]
     return [
         Verdict(
-            f"{DEFAULT} arrives from as many starts as any rival at its best setting, on every chain",
-            all(more.values()),
+            f"no rival at its best setting arrives from more starts than {DEFAULT} by more than chance, on any chain",
+            not behind,
             "; ".join(f"{n}: {f[DEFAULT]:.0%}, rivals {_best(f)}" for n, f in reached.items()),
         ),
         Verdict(
@@ -165,6 +168,11 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
         ),
         *(Verdict(name, None, row(found, DEFAULT, ("steps", "seconds"))) for name, found in data.items()),
     ]
+
+
+def _each(found: Raced) -> dict[str, list[bool]]:
+    """By method, whether it arrived, of every start."""
+    return {name: one["each"] for name, one in found.items() if "each" in one}
 
 
 def _best(shares: dict[str, float]) -> str:
@@ -189,7 +197,7 @@ def draw(data: dict[str, Any]) -> Figure:
 EXPERIMENT = Experiment(
     "spin_chains",
     "On spin chains the default reaches the ground energy from more starts than its rivals or as many",
-    "four minutes",
+    "seven minutes",
     measure,
     judge,
     draw,

@@ -1,15 +1,17 @@
 """What the default optimizer takes in time beside ours that know no metric, and beside itself with one choice fixed.
 
-Molecules, MaxCut and chains, each from ten starts. One process with one thread runs all methods from a start in turn;
-processor time counts, since other work may share the cores. A run is counted as it is, with all that it takes to begin,
-its last steps at rest, and the look around at the end, which is the same for all. In which minimum it ends is often a
-matter of chance, so what counts is the time per arrival: the seconds of all starts, over the number of those from which
-a method came within 1e-6 of the lowest energy that any of them found from there, as if a failure were tried again
-(arXiv:1603.08785). Beside it stands the time until that energy alone, the same accuracy for all.
+Molecules, MaxCut and chains, each from ten starts, and the molecule with many minima from sixty. One process with one
+thread runs all methods from a start in turn; processor time counts, since other work may share the cores. A run is
+counted as it is, with all that it takes to begin, its last steps at rest, and the look around at the end, which is the
+same for all. In which minimum it ends is often a matter of chance, so what counts is the time per arrival: the seconds
+of all starts, over the number of those from which a method came within 1e-6 of the lowest energy that any of them found
+from there, as if a failure were tried again (arXiv:1603.08785). Beside it stands the time until that energy alone, the
+same accuracy for all. A rival is ahead in arrivals if it would be so by chance in less than one of a hundred cases (a
+sign test of the starts from which only one of the two arrives, see `chance`).
 
-The chains with many minima have thirty starts in `chain_minima`.
+The chains with many minima have sixty starts in `chain_minima`.
 
-    python -m experiments.wall_time                    three minutes on one core
+    python -m experiments.wall_time                    four minutes on one core
     python -m experiments.wall_time --smoke            seconds
 """
 
@@ -28,12 +30,14 @@ import numpy as np  # noqa: E402
 
 import qngd  # noqa: E402
 from circuits import heisenberg, hydrogen_chain, maxcut, tfim  # noqa: E402
+from experiments.chance import surely_ahead  # noqa: E402
 from experiments.record import Experiment, Verdict, main  # noqa: E402
 from qngd.baselines import SciPy  # noqa: E402
 from qngd.step import ConjugateDirections, CurvatureRate  # noqa: E402
 
 _NEAR = 1e-6  # of the lowest energy, relative and at least absolute
 _STARTS, _MAX_STEPS = 10, 400
+_MORE_STARTS = {"h4-square": 60}  # where it is chance in which minimum a run ends
 _SPREAD = 0.1  # radians around the Hartree–Fock state, from where the first start is
 _FACTOR = 1.2  # over the fastest
 _OURS = "QNG()"
@@ -121,7 +125,7 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
             continue
         methods = [m for m in METHODS if not (name.startswith("lih") and m in SLOW)]
         start, found = build(), {method: [] for method in methods}
-        for seed in range(2 if smoke else _STARTS):
+        for seed in range(2 if smoke else _MORE_STARTS.get(name, _STARTS)):
             problem = wrapped(start(seed))
             if not seed:
                 for method in methods:
@@ -163,6 +167,11 @@ def _arrivals(found: dict[str, list[Any]]) -> int:
     return sum(steps is not None for steps in found["to_goal"])
 
 
+def _arrived(row: dict[str, Any]) -> dict[str, list[bool]]:
+    """By method, whether it arrived, of every start."""
+    return {method: [steps is not None for steps in each["to_goal"]] for method, each in row["methods"].items()}
+
+
 def _per_arrival(found: dict[str, list[Any]], until: str) -> float:
     """Seconds, or steps, of all runs over the number of those that arrived; infinite where none did. Until the goal, a
     run that does not arrive counts with all that it took."""
@@ -177,6 +186,7 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
     slow = {name: factor for name, factor in over.items() if factor > _FACTOR}
     count = {row["problem"]: {m: _arrivals(each) for m, each in row["methods"].items()} for row in rows}
     fewer = {name: found for name, found in count.items() if found[_OURS] < max(found.values())}
+    behind = {row["problem"]: surely_ahead(_arrived(row), _OURS) for row in rows}
     totals = {
         m: sum(found[m] for found in count.values()) for m in METHODS if all(m in found for found in count.values())
     }
@@ -194,9 +204,10 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
             _found(over, slow),
         ),
         Verdict(
-            "it arrives from as many starts as any other, on every problem",
-            not fewer,
-            f"on {len(count) - len(fewer)} of {len(count)}; of all starts: "
+            "no other arrives from more starts than it by more than chance, on any problem",
+            not any(behind.values()),
+            f"on {sum(map(bool, behind.values()))} of {len(behind)}, and from fewer than any other on {len(fewer)}; "
+            + "of all starts: "
             + ", ".join(f"{m} {number}" for m, number in totals.items())
             + "".join(f"; {name}: " + ", ".join(f"{m} {n}" for m, n in found.items()) for name, found in fewer.items()),
         ),
@@ -243,7 +254,7 @@ def _example(problem: qngd.Problem) -> tuple[Any, ...]:
 EXPERIMENT = Experiment(
     "wall_time",
     "What the exact default takes in time beside the fastest of all optimizers here, and where it loses",
-    "three minutes",
+    "four minutes",
     measure,
     judge,
 )

@@ -31,7 +31,6 @@ from qngd.step.base import shortened
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 _SCALE = "energy_scale"  # in the memory of a run: that of the energies at its start
-_WHILE_CORRECTED = Refresh(every=sys.maxsize, drift=0.1)  # by curvature pairs, near where the metric was measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +82,8 @@ class QNG:
             the full metric of the exact simulator without its matrix, for thousands of parameters. "hamiltonian" has
             the unit of the observable, and with it so have η⁻¹ and λ.
             None takes "full" where the backend is exact and that is affordable, else "block-diag". An exact run begins
-            with "block-diag" where the full metric costs much; and it keeps a metric for several steps while
-            quasi-Newton steps, which correct it, go well.
+            with "block-diag" where the full metric costs much; and it keeps a metric while the state hardly moves, and
+            for several steps while quasi-Newton steps, which correct it, go well.
         damping: λ ≥ 0, absolute; 0 is the pseudo-inverse; or a rule of `qngd.damping`. None is 1e-2, and more where the
             errors of a sampled gradient ask for it (`qngd.damping.NoiseBound`): where many gates share parameters up to
             0.3 of the mean eigenvalue. For a CVaR it stays 1e-2.
@@ -274,7 +273,8 @@ class QNG:
             return evaluator.default_metric(), self.refresh or _EVERY_STEP
         coarse_does = not dearest and not rule.has_failed(memory)
         metric = evaluator.first_metric() if coarse_does else evaluator.default_metric()
-        return metric, _WHILE_CORRECTED if rule.is_settled(memory) else _EVERY_STEP
+        path = rule.keeps_metric_for(memory)
+        return metric, Refresh(every=sys.maxsize, drift=path) if path else _EVERY_STEP
 
     @property
     def is_matrix_free(self) -> bool:

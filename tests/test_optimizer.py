@@ -141,7 +141,7 @@ def test_adaptive_steps_stay_below_the_recent_energies():
         for k in range(1, len(energies)):
             assert energies[k] <= energies[max(0, k - 10) : k].max() + 1e-13
         assert energies[-1] < 0.1 * energies[0]
-        assert max(info.length for info in infos) <= 0.5 + 1e-12
+        assert max(info.length for info in infos) <= Adaptive().plane.max_radius + 1e-12
 
 
 @pytest.mark.parametrize("factor", [0.02, 0.1, 0.3])

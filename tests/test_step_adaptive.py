@@ -116,6 +116,18 @@ def test_blocks_do_until_steps_stagnate():
     assert "block-diag" not in kinds[4:]
 
 
+def test_a_metric_does_where_the_state_hardly_moves():
+    """Also where steps are by the rate: within 0.005 rad of where it was measured."""
+    evaluator = Parabola(0.3 * METRIC, METRIC)
+    rule = Adaptive(near=QuasiNewton(needed=99, initial=1e-3, grow=1.001))
+    _, infos = walk(QNG(step=rule), evaluator, START, 12)
+    path, kept = 0.0, []
+    for info, metric in zip(infos, metrics(evaluator)[1:], strict=True):
+        path = 0.0 if metric else path + info.length
+        kept.append(path)
+    assert 0 < max(kept) <= 0.005
+
+
 def test_a_metric_is_measured_anew_beyond_a_tenth_of_a_radian():
     evaluator = Parabola(0.3 * METRIC, METRIC)
     _, infos = walk(QNG(), evaluator, START, 12)

@@ -56,8 +56,8 @@ class Adaptive(StepRule):
     def start(self) -> Memory:
         return {**self.near.start(), **self.plane.start(), "norms": np.zeros(0)}
 
-    def is_settled(self, memory: Memory) -> bool:
-        return self.near.is_settled(memory)
+    def keeps_metric_for(self, memory: Memory) -> float:
+        return self.near.keeps_metric_for(memory)
 
     def has_failed(self, memory: Memory) -> bool:
         norms = memory["norms"]

@@ -104,9 +104,9 @@ class StepRule(ABC):
         """The rule's memory at the start of a run."""
         return {}
 
-    def is_settled(self, memory: Memory) -> bool:
-        """Whether steps follow a model that has held so far and corrects the metric: one may be kept for a while."""
-        return False
+    def keeps_metric_for(self, memory: Memory) -> float:
+        """How long a path from where it was measured, radians, a metric does for; 0 where every step wants its own."""
+        return 0.0
 
     def has_failed(self, memory: Memory) -> bool:
         """Whether steps fall short, for which a coarse metric may be to blame: until then one does as well."""

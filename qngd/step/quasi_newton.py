@@ -16,6 +16,8 @@ from qngd.step.curvature import CurvatureRate, parabola_factor
 
 _CURVED = 1e-8  # of |δ||y|: a curvature δᵀy below it is rounding
 _SHORTEST = 1e-6  # radians, of a bound: one of zero could not grow again
+_WHILE_CORRECTED = 0.1  # radians, that a metric is kept for: by curvature pairs
+_HARDLY_MOVED = 0.005  # without them: on Ising rings a metric from 0.01 rad away takes more steps
 _LOOK = 0.05  # radians, of an energy that is asked for on the way
 
 
@@ -26,15 +28,19 @@ class QuasiNewton(CurvatureRate):
     doi:10.1007/978-0-387-40065-5, algorithm 7.4, with H₀ = γ(g + D)⁻¹ and γ = sᵀy/yᵀ(g + D)⁻¹y of the last pair).
 
     Steps s and the changes y of the gradient along them are kept as long as the path since then is no longer than
-    `reach` in state space: what was seen farther away says little. Without pairs the step is that of `CurvatureRate`,
-    and with one it is a quasi-Newton step. One that is refused is tried again, less far: more pairs mend the model. A
-    step that meets a negative curvature forgets all pairs.
+    `reach` in state space: what was seen farther away says little, and steps by it end in higher minima more often.
+    Without pairs the step is that of `CurvatureRate`, and with one it is a quasi-Newton step. One that is refused is
+    tried again, less far: more pairs mend the model. A step that meets a negative curvature forgets all pairs.
+
+    Long steps by the rate pass over the way down to the nearest minimum, which is often a low one. So at first they are
+    no longer than `first_length`, twice that whenever one of that length lowers the energy by half of what its slope
+    promises, up to `max_length`, and `first_length` again where one lowers it by less than a quarter.
 
     A step fails where it meets a negative curvature, and a quasi-Newton step longer than `short` where it is refused.
     That is forgiven if `trusted` quasi-Newton steps since the last failure have met their model. Otherwise the energy
     is no parabola over such lengths: from then on a quasi-Newton step needs `needed` pairs, and one that fails forgets
-    them. So it is from the beginning if the first step of a run, along the gradient, is as long as a step may be, or
-    lowers the energy by less than a quarter of what the slope promises.
+    them. So it is from the beginning if the first step of a run, along the gradient, lowers the energy by less than a
+    quarter of what the slope promises.
 
     A CVaR becomes another function wherever its quantile moves to another value, and its spread may be a thousandth of
     that before: the curvature that the last step met says little of the next. So with too few pairs an energy at 0.05
@@ -46,14 +52,16 @@ class QuasiNewton(CurvatureRate):
     Args:
         pairs: kept at most.
         reach: radians.
+        first_length: radians.
         needed: pairs that a quasi-Newton step needs after a failure that was not forgiven.
         short: radians.
         trusted: steps.
     """
 
     pairs: int = 20
-    reach: float = 0.3
-    needed: int = 8
+    reach: float = 0.1
+    first_length: float = 0.2
+    needed: int = 5
     short: float = 0.1
     trusted: int = 2
     num_probes = 1
@@ -62,6 +70,7 @@ class QuasiNewton(CurvatureRate):
         super().__post_init__()
         settle_whole(self, {"pairs": 1, "needed": 1, "trusted": 0})
         require_length(self.reach, "reach")
+        require_length(self.first_length, "first_length")
         require_length(self.short, "short")
 
     def start(self) -> Memory:
@@ -70,24 +79,33 @@ class QuasiNewton(CurvatureRate):
     def has_failed(self, memory: Memory) -> bool:
         return bool(memory["failed"])
 
+    def keeps_metric_for(self, memory: Memory) -> float:
+        return _WHILE_CORRECTED if self.is_settled(memory) else _HARDLY_MOVED
+
     def is_settled(self, memory: Memory) -> bool:
+        """Whether the next step is a quasi-Newton step."""
         return len(memory["steps"]) >= (self.needed if self.has_failed(memory) else 1)
 
     def propose(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
         if not self.is_settled(memory):
-            step = super().propose(direction, here, memory, probe)
-            is_short_of_a_tail = here.mean is not None and 0 < step.length < self.max_length
-            return self._lengthened(step, direction, here, probe) if is_short_of_a_tail else step
+            return self._along_slope(direction, here, memory, probe)
         slope = gradient_of(here)
         delta = -inverse_hessian(memory["steps"], memory["changes"], direction.solve, slope)
         length, promised = direction.length_of(delta), -float(delta @ slope)
         if not promised > 0:  # rounding
-            return super().propose(direction, here, memory, probe)
+            return self._along_slope(direction, here, memory, probe)
         bound = float(memory["bound"])
         share = min(1.0, bound / length) if length > 0 else 1.0
         # −δ·∇E − ½δᵀBδ with Bδ = −share·∇E
         predicted = share * (1 - 0.5 * share) * promised
         return Proposal(share * delta, float(memory["rate"]), share * length, predicted, bound)
+
+    def _along_slope(self, direction: Direction, here: Evaluation, memory: Memory, probe: Probe) -> Proposal:
+        """The step by the rate; of a CVaR without the bound, and as long as energies say."""
+        if here.mean is None:
+            return along(direction, here, float(memory["rate"]), max(float(memory["bound"]), self._first_bound))
+        step = super().propose(direction, here, memory, probe)
+        return self._lengthened(step, direction, here, probe) if 0 < step.length < self.max_length else step
 
     def _lengthened(self, step: Proposal, direction: Direction, here: Evaluation, probe: Probe) -> Proposal:
         """The step, or a longer one, no longer than `max_length`, where an energy on the way says so."""
@@ -113,12 +131,24 @@ class QuasiNewton(CurvatureRate):
         rest = {**standing, **(self.followed(trial, memory) if settled else super().learn(trial, accepted, memory))}
         if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
             return {**rest, **kept}
-        if not _is_curved(trial):
-            return {**rest, **self.forgotten()}
-        bound = self.max_length
-        if settled:
+        pairs = self._with_pair(trial, memory) if _is_curved(trial) else self.forgotten()
+        if settled and _is_curved(trial):
             bound = trial.next_radius(shrink=0.5, near=0.8, smallest=_SHORTEST, largest=self.max_length)
-        return {**rest, "bound": np.array(bound), **self._with_pair(trial, memory)}
+        else:
+            bound = self._first_bound if settled else self._next_bound(trial)
+        return {**rest, **pairs, "bound": np.array(bound)}
+
+    def _next_bound(self, trial: Trial) -> float:
+        """What bounds the next step after an accepted one by the rate, which promises what the slope does."""
+        step = trial.proposal
+        if trial.failed_the_model:
+            return self._first_bound
+        grows = step.length >= 0.99 * step.radius and trial.decrease >= 0.5 * step.predicted
+        return min(2 * step.radius, self.max_length) if grows else step.radius
+
+    @property
+    def _first_bound(self) -> float:
+        return min(self.first_length, self.max_length)
 
     def _standing(self, trial: Trial, accepted: bool, memory: Memory) -> Memory:
         """`failed`, whether a failure was not forgiven, and `held`, how many quasi-Newton steps since the last have met
@@ -126,7 +156,7 @@ class QuasiNewton(CurvatureRate):
         settled, length = self.is_settled(memory), trial.proposal.length
         fails = not _is_curved(trial) if accepted else settled and length > self.short
         if not len(memory["recent"]):
-            fails = fails or trial.failed_the_model or length >= self.max_length
+            fails = fails or trial.failed_the_model
         if fails:
             return {"failed": np.array(self.has_failed(memory) or memory["held"] < self.trusted), "held": np.array(0)}
         return {"failed": memory["failed"], "held": np.array(memory["held"] + (settled and trial.met_the_model))}
@@ -136,10 +166,9 @@ class QuasiNewton(CurvatureRate):
         return {**self.forgotten(), "failed": np.array(False), "held": np.array(0)}
 
     def forgotten(self) -> Memory:
-        """No pairs (s and y (m, P), the path since each step began (m,), radians), and no bound but that of all
-        steps."""
+        """No pairs (s and y (m, P), the path since each step began (m,), radians), and the bound of a first step."""
         empty = {"steps": np.zeros((0, 0)), "changes": np.zeros((0, 0)), "paths": np.zeros(0)}
-        return {**empty, "bound": np.array(self.max_length)}
+        return {**empty, "bound": np.array(self._first_bound)}
 
     def followed(self, trial: Trial, memory: Memory) -> Memory:
         """`rate` and `recent` after an accepted step that was not −η·d: the rate is δᵀ(g + D)δ/δᵀy."""
