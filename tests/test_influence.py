@@ -82,7 +82,7 @@ def test_covariances_of_means_are_unbiased():
         moved = middle + joint @ rng.normal(size=3) + shared[0] * rng.normal()
         errors = np.sqrt(np.diag(own) + shared[0] ** 2)
         all_errors = np.concatenate([errors, draw.stderr[3:]])
-        one = Means(np.concatenate([moved, draw.values[3:]]), all_errors, 1000, own, shared)
+        one = Means(np.concatenate([moved, draw.values[3:]]), all_errors, 1000, own, np.pad(shared, ((0, 0), (0, 3))))
         found.append(covariance(one, template, jacobian)[0])
     found = np.array(found)
     assert np.allclose(found.mean(axis=0), truth, rtol=0, atol=4 * found.std() / np.sqrt(len(found)))

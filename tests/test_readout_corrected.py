@@ -121,14 +121,15 @@ def test_parts_that_are_joined_keep_what_errs_together():
     template = calibration((0, 1), False)
     rng = np.random.default_rng(3)
     parts = []
-    for shots in (100, 300):
-        own, shared = rng.normal(size=(5, 2)), rng.normal(size=(4, 2))
+    for shots in (100, 300):  # two strings and their product
+        own, shared = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
         stderr = np.sqrt((own**2).sum(axis=0) + (shared**2).sum(axis=0))
-        parts.append(Means(rng.normal(size=2), stderr, shots, own.T @ own, shared))
+        parts.append(Means(rng.normal(size=3), stderr, shots, own[:, :2].T @ own[:, :2], shared, own))
     found = joined(parts, template)
     weights = [0.25, 0.75]
-    expected = sum(w**2 * (p.covariance + p.shared.T @ p.shared) for w, p in zip(weights, parts, strict=True))
-    assert np.allclose(found.covariance, expected)
+    expected = sum(w**2 * (p.joint.T @ p.joint + p.shared.T @ p.shared) for w, p in zip(weights, parts, strict=True))
+    assert np.allclose(found.covariance, expected[:2, :2])
+    assert np.allclose(found.joint.T @ found.joint, expected)
     assert np.allclose(found.stderr**2, np.diag(expected))
     assert found.shared is None
 

@@ -143,7 +143,7 @@ def _wrong_means(outcome: Means, template: Template) -> str:
         return "a negative standard error"
     for name, more, rows, columns in (
         ("a covariance", outcome.covariance, count, count),
-        ("shared errors", outcome.shared, None, count),
+        ("shared errors", outcome.shared, None, len(outcome.values)),
         ("joint errors", outcome.joint, None, len(outcome.values)),
     ):
         if more is not None and (

@@ -212,15 +212,12 @@ class Misread:
 def _means(values: np.ndarray, moved: np.ndarray, shared: np.ndarray, shots: int, template: Template) -> Means:
     """Values (K,) of strings and their products, given how independent errors move them: those of the shots (U, K), and
     shared ones (C, K)."""
-    count = len(template.strings)
     stderr = np.sqrt((moved**2).sum(axis=0) + (shared**2).sum(axis=0))
     joint = None
-    if template.pairs:
-        joint = np.vstack([moved, shared])
-        if len(joint) > len(values):  # as few, with the same covariance
-            joint = np.asarray(np.linalg.qr(joint, mode="r"))
-    own = moved[:, :count]
-    return Means(values, stderr, shots, own.T @ own, shared[:, :count], joint)
+    if template.pairs:  # as few as there are values, with the same covariance
+        joint = moved if len(moved) <= len(values) else np.asarray(np.linalg.qr(moved, mode="r"))
+    own = moved[:, : len(template.strings)]
+    return Means(values, stderr, shots, own.T @ own, shared, joint)
 
 
 def _projected(z: np.ndarray, weights: np.ndarray, sector: Sector, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,7 +93,13 @@ def _errors_of(
         each = np.array([covariance_of_means(part, len(template.strings)) for part in means])
         covariance = np.einsum("k,kij->ij", weights**2, each)
     if any(part.joint is not None for part in means):
-        moved = [np.diag(part.stderr) if part.joint is None else part.joint for part in means]
+        nothing = np.zeros((0, len(means[0].values)))
+        moved = [
+            np.diag(part.stderr)
+            if part.joint is None
+            else np.vstack([part.joint, nothing if part.shared is None else part.shared])
+            for part in means
+        ]
         joint = np.vstack([weight * one for weight, one in zip(weights, moved, strict=True)])
     return covariance, None, joint
 

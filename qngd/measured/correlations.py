@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qngd.measured.influence import Influence
-from qngd.measured.outcomes import Means, Outcome, centred_sums, means, unseen, zeros_frequency
+from qngd.measured.influence import Influence, JointInfluence, all_errors
+from qngd.measured.outcomes import Means, Outcome, centred_sums, means, shared_errors, unseen, zeros_frequency
 from qngd.measured.template import Template
 
 
@@ -18,19 +18,33 @@ def correlations(
     """
     shots = outcome.shots
     mean, errors = means(outcome, template)
-    least: np.ndarray | float = 0.0
+    half = np.outer((mean - products) @ jacobian, own)
+    value, nothing = half + half.T, np.zeros_like(half)
     if isinstance(outcome, Means):
-        weights, left, shots = errors, jacobian, 0
-    elif shots < 2:  # nothing is known of the spread but its bound
+        return _of_means(outcome, errors, value, jacobian, own)
+    least: np.ndarray | float = 0.0
+    if shots < 2:  # nothing is known of the spread but its bound
         weights, left, shots = np.ones(1), np.abs(jacobian).sum(axis=0)[None], 0
     else:
         weights, left = centred_sums(outcome, template, jacobian)
         rows = template.reduced(jacobian)
         product = np.outer(own**2, (rows**2).sum(axis=0))
         least = unseen(shots) * (product + product.T + 2 * np.outer(own, own) * (rows.T @ rows))
-    half = np.outer((mean - products) @ jacobian, own)
-    nothing = np.zeros_like(half)
-    return Influence(half + half.T, weights, left, np.broadcast_to(own, left.shape), shots, nothing, least)
+    return Influence(value, weights, left, np.broadcast_to(own, left.shape), shots, nothing, least)
+
+
+def _of_means(
+    outcome: Means, variances: np.ndarray, value: np.ndarray, jacobian: np.ndarray, own: np.ndarray
+) -> Influence:
+    """The same from expectation values with these variances (m,), which are independent where nothing more is known."""
+    right, nothing = np.broadcast_to(own, jacobian.shape), np.zeros_like(value)
+    shared = shared_errors(outcome, len(jacobian))
+    found = Influence(value, variances, jacobian, right, 0, nothing, shared=shared)
+    if outcome.covariance is None:
+        return found
+    sizes, vectors = np.linalg.eigh(outcome.covariance)
+    of_shots = (vectors * np.sqrt(np.maximum(sizes, 0.0))).T
+    return JointInfluence(**vars(found), joint=all_errors(of_shots, shared, variances))
 
 
 def overlap(outcome: Outcome, template: Template, first: np.ndarray, second: np.ndarray) -> Influence:

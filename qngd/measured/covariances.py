@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from qngd.measured.influence import DiagonalInfluence, Influence, JointInfluence
-from qngd.measured.outcomes import Counts, Means, Outcome, centred_sums, covariance_of_means, means, unseen, widened
+from qngd.measured.influence import DiagonalInfluence, Influence, JointInfluence, all_errors
+from qngd.measured.outcomes import (
+    Counts,
+    Means,
+    Outcome,
+    centred_sums,
+    covariance_of_means,
+    means,
+    shared_errors,
+    unseen,
+    widened,
+)
 from qngd.measured.template import Template
 
 
@@ -96,12 +106,11 @@ def _covariance_of_means(
         shots=0,
         bend=second,
         excess=2 * second,
+        shared=shared_errors(outcome, len(outcome.values)),
     )
     if outcome.joint is None:
         return found
-    unseen_alone = np.diag(np.sqrt(found.weights - outcome.stderr**2))
-    joint = np.vstack([outcome.joint, unseen_alone[unseen_alone.any(axis=1)]])
-    return JointInfluence(**vars(found), joint=joint)
+    return JointInfluence(**vars(found), joint=all_errors(outcome.joint, found.shared, found.weights))
 
 
 def diagonal(
@@ -130,11 +139,12 @@ def diagonal(
     if isinstance(outcome, Means):
         moved = sums.T @ covariance_of_means(outcome, len(sums)) @ sums
         bend = np.diag(((2 * moved**2 @ select) * select).sum(axis=0))
-        weights = found.weights
+        weights, shared = found.weights, found.shared
         if isinstance(found, JointInfluence):
             left = found.joint @ left
             weights = np.ones(len(left))
-        return DiagonalInfluence(value, weights, left, left, 0, bend, excess=2 * bend)
+            shared = np.eye(len(left))[: len(shared)]
+        return DiagonalInfluence(value, weights, left, left, 0, bend, excess=2 * bend, shared=shared)
     squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
     bend = np.diag(((squares @ select) * select).sum(axis=0))
     variances = np.diag(found.value)

@@ -24,6 +24,7 @@ import numpy as np
 
 from qngd.measured.outcomes import widened
 
+_ROUNDING = 1e-12  # of a variance
 SECOND_LEAST = 0.25  # of the second order: what a variance is at least, lest it now and then be 0
 
 
@@ -38,6 +39,8 @@ class Influence:
         bend: (p, p), the second order of the variance; infinite where nothing is known.
         least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
         excess: (p, p), by how much the first order is too large on average.
+        shared: (C, U), by how much each of the errors that all outcomes of a submission share moves the numbers, of
+            whose errors these are a part; no rows where nothing is shared.
     """
 
     value: np.ndarray
@@ -48,6 +51,7 @@ class Influence:
     bend: np.ndarray
     least: np.ndarray | float = 0.0
     excess: np.ndarray | float = 0.0
+    shared: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def variance(self) -> np.ndarray:
@@ -64,6 +68,11 @@ class Influence:
         squares = apart + apart.T + 2 * (weights * product).T @ product
         half = (weights * self.left).T @ self.right
         return np.maximum(self._spread(squares, half + half.T), 0.0)
+
+    def moved_by(self, c: int) -> np.ndarray:
+        """How shared error c, one standard error large, moves the estimate, (p, p)."""
+        half = (self.shared[c][:, None] * self.left).T @ self.right
+        return half + half.T
 
     def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
         """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
@@ -87,6 +96,9 @@ class Influence:
 
 class DiagonalInfluence(Influence):
     """An estimate of a diagonal matrix: A_u is diagonal and holds y_u."""
+
+    def moved_by(self, c: int) -> np.ndarray:
+        return np.diag(self.shared[c] @ self.left)
 
     @property
     def first_order(self) -> np.ndarray:
@@ -117,3 +129,12 @@ class JointInfluence(Influence):
 
     def _total(self, moved: np.ndarray) -> float:
         return float((moved**2).sum())
+
+
+def all_errors(own: np.ndarray, shared: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """How independent errors, one standard error large, move numbers, (F, U): those that are shared, of which there are
+    (C, U), come first, then those of the `own` shots (F, U), and last what the `variances` (U,) have beyond them."""
+    known = np.vstack([shared, own])
+    beyond = variances - (known**2).sum(axis=0)
+    more = np.flatnonzero(beyond > _ROUNDING * variances)
+    return np.vstack([known, np.sqrt(beyond[more])[:, None] * np.eye(len(variances))[more]])

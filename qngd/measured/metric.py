@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,6 +48,11 @@ class MeasuredMetric(ABC):
     @abstractmethod
     def estimate(self, read: Readout) -> Estimated:
         """The metric (P, P) with its standard errors, positive semidefinite, from the outcomes of a plan."""
+
+    def moved_together(self, plan: Plan, parts: Any) -> Iterator[np.ndarray]:
+        """How each of the errors that all outcomes of a submission share, one standard error large, moves the estimate
+        (P, P); `parts` are those of it."""
+        return iter(())
 
     def require(self, observable: Observable | None) -> None:
         """Raise SettingError where it needs an observable and there is none."""

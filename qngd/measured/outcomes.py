@@ -44,9 +44,9 @@ class Means:
     row order, with their standard errors; `shots` is 0 where they are exact.
 
     Where it is known, `covariance` (m, m) is that of the strings' values by this outcome's own shots, and `shared`
-    (C, m) are errors that all outcomes of a submission share, by how much each moves the values where it is one
-    standard error large. `stderr` holds both. `joint` (F, K) is where pairs are wanted how independent errors, one
-    standard error large, move all K values."""
+    (C, K) are errors that all outcomes of a submission share, by how much each moves all K values where it is one
+    standard error large. `stderr` holds both. `joint` (F, K) is where pairs are wanted how independent errors of this
+    outcome's own shots, one standard error large, move all K values."""
 
     values: np.ndarray
     stderr: np.ndarray
@@ -63,8 +63,15 @@ def covariance_of_means(outcome: Means, count: int) -> np.ndarray:
     """That of the values of the first `count` strings (m, m); of independent errors where nothing more is known."""
     if outcome.covariance is None:
         return np.diag(outcome.stderr[:count] ** 2)
-    shared = 0.0 if outcome.shared is None else outcome.shared.T @ outcome.shared
-    return outcome.covariance + shared
+    shared = shared_errors(outcome, count)
+    return outcome.covariance + shared.T @ shared
+
+
+def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
+    """Of the values of the first `count` strings, (C, m); no rows where nothing is shared."""
+    if isinstance(outcome, Means) and outcome.shared is not None:
+        return outcome.shared[:, :count]
+    return np.zeros((0, count))
 
 
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:

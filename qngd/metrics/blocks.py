@@ -17,7 +17,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.cutting import layer_members, layer_templates
 from qngd.measured.draft import Draft
-from qngd.measured.outcomes import means
+from qngd.measured.outcomes import means, shared_errors
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.metrics.parts import Part
@@ -85,12 +85,29 @@ def moved_by(jacobian: sparse.csr_array, rotations: np.ndarray) -> tuple[np.ndar
     return columns, rows[:, columns].toarray()
 
 
-def block_means(read: Readout, blocks: Sequence[BlockTerm]) -> np.ndarray:
-    """⟨P_k⟩ of the rotations of these blocks, (K,); 0 for others."""
-    mean = np.zeros(read.plan.jacobian.shape[0])
-    for block in blocks:
-        mean[block.rotations] = means(read.outcomes[block.request], read.templates[block.request])[0]
-    return mean
+@dataclass(frozen=True, eq=False)
+class RotationMeans:
+    """⟨P_k⟩ of rotations, `values` (K,), 0 of those that were not measured; and `shared` (C, K), how the errors that
+    their circuits share move them."""
+
+    values: np.ndarray
+    shared: np.ndarray
+
+    def products(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Those of means from different circuits, without the bias by what these share."""
+        biased = np.outer(self.values[some], self.values[others])
+        return biased - self.shared[:, some].T @ self.shared[:, others]
+
+
+def block_means(read: Readout, blocks: Sequence[BlockTerm]) -> RotationMeans:
+    """Those of the rotations of these blocks."""
+    count = read.plan.jacobian.shape[0]
+    every = [shared_errors(read.outcomes[block.request], len(block.rotations)) for block in blocks]
+    values, shared = np.zeros(count), np.zeros((max(map(len, every), default=0), count))
+    for block, own in zip(blocks, every, strict=True):
+        values[block.rotations] = means(read.outcomes[block.request], read.templates[block.request])[0]
+        shared[: len(own), block.rotations] = own
+    return RotationMeans(values, shared)
 
 
 def block_parts(
@@ -101,12 +118,14 @@ def block_parts(
     return [_part(read, block, mean, is_diagonal, known) for block in blocks]
 
 
-def _part(read: Readout, block: BlockTerm, mean: np.ndarray, is_diagonal: bool, known: sparse.csr_array | None) -> Part:
+def _part(
+    read: Readout, block: BlockTerm, mean: RotationMeans, is_diagonal: bool, known: sparse.csr_array | None
+) -> Part:
     """One term. A split gate's is completed by half of what correlates it with its partners in other layers, who have
     the other half: ¼J_iJ_jᵀ(C_ij − m_im_j)."""
     outcome, template = read.outcomes[block.request], read.templates[block.request]
     jacobian, partners = 0.5 * block.jacobian, block.partners
-    elsewhere = 0.5 * partners.jacobian.T @ mean[partners.rotations] if partners else 0.0
+    elsewhere = 0.5 * partners.jacobian.T @ mean.values[partners.rotations] if partners else 0.0
     if is_diagonal:
         found = diagonal(outcome, template, jacobian, block.block, elsewhere)
     else:
@@ -114,7 +133,7 @@ def _part(read: Readout, block: BlockTerm, mean: np.ndarray, is_diagonal: bool, 
     if partners:
         assert known is not None
         correlations = known[block.rotations][:, partners.rotations].toarray()
-        between = correlations - np.outer(mean[block.rotations], mean[partners.rotations])
+        between = correlations - mean.products(block.rotations, partners.rotations)
         half = 0.25 * jacobian.T @ between @ partners.jacobian
         half = np.diag(np.diag(half)) if is_diagonal else half
         found = replace(found, value=found.value + half + half.T)

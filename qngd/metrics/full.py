@@ -22,7 +22,7 @@ from qngd.measured.draft import Draft
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.template import Template
-from qngd.metrics.blocks import BlockTerm, block_bounds, block_means, block_parts, block_terms, moved_by
+from qngd.metrics.blocks import BlockTerm, RotationMeans, block_bounds, block_means, block_parts, block_terms, moved_by
 from qngd.metrics.parts import Part, SumOfParts
 
 _SIGNS = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
@@ -142,9 +142,9 @@ def _overlap_terms(draft: Draft) -> list[CrossTerm]:
     return terms
 
 
-def _block_among_layers(read: Readout, block: BlockTerm, mean: np.ndarray) -> Part:
+def _block_among_layers(read: Readout, block: BlockTerm, mean: RotationMeans) -> Part:
     """A block together with what its means do in products with those of all other layers."""
-    others = mean.copy()
+    others = mean.values.copy()
     others[block.rotations] = 0
     columns = np.arange(read.plan.num_parameters)
     jacobian = np.zeros((len(block.rotations), len(columns)))
@@ -154,10 +154,10 @@ def _block_among_layers(read: Readout, block: BlockTerm, mean: np.ndarray) -> Pa
     return Part(block.request, columns, found)
 
 
-def _between(read: Readout, term: CrossTerm, mean: np.ndarray) -> Part:
+def _between(read: Readout, term: CrossTerm, mean: RotationMeans) -> Part:
     (request,) = term.requests
     columns, own, others = _rows(read.plan, term)
-    products = mean[term.rotation] * mean[term.others]
+    (products,) = mean.products(np.array([term.rotation]), term.others)
     return Part(request, columns, correlations(read.outcomes[request], read.templates[request], others, own, products))
 
 

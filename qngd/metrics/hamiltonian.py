@@ -62,18 +62,23 @@ class HamiltonianAware(Metric):
         """Its parts are the readings of each template."""
         size, factor = read.plan.num_parameters, _scale(read.plan)
         value, shots, kept = np.zeros((size, size)), 0, []
-        variance, second = np.zeros((size, size)), np.zeros((size, size))
+        variance, second, together = np.zeros((size, size)), np.zeros((size, size)), []
         for readings in readings_of(read):
             slopes = readings.slopes
             bias = (readings.linear * readings.noise) @ readings.linear.T
             value += factor * (slopes @ slopes.T - bias.toarray())
+            moved = readings.moved
+            value -= factor * np.einsum("cpm,cqm->pq", moved, moved)
+            along = factor * moved @ slopes.T
+            together.append(along + np.swapaxes(along, 1, 2))
             parts = variances_of(readings, slopes)
             variance += factor**2 * parts[0]
             second += factor**2 * parts[1]
             shots += sum(read.outcomes[r].shots for r in readings.requests)
             if read.with_spread:  # they are large
                 kept.append(readings)
-        stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second))
+        shared = (sum(together) ** 2).sum(axis=0) if together else 0.0
+        stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second) + shared)
         return Estimated(projected(value, stderr, self.name, shots), kept)
 
     def step_worth(self, read: Readout, parts: Sequence[Readings], step: StepModel) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A slope is linear in what the requests r measure, ∂_is = Σ_r L_ir s_r. With noise S_r, the covariance of the s_r, the
 square of an estimated slope is too large by L·diag(Σ_s w_s S_r,ss)·Lᵀ on average, which is subtracted: the sample's
-noise, which is unbiased. For errors S_r is at least what was not seen makes of it (see `outcomes`).
+noise, which is unbiased. For errors S_r is at least what was not seen makes of it (see `outcomes`). Errors that all
+requests share, as of a correction of readout, move all slopes together, by δX each; then it is Σδ δXδXᵀ as well.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from qngd.measured.outcomes import Means, Outcome, unseen, weighted_values, widened
+from qngd.measured.outcomes import Means, Outcome, shared_errors, unseen, weighted_values, widened
 from qngd.measured.readout import Readout
 from qngd.measured.template import Template
 
@@ -22,7 +23,7 @@ from qngd.measured.template import Template
 class Readings:
     """What the shifted requests (R) of one template measured of its m strings, times the strings' coefficients:
     means (R, m), their covariances (R, m, m), Σ_s S_r,ss as the sample has it (R,), the numbers of shots (R,), infinite
-    for independent errors, and L (P, R)."""
+    for independent errors, and L (P, R); and how the errors that all of them share move the means, (C, R, m)."""
 
     requests: np.ndarray
     linear: sparse.csr_array
@@ -30,6 +31,12 @@ class Readings:
     covariances: np.ndarray
     traces: np.ndarray
     shots: np.ndarray
+    shared: np.ndarray
+
+    @property
+    def moved(self) -> np.ndarray:
+        """How shared errors, one standard error large, move the slopes, (C, P, m)."""
+        return np.array([self.linear @ each for each in self.shared]).reshape(-1, *self.slopes.shape)
 
     @property
     def slopes(self) -> np.ndarray:
@@ -55,21 +62,21 @@ def readings_of(read: Readout) -> Iterator[Readings]:
         assert weights is not None
         parts = [_moments(read.outcomes[r], read.templates[r], weights) for r in requests]
         means, covariances, traces, shots = (np.array(each) for each in zip(*parts, strict=True))
-        yield Readings(requests, linear[:, requests].tocsr(), means, covariances, traces, shots)
+        shared = np.stack([shared_errors(read.outcomes[r], len(weights)) * weights for r in requests], axis=1)
+        yield Readings(requests, linear[:, requests].tocsr(), means, covariances, traces, shots, shared)
 
 
 def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Means (m,) of the strings times their weights, the covariance of these means (m, m), its trace in the sample, and
-    the shots."""
+    """Means (m,) of the strings times their weights, the covariance of these means by the outcome's own shots (m, m),
+    its trace in the sample, and the shots."""
     count = len(weights)
     least = np.where(template.independent[0] < 0, 0.0, weights**2 * unseen(outcome.shots))
     if isinstance(outcome, Means):
-        errors = (weights * outcome.stderr[:count]) ** 2
-        covariance = np.diag(widened(errors, least))
-        if outcome.covariance is not None:
-            joint = weights[:, None] * outcome.covariance * weights
-            covariance = joint + np.diag(widened(np.diag(joint), least) - np.diag(joint))
-        return weights * outcome.values[:count], covariance, float(errors.sum()), np.inf
+        own = np.diag(outcome.stderr[:count] ** 2) if outcome.covariance is None else outcome.covariance
+        covariance = weights[:, None] * own * weights
+        errors = np.diag(covariance)
+        wide = covariance + np.diag(widened(errors, least) - errors)
+        return weights * outcome.values[:count], wide, float(errors.sum()), np.inf
     values = weighted_values(outcome, template, np.diag(weights))
     frequencies = outcome.counts / outcome.shots
     mean = frequencies @ values

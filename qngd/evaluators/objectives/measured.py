@@ -1,14 +1,15 @@
 """What came back for one sample of an objective: its outputs, their derivatives, and errors.
 
 A request of an observables' template has the values v_rk = Σ_t C_kt·⟨string t⟩, one for each of K outputs, with a
-covariance, as they come from the same shots; those of different requests are independent:
+covariance, as they come from the same shots; those of different requests are independent, but for errors that a
+correction of readout makes in all of a submission:
 
     o_k = constant_k + Σ_r weights_r·v_rk,   ∇o_k = mixing·slopes·v_k.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 from qngd.evaluators.objectives.joint import Piece
 from qngd.evaluators.objectives.tails import MeasuredTails
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
+from qngd.measured.outcomes import Counts, Outcome, shared_errors, unseen, weighted_values, widened
 from qngd.measured.plan import Request
 from qngd.measured.readout import Readout, shots_asked
 from qngd.measured.tail import counts_of
@@ -72,6 +73,15 @@ class Measured:
         shares = planner.part.shares
         return MeasuredTails(self.plan, self.outcomes, planner, shares) if shares else None
 
+    @cached_property
+    def _shared(self) -> np.ndarray:
+        """How the errors that all outcomes of a submission share, one standard error large, move v, (C, R, K)."""
+        found = {r: shared_errors(self.outcomes[r], own.shape[1]) @ own.T for r, own in self._requests}
+        moved = np.zeros((max(map(len, found.values()), default=0), *self._values[0].shape))
+        for r, own in found.items():
+            moved[: len(own), r] = own
+        return moved
+
     @property
     def outputs(self) -> np.ndarray:
         """(K,)."""
@@ -79,8 +89,14 @@ class Measured:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Of the outputs, (K, K)."""
+        """Of the outputs by this piece's own shots, (K, K)."""
         return np.einsum("r,rkl->kl", self.plan.energy_weights**2, self._values[1])
+
+    @property
+    def shared_in_outputs(self) -> np.ndarray:
+        """How shared errors move the outputs, (C, K)."""
+        found: np.ndarray = np.einsum("r,crk->ck", self.plan.energy_weights, self._shared)
+        return found
 
     @cached_property
     def _linear(self) -> np.ndarray:
@@ -99,9 +115,14 @@ class Measured:
         """The derivatives of the outputs, (K, p)."""
         return (self._linear @ self._values[0]).T
 
+    @property
+    def shared_in_jacobian(self) -> np.ndarray:
+        """How shared errors move these, (C, K, p)."""
+        return np.swapaxes(self._linear @ self._shared, 1, 2)
+
     def gradient_covariance(self, weights: np.ndarray, bends: np.ndarray) -> np.ndarray:
-        """Of Σ_k w_k·∇o_k, (p, P'), where errors of the outputs also change the weights, by which the gradient of the
-        whole moves by `bends` (K, P): the covariance (P, P) of both together."""
+        """Of Σ_k w_k·∇o_k, where errors of the outputs also change the weights, by which the gradient of the whole
+        moves by `bends` (K, P): the covariance (P, P) of both together, by this piece's own shots."""
         total = self._quantiles(weights, bends.shape[1])
         for r, _ in self._requests:
             moves = self._moves(r, weights, bends)
@@ -170,6 +191,12 @@ class Measured:
         assert self.plan.metric is not None
         return self.plan.metric.estimate(self._of_metric)
 
+    @property
+    def metric_moved(self) -> Iterator[np.ndarray]:
+        """How errors that all outcomes share move it, (p, p) each."""
+        assert self.plan.metric is not None
+        return self.plan.metric.moved_together(self._of_metric.plan, self.metric.parts)
+
     def _metric_worth(self) -> np.ndarray:
         """The shots (R,) that a standard error of 1 takes in every entry of this sample's metric."""
         if self.plan.metric is None:
@@ -177,8 +204,9 @@ class Measured:
         return self.plan.metric.entry_worth(self._of_metric, self.metric.parts)
 
     def gauss_newton_errors(self, bends: np.ndarray, hessian: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """What the errors of this sample's Jacobian J make in JᵀLJ: the variance (P, P) to first order, with
-        `bends` = L·J (K, P), and the bias, with its own block `hessian` (K, K) of L (None: not known, counted as 0)."""
+        """What the errors of this sample's Jacobian J by its own shots make in JᵀLJ: the variance (P, P) to first
+        order, with `bends` = L·J (K, P), and the bias, with its own block `hessian` (K, K) of L (None: not known,
+        counted as 0)."""
         size = bends.shape[1]
         variance, bias = np.zeros((size, size)), np.zeros((size, size))
         for r, _ in self._requests:
@@ -196,15 +224,15 @@ class Measured:
 def _read(
     outcome: Outcome, template: Template, weights: np.ndarray, tails: MeasuredTails | None, at_theta: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The values (K,) of Σ_t weights[k, t]·⟨string t⟩ and their covariance (K, K). Where the shots say too little of an
-    output, it is widened by what was not seen, as one energy's is."""
+    """The values (K,) of Σ_t weights[k, t]·⟨string t⟩ and their covariance (K, K) by the outcome's own shots. Where
+    these say too little of an output, it is widened by what was not seen, as one energy's is."""
     least = unseen(outcome.shots) * _square(template.reduced(weights.T))
     if tails is not None:
         return _read_tails(counts_of(outcome), template, weights, tails, at_theta, least)
     if not isinstance(outcome, Counts):
         count = weights.shape[1]
-        values, spread = weights @ outcome.values[:count], (weights * outcome.stderr[:count] ** 2) @ weights.T
-        return values, _widened(spread, least)
+        spread = np.diag(outcome.stderr[:count] ** 2) if outcome.covariance is None else outcome.covariance
+        return weights @ outcome.values[:count], _widened(weights @ spread @ weights.T, least)
     return _mean_of(outcome, weighted_values(outcome, template, weights.T), np.abs(weights).sum(axis=1), least)
 
 

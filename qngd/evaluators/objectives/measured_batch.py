@@ -2,14 +2,16 @@
 
 Errors of shots go through the loss to first order (the delta method): with the derivatives w of the loss by the outputs
 and its second ones L, an error δo of the outputs moves the loss by w·δo, and the gradient Σ_bk w_bk·∇o_bk by
-w·δ(∇o) + (L·δo)·∇o. What is of second order, such as ½·L·Cov(o) in the loss, is not in it: it falls as 1/shots, the
+w·δ(∇o) + (L·δo)·∇o. Errors that a correction of readout makes in all outcomes of a submission move all samples
+together. What is of second order, such as ½·L·Cov(o) in the loss, is not in it: it falls as 1/shots, the
 errors themselves as its root.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 
@@ -43,7 +45,8 @@ class MeasuredBatch:
         """The standard errors of the outputs, (b, K)."""
         found = np.zeros_like(self.outputs)
         for each in self._pieces:
-            found[each.piece.place, each.piece.columns] = np.sqrt(np.diag(each.covariance))
+            variances = np.diag(each.covariance) + (each.shared_in_outputs**2).sum(axis=0)
+            found[each.piece.place, each.piece.columns] = np.sqrt(variances)
         return found
 
     @cached_property
@@ -62,7 +65,29 @@ class MeasuredBatch:
         for each in self._pieces:
             own = weights[each.piece.place, each.piece.columns]
             variance += float(own @ each.covariance @ own)
-        return Estimate(np.float64(value), np.float64(np.sqrt(max(variance, 0.0))), self._shots)
+        shared = np.einsum("cbk,bk->c", self._shared_in_outputs, weights)
+        variance = max(variance, 0.0) + float(shared @ shared)
+        return Estimate(np.float64(value), np.float64(np.sqrt(variance)), self._shots)
+
+    @cached_property
+    def _shared_in_outputs(self) -> np.ndarray:
+        """How errors that all outcomes share, one standard error large, move the outputs, (C, b, K)."""
+        every = [each.shared_in_outputs for each in self._pieces]
+        found = np.zeros((max(map(len, every), default=0), *self.outputs.shape))
+        for each, moved in zip(self._pieces, every, strict=True):
+            found[: len(moved), each.piece.place, each.piece.columns] = moved
+        return found
+
+    @cached_property
+    def _shared_in_jacobian(self) -> np.ndarray:
+        """The same of their derivatives, (C, b, K, P)."""
+        every = [each.shared_in_jacobian for each in self._pieces]
+        found = np.zeros((max(map(len, every), default=0), *self._jacobian.shape))
+        for each, moved in zip(self._pieces, every, strict=True):
+            columns = np.arange(each.piece.columns.start, each.piece.columns.stop)
+            rows = np.ix_(np.arange(len(moved)), np.array([each.piece.place]), columns, each.piece.parameters)
+            found[rows] = moved[:, None]
+        return found
 
     @property
     def energy_scale(self) -> float:
@@ -93,6 +118,9 @@ class MeasuredBatch:
             own = weights[place, columns]
             value[each.piece.parameters] += own @ each.jacobian
             spread += each.gradient_covariance(own, self._bends[place, columns])
+        shared = np.einsum("bk,cbkp->cp", weights, self._shared_in_jacobian)
+        shared += np.einsum("cbk,bkp->cp", self._shared_in_outputs, self._bends)
+        spread += shared.T @ shared
         return Estimate(value, np.sqrt(np.diag(spread)), self._shots, spread)
 
     def worth(self, with_gradient: bool, metric: MetricTensor | None) -> list[Worth]:
@@ -127,8 +155,24 @@ class MeasuredBatch:
             shots += tensor.shots
             if tensor.unprojected is None and tensor.note:
                 notes[tensor.note] = None
+        # what is shared is in the variance of every sample, as if it were independent
+        alone = np.zeros_like(variance)
+        for moved in self._metrics_moved():
+            together = np.zeros_like(variance)
+            for each, own in zip(self._pieces, moved, strict=True):
+                if own is None:
+                    continue
+                place = np.ix_(each.piece.parameters, each.piece.parameters)
+                together[place] += own / count
+                alone[place] += (own / count) ** 2
+            variance += together**2
+        variance = np.maximum(variance - alone, 0.0)
         assert tensor is not None
         return projected(value, np.sqrt(variance), tensor.approx, shots, "; ".join(notes))
+
+    def _metrics_moved(self) -> Iterator[Sequence[np.ndarray | None]]:
+        """How every shared error moves the metrics (p, p) of all pieces; None of one that measures nothing."""
+        return zip_longest(*(each.metric_moved for each in self._pieces))
 
     def gauss_newton(self) -> MetricTensor:
         """JᵀLJ without the bias that the errors of J make in it, as far as it is known."""
@@ -141,6 +185,11 @@ class MeasuredBatch:
             moved, bias = each.gauss_newton_errors(bends[place, columns], own)
             variance += moved
             raw = raw - bias
+        for moved in self._shared_in_jacobian:
+            along = np.einsum("bkp,bkq->pq", moved, bends)
+            variance += (along + along.T) ** 2
+            if hessian is not None:
+                raw = raw - np.einsum("bkp,bkcl,clq->pq", moved, hessian, moved, optimize=True)
         note = "" if hessian is not None else "errors of shots make it too large; take more shots, or smaller batches"
         return projected(raw, np.sqrt(variance), GaussNewton.name, self._shots, note)
 
