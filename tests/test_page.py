@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from functools import cache
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 
 import qngd
 from qngd.errors import SettingError
 from qngd.report.catalogue import CATALOGUE
+from qngd.report.drawing import png, svg
 from qngd.report.groups import Group
 from qngd.report.page import page, write_figures
 from qngd.report.run_data import error_rows, of_result
@@ -264,6 +267,23 @@ def test_figures_as_files(sampled, tmp_path: Path):
     text = (tmp_path / "energy.svg").read_text(encoding="utf-8")
     assert "prefers-color-scheme:dark" in text
     assert "<title" in text
+
+
+@pytest.mark.parametrize("key", ["energy", "metric"])
+def test_figures_are_what_matplotlib_saves(sampled, key):
+    """To the last byte, one format after the other."""
+    (entry,) = (each for each in CATALOGUE if each.key == key)
+    ours, theirs = (entry.draw([Group("", (of_result(sampled),))]).figure for _ in range(2))
+
+    def saved(**how):
+        file = io.BytesIO()
+        theirs.savefig(file, **how)
+        return file.getvalue()
+
+    undated = {"Date": None, "Creator": None}
+    with rc_context({"svg.hashsalt": "any"}):
+        assert svg(ours, 150).encode() == saved(format="svg", dpi=150, metadata=undated, transparent=True)
+    assert png(ours, 80) == saved(format="png", dpi=80)
 
 
 def contrast(one, other):
