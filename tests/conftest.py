@@ -68,6 +68,7 @@ def needed(module):
     return found
 
 
+@cache
 def is_missing(package):
     return package in SDKS and importlib.util.find_spec(package) is None
 
