@@ -602,8 +602,8 @@ def test_a_run_on_the_new_estimator_with_readout_mitigation():
     circuit = real_amplitudes(2, 1)
     observable = {"ZZ": 1.0, "XI": 0.5}
     theta = np.array([0.3, 0.2, 0.1, 0.4])
-    result = qngd.minimize(circuit, observable, theta, backend=estimator, shots=500, max_steps=1, tol=0, seed=3)
-    assert result.steps == 1
+    result = qngd.minimize(circuit, observable, theta, backend=estimator, shots=500, max_steps=2, tol=0, seed=3)
+    assert result.steps == 2
     assert result.energy <= result.history[0]
     for at, found, stderr in (
         (theta, result.history[0], result.history_stderr[0]),
