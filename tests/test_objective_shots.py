@@ -50,7 +50,6 @@ class Watched(StatevectorSampler):
 
 
 def repeated(metric, shots, times):
-    """Exactly, and so many times from shots."""
     given = read_objective(objective(2, metric=metric), None, THETA)
     sampled = given.evaluator(Setup(shots=shots))
     own = sampled.default_metric()
