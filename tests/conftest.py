@@ -49,7 +49,7 @@ def source_of(module):
 
 
 def before_definitions(text):
-    """The statements of a module before its definitions, where its imports stand: to read all of all takes a second."""
+    """The statements of a module before its definitions, where its imports stand: all modules whole take a second."""
     with suppress(SyntaxError):  # the text of a program may begin a line with one of these, too
         return ast.parse(re.split(r"^(?:def|class|@)", text, maxsplit=1, flags=re.MULTILINE)[0]).body
     return ast.parse(text).body
