@@ -75,6 +75,7 @@ PEERS = (
         tries_threads=True,
     ),
 )
+SMOKED = [peer for peer in PEERS if peer.module == "pennylane" and not peer.label.endswith("adjoint")]
 OVER_QUBITS = [(n, 4) for n in (4, 8, 10, 12, 16, 20)]
 OVER_PARAMETERS = [(8, layers) for layers in (1, 2, 8, 16)]
 SIZES = {
@@ -161,8 +162,9 @@ def parse(text: str) -> tuple[int, int]:
 
 def measure(smoke: bool) -> dict[str, Any]:
     if smoke:
-        benchmark = Benchmark(dict.fromkeys(("qngd", "pennylane"), sys.executable), 0.02, LIMIT)
-        return compared(benchmark, {kind: [(3, 2)] for kind in ("full_metric", "step")}, LIMIT, own_claims(smoke))
+        benchmark = Benchmark({"pennylane": sys.executable}, 0.02, LIMIT)
+        sizes = {kind: [(3, 2)] for kind in ("full_metric", "step")}
+        return compared(benchmark, sizes, LIMIT, own_claims(smoke), peers=SMOKED)
     benchmark = Benchmark(pythons(PEERS), BUDGET, LIMIT)
     warm_up()
     return compared(benchmark, SIZES, LIMIT, own_claims(smoke), complete=True)
@@ -174,12 +176,13 @@ def compared(
     limit: float,
     claims: dict[str, float],
     complete: bool = False,
+    peers: Sequence[Contender] = PEERS,
 ) -> dict[str, Any]:
     """All measurements, which are on disk after every size, with their table and plots."""
     about = {"machine": machine() | {"limit": limit}, "complete": complete, "claims": claims}
     for kind, places in sizes.items():
         for size in places:
-            benchmark.compare(kind, size, PEERS)
+            benchmark.compare(kind, size, peers)
             save(OUT / "measurements.json", benchmark.rows, about)
     bench_report.write(OUT)
     return about | {"rows": [asdict(row) for row in benchmark.rows]}

@@ -7,11 +7,12 @@ message and cost, bit for bit. Of the provider's jobs none is paid for needlessl
 bill.
 
     python -m experiments.crash_test            100 kills of each kind in each way: ten minutes on one core
-    python -m experiments.crash_test --smoke    a few of each
+    python -m experiments.crash_test --smoke    three kinds, a few kills of one way each
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -29,6 +30,7 @@ from experiments.record import Experiment, Verdict, main
 
 _KILLS = 100  # of each kind, in each way
 _KILLS_A_RUN = 6
+_SMOKE = ("aer in several jobs", "embedded", "provider")  # one way for each
 
 
 @dataclass
@@ -158,10 +160,9 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
         (inside_of_writes, 2 if smoke else _KILLS),
     ]
     rows = []
-    for kind in ("embedded", "aer in several jobs", "provider") if smoke else KINDS:
-        for way, count in ways:
-            rows.append(asdict(way(kind, count)))
-            print(rows[-1], flush=True)
+    for kind, (way, count) in zip(_SMOKE, ways, strict=True) if smoke else itertools.product(KINDS, ways):
+        rows.append(asdict(way(kind, count)))
+        print(rows[-1], flush=True)
     return rows
 
 

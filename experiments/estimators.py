@@ -12,7 +12,7 @@ error of an entry of a metric that is of second order alone, as of a rotation's 
 quarter too large. The mean of the metric from random bases is not judged.
 
     python -m experiments.estimators            about fifteen minutes on one core
-    python -m experiments.estimators --smoke    five answers each, of which nothing is asked
+    python -m experiments.estimators --smoke    three answers each, of which nothing is asked
 """
 
 from __future__ import annotations
@@ -552,7 +552,7 @@ def measure(smoke: bool) -> list[dict[str, Any]]:
     rows = []
     for family in ALL:
         for estimator in family():
-            rows.append(measured(estimator, (5,) if smoke else ROUNDS))
+            rows.append(measured(estimator, (3,) if smoke else ROUNDS))
             row = rows[-1]
             print(
                 f"{row['kind']}, {row['name']}: {row['answers']} answers, bias up to {_off(row):.1f} standard errors, "

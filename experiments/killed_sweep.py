@@ -6,7 +6,7 @@ before the signal came, the next one is taken. Dask starts another worker. Compa
 what the folders say: of how many processes each run is.
 
     python -m experiments.killed_sweep            three minutes on one core
-    python -m experiments.killed_sweep --smoke    eight runs
+    python -m experiments.killed_sweep --smoke    eight runs on one worker, and without any
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import qngd
+from experiments.crash_runs import new_folder
 from experiments.record import Experiment, Verdict, main
 
 _STEPS, _KILLS = 12, 5  # of a run; workers at most, until one dies inside of a run
@@ -98,9 +98,9 @@ def swept(out: Path, workers: int, seeds: int, kill_after: int | None) -> dict[s
 def measure(smoke: bool) -> dict[str, Any]:
     """Both sweeps: what differs between them, and what they took."""
     seeds, kill_after = (2, 2) if smoke else (50, 60)
-    with tempfile.TemporaryDirectory() as folder:
-        one = swept(Path(folder) / "one", 1, seeds, None)
-        two = swept(Path(folder) / "two", 2, seeds, kill_after)
+    with new_folder() as folder:
+        one = swept(folder / "one", 0 if smoke else 1, seeds, None)
+        two = swept(folder / "two", 1 if smoke else 2, seeds, kill_after)
     pairs = zip(one.pop("rows"), two.pop("rows"), strict=True)
     same = [a == b and a["status"] == "max_steps" for a, b in pairs]
     return {"runs": len(same), "same": sum(same), "one": one, "two": two}

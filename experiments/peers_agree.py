@@ -13,7 +13,7 @@ parameters alone, of which none of these circuits is made; so there are as many 
 in one of two layers, and of Divi's metric the blocks of these are compared.
 
     python -m experiments.peers_agree            ten minutes on one core; installs Divi in .bench/divi first
-    python -m experiments.peers_agree --smoke    one circuit of three kinds, without Divi
+    python -m experiments.peers_agree --smoke    one circuit of two kinds, without Divi
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _compared(value: Any, true: np.ndarray) -> str:
 
 def measure(smoke: bool) -> list[dict[str, Any]]:
     """Per gate and package, how often the metric and the gradient agree with the differences."""
-    names, count = (["crx", "u", PLAIN], 1) if smoke else ([*GATES, PLAIN], 17)
+    names, count = (["crx", PLAIN], 1) if smoke else ([*GATES, PLAIN], 17)
     rows = []
     for name in names:
         rng = np.random.default_rng([[*GATES, PLAIN].index(name), 2026])

@@ -167,11 +167,11 @@ def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
     """Where a job has one number of shots, counted by what Aer is given, nine circuits a job. Under a limit of shots
     the division looks at them alone, whatever a circuit costs."""
     devices = pytest.importorskip("tests.qiskit_devices")
-    limits = {"shots": 10**9} if menu == "a task a circuit" else {}
+    limits, steps = {"shots": 10**9} if menu == "a task a circuit" else {}, 2
     budget, native = qngd.Budget(**limits, prices=MENUS[menu]), devices.Counting()
     how = {"backend": qngd.backends.resolve(native, limits=qngd.backends.Limits(circuits=9)), "shots": RULES[rule]}
-    offer = qngd.cost(CIRCUIT, UNEQUAL, THETA, steps=STEPS, budget=budget, **how).offers[0]
-    result = qngd.minimize(CIRCUIT, UNEQUAL, THETA, max_steps=STEPS, tol=0, seed=1, budget=budget, **how)
+    offer = qngd.cost(CIRCUIT, UNEQUAL, THETA, steps=steps, budget=budget, **how).offers[0]
+    result = qngd.minimize(CIRCUIT, UNEQUAL, THETA, max_steps=steps, tol=0, seed=1, budget=budget, **how)
     given = [(len(run["circuits"]), run["shots"]) for run in native.runs]
     counted = [len(given), sum(circuits for circuits, _ in given), sum(circuits * shots for circuits, shots in given)]
     assert counted == [result.cost.jobs, result.cost.circuits, result.cost.shots]
@@ -179,7 +179,7 @@ def test_circuits_that_run_again_are_in_what_a_run_takes_at_most(rule, menu):
         if (spent := getattr(result.cost, unit)) is not None:
             assert spent <= getattr(offer.most, unit) * (1 + 1e-9), unit
     if rule == "auto in all":
-        assert offer.most.shots <= 1.03 * 3000 * (STEPS + 1)
+        assert offer.most.shots <= 1.03 * 3000 * (steps + 1)
 
 
 def test_restarts_cost_as_many_runs():

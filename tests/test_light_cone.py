@@ -303,13 +303,13 @@ def test_no_light_cones_where_a_statevector_fits():
 
 
 def test_a_cone_that_is_too_wide_is_refused_by_name():
-    circuit = brickwork(120, 18)
+    circuit = brickwork(90, 12)
     theta = np.zeros(circuit.num_parameters)
     for backend in (None, "light-cone"):
         with pytest.raises(MemoryLimitError):
-            qngd.expectation(circuit, {placed("ZY", np.array([64, 3]), 120): 1.0}, theta, backend=backend)
+            qngd.expectation(circuit, {placed("ZY", np.array([64, 3]), 90): 1.0}, theta, backend=backend)
     with pytest.raises(MemoryLimitError, match=r"the term Y_3 Z_64 .* qubits together.*fewer layers"):
-        qngd.expectation(circuit, {placed("ZY", np.array([3, 64]), 120): 1.0}, theta, backend="light-cone")
+        qngd.expectation(circuit, {placed("ZY", np.array([3, 64]), 90): 1.0}, theta, backend="light-cone")
     with pytest.raises(MemoryLimitError, match=r"the metric's entries of gate r[yz] on qubits"):
         qngd.metric_tensor(circuit, theta, backend="light-cone")
 

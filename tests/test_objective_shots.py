@@ -176,6 +176,8 @@ def test_auto_shots_grow_where_little_is_left_to_gain():
         found = auto.evaluate(there, gradient=True, metric=as_metric("block-diag"), seed=seed, spread=spread)
         spread = found.spread
         taken.append(found.cost.shots)
+        if taken[-1] > 1.3 * taken[0]:
+            break
     first = 20 * found.cost.circuits
     assert taken[0] == min(taken) == first
     assert max(taken) > 1.3 * first

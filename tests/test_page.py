@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from functools import cache
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 
 import qngd
 from qngd.errors import SettingError
 from qngd.report.catalogue import CATALOGUE
+from qngd.report.drawing import png, svg
 from qngd.report.groups import Group
 from qngd.report.page import page, write_figures
 from qngd.report.run_data import error_rows, of_result
@@ -32,6 +35,11 @@ def sampled():
 @pytest.fixture(scope="module")
 def exact():
     return qngd.minimize(problem(), max_steps=8, tol=0)
+
+
+@pytest.fixture(scope="module")
+def simplex():
+    return qngd.minimize(problem(known=False), optimizer="nelder-mead", max_steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +120,9 @@ def test_a_page_is_whole_and_stands_alone(name, request):
     assert all(len(title.split()) >= 5 for title in read.titles[1:]), "a figure must say what it shows"
 
 
-def test_names_are_text_whatever_they_hold(exact):
+def test_names_are_text_whatever_they_hold(simplex):
     nasty = '<script>alert("$x$")</script> & more'
-    data = of_result(exact)
+    data = of_result(simplex)
     named = replace(data, result={**data.result, "problem": {**data.result["problem"], "name": nasty}})
     text = page([named.labelled(nasty), data.labelled("b")])
     assert "<script" not in text
@@ -153,13 +161,12 @@ def test_what_shots_were_for_adds_up(sampled, diagonal):
     }
 
 
-def test_nothing_is_drawn_where_nothing_was_measured(exact):
+def test_nothing_is_drawn_where_nothing_was_measured(exact, simplex):
     """No empty frame: a sentence says why."""
     text = written(exact)
     assert "Gradients are exact: they have no statistical error." in text
     assert "No shots were taken: energies are exact." in text
     assert "the observable is not diagonal" in text
-    simplex = qngd.minimize(problem(known=False), optimizer="nelder-mead", max_steps=4)
     text = written(simplex)
     for reason in (
         "No reference energy is known",
@@ -260,6 +267,23 @@ def test_figures_as_files(sampled, tmp_path: Path):
     text = (tmp_path / "energy.svg").read_text(encoding="utf-8")
     assert "prefers-color-scheme:dark" in text
     assert "<title" in text
+
+
+@pytest.mark.parametrize("key", ["energy", "metric"])
+def test_figures_are_what_matplotlib_saves(sampled, key):
+    """To the last byte, one format after the other."""
+    (entry,) = (each for each in CATALOGUE if each.key == key)
+    ours, theirs = (entry.draw([Group("", (of_result(sampled),))]).figure for _ in range(2))
+
+    def saved(**how):
+        file = io.BytesIO()
+        theirs.savefig(file, **how)
+        return file.getvalue()
+
+    undated = {"Date": None, "Creator": None}
+    with rc_context({"svg.hashsalt": "any"}):
+        assert svg(ours, 150).encode() == saved(format="svg", dpi=150, metadata=undated, transparent=True)
+    assert png(ours, 80) == saved(format="png", dpi=80)
 
 
 def contrast(one, other):

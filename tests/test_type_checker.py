@@ -93,16 +93,17 @@ shots: int | None = qngd.backends.resolve(least).default_shot
 """
 
 
-def test_a_type_checker_sees_what_is_wrong_and_nothing_else(tmp_path):
-    """What is not ours stays unread, so that this is quick."""
+def test_a_type_checker_sees_what_is_wrong_and_nothing_else(tmp_path, pytestconfig):
+    """What is not ours stays unread, and what has not changed since the last tests, so that this is quick."""
     pytest.importorskip("mypy")
     foreign = "[mypy-numba.*,scipy.*,rich.*,typer.*,stim.*,matplotlib.*,threadpoolctl.*]\nfollow_imports=skip\n"
     (tmp_path / "mypy.ini").write_text(f"[mypy]\nfollow_imports=silent\n{foreign}", encoding="utf-8")
     scripts = {"names.py": RIGHT + WRONG, "backends.py": BACKENDS}
     for name, text in scripts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
+    kept = pytestconfig.cache.mkdir("mypy") if pytestconfig.pluginmanager.hasplugin("cacheprovider") else os.devnull
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", os.devnull, *scripts],
+        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", str(kept), *scripts],
         cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     faults = [line.split(":") for line in done.stdout.splitlines() if ": error:" in line]

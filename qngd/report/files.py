@@ -127,6 +127,7 @@ def plot(directory: str | Path, argument: str = "directory") -> tuple[Path, Path
     """
     try:
         from qngd.report import figures  # matplotlib is wanted here alone
+        from qngd.report.drawing import png
     except ImportError as error:
         raise MissingPackageError(
             f"plots need matplotlib: {error}; with it installed, qngd plot {directory} draws them from the data there"
@@ -136,9 +137,7 @@ def plot(directory: str | Path, argument: str = "directory") -> tuple[Path, Path
     data = read(folder, argument)
     paths = folder / "convergence.png", folder / "spectrum.png"
     for path, draw in zip(paths, (figures.convergence, figures.spectrum), strict=True):
-        image = io.BytesIO()
-        draw(data).savefig(image, format="png", dpi=150)
-        write_whole(path, image.getvalue(), argument)
+        write_whole(path, png(draw(data), 150), argument)
     return paths
 
 

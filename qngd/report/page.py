@@ -3,7 +3,6 @@ and narrow, and for paper."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from qngd._system.version import __version__
 from qngd.errors import counted
 from qngd.report.catalogue import CATALOGUE, Drawn, Entry
 from qngd.report.compared import compared_table
+from qngd.report.drawing import png
 from qngd.report.files import require_writable, write_whole
 from qngd.report.groups import Group, grouped
 from qngd.report.run_data import RunData
@@ -89,9 +89,7 @@ def write_figures(runs: Sequence[RunData], folder: Path, argument: str = "folder
     for name, _, drawn in _figures(grouped(runs), CATALOGUE):
         if isinstance(drawn, str):
             continue
-        image = io.BytesIO()
-        drawn.figure.savefig(image, format="png", dpi=200)
-        for suffix, content in ((".png", image.getvalue()), (".svg", alone(drawn.figure, drawn.text).encode())):
+        for suffix, content in ((".png", png(drawn.figure, 200)), (".svg", alone(drawn.figure, drawn.text).encode())):
             paths.append(folder / f"{name}{suffix}")
             write_whole(paths[-1], content, argument)
     return paths

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from qngd.report.drawing import png
 
 # Okabe and Ito's palette, told apart with any kind of colour vision, and lighter ones for a dark page. Each colour of a
 # figure is one of these, so that a page may put the other in its place.
@@ -37,9 +38,7 @@ class Picture(Figure):
     """A figure that a notebook shows, also where nobody has imported pyplot."""
 
     def _repr_png_(self) -> bytes:
-        data = io.BytesIO()
-        self.savefig(data, format="png", dpi=110)
-        return data.getvalue()
+        return png(self, 110)
 
 
 def panels(count: int = 1, *, heights: tuple[float, ...] | None = None, size: tuple[float, float] = (4.7, 3.1)) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from hashlib import sha256
 from xml.sax.saxutils import escape
@@ -10,6 +9,7 @@ from xml.sax.saxutils import escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from qngd.report.drawing import svg
 from qngd.report.style import COLOURS
 
 _DPI = 150  # of what is drawn as pixels
@@ -19,10 +19,8 @@ def inline(figure: Figure, key: str, text: str) -> str:
     """A figure as an SVG element for a page that has `palette`; `key` is what no other figure there has, `text` says
     what it shows."""
     salt = sha256(key.encode()).hexdigest()[:12]
-    image = io.StringIO()
     with rc_context({"svg.hashsalt": salt, "svg.fonttype": "none", "font.family": ["DejaVu Sans", "sans-serif"]}):
-        figure.savefig(image, format="svg", dpi=_DPI, metadata={"Date": None, "Creator": None}, transparent=True)
-    body = image.getvalue()
+        body = svg(figure, _DPI)
     body = body[body.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = _named(body, salt)

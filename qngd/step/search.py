@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from qngd._system.keywords import hinted
 from qngd._system.renamed import renamed
@@ -152,6 +151,8 @@ def lowest_within(slopes: np.ndarray, hessian: np.ndarray, radius: float) -> np.
     >>> lowest_within(np.array([-1.0, -1.0]), np.diag([1.0, 2.0]), 2.0)
     array([1. , 0.5])
     """
+    from scipy.optimize import brentq  # with all of scipy.optimize, a fifth of what importing this package takes
+
     values, vectors = np.linalg.eigh(hessian)
     turned = vectors.T @ slopes
     if values[0] > 0 and np.linalg.norm(turned / values) <= radius:
