@@ -39,7 +39,7 @@ SEEDS = {"exact": 3, "shots": 4}
 SHOTS, SHOT_STEPS = 1000, 60
 TOL = {"exact": 1e-9, "shots": 1e-8}
 SMOKE_STEPS = 5
-SMOKE = ("default", "unit-diagonal", "fixed-0.1-1e-02", "adam-0.05", "l-bfgs-b")
+SMOKE = ("default", "conjugate-directions", "unit-diagonal", "fixed-0.1-1e-02", "adam-0.05", "l-bfgs-b")
 
 
 def measure(smoke: bool) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class Planned:
     def first_metric(self) -> Any:
         return self.default_metric()
 
-    def preview_energies(self, theta: Any, count: int) -> Any:
+    def preview_energies(self, theta: Any, count: int, spread: Any = None) -> Any:
         return self._evaluator.preview_energies(self.theta, count)
 
     def preview(self, theta: Any, *, gradient: bool, metric: Any, spread: Any) -> Any:
