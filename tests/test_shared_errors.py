@@ -1,6 +1,8 @@
 """Errors of readout rates, which all circuits of a submission share, add up along them: over repetitions, where most of
 the error is theirs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,22 @@ def test_errors_are_right_over_repetitions(name):
     assert np.allclose(told[moves], spread[moves], rtol=0.3)  # some four deviations of a standard deviation
     exact = np.atleast_1d(CASES[name]()[0])
     assert np.all(np.abs(values.mean(axis=0) - exact) < 4 * spread / np.sqrt(REPETITIONS) + 0.003)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_outcomes_that_share_nothing_may_stand_among_others(name):
+    """As of a backend that corrects some of its circuits alone."""
+
+    class Some(ReadoutCorrected):
+        def read(self, handle, outcomes):
+            found = super().read(handle, outcomes)
+            return [replace(each, shared=None) if r % 2 else each for r, each in enumerate(found)]
+
+    backend = Some(Misreading(RATES), shots=100)
+    values, errors = CASES[name](backend=backend, shots=2000, seed=1)
+    expected, _ = CASES[name](**BACKEND, seed=1)
+    assert np.all(np.isfinite(errors))
+    assert np.allclose(values, expected, atol=0.02)  # but for what is taken off of the order of 1/N
 
 
 def test_errors_of_a_sum_follow_from_its_covariance():

@@ -79,9 +79,7 @@ class Trial:
         """Whether it fell by less than ¼ of that, errors considered, or is NaN."""
         return not self.decrease + self.slack >= 0.25 * self.proposal.predicted
 
-    def next_radius(
-        self, *, shrink: float, near: float, smallest: float, largest: float, met: float = 0.75
-    ) -> float:
+    def next_radius(self, *, shrink: float, near: float, smallest: float, largest: float, met: float = 0.75) -> float:
         """What bounds the next step, radians: `shrink` of this one's length where the model failed, twice the bound
         where a step of at least `near` of it lowered the energy by `met` of what was predicted, else as it was; from
         `smallest` to `largest`."""
