@@ -68,8 +68,9 @@ class Dask(Forwarding):
         object.__setattr__(self, "size", whole_number(self.size, "size", 1))
         if self.inner.shares_errors:
             raise BackendError(
-                f"backend: {self.inner.name} measures readout errors with every submission, and here every part would be "
-                "one; write qngd.backends.ReadoutCorrected(qngd.backends.Dask(client, …)), and PostSelected around that"
+                f"backend: {self.inner.name} measures readout errors with every submission, and here every part would "
+                "be one; write qngd.backends.ReadoutCorrected(qngd.backends.Dask(client, …)), and PostSelected around "
+                "that"
             )
 
     @cached_property

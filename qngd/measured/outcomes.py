@@ -77,9 +77,7 @@ def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
 
 def shared_by(outcomes: Sequence[Outcome]) -> int:
     """How many errors the outcomes of a submission share, C."""
-    return max(
-        (len(each.shared) for each in outcomes if isinstance(each, Means) and each.shared is not None), default=0
-    )
+    return max((len(shared_errors(outcome, 0)) for outcome in outcomes), default=0)
 
 
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:
