@@ -7,7 +7,7 @@ same for all. In which minimum it ends is often a matter of chance, so what coun
 of all starts, over the number of those from which a method came within 1e-6 of the lowest energy that any of them found
 from there, as if a failure were tried again (arXiv:1603.08785). Beside it stands the time until that energy alone, the
 same accuracy for all. A rival is ahead in arrivals if it would be so by chance in less than one of a hundred cases (a
-sign test of the starts from which only one of the two arrives, see `chance`).
+sign test of the starts from which only one of the two arrives, see `chance`): of ten starts that takes seven at least.
 
 The chains with many minima have sixty starts in `chain_minima`.
 
@@ -206,7 +206,7 @@ def judge(rows: list[dict[str, Any]]) -> list[Verdict]:
         Verdict(
             "no other arrives from more starts than it by more than chance, on any problem",
             not any(behind.values()),
-            f"on {sum(map(bool, behind.values()))} of {len(behind)}, and from fewer than any other on {len(fewer)}; "
+            f"on {sum(map(bool, behind.values()))} of {len(behind)}, and from fewer than some other on {len(fewer)}; "
             + "of all starts: "
             + ", ".join(f"{m} {number}" for m, number in totals.items())
             + "".join(f"; {name}: " + ", ".join(f"{m} {n}" for m, n in found.items()) for name, found in fewer.items()),

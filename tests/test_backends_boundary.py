@@ -121,6 +121,13 @@ OUTCOMES = {
     "NaN means": (first(lambda o: Means(np.array([np.nan]), np.zeros(1), 10)), "values that are NaN or infinite"),
     "infinite errors": (first(lambda o: Means(np.zeros(1), np.full(1, np.inf), 10)), "standard errors that are NaN"),
     "negative errors": (first(lambda o: Means(np.zeros(1), -np.ones(1), 10)), "a negative standard error"),
+    "shared errors of others": (
+        first(lambda o: Means(np.zeros(1), np.ones(1), 10, shared=np.ones((2, 2)))), r"shared errors of shape \(2, 2\)"
+    ),
+    "shared errors of two kinds": (
+        lambda outcomes: [Means(np.zeros(1), np.ones(1), 10, shared=np.ones((k, 1))) for k in (2, 3)] + outcomes[2:],
+        "2 rows of shared errors in some outcomes and 3 in others",
+    ),
     "negative shots": (first(lambda o: Means(np.zeros(1), np.zeros(1), -1)), "-1 shots"),
 }  # fmt: skip
 

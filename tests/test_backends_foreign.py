@@ -278,6 +278,7 @@ OTHERS = {
     "default_shots": 7,
     "gives_counts": False,
     "sent_whole": True,
+    "shares_errors": True,
     "least_shots": 3,
     "has_one_number": True,
     "circuit_start": 55.0,

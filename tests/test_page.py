@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 import qngd
 from qngd.errors import SettingError
@@ -269,11 +270,21 @@ def test_figures_as_files(sampled, tmp_path: Path):
     assert "<title" in text
 
 
-@pytest.mark.parametrize("key", ["energy", "metric"])
-def test_figures_are_what_matplotlib_saves(sampled, key):
-    """To the last byte, one format after the other."""
-    (entry,) = (each for each in CATALOGUE if each.key == key)
-    ours, theirs = (entry.draw([Group("", (of_result(sampled),))]).figure for _ in range(2))
+def with_an_inset(layout):
+    figure = Figure(layout=layout)
+    axes = figure.subplots()
+    axes.plot([1, 2], [3, 1e5])
+    axes.set_ylabel("two\nlines")
+    axes.inset_axes([0.5, 0.5, 0.3, 0.3]).plot([1, 2])
+    return figure
+
+
+@pytest.mark.parametrize("kind", ["energy", "metric", None, "constrained", "tight"])
+def test_figures_are_what_matplotlib_saves(sampled, kind):
+    """To the last byte, one format after the other; ours, and others by their layout."""
+    entries = [entry for entry in CATALOGUE if entry.key == kind]
+    group = Group("", (of_result(sampled),))
+    ours, theirs = (entries[0].draw([group]).figure if entries else with_an_inset(kind) for _ in range(2))
 
     def saved(**how):
         file = io.BytesIO()

@@ -1,5 +1,7 @@
 """Readout errors undone: against a device that misreads at known rates, and exact values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -13,6 +15,7 @@ from qngd.evaluators.choice import evaluator_for
 from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts, Means
 from qngd.metrics.names import as_metric
+from qngd.run.directory.encoding import outcomes_to, packed, unpacked
 from tests.lab import Service
 from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
@@ -197,5 +200,43 @@ def test_an_interrupted_submission_is_found_again(is_selected, tmp_path):
     assert len(service.jobs) == 3
     result = run(service, run_dir=tmp_path)
     assert len(service.jobs) == 4
+    assert np.array_equal(result.theta, expected.theta)
+    assert result.cost == expected.cost
+
+
+@pytest.mark.parametrize("is_of_before", [False, True])
+def test_outcomes_of_an_interrupted_run_are_of_use(is_of_before, tmp_path, monkeypatch):
+    """Those of a version that did not say what shared errors do to products are corrected anew, from the same job."""
+    lab = shown("howto/add-a-backend.md").PatientLab
+
+    def run(service, **given):
+        how = {"shots": 300, "seed": 2, "max_steps": 2, "tol": 0, **given}
+        return qngd.minimize(circuit(), ENERGY, START, backend=ReadoutCorrected(lab(service)), **how)
+
+    def of_before(outcomes):
+        old = []
+        for outcome in outcomes:
+            shared, joint = outcome.shared[:, : len(outcome.covariance)], outcome.joint
+            joint = None if joint is None else np.vstack([joint, outcome.shared])
+            old.append(replace(outcome, shared=shared, joint=joint))
+        archive = unpacked(outcomes_to(old))
+        del archive["format"]
+        return packed(archive)
+
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    expected, service = run(Service()), Service()
+    run(service, run_dir=tmp_path, max_steps=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("qngd.evaluators.submission.put_together", stopped)
+        if is_of_before:
+            patch.setattr("qngd.run.directory.jobs.outcomes_to", of_before)
+        assert run(service, run_dir=tmp_path).status == "interrupted"
+    waited = []
+    monkeypatch.setattr(service, "wait", lambda job: waited.append(job) or Service.wait(service, job))
+    result = run(service, run_dir=tmp_path)
+    assert len(service.jobs) == 3
+    assert waited == (["job-2"] if is_of_before else [])
     assert np.array_equal(result.theta, expected.theta)
     assert result.cost == expected.cost

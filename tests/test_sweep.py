@@ -6,6 +6,7 @@ import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -245,6 +246,16 @@ def test_two_workers_give_the_same_as_none_though_one_is_killed(tmp_path: Path):
     again = qngd.sweep(deadly, grid, out=tmp_path / "three", workers=0, **COMMON)
     assert two == again
     assert all(row["status"] == "max_steps" for row in two)
+
+
+def test_errors_that_a_submission_shares_are_not_divided_among_workers():
+    """Each part would measure the rates of its own."""
+    client = SimpleNamespace(submit=len, gather=len, cancel=len)
+    corrected = qngd.backends.ReadoutCorrected("statevector")
+    assert qngd.backends.ReadoutCorrected(qngd.backends.Dask(client, "statevector")).shares_errors
+    for backend in (corrected, qngd.backends.PostSelected(corrected, parities="ZZ")):
+        with pytest.raises(qngd.BackendError, match=r"write qngd.backends.ReadoutCorrected\(qngd.backends.Dask\("):
+            qngd.backends.Dask(client, backend)
 
 
 def test_a_cluster_that_is_there_runs_sweeps_and_steps(here, tmp_path: Path):

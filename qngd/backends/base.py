@@ -128,6 +128,12 @@ class BackendBase(ABC):
         return False
 
     @property
+    def shares_errors(self) -> bool:
+        """Whether all outcomes of a submission share errors, as those of rates that it measures with them: divided
+        among several submissions they would not."""
+        return False
+
+    @property
     def least_shots(self) -> int:
         """How many shots every circuit should have where a rule chooses them, as where some are left out."""
         return 1

@@ -101,6 +101,12 @@ def checked(outcomes: Any, templates: Sequence[Template], requests: Sequence[Req
         wrong = _wrong(outcome, template)
         if wrong:
             raise DeficientResult(f"{name} returned {wrong} (request {r})")
+    rows = sorted({len(each.shared) for each in found if isinstance(each, Means) and each.shared is not None})
+    if len(rows) > 1:
+        raise DeficientResult(
+            f"{name} returned {rows[0]} rows of shared errors in some outcomes and {rows[-1]} in others of one "
+            "submission, where each row is the same error in all of them"
+        )
     return found
 
 

@@ -55,7 +55,7 @@ class Dask(Forwarding):
 
     Raises:
         SettingError: the client is none.
-        BackendError: the backend is not known.
+        BackendError: the backend is not known, or is a `ReadoutCorrected`, which goes around this one.
     """
 
     client: Any
@@ -66,7 +66,12 @@ class Dask(Forwarding):
         if not all(callable(getattr(self.client, name, None)) for name in ("submit", "gather", "cancel")):
             raise SettingError(f"client must be a distributed.Client; got {self.client!r}")
         object.__setattr__(self, "size", whole_number(self.size, "size", 1))
-        _ = self.inner
+        if self.inner.shares_errors:
+            raise BackendError(
+                f"backend: {self.inner.name} measures readout errors with every submission, and here every part would "
+                "be one; write qngd.backends.ReadoutCorrected(qngd.backends.Dask(client, …)), and PostSelected around "
+                "that"
+            )
 
     @cached_property
     def inner(self) -> BackendBase:  # type: ignore[override]  # found when it is asked for

@@ -70,6 +70,7 @@ class Foreign(BackendBase):
     least_shots = _of_own("least_shots", int)
     has_one_number = _of_own("has_one_number", bool)
     circuit_start = _of_own("circuit_start", float)
+    shares_errors = _of_own("shares_errors", bool)
     sent_whole = _of_own("sent_whole", bool)
     noise_digest = _of_own("noise_digest", str)
     set_to = _of_own("set_to", str)

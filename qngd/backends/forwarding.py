@@ -26,6 +26,7 @@ class Forwarding(BackendBase):
     default_shots = of_inner("default_shots")
     gives_counts = of_inner("gives_counts")
     sent_whole = of_inner("sent_whole")
+    shares_errors = of_inner("shares_errors")
     least_shots = of_inner("least_shots")
     has_one_number = of_inner("has_one_number")
     circuit_start = of_inner("circuit_start")

@@ -61,6 +61,7 @@ class ReadoutCorrected(Around):
 
     about = "readout corrected"
     gives_counts = False
+    shares_errors = True
     least_shots = 20  # so that what two shots say of a qubit is not taken for its readout errors
 
     def __init__(self, backend: Any, *, shots: int | None = None) -> None:

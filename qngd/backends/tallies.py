@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qngd.circuit.pauli import pack_bits
-from qngd.measured.outcomes import Counts, Means, Outcome, covariance_of_means, weighted_values
+from qngd.measured.outcomes import Counts, Means, Outcome, covariance_of_means, shared_errors, weighted_values
 from qngd.measured.template import Template
 
 WHOLE = 1e-6  # a weight this near to a whole number is one
@@ -93,11 +93,10 @@ def _errors_of(
         each = np.array([covariance_of_means(part, len(template.strings)) for part in means])
         covariance = np.einsum("k,kij->ij", weights**2, each)
     if any(part.joint is not None for part in means):
-        nothing = np.zeros((0, len(means[0].values)))
         moved = [
             np.diag(part.stderr)
             if part.joint is None
-            else np.vstack([part.joint, nothing if part.shared is None else part.shared])
+            else np.vstack([part.joint, shared_errors(part, len(part.values))])
             for part in means
         ]
         joint = np.vstack([weight * one for weight, one in zip(weights, moved, strict=True)])

@@ -10,6 +10,7 @@ hold the truth of a string at least 85 times in a hundred. Only what algebra mak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,6 +73,11 @@ def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
     if isinstance(outcome, Means) and outcome.shared is not None:
         return outcome.shared[:, :count]
     return np.zeros((0, count))
+
+
+def shared_by(outcomes: Sequence[Outcome]) -> int:
+    """How many errors the outcomes of a submission share, C."""
+    return max((len(shared_errors(outcome, 0)) for outcome in outcomes), default=0)
 
 
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:

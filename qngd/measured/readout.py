@@ -10,7 +10,15 @@ import numpy as np
 
 from qngd.estimates.estimate import Estimate
 from qngd.measured.deflation import overlap_of
-from qngd.measured.outcomes import Means, Outcome, sample_energy, unseen_zeros, widened, widened_energy
+from qngd.measured.outcomes import (
+    Outcome,
+    sample_energy,
+    shared_by,
+    shared_errors,
+    unseen_zeros,
+    widened,
+    widened_energy,
+)
 from qngd.measured.plan import Plan, Request
 from qngd.measured.tail import Tail
 from qngd.measured.template import Template
@@ -79,15 +87,13 @@ class Readout:
 
     def _shared(self) -> np.ndarray | None:
         """What errors that all outcomes share do to the energies, (R, C); None where there are none."""
-        found = [outcome.shared if isinstance(outcome, Means) else None for outcome in self.outcomes]
-        size = next((len(shared) for shared in found if shared is not None), None)
-        if size is None:
+        if not (count := shared_by(self.outcomes)):
             return None
-        common = np.zeros((len(found), size))
-        for r, (request, shared) in enumerate(zip(self.plan.requests, found, strict=True)):
-            coefficients = self.plan.coefficients[request.template]
-            if shared is not None and coefficients is not None:
-                common[r] = shared @ coefficients
+        common = np.zeros((len(self.outcomes), count))
+        for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
+            if (coefficients := self.plan.coefficients[request.template]) is not None:
+                own = shared_errors(outcome, len(coefficients))
+                common[r, : len(own)] = own @ coefficients
         return common
 
     @cached_property

@@ -17,7 +17,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.cutting import layer_members, layer_templates
 from qngd.measured.draft import Draft
-from qngd.measured.outcomes import means, shared_errors
+from qngd.measured.outcomes import means, shared_by, shared_errors
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.metrics.parts import Part
@@ -102,10 +102,11 @@ class RotationMeans:
 def block_means(read: Readout, blocks: Sequence[BlockTerm]) -> RotationMeans:
     """Those of the rotations of these blocks."""
     count = read.plan.jacobian.shape[0]
-    every = [shared_errors(read.outcomes[block.request], len(block.rotations)) for block in blocks]
-    values, shared = np.zeros(count), np.zeros((max(map(len, every), default=0), count))
-    for block, own in zip(blocks, every, strict=True):
-        values[block.rotations] = means(read.outcomes[block.request], read.templates[block.request])[0]
+    values, shared = np.zeros(count), np.zeros((shared_by(read.outcomes), count))
+    for block in blocks:
+        outcome = read.outcomes[block.request]
+        values[block.rotations] = means(outcome, read.templates[block.request])[0]
+        own = shared_errors(outcome, len(block.rotations))
         shared[: len(own), block.rotations] = own
     return RotationMeans(values, shared)
 

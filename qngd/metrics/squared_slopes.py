@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from qngd.measured.outcomes import Means, Outcome, shared_errors, unseen, weighted_values, widened
+from qngd.measured.outcomes import Means, Outcome, shared_by, shared_errors, unseen, weighted_values, widened
 from qngd.measured.readout import Readout
 from qngd.measured.template import Template
 
@@ -62,7 +62,10 @@ def readings_of(read: Readout) -> Iterator[Readings]:
         assert weights is not None
         parts = [_moments(read.outcomes[r], read.templates[r], weights) for r in requests]
         means, covariances, traces, shots = (np.array(each) for each in zip(*parts, strict=True))
-        shared = np.stack([shared_errors(read.outcomes[r], len(weights)) * weights for r in requests], axis=1)
+        shared = np.zeros((shared_by(read.outcomes), *means.shape))
+        for k, r in enumerate(requests):
+            own = shared_errors(read.outcomes[r], len(weights))
+            shared[: len(own), k] = own * weights
         yield Readings(requests, linear[:, requests].tocsr(), means, covariances, traces, shots, shared)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from contextlib import ExitStack
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ def svg(figure: Figure, dpi: float) -> str:
     pixels."""
     image = io.StringIO()
     with _prepared(figure, dpi) as stack:
-        for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        for patch in (figure.patch, *(axes.patch for axes in figure.findobj(Axes))):  # insets too
             stack.callback(patch.set, facecolor=patch.get_facecolor(), edgecolor=patch.get_edgecolor())
             patch.set(facecolor="none", edgecolor="none")
         FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None, "Creator": None})

@@ -79,13 +79,14 @@ class Trial:
         """Whether it fell by less than ¼ of that, errors considered, or is NaN."""
         return not self.decrease + self.slack >= 0.25 * self.proposal.predicted
 
-    def next_radius(self, *, shrink: float, near: float, smallest: float, largest: float) -> float:
+    def next_radius(self, *, shrink: float, near: float, smallest: float, largest: float, met: float = 0.75) -> float:
         """What bounds the next step, radians: `shrink` of this one's length where the model failed, twice the bound
-        where a step of at least `near` of it met the model, else as it was; from `smallest` to `largest`."""
+        where a step of at least `near` of it lowered the energy by `met` of what was predicted, else as it was; from
+        `smallest` to `largest`."""
         step = self.proposal
         if self.failed_the_model:
             return max(shrink * step.length, smallest)
-        if self.met_the_model and step.length >= near * step.radius:
+        if self.decrease >= met * step.predicted and step.length >= near * step.radius:
             return min(2 * step.radius, largest)
         return step.radius
 

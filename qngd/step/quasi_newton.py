@@ -131,20 +131,15 @@ class QuasiNewton(CurvatureRate):
         rest = {**standing, **(self.followed(trial, memory) if settled else super().learn(trial, accepted, memory))}
         if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
             return {**rest, **kept}
-        pairs = self._with_pair(trial, memory) if _is_curved(trial) else self.forgotten()
-        if settled and _is_curved(trial):
-            bound = trial.next_radius(shrink=0.5, near=0.8, smallest=_SHORTEST, largest=self.max_length)
+        is_curved, first, most = _is_curved(trial), self._first_bound, self.max_length
+        pairs = self._with_pair(trial, memory) if is_curved else self.forgotten()
+        if not settled:  # a step by the rate promises what the slope does
+            bound = trial.next_radius(shrink=0.0, met=0.5, near=0.99, smallest=first, largest=most)
+        elif is_curved:
+            bound = trial.next_radius(shrink=0.5, near=0.8, smallest=_SHORTEST, largest=most)
         else:
-            bound = self._first_bound if settled else self._next_bound(trial)
+            bound = first
         return {**rest, **pairs, "bound": np.array(bound)}
-
-    def _next_bound(self, trial: Trial) -> float:
-        """What bounds the next step after an accepted one by the rate, which promises what the slope does."""
-        step = trial.proposal
-        if trial.failed_the_model:
-            return self._first_bound
-        grows = step.length >= 0.99 * step.radius and trial.decrease >= 0.5 * step.predicted
-        return min(2 * step.radius, self.max_length) if grows else step.radius
 
     @property
     def _first_bound(self) -> float:

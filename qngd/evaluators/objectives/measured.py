@@ -19,7 +19,7 @@ import numpy as np
 from qngd.evaluators.objectives.joint import Piece
 from qngd.evaluators.objectives.tails import MeasuredTails
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import Counts, Outcome, shared_errors, unseen, weighted_values, widened
+from qngd.measured.outcomes import Counts, Outcome, shared_by, shared_errors, unseen, weighted_values, widened
 from qngd.measured.plan import Request
 from qngd.measured.readout import Readout, shots_asked
 from qngd.measured.tail import counts_of
@@ -76,11 +76,11 @@ class Measured:
     @cached_property
     def _shared(self) -> np.ndarray:
         """How the errors that all outcomes of a submission share, one standard error large, move v, (C, R, K)."""
-        found = {r: shared_errors(self.outcomes[r], own.shape[1]) @ own.T for r, own in self._requests}
-        moved = np.zeros((max(map(len, found.values()), default=0), *self._values[0].shape))
-        for r, own in found.items():
-            moved[: len(own), r] = own
-        return moved
+        found = np.zeros((shared_by(self.outcomes), *self._values[0].shape))
+        for r, weights in self._requests:
+            own = shared_errors(self.outcomes[r], weights.shape[1])
+            found[: len(own), r] = own @ weights.T
+        return found
 
     @property
     def outputs(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from qngd.solve.direction import Spectrum
 from qngd.solve.state import StepInfo
 
 _NOT_FINITE = ("inf", "-inf", "nan")
+_OUTCOMES = 2  # their format; in the first nothing said what errors that outcomes share do to products of strings
 
 
 def as_json(row: Any) -> str:
@@ -48,18 +49,21 @@ def unpacked(archive: bytes) -> dict[str, Any]:
 
 
 def outcomes_to(outcomes: Sequence[Outcome]) -> bytes:
-    """The outcomes of a job as one archive: of outcome number k `k_bits` and `k_counts`, or `k_values`, `k_stderr` and
-    `k_shots`, with `k_covariance`, `k_shared` and `k_joint` where they are known."""
-    arrays: dict[str, Any] = {"count": len(outcomes)}
+    """The outcomes of a job as one archive: `count` and `format`, and of outcome number k `k_bits` and `k_counts`, or
+    `k_values`, `k_stderr` and `k_shots`, with `k_covariance`, `k_shared` and `k_joint` where they are known."""
+    arrays: dict[str, Any] = {"count": len(outcomes), "format": _OUTCOMES}
     for k, outcome in enumerate(outcomes):
         parts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
         arrays |= {f"{k}_{name}": part for name, part in parts.items() if part is not None}
     return packed(arrays)
 
 
-def outcomes_from(archive: bytes) -> list[Outcome]:
-    """The outcomes that `outcomes_to` put together."""
+def outcomes_from(archive: bytes) -> list[Outcome] | None:
+    """The outcomes that `outcomes_to` put together; None where an earlier version did, and they lack what is asked of
+    them now."""
     arrays = unpacked(archive)
+    if arrays.get("format", 1) < _OUTCOMES and any(name.endswith("_joint") for name in arrays):
+        return None
     return [_outcome(arrays, k) for k in range(int(arrays["count"]))]
 
 

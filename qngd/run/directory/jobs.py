@@ -79,7 +79,10 @@ class StoredJobs:
         notes: dict[int, list[Note]] = {}
         for each in self._file.rows("notes", "of = ?", row):
             notes.setdefault(each["place"], []).append(Note(each["event"], each["holds"]))
-        outcomes = {each["place"]: outcomes_from(each["data"]) for each in self._file.rows("outcomes", "of = ?", row)}
+        outcomes: dict[int, list[Outcome]] = {}
+        for each in self._file.rows("outcomes", "of = ?", row):
+            if (kept := outcomes_from(each["data"])) is not None:  # else their job is collected again
+                outcomes[each["place"]] = kept
         return Sent(known["tag"], {place: found[-1] for place, found in ids.items()}, outcomes, notes, ids)
 
     def intend(self, submission: str, backend: str, tag: str) -> None:
