@@ -62,10 +62,16 @@ Outcome = Counts | Means
 
 def covariance_of_means(outcome: Means, count: int) -> np.ndarray:
     """That of the values of the first `count` strings (m, m); of independent errors where nothing more is known."""
+    own = covariance_of_shots(outcome, count)
     if outcome.covariance is None:
-        return np.diag(outcome.stderr[:count] ** 2)
+        return own
     shared = shared_errors(outcome, count)
-    return outcome.covariance + shared.T @ shared
+    return own + shared.T @ shared
+
+
+def covariance_of_shots(outcome: Means, count: int) -> np.ndarray:
+    """The same by the outcome's own shots, as far as these are known apart."""
+    return np.diag(outcome.stderr[:count] ** 2) if outcome.covariance is None else outcome.covariance
 
 
 def shared_errors(outcome: Outcome, count: int) -> np.ndarray:

@@ -14,7 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from qngd.measured.outcomes import Means, Outcome, shared_by, shared_errors, unseen, weighted_values, widened
+from qngd.measured.outcomes import (
+    Means,
+    Outcome,
+    covariance_of_shots,
+    shared_by,
+    shared_errors,
+    unseen,
+    weighted_values,
+    widened,
+)
 from qngd.measured.readout import Readout
 from qngd.measured.template import Template
 
@@ -75,8 +84,7 @@ def _moments(outcome: Outcome, template: Template, weights: np.ndarray) -> tuple
     count = len(weights)
     least = np.where(template.independent[0] < 0, 0.0, weights**2 * unseen(outcome.shots))
     if isinstance(outcome, Means):
-        own = np.diag(outcome.stderr[:count] ** 2) if outcome.covariance is None else outcome.covariance
-        covariance = weights[:, None] * own * weights
+        covariance = weights[:, None] * covariance_of_shots(outcome, count) * weights
         errors = np.diag(covariance)
         wide = covariance + np.diag(widened(errors, least) - errors)
         return weights * outcome.values[:count], wide, float(errors.sum()), np.inf

@@ -19,7 +19,16 @@ import numpy as np
 from qngd.evaluators.objectives.joint import Piece
 from qngd.evaluators.objectives.tails import MeasuredTails
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import Counts, Outcome, shared_by, shared_errors, unseen, weighted_values, widened
+from qngd.measured.outcomes import (
+    Counts,
+    Outcome,
+    covariance_of_shots,
+    shared_by,
+    shared_errors,
+    unseen,
+    weighted_values,
+    widened,
+)
 from qngd.measured.plan import Request
 from qngd.measured.readout import Readout, shots_asked
 from qngd.measured.tail import counts_of
@@ -231,8 +240,8 @@ def _read(
         return _read_tails(counts_of(outcome), template, weights, tails, at_theta, least)
     if not isinstance(outcome, Counts):
         count = weights.shape[1]
-        spread = np.diag(outcome.stderr[:count] ** 2) if outcome.covariance is None else outcome.covariance
-        return weights @ outcome.values[:count], _widened(weights @ spread @ weights.T, least)
+        spread = weights @ covariance_of_shots(outcome, count) @ weights.T
+        return weights @ outcome.values[:count], _widened(spread, least)
     return _mean_of(outcome, weighted_values(outcome, template, weights.T), np.abs(weights).sum(axis=1), least)
 
 
