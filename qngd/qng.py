@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,11 @@ from qngd.step.base import shortened
 _MATRIX_FREE: Literal["matrix-free"] = "matrix-free"
 _EVERY_STEP = Refresh()
 _SCALE = "energy_scale"  # in the memory of a run: that of the energies at its start
+
+
+@lru_cache  # every step asks for the same
+def _kept_for(path: float) -> Refresh:
+    return Refresh(every=sys.maxsize, drift=path) if path else _EVERY_STEP
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,8 +278,7 @@ class QNG:
             return evaluator.default_metric(), self.refresh or _EVERY_STEP
         coarse_does = not dearest and not rule.has_failed(memory)
         metric = evaluator.first_metric() if coarse_does else evaluator.default_metric()
-        path = rule.keeps_metric_for(memory)
-        return metric, Refresh(every=sys.maxsize, drift=path) if path else _EVERY_STEP
+        return metric, _kept_for(rule.keeps_metric_for(memory))
 
     @property
     def is_matrix_free(self) -> bool:

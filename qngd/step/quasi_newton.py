@@ -131,15 +131,15 @@ class QuasiNewton(CurvatureRate):
         rest = {**standing, **(self.followed(trial, memory) if settled else super().learn(trial, accepted, memory))}
         if not accepted:  # too long a step by the rate: what pairs say of the curvature may well be true
             return {**rest, **kept}
-        is_curved, first, most = _is_curved(trial), self._first_bound, self.max_length
-        pairs = self._with_pair(trial, memory) if is_curved else self.forgotten()
+        is_curved, most = _is_curved(trial), self.max_length
+        rest |= self._with_pair(trial, memory) if is_curved else self.forgotten()
         if not settled:  # a step by the rate promises what the slope does
-            bound = trial.next_radius(shrink=0.0, met=0.5, near=0.99, smallest=first, largest=most)
+            bound = trial.next_radius(shrink=0.0, met=0.5, near=0.99, smallest=self._first_bound, largest=most)
         elif is_curved:
             bound = trial.next_radius(shrink=0.5, near=0.8, smallest=_SHORTEST, largest=most)
         else:
-            bound = first
-        return {**rest, **pairs, "bound": np.array(bound)}
+            return rest
+        return {**rest, "bound": np.array(bound)}
 
     @property
     def _first_bound(self) -> float:
