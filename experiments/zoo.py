@@ -33,7 +33,10 @@ from experiments.record import Experiment, main  # noqa: E402
 from experiments.zoo_cases import CASES, METHODS, problem_of  # noqa: E402
 from experiments.zoo_report import compact, draw, judge  # noqa: E402
 from qngd.errors import SettingError  # noqa: E402
+from qngd.evaluators.choice import evaluator_for  # noqa: E402
+from qngd.evaluators.forwarding import ForwardingEvaluator  # noqa: E402
 from qngd.evaluators.setup import Setup  # noqa: E402
+from qngd.interop import as_observable  # noqa: E402
 
 SEEDS = {"exact": 3, "shots": 4}
 SHOTS, SHOT_STEPS = 1000, 60
@@ -97,37 +100,20 @@ def one_run(part: str, name: str, method: str, seed: int, most: int | None) -> d
     }
 
 
-class Planned:
-    """Stands for a device that counts circuits and runs none: the block-diagonal metric is the one it measures."""
-
-    is_exact = False
+class Planned(ForwardingEvaluator):
+    """A device that counts circuits and runs none: each question is planned once."""
 
     def __init__(self, name: str) -> None:
-        from qngd.evaluators.choice import evaluator_for
-        from qngd.interop import as_observable
-
         problem = problem_of(name, 0)
         observable = as_observable(problem.observable, problem.circuit)
-        self.circuit = problem.circuit
-        self._evaluator = evaluator_for(problem.circuit, observable, Setup("statevector", 1))
+        super().__init__(evaluator_for(problem.circuit, observable, Setup("statevector", 1)))
         self.theta = problem.circuit.flatten(problem.theta0)
-        self._counted: dict[tuple[bool, Any], Any] = {}
+        self._counted: dict[tuple[Any, Any], Any] = {}
 
-    def default_metric(self) -> Any:
-        from qngd.metrics import as_metric
-
-        return as_metric("block-diag")
-
-    def first_metric(self) -> Any:
-        return self.default_metric()
-
-    def preview_energies(self, theta: Any, count: int, spread: Any = None) -> Any:
-        return self._evaluator.preview_energies(self.theta, count)
-
-    def preview(self, theta: Any, *, gradient: bool, metric: Any, spread: Any) -> Any:
+    def preview(self, theta: Any, *, gradient: Any = True, metric: Any = None, spread: Any = None) -> Any:
         key = (gradient, metric)
         if key not in self._counted:
-            self._counted[key] = self._evaluator.preview(self.theta, gradient=gradient, metric=metric, spread=None)
+            self._counted[key] = super().preview(theta, gradient=gradient, metric=metric, spread=spread)
         return self._counted[key]
 
 
