@@ -17,11 +17,9 @@ def ahead(theirs: Sequence[bool], ours: Sequence[bool]) -> float:
     >>> ahead([True, True, False], [True, False, False])
     0.5
     """
-    only_theirs, only_ours = (
-        int(np.sum(np.logical_and(one, np.logical_not(other)))) for one, other in ((theirs, ours), (ours, theirs))
-    )
-    differ = only_theirs + only_ours
-    return float(binomtest(only_theirs, differ, 0.5, "greater").pvalue) if differ else 1.0
+    one, other = np.asarray(theirs, dtype=bool), np.asarray(ours, dtype=bool)
+    differ = int(np.sum(one != other))
+    return float(binomtest(int(np.sum(one & ~other)), differ, 0.5, "greater").pvalue) if differ else 1.0
 
 
 def surely_ahead(arrived: Mapping[str, Sequence[bool]], ours: str) -> list[str]:
