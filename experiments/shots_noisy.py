@@ -4,7 +4,7 @@ Question: whether `shots="auto"` needs fewer shots than shots fixed beforehand a
 and readout err. The devices are of different kinds: fake_nairobi, seven qubits of 2021 with CNOTs, and fake_torino, 133
 of 2023 with CZ and a fraction of the errors.
 
-    python -m experiments.shots_noisy            half an hour on two cores
+    python -m experiments.shots_noisy            an hour on two cores
     python -m experiments.shots_noisy --smoke    one problem on one device, one seed, few methods
 
 Energies at a point are exact under the device's noise model, readout errors included; shots are drawn from the exact
@@ -36,7 +36,7 @@ from experiments.record import Experiment, Verdict, main
 from experiments.shots_to_solution import ramped_maxcut
 from qngd.backends import resolve
 
-SEEDS = 9  # with five the fewest shots of a dozen settings were lucky ones, ten times too few
+SEEDS = 20  # with few the fewest shots of a dozen settings are lucky ones
 SEARCH = {"maxfun": 100, "ftol": 1e-7}
 SAME = 1e-7
 DEVICES = ("fake_nairobi", "fake_torino")
@@ -139,7 +139,7 @@ def _drawn(data: dict[str, Any]) -> Figure:
 EXPERIMENT = Experiment(
     "shots_noisy",
     'Shots until the noisy energy is at the goal, of `shots="auto"` and of other methods, on two noisy devices',
-    "half an hour",
+    "an hour",
     measure,
     judge,
     _drawn,
