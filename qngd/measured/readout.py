@@ -12,8 +12,8 @@ from qngd.estimates.estimate import Estimate
 from qngd.measured.deflation import overlap_of
 from qngd.measured.outcomes import (
     Outcome,
+    moved_together,
     sample_energy,
-    shared_by,
     shared_errors,
     unseen_zeros,
     widened,
@@ -33,7 +33,7 @@ class Energies:
     values: np.ndarray
     sampled: np.ndarray
     variances: np.ndarray
-    common: np.ndarray | None = None
+    common: np.ndarray
 
 
 def shots_asked(request: Request, outcome: Outcome) -> int:
@@ -85,16 +85,13 @@ class Readout:
                 variances[r] = widened_energy(float(sampled[r]), outcome.shots, template, coefficients)
         return Energies(values, sampled, variances, self._shared())
 
-    def _shared(self) -> np.ndarray | None:
-        """What errors that all outcomes share do to the energies, (R, C); None where there are none."""
-        if not (count := shared_by(self.outcomes)):
-            return None
-        common = np.zeros((len(self.outcomes), count))
+    def _shared(self) -> np.ndarray:
+        """What errors that all outcomes share do to the energies, (R, C)."""
+        moves = []
         for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
             if (coefficients := self.plan.coefficients[request.template]) is not None:
-                own = shared_errors(outcome, len(coefficients))
-                common[r, : len(own)] = own @ coefficients
-        return common
+                moves.append(((r,), shared_errors(outcome, len(coefficients)) @ coefficients))
+        return moved_together((len(self.outcomes),), moves).T
 
     @cached_property
     def tail(self) -> Tail | None:

@@ -18,7 +18,7 @@ from qngd.measured.outcomes import (
     Means,
     Outcome,
     covariance_of_shots,
-    shared_by,
+    moved_together,
     shared_errors,
     unseen,
     weighted_values,
@@ -45,7 +45,7 @@ class Readings:
     @property
     def moved(self) -> np.ndarray:
         """How shared errors, one standard error large, move the slopes, (C, P, m)."""
-        return np.array([self.linear @ each for each in self.shared]).reshape(-1, *self.slopes.shape)
+        return np.array([self.linear @ each for each in self.shared]).reshape(len(self.shared), *self.slopes.shape)
 
     @property
     def slopes(self) -> np.ndarray:
@@ -71,10 +71,8 @@ def readings_of(read: Readout) -> Iterator[Readings]:
         assert weights is not None
         parts = [_moments(read.outcomes[r], read.templates[r], weights) for r in requests]
         means, covariances, traces, shots = (np.array(each) for each in zip(*parts, strict=True))
-        shared = np.zeros((shared_by(read.outcomes), *means.shape))
-        for k, r in enumerate(requests):
-            own = shared_errors(read.outcomes[r], len(weights))
-            shared[: len(own), k] = own * weights
+        errors = [shared_errors(read.outcomes[r], len(weights)) * weights for r in requests]
+        shared = moved_together(means.shape, (((k,), own) for k, own in enumerate(errors)))
         yield Readings(requests, linear[:, requests].tocsr(), means, covariances, traces, shots, shared)
 
 
