@@ -31,7 +31,7 @@ def assemble(
     else:
         stderr = np.sqrt(weights**2 @ energies.variances)
     if read.tail is None:
-        stderr = np.hypot(stderr, np.linalg.norm(weights @ energies.common))
+        stderr = np.hypot(stderr, np.linalg.norm(energies.shared @ weights))
     metric = None if plan.metric is None else plan.metric.estimate(read)
     evaluation = Evaluation(
         theta=theta,
@@ -97,7 +97,7 @@ def _gradient(read: Readout, shots: int) -> Estimate | None:
         covariance_matrix = chance.covariance(read.plan, energies.values, energies.variances)
     else:
         covariance_matrix = (linear * energies.variances) @ linear.T
-    moved = linear @ energies.common
-    covariance_matrix += moved @ moved.T
+    moved = energies.shared @ linear.T
+    covariance_matrix += moved.T @ moved
     stderr = np.sqrt(np.diag(covariance_matrix))
     return Estimate(linear @ energies.values, stderr, shots, covariance_matrix)

@@ -115,21 +115,21 @@ def variances_of(readings: Readings, slopes: np.ndarray) -> tuple[np.ndarray, np
     first = apart + apart.T
     columns = linear.tocsc()
     pairs, places, products = [], [], []
-    for r, moved in enumerate(turned):
+    for r, each in enumerate(turned):
         span = slice(columns.indptr[r], columns.indptr[r + 1])
         rows, weights = columns.indices[span], columns.data[span]
         product = np.outer(weights, weights)
-        first[np.ix_(rows, rows)] += 2 * product * (moved[rows] @ slopes[rows].T)
+        first[np.ix_(rows, rows)] += 2 * product * (each[rows] @ slopes[rows].T)
         pairs.append((rows[:, None] * size + rows).ravel())
         places.append(np.full(product.size, r))
         products.append(product.ravel())
     gram = _gram(readings)
     second = squares @ (squares @ gram).T
     entries = (np.concatenate(products), (np.concatenate(pairs), np.concatenate(places)))
-    shared = sparse.coo_array(entries, shape=(size * size, len(turned))).tocsr()
-    rows = np.flatnonzero(np.diff(shared.indptr))
-    second.ravel()[rows] += shared[rows].multiply(shared[rows] @ gram).sum(axis=1)
-    unknown = (shared @ (readings.shots < 2) != 0).reshape(size, size)
+    both = sparse.coo_array(entries, shape=(size * size, len(turned))).tocsr()  # L_ir L_jr
+    rows = np.flatnonzero(np.diff(both.indptr))
+    second.ravel()[rows] += both[rows].multiply(both[rows] @ gram).sum(axis=1)
+    unknown = (both @ (readings.shots < 2) != 0).reshape(size, size)
     return np.where(unknown, np.inf, first - second), second
 
 
