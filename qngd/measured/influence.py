@@ -18,6 +18,7 @@ is widened by the one that independent errors (2/N)² of all means, and of all p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,11 +70,11 @@ class Influence:
         half = (weights * self.left).T @ self.right
         return np.maximum(self._spread(squares, half + half.T), 0.0)
 
-    def moved(self) -> np.ndarray:
-        """How each shared error, one standard error large, moves the estimate, (C, p, p)."""
-        half = np.array([(each[:, None] * self.left).T @ self.right for each in self.shared])
-        half = half.reshape(len(self.shared), *self.value.shape)
-        return half + np.swapaxes(half, 1, 2)
+    def moved(self) -> Iterator[np.ndarray]:
+        """How each shared error, one standard error large, moves the estimate, (p, p) of C."""
+        for each in self.shared:
+            half = (each[:, None] * self.left).T @ self.right
+            yield half + half.T
 
     def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
         """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
@@ -98,8 +99,8 @@ class Influence:
 class DiagonalInfluence(Influence):
     """An estimate of a diagonal matrix: A_u is diagonal and holds y_u. `shared` (C, p) move the diagonal itself."""
 
-    def moved(self) -> np.ndarray:
-        return np.array([np.diag(each) for each in self.shared]).reshape(len(self.shared), *self.value.shape)
+    def moved(self) -> Iterator[np.ndarray]:
+        return map(np.diag, self.shared)
 
     @property
     def first_order(self) -> np.ndarray:

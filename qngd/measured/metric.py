@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,18 +27,18 @@ class Estimated:
     Attributes:
         tensor: with the errors of its own shots.
         parts: plain data of the metric's own: what it found on the way, for what a shot was worth.
-        moved: (C, P, P), how each of the errors that all outcomes of a submission share moves it, where it is one
-            standard error large; no rows where nothing is shared.
+        moved: gives how each of the errors that all outcomes of a submission share moves it, where it is one standard
+            error large, (P, P) one after the other, as all of them may be hundreds; none where nothing is shared.
     """
 
     tensor: MetricTensor
     parts: Any = ()
-    moved: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1)))
+    moved: Callable[[], Iterable[np.ndarray]] = tuple
 
     @property
     def whole(self) -> MetricTensor:
         """With all errors."""
-        return replace(self.tensor, stderr=np.sqrt(self.tensor.stderr**2 + sum(each**2 for each in self.moved)))
+        return replace(self.tensor, stderr=np.sqrt(self.tensor.stderr**2 + sum(each**2 for each in self.moved())))
 
 
 class MeasuredMetric(ABC):

@@ -10,9 +10,10 @@ hold the truth of a string at least 85 times in a hundred. Only what algebra mak
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,18 @@ def moved_together(shape: tuple[int, ...], moves: Iterable[tuple[tuple[Any, ...]
             found = found if len(found) else np.zeros((len(moved), *shape))
             found[(slice(None), *place)] += moved
     return found
+
+
+def one_by_one(
+    shape: tuple[int, ...], moves: Sequence[tuple[tuple[Any, ...], Iterable[np.ndarray]]]
+) -> Iterator[np.ndarray]:
+    """The rows of `moved_together`, one after the other: all at once may be too large."""
+    for every in zip_longest(*(moved for _, moved in moves)):
+        found = np.zeros(shape)
+        for (place, _), moved in zip(moves, every, strict=True):
+            if moved is not None:
+                found[place] += moved
+        yield found
 
 
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:

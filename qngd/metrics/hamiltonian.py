@@ -79,7 +79,8 @@ class HamiltonianAware(Metric):
             if read.with_spread:  # they are large
                 kept.append(readings)
         stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second))
-        return Estimated(projected(value, stderr, self.name, shots), kept, moved_together((size, size), moves))
+        moved = moved_together((size, size), moves)
+        return Estimated(projected(value, stderr, self.name, shots), kept, lambda: moved)
 
     def step_worth(self, read: Readout, parts: Sequence[Readings], step: StepModel) -> np.ndarray:
         """Gradient and metric are of the same shots: with noise e_r in request r the step moves by

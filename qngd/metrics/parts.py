@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import projected
 from qngd.measured.influence import Influence
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import Means, moved_together
+from qngd.measured.outcomes import Means, one_by_one
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.spread import StepModel, shots_of_entries
@@ -59,13 +60,14 @@ class SumOfParts(Metric):
         for part in parts:
             value[part.place] += part.influence.value
             variance[part.place] += part.influence.variance
-        moved = moved_together((size, size), ((part.place, part.influence.moved()) for part in parts))
         requests = {part.request for part in parts}
         shots = sum(read.outcomes[request].shots for request in requests)
         # a sample covariance of counts is positive; noisy expectation values and sums over circuits may not be
         noisy_means = any(isinstance(read.outcomes[r], Means) and read.outcomes[r].shots for r in requests)
         make = projected if noisy_means or self.is_joint(plan) else MetricTensor
-        return Estimated(make(value, np.sqrt(variance), self.name, shots, self.note(plan)), parts, moved)
+        return Estimated(
+            make(value, np.sqrt(variance), self.name, shots, self.note(plan)), parts, partial(_moved, size, parts)
+        )
 
     def step_worth(self, read: Readout, parts: Sequence[Part], step: StepModel) -> np.ndarray:
         worth = step.of_gradient.copy()
@@ -79,3 +81,8 @@ class SumOfParts(Metric):
 
     def shots_for(self, plan: Plan, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
         return np.maximum(needed, seen / error**2 + self.bounds(plan) / error)
+
+
+def _moved(size: int, parts: Sequence[Part]) -> Iterator[np.ndarray]:
+    """How each error that all outcomes share moves the sum of the parts, (P, P) each."""
+    return one_by_one((size, size), [(part.place, part.influence.moved()) for part in parts])

@@ -9,7 +9,7 @@ errors themselves as its root.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ from qngd.evaluators.objectives.joint import Piece
 from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.model import Model
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import moved_together
+from qngd.measured.outcomes import moved_together, one_by_one
 from qngd.measured.spread import damped_root
 
 _WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
@@ -138,20 +138,24 @@ class MeasuredBatch:
     def average(self) -> MetricTensor:
         """The Fubini–Study metric, averaged over the samples."""
         value, variance = np.zeros((2, self._size, self._size))
-        count, shots, moves, tensor = len(self._samples), 0, [], None
+        count, shots, tensor = len(self._samples), 0, None
         notes: dict[str, None] = {}
         for each in self._pieces:
             tensor = each.metric.tensor
             place = np.ix_(each.piece.parameters, each.piece.parameters)
             value[place] += tensor.raw / count
             variance[place] += (tensor.raw_stderr / count) ** 2
-            moves.append((place, each.metric.moved / count))
             shots += tensor.shots
             if tensor.unprojected is None and tensor.note:
                 notes[tensor.note] = None
         assert tensor is not None
         found = projected(value, np.sqrt(variance), tensor.approx, shots, "; ".join(notes))
-        return Estimated(found, moved=moved_together(value.shape, moves)).whole
+        return Estimated(found, moved=self._average_moved).whole
+
+    def _average_moved(self) -> Iterator[np.ndarray]:
+        """How each error that all outcomes share moves the average of the metrics, (P, P) each."""
+        moves = [(np.ix_(*[each.piece.parameters] * 2), each.metric.moved()) for each in self._pieces]
+        return (moved / len(self._samples) for moved in one_by_one((self._size, self._size), moves))
 
     def gauss_newton(self) -> MetricTensor:
         """JᵀLJ without the bias that the errors of J make in it, as far as it is known."""
