@@ -1,5 +1,7 @@
 """Entries of the metric from counts and from means: unbiased, with errors against many repetitions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,7 +9,7 @@ from scipy import stats
 from qngd.measured.correlations import correlations, overlap
 from qngd.measured.covariances import covariance as influence
 from qngd.measured.covariances import diagonal
-from qngd.measured.outcomes import Counts, Means
+from qngd.measured.outcomes import Counts, Means, sample_energy
 from tests.known_outcomes import EVERYTHING, all_values, counts_of, distribution, random_case, repeated, template_of
 
 
@@ -175,6 +177,32 @@ def test_errors_of_correlations(shots):
     values = np.array([f.value for f in found])
     assert np.allclose(values.mean(axis=0), half + half.T, rtol=0, atol=4 * values.std() / np.sqrt(len(found)))
     check_spread(found)
+
+
+def some_correlations(outcome, template, jacobian):
+    return correlations(outcome, template, jacobian, np.array([0.3, -1.1]), np.array([0.2, 0.0, -0.5]))
+
+
+@pytest.mark.parametrize("known", ["all", "no products", "no covariances"])
+@pytest.mark.parametrize("estimate", [influence, single_strings, blocks_of_strings, some_correlations])
+def test_errors_that_circuits_share_are_not_among_their_own(estimate, known):
+    """More shots of a circuit do not make them smaller, so they must not count in what its shots are worth."""
+    (alone, *_), template, jacobian = drawn_means(7, times=1)
+    shared = np.random.default_rng(8).normal(scale=0.05, size=(2, 6))
+    alone = replace(alone, covariance=np.diag(alone.stderr[:3] ** 2), joint=np.diag(alone.stderr))
+    if known != "all":
+        alone = replace(alone, joint=None, covariance=None if known == "no covariances" else alone.covariance)
+    among = replace(alone, stderr=np.sqrt(alone.stderr**2 + (shared**2).sum(axis=0)), shared=shared)
+    own, found = (estimate(each, template, jacobian) for each in (alone, among))
+    matrix, vector = np.array([[1.0, -0.3], [0.2, 0.9]]), np.array([0.8, -0.6])
+    assert np.allclose(found.first_order, own.first_order, rtol=1e-9)
+    assert found.along(matrix, vector) == pytest.approx(own.along(matrix, vector), rel=1e-9)
+    assert sample_energy(among, template, jacobian[:, 0]) == pytest.approx(
+        sample_energy(alone, template, jacobian[:, 0]), rel=1e-9
+    )
+    for moved, errors in zip(found.moved(), shared, strict=True):
+        up, down = (estimate(replace(among, values=among.values + h * errors), template, jacobian) for h in (0.5, -0.5))
+        assert np.allclose(moved, up.value - down.value, atol=1e-12)
 
 
 def test_errors_of_overlaps():

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -98,22 +99,31 @@ class Retry:
             self.sleep(delay)
         raise AssertionError("the last delay is None")
 
-    def wait(self, action: Callable[[], T], what: str, left: str) -> T:
-        """`action()`, which waits for a job, for `timeout` seconds at most.
+    def wait(
+        self,
+        action: Callable[[], T],
+        what: str,
+        left: str,
+        *,
+        is_transient: Callable[[BaseException], bool] | None = None,
+    ) -> T:
+        """`call` of what waits for a job, for `timeout` seconds at most, all attempts together.
 
         Args:
-            what: begins the message of one that takes longer, such as "ibm_x: job 7".
-            left: ends it, and says what happens to the job.
+            what: begins the message, such as "ibm_x: job 7".
+            left: ends that of one that takes longer, and says what happens to the job.
+            is_transient: as of `call`.
 
         Raises:
-            BackendError: it takes longer.
+            BackendError: as `call`, or it takes longer.
         """
+        called = partial(self.call, action, f"{what} failed", is_transient=is_transient)
         if self.timeout is None:
-            return action()
+            return called()
         ended: Future[T] = Future()
         # providers' own ways to wait differ, and some have none
         # in the context of whoever waits, whose meter counts what is sent again
-        Thread(target=copy_context().run, args=(_settle, ended, action), daemon=True).start()
+        Thread(target=copy_context().run, args=(_settle, ended, called), daemon=True).start()
         done, _ = wait([ended], self.timeout)
         if not done:
             raise BackendError(f"{what} has not ended after {self.timeout:g} s (timeout); {left}")

@@ -11,11 +11,12 @@ import numpy as np
 from qngd.backends.base import BackendBase
 from qngd.backends.foreign import completed
 from qngd.errors import SettingError
+from qngd.estimates.evaluation import Spread
 from qngd.evaluators.base import Evaluator
 from qngd.evaluators.job_log import JobLog
 from qngd.evaluators.setup import Setup
 from qngd.evaluators.submission import noise_note
-from qngd.measured.shots import ShotRule, as_rule
+from qngd.measured.shots import FixedShots, ShotRule, as_rule
 
 
 class DeviceEvaluator(Evaluator):
@@ -39,6 +40,15 @@ class DeviceEvaluator(Evaluator):
         found = copy.copy(self)
         vars(found).update(shots=rule)
         return found
+
+    @property
+    def has_fixed_shots(self) -> bool:
+        """Whether the shots do not depend on what was seen, so that nobody asks what they were worth."""
+        return isinstance(self.shots, FixedShots)
+
+    def remembered(self, seen: Spread, before: Spread | None) -> Spread:
+        """What a step saw, with as much of what was seen `before` as the rule for shots wants to keep."""
+        return seen.after(before, getattr(self.shots, "memory", 0.0))
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError(

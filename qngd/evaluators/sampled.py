@@ -26,7 +26,6 @@ from qngd.measured.auto_shots import AutoShots
 from qngd.measured.outcomes import Outcome
 from qngd.measured.plan import Plan
 from qngd.measured.planner import Planner
-from qngd.measured.shots import FixedShots
 from qngd.metrics.base import Metric
 from qngd.metrics.names import as_metric
 
@@ -136,7 +135,7 @@ class SampledEvaluator(DeviceEvaluator):
         if seen is None:
             return found
         if spread is None or fitting is None or fitting is spread:
-            seen = seen.after(fitting, getattr(self.shots, "memory", 0.0))
+            seen = self.remembered(seen, fitting)
         else:
             seen = spread.renewed(seen)  # for the next that measures all of it
         return replace(found, spread=seen)
@@ -171,8 +170,7 @@ class SampledEvaluator(DeviceEvaluator):
 
     def _answer(self, plan: Plan, outcomes: Sequence[Outcome], theta: np.ndarray, cost: Cost) -> Evaluation:
         """The evaluation that the outcomes of this plan alone give."""
-        # of fixed shots nobody asks what they were worth
-        evaluation = assemble(plan, outcomes, theta, cost, with_spread=not isinstance(self.shots, FixedShots))
+        evaluation = assemble(plan, outcomes, theta, cost, with_spread=not self.has_fixed_shots)
         used = shots_for(plan, outcomes)
         evaluation = replace(evaluation, shots_for=used, energy_scale=self.energy_scale)
         if (found := evaluation.bit_strings) is not None:

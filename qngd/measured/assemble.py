@@ -30,14 +30,14 @@ def assemble(
         stderr = np.sqrt(_covariance_by_basis(read, weights[None])[0, 0])
     else:
         stderr = np.sqrt(weights**2 @ energies.variances)
-    if read.tail is None and energies.common is not None:
-        stderr = np.hypot(stderr, np.linalg.norm(weights @ energies.common))
+    if read.tail is None:
+        stderr = np.hypot(stderr, np.linalg.norm(energies.shared @ weights))
     metric = None if plan.metric is None else plan.metric.estimate(read)
     evaluation = Evaluation(
         theta=theta,
         energy=Estimate(np.float64(value), np.float64(stderr), shots),
         gradient=_gradient(read, shots),
-        metric=None if metric is None else metric.tensor,
+        metric=None if metric is None else metric.whole,
         cost=cost,
         mean=None if read.tail is None else Estimate(np.float64(read.tail.mean), np.sqrt(read.tail.variance), shots),
         bit_strings=_bit_strings(read),
@@ -97,8 +97,7 @@ def _gradient(read: Readout, shots: int) -> Estimate | None:
         covariance_matrix = chance.covariance(read.plan, energies.values, energies.variances)
     else:
         covariance_matrix = (linear * energies.variances) @ linear.T
-    if (common := energies.common) is not None:
-        moved = linear @ common
-        covariance_matrix += moved @ moved.T
+    moved = energies.shared @ linear.T
+    covariance_matrix += moved.T @ moved
     stderr = np.sqrt(np.diag(covariance_matrix))
     return Estimate(linear @ energies.values, stderr, shots, covariance_matrix)

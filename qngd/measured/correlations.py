@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from qngd.measured.influence import Influence, JointInfluence, all_errors
-from qngd.measured.outcomes import Means, Outcome, centred_sums, means, shared_errors, unseen, zeros_frequency
+from qngd.measured.outcomes import (
+    Means,
+    Outcome,
+    centred_sums,
+    means,
+    shared_errors,
+    unseen,
+    without_shared,
+    zeros_frequency,
+)
 from qngd.measured.template import Template
 
 
@@ -39,12 +48,12 @@ def _of_means(
     """The same from expectation values with these variances (m,), which are independent where nothing more is known."""
     right, nothing = np.broadcast_to(own, jacobian.shape), np.zeros_like(value)
     shared = shared_errors(outcome, len(jacobian))
-    found = Influence(value, variances, jacobian, right, 0, nothing, shared=shared)
+    found = Influence(value, without_shared(variances, shared), jacobian, right, 0, nothing, shared=shared)
     if outcome.covariance is None:
         return found
     sizes, vectors = np.linalg.eigh(outcome.covariance)
     of_shots = (vectors * np.sqrt(np.maximum(sizes, 0.0))).T
-    return JointInfluence(**vars(found), joint=all_errors(of_shots, shared, variances))
+    return JointInfluence(**vars(found), joint=all_errors(of_shots, found.weights))
 
 
 def overlap(outcome: Outcome, template: Template, first: np.ndarray, second: np.ndarray) -> Influence:

@@ -15,6 +15,7 @@ from qngd.measured.outcomes import (
     shared_errors,
     unseen,
     widened,
+    without_shared,
 )
 from qngd.measured.template import Template
 
@@ -98,19 +99,20 @@ def _covariance_of_means(
     uncertain = np.concatenate([place >= 0, place[i] != place[j]])
     moved = _symmetric(jacobian.T @ joint @ jacobian)
     second = np.outer(np.diag(moved), np.diag(moved)) + moved**2
+    shared = shared_errors(outcome, len(outcome.values))
     found = Influence(
         value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
-        weights=widened(outcome.stderr**2, unseen(outcome.shots) * uncertain),
+        weights=without_shared(widened(outcome.stderr**2, unseen(outcome.shots) * uncertain), shared),
         left=np.concatenate([-jacobian, jacobian[i]]),
         right=np.concatenate([everywhere, jacobian[j]]),
         shots=0,
         bend=second,
         excess=2 * second,
-        shared=shared_errors(outcome, len(outcome.values)),
+        shared=shared,
     )
     if outcome.joint is None:
         return found
-    return JointInfluence(**vars(found), joint=all_errors(outcome.joint, found.shared, found.weights))
+    return JointInfluence(**vars(found), joint=all_errors(outcome.joint, found.weights))
 
 
 def diagonal(
@@ -139,11 +141,10 @@ def diagonal(
     if isinstance(outcome, Means):
         moved = sums.T @ covariance_of_means(outcome, len(sums)) @ sums
         bend = np.diag(((2 * moved**2 @ select) * select).sum(axis=0))
-        weights, shared = found.weights, found.shared
+        weights, shared = found.weights, found.shared @ left
         if isinstance(found, JointInfluence):
             left = found.joint @ left
             weights = np.ones(len(left))
-            shared = np.eye(len(left))[: len(shared)]
         return DiagonalInfluence(value, weights, left, left, 0, bend, excess=2 * bend, shared=shared)
     squares = 2 * found.value**2 / (found.shots * (found.shots - 1))
     bend = np.diag(((squares @ select) * select).sum(axis=0))

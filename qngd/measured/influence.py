@@ -18,6 +18,7 @@ is widened by the one that independent errors (2/N)² of all means, and of all p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,8 +40,8 @@ class Influence:
         bend: (p, p), the second order of the variance; infinite where nothing is known.
         least: (p, p), what the variance is at least, for what was not seen; 0 where the weights know of it.
         excess: (p, p), by how much the first order is too large on average.
-        shared: (C, U), by how much each of the errors that all outcomes of a submission share moves the numbers, of
-            whose errors these are a part; no rows where nothing is shared.
+        shared: (C, U), by how much each of the errors that all outcomes of a submission share moves the numbers; no
+            rows where nothing is shared. The variances are without them: they add up over circuits, not as squares.
     """
 
     value: np.ndarray
@@ -69,10 +70,11 @@ class Influence:
         half = (weights * self.left).T @ self.right
         return np.maximum(self._spread(squares, half + half.T), 0.0)
 
-    def moved_by(self, c: int) -> np.ndarray:
-        """How shared error c, one standard error large, moves the estimate, (p, p)."""
-        half = (self.shared[c][:, None] * self.left).T @ self.right
-        return half + half.T
+    def moved(self) -> Iterator[np.ndarray]:
+        """How each shared error, one standard error large, moves the estimate, (p, p) of C."""
+        for each in self.shared:
+            half = (each[:, None] * self.left).T @ self.right
+            yield half + half.T
 
     def along(self, matrix: np.ndarray, vector: np.ndarray) -> float:
         """Σ of the variances of the components of matrix·M·vector, `matrix` (q, p), to first order, widened by what was
@@ -95,10 +97,10 @@ class Influence:
 
 
 class DiagonalInfluence(Influence):
-    """An estimate of a diagonal matrix: A_u is diagonal and holds y_u."""
+    """An estimate of a diagonal matrix: A_u is diagonal and holds y_u. `shared` (C, p) move the diagonal itself."""
 
-    def moved_by(self, c: int) -> np.ndarray:
-        return np.diag(self.shared[c] @ self.left)
+    def moved(self) -> Iterator[np.ndarray]:
+        return map(np.diag, self.shared)
 
     @property
     def first_order(self) -> np.ndarray:
@@ -131,10 +133,9 @@ class JointInfluence(Influence):
         return float((moved**2).sum())
 
 
-def all_errors(own: np.ndarray, shared: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """How independent errors, one standard error large, move numbers, (F, U): those that are shared, of which there are
-    (C, U), come first, then those of the `own` shots (F, U), and last what the `variances` (U,) have beyond them."""
-    known = np.vstack([shared, own])
+def all_errors(known: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """How independent errors, one standard error large, move numbers, (F, U): those `known` (F, U), and what the
+    `variances` (U,) have beyond them."""
     beyond = variances - (known**2).sum(axis=0)
     more = np.flatnonzero(beyond > _ROUNDING * variances)
     return np.vstack([known, np.sqrt(beyond[more])[:, None] * np.eye(len(variances))[more]])

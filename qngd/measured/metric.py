@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,11 +22,23 @@ if TYPE_CHECKING:  # what a metric is asked with; all of it knows metrics
 
 @dataclass(frozen=True, eq=False)
 class Estimated:
-    """A metric from outcomes, and `parts`, plain data of the metric's own: what it found on the way, for what a shot
-    was worth."""
+    """A metric from outcomes.
+
+    Attributes:
+        tensor: with the errors of its own shots.
+        parts: plain data of the metric's own: what it found on the way, for what a shot was worth.
+        moved: gives how each of the errors that all outcomes of a submission share moves it, where it is one standard
+            error large, (P, P) one after the other, as all of them may be hundreds; none where nothing is shared.
+    """
 
     tensor: MetricTensor
     parts: Any = ()
+    moved: Callable[[], Iterable[np.ndarray]] = tuple
+
+    @property
+    def whole(self) -> MetricTensor:
+        """With all errors."""
+        return replace(self.tensor, stderr=np.sqrt(self.tensor.stderr**2 + sum(each**2 for each in self.moved())))
 
 
 class MeasuredMetric(ABC):
@@ -48,11 +60,6 @@ class MeasuredMetric(ABC):
     @abstractmethod
     def estimate(self, read: Readout) -> Estimated:
         """The metric (P, P) with its standard errors, positive semidefinite, from the outcomes of a plan."""
-
-    def moved_together(self, plan: Plan, parts: Any) -> Iterator[np.ndarray]:
-        """How each of the errors that all outcomes of a submission share, one standard error large, moves the estimate
-        (P, P); `parts` are those of it."""
-        return iter(())
 
     def require(self, observable: Observable | None) -> None:
         """Raise SettingError where it needs an observable and there is none."""

@@ -10,9 +10,11 @@ hold the truth of a string at least 85 times in a hundred. Only what algebra mak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
@@ -62,16 +64,18 @@ Outcome = Counts | Means
 
 def covariance_of_means(outcome: Means, count: int) -> np.ndarray:
     """That of the values of the first `count` strings (m, m); of independent errors where nothing more is known."""
-    own = covariance_of_shots(outcome, count)
-    if outcome.covariance is None:
-        return own
     shared = shared_errors(outcome, count)
-    return own + shared.T @ shared
+    return covariance_of_shots(outcome, count) + shared.T @ shared
 
 
 def covariance_of_shots(outcome: Means, count: int) -> np.ndarray:
-    """The same by the outcome's own shots, as far as these are known apart."""
-    return np.diag(outcome.stderr[:count] ** 2) if outcome.covariance is None else outcome.covariance
+    """The same by the outcome's own shots."""
+    return np.diag(variances_of_shots(outcome, count)) if outcome.covariance is None else outcome.covariance
+
+
+def variances_of_shots(outcome: Means, count: int) -> np.ndarray:
+    """Of the first `count` values (m,), without what all outcomes share."""
+    return without_shared(outcome.stderr[:count] ** 2, shared_errors(outcome, count))
 
 
 def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
@@ -81,9 +85,32 @@ def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
     return np.zeros((0, count))
 
 
-def shared_by(outcomes: Sequence[Outcome]) -> int:
-    """How many errors the outcomes of a submission share, C."""
-    return max((len(shared_errors(outcome, 0)) for outcome in outcomes), default=0)
+def without_shared(variances: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    """What the outcome's own shots have of the variances (m,), where all outcomes share the errors (C, m)."""
+    return np.maximum(variances - (shared**2).sum(axis=0), 0.0)  # but for rounding
+
+
+def moved_together(shape: tuple[int, ...], moves: Iterable[tuple[tuple[Any, ...], np.ndarray]]) -> np.ndarray:
+    """How the errors that all outcomes of a submission share move an array of this shape, (C, *shape): the sum of how
+    they move places of it, each an index with an array (C, …), or (0, …) where nothing is shared."""
+    found = np.zeros((0, *shape))
+    for place, moved in moves:
+        if len(moved):
+            found = found if len(found) else np.zeros((len(moved), *shape))
+            found[(slice(None), *place)] += moved
+    return found
+
+
+def one_by_one(
+    shape: tuple[int, ...], moves: Sequence[tuple[tuple[Any, ...], Iterable[np.ndarray]]]
+) -> Iterator[np.ndarray]:
+    """The rows of `moved_together`, one after the other: all at once may be too large."""
+    for every in zip_longest(*(moved for _, moved in moves)):
+        found = np.zeros(shape)
+        for (place, _), moved in zip(moves, every, strict=True):
+            if moved is not None:
+                found[place] += moved
+        yield found
 
 
 def energy(outcome: Outcome, template: Template, coefficients: np.ndarray) -> tuple[float, float]:
@@ -108,7 +135,7 @@ def sample_energy(outcome: Outcome, template: Template, coefficients: np.ndarray
         value = float(coefficients @ outcome.values[:count])
         if outcome.covariance is not None:
             return value, max(float(coefficients @ outcome.covariance @ coefficients), 0.0)  # but for rounding
-        return value, float(coefficients**2 @ outcome.stderr[:count] ** 2)
+        return value, float(coefficients**2 @ variances_of_shots(outcome, count))
     per_shot = weighted_values(outcome, template, coefficients[:, None])[:, 0]
     shots = outcome.shots
     mean = float(outcome.counts @ per_shot / shots)

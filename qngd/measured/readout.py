@@ -12,8 +12,8 @@ from qngd.estimates.estimate import Estimate
 from qngd.measured.deflation import overlap_of
 from qngd.measured.outcomes import (
     Outcome,
+    moved_together,
     sample_energy,
-    shared_by,
     shared_errors,
     unseen_zeros,
     widened,
@@ -27,13 +27,13 @@ from qngd.measured.template import Template
 @dataclass(frozen=True, eq=False)
 class Energies:
     """Of every request, (R,): its energy, the variance of that as the sample has it, and with what was not seen; 0 for
-    requests of the metric. `common` (R, C) are errors that all of them share, by how much each moves every energy where
+    requests of the metric. `shared` (C, R) are errors that all of them share, by how much each moves every energy where
     it is one standard error large."""
 
     values: np.ndarray
     sampled: np.ndarray
     variances: np.ndarray
-    common: np.ndarray | None = None
+    shared: np.ndarray
 
 
 def shots_asked(request: Request, outcome: Outcome) -> int:
@@ -85,16 +85,13 @@ class Readout:
                 variances[r] = widened_energy(float(sampled[r]), outcome.shots, template, coefficients)
         return Energies(values, sampled, variances, self._shared())
 
-    def _shared(self) -> np.ndarray | None:
-        """What errors that all outcomes share do to the energies, (R, C); None where there are none."""
-        if not (count := shared_by(self.outcomes)):
-            return None
-        common = np.zeros((len(self.outcomes), count))
+    def _shared(self) -> np.ndarray:
+        """What errors that all outcomes share do to the energies, (C, R)."""
+        moves = []
         for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
             if (coefficients := self.plan.coefficients[request.template]) is not None:
-                own = shared_errors(outcome, len(coefficients))
-                common[r, : len(own)] = own @ coefficients
-        return common
+                moves.append(((r,), shared_errors(outcome, len(coefficients)) @ coefficients))
+        return moved_together((len(self.outcomes),), moves)
 
     @cached_property
     def tail(self) -> Tail | None:
@@ -104,11 +101,11 @@ class Readout:
     def _tail_energies(self, tail: Tail) -> Energies:
         """Means of `tail_function`, whose quantile is that of the energies at θ for all requests, and shares its
         error with them."""
-        values, sampled, variances, common = np.zeros((4, len(self.outcomes)))
+        values, sampled, variances, shared = np.zeros((4, len(self.outcomes)))
         for r, (request, outcome) in enumerate(zip(self.plan.requests, self.outcomes, strict=True)):
             coefficients = self.plan.coefficients[request.template]
             if coefficients is not None:
                 template, at_theta = self.templates[r], bool(self.plan.energy_weights[r])
-                values[r], sampled[r], common[r] = tail.read(outcome, template, coefficients, at_theta)
+                values[r], sampled[r], shared[r] = tail.read(outcome, template, coefficients, at_theta)
                 variances[r] = float(widened(sampled[r], tail.least(outcome.shots, at_theta)))
-        return Energies(values, sampled, variances, common[:, None])
+        return Energies(values, sampled, variances, shared[None])

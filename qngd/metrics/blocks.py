@@ -17,7 +17,7 @@ from qngd.circuit.circuit import Circuit
 from qngd.measured.covariances import covariance, diagonal
 from qngd.measured.cutting import layer_members, layer_templates
 from qngd.measured.draft import Draft
-from qngd.measured.outcomes import means, shared_by, shared_errors
+from qngd.measured.outcomes import means, moved_together, shared_errors
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.metrics.parts import Part
@@ -101,14 +101,12 @@ class RotationMeans:
 
 def block_means(read: Readout, blocks: Sequence[BlockTerm]) -> RotationMeans:
     """Those of the rotations of these blocks."""
-    count = read.plan.jacobian.shape[0]
-    values, shared = np.zeros(count), np.zeros((shared_by(read.outcomes), count))
-    for block in blocks:
-        outcome = read.outcomes[block.request]
-        values[block.rotations] = means(outcome, read.templates[block.request])[0]
-        own = shared_errors(outcome, len(block.rotations))
-        shared[: len(own), block.rotations] = own
-    return RotationMeans(values, shared)
+    values, moves = np.zeros(read.plan.jacobian.shape[0]), []
+    for request, rotations in {block.request: block.rotations for block in blocks}.items():
+        outcome = read.outcomes[request]
+        values[rotations] = means(outcome, read.templates[request])[0]
+        moves.append(((rotations,), shared_errors(outcome, len(rotations))))
+    return RotationMeans(values, moved_together(values.shape, moves))
 
 
 def block_parts(

@@ -25,6 +25,7 @@ from qngd.exact.point import Point
 from qngd.measured.draft import Draft
 from qngd.measured.influence import SECOND_LEAST
 from qngd.measured.metric import Estimated
+from qngd.measured.outcomes import moved_together
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.spread import StepModel
@@ -62,7 +63,7 @@ class HamiltonianAware(Metric):
         """Its parts are the readings of each template."""
         size, factor = read.plan.num_parameters, _scale(read.plan)
         value, shots, kept = np.zeros((size, size)), 0, []
-        variance, second, together = np.zeros((size, size)), np.zeros((size, size)), []
+        variance, second, moves = np.zeros((size, size)), np.zeros((size, size)), []
         for readings in readings_of(read):
             slopes = readings.slopes
             bias = (readings.linear * readings.noise) @ readings.linear.T
@@ -70,16 +71,16 @@ class HamiltonianAware(Metric):
             moved = readings.moved
             value -= factor * np.einsum("cpm,cqm->pq", moved, moved)
             along = factor * moved @ slopes.T
-            together.append(along + np.swapaxes(along, 1, 2))
+            moves.append(((), along + np.swapaxes(along, 1, 2)))
             parts = variances_of(readings, slopes)
             variance += factor**2 * parts[0]
             second += factor**2 * parts[1]
             shots += sum(read.outcomes[r].shots for r in readings.requests)
             if read.with_spread:  # they are large
                 kept.append(readings)
-        shared = (sum(together) ** 2).sum(axis=0) if together else 0.0
-        stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second) + shared)
-        return Estimated(projected(value, stderr, self.name, shots), kept)
+        stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second))
+        moved = moved_together((size, size), moves)
+        return Estimated(projected(value, stderr, self.name, shots), kept, lambda: moved)
 
     def step_worth(self, read: Readout, parts: Sequence[Readings], step: StepModel) -> np.ndarray:
         """Gradient and metric are of the same shots: with noise e_r in request r the step moves by

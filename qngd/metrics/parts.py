@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from qngd.estimates.estimate import MetricTensor
 from qngd.estimates.positive import projected
 from qngd.measured.influence import Influence
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import Means
+from qngd.measured.outcomes import Means, one_by_one
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.spread import StepModel, shots_of_entries
@@ -26,6 +27,11 @@ class Part:
     request: int
     columns: np.ndarray
     influence: Influence
+
+    @property
+    def place(self) -> tuple[np.ndarray, ...]:
+        """Where it is in the metric."""
+        return np.ix_(self.columns, self.columns)
 
 
 class SumOfParts(Metric):
@@ -50,30 +56,18 @@ class SumOfParts(Metric):
     def estimate(self, read: Readout) -> Estimated:
         plan, parts = read.plan, self.parts(read)
         size = plan.num_parameters
-        value, variance, alone = np.zeros((3, size, size))
+        value, variance = np.zeros((2, size, size))
         for part in parts:
-            place = np.ix_(part.columns, part.columns)
-            value[place] += part.influence.value
-            variance[place] += part.influence.variance
-            for c in range(len(part.influence.shared)):
-                alone[place] += part.influence.moved_by(c) ** 2
-        # what is shared is in the variance of every part, as if it were independent
-        variance = np.maximum(variance - alone, 0.0) + sum(moved**2 for moved in self.moved_together(plan, parts))
+            value[part.place] += part.influence.value
+            variance[part.place] += part.influence.variance
         requests = {part.request for part in parts}
         shots = sum(read.outcomes[request].shots for request in requests)
         # a sample covariance of counts is positive; noisy expectation values and sums over circuits may not be
         noisy_means = any(isinstance(read.outcomes[r], Means) and read.outcomes[r].shots for r in requests)
         make = projected if noisy_means or self.is_joint(plan) else MetricTensor
-        return Estimated(make(value, np.sqrt(variance), self.name, shots, self.note(plan)), parts)
-
-    def moved_together(self, plan: Plan, parts: Sequence[Part]) -> Iterator[np.ndarray]:
-        size = plan.num_parameters
-        for c in range(max((len(part.influence.shared) for part in parts), default=0)):
-            found = np.zeros((size, size))
-            for part in parts:
-                if len(part.influence.shared):
-                    found[np.ix_(part.columns, part.columns)] += part.influence.moved_by(c)
-            yield found
+        return Estimated(
+            make(value, np.sqrt(variance), self.name, shots, self.note(plan)), parts, partial(_moved, size, parts)
+        )
 
     def step_worth(self, read: Readout, parts: Sequence[Part], step: StepModel) -> np.ndarray:
         worth = step.of_gradient.copy()
@@ -87,3 +81,8 @@ class SumOfParts(Metric):
 
     def shots_for(self, plan: Plan, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
         return np.maximum(needed, seen / error**2 + self.bounds(plan) / error)
+
+
+def _moved(size: int, parts: Sequence[Part]) -> Iterator[np.ndarray]:
+    """How each error that all outcomes share moves the sum of the parts, (P, P) each."""
+    return one_by_one((size, size), [(part.place, part.influence.moved()) for part in parts])

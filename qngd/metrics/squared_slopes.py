@@ -18,7 +18,7 @@ from qngd.measured.outcomes import (
     Means,
     Outcome,
     covariance_of_shots,
-    shared_by,
+    moved_together,
     shared_errors,
     unseen,
     weighted_values,
@@ -45,7 +45,7 @@ class Readings:
     @property
     def moved(self) -> np.ndarray:
         """How shared errors, one standard error large, move the slopes, (C, P, m)."""
-        return np.array([self.linear @ each for each in self.shared]).reshape(-1, *self.slopes.shape)
+        return np.array([self.linear @ each for each in self.shared]).reshape(len(self.shared), *self.slopes.shape)
 
     @property
     def slopes(self) -> np.ndarray:
@@ -71,10 +71,8 @@ def readings_of(read: Readout) -> Iterator[Readings]:
         assert weights is not None
         parts = [_moments(read.outcomes[r], read.templates[r], weights) for r in requests]
         means, covariances, traces, shots = (np.array(each) for each in zip(*parts, strict=True))
-        shared = np.zeros((shared_by(read.outcomes), *means.shape))
-        for k, r in enumerate(requests):
-            own = shared_errors(read.outcomes[r], len(weights))
-            shared[: len(own), k] = own * weights
+        errors = [shared_errors(read.outcomes[r], len(weights)) * weights for r in requests]
+        shared = moved_together(means.shape, (((k,), own) for k, own in enumerate(errors)))
         yield Readings(requests, linear[:, requests].tocsr(), means, covariances, traces, shots, shared)
 
 
@@ -117,21 +115,21 @@ def variances_of(readings: Readings, slopes: np.ndarray) -> tuple[np.ndarray, np
     first = apart + apart.T
     columns = linear.tocsc()
     pairs, places, products = [], [], []
-    for r, moved in enumerate(turned):
+    for r, each in enumerate(turned):
         span = slice(columns.indptr[r], columns.indptr[r + 1])
         rows, weights = columns.indices[span], columns.data[span]
         product = np.outer(weights, weights)
-        first[np.ix_(rows, rows)] += 2 * product * (moved[rows] @ slopes[rows].T)
+        first[np.ix_(rows, rows)] += 2 * product * (each[rows] @ slopes[rows].T)
         pairs.append((rows[:, None] * size + rows).ravel())
         places.append(np.full(product.size, r))
         products.append(product.ravel())
     gram = _gram(readings)
     second = squares @ (squares @ gram).T
     entries = (np.concatenate(products), (np.concatenate(pairs), np.concatenate(places)))
-    shared = sparse.coo_array(entries, shape=(size * size, len(turned))).tocsr()
-    rows = np.flatnonzero(np.diff(shared.indptr))
-    second.ravel()[rows] += shared[rows].multiply(shared[rows] @ gram).sum(axis=1)
-    unknown = (shared @ (readings.shots < 2) != 0).reshape(size, size)
+    both = sparse.coo_array(entries, shape=(size * size, len(turned))).tocsr()  # L_ir L_jr
+    rows = np.flatnonzero(np.diff(both.indptr))
+    second.ravel()[rows] += both[rows].multiply(both[rows] @ gram).sum(axis=1)
+    unknown = (both @ (readings.shots < 2) != 0).reshape(size, size)
     return np.where(unknown, np.inf, first - second), second
 
 

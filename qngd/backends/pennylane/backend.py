@@ -223,11 +223,7 @@ class PennyLaneBackend(BackendBase):
                 in_doubt = may_have_arrived(error)
                 raise
 
-        found = self._retry.wait(
-            partial(self._retry.call, execute, f"{self.name} failed"),
-            self.name,
-            "PennyLane gives no id of what it has sent; ask the provider",
-        )
+        found = self._retry.wait(execute, self.name, "PennyLane gives no id of what it has sent; ask the provider")
         if not isinstance(found, (Sequence, np.ndarray)):
             raise DeficientResult(f"{self.name} returned {said(found)} where {len(job.batch)} results were expected")
         if len(found) != len(job.batch):

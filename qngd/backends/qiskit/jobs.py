@@ -247,12 +247,12 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
             job.submit(name, retry)
         return job.native.result()
 
-    what = f"{name}: job {job.job_id}"
     try:
         found = retry.wait(
-            partial(retry.call, result, f"{what} failed", is_transient=is_transient),
-            what,
+            result,
+            f"{name}: job {job.job_id}",
             "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
+            is_transient=is_transient,
         )
     except BaseException:
         given_up.set()

@@ -9,7 +9,7 @@ correction of readout makes in all of a submission:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from qngd.measured.outcomes import (
     Counts,
     Outcome,
     covariance_of_shots,
-    shared_by,
+    moved_together,
     shared_errors,
     unseen,
     weighted_values,
@@ -85,11 +85,8 @@ class Measured:
     @cached_property
     def _shared(self) -> np.ndarray:
         """How the errors that all outcomes of a submission share, one standard error large, move v, (C, R, K)."""
-        found = np.zeros((shared_by(self.outcomes), *self._values[0].shape))
-        for r, weights in self._requests:
-            own = shared_errors(self.outcomes[r], weights.shape[1])
-            found[: len(own), r] = own @ weights.T
-        return found
+        errors = ((r, shared_errors(self.outcomes[r], weights.shape[1]) @ weights.T) for r, weights in self._requests)
+        return moved_together(self._values[0].shape, (((r,), own) for r, own in errors))
 
     @property
     def outputs(self) -> np.ndarray:
@@ -199,12 +196,6 @@ class Measured:
         """This sample's metric."""
         assert self.plan.metric is not None
         return self.plan.metric.estimate(self._of_metric)
-
-    @property
-    def metric_moved(self) -> Iterator[np.ndarray]:
-        """How errors that all outcomes share move it, (p, p) each."""
-        assert self.plan.metric is not None
-        return self.plan.metric.moved_together(self._of_metric.plan, self.metric.parts)
 
     def _metric_worth(self) -> np.ndarray:
         """The shots (R,) that a standard error of 1 takes in every entry of this sample's metric."""

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import zip_longest
 
 import numpy as np
 
 from qngd.estimates.estimate import Estimate, MetricTensor
 from qngd.estimates.positive import projected
 from qngd.evaluators.objectives.gauss_newton import GaussNewton, gauss_newton_matrix
+from qngd.evaluators.objectives.joint import Piece
 from qngd.evaluators.objectives.measured import Measured, Worth
 from qngd.evaluators.objectives.model import Model
+from qngd.measured.metric import Estimated
+from qngd.measured.outcomes import moved_together, one_by_one
 from qngd.measured.spread import damped_root
 
 _WHOLE_HESSIAN = 400  # outputs of a batch up to which all second derivatives of the loss are taken
@@ -72,22 +74,14 @@ class MeasuredBatch:
     @cached_property
     def _shared_in_outputs(self) -> np.ndarray:
         """How errors that all outcomes share, one standard error large, move the outputs, (C, b, K)."""
-        every = [each.shared_in_outputs for each in self._pieces]
-        found = np.zeros((max(map(len, every), default=0), *self.outputs.shape))
-        for each, moved in zip(self._pieces, every, strict=True):
-            found[: len(moved), each.piece.place, each.piece.columns] = moved
-        return found
+        moves = (((each.piece.place, each.piece.columns), each.shared_in_outputs) for each in self._pieces)
+        return moved_together(self.outputs.shape, moves)
 
     @cached_property
     def _shared_in_jacobian(self) -> np.ndarray:
         """The same of their derivatives, (C, b, K, P)."""
-        every = [each.shared_in_jacobian for each in self._pieces]
-        found = np.zeros((max(map(len, every), default=0), *self._jacobian.shape))
-        for each, moved in zip(self._pieces, every, strict=True):
-            columns = np.arange(each.piece.columns.start, each.piece.columns.stop)
-            rows = np.ix_(np.arange(len(moved)), np.array([each.piece.place]), columns, each.piece.parameters)
-            found[rows] = moved[:, None]
-        return found
+        moves = ((_in_jacobian(each.piece), each.shared_in_jacobian[:, None]) for each in self._pieces)
+        return moved_together(self._jacobian.shape, moves)
 
     @property
     def energy_scale(self) -> float:
@@ -99,8 +93,7 @@ class MeasuredBatch:
         """(b, K, P)."""
         found = np.zeros((*self.outputs.shape, self._size))
         for each in self._pieces:
-            columns = np.arange(each.piece.columns.start, each.piece.columns.stop)
-            found[np.ix_(np.array([each.piece.place]), columns, each.piece.parameters)] = each.jacobian[None]
+            found[_in_jacobian(each.piece)] = each.jacobian[None]
         return found
 
     @cached_property
@@ -144,7 +137,7 @@ class MeasuredBatch:
 
     def average(self) -> MetricTensor:
         """The Fubini–Study metric, averaged over the samples."""
-        value, variance = np.zeros((self._size, self._size)), np.zeros((self._size, self._size))
+        value, variance = np.zeros((2, self._size, self._size))
         count, shots, tensor = len(self._samples), 0, None
         notes: dict[str, None] = {}
         for each in self._pieces:
@@ -155,24 +148,14 @@ class MeasuredBatch:
             shots += tensor.shots
             if tensor.unprojected is None and tensor.note:
                 notes[tensor.note] = None
-        # what is shared is in the variance of every sample, as if it were independent
-        alone = np.zeros_like(variance)
-        for moved in self._metrics_moved():
-            together = np.zeros_like(variance)
-            for each, own in zip(self._pieces, moved, strict=True):
-                if own is None:
-                    continue
-                place = np.ix_(each.piece.parameters, each.piece.parameters)
-                together[place] += own / count
-                alone[place] += (own / count) ** 2
-            variance += together**2
-        variance = np.maximum(variance - alone, 0.0)
         assert tensor is not None
-        return projected(value, np.sqrt(variance), tensor.approx, shots, "; ".join(notes))
+        found = projected(value, np.sqrt(variance), tensor.approx, shots, "; ".join(notes))
+        return Estimated(found, moved=self._average_moved).whole
 
-    def _metrics_moved(self) -> Iterator[Sequence[np.ndarray | None]]:
-        """How every shared error moves the metrics (p, p) of all pieces; None of one that measures nothing."""
-        return zip_longest(*(each.metric_moved for each in self._pieces))
+    def _average_moved(self) -> Iterator[np.ndarray]:
+        """How each error that all outcomes share moves the average of the metrics, (P, P) each."""
+        moves = [(np.ix_(*[each.piece.parameters] * 2), each.metric.moved()) for each in self._pieces]
+        return (moved / len(self._samples) for moved in one_by_one((self._size, self._size), moves))
 
     def gauss_newton(self) -> MetricTensor:
         """JᵀLJ without the bias that the errors of J make in it, as far as it is known."""
@@ -200,3 +183,9 @@ class MeasuredBatch:
             return None
         units = np.eye(count).reshape(count, *self.outputs.shape)
         return self._model.bends_of(self.outputs, self._samples, units).reshape(*self.outputs.shape * 2)
+
+
+def _in_jacobian(piece: Piece) -> tuple[np.ndarray, ...]:
+    """Where the derivatives of a piece's outputs are among those of a batch."""
+    columns = np.arange(piece.columns.start, piece.columns.stop)
+    return np.ix_(np.array([piece.place]), columns, piece.parameters)

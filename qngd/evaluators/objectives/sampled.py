@@ -195,8 +195,8 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         taken: int,
         before: Spread | None,
     ) -> Spread | None:
-        """What a shot of each request of a joint plan was worth, piece by piece; of fixed shots nobody asks."""
-        if isinstance(self.shots, FixedShots):
+        """What a shot of each request of a joint plan was worth, piece by piece, if anybody asks."""
+        if self.has_fixed_shots:
             return None
         worth = [] if earlier is None else earlier.worth(False, None)
         worth += now.worth(gradient, metric)
@@ -212,7 +212,7 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         if not gradient:
             return seen
         seen = replace(seen, signal=now.signal(metric), taken=taken)
-        return seen.after(before, getattr(self.shots, "memory", 0.0))
+        return self.remembered(seen, before)
 
     def _run(
         self, joint: JointPlan, seed: int | None, spread: Spread | None = None

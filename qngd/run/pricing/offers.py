@@ -175,7 +175,7 @@ def _dearest(optimizer: Optimizer, evaluator: SampledEvaluator | SampledObjectiv
     """
     if isinstance(optimizer, QNG):
         return dearest(optimizer, evaluator, theta)
-    if not isinstance(evaluator.shots, FixedShots):
+    if not evaluator.has_fixed_shots:
         raise SettingError("with a rule for shots only natural gradients have a price; give a number of shots")
     return []
 
