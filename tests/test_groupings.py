@@ -43,6 +43,33 @@ def test_energies_and_gradients_are_unbiased_and_know_their_errors(grouping):
     assert np.mean(errors / slopes.std(axis=0)) == pytest.approx(1, abs=0.12)
 
 
+def test_energies_at_several_points_are_of_the_same_random_bases():
+    """So that each is read from what measured it, and a seed says all."""
+    count, points = 200, [THETA, THETA + 1, THETA - 0.8]
+    evaluator = qngd.evaluator(circuit(), TERMS, THETA, shots=20, grouping=qngd.RandomPaulis(8))
+    found = [evaluator.energies(points, seed=k)[0] for k in range(count)]
+    values = np.array([[float(each.value) for each in energies] for energies in found])
+    said = np.sqrt(np.mean([[float(each.stderr) ** 2 for each in energies] for energies in found], axis=0))
+    matrix = dense.observable_matrix(TERMS)
+    states = [dense.statevector(circuit(), theta) for theta in points]
+    exact = [float(np.real(psi.conj() @ matrix @ psi)) for psi in states]
+    assert np.all(np.abs(values.mean(axis=0) - exact) < 4 * said / np.sqrt(count))
+    assert said / values.std(axis=0) == pytest.approx(np.ones(3), abs=0.15)
+    again, _ = evaluator.energies(points, seed=3)
+    assert [float(each.value) for each in again] == values[3].tolist()
+    assert len(evaluator.energies(points)[0]) == 3  # without a seed
+
+
+@pytest.mark.parametrize(
+    ("grouping", "gradient"), [(qngd.RandomPaulis(8), True), ("auto", qngd.gradients.SampledShift(circuits=4))], ids=str
+)
+def test_without_a_seed_all_is_drawn_anew(grouping, gradient):
+    """Also where the same is asked again: with shots enough, answers of the same draw would be alike."""
+    evaluator = qngd.evaluator(circuit(), TERMS, THETA, shots=10**6, grouping=grouping)
+    first, second = (evaluator.evaluate(THETA, gradient=gradient, metric=None).gradient for _ in range(2))
+    assert np.max(np.abs(np.asarray(first.value) - second.value)) > 0.05
+
+
 def test_random_bases_are_as_many_circuits_at_every_seed():
     planner = Planner(circuit(), Observable.from_mapping(TERMS), qngd.RandomPaulis(7))
     counts = {planner.plan(THETA, seed=seed).num_circuits for seed in range(10)}
