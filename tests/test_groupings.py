@@ -60,6 +60,30 @@ def test_energies_at_several_points_are_of_the_same_random_bases():
     assert len(evaluator.energies(points)[0]) == 3  # without a seed
 
 
+@pytest.mark.parametrize("shots", [1, 5])
+def test_bases_that_agree_are_not_certain(shots):
+    """A string near its largest value, which few shots of few bases do not show to be less."""
+    sketch = Sketch(2, 2)
+    near = sketch("ry", 0, sketch.t[0])("rx", 1, sketch.t[1]).circuit()
+    how = {"shots": shots, "grouping": qngd.RandomPaulis(3)}
+    found = [qngd.expectation(near, {"IZ": 1.0}, [0.4, 0.1], seed=seed, **how) for seed in range(40)]
+    errors = np.array([float(each.stderr) for each in found])
+    agree = np.array([each.value == 1 for each in found])
+    assert agree.any()
+    assert errors[agree] == pytest.approx(2 / (3 * shots))  # as of a group with all of their shots
+    assert np.mean(np.abs([each.value - np.cos(0.4) for each in found]) > 3 * errors) < 0.1
+    assert qngd.expectation(near, {"IZ": 1.0}, [0.0, 0.1], seed=1, **how).stderr == 0  # certain by algebra
+
+
+@pytest.mark.parametrize("shots", [2, 20])
+def test_shifted_bases_that_agree_are_not_certain(shots):
+    sketch = Sketch(1, 1)
+    steep = sketch("ry", 0, sketch.t[0]).circuit()
+    slope = qngd.gradient(steep, {"Z": 1.0}, [np.pi / 2], seed=1, shots=shots, grouping=qngd.RandomPaulis(3))
+    assert slope.value == pytest.approx([-1])  # of two halves, at the angles π and 0; at the latter ⟨Z⟩ is certain
+    assert slope.stderr == pytest.approx([0.5 * 2 / (3 * shots)])
+
+
 @pytest.mark.parametrize(
     ("grouping", "gradient"), [(qngd.RandomPaulis(8), True), ("auto", qngd.gradients.SampledShift(circuits=4))], ids=str
 )
