@@ -438,6 +438,14 @@ def test_penalties_in_gradients_and_measurements_by_chance(gradient, grouping):
         assert np.all(abs(values.std(axis=0) / mean - 1) < 0.35)
 
 
+def test_the_end_of_a_state_has_random_bases_by_the_seed():
+    others, weights = np.array([[0.5, -0.3, 1.1]]), np.array([1.5])
+    grouping = qngd.RandomPaulis(bases=6)
+    asked = sampled(shared(), {"ZIX": 0.4, "XYI": 0.3, "IIZ": -0.2}, others, weights, shots=10, grouping=grouping)
+    first, second = (float(asked.undeflated(others[0], 7)[0].value) for _ in range(2))
+    assert first == second
+
+
 @pytest.mark.parametrize("shots", ["auto", qngd.AutoShots(total=60_000), qngd.TargetError(0.01)])
 def test_shots_by_a_rule(shots):
     settings = {"shots": shots, "seed": 4, "restarts": 1, "max_steps": 8, "weights": 2.0}

@@ -43,6 +43,57 @@ def test_energies_and_gradients_are_unbiased_and_know_their_errors(grouping):
     assert np.mean(errors / slopes.std(axis=0)) == pytest.approx(1, abs=0.12)
 
 
+def test_energies_at_several_points_are_of_the_same_random_bases():
+    """So that each is read from what measured it, and a seed says all."""
+    count, points = 200, [THETA, THETA + 1, THETA - 0.8]
+    evaluator = qngd.evaluator(circuit(), TERMS, THETA, shots=20, grouping=qngd.RandomPaulis(8))
+    found = [evaluator.energies(points, seed=k)[0] for k in range(count)]
+    values = np.array([[float(each.value) for each in energies] for energies in found])
+    said = np.sqrt(np.mean([[float(each.stderr) ** 2 for each in energies] for energies in found], axis=0))
+    matrix = dense.observable_matrix(TERMS)
+    states = [dense.statevector(circuit(), theta) for theta in points]
+    exact = [float(np.real(psi.conj() @ matrix @ psi)) for psi in states]
+    assert np.all(np.abs(values.mean(axis=0) - exact) < 4 * said / np.sqrt(count))
+    assert said / values.std(axis=0) == pytest.approx(np.ones(3), abs=0.15)
+    again, _ = evaluator.energies(points, seed=3)
+    assert [float(each.value) for each in again] == values[3].tolist()
+    assert len(evaluator.energies(points)[0]) == 3  # without a seed
+
+
+@pytest.mark.parametrize("shots", [1, 5])
+def test_bases_that_agree_are_not_certain(shots):
+    """A string near its largest value, which few shots of few bases do not show to be less."""
+    sketch = Sketch(2, 2)
+    near = sketch("ry", 0, sketch.t[0])("rx", 1, sketch.t[1]).circuit()
+    how = {"shots": shots, "grouping": qngd.RandomPaulis(3)}
+    found = [qngd.expectation(near, {"IZ": 1.0}, [0.4, 0.1], seed=seed, **how) for seed in range(40)]
+    errors = np.array([float(each.stderr) for each in found])
+    agree = np.array([each.value == 1 for each in found])
+    assert agree.any()
+    assert errors[agree] == pytest.approx(2 / (3 * shots))  # as of a group with all of their shots
+    assert np.mean(np.abs([each.value - np.cos(0.4) for each in found]) > 3 * errors) < 0.1
+    assert qngd.expectation(near, {"IZ": 1.0}, [0.0, 0.1], seed=1, **how).stderr == 0  # certain by algebra
+
+
+@pytest.mark.parametrize("shots", [2, 20])
+def test_shifted_bases_that_agree_are_not_certain(shots):
+    sketch = Sketch(1, 1)
+    steep = sketch("ry", 0, sketch.t[0]).circuit()
+    slope = qngd.gradient(steep, {"Z": 1.0}, [np.pi / 2], seed=1, shots=shots, grouping=qngd.RandomPaulis(3))
+    assert slope.value == pytest.approx([-1])  # of two halves, at the angles π and 0; at the latter ⟨Z⟩ is certain
+    assert slope.stderr == pytest.approx([0.5 * 2 / (3 * shots)])
+
+
+@pytest.mark.parametrize(
+    ("grouping", "gradient"), [(qngd.RandomPaulis(8), True), ("auto", qngd.gradients.SampledShift(circuits=4))], ids=str
+)
+def test_without_a_seed_all_is_drawn_anew(grouping, gradient):
+    """Also where the same is asked again: with shots enough, answers of the same draw would be alike."""
+    evaluator = qngd.evaluator(circuit(), TERMS, THETA, shots=10**6, grouping=grouping)
+    first, second = (evaluator.evaluate(THETA, gradient=gradient, metric=None).gradient for _ in range(2))
+    assert np.max(np.abs(np.asarray(first.value) - second.value)) > 0.05
+
+
 def test_random_bases_are_as_many_circuits_at_every_seed():
     planner = Planner(circuit(), Observable.from_mapping(TERMS), qngd.RandomPaulis(7))
     counts = {planner.plan(THETA, seed=seed).num_circuits for seed in range(10)}

@@ -103,6 +103,15 @@ def test_a_target_error_is_that_of_every_output():
     assert easy.shots == qngd.outputs(objective(), THETA, shots=200, seed=0).shots
 
 
+def test_losses_at_several_points_have_errors_of_their_own():
+    """With a seed, too: else optimizers of differences would see less noise than any device has."""
+    sampled = read_objective(objective(2), None, THETA).evaluator(Setup(shots=50))
+    found = [sampled.energies([THETA, THETA], seed=seed)[0] for seed in range(60)]
+    values = np.array([[float(each.value) for each in pair] for pair in found])
+    assert abs(np.corrcoef(values.T)[0, 1]) < 0.5  # four standard errors
+    assert [each.value for each in sampled.energies([THETA, THETA], seed=3)[0]] == values[3].tolist()
+
+
 def test_outputs_from_shots_carry_their_errors():
     exact = qngd.outputs(objective(), THETA).value
     found = [qngd.outputs(objective(), THETA, shots=400, seed=seed) for seed in range(60)]

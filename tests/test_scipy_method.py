@@ -214,6 +214,18 @@ def test_the_metric_is_averaged_over_circuits():
         minimize(loss, X0, method=qngd.scipy.method(circuits))
 
 
+def test_metrics_that_are_averaged_have_errors_of_their_own():
+    """Those of one circuit that is given twice: with the same errors their mean would be the metric of one."""
+    optimizer = qngd.QNG(0.1, approx="block-diag")
+    how = {"optimizer": optimizer, "shots": 100, "seed": 1, "max_steps": 1, "tol": 0, "stderr": 0}
+    slope = np.linspace(-1, 1, 9)
+    first, second = (
+        minimize(lambda x: float(slope @ x), X0, jac=lambda x: slope, method=qngd.scipy.method(circuits, **how))
+        for circuits in (CIRCUIT, [CIRCUIT, CIRCUIT])
+    )
+    assert np.max(np.abs(first.x - second.x)) > 1e-3
+
+
 @pytest.mark.parametrize("outer", [lambda e: np.sin(3 * e), lambda e: max(e, 0.2)])
 def test_what_is_no_expectation_value_is_refused(outer):
     with pytest.raises(ParameterError, match="fun is not an expectation value of this circuit"):

@@ -10,3 +10,8 @@ def derived(seed: int | None, *place: int) -> int | None:
     if seed is None:
         return None
     return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1, np.uint32)[0])
+
+
+def drawn_seed() -> int:
+    """A seed by chance, below 2³², for parts that must draw alike where the whole has none."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint32)[0])

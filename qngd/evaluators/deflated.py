@@ -106,7 +106,7 @@ class SampledDeflated(SampledEvaluator):
     ) -> tuple[Estimate, Estimate, Cost]:
         """The energy without penalties, the overlaps (D,), and what they cost: one submission, with shots after the
         `spread` of an evaluation nearby."""
-        plan = self._with_shots(self.planner.plan(theta, gradient=False), spread)
+        plan = self._energy_plan(theta, spread, seed)
         outcomes, cost = run_plan(self.backend, plan, seed, None)  # no step of the run that the log is of
         energy = self._answer(plan.without_overlaps, outcomes, theta, cost).energy
         return energy, overlaps_of(plan, outcomes), cost

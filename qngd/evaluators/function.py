@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from qngd._system.seeds import derived
 from qngd.circuit.circuit import Circuit
 from qngd.errors import ParameterError, SettingError
 from qngd.estimates.estimate import Estimate, MetricTensor
@@ -76,9 +77,10 @@ class FunctionEvaluator(Evaluator):
         return Evaluation(theta, energy, slope, tensor, Cost(jobs=calls, circuits=calls))
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
-        found = [one.metric(theta, metric, seed) for one in self._metrics]
-        if len(found) == 1:
-            return found[0]
+        if len(self._metrics) == 1:
+            return self._metrics[0].metric(theta, metric, seed)
+        # each with a seed of its own, since their errors are added as those of independent estimates
+        found = [one.metric(theta, metric, derived(seed, number)) for number, one in enumerate(self._metrics)]
         errors = np.sqrt(np.sum([one.stderr**2 for one in found], axis=0)) / len(found)
         value = np.mean([one.value for one in found], axis=0)
         return MetricTensor(value, errors, metric.name, sum(one.shots for one in found), found[0].note)

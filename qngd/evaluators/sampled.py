@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qngd._system.seeds import drawn_seed
 from qngd.circuit.active import active_qubits
 from qngd.circuit.circuit import Circuit
 from qngd.circuit.observable import Observable
@@ -86,10 +87,11 @@ class SampledEvaluator(DeviceEvaluator):
         return _FEW_SHOTS.of_shots(spread.taken / len(spread))
 
     def _full_plan(self, theta: np.ndarray, metric: Metric | None, seed: int | None, gradient: Asked) -> Plan:
-        """The plan of energy, gradient and metric; the last one is kept."""
+        """The plan of energy, gradient and metric; the last one is kept, and made again where it is drawn anew."""
         by_seed = (metric is not None and metric.is_random) or is_random(gradient) or self.planner.is_random
         key = gradient, theta.tobytes(), seed if by_seed else None
-        if self._kept is None or self._kept[0].metric is not metric or self._kept[1] != key:
+        anew = by_seed and seed is None
+        if anew or self._kept is None or self._kept[0].metric is not metric or self._kept[1] != key:
             self._kept = self.planner.plan(theta, gradient=gradient, metric=metric, seed=seed), key
         return self._kept[0]
 
@@ -144,7 +146,9 @@ class SampledEvaluator(DeviceEvaluator):
         self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
     ) -> tuple[list[Estimate], Cost]:
         """The energies at several parameter vectors (P,), in one submission, and what that cost."""
-        plans = [self._energy_plan(theta, spread) for theta in points]
+        # what is drawn at random is the same at all points, and so are the templates
+        drawn = drawn_seed() if seed is None and self.planner.is_random else seed
+        plans = [self._energy_plan(theta, spread, drawn) for theta in points]
         found, cost = self._run_together(list(zip(plans, points, strict=True)), seed)
         return [evaluation.energy for evaluation in found], cost
 
@@ -152,8 +156,8 @@ class SampledEvaluator(DeviceEvaluator):
         """What `energies` at so many points would cost at most."""
         return submission_cost(self.backend, _as_one([self._energy_plan(theta, spread)] * count))
 
-    def _energy_plan(self, theta: np.ndarray, spread: Spread | None) -> Plan:
-        return self._with_shots(self.planner.plan(theta, gradient=False), spread)
+    def _energy_plan(self, theta: np.ndarray, spread: Spread | None, seed: int | None = None) -> Plan:
+        return self._with_shots(self.planner.plan(theta, gradient=False, seed=seed), spread)
 
     def _run_together(
         self, asked: Sequence[tuple[Plan, np.ndarray]], seed: int | None

@@ -10,7 +10,7 @@ import numpy as np
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate
 from qngd.estimates.evaluation import Cost, Evaluation
-from qngd.measured.outcomes import Counts, Outcome, weighted_values
+from qngd.measured.outcomes import Counts, Outcome, unseen, weighted_values, widened
 from qngd.measured.plan import Plan
 from qngd.measured.random_bases import covariance_of_sums
 from qngd.measured.readout import Readout
@@ -81,10 +81,39 @@ def _covariance_by_basis(read: Readout, linear: np.ndarray) -> np.ndarray:
     measured besides."""
     plan, energies = read.plan, read.energies
     found = covariance_of_sums(_by_basis(plan, linear, energies.values))
+    spread = np.diag(found).copy()
+    np.fill_diagonal(found, widened(spread, _unseen_by_bases(read, linear)))
     if plan.overlaps is None:
         return found
     variances = np.where([plan.is_overlap(r) for r in range(plan.num_circuits)], energies.variances, 0.0)
     return found + (linear * variances) @ linear.T
+
+
+def _unseen_by_bases(read: Readout, linear: np.ndarray) -> np.ndarray:
+    """The least variance (n,) of the sums `linear` (n, R) by what shots did not show of each string, which all bases
+    that measure it have together at the same angles: those of the k-th request of every basis."""
+    plan = read.plan
+    assert plan.bases is not None
+    every = [template.strings for template in plan.templates[: plan.bases]]
+    masks = np.concatenate([np.hstack([each.x, each.z]) for each in every])
+    _, string = np.unique(masks, axis=0, return_inverse=True)
+    strings = np.split(string.ravel(), np.cumsum([len(each) for each in every])[:-1])
+    asked, place, request, size = np.zeros(plan.bases, dtype=int), [], [], []
+    for r, each in enumerate(plan.requests):
+        if each.template >= plan.bases:
+            continue
+        coefficients = plan.coefficients[each.template]
+        assert coefficients is not None
+        place.append(asked[each.template] * len(masks) + strings[each.template])
+        request.append(np.full(len(coefficients), r))
+        size.append(np.where(read.templates[r].independent[0] < 0, 0.0, np.abs(coefficients)))
+        asked[each.template] += 1
+    _, at = np.unique(np.concatenate(place), return_inverse=True)
+    of, sizes = np.concatenate(request), np.concatenate(size)
+    taken = np.bincount(at, np.array([outcome.shots for outcome in read.outcomes], dtype=float)[of] * (sizes > 0))
+    least = np.array([unseen(shots) for shots in taken])
+    sums = (np.bincount(at, np.abs(row)[of] * sizes, len(least)) for row in linear)
+    return np.array([each**2 @ least for each in sums])
 
 
 def _gradient(read: Readout, shots: int) -> Estimate | None:

@@ -8,7 +8,8 @@ letters it has; string t is among them with the probability p_t = Π β_q(t_q), 
 is Σ c_t⟨string t⟩. The β are those whose Σ c_t²/p_t is least: the variance in a state of which nothing is known. That
 is a convex problem, and at its solution β_q(P) is the share of the strings with P on qubit q in the part of the sum
 that has any letter there. The X_b are independent and alike, so that their spread tells the error, of shots as of the
-choice of bases.
+choice of bases. Where they hardly differ it is widened by what the shots of all bases together did not show of each
+string (see `qngd.measured.outcomes`).
 """
 
 from __future__ import annotations

@@ -99,8 +99,11 @@ class ObjectiveEvaluator(Evaluator):
     def energies(
         self, points: Sequence[np.ndarray], seed: int | None = None, spread: Spread | None = None
     ) -> tuple[list[Estimate], Cost]:
-        """The losses of this batch at several parameter vectors (P,), a submission each."""
-        found = [self.evaluate(theta, gradient=False, seed=seed, spread=spread) for theta in points]
+        """The losses of this batch at several parameter vectors (P,), a submission each, with a seed of its own: else
+        points nearby would have nearly the same errors of shots, as on no device."""
+        seeds = [seed_of(seed, number) for number in range(len(points))]
+        pairs = zip(points, seeds, strict=True)
+        found = [self.evaluate(theta, gradient=False, seed=own, spread=spread) for theta, own in pairs]
         return [each.energy for each in found], sum((each.cost for each in found), Cost())
 
     def preview_energies(self, theta: np.ndarray, count: int, spread: Spread | None = None) -> Cost:

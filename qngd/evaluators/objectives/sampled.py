@@ -136,17 +136,12 @@ class SampledObjective(DeviceEvaluator, ObjectiveEvaluator):
         metric: Metric | None,
         seed: int | None,
     ) -> tuple[JointPlan, int]:
-        """The plans of all samples, and how many of the pieces are for the batch to be judged by. The last is kept."""
+        """The plans of all samples, and how many of the pieces are for the batch to be judged by. The last is kept, and
+        made again where it is drawn anew."""
         own = None if isinstance(metric, (GaussNewton, Identity)) else metric
-        key = (
-            theta.tobytes(),
-            gradient,
-            own,
-            seed if own is not None and own.is_random else None,
-            samples.tobytes(),
-            self._index,
-        )
-        if self._kept is None or self._kept[0] != key:
+        by_seed = own is not None and own.is_random
+        key = theta.tobytes(), gradient, own, seed if by_seed else None, samples.tobytes(), self._index
+        if (by_seed and seed is None) or self._kept is None or self._kept[0] != key:
             before = [] if judged is None else self._pieces(theta, judged, False, None, seed)
             after = self._pieces(theta, samples, gradient, own, seed)
             self._kept = key, JointPlan.of([*before, *after]), len(before)
