@@ -142,6 +142,21 @@ BOX = ((0.0, 0.6), (-0.8, 0.9), (-1.0, 1.0), (-0.4, 0.5))
 AS_BOUNDS = dict(zip("abcd", BOX, strict=True))
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 0.0), (-0.02, 0.05)])
+def test_spsa_divides_by_what_the_box_leaves_of_a_difference(low, high):
+    """Of one parameter the signs do not matter: the slope is the chord between the ends."""
+    reach, gain, b = 0.1, 0.05, THETA[1]
+    ends = [b + max(low, -reach), b + min(high, reach)]
+    left, right = (energy([THETA[0], end, *THETA[2:]]) for end in ends)
+    spsa = qngd.baselines.SPSA(a=gain, c=reach, stability=0)
+    box = {"b": (b + low, b + high)}
+    run = qngd.minimize(
+        circuit(), ENERGY, THETA, optimizer=spsa, frozen=["a", "c", "d"], bounds=box, max_steps=1, tol=0, seed=3
+    )
+    step = -gain * (right - left) / (ends[1] - ends[0])
+    assert run.theta[1] - b == pytest.approx(np.clip(step, low, high), abs=1e-12)
+
+
 @pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "TNC", "COBYLA", "COBYQA", "Nelder-Mead", "Powell"])
 def test_scipys_methods_go_where_scipy_itself_goes_in_the_box(method):
     """From a start outside of it; some of them ask for energies out there."""

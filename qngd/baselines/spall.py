@@ -12,6 +12,7 @@ from qngd.errors import require_positive, require_range, settle_whole
 from qngd.estimates.estimate import rounding
 from qngd.estimates.evaluation import Cost, Evaluation, Spread
 from qngd.evaluators.base import Evaluator
+from qngd.evaluators.bounded import inside
 from qngd.solve.state import State, StepInfo, Submissions, described, start_at
 
 
@@ -24,7 +25,8 @@ class SPSA:
 
         ĝ = Δ·(E(θ + c_kΔ) − E(θ − c_kΔ))/2c_k,    θ ← θ − a_k ĝ,    a_k = a/(k + 1 + A)^α,    c_k = c/(k + 1)^γ,
 
-    whose mean is ∇E up to terms of order c². The exponents are those that Spall advises (doi:10.1109/7.705889). Two
+    whose mean is ∇E up to terms of order c². Within bounds both points are moved to the nearest ones inside, and what a
+    parameter's part of the difference is divided by is how far apart they are along it. The exponents are those that Spall advises (doi:10.1109/7.705889). Two
     energies make the step; a third, at the new θ, is what the run reports and is judged by.
 
     Args:
@@ -94,10 +96,12 @@ class SPSA:
         # not the seed of the energies' own shots: the directions must not depend on their noise
         rng = np.random.default_rng(None if seed is None else [seed, 1])
         signs = rng.choice((-1.0, 1.0), (count, len(theta)))
-        points = [theta + way * reach * each for each in signs for way in (1, -1)]
-        energies = np.array([float(energy.value) for energy in asked.energies(points)]).reshape(count, 2)
-        slopes: np.ndarray = signs * (energies[:, :1] - energies[:, 1:]) / (2 * reach)
-        return slopes
+        ways = np.array([1.0, -1.0])[:, None]
+        points = inside(theta + reach * ways * signs[:, None], asked.evaluator.box)
+        energies = np.array([float(energy.value) for energy in asked.energies(list(points.reshape(-1, len(theta))))])
+        rise = energies[::2] - energies[1::2]
+        apart = points[:, 0] - points[:, 1]
+        return np.divide(rise[:, None], apart, out=np.zeros_like(apart), where=apart != 0)
 
     def _calibrated(self, asked: Submissions, first: Evaluation) -> float:
         """The a with which the first steps move each parameter by `first_change`, where the slopes are as at θ0."""

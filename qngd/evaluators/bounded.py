@@ -50,10 +50,7 @@ class Bounded(ForwardingEvaluator):
         return np.where(at_edge & (np.asarray(slope) == 0), 0.0, self._inside(theta + delta) - theta)
 
     def _inside(self, theta: np.ndarray) -> np.ndarray:
-        """The nearest point of the box; within rounding of a bound it is at the bound, so that it is held there."""
-        low, high = self.box
-        theta = np.where(theta - low < _EDGE, low, theta)
-        return np.where(high - theta < _EDGE, high, theta)
+        return inside(theta, self.box)
 
     def evaluate(
         self,
@@ -64,8 +61,8 @@ class Bounded(ForwardingEvaluator):
         seed: int | None = None,
         spread: Spread | None = None,
     ) -> Evaluation:
-        inside = self._inside(theta)
-        return held(super().evaluate(inside, gradient=gradient, metric=metric, seed=seed, spread=spread), self.box)
+        nearest = self._inside(theta)
+        return held(super().evaluate(nearest, gradient=gradient, metric=metric, seed=seed, spread=spread), self.box)
 
     def metric(self, theta: np.ndarray, metric: Metric, seed: int | None = None) -> MetricTensor:
         return super().metric(self._inside(theta), metric, seed)
@@ -77,6 +74,16 @@ class Bounded(ForwardingEvaluator):
 
     def metric_product(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         raise SettingError('approx="matrix-free" does not go with bounds; take another approx')
+
+
+def inside(points: np.ndarray, box: Box | None) -> np.ndarray:
+    """The nearest points of the box to these (…, P); within rounding of a bound they are at the bound, so that a
+    parameter is held there."""
+    if box is None:
+        return points
+    low, high = box
+    points = np.where(points - low < _EDGE, low, points)
+    return np.where(high - points < _EDGE, high, points)
 
 
 def bounded(inner: Evaluator, box: Box | None) -> Evaluator:
