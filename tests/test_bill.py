@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import qngd
+from experiments.misreading import Misreading
 from qngd.backends import Executor, PostSelected, ReadoutCorrected
 from qngd.measured.outcomes import Means
-from tests.noisy_backends import Misreading
 
 CIRCUIT = qngd.CircuitBuilder(3)
 A, B, C = CIRCUIT.parameters("a", "b", "c")

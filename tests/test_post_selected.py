@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import qngd
+from experiments.misreading import Misreading
 from qngd.backends import PostSelected, ReadoutCorrected, resolve
 from qngd.backends.sieve import Sieve
 from qngd.circuit.observable import Observable
 from qngd.measured.planner import Planner
 from qngd.metrics.names import as_metric
 from tests.dense_templates import outcome_probabilities
-from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
 from tests.two_particles import ENERGY, SPINS, START, circuit
 

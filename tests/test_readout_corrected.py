@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binom
 
 import qngd
+from experiments.misreading import Misreading
 from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.readout import EVERYTHING, Misread, calibration
 from qngd.backends.tallies import joined
@@ -17,7 +18,6 @@ from qngd.measured.outcomes import Counts, Means
 from qngd.metrics.names import as_metric
 from qngd.run.directory.encoding import outcomes_to, packed, unpacked
 from tests.lab import Service
-from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
 from tests.pages import shown
 from tests.three_angles import START, circuit

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import qngd
+from experiments.misreading import Misreading
 from qngd.backends import PostSelected, ReadoutCorrected
 from qngd.backends.sieve import Sieve
 from qngd.circuit.observable import Observable
@@ -13,7 +14,6 @@ from qngd.evaluators.setup import Setup
 from qngd.measured.outcomes import Counts
 from qngd.measured.planner import Planner
 from qngd.metrics.names import as_metric
-from tests.noisy_backends import Misreading
 from tests.own_backends import ExactDevice
 from tests.two_particles import ENERGY, SPINS, START, circuit
 

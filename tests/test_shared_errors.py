@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import qngd
+from experiments.misreading import Misreading
 from qngd.backends import ReadoutCorrected
-from tests.noisy_backends import Misreading
 
 RATES = [[0.06, 0.1, 0.03], [0.12, 0.05, 0.08]]  # the third is that of the ancilla of a Hadamard test
 ENERGY = {"ZI": 0.8, "IZ": 0.6, "XX": 0.4, "ZZ": -0.5}

@@ -26,8 +26,9 @@ class SPSA:
         ĝ = Δ·(E(θ + c_kΔ) − E(θ − c_kΔ))/2c_k,    θ ← θ − a_k ĝ,    a_k = a/(k + 1 + A)^α,    c_k = c/(k + 1)^γ,
 
     whose mean is ∇E up to terms of order c². Within bounds both points are moved to the nearest ones inside, and what a
-    parameter's part of the difference is divided by is how far apart they are along it. The exponents are those that Spall advises (doi:10.1109/7.705889). Two
-    energies make the step; a third, at the new θ, is what the run reports and is judged by.
+    parameter's part of the difference is divided by is how far apart they are along it. The exponents are those that
+    Spall advises (doi:10.1109/7.705889). Two energies make the step; a third, at the new θ, is what the run reports and
+    is judged by.
 
     Args:
         a: scale of the gains; None calibrates it as Kandala et al. do (arXiv:1704.05018): from `calibration` pairs of

@@ -1,10 +1,17 @@
 """A device of our own with noise that is known: bits misread qubit by qubit, and bits flipped before that."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from qngd.backends.statevector import StatevectorSampler
 from qngd.circuit.pauli import pack_bits
 from qngd.measured.outcomes import Counts
+from qngd.measured.plan import Request
+from qngd.measured.template import Template
 
 
 class Misreading:
@@ -13,21 +20,21 @@ class Misreading:
 
     name, is_noisy = "misreading lab", True
 
-    def __init__(self, rates, lost=0.0):
+    def __init__(self, rates: Any, lost: float = 0.0) -> None:
         self.rates, self.lost = np.array(rates), lost
-        self.asked = []
+        self.asked: list[Any] = []
 
-    def submit(self, templates, requests, seed):
+    def submit(self, templates: Sequence[Template], requests: Sequence[Request], seed: int | None) -> Any:
         self.asked.append((templates, requests))
         self.seed = np.random.SeedSequence(seed)
         return StatevectorSampler().submit(templates, requests, seed), templates, requests
 
-    def collect(self, handle):
+    def collect(self, handle: Any) -> list[Counts]:
         inner, templates, requests = handle
         found = zip(StatevectorSampler().collect(inner), requests, strict=True)
         return [self.misread(outcome, templates[request.template]) for outcome, request in found]
 
-    def misread(self, outcome, template):
+    def misread(self, outcome: Counts, template: Template) -> Counts:
         rng = np.random.default_rng(self.seed.spawn(1)[0])
         bits = np.repeat(outcome.unpacked(template.num_qubits), outcome.counts, axis=0)
         bits[rng.random(len(bits)) < self.lost, 0] = False
