@@ -183,14 +183,17 @@ def some_correlations(outcome, template, jacobian):
     return correlations(outcome, template, jacobian, np.array([0.3, -1.1]), np.array([0.2, 0.0, -0.5]))
 
 
-@pytest.mark.parametrize("known", ["all", "no products", "no covariances"])
+@pytest.mark.parametrize("known", ["all", "shots that agree", "no products", "no covariances"])
 @pytest.mark.parametrize("estimate", [influence, single_strings, blocks_of_strings, some_correlations])
 def test_errors_that_circuits_share_are_not_among_their_own(estimate, known):
     """More shots of a circuit do not make them smaller, so they must not count in what its shots are worth."""
     (alone, *_), template, jacobian = drawn_means(7, times=1)
+    template = replace(template, is_noisy=True)  # so that no value is certain
     shared = np.random.default_rng(8).normal(scale=0.05, size=(2, 6))
     alone = replace(alone, covariance=np.diag(alone.stderr[:3] ** 2), joint=np.diag(alone.stderr))
-    if known != "all":
+    if known == "shots that agree":  # which counts as unseen, whatever is shared
+        alone = replace(alone, stderr=np.zeros(6), covariance=np.zeros((3, 3)), joint=np.zeros((1, 6)))
+    elif known != "all":
         alone = replace(alone, joint=None, covariance=None if known == "no covariances" else alone.covariance)
     among = replace(alone, stderr=np.sqrt(alone.stderr**2 + (shared**2).sum(axis=0)), shared=shared)
     own, found = (estimate(each, template, jacobian) for each in (alone, among))

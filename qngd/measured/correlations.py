@@ -12,7 +12,6 @@ from qngd.measured.outcomes import (
     means,
     shared_errors,
     unseen,
-    without_shared,
     zeros_frequency,
 )
 from qngd.measured.template import Template
@@ -45,10 +44,10 @@ def correlations(
 def _of_means(
     outcome: Means, variances: np.ndarray, value: np.ndarray, jacobian: np.ndarray, own: np.ndarray
 ) -> Influence:
-    """The same from expectation values with these variances (m,), which are independent where nothing more is known."""
+    """The same from expectation values with these variances (m,) by the outcome's own shots, which are independent
+    where nothing more is known."""
     right, nothing = np.broadcast_to(own, jacobian.shape), np.zeros_like(value)
-    shared = shared_errors(outcome, len(jacobian))
-    found = Influence(value, without_shared(variances, shared), jacobian, right, 0, nothing, shared=shared)
+    found = Influence(value, variances, jacobian, right, 0, nothing, shared=shared_errors(outcome, len(jacobian)))
     if outcome.covariance is None:
         return found
     sizes, vectors = np.linalg.eigh(outcome.covariance)

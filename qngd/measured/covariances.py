@@ -14,8 +14,8 @@ from qngd.measured.outcomes import (
     means,
     shared_errors,
     unseen,
+    variances_of_shots,
     widened,
-    without_shared,
 )
 from qngd.measured.template import Template
 
@@ -99,16 +99,15 @@ def _covariance_of_means(
     uncertain = np.concatenate([place >= 0, place[i] != place[j]])
     moved = _symmetric(jacobian.T @ joint @ jacobian)
     second = np.outer(np.diag(moved), np.diag(moved)) + moved**2
-    shared = shared_errors(outcome, len(outcome.values))
     found = Influence(
         value=_symmetric(jacobian.T @ (products - np.outer(middle, middle)) @ jacobian),
-        weights=without_shared(widened(outcome.stderr**2, unseen(outcome.shots) * uncertain), shared),
+        weights=widened(variances_of_shots(outcome, len(uncertain)), unseen(outcome.shots) * uncertain),
         left=np.concatenate([-jacobian, jacobian[i]]),
         right=np.concatenate([everywhere, jacobian[j]]),
         shots=0,
         bend=second,
         excess=2 * second,
-        shared=shared,
+        shared=shared_errors(outcome, len(uncertain)),
     )
     if outcome.joint is None:
         return found

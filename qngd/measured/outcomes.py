@@ -75,7 +75,8 @@ def covariance_of_shots(outcome: Means, count: int) -> np.ndarray:
 
 def variances_of_shots(outcome: Means, count: int) -> np.ndarray:
     """Of the first `count` values (m,), without what all outcomes share."""
-    return without_shared(outcome.stderr[:count] ** 2, shared_errors(outcome, count))
+    shared = (shared_errors(outcome, count) ** 2).sum(axis=0)
+    return np.maximum(outcome.stderr[:count] ** 2 - shared, 0.0)  # but for rounding
 
 
 def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
@@ -83,11 +84,6 @@ def shared_errors(outcome: Outcome, count: int) -> np.ndarray:
     if isinstance(outcome, Means) and outcome.shared is not None:
         return outcome.shared[:, :count]
     return np.zeros((0, count))
-
-
-def without_shared(variances: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """What the outcome's own shots have of the variances (m,), where all outcomes share the errors (C, m)."""
-    return np.maximum(variances - (shared**2).sum(axis=0), 0.0)  # but for rounding
 
 
 def moved_together(shape: tuple[int, ...], moves: Iterable[tuple[tuple[Any, ...], np.ndarray]]) -> np.ndarray:
@@ -157,11 +153,12 @@ def widened(variance: np.ndarray | float, least: np.ndarray | float) -> np.ndarr
 
 
 def means(outcome: Outcome, template: Template) -> tuple[np.ndarray, np.ndarray]:
-    """The expectation value of each of the template's m strings and its variance, (m,) each."""
+    """The expectation value of each of the template's m strings and its variance by the outcome's own shots, (m,)
+    each."""
     count = len(template.strings)
     least = np.where(template.independent[0] < 0, 0.0, unseen(outcome.shots))
     if isinstance(outcome, Means):
-        return outcome.values[:count], widened(outcome.stderr[:count] ** 2, least)
+        return outcome.values[:count], widened(variances_of_shots(outcome, count), least)
     total = np.zeros(count)  # of whole numbers, so that a string that came out the same in all shots has ±1 exactly
     _add_up(outcome.bits, outcome.counts.astype(float), template.basis.z, total)
     mean = template.basis.sign * total / outcome.shots
