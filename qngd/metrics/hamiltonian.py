@@ -12,10 +12,12 @@ not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from scipy import sparse
 
 from qngd._system.keywords import hinted
 from qngd.circuit.observable import Observable
@@ -25,7 +27,7 @@ from qngd.exact.point import Point
 from qngd.measured.draft import Draft
 from qngd.measured.influence import SECOND_LEAST
 from qngd.measured.metric import Estimated
-from qngd.measured.outcomes import moved_together
+from qngd.measured.outcomes import one_by_one
 from qngd.measured.plan import Plan
 from qngd.measured.readout import Readout
 from qngd.measured.spread import StepModel
@@ -68,10 +70,10 @@ class HamiltonianAware(Metric):
             slopes = readings.slopes
             bias = (readings.linear * readings.noise) @ readings.linear.T
             value += factor * (slopes @ slopes.T - bias.toarray())
-            moved = readings.moved
-            value -= factor * np.einsum("cpm,cqm->pq", moved, moved)
-            along = factor * moved @ slopes.T
-            moves.append(((), along + np.swapaxes(along, 1, 2)))
+            for each in readings.shared:
+                moved = readings.linear @ each
+                value -= factor * moved @ moved.T
+            moves.append(partial(_moved, factor, readings.linear, slopes, readings.shared))
             parts = variances_of(readings, slopes)
             variance += factor**2 * parts[0]
             second += factor**2 * parts[1]
@@ -79,8 +81,8 @@ class HamiltonianAware(Metric):
             if read.with_spread:  # they are large
                 kept.append(readings)
         stderr = np.sqrt(np.maximum(variance, SECOND_LEAST * second))
-        moved = moved_together((size, size), moves)
-        return Estimated(projected(value, stderr, self.name, shots), kept, lambda: moved)
+        tensor = projected(value, stderr, self.name, shots)
+        return Estimated(tensor, kept, lambda: one_by_one((size, size), [((), each()) for each in moves]))
 
     def step_worth(self, read: Readout, parts: Sequence[Readings], step: StepModel) -> np.ndarray:
         """Gradient and metric are of the same shots: with noise e_r in request r the step moves by
@@ -99,6 +101,14 @@ class HamiltonianAware(Metric):
     def shots_for(self, plan: Plan, seen: np.ndarray, error: float, needed: np.ndarray) -> np.ndarray:
         """Those of the gradient."""
         return needed
+
+
+def _moved(factor: float, linear: sparse.csr_array, slopes: np.ndarray, shared: np.ndarray) -> Iterator[np.ndarray]:
+    """How each shared error moves factor·XXᵀ of one template's slopes X, (P, P) of C; `linear` takes what it does to
+    the requests (C, R, m) to these."""
+    for each in shared:
+        along = factor * (linear @ each) @ slopes.T
+        yield along + along.T
 
 
 def _scale(plan: Plan) -> float:

@@ -43,11 +43,6 @@ class Readings:
     shared: np.ndarray
 
     @property
-    def moved(self) -> np.ndarray:
-        """How shared errors, one standard error large, move the slopes, (C, P, m)."""
-        return np.array([self.linear @ each for each in self.shared]).reshape(len(self.shared), *self.slopes.shape)
-
-    @property
     def slopes(self) -> np.ndarray:
         """X (P, m), of coefficient times string."""
         return self.linear @ self.means
