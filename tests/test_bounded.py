@@ -157,6 +157,16 @@ def test_spsa_divides_by_what_the_box_leaves_of_a_difference(low, high):
     assert run.theta[1] - b == pytest.approx(np.clip(step, low, high), abs=1e-12)
 
 
+def test_a_narrow_box_does_not_make_the_steps_of_spsa_small():
+    """Of others, for which its own slopes count nothing."""
+    start, box = qngd.baselines.SPSA(calibration=5), {"b": (THETA[1], THETA[1] + 1e-6)}
+    free, narrow = (
+        qngd.minimize(circuit(), ENERGY, THETA, optimizer=start, max_steps=1, tol=0, seed=3, **how)
+        for how in ({}, {"bounds": box})
+    )
+    assert narrow.state.memory["scale"] == pytest.approx(free.state.memory["scale"], rel=0.5)
+
+
 @pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "TNC", "COBYLA", "COBYQA", "Nelder-Mead", "Powell"])
 def test_scipys_methods_go_where_scipy_itself_goes_in_the_box(method):
     """From a start outside of it; some of them ask for energies out there."""

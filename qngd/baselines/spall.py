@@ -106,7 +106,9 @@ class SPSA:
 
     def _calibrated(self, asked: Submissions, first: Evaluation) -> float:
         """The a with which the first steps move each parameter by `first_change`, where the slopes are as at θ0."""
-        mean = float(np.abs(self._slopes(asked, first.theta, self.c, self.calibration)).mean())
+        slopes = np.abs(self._slopes(asked, first.theta, self.c, self.calibration))
+        # without bounds those of a pair are all alike; in a narrow box one is as large as the box is narrow
+        mean = float(slopes.min(axis=1).mean())
         # where rounding is all there is of a slope, as at a symmetric maximum, any gain will do
         if not mean * self.c > rounding(first.energy):
             mean = 1.0
