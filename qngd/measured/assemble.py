@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from qngd.estimates.bit_strings import BitStrings
 from qngd.estimates.estimate import Estimate
@@ -98,22 +99,22 @@ def _unseen_by_bases(read: Readout, linear: np.ndarray) -> np.ndarray:
     masks = np.concatenate([np.hstack([each.x, each.z]) for each in every])
     _, string = np.unique(masks, axis=0, return_inverse=True)
     strings = np.split(string.ravel(), np.cumsum([len(each) for each in every])[:-1])
-    asked, place, request, size = np.zeros(plan.bases, dtype=int), [], [], []
+    before, found = np.zeros(plan.bases, dtype=int), []
     for r, each in enumerate(plan.requests):
         if each.template >= plan.bases:
             continue
         coefficients = plan.coefficients[each.template]
         assert coefficients is not None
-        place.append(asked[each.template] * len(masks) + strings[each.template])
-        request.append(np.full(len(coefficients), r))
-        size.append(np.where(read.templates[r].independent[0] < 0, 0.0, np.abs(coefficients)))
-        asked[each.template] += 1
-    _, at = np.unique(np.concatenate(place), return_inverse=True)
-    of, sizes = np.concatenate(request), np.concatenate(size)
-    taken = np.bincount(at, np.array([outcome.shots for outcome in read.outcomes], dtype=float)[of] * (sizes > 0))
-    least = np.array([unseen(shots) for shots in taken])
-    sums = (np.bincount(at, np.abs(row)[of] * sizes, len(least)) for row in linear)
-    return np.array([each**2 @ least for each in sums])
+        sizes = np.where(read.templates[r].independent[0] < 0, 0.0, np.abs(coefficients))
+        found.append((sizes, np.full(len(sizes), r), before[each.template] * len(masks) + strings[each.template]))
+        before[each.template] += 1
+    sizes, request, column = (np.concatenate(part) for part in zip(*found, strict=True))
+    # by what the strings at the same angles, a column each, count in every request
+    measured = sparse.csr_array((sizes, (request, column)), shape=(plan.num_circuits, column.max() + 1))
+    shots = (measured > 0).T @ np.array([outcome.shots for outcome in read.outcomes])
+    least = np.array([unseen(int(each)) for each in shots])
+    together: np.ndarray = (abs(sparse.csr_array(linear)) @ measured).power(2) @ least
+    return together
 
 
 def _gradient(read: Readout, shots: int) -> Estimate | None:
