@@ -95,6 +95,22 @@ def test_nothing_is_sent_again_for_a_run_that_has_given_up():
     assert len(device.runs) == 1
 
 
+def test_waiting_that_was_given_up_attempts_nothing_more():
+    """As an attempt may run the job once more, which a device without ids does."""
+    now, attempts = threading.Event(), []
+
+    def lost():
+        attempts.append(threading.current_thread())
+        now.wait(60)
+        raise ConnectionError("lost")
+
+    with pytest.raises(BackendError, match=r"lab has not ended after 0.1 s \(timeout\); ask it"):
+        Retry(3, (0.0,), timeout=0.1).wait(lost, "lab", "ask it")
+    now.set()
+    attempts[0].join(20)
+    assert len(attempts) == 1
+
+
 def test_a_pennylane_device_is_waited_for_no_longer_than_asked():
     now = threading.Event()
 

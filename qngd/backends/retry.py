@@ -18,7 +18,7 @@ from concurrent.futures import Future, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 from qngd._system.logs import logger
@@ -107,7 +107,8 @@ class Retry:
         *,
         is_transient: Callable[[BaseException], bool] | None = None,
     ) -> T:
-        """`call` of what waits for a job, for `timeout` seconds at most, all attempts together.
+        """`call` of what waits for a job, for `timeout` seconds at most, all attempts together. None begins when nobody
+        waits any longer, as one may send the job again.
 
         Args:
             what: begins the message, such as "ibm_x: job 7".
@@ -117,14 +118,24 @@ class Retry:
         Raises:
             BackendError: as `call`, or it takes longer.
         """
-        called = partial(self.call, action, f"{what} failed", is_transient=is_transient)
+        given_up = Event()
+
+        def attempt() -> T:
+            if given_up.is_set():
+                raise BackendError(f"{what}: nobody waits for it any longer")
+            return action()
+
+        called = partial(self.call, attempt, f"{what} failed", is_transient=is_transient)
         if self.timeout is None:
             return called()
         ended: Future[T] = Future()
         # providers' own ways to wait differ, and some have none
         # in the context of whoever waits, whose meter counts what is sent again
         Thread(target=copy_context().run, args=(_settle, ended, called), daemon=True).start()
-        done, _ = wait([ended], self.timeout)
+        try:
+            done, _ = wait([ended], self.timeout)
+        finally:
+            given_up.set()
         if not done:
             raise BackendError(f"{what} has not ended after {self.timeout:g} s (timeout); {left}")
         return ended.result()

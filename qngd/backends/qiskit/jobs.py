@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -238,25 +237,21 @@ def fetch(job: Job, name: str, retry: Retry) -> Any:
     Raises:
         BackendError: the job failed or was cancelled for good; the text says what the provider said.
     """
-    attempts, given_up = 0, Event()
+    attempts = 0
 
     def result() -> Any:
         nonlocal attempts
         attempts += 1
-        if attempts > 1 and job.is_dead and not given_up.is_set():  # nobody waits for another one by then
+        if attempts > 1 and job.is_dead:
             job.submit(name, retry)
         return job.native.result()
 
-    try:
-        found = retry.wait(
-            result,
-            f"{name}: job {job.job_id}",
-            "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
-            is_transient=is_transient,
-        )
-    except BaseException:
-        given_up.set()
-        raise
+    found = retry.wait(
+        result,
+        f"{name}: job {job.job_id}",
+        "it is left alive; with run_dir the same call later collects it, without it ask the provider by that id",
+        is_transient=is_transient,
+    )
     if found is None:  # IBM's runtime, where the server has nothing
         raise DeficientResult(f"{name}: job {job.job_id} returned no result")
     return found
