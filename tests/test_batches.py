@@ -208,6 +208,12 @@ def test_mini_batches_reach_the_fit_of_all_samples():
     assert float(qngd.expectation(objective(batch_size=4), theta=result.theta)) == pytest.approx(reached)
 
 
+def test_the_end_is_measured_with_all_samples():
+    result = qngd.minimize(objective(batch_size=2), theta0=THETA, seed=1, shots=300, max_steps=2, final_shots=3000)
+    assert abs(result.energy - float(qngd.expectation(objective(), theta=result.theta))) < 4 * result.stderr
+    assert "by final_shots, is that of all samples" in result.note
+
+
 @pytest.mark.parametrize("shots", [None, 300])
 def test_starts_are_compared_by_all_samples(shots):
     """Not by the last batch of each, whose loss may be low by luck."""

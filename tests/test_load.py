@@ -68,6 +68,16 @@ def test_settings_read_as_they_were_written(tmp_path):
     assert eval(qngd.load(tmp_path).settings["budget"], vars(qngd)) == budget
 
 
+def test_prices_without_limits_stay(tmp_path):
+    prices = qngd.Prices(per_shot=0.01, seconds_per_shot=0.001, currency="EUR")
+    settings = {"shots": 50, "seed": 1, "tol": 0, "budget": qngd.Budget(prices=prices)}
+    qngd.minimize(CIRCUIT, TERMS, THETA, max_steps=1, run_dir=tmp_path, **settings)
+    again = qngd.load(tmp_path).minimize(max_steps=2)
+    whole = qngd.minimize(CIRCUIT, TERMS, THETA, max_steps=2, **settings)
+    assert again.cost == whole.cost
+    assert again.cost.money == pytest.approx(0.01 * whole.cost.shots)
+
+
 def test_energies_are_those_of_the_thetas(tmp_path):
     run("exact, adaptive", run_dir=tmp_path)
     stored = qngd.load(tmp_path)

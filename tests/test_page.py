@@ -242,6 +242,13 @@ def test_a_run_that_has_ended_keeps_its_last_energy_and_counts_what_it_had(exact
         assert value == np.median(at)
 
 
+def test_a_row_has_the_cost_of_the_energy_beside_it():
+    """That of the measurement of the end with it."""
+    found = qngd.minimize(problem(), shots=10, seed=1, max_steps=2, final_shots=1000)
+    row = str(qngd.compare([found])).splitlines()[-1]
+    assert f"{found.cost.circuits:,}  {found.cost.shots:,}" in row
+
+
 def test_runs_are_told_apart_by_what_differs():
     toy = problem()
     runs = [qngd.minimize(toy, shots=n, seed=s, max_steps=1) for n in (10, 20) for s in (0, 1)]

@@ -105,6 +105,10 @@ def test_a_budget_is_for_all_starts_together(shots):
     assert result.status == "budget"
     assert "more" in result.note or len(result.restarts) == 3
     assert [len(one.history) for one in result.restarts[:-1]] == [5] * (len(result.restarts) - 1)
+    last = result.restarts[-1]
+    if last.status == "budget" and len(result.restarts) > 1:  # the result's state is another one's
+        assert result.message.startswith(f"start-{len(result.restarts) - 1}: the next step would exceed the budget (")
+        assert ("without restarts, goes on from the best" in result.message) == (result.energy != last.energy)
 
 
 PRICES = qngd.Prices(per_circuit=0.3, per_shot=0.001, seconds_per_shot=0.001)

@@ -57,11 +57,13 @@ def test_show_lists_them_and_resume_says_how_to_go_on_with_all(several):
     assert "status" in printed("resume", several / "start-10", "--steps", "2")
 
 
-def test_excited_states_are_a_call_of_several_runs(tmp_path):
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_excited_states_are_a_call_of_several_runs(tmp_path, restarts):
     problem = qngd.Problem(circuit(), ENERGY, [0.3, -0.7])
-    qngd.excited_states(problem, 2, seed=1, restarts=1, max_steps=2, run_dir=tmp_path / "states")
-    assert len(qngd.compare([tmp_path / "states"]).runs) == 2
-    assert "2 runs of one call" in printed("show", tmp_path / "states")
+    found = qngd.excited_states(problem, 2, seed=1, restarts=restarts, max_steps=2, run_dir=tmp_path / "states")
+    every = [run for state in found for run in (state.restarts or [state])]
+    assert len(qngd.compare([tmp_path / "states"]).runs) == len(every) == 2 * restarts
+    assert f"{2 * restarts} runs of one call" in printed("show", tmp_path / "states")
 
 
 def test_other_folders_are_as_they_were(tmp_path, several):

@@ -19,8 +19,8 @@ class Tail:
     """The share α of the energies, their quantile q at θ as the shots there have it, and `between`, the quantiles one
     standard error of the filled share, √(α(1−α)/N), below and above. `mean` and `variance` are those of all energies.
     `reach` is how far below q an energy may lie that was not seen at some angles: as far as the lowest that any circuit
-    of the step showed, or where that is none, by the distance that seen energies have on average. No energy is below
-    `lowest`.
+    of the step showed, or where that is none, by twice the distance that seen energies have on average. No energy is
+    below `lowest`. Of all energies, α = 1, the tail is the mean: q is above whatever there may be, seen at θ or not.
 
     The tail's mean does not feel an error of q to first order, where it is largest; its gradient does.
     """
@@ -57,9 +57,11 @@ class Tail:
         low, high = (quantile(energies, weights, at) for at in (max(share - error, 0.0), min(share + error, 1.0)))
         mean = float(weights @ energies)
         variance = float(weights @ (energies - mean) ** 2) / max(shots - 1, 1)
-        q = quantile(energies, weights, share)
-        reach, lowest = _reach(plan, outcomes, templates, q), plan.constant - float(np.abs(coefficients).sum())
-        return cls(share, plan.constant, q, (low, high), mean, variance, reach, lowest)
+        q, size = quantile(energies, weights, share), float(np.abs(coefficients).sum())
+        reach = _reach(plan, outcomes, templates, q)
+        if share == 1:
+            low = q = high = plan.constant + size
+        return cls(share, plan.constant, q, (low, high), mean, variance, reach, plan.constant - size)
 
     def read(
         self, outcome: Outcome, template: Template, coefficients: np.ndarray, at_theta: bool
@@ -78,10 +80,10 @@ class Tail:
         return mean - self.constant, variance, 0.5 * float(weights @ (high - low))
 
     def least(self, shots: int, at_theta: bool) -> float:
-        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 2/N. At θ,
+        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 1/N. At θ,
         where the share α lies below q, it is a mean of energies, and no lower than the lowest that there may be."""
         farthest = max(self.q - self.lowest, self.reach) if at_theta else self.reach / self.share
-        return min(2 * self.reach / (self.share * shots), farthest) ** 2
+        return min(self.reach / (self.share * shots), farthest) ** 2
 
     def bound(self, size: float, at_theta: bool) -> float:
         """That of `tail_function` where energies are no larger than `size`; at θ that of its mean."""
@@ -94,10 +96,11 @@ def _reach(plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template
         if (coefficients := plan.coefficients[request.template]) is not None:
             seen.append(plan.constant + energies_of(counts_of(outcome), template, coefficients))
     every = np.unique(np.concatenate(seen).round(9))
-    if every[0] < q - 1e-9:
-        return float(q - every[0])
+    highest = every[-1] if plan.share == 1 else q
+    if every[0] < highest - 1e-9:
+        return float(highest - every[0])
     if len(every) > 1:
-        return float(every[-1] - every[0]) / (len(every) - 1)
+        return 2 * float(every[-1] - every[0]) / (len(every) - 1)
     return max(2 * float(np.abs(c).sum()) for c in plan.coefficients if c is not None)
 
 

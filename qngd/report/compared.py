@@ -17,8 +17,8 @@ def compared_table(groups: Sequence[Group]) -> dict[str, Any]:
     """A row a group: of a single run its numbers, of several medians with quartiles in brackets."""
     runs = [run for group in groups for run in group.runs]
     known = any(run.reference is not None for run in runs)
-    has_shots = any(run.history["shots"][-1] > 0 for run in runs)
-    has_seconds = any(run.history["seconds"][-1] > 0 for run in runs)
+    has_shots = any(_spent(run, "shots") > 0 for run in runs)
+    has_seconds = any(_spent(run, "seconds") > 0 for run in runs)
     columns = ["", "runs", "ended", "energy"]
     columns += ["|energy − reference|"] if known else []
     columns += ["steps", "circuits"] + (["shots"] if has_shots else []) + (["device time (s)"] if has_seconds else [])
@@ -33,11 +33,17 @@ def _row(group: Group, columns: Sequence[str]) -> list[str]:
         "energy": _energies(group),
         "|energy − reference|": _of(group, [_distance(run) for run in group.runs], "{:.2g}"),
         "steps": _of(group, [run.steps for run in group.runs], "{:,.0f}"),
-        "circuits": _of(group, [run.history["circuits"][-1] for run in group.runs], "{:,.0f}"),
-        "shots": _of(group, [run.history["shots"][-1] for run in group.runs], "{:,.0f}"),
-        "device time (s)": _of(group, [run.history["seconds"][-1] for run in group.runs], "{:,.4g}"),
+        "circuits": _of(group, [_spent(run, "circuits") for run in group.runs], "{:,.0f}"),
+        "shots": _of(group, [_spent(run, "shots") for run in group.runs], "{:,.0f}"),
+        "device time (s)": _of(group, [_spent(run, "seconds") for run in group.runs], "{:,.4g}"),
     }
     return [cells[name] for name in columns]
+
+
+def _spent(run: RunData, unit: str) -> float:
+    """By the whole run, its start and the measurement of its end included, whose energy stands beside it."""
+    spent = run.result["cost"][unit]
+    return math.nan if spent is None else spent
 
 
 def _distance(run: RunData) -> float:

@@ -112,6 +112,8 @@ def _measured_again(found: Result, task: Task) -> Result:
             sent = meter.spent - meter.logged - task.before_this - state.cost
             return _not_measured(task, _with_cost(paid, sent), error)
     found = _with_cost(found, seen.cost)
+    if task.evaluators[0].epoch > 1:
+        found = _with_note(found, "the energy at the end, by final_shots, is that of all samples")
     if not seen.is_finite:
         return _with_note(found, "the energy that final_shots measured is NaN or infinite")
     energy, stderr = float(seen.energy.value), float(seen.energy.stderr)

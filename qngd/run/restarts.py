@@ -21,7 +21,7 @@ from qngd.errors import BackendError, SettingError, StorageError, counted, joine
 from qngd.estimates.evaluation import Cost
 from qngd.evaluators.base import Evaluator
 from qngd.run.directory.paths import as_folder, holds_run
-from qngd.run.result import OUT_OF_BUDGET, REMEDY, Result, Status, ended_by
+from qngd.run.result import OUT_OF_BUDGET, REMEDY, Result, Status, ended_by, of_start
 from qngd.run.task import Task
 
 ENDING = (Status.TARGET, Status.BUDGET, Status.STOPPED, Status.INTERRUPTED, Status.FAILED)
@@ -134,7 +134,8 @@ def _best(results: list[Result], *, count: int, by: Rivals, ended: Status | None
         text = OUT_OF_BUDGET if ended is Status.BUDGET else REMEDY[ended]
         status, message = ended, text.format(cost=_spent(results).in_short, failure=failure)
     elif last.status in ENDING:
-        status, message = last.status, last.message
+        status = last.status
+        message = of_start(_name(len(results) - 1), last.message, last is chosen) if len(results) > 1 else last.message
     note = f"the best of {counted(len(results), 'start')}, number {results.index(chosen)}"
     if by.epoch > 1:
         note += ", by the loss of all samples"

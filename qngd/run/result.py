@@ -97,6 +97,17 @@ def advised(message: str, again: str) -> str:
     return joined.sub(lambda found: f"{', and ' if found[1] else ''}{again}", message)
 
 
+def of_start(name: str, message: str, is_best: bool) -> str:
+    """The message of the start that ended a call with several; the call's result has the state of the best.
+
+    >>> of_start("start-1", REMEDY[Status.STOPPED], is_best=True)
+    "start-1: the callback asked to stop; give this result's .state as state= to go on"
+    """
+    if not is_best and GO_ON in message:
+        message = advised(message, "the same call with its run_dir goes on") + _FROM_BEST
+    return f"{name}: {message}"
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """Where a run ended and how it got there.

@@ -38,8 +38,8 @@ class StopRule:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What it was read from, by the names that users know; a budget without limits is none."""
-        return {**vars(self), "budget": None if self.budget.is_open else self.budget}
+        """What it was read from, by the names that users know; a budget with neither limits nor prices is none."""
+        return {**vars(self), "budget": None if self.budget == Budget() else self.budget}
 
     @property
     def steps(self) -> int:

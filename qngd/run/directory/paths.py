@@ -34,11 +34,11 @@ def holds_run(folder: Path) -> bool:
 
 
 def numbered_runs(folder: Path) -> list[Path]:
-    """The folders start-0, start-1, … or state-0, … in this one that hold runs, in this order: those of one call."""
-    found = [each for each in folder.iterdir() if (each / NAME).exists()] if folder.is_dir() else []
-    pairs = [(each.name.rpartition("-"), each) for each in found]
+    """The folders start-0, start-1, … or state-0, … in this one that hold runs, in this order: those of one call. In
+    the place of a state with several starts stand these."""
+    pairs = [(each.name.rpartition("-"), each) for each in folder.iterdir()] if folder.is_dir() else []
     kept = [(name, int(number), each) for (name, _, number), each in pairs if name in _PARTS and number.isdecimal()]
-    return [each for *_, each in sorted(kept)]
+    return [run for *_, each in sorted(kept) for run in ([each] if (each / NAME).exists() else numbered_runs(each))]
 
 
 def folders_of_runs(folder: Path) -> list[Path]:
