@@ -139,15 +139,6 @@ def test_errors_of_too_few_shots_are_no_larger_than_the_energies(alpha, shots):
         assert np.all(np.abs(errors) < 3 * told)
 
 
-@pytest.mark.parametrize("alpha", [0.3, 0.9])
-def test_errors_of_some_shots_are_not_too_large(alpha):
-    """What 20 shots did not show has a probability of 0 ± 1/20."""
-    circuit, theta, target = ladder(), np.linspace(-1, 2, 7), qngd.CVaR(SPREAD, alpha)
-    found = [qngd.gradient(circuit, target, theta, shots=20, seed=seed) for seed in range(60)]
-    told = np.sqrt(np.mean([np.square(each.stderr) for each in found]))
-    assert 0.9 < told / np.sqrt(np.var([each.value for each in found], axis=0).mean()) < 1.3
-
-
 def test_of_all_shots_it_is_their_mean():
     """Energies above those that the shots at θ showed count as they are, near an eigenstate too."""
     made = qngd.CircuitBuilder(1)
@@ -343,7 +334,7 @@ def test_the_mean_is_that_of_the_lowest_point():
     assert found.mean == pytest.approx(float(qngd.expectation(circuit, SPREAD, found.theta)), abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", [4, 11, 13])
+@pytest.mark.parametrize("seed", [4, 8, 11, 13])
 def test_a_tail_within_one_outcome_is_no_end(seed):
     """These runs come to where a quarter of the shots is the second best of the portfolios, and the rare ones of the
     best are within the error of the gradient."""

@@ -19,8 +19,8 @@ class Tail:
     """The share α of the energies, their quantile q at θ as the shots there have it, and `between`, the quantiles one
     standard error of the filled share, √(α(1−α)/N), below and above. `mean` and `variance` are those of all energies.
     `reach` is how far below q an energy may lie that was not seen at some angles: as far as the lowest that any circuit
-    of the step showed, or where that is none, by twice the distance that seen energies have on average. No energy is
-    below `lowest`. Of all energies, α = 1, the tail is the mean: q is above whatever there may be, seen at θ or not.
+    of the step showed, or where that is none, by the distance that seen energies have on average. No energy is below
+    `lowest`. Of all energies, α = 1, the tail is the mean: q is above whatever there may be, seen at θ or not.
 
     The tail's mean does not feel an error of q to first order, where it is largest; its gradient does.
     """
@@ -80,10 +80,13 @@ class Tail:
         return mean - self.constant, variance, 0.5 * float(weights @ (high - low))
 
     def least(self, shots: int, at_theta: bool) -> float:
-        """The variance of a mean in whose N shots nothing below q was seen: that has a probability of 0 ± 1/N. At θ,
-        where the share α lies below q, it is a mean of energies, and no lower than the lowest that there may be."""
+        """The variance of a mean in whose N shots nothing below q was seen. That has a probability of 0 ± 1/N, and
+        twice as much is said where q is a quantile: it jumps from energy to energy, and of a small α errors are too
+        small otherwise. At θ, where the share α lies below q, it is a mean of energies, and no lower than the lowest
+        that there may be."""
         farthest = max(self.q - self.lowest, self.reach) if at_theta else self.reach / self.share
-        return min(self.reach / (self.share * shots), farthest) ** 2
+        rare = (1 if self.share == 1 else 2) / shots
+        return min(self.reach * rare / self.share, farthest) ** 2
 
     def bound(self, size: float, at_theta: bool) -> float:
         """That of `tail_function` where energies are no larger than `size`; at θ that of its mean."""
@@ -100,7 +103,7 @@ def _reach(plan: Plan, outcomes: Sequence[Outcome], templates: Sequence[Template
     if every[0] < highest - 1e-9:
         return float(highest - every[0])
     if len(every) > 1:
-        return 2 * float(every[-1] - every[0]) / (len(every) - 1)
+        return float(every[-1] - every[0]) / (len(every) - 1)
     return max(2 * float(np.abs(c).sum()) for c in plan.coefficients if c is not None)
 
 
