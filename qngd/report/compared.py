@@ -42,7 +42,7 @@ def _row(group: Group, columns: Sequence[str]) -> list[str]:
 
 def _spent(run: RunData, unit: str) -> float:
     """By the whole run, its start and the measurement of its end included, whose energy stands beside it."""
-    spent = run.result["cost"][unit]
+    spent = run.result["cost"].get(unit)  # earlier versions knew of no seconds
     return math.nan if spent is None else spent
 
 
