@@ -24,6 +24,7 @@ from typing import Any
 import qngd
 from experiments.crash_runs import new_folder
 from experiments.record import Experiment, Verdict, main
+from qngd.errors import StorageError
 
 _STEPS, _KILLS = 12, 5  # of a run; workers at most, until one dies inside of a run
 GRID = {"field": [0.5, 1.0], "optimizer": ["qng", "adam"]}
@@ -43,14 +44,17 @@ def begun(runs: Path) -> Iterator[tuple[Path, int, int]]:
     """Runs that somebody goes on with now, and that have a step at least: folder, process, steps."""
     for file in runs.glob("*/*/run/run.sqlite"):
         if not (file.parent.parent / "done.json").exists():
-            stored = qngd.load(file.parent)
+            try:
+                stored = qngd.load(file.parent)
+            except StorageError:  # nothing is written of it yet
+                continue
             if stored.status == "running" and 0 < stored.steps < _STEPS:
                 yield file.parent, int(stored.sessions[-1]["pid"]), stored.steps
 
 
-def is_left(folder: Path) -> bool:
-    """Whether the process of a run that was killed has left it before its end."""
-    while not (folder.parent / "done.json").exists():
+def is_left(folder: Path, over: threading.Event) -> bool:
+    """Whether the process of a run that was killed has left it before its end, or that of the sweep."""
+    while not over.is_set() and not (folder.parent / "done.json").exists():
         stored = qngd.load(folder)
         if stored.status == "crashed" or len(stored.sessions) > 1:
             return True
@@ -65,25 +69,40 @@ def swept(out: Path, workers: int, seeds: int, kill_after: int | None) -> dict[s
     os.environ[_WORKERS] = str(pids)
     killed: list[int] = []
     inside: list[int] = []
+    over = threading.Event()
 
     def kill() -> None:
-        while not inside and len(killed) < _KILLS:
+        while not over.is_set() and not inside and len(killed) < _KILLS:
             time.sleep(random.uniform(0, 0.1))
             for folder, pid, steps in begun(out / "runs"):
                 with suppress(ProcessLookupError):  # it has just ended by itself
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
-                    inside.extend([steps] if is_left(folder) else [])
+                    inside.extend([steps] if is_left(folder, over) else [])
                 break
 
     def seen(row: dict[str, Any], done: int, total: int) -> None:
         if done == kill_after:
-            threading.Thread(target=kill).start()
+            killers.append(threading.Thread(target=kill))
+            killers[-1].start()
 
-    began = time.monotonic()
-    rows = qngd.sweep(
-        problem, GRID, out=out / "runs", seeds=seeds, workers=workers, shots=50, max_steps=_STEPS, tol=0, on_run=seen
-    )
+    began, killers = time.monotonic(), list[threading.Thread]()
+    try:
+        rows = qngd.sweep(
+            problem,
+            GRID,
+            out=out / "runs",
+            seeds=seeds,
+            workers=workers,
+            shots=50,
+            max_steps=_STEPS,
+            tol=0,
+            on_run=seen,
+        )
+    finally:
+        over.set()
+    for thread in killers:
+        thread.join()
     sessions = [len(qngd.load(out / "runs" / row["run_dir"] / "run").sessions) for row in rows]
     return {
         "rows": rows,

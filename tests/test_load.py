@@ -78,6 +78,15 @@ def test_prices_without_limits_stay(tmp_path):
     assert again.cost.money == pytest.approx(0.01 * whole.cost.shots)
 
 
+def test_a_run_that_is_just_beginning_is_none_yet(tmp_path):
+    """Its file is there before its first rows are, as other processes may see."""
+    Database.to_write(tmp_path).close()
+    with pytest.raises(StorageError, match="holds no run yet"):
+        qngd.load(tmp_path)
+    found = qngd.minimize(CIRCUIT, TERMS, THETA, max_steps=1, tol=0, run_dir=tmp_path)
+    assert qngd.load(tmp_path).energy == found.energy
+
+
 def test_energies_are_those_of_the_thetas(tmp_path):
     run("exact, adaptive", run_dir=tmp_path)
     stored = qngd.load(tmp_path)

@@ -72,6 +72,8 @@ def load(run_dir: str | os.PathLike[str], *, repair: bool = False) -> StoredRun:
             repaired(path)
     before = holder_of(folder)
     database = Database.to_read(path)
+    if not database.rows("about"):
+        raise StorageError(f"run_dir: {folder} holds no run yet: of what begins there nothing is written")
     # a run may end, or begin, while its file is read: it has crashed only where nobody held it before and after
     return StoredRun(folder, database, before or holder_of(folder))
 
