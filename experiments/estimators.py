@@ -55,9 +55,9 @@ BIASED = 4.0  # standard errors of a mean: there are some hundreds of numbers
 RIGHT = 0.1
 QUARTER = 0.25
 NEVER = 1e-12
-ANCILLA = np.array([[0.04], [0.05]])
-_BEYOND = 0.005  # of a loss, about: what correction adds to the variances of outputs, and to their bias
+BEYOND = 0.005  # of a loss, about: what correction adds to the variances of outputs, and so to its bias
 RATES = np.array([[0.03, 0.06, 0.02, 0.05], [0.08, 0.04, 0.06, 0.09]])  # 1 of |0⟩ and 0 of |1⟩, of every qubit
+ANCILLA = np.array([[0.04], [0.05]])  # those of a Hadamard test's own qubit
 
 Answer = tuple[np.ndarray, np.ndarray]  # numbers and their standard errors
 Ask = Callable[[int], Answer]  # by the seed
@@ -81,20 +81,25 @@ def wrapped() -> Any:
     return qngd.wrap(truth.circuit())
 
 
+def evaluating(target: Any, circuit: Any = None, at: Any = THETA, **how: Any) -> tuple[Any, np.ndarray]:
+    """An evaluator of this circuit, or of `wrapped`, and the parameters as it takes them."""
+    given = read_given(wrapped() if circuit is None else circuit, target, at, role="point")
+    how = {"backend": "statevector", "shots": SHOTS, **how}
+    return evaluator_for(given.circuit, given.target, Setup(**how)), given.theta
+
+
 def asking(
     target: Any, gradient: Any = False, metric: Any = None, circuit: Any = None, at: Any = THETA, **how: Any
 ) -> Any:
     """What `qngd.expectation`, `gradient` and `metric_tensor` ask, of one evaluator that is made once: a function from
     a seed to the estimate of the last of the three that is wanted."""
-    given = read_given(wrapped() if circuit is None else circuit, target, at, role="point")
-    how = {"backend": "statevector", "shots": SHOTS, **how}
-    evaluator = evaluator_for(given.circuit, given.target, Setup(**how))
+    evaluator, theta = evaluating(target, circuit, at, **how)
 
     def ask(seed: int) -> Any:
         if metric is not None:
-            return evaluator.metric(given.theta, as_metric(metric), seed)
+            return evaluator.metric(theta, as_metric(metric), seed)
         way = as_gradient(gradient) if gradient else False
-        found = evaluator.evaluate(given.theta, gradient=way, metric=None, seed=seed)
+        found = evaluator.evaluate(theta, gradient=way, metric=None, seed=seed)
         return found.gradient if gradient else found.energy
 
     return ask
@@ -155,9 +160,7 @@ _ELSEWHERE = THETA + np.array([1.1, -0.7, 0.4, 0.9, -1.3])
 
 @cache
 def _of_random_bases() -> Any:
-    given = read_given(wrapped(), MIXED, THETA, role="point")
-    how = Setup("statevector", 10, grouping=qngd.RandomPaulis(bases=20))
-    return evaluator_for(given.circuit, given.target, how)
+    return evaluating(MIXED, shots=10, grouping=qngd.RandomPaulis(bases=20))[0]
 
 
 def _two_points(seed: int) -> Answer:
@@ -363,8 +366,7 @@ def excited() -> Iterator[Estimator]:
     """Energies with penalties on overlaps with two other states, as the runs of excited states take them."""
     others = THETA + np.array([[0.5, 0.2, -0.3, 0.4, -0.2], [-0.3, -0.6, -0.1, 0.4, -0.5]])
     weights = np.array([1.5, 0.8])
-    given = read_given(wrapped(), MIXED, THETA, role="point")
-    plain: Any = evaluator_for(given.circuit, given.target, Setup("statevector", SHOTS))
+    plain, _ = evaluating(MIXED)
     lifted: Any = deflated(plain, [*others], weights.tolist())
 
     def total(theta: np.ndarray) -> float:
@@ -427,7 +429,7 @@ def corrections() -> Iterator[Estimator]:
         yield Estimator(
             "readout corrected", f"{approx} metric", lambda seed, ask=metric: _matrix(ask(seed)), exact, second=second
         )
-    yield from _losses("loss, readout corrected", faster, _BEYOND)
+    yield from _losses("loss, readout corrected", faster, BEYOND)
 
 
 def _number(ask: Callable[[int], Any]) -> Ask:

@@ -83,10 +83,9 @@ def swept(out: Path, workers: int, seeds: int, kill_after: int | None) -> dict[s
 
     def seen(row: dict[str, Any], done: int, total: int) -> None:
         if done == kill_after:
-            killers.append(threading.Thread(target=kill))
-            killers[-1].start()
+            killer.start()
 
-    began, killers = time.monotonic(), list[threading.Thread]()
+    began, killer = time.monotonic(), threading.Thread(target=kill)
     try:
         rows = qngd.sweep(
             problem,
@@ -101,8 +100,8 @@ def swept(out: Path, workers: int, seeds: int, kill_after: int | None) -> dict[s
         )
     finally:
         over.set()
-    for thread in killers:
-        thread.join()
+    if killer.ident is not None:
+        killer.join()
     sessions = [len(qngd.load(out / "runs" / row["run_dir"] / "run").sessions) for row in rows]
     return {
         "rows": rows,

@@ -142,7 +142,7 @@ class MeasuredBatch:
         notes: dict[str, None] = {}
         for each in self._pieces:
             tensor = each.metric.tensor
-            place = np.ix_(each.piece.parameters, each.piece.parameters)
+            place = _in_metric(each.piece)
             value[place] += tensor.raw / count
             variance[place] += (tensor.raw_stderr / count) ** 2
             shots += tensor.shots
@@ -154,7 +154,7 @@ class MeasuredBatch:
 
     def _average_moved(self) -> Iterator[np.ndarray]:
         """How each error that all outcomes share moves the average of the metrics, (P, P) each."""
-        moves = [(np.ix_(*[each.piece.parameters] * 2), each.metric.moved()) for each in self._pieces]
+        moves = [(_in_metric(each.piece), each.metric.moved()) for each in self._pieces]
         return (moved / len(self._samples) for moved in one_by_one((self._size, self._size), moves))
 
     def gauss_newton(self) -> MetricTensor:
@@ -183,6 +183,11 @@ class MeasuredBatch:
             return None
         units = np.eye(count).reshape(count, *self.outputs.shape)
         return self._model.bends_of(self.outputs, self._samples, units).reshape(*self.outputs.shape * 2)
+
+
+def _in_metric(piece: Piece) -> tuple[np.ndarray, ...]:
+    """Where the metric of a piece is in that of all parameters."""
+    return np.ix_(piece.parameters, piece.parameters)
 
 
 def _in_jacobian(piece: Piece) -> tuple[np.ndarray, ...]:
